@@ -1,0 +1,52 @@
+# `make demo` and `make test` install what they need into .venv on their first run, then only run.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+
+export DO_NOT_TRACK = 1
+unexport PYTHONDONTWRITEBYTECODE
+# A folder of wheels, where pip has one configured. Its torch is taken; without one, uv takes the build for
+# this machine: the CPU's where there is no GPU, the driver's CUDA where there is one.
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+TORCH := $(if $(wildcard $(UV_FIND_LINKS)/torch-*.whl),,--torch-backend auto)
+
+.PHONY: help demo test test-all lint lock clean
+
+help:
+	@echo "make demo      install, run the pipelines on the simulated market, say where the results are"
+	@echo "make test      install, run the test suite (ARGS='-k guard' to choose)"
+	@echo "make lint      style, types and the floors of the house"
+	@echo "make lock      resolve pyproject.toml anew into constraints.txt"
+	@echo "make clean     remove .venv and everything that runs have made"
+
+demo: $(VENV)/installed
+	$(BIN)/kedro run
+	@echo
+	@echo "The ML dataset    data/05_model_input/ml_dataset.parquet"
+	@echo "What was guarded  data/08_reporting/guard_report.html"
+	@echo "The features      data/08_reporting/feature_catalogue.json"
+	@echo "The lineage       $(BIN)/kedro viz run"
+
+test: $(VENV)/installed
+	$(BIN)/pytest $(ARGS)
+
+lint: $(VENV)/installed
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+lock: $(VENV)/installed
+	echo "torch==2.13.0" | $(BIN)/uv pip compile --quiet --all-extras --no-annotate --no-header \
+		--python-version 3.11 --constraint - pyproject.toml \
+		| sed -E '/^(nvidia-|cuda-|triton)/d; s/\+cpu$$//' > constraints.txt
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check uv==0.13.8
+	$(BIN)/uv pip install --quiet --python $(BIN)/python $(TORCH) --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) .viz mlflow.db mlartifacts
+	find data -type f ! -name .gitkeep -delete

@@ -1,0 +1,104 @@
+"""Every parameter block has one model; a wrong key or value is named with its file before any work."""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from kedro.config import OmegaConfigLoader
+from omegaconf import OmegaConf
+from pydantic import ValidationError
+
+from .features.sets import FeatureParams
+from .guard.inspection import GuardParams
+from .market.admission import AdmissionParams
+from .market.latent import MarketParams
+from .network.sizes import NetworkParams
+from .panel.universe import UniverseParams
+from .params import InputError, Params
+from .schema import ColumnParams
+from .training.mode import TrainingParams
+
+BLOCKS: dict[str, type[Params]] = {
+    "market": MarketParams,
+    "admission": AdmissionParams,
+    "features": FeatureParams,
+    "columns": ColumnParams,
+    "guard": GuardParams,
+    "universe": UniverseParams,
+    "network": NetworkParams,
+    "training": TrainingParams,
+}
+PATHS = ("prices", "data_root")  # text that only `--params` gives and only the catalog reads
+
+
+class ProjectConfigLoader(OmegaConfigLoader):
+    """Kedro's loader; in the catalog, ``${parameters:market}`` is a parameter block."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        OmegaConf.register_new_resolver("parameters", self._parameter, replace=True)
+
+    def _parameter(self, key: str) -> Any:
+        return OmegaConf.select(OmegaConf.create(self["parameters"]), key)
+
+    def require_valid_parameters(self) -> None:
+        """Check every block against its model and raise one error that names all that is wrong."""
+        wrong = [f"  {complaint} — {self._file_of(keys)}" for keys, complaint in _complaints(self["parameters"])]
+        if wrong:
+            count = "1 parameter is" if len(wrong) == 1 else f"{len(wrong)} parameters are"
+            raise InputError(f"{count} wrong, nothing was run:\n" + "\n".join(wrong))
+
+    def _file_of(self, keys: tuple[str, ...]) -> str:
+        """Find who sets a key, the last word first: the command line, the environment, the base."""
+        if _depth(self.runtime_params or {}, keys) == len(keys):
+            return "--params"
+        folders = [Path(self.conf_source) / str(env) for env in (self.env or self.default_run_env, self.base_env)]
+        files = [file for folder in folders for file in sorted(folder.glob("**/parameters*.y*ml"))]
+        depths = [(_depth(OmegaConf.to_container(OmegaConf.load(file)), keys), file) for file in files]
+        deepest = max(depths, key=lambda pair: pair[0], default=(0, Path(self.conf_source)))[1]
+        return str(deepest.relative_to(Path(self.conf_source).parent))
+
+
+def _complaints(parameters: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    for name, block in parameters.items():
+        if name in BLOCKS:
+            yield from _block_complaints(name, block)
+        elif name not in PATHS:
+            yield (name,), f"{name} = {block!r}: unknown{_suggest(name, [*BLOCKS, *PATHS])}"
+        elif not isinstance(block, str):
+            yield (name,), f"{name} = {block!r}: must be a path"
+
+
+def _block_complaints(name: str, block: Any) -> Iterator[tuple[tuple[str, ...], str]]:
+    try:
+        BLOCKS[name].model_validate(block)
+    except ValidationError as failed:
+        for error in failed.errors():
+            keys = (name, *map(str, error["loc"]))
+            unknown = error["type"] == "extra_forbidden"
+            said = f"unknown{_suggest(keys[-1], _fields(BLOCKS[name], keys[1:-1]))}" if unknown else error["msg"]
+            yield keys, f"{'.'.join(keys)} = {error['input']!r}: {said}"
+
+
+def _fields(model: type[Params], keys: tuple[str, ...]) -> list[str]:
+    for key in keys:
+        inner = model.model_fields[key].annotation
+        if not (isinstance(inner, type) and issubclass(inner, Params)):
+            return []
+        model = inner
+    return list(model.model_fields)
+
+
+def _suggest(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"
+
+
+def _depth(tree: Any, keys: tuple[str, ...]) -> int:
+    """Count how far ``keys`` lead into a nested mapping."""
+    for depth, key in enumerate(keys):
+        if not isinstance(tree, Mapping) or key not in tree:
+            return depth
+        tree = tree[key]
+    return len(keys)

@@ -1,0 +1,8 @@
+"""Doors to disk that Kedro's own datasets do not have: each writes a whole thing or nothing."""
+
+from .price_files import PriceFilesDataset
+from .simulated_market import SimulatedMarketDataset
+from .table import TableDataset
+from .table_parts import TablePartsDataset
+
+__all__ = ["PriceFilesDataset", "SimulatedMarketDataset", "TableDataset", "TablePartsDataset"]

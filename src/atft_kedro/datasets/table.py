@@ -1,0 +1,88 @@
+"""One parquet file, scanned lazily and written in a stream."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from kedro.io import AbstractDataset
+from kedro_datasets._typing import TablePreview
+from polars.exceptions import ComputeError
+from polars.io.plugins import register_io_source
+
+from ..params import InputError
+
+ROW_GROUP = 131_072
+Frames = pl.DataFrame | pl.LazyFrame | Iterator[pl.DataFrame]
+
+
+class TableDataset(AbstractDataset[Frames, pl.LazyFrame]):
+    """A table in one parquet file: scanned on load, streamed to a temporary file and renamed on save.
+
+    Saves a frame, a lazy frame, or an iterator of frames that never lie in memory together.
+
+    Example usage for the YAML API:
+
+        ml_dataset:
+          type: atft_kedro.datasets.TableDataset
+          filepath: data/05_model_input/ml_dataset.parquet
+          compression: lz4
+    """
+
+    def __init__(self, *, filepath: str, compression: str = "lz4", metadata: dict[str, Any] | None = None) -> None:
+        self._filepath = Path(filepath)
+        self._compression = compression
+        self.metadata = metadata
+
+    def load(self) -> pl.LazyFrame:
+        """Scan the file; its rows are read when they are asked for."""
+        if not self._filepath.exists():
+            raise InputError(f"{self._filepath} does not exist.")
+        frame = pl.scan_parquet(self._filepath)
+        try:
+            frame.collect_schema()
+        except (ComputeError, OSError) as error:
+            raise InputError(f"{self._filepath} is no whole parquet file; was it cut off? ({error})") from error
+        return frame
+
+    def save(self, data: Frames) -> None:
+        """Write the whole table or nothing."""
+        self._filepath.parent.mkdir(parents=True, exist_ok=True)
+        partial = self._filepath.with_name(f".{self._filepath.name}.partial")
+        try:
+            _lazy(data).sink_parquet(partial, compression=self._compression, row_group_size=ROW_GROUP)  # type: ignore[call-overload]
+            partial.replace(self._filepath)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def preview(self, nrows: int = 8) -> TablePreview:
+        """Show the first rows in Kedro-Viz."""
+        rows = self.load().head(nrows).collect().with_columns(pl.selectors.float().round_sig_figs(5))
+        text = rows.with_columns(pl.selectors.temporal().cast(pl.String))
+        return TablePreview(
+            {
+                "index": list(range(text.height)),
+                "columns": text.columns,
+                "data": [list(row) for row in text.iter_rows()],
+            }
+        )
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._filepath), "compression": self._compression}
+
+    def _exists(self) -> bool:
+        return self._filepath.exists()
+
+
+def _lazy(data: Frames) -> pl.LazyFrame:
+    """Make a lazy frame of whatever is saved; an iterator is drawn from as the file is written."""
+    if isinstance(data, pl.DataFrame | pl.LazyFrame):
+        return data.lazy()
+    frames = iter(data)
+    first = next(frames)
+
+    def draw(*_: object) -> Iterator[pl.DataFrame]:
+        yield from itertools.chain([first], frames)
+
+    return register_io_source(draw, schema=first.schema)

@@ -1,0 +1,86 @@
+"""One feature, declared once: the declaration computes it, documents it and identifies it."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import polars as pl
+
+from .shared import SHARED
+
+Sight = Literal["stock", "market", "sector", "day"]
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A column of the ML dataset.
+
+    ``sees`` says which rows the expression runs over: a ``stock``'s own history, the ``market``'s or a
+    ``sector``'s daily history, or one ``day``'s cross-section, which sees all that the other three made.
+    """
+
+    name: str
+    expression: pl.Expr
+    family: str
+    lookback: int  # observations before the day itself that it may reach back to
+    says: str
+    sees: Sight = "stock"
+
+    def narrow(self) -> pl.Expr:
+        """Compute it as Float32 under its name."""
+        return self.expression.cast(pl.Float32).alias(self.name)
+
+    def describe(self) -> dict[str, Any]:
+        """Write it down for the feature catalogue."""
+        return {
+            "name": self.name,
+            "family": self.family,
+            "sees": self.sees,
+            "lookback": self.lookback,
+            "says": self.says,
+            "definition": str(self.expression),
+        }
+
+    def identity(self) -> str:
+        """Spell everything that decides its numbers."""
+        parts = (self.name, self.sees, self.expression.meta.serialize(format="json"))
+        return "\n".join(parts)
+
+
+def unknown_unless_finite() -> pl.Expr:
+    """Turn what is undefined (0/0, log 0) in every Float32 column into null."""
+    value = pl.selectors.by_dtype(pl.Float32)
+    return pl.when(value.is_finite()).then(value)
+
+
+def rank_of(feature: Feature) -> Feature:
+    """Rank a feature inside its day: from −½ to ½, ties averaged, null where it is null."""
+    value = pl.col(feature.name)
+    middle = (value.rank("average") - 0.5) / value.count() - 0.5
+    return Feature(
+        name=f"rank_{feature.name}",
+        expression=middle,
+        family=f"{feature.family} rank",
+        lookback=feature.lookback,
+        says=f"{feature.name} ranked among the day's stocks",
+        sees="day",
+    )
+
+
+def describe_catalogue(features: Iterable[Feature]) -> dict[str, Any]:
+    """Write the feature catalogue: every declaration, their number and the hash of them all."""
+    features = list(features)
+    return {
+        "count": len(features),
+        "hash": hash_catalogue(features),
+        "features": [feature.describe() for feature in features],
+    }
+
+
+def hash_catalogue(features: Iterable[Feature]) -> str:
+    """Identify a feature set: names, order and definitions."""
+    shared = [f"{name}\n{expression.meta.serialize(format='json')}" for name, expression in SHARED.items()]
+    text = json.dumps(shared + [feature.identity() for feature in features])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,85 @@
+"""The wide set: core and Alpha158, the ranks of the latter, and the market, the sector and the calendar."""
+
+from math import tau
+
+import polars as pl
+
+from .alpha158 import ALPHA158
+from .core import CORE, deviation, mean
+from .feature import Feature, rank_of
+from .market_days import MARKET_RETURN
+
+MOVE = pl.col(MARKET_RETURN)
+TRADED = (pl.col("traded") + 1).log()
+DATE = pl.col("date")
+
+
+def grown(days: int) -> pl.Expr:
+    """Sum the last ``days`` daily returns of the market or of a sector."""
+    return MOVE.rolling_sum(days, min_samples=days)
+
+
+MARKET = [
+    *(
+        Feature(f"market_ret_{d}", grown(d), "market", d, f"the market's return over {d} days", "market")
+        for d in (1, 5, 20, 60)
+    ),
+    Feature("market_vol_20", deviation(MOVE, 20), "market", 20, "the market's volatility", "market"),
+    Feature("market_breadth", pl.col("breadth"), "market", 1, "share of stocks that rose", "market"),
+    Feature("market_breadth_20", mean(pl.col("breadth"), 20), "market", 20, "a month's mean breadth", "market"),
+    Feature("market_dispersion", pl.col("dispersion"), "market", 1, "spread of the day's returns", "market"),
+    Feature(
+        "market_dispersion_20",
+        mean(pl.col("dispersion"), 20),
+        "market",
+        20,
+        "a month's mean spread",
+        "market",
+    ),
+    Feature(
+        "market_traded_shock",
+        TRADED - mean(TRADED, 20),
+        "market",
+        20,
+        "traded value beyond its mean",
+        "market",
+    ),
+]
+SECTORS = [
+    Feature(f"sector_ret_{d}", grown(d), "sector", d, f"the sector's return over {d} days", "sector")
+    for d in (1, 5, 20)
+]
+RELATIVES = [
+    Feature(
+        f"beyond_sector_{d}",
+        pl.col(f"ret_{d}") - pl.col(f"sector_ret_{d}"),
+        "sector",
+        d,
+        f"return beyond the sector's, {d} observations",
+        "day",
+    )
+    for d in (1, 5, 20)
+]
+CALENDAR = [
+    Feature("weekday", DATE.dt.weekday() - 3, "calendar", 0, "Monday −2 … Friday 2", "market"),
+    Feature("year_sin", (DATE.dt.ordinal_day() * tau / 365.25).sin(), "calendar", 0, "season, sine", "market"),
+    Feature("year_cos", (DATE.dt.ordinal_day() * tau / 365.25).cos(), "calendar", 0, "season, cosine", "market"),
+    Feature(
+        "days_off",
+        ((DATE - DATE.shift(1)).dt.total_days() - 1).clip(0, 10),
+        "calendar",
+        1,
+        "days without trading before this one",
+        "market",
+    ),
+]
+
+WIDE = [
+    *CORE,
+    *ALPHA158,
+    *(rank_of(feature) for feature in ALPHA158),
+    *MARKET,
+    *SECTORS,
+    *RELATIVES,
+    *CALENDAR,
+]

@@ -1,0 +1,32 @@
+"""Which days trade: weekdays, the sessions of a real exchange, or whatever days the data has."""
+
+from datetime import date
+
+import numpy as np
+import polars as pl
+
+from ..params import InputError
+
+WEEKDAYS = "weekdays"
+
+
+def sessions(calendar: str, first: date, last: date) -> pl.Series:
+    """List the trading days of ``calendar`` from ``first`` to ``last``, both included.
+
+    ``calendar`` is ``weekdays`` or an exchange's code as the package exchange_calendars spells it (XNYS, XTKS, …).
+    """
+    if calendar == WEEKDAYS:
+        days = np.arange(np.datetime64(first), np.datetime64(last) + 1)
+        return pl.Series("date", days[np.is_busday(days)])
+    import exchange_calendars  # brings pandas, a second
+
+    known = exchange_calendars.get_calendar_names(include_aliases=True)
+    if calendar not in known:
+        raise InputError(f"Unknown calendar {calendar!r}: use {WEEKDAYS!r} or one of {', '.join(sorted(known))}.")
+    listed = exchange_calendars.get_calendar(calendar, start=str(first), end=str(last)).sessions
+    return pl.Series("date", listed.to_numpy().astype("datetime64[D]"))
+
+
+def sessions_between(calendar: str, first: date, last: date) -> int:
+    """Count the trading days after ``first`` up to and including ``last``."""
+    return int((sessions(calendar, first, last) > first).sum())

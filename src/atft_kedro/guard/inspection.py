@@ -1,0 +1,134 @@
+"""All rules as one table, and the inspection that applies them."""
+
+import logging
+from collections.abc import Callable
+from datetime import date
+from functools import partial
+from typing import Any
+
+import polars as pl
+
+from ..params import InputError, Params
+from ..progress import tracked
+from ..schema import ColumnParams, adopt_ml_dataset
+from . import keys, leaks, quotes, values
+from .dataset import InspectedDataset
+from .drift import DriftParams, check_drift
+from .finding import Finding, RuleParams
+
+_logger = logging.getLogger(__name__)
+
+
+class GuardParams(Params):
+    """Every rule's severity and thresholds; a rule's name here is its name in the report."""
+
+    columns: RuleParams = RuleParams()
+    unused: keys.WarnParams = keys.WarnParams()
+    duplicates: RuleParams = RuleParams()
+    order: keys.WarnParams = keys.WarnParams()
+    closed_days: keys.CalendarParams = keys.CalendarParams()
+    missing_days: keys.MissingDaysParams = keys.MissingDaysParams()
+    future: RuleParams = RuleParams()
+    recency: keys.RecencyParams = keys.RecencyParams()
+    day_coverage: keys.CoverageParams = keys.CoverageParams()
+    stock_coverage: keys.CoverageParams = keys.CoverageParams()
+    finite: RuleParams = RuleParams()
+    missing: values.MissingParams = values.MissingParams()
+    constant: RuleParams = RuleParams()
+    outliers: values.OutlierParams = values.OutlierParams()
+    prices: RuleParams = RuleParams()
+    splits: quotes.SplitParams = quotes.SplitParams()
+    targets: quotes.TargetParams = quotes.TargetParams()
+    leak: leaks.LeakParams = leaks.LeakParams()
+    shifted_target: RuleParams = RuleParams()
+    drift: DriftParams = DriftParams()
+
+
+Rule = Callable[[InspectedDataset, Any], Finding]
+
+
+def rules(newest: date) -> dict[str, Rule]:
+    """Name every rule; ``newest`` is the day on which the inspection takes place."""
+    return {
+        "columns": keys.check_columns,
+        "unused": keys.check_unused,
+        "duplicates": keys.check_duplicates,
+        "order": keys.check_order,
+        "closed_days": keys.check_closed_days,
+        "missing_days": keys.check_missing_days,
+        "future": partial(keys.check_future, newest=newest),
+        "recency": partial(keys.check_recency, newest=newest),
+        "day_coverage": keys.check_day_coverage,
+        "stock_coverage": keys.check_stock_coverage,
+        "finite": values.check_finite,
+        "missing": values.check_missing,
+        "constant": values.check_constant,
+        "outliers": values.check_outliers,
+        "prices": quotes.check_prices,
+        "splits": quotes.check_splits,
+        "targets": quotes.check_targets,
+        "leak": leaks.check_leak,
+        "shifted_target": leaks.check_shifted_target,
+        "drift": check_drift,
+    }
+
+
+def inspect_dataset(frame: pl.LazyFrame, columns: ColumnParams, params: GuardParams, newest: date) -> dict[str, Any]:
+    """Apply every rule that is not off and write the guard report."""
+    data = InspectedDataset(adopt_ml_dataset(frame, columns))
+    if not data.keys.height:
+        raise InputError("The ML dataset has no rows.")
+    table = rules(newest)
+    findings = [
+        _apply(name, rule, data, getattr(params, name)) for name, rule in tracked(table.items(), "guard", len(table))
+    ]
+    days = data.days["date"]
+    return {
+        "inspected": str(newest),
+        "rows": data.keys.height,
+        "days": len(days),
+        "first": str(days.min()),
+        "last": str(days.max()),
+        "stocks": data.keys["code"].n_unique(),
+        "features": len(data.features),
+        "targets": list(data.targets),
+        "errors": sum(each["outcome"] == "error" for each in findings),
+        "warnings": sum(each["outcome"] == "warn" for each in findings),
+        "findings": findings,
+        "statistics": data.statistics.to_dicts(),
+    }
+
+
+def _apply(name: str, rule: Rule, data: InspectedDataset, params: RuleParams) -> dict[str, Any]:
+    if params.severity == "off":
+        return {"rule": name, "outcome": "off", **Finding(says="switched off").as_dict()}
+    finding = rule(data, params)
+    outcome = "skipped" if finding.skipped else params.severity if finding.count else "passed"
+    if finding.count:
+        level = logging.ERROR if params.severity == "error" else logging.WARNING
+        _logger.log(level, "guard: %s: %s", name, finding.says)
+    return {"rule": name, "outcome": outcome, **finding.as_dict()}
+
+
+def require_no_error(report: dict[str, Any]) -> dict[str, Any]:
+    """Stop when a rule of severity ``error`` is broken; else say that the dataset may be used."""
+    broken = [finding for finding in report["findings"] if finding["outcome"] == "error"]
+    if broken:
+        raise InputError(
+            f"The guard stops the run: {len(broken)} rule(s) broken.\n" + "\n".join(map(_complaint, broken))
+        )
+    return {
+        "passed": True,
+        **{name: report[name] for name in ("inspected", "rows", "first", "last", "warnings")},
+    }
+
+
+def _complaint(finding: dict[str, Any]) -> str:
+    """Name a broken rule with its columns, dates and codes, and what to do."""
+    named = {"columns": finding["columns"], "dates": finding["dates"], "codes": finding["codes"]}
+    places = "; ".join(f"{what}: {_few(names)}" for what, names in named.items() if names)
+    return f"- {finding['rule']}: {finding['says']}" + (f" ({places})" if places else "") + f". {finding['advice']}"
+
+
+def _few(names: list[str], most: int = 5) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -1,0 +1,150 @@
+"""Rules on dates and codes: types, duplicates, order, trading days, recency, coverage."""
+
+from datetime import date
+from typing import Annotated
+
+import polars as pl
+from pydantic import Field
+
+from ..schema import CODE, DATE, KEY
+from .calendars import WEEKDAYS, sessions, sessions_between
+from .dataset import InspectedDataset
+from .finding import EXAMPLES, Finding, RuleParams, Severity, rows_at_fault, skip
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class WarnParams(RuleParams):
+    """A rule that warns unless told otherwise."""
+
+    severity: Severity = "warn"
+
+
+class CalendarParams(RuleParams):
+    """Which days the market trades: ``weekdays``, or an exchange's code (XNYS, XNAS, XTKS, …)."""
+
+    calendar: str = WEEKDAYS
+
+
+class MissingDaysParams(WarnParams, CalendarParams):
+    """Trading days on which no stock has a row."""
+
+
+class RecencyParams(CalendarParams):
+    """How old the newest day may be: hours counted over trading days; ``historical`` data may be any age."""
+
+    historical: bool = False
+    max_age_hours: Annotated[float, Field(gt=0)] = 72
+
+
+class CoverageParams(WarnParams):
+    """The least share of what is usual."""
+
+    min_share: Share = 0.7
+
+
+def check_columns(data: InspectedDataset, params: RuleParams) -> Finding:
+    """Need at least one feature and one target, and no key that is null."""
+    empty = [what for what, names in (("feature", data.features), ("target", data.targets)) if not names]
+    nulls = data.keys.filter(pl.any_horizontal(pl.col(KEY).is_null()))
+    if empty:
+        return Finding(
+            says=f"the dataset has no {' and no '.join(empty)} column",
+            count=len(empty),
+            columns=empty,
+            advice="Features are float columns; targets are named by columns.target. Map or convert them.",
+        )
+    return rows_at_fault("rows without date or code", nulls, list(KEY), "Remove them from the source.")
+
+
+def check_unused(data: InspectedDataset, params: WarnParams) -> Finding:
+    """Name what will not be used, so that a feature of the wrong type does not vanish unseen."""
+    if not data.unused:
+        return Finding(says="every column has a role")
+    return Finding(
+        says=f"columns that are no floats and have no role: {len(data.unused)}",
+        count=len(data.unused),
+        columns=data.unused,
+        rows=[{"column": name, "type": str(data.schema[name])} for name in data.unused[: 4 * EXAMPLES]],
+        advice="Convert them to floats to make them features, or list them under columns.ignore.",
+    )
+
+
+def check_duplicates(data: InspectedDataset, params: RuleParams) -> Finding:
+    """Allow one row per (date, code)."""
+    unique = data.keys.select(pl.struct(KEY).n_unique()).item()
+    again = data.keys.clear() if unique == data.keys.height else data.keys.filter(data.keys.is_duplicated()).sort(KEY)
+    return rows_at_fault("rows that share their date and code", again, list(KEY), "Keep one row per (date, code).")
+
+
+def check_order(data: InspectedDataset, params: WarnParams) -> Finding:
+    """Expect each stock's dates to ascend in the file."""
+    back = data.keys.filter(pl.col(DATE).diff().over(CODE) < pl.duration(days=0))
+    return rows_at_fault("rows older than the one before them", back, [DATE], "Sort the dataset by date.")
+
+
+def check_closed_days(data: InspectedDataset, params: CalendarParams) -> Finding:
+    """Allow rows on trading days only."""
+    days = data.days.filter(~pl.col(DATE).is_in(_sessions(data, params.calendar).implode()))
+    advice = (
+        f"{params.calendar!r} does not trade then: name its calendar (guard.closed_days.calendar) or mend the dates."
+    )
+    return rows_at_fault("days on which the market is closed", days, [DATE], advice)
+
+
+def check_missing_days(data: InspectedDataset, params: MissingDaysParams) -> Finding:
+    """Expect some rows on every trading day."""
+    listed = _sessions(data, params.calendar)
+    absent = listed.filter(~listed.is_in(data.days[DATE].implode())).to_frame(DATE)
+    advice = "Load them, or name the exchange's calendar, which knows its holidays (guard.missing_days.calendar)."
+    return rows_at_fault("trading days without any row", absent, [DATE], advice)
+
+
+def check_future(data: InspectedDataset, params: RuleParams, newest: date) -> Finding:
+    """Allow no day after today."""
+    late = data.days.filter(pl.col(DATE) > newest)
+    return rows_at_fault("days after today", late, [DATE], "Nobody can know them: correct the dates.")
+
+
+def check_recency(data: InspectedDataset, params: RecencyParams, newest: date) -> Finding:
+    """Expect live data to be fresh."""
+    last = data.days[DATE].max()
+    assert isinstance(last, date)
+    if params.historical:
+        return skip(f"historical data may be any age; the newest day is {last}")
+    age = 24 * sessions_between(params.calendar, last, newest) if last < newest else 0
+    if age <= params.max_age_hours:
+        return Finding(says=f"the newest day is {last}, {age} trading hours old")
+    return Finding(
+        says=f"the newest day, {last}, is {age} trading hours old",
+        count=1,
+        columns=[DATE],
+        dates=[str(last)],
+        advice=f"Load newer data, raise guard.recency.max_age_hours ({params.max_age_hours:g}), "
+        "or set guard.recency.historical: true.",
+    )
+
+
+def check_day_coverage(data: InspectedDataset, params: CoverageParams) -> Finding:
+    """Expect a day to hold about as many stocks as its month."""
+    usual = pl.col("stocks").rolling_median(21, min_samples=5, center=True)
+    thin = data.days.with_columns(usual.alias("usual")).filter(pl.col("stocks") < params.min_share * pl.col("usual"))
+    return rows_at_fault("days with far fewer stocks than usual", thin, [CODE], "Load what is missing on these days.")
+
+
+def check_stock_coverage(data: InspectedDataset, params: CoverageParams) -> Finding:
+    """Expect a stock to be there on most days between its first and its last."""
+    place = data.days.select(DATE).with_row_index("place")
+    span = (pl.col("place").max().cast(pl.Int64) - pl.col("place").min().cast(pl.Int64) + 1).alias("days")
+    stocks = data.keys.join(place, on=DATE).group_by(CODE).agg(pl.len().alias("rows"), span).sort(CODE)
+    holed = stocks.filter(pl.col("rows") < params.min_share * pl.col("days"))
+    return rows_at_fault(
+        "stocks that miss many of their days", holed, [DATE], "Load what is missing, or leave them out."
+    )
+
+
+def _sessions(data: InspectedDataset, calendar: str) -> pl.Series:
+    first, last = data.days[DATE].min(), data.days[DATE].max()
+    assert isinstance(first, date)
+    assert isinstance(last, date)
+    return sessions(calendar, first, last)

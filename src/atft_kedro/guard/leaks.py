@@ -1,0 +1,109 @@
+"""Rules that look for the future in the features."""
+
+from typing import Annotated
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from pydantic import Field
+
+from ..schema import CODE, DATE
+from .dataset import InspectedDataset
+from .finding import Finding, RuleParams, columns_at_fault, skip
+
+SAME = 0.9999  # correlation from which on two columns say the same
+LATER = 2  # observations into the future that a shifted target is looked for
+
+
+class LeakParams(RuleParams):
+    """The mean daily correlation with a target from which on a feature is too good to be true."""
+
+    max_ic: Annotated[float, Field(gt=0, le=1)] = 0.4
+
+
+def check_leak(data: InspectedDataset, params: LeakParams) -> Finding:
+    """Correlate every feature with every target inside sampled days."""
+    if not data.features or not data.targets:
+        return skip("nothing to correlate")
+    days = data.sampled_days
+    features, targets = _matrix(days, data.features), _matrix(days, list(data.targets))
+    sizes = days.group_by(DATE, maintain_order=True).len()["len"].to_numpy()
+    total, known = (
+        np.zeros((len(data.features), len(data.targets))),
+        np.zeros((len(data.features), len(data.targets))),
+    )
+    for x, y in zip(np.split(features, np.cumsum(sizes)[:-1]), np.split(targets, np.cumsum(sizes)[:-1]), strict=True):
+        ic = correlate(x, y)
+        total += np.nan_to_num(ic)
+        known += ~np.isnan(ic)
+    mean = total / np.maximum(known, 1)
+    found = _table(data, mean, np.abs(mean) > params.max_ic, "ic")
+    advice = (
+        "No honest feature is that good. Look for prices after the day in its definition, or raise guard.leak.max_ic."
+    )
+    return columns_at_fault("features that correlate suspiciously with a target", found, advice)
+
+
+def check_shifted_target(data: InspectedDataset, params: RuleParams) -> Finding:
+    """Look for features that are a target moved by so few observations that it still holds the future."""
+    if not data.features or not data.targets:
+        return skip("nothing to compare")
+    stocks = data.sampled_stocks
+    moved = {
+        (name, shift): pl.col(name).shift(shift).over(CODE).alias(f"{name} moved by {shift}")
+        for name, horizon in data.targets.items()
+        for shift in range(-LATER, horizon)
+    }
+    columns = stocks.select(moved.values())
+    r = correlate(_matrix(stocks, data.features), _matrix(columns, columns.columns))
+    place, best = np.nanargmax(np.nan_to_num(np.abs(r)), axis=1), np.nanmax(np.nan_to_num(np.abs(r)), axis=1)
+    found = pl.DataFrame(
+        {
+            "column": data.features,
+            "same as": [columns.columns[each] for each in place],
+            "correlation": best.round(6),
+        }
+    ).filter(pl.Series(best > SAME))
+    return columns_at_fault("features that are a target moved in time", found, "Remove them: they hold the answer.")
+
+
+def correlate(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Correlate the columns of ``x`` with those of ``y`` over the rows where both are known; NaN where undefined."""
+    known_x, known_y = np.isfinite(x).astype(np.float64), np.isfinite(y).astype(np.float64)
+    x, y = _centred(x), _centred(y)
+    n = known_x.T @ known_y
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean_x, mean_y = (x.T @ known_y) / n, (known_x.T @ y) / n
+        covariance = (x.T @ y) / n - mean_x * mean_y
+        variance_x = ((x**2).T @ known_y) / n - mean_x**2
+        variance_y = (known_x.T @ (y**2)) / n - mean_y**2
+        r = covariance / np.sqrt(variance_x * variance_y)
+    r[(n < 3) | (variance_x < 1e-12) | (variance_y < 1e-12)] = np.nan
+    return r
+
+
+def _centred(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Standardise columns over what is known and put the unknown at the centre, where the masks leave it out."""
+    known = np.isfinite(x)
+    count = np.maximum(known.sum(axis=0), 1)
+    x = np.where(known, x, 0.0)
+    x = np.where(known, x - x.sum(axis=0) / count, 0.0)
+    scale = np.sqrt((x**2).sum(axis=0) / count)
+    return x / np.where(scale > 0, scale, 1.0)
+
+
+def _matrix(frame: pl.DataFrame, columns: list[str]) -> NDArray[np.float64]:
+    return frame.select(pl.col(columns).cast(pl.Float64).fill_null(float("nan"))).to_numpy()
+
+
+def _table(data: InspectedDataset, values: NDArray[np.float64], chosen: NDArray[np.bool_], what: str) -> pl.DataFrame:
+    feature, answer = np.nonzero(chosen)
+    targets = list(data.targets)
+    rows = {
+        "column": [data.features[place] for place in feature],
+        "target": [targets[place] for place in answer],
+        what: values[feature, answer].round(4),
+    }
+    return pl.DataFrame(rows, schema={"column": pl.String, "target": pl.String, what: pl.Float64}).sort(
+        pl.col(what).abs(), descending=True
+    )

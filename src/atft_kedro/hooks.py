@@ -1,0 +1,83 @@
+"""What happens around a run: parameters are checked, experiments are tracked and end as what they were."""
+
+import atexit
+import logging
+import signal
+import sys
+import threading
+from typing import Any
+
+import mlflow
+from kedro.framework.context import KedroContext
+from kedro.framework.hooks import hook_impl
+from kedro.io import CatalogProtocol
+from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
+from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook
+from mlflow.entities import RunStatus
+from pydantic import BaseModel
+
+from .configuration import ProjectConfigLoader
+
+logging.getLogger("kedro_mlflow").setLevel(logging.WARNING)  # it sets itself to INFO when it is imported
+
+
+class ParameterHook:
+    """Refuses wrong parameters before anything else happens."""
+
+    @hook_impl(tryfirst=True)
+    def after_context_created(self, context: KedroContext) -> None:
+        """Check every block against its model."""
+        loader = context.config_loader
+        assert isinstance(loader, ProjectConfigLoader)
+        loader.require_valid_parameters()
+
+
+class ExperimentHook(MlflowHook):
+    """kedro-mlflow's hook, made to log typed parameters key by key and to end every run with its true status."""
+
+    @hook_impl
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        """Start the run, and see to it that a killed one is called KILLED."""
+        super().before_pipeline_run(run_params, pipeline, catalog)
+        atexit.register(_end_killed)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+
+    @hook_impl
+    def before_node_run(self, node: Node, catalog: CatalogProtocol, inputs: dict[str, Any], is_async: bool) -> None:
+        """Log a node's parameters as plain values."""
+        plain = {
+            name: value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+            for name, value in inputs.items()
+        }
+        super().before_node_run(node, catalog, plain, is_async)
+
+    @hook_impl
+    def after_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        """End the run as finished."""
+        super().after_pipeline_run(run_params, pipeline, catalog)
+        self._end(RunStatus.FINISHED)
+
+    @hook_impl
+    def on_pipeline_error(
+        self, error: Exception, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
+    ) -> None:
+        """End the run as failed."""
+        super().on_pipeline_error(error, run_params, pipeline, catalog)
+        self._end(RunStatus.FAILED)
+
+    def _end(self, status: int) -> None:
+        atexit.unregister(_end_killed)
+        if not self._already_active_mlflow:
+            _end_runs(status)
+
+
+def _end_killed() -> None:
+    _end_runs(RunStatus.KILLED)
+
+
+def _end_runs(status: int) -> None:
+    """Empty MLflow's stack: kedro-mlflow pushes a run once more for every node."""
+    while mlflow.active_run():
+        mlflow.end_run(RunStatus.to_string(status))

@@ -1,0 +1,61 @@
+"""What the best possible forecaster of the simulated market would say, and how well it must score."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .latent import (
+    BETA_SPREAD,
+    DRIFT,
+    MARKET_VOLATILITY,
+    SECTOR_VOLATILITY,
+    STOCK_VOLATILITY,
+    VOLATILITY_SPREAD,
+    Floats,
+    Latent,
+    MarketParams,
+    expect_level,
+    expect_standardised,
+)
+
+LONGEST_GAP = 20  # days beyond a horizon that missing days may stretch it
+
+
+def expect_returns(latent: Latent, params: MarketParams, observed: NDArray[np.bool_]) -> dict[int, Floats]:
+    """Expect, at each close, the return over each horizon: ``{horizon: [day, stock]}``.
+
+    Horizons count the stock's own observations, so a horizon that spans missing days sums more days.
+    Exact for the next day; to first order in daily returns beyond it (compounding is left out).
+    """
+    reach = {horizon: _days_until(observed, horizon) for horizon in params.horizons}
+    expected = {horizon: np.full(observed.shape, np.nan) for horizon in params.horizons}
+    total = np.zeros(observed.shape)
+    for ahead in range(1, max(params.horizons) + LONGEST_GAP + 1):
+        day = expect_level(latent, ahead) * expect_standardised(latent, params.strengths, ahead)
+        total += DRIFT + latent.volatility * day
+        for horizon, days in reach.items():
+            expected[horizon][days == ahead] = total[days == ahead]
+    return expected
+
+
+def attainable_ic(params: MarketParams) -> float:
+    """Compute the oracle's mean daily IC at horizon 1 from the parameters alone.
+
+    Standardised by the stocks' own variance, a day's cross-section has signal variance S², own variance 1,
+    and the factors' variances; the market factor's is random, so its normal density is integrated out.
+    """
+    own = STOCK_VOLATILITY**2 * np.exp(2 * VOLATILITY_SPREAD**2)
+    sector = SECTOR_VOLATILITY**2 * (1 - 1 / params.sectors) / own
+    nodes, weights = np.polynomial.hermite_e.hermegauss(41)
+    market = (BETA_SPREAD * MARKET_VOLATILITY * nodes) ** 2 / own
+    signal = params.strengths.squared()
+    by_node = np.sqrt(signal) / np.sqrt(1 + signal + sector + market)
+    return float((weights * by_node).sum() / weights.sum())
+
+
+def _days_until(observed: NDArray[np.bool_], count: int) -> NDArray[np.int64]:
+    """Count the days from each observation to the stock's ``count``-th next one; 0 where there is none."""
+    days = np.zeros(observed.shape, dtype=np.int64)
+    for stock in range(observed.shape[1]):
+        seen = np.flatnonzero(observed[:, stock])
+        days[seen[:-count], stock] = seen[count:] - seen[:-count]
+    return days

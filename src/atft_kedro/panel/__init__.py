@@ -1,0 +1,1 @@
+"""The market in memory the way a training step wants it."""

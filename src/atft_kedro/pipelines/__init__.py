@@ -1,0 +1,1 @@
+"""Thin pipelines over the core."""

@@ -1,0 +1,21 @@
+"""Nodes that inspect the ML dataset and stop the run when it must not be used."""
+
+from typing import Any
+
+import polars as pl
+
+from atft_kedro.guard import inspection
+from atft_kedro.guard.inspection import GuardParams
+from atft_kedro.guard.page import draw_guard_page
+from atft_kedro.schema import ColumnParams, today
+
+
+def inspect_dataset(ml_dataset: pl.LazyFrame, columns: ColumnParams, params: GuardParams) -> tuple[dict[str, Any], str]:
+    """Apply every rule; report it for machines and for people."""
+    report = inspection.inspect_dataset(ml_dataset, columns, params, newest=today())
+    return report, draw_guard_page(report)
+
+
+def require_no_error(guard_report: dict[str, Any]) -> dict[str, Any]:
+    """Stop here when a rule of severity ``error`` is broken; the report is on disk by now."""
+    return inspection.require_no_error(guard_report)

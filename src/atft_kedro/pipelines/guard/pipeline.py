@@ -1,0 +1,21 @@
+"""ML dataset to verdict."""
+
+from kedro.pipeline import Node, Pipeline
+
+from . import nodes
+
+
+def create_pipeline() -> Pipeline:
+    """Inspect, report, and let only a sound dataset pass."""
+    return Pipeline(
+        [
+            Node(
+                nodes.inspect_dataset,
+                ["ml_dataset", "params:columns", "params:guard"],
+                ["guard_report", "guard_page"],
+                name="inspect_dataset",
+            ),
+            Node(nodes.require_no_error, "guard_report", "guard_verdict", name="require_no_error"),
+        ],
+        tags="guard",
+    )

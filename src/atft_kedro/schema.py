@@ -1,0 +1,107 @@
+"""Every column name and the contract of every table."""
+
+from datetime import date
+from typing import Annotated
+
+import polars as pl
+from pydantic import Field, field_validator
+
+from .params import InputError, Params
+
+DATE, CODE, SECTOR = "date", "code", "sector"
+OPEN, HIGH, LOW, CLOSE, VOLUME, VWAP = "open", "high", "low", "close", "volume", "vwap"
+KEY = (DATE, CODE)
+PRICES = (OPEN, HIGH, LOW, CLOSE)
+QUOTES = (*PRICES, VOLUME)
+TARGET = "target_{h}d"
+HORIZONS = (1, 5, 10, 20)
+
+Horizons = Annotated[tuple[Annotated[int, Field(gt=0)], ...], Field(min_length=1)]
+
+
+def target(horizon: int) -> str:
+    """Name the column of the return over the next ``horizon`` observations."""
+    return TARGET.format(h=horizon)
+
+
+class ColumnParams(Params):
+    """What an ML dataset calls our columns; ``target`` holds ``{h}`` where the horizon stands."""
+
+    date: str = DATE
+    code: str = CODE
+    sector: str | None = SECTOR
+    target: str = TARGET
+    open: str = OPEN
+    high: str = HIGH
+    low: str = LOW
+    close: str = CLOSE
+    volume: str = VOLUME
+    ignore: tuple[str, ...] = ()
+
+    @field_validator("target")
+    @classmethod
+    def _names_its_horizon(cls, value: str) -> str:
+        if "{h}" not in value:
+            raise ValueError("must hold {h}, the place of the horizon, as in target_{h}d")
+        return value
+
+    def ours(self) -> dict[str, str]:
+        """Map each of their names to ours, targets aside."""
+        names = (DATE, CODE, SECTOR, *QUOTES)
+        return {theirs: name for name in names if (theirs := getattr(self, name)) is not None}
+
+
+def adopt_ml_dataset(frame: pl.LazyFrame, columns: ColumnParams) -> pl.LazyFrame:
+    """Give an ML dataset our column names and a ``Date`` column, lazily.
+
+    Its targets are all columns that fit ``columns.target`` with a whole number of days.
+    """
+    schema = frame.collect_schema()
+    renames = {theirs: ours for theirs, ours in columns.ours().items() if theirs in schema}
+    renames |= {name: target(days) for name in schema if (days := _horizon_of(name, columns.target))}
+    missing = [theirs for theirs in (columns.date, columns.code) if theirs not in schema]
+    if missing:
+        raise InputError(
+            f"The ML dataset has no column {missing}; it has {_shown(schema.names())}. "
+            "Say under `columns:` in parameters_guard.yml what they are called."
+        )
+    if len(set(renames.values())) < len(renames):
+        raise InputError(f"Two columns of the ML dataset claim one name under `columns:`: {renames}.")
+    frame = frame.drop([name for name in columns.ignore if name in schema]).rename(renames)
+    return frame.with_columns(pl.col(DATE).cast(pl.Date), pl.col(CODE).cast(pl.String))
+
+
+def feature_columns(schema: pl.Schema) -> list[str]:
+    """Name the features: every float that is no key, no raw price and no target.
+
+    Decided by role and type; a target can never be a feature.
+    """
+    roles = {DATE, CODE, SECTOR, *QUOTES}
+    return [
+        name
+        for name, dtype in schema.items()
+        if dtype.is_float() and name not in roles and name not in target_columns(schema)
+    ]
+
+
+def target_columns(schema: pl.Schema) -> dict[str, int]:
+    """Map the dataset's target columns to their horizons, shortest first."""
+    found = {name: days for name in schema if (days := _horizon_of(name, TARGET))}
+    return dict(sorted(found.items(), key=lambda item: item[1]))
+
+
+def today() -> date:
+    """Name the day on which this runs: what is dated later cannot be known."""
+    return date.today()
+
+
+def _horizon_of(name: str, template: str) -> int:
+    head, tail = template.split("{h}")
+    middle = name[len(head) : len(name) - len(tail)]
+    fits = name.startswith(head) and name.endswith(tail) and middle.isdecimal()
+    return int(middle) if fits else 0
+
+
+def _shown(names: list[str], most: int = 12) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

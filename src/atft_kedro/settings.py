@@ -1,0 +1,21 @@
+"""The project's settings for Kedro."""
+
+import warnings
+from pathlib import Path
+
+from kedro.utils import find_kedro_project
+
+from .configuration import ProjectConfigLoader
+from .hooks import ExperimentHook, ParameterHook
+
+warnings.filterwarnings("ignore", message=r"register_new_resolver\(\) is")  # Kedro 1.7 under omegaconf 2.4
+
+HOOKS = (ExperimentHook(), ParameterHook())
+DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow",)  # ExperimentHook takes its place
+CONFIG_LOADER_CLASS = ProjectConfigLoader
+CONFIG_LOADER_ARGS = {
+    "base_env": "base",
+    "default_run_env": "local",
+    "merge_strategy": {"parameters": "soft", "mlflow": "soft"},
+    "custom_resolvers": {"project_path": lambda: str(find_kedro_project(Path.cwd()) or Path.cwd())},
+}

@@ -1,0 +1,107 @@
+"""What a stage's result depends on, each cause with the state it was in."""
+
+import ast
+import hashlib
+import importlib.util
+import json
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from kedro.io import AbstractDataset, CatalogProtocol
+from kedro.pipeline.node import Node
+from pydantic import BaseModel
+
+PACKAGE = __package__.split(".")[0]
+ABSENT = "absent"
+
+
+def fingerprint(node: Node, catalog: CatalogProtocol) -> dict[str, str]:
+    """Name every cause of the node's outputs and hash its state."""
+    causes = {"code": code_of(node.func)}
+    for name in node.inputs:
+        causes[name] = _parameter(catalog[name].load()) if name.startswith("params:") else state_of(catalog[name])
+    return causes
+
+
+def state_of(dataset: AbstractDataset) -> str:
+    """Identify what a dataset holds: how it is configured and read, and its files' sizes and times."""
+    described = dataset._describe()
+    path = described.get("filepath") or described.get("path")
+    if path is None and not dataset.exists():
+        return ABSENT
+    parts = [json.dumps(described, sort_keys=True, default=str), code_of(type(dataset))]
+    if path is not None:
+        files = _files(Path(str(path)))
+        if not files:
+            return ABSENT
+        parts += [f"{file} {stat.st_size} {stat.st_mtime_ns}" for file in files for stat in [file.stat()]]
+    return _hash(*parts)
+
+
+def code_of(thing: Callable[..., Any] | type) -> str:
+    """Hash the module of ``thing`` and every module of this package that it imports; comments do not count."""
+    if not thing.__module__.startswith(PACKAGE):
+        return thing.__module__
+    seen: dict[str, str] = {}
+    waiting = [thing.__module__]
+    while waiting:
+        module = waiting.pop()
+        if module not in seen:
+            seen[module], imported = _read_module(module)
+            waiting += imported
+    return _hash(*(f"{module} {seen[module]}" for module in sorted(seen)))
+
+
+@cache
+def _read_module(module: str) -> tuple[str, list[str]]:
+    """Hash one module's syntax tree, and its templates, and list the package's modules that it imports."""
+    spec = importlib.util.find_spec(module)
+    assert spec is not None
+    assert spec.origin is not None
+    source = Path(spec.origin)
+    tree = ast.parse(source.read_text())
+    home = module if source.name == "__init__.py" else module.rpartition(".")[0]
+    names = [name for node in ast.walk(tree) for name in _imports(node, home)]
+    template = source.with_suffix(".html")
+    beside = template.read_text() if template.exists() else ""
+    return _hash(ast.dump(tree), beside), sorted({name for name in names if _is_module(name)})
+
+
+def _imports(node: ast.AST, home: str) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names if alias.name.startswith(PACKAGE)]
+    if not isinstance(node, ast.ImportFrom):
+        return []
+    base = home.rsplit(".", node.level - 1)[0] if node.level else ""
+    origin = ".".join(part for part in (base, node.module) if part)
+    if not origin.startswith(PACKAGE):
+        return []
+    return [origin, *(f"{origin}.{alias.name}" for alias in node.names)]
+
+
+def _is_module(name: str) -> bool:
+    parent, _, leaf = name.rpartition(".")
+    if not parent:
+        return False
+    spec = importlib.util.find_spec(parent)
+    places = spec.submodule_search_locations if spec else None
+    return any(
+        (Path(place) / f"{leaf}.py").exists() or (Path(place) / leaf / "__init__.py").exists() for place in places or []
+    )
+
+
+def _parameter(value: Any) -> str:
+    plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+    return _hash(json.dumps(plain, sort_keys=True, default=str))
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_dir():
+        return sorted(file for file in path.rglob("*") if file.is_file())
+    return [path] if path.exists() else []
+
+
+def _hash(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
