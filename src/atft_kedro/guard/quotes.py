@@ -16,7 +16,7 @@ SPLITS = (1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 25, 50, 100)
 class SplitParams(WarnParams):
     """How near a jump must be to a usual split ratio, and from which ratio on it counts."""
 
-    tolerance: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
+    tolerance: Annotated[float, Field(gt=0, lt=0.5)] = 0.02
     min_ratio: Annotated[float, Field(gt=1)] = 1.9
 
 

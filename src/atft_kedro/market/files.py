@@ -50,8 +50,7 @@ def read_prices(path: Path, params: PriceFileParams) -> pl.LazyFrame:
 def _is_wide(files: list[Path], params: PriceFileParams) -> bool:
     if params.layout != "auto":
         return params.layout == "wide"
-    names = _theirs(scan_table(files[0]), params, files[0])
-    return CLOSE not in names
+    return not _theirs(scan_table(files[0]), params, files[0]).keys() - {DATE}
 
 
 def _theirs(frame: pl.LazyFrame, params: PriceFileParams, file: Path) -> dict[str, str]:

@@ -108,7 +108,7 @@ def expect_standardised(latent: Latent, strengths: Strengths, ahead: int) -> Flo
     """
     days = np.arange(len(latent.shocks))[:, None]
     fade = np.sqrt(2) * np.exp(-(PHASE_DRIFT**2) * (ahead - 1) / 2)
-    expected = strengths.periodic * fade * np.sin(latent.frequency * (days + ahead) + latent.phase)
+    expected: Floats = strengths.periodic * fade * np.sin(latent.frequency * (days + ahead) + latent.phase)
     first, last = max(MOMENTUM_SKIPS - ahead + 1, 0), MOMENTUM_SKIPS + MOMENTUM_SPANS - ahead
     expected += strengths.momentum / np.sqrt(MOMENTUM_SPANS) * _sum_lags(latent.shocks, first, last)
     if ahead == 1:

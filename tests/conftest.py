@@ -1,0 +1,43 @@
+"""Small seeded inputs that tests share."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from made import make_ml_dataset
+
+from atft_kedro.features.sets import FeatureParams
+from atft_kedro.market.admission import AdmissionParams, admit_prices
+from atft_kedro.market.latent import MarketParams
+from atft_kedro.market.simulation import SimulatedMarket, simulate_market
+from atft_kedro.schema import today
+
+ROOT = Path(__file__).parent.parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--real-prices", type=Path, help="A parquet file of real prices, for the tests marked `real`.")
+
+
+@pytest.fixture
+def real_prices(request: pytest.FixtureRequest) -> Path:
+    path = request.config.getoption("--real-prices")
+    if path is None or not path.exists():
+        pytest.skip("needs --real-prices PATH")
+    return path
+
+
+@pytest.fixture(scope="session")
+def market() -> SimulatedMarket:
+    return simulate_market(MarketParams(stocks=30, days=320, seed=11))
+
+
+@pytest.fixture(scope="session")
+def clean_prices(market: SimulatedMarket) -> pl.DataFrame:
+    return admit_prices(market.prices.lazy(), AdmissionParams(), today())[0]
+
+
+@pytest.fixture(scope="session")
+def ml_dataset(clean_prices: pl.DataFrame) -> pl.DataFrame:
+    return make_ml_dataset(clean_prices, FeatureParams())

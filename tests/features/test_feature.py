@@ -1,0 +1,27 @@
+"""A declaration is the feature's documentation and its identity."""
+
+import json
+
+import polars as pl
+
+from atft_kedro.features.feature import Feature, describe_catalogue, hash_catalogue
+from atft_kedro.features.sets import FEATURE_SETS
+
+ONE = Feature("one", pl.col("close") / 2, "test", 0, "half the close")
+
+
+def test_the_catalogue_documents_every_feature_and_is_json() -> None:
+    catalogue = describe_catalogue(FEATURE_SETS["wide"])
+
+    assert catalogue["count"] == len(catalogue["features"]) == 395
+    assert json.loads(json.dumps(catalogue)) == catalogue
+    assert all(feature["definition"] for feature in catalogue["features"])
+
+
+def test_the_hash_changes_with_names_order_and_definitions_and_with_nothing_else() -> None:
+    two = Feature("two", pl.col("close") / 3, "test", 0, "a third")
+    other = Feature("one", pl.col("close") / 4, "test", 0, "half the close")
+    worded = Feature("one", pl.col("close") / 2, "test", 0, "the close, halved")
+
+    assert hash_catalogue([ONE]) == hash_catalogue([worded])
+    assert len({hash_catalogue(each) for each in ([ONE], [two], [other], [ONE, two], [two, ONE])}) == 5

@@ -1,0 +1,218 @@
+"""Every rule is broken once, on purpose, and by what it is meant for alone."""
+
+import math
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import Any
+
+import polars as pl
+import pytest
+
+from atft_kedro.guard.inspection import GuardParams, inspect_dataset, require_no_error
+from atft_kedro.params import InputError
+from atft_kedro.schema import ColumnParams
+
+TODAY = date(2024, 6, 3)  # a Monday
+HISTORICAL = {"recency": {"historical": True}}
+
+Break = Callable[[pl.DataFrame], pl.DataFrame]
+
+
+def inspect(dataset: pl.DataFrame, params: dict[str, Any] = HISTORICAL, columns: ColumnParams | None = None) -> dict[str, Any]:
+    return inspect_dataset(dataset.lazy(), columns or ColumnParams(), GuardParams.model_validate(params), TODAY)
+
+
+def outcomes(report: dict[str, Any]) -> dict[str, str]:
+    return {finding["rule"]: finding["outcome"] for finding in report["findings"] if finding["outcome"] in ("error", "warn")}
+
+
+def finding(report: dict[str, Any], rule: str) -> dict[str, Any]:
+    return next(each for each in report["findings"] if each["rule"] == rule)
+
+
+def at(row: int, column: str, value: Any) -> Break:
+    return lambda d: d.with_columns(pl.when(pl.int_range(pl.len()) == row).then(value).otherwise(column).alias(column))
+
+
+def set_to(column: str, value: Any) -> Break:
+    return lambda d: d.with_columns(value.cast(pl.Float32).alias(column))
+
+
+def without(*days: int) -> Break:
+    return lambda d: d.filter(~pl.col("date").is_in([d["date"].unique().sort()[day] for day in days]))
+
+
+def move_days(days: int) -> Break:
+    return lambda d: d.with_columns(pl.col("date") + timedelta(days=days))
+
+
+def later(column: str, by: int) -> pl.Expr:
+    return pl.col(column).shift(-by).over("code", order_by="date")
+
+
+def halve_price(d: pl.DataFrame) -> pl.DataFrame:
+    """An unadjusted 2:1 split of one stock, targets as the halved closes say."""
+    quiet = d.filter(code=d["code"][0]).filter(pl.col("ret_1").abs() < 0.002)["date"][0]
+    half = (pl.col("code") == d["code"][0]) & (pl.col("date") >= quiet)
+    d = d.with_columns(pl.when(half).then(pl.col(q) / 2).otherwise(q).alias(q) for q in ("open", "high", "low", "close"))
+    answers = [((later("close", h) / pl.col("close")) - 1).cast(pl.Float32).alias(f"target_{h}d") for h in (1, 5, 10, 20)]
+    return d.with_columns(answers)
+
+
+BROKEN: dict[str, tuple[Break, dict[str, str]]] = {
+    "no feature": (lambda d: d.select("date", "code", "close", "target_1d"), {"columns": "error"}),
+    "no target": (lambda d: d.drop(f"target_{h}d" for h in (1, 5, 10, 20)), {"columns": "error"}),
+    "null code": (at(700, "code", None), {"columns": "error", "targets": "error"}),
+    "whole numbers": (lambda d: d.with_columns(made=pl.lit(3)), {"unused": "warn"}),
+    "a row twice": (lambda d: pl.concat([d, d[900]]), {"duplicates": "error", "order": "warn", "targets": "error"}),
+    "backwards": (lambda d: d.reverse(), {"order": "warn"}),
+    "a weekend": (move_days(5), {"closed_days": "error", "missing_days": "warn"}),
+    "a lost day": (without(100), {"missing_days": "warn", "targets": "error"}),
+    "the future": (move_days(7 * 470), {"future": "error"}),
+    "a thin day": (
+        lambda d: d.filter((pl.col("date") != d["date"][4000]) | (pl.col("code").hash() % 3 == 0)),
+        {"day_coverage": "warn", "targets": "error"},
+    ),
+    "a holed stock": (
+        lambda d: d.filter((pl.col("code") != d["code"][0]) | (pl.col("date").dt.ordinal_day() % 2 == 0)),
+        {"stock_coverage": "warn", "targets": "error"},
+    ),
+    "nan": (at(800, "vol_20", math.nan), {"finite": "error"}),
+    "infinity": (at(800, "ret_1", math.inf), {"finite": "error"}),
+    "infinite target": (at(800, "target_5d", math.inf), {"finite": "error", "targets": "error"}),
+    "mostly unknown": (set_to("vol_20", pl.when(pl.int_range(pl.len()) % 9 == 0).then("vol_20")), {"missing": "warn"}),
+    "one value": (set_to("vol_20", pl.lit(0.5)), {"constant": "error"}),
+    "all unknown": (set_to("vol_20", pl.lit(None)), {"constant": "error", "missing": "warn"}),
+    "outliers": (
+        set_to("vol_20", pl.when(pl.int_range(pl.len()) % 50 == 0).then(1e6).otherwise("vol_20")),
+        {"outliers": "warn"},
+    ),
+    "zero close": (at(5000, "low", 0.0), {"prices": "error"}),
+    "high below low": (at(5000, "high", 1e-3), {"prices": "error"}),
+    "a split": (halve_price, {"splits": "warn"}),
+    "wrong target": (at(5000, "target_1d", 0.5), {"targets": "error"}),
+    "filled target": (set_to("target_20d", pl.col("target_20d").fill_null(0)), {"targets": "error"}),
+    "target as feature": (set_to("hint", pl.col("target_5d") * 3 + 1), {"leak": "error", "shifted_target": "error"}),
+    "noisy target": (
+        set_to("hint", pl.col("target_5d").rank() / 1e4 + pl.col("ret_1") * 3),
+        {"leak": "error"},
+    ),
+    "tomorrow's target": (set_to("hint", later("target_1d", 1)), {"shifted_target": "error", "leak": "error"}),
+    "a target that still holds the future": (
+        set_to("hint", later("target_20d", -12)),
+        {"shifted_target": "error", "leak": "error"},
+    ),
+    "another market at the end": (
+        set_to("ret_20", pl.when(pl.col("date") > date(2017, 2, 20)).then(pl.col("ret_20") + 0.5).otherwise("ret_20")),
+        {"drift": "warn"},
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def base(ml_dataset: pl.DataFrame) -> dict[str, str]:
+    """What the rules say of the dataset before anything is broken."""
+    return outcomes(inspect(ml_dataset))
+
+
+def test_a_sound_dataset_passes(ml_dataset: pl.DataFrame, base: dict[str, str]) -> None:
+    report = inspect(ml_dataset)
+
+    assert "error" not in base.values()
+    assert require_no_error(report)["passed"]
+    assert report["rows"] == ml_dataset.height
+    assert report["features"] == 59
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_rule_finds_what_it_is_for(ml_dataset: pl.DataFrame, base: dict[str, str], what: str) -> None:
+    spoil, expected = BROKEN[what]
+
+    found = outcomes(inspect(spoil(ml_dataset)))
+
+    assert expected.items() <= found.items()
+    errors = {rule for rule, outcome in found.items() if outcome == "error"}
+    assert errors == {rule for rule, outcome in expected.items() if outcome == "error"} 
+
+
+def test_an_honest_past_return_is_no_leak(ml_dataset: pl.DataFrame) -> None:
+    past = ml_dataset.with_columns(later("target_5d", -5).cast(pl.Float32).alias("past"))
+
+    report = inspect(past)
+
+    assert finding(report, "shifted_target")["outcome"] == "passed"
+    assert finding(report, "leak")["outcome"] == "passed"
+
+
+def test_the_error_names_rule_columns_dates_codes_and_what_to_do(ml_dataset: pl.DataFrame) -> None:
+    report = inspect(at(5000, "target_1d", 0.5)(ml_dataset))
+
+    with pytest.raises(InputError) as stopped:
+        require_no_error(report)
+
+    row = ml_dataset.row(5000, named=True)
+    for word in ("targets", "target_1d", str(row["date"]), row["code"], "close 1 observations later", "guard.targets.entry_lag"):
+        assert word in str(stopped.value)
+
+
+def test_severity_decides(ml_dataset: pl.DataFrame) -> None:
+    broken = at(5000, "target_1d", 0.5)(ml_dataset)
+
+    for severity, outcome in (("warn", "warn"), ("off", "off")):
+        report = inspect(broken, HISTORICAL | {"targets": {"severity": severity}})
+
+        assert finding(report, "targets")["outcome"] == outcome
+        require_no_error(report)
+
+
+@pytest.mark.parametrize(
+    ("age", "allowed", "outcome"),
+    [(0, 72, "passed"), (3, 24, "passed"), (3, 23, "error"), (5, 72, "passed"), (6, 72, "error")],
+)
+def test_recency_counts_trading_days(ml_dataset: pl.DataFrame, age: int, allowed: float, outcome: str) -> None:
+    """Today is a Monday: three days back is Friday, one trading day; five is Wednesday, three; six is Tuesday."""
+    shift = TODAY - timedelta(days=age) - ml_dataset["date"].max()
+    recent = ml_dataset.with_columns(pl.col("date") + shift)
+    off = {"closed_days": {"severity": "off"}, "recency": {"max_age_hours": allowed}}
+
+    assert finding(inspect(recent, off), "recency")["outcome"] == outcome
+
+
+def test_an_exchanges_calendar_knows_its_holidays(ml_dataset: pl.DataFrame) -> None:
+    exchange = HISTORICAL | {"closed_days": {"calendar": "XNYS"}, "missing_days": {"calendar": "XNYS"}}
+
+    report = inspect(ml_dataset, exchange)  # the simulated market trades on holidays
+
+    assert finding(report, "closed_days")["outcome"] == "error"
+    assert "2016-01-18" in finding(report, "closed_days")["dates"]  # Martin Luther King Jr. Day
+    with pytest.raises(InputError, match="Unknown calendar 'MARS'"):
+        inspect(ml_dataset, HISTORICAL | {"closed_days": {"calendar": "MARS"}})
+
+
+def test_a_dataset_with_names_of_its_own_is_read_as_it_is(ml_dataset: pl.DataFrame) -> None:
+    names = {"date": "Date", "code": "Code", "close": "Close", **{f"target_{h}d": f"y{h}" for h in (1, 5, 10, 20)}}
+    theirs = ml_dataset.rename(names).drop("open", "high", "low", "volume").with_columns(pl.col("Date").cast(pl.Datetime("us")))
+
+    report = inspect(theirs, columns=ColumnParams(date="Date", code="Code", close="Close", target="y{h}"))
+
+    assert report["targets"] == ["target_1d", "target_5d", "target_10d", "target_20d"]
+    assert report["features"] == 59
+    assert finding(report, "targets")["outcome"] == "passed"
+
+
+def test_a_dataset_without_prices_skips_what_needs_them(ml_dataset: pl.DataFrame) -> None:
+    report = inspect(ml_dataset.drop("open", "high", "low", "close", "volume"))
+
+    assert {name: finding(report, name)["outcome"] for name in ("prices", "splits", "targets")} == dict.fromkeys(
+        ("prices", "splits", "targets"), "skipped"
+    )
+
+
+def test_an_absent_key_column_lists_what_is_there(ml_dataset: pl.DataFrame) -> None:
+    with pytest.raises(InputError, match=r"no column \['code'\]; it has date, ticker, sector"):
+        inspect(ml_dataset.rename({"code": "ticker"}))
+
+
+def test_an_empty_dataset_is_an_error(ml_dataset: pl.DataFrame) -> None:
+    with pytest.raises(InputError, match="no rows"):
+        inspect(ml_dataset.clear())

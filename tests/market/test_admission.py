@@ -1,0 +1,135 @@
+"""What of a price table is admitted, and that whatever is not is counted."""
+
+import math
+from datetime import date
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from atft_kedro.market.admission import AdmissionParams, admit_prices
+from atft_kedro.market.contract import require_clean_prices
+from atft_kedro.market.simulation import SimulatedMarket
+from atft_kedro.params import InputError
+
+TODAY = date(2030, 1, 1)
+LENIENT = AdmissionParams(max_excluded_share=1)
+
+
+@pytest.fixture
+def prices(market: SimulatedMarket) -> pl.DataFrame:
+    return market.prices.head(2000)
+
+
+def with_cell(prices: pl.DataFrame, row: int, column: str, value: float | date | None) -> pl.DataFrame:
+    here = pl.int_range(pl.len()) == row
+    return prices.with_columns(pl.when(here).then(pl.lit(value)).otherwise(pl.col(column)).alias(column))
+
+
+def counts(report: dict) -> dict[str, int]:  # type: ignore[type-arg]
+    return {finding["rule"]: finding["count"] for finding in report["left_out"]}
+
+
+def test_clean_prices_pass_untouched(prices: pl.DataFrame) -> None:
+    clean, report = admit_prices(prices.lazy(), AdmissionParams(), TODAY)
+
+    assert_frame_equal(clean.drop("vwap"), prices, check_column_order=False)
+    assert report["left_out"] == []
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "rule"),
+    [
+        ("close", 0.0, "close zero or negative"),
+        ("close", -1.0, "close zero or negative"),
+        ("close", math.inf, "close infinite"),
+        ("close", math.nan, "close unknown"),
+        ("close", None, "close unknown"),
+        ("date", date(2030, 1, 2), "date in the future"),
+        ("date", None, "no date or code"),
+        ("code", None, "no date or code"),
+    ],
+)
+def test_a_row_that_cannot_be_is_left_out_and_counted(
+    prices: pl.DataFrame, column: str, value: float | date | None, rule: str
+) -> None:
+    clean, report = admit_prices(with_cell(prices, 700, column, value).lazy(), AdmissionParams(), TODAY)
+
+    others = prices.with_row_index().filter(pl.col("index") != 700).drop("index")
+    assert counts(report) == {rule: 1}
+    assert_frame_equal(clean.drop("vwap"), others, check_column_order=False)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "rule", "cells"),
+    [
+        ("open", 0.0, "open zero, negative or infinite", ["open"]),
+        ("high", math.inf, "high zero, negative or infinite", ["high"]),
+        ("low", -3.0, "low zero, negative or infinite", ["low"]),
+        ("volume", -1.0, "volume negative or infinite", ["volume"]),
+        ("high", 0.01, "high below low", ["high", "low"]),
+        ("low", 1e6, "high below low", ["high", "low"]),
+        ("open", 1e6, "high below open or close", ["high"]),
+    ],
+)
+def test_a_cell_that_cannot_be_becomes_unknown_and_is_counted(
+    prices: pl.DataFrame, column: str, value: float, rule: str, cells: list[str]
+) -> None:
+    dirty = with_cell(prices, 700, column, value)
+
+    clean, report = admit_prices(dirty.lazy(), AdmissionParams(), TODAY)
+
+    assert counts(report) == {rule: len(cells)}
+    assert [name for name in ("open", "high", "low", "volume") if clean[700, name] is None] == cells
+    kept = [name for name in clean.columns if name not in (*cells, "vwap")]
+    assert_frame_equal(clean.select(kept), dirty.select(kept))
+
+
+def test_the_same_row_again_is_left_out_and_counted(prices: pl.DataFrame) -> None:
+    clean, report = admit_prices(pl.concat([prices, prices[5:8]]).lazy(), AdmissionParams(), TODAY)
+
+    assert counts(report) == {"the same row again": 3}
+    assert clean.height == prices.height
+
+
+def test_two_rows_of_one_day_that_differ_are_an_error(prices: pl.DataFrame) -> None:
+    other = prices[5].with_columns(pl.col("close") * 1.01)
+
+    with pytest.raises(InputError, match=f"2 rows share.*{prices[5, 'code']} on {prices[5, 'date']}"):
+        admit_prices(pl.concat([prices, other]).lazy(), AdmissionParams(), TODAY)
+
+
+def test_too_much_left_out_is_an_error_that_names_the_rule(prices: pl.DataFrame) -> None:
+    dirty = prices.with_columns(pl.when(pl.int_range(pl.len()) % 10 == 0).then(0.0).otherwise("close").alias("close"))
+
+    with pytest.raises(InputError, match="10.0% of the price rows.*'close zero or negative'"):
+        admit_prices(dirty.lazy(), AdmissionParams(), TODAY)
+
+
+@pytest.mark.parametrize("what", ["stocks", "days"])
+def test_one_stock_or_one_day_is_not_enough(prices: pl.DataFrame, what: str) -> None:
+    column = {"stocks": "code", "days": "date"}[what]
+    lone = prices.filter(pl.col(column) == prices[0, column])
+
+    with pytest.raises(InputError, match=f"hold 1 {what} and at least 2"):
+        admit_prices(lone.lazy(), LENIENT, TODAY)
+
+
+def test_no_rows_and_no_close_column(prices: pl.DataFrame) -> None:
+    with pytest.raises(InputError, match="no rows"):
+        admit_prices(prices.clear().lazy(), AdmissionParams(), TODAY)
+    with pytest.raises(InputError, match="no column close"):
+        admit_prices(prices.drop("close").lazy(), AdmissionParams(), TODAY)
+
+
+def test_rows_may_come_in_any_order(prices: pl.DataFrame) -> None:
+    shuffled = admit_prices(prices.sample(fraction=1, shuffle=True, seed=1).lazy(), AdmissionParams(), TODAY)[0]
+
+    assert_frame_equal(shuffled, admit_prices(prices.lazy(), AdmissionParams(), TODAY)[0])
+
+
+def test_the_contract_refuses_what_admission_would_not_let_through(clean_prices: pl.DataFrame) -> None:
+    require_clean_prices(clean_prices)
+
+    with pytest.raises(InputError, match="clean_prices breaks its contract"):
+        require_clean_prices(pl.concat([clean_prices, clean_prices[3]]))

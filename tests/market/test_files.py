@@ -1,0 +1,179 @@
+"""People's price files, as they have them and as they go wrong."""
+
+import gzip
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from atft_kedro.market.cells import DateFormat
+from atft_kedro.market.files import PriceFileParams, read_prices
+from atft_kedro.params import InputError
+
+DAYS = [date(2024, 1, day) for day in (2, 3, 4)]
+PRICES = pl.DataFrame(
+    {
+        "date": DAYS * 2,
+        "code": ["A"] * 3 + ["B"] * 3,
+        "open": [10.0, 11.0, 12.0, 20.0, 21.0, 22.0],
+        "high": [10.5, 11.5, 12.5, 20.5, 21.5, 22.5],
+        "low": [9.5, 10.5, 11.5, 19.5, 20.5, 21.5],
+        "close": [10.2, 11.2, 12.2, 20.2, 21.2, 22.2],
+        "volume": [100.0, 200.0, 300.0, 400.0, 500.0, 600.0],
+    }
+)
+
+
+def read(path: Path, **params: object) -> pl.DataFrame:
+    found = read_prices(path, PriceFileParams.model_validate(params)).collect()
+    return found.sort("code", "date").select(PRICES.columns)
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("name", ["prices.csv", "prices.parquet", "prices.csv.gz", "prices.tsv"])
+def test_one_long_file(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    if name.endswith("parquet"):
+        PRICES.write_parquet(path)
+    else:
+        text = PRICES.write_csv(separator="\t" if name.endswith("tsv") else ",")
+        path.write_bytes(gzip.compress(text.encode()) if name.endswith("gz") else text.encode())
+
+    assert_frame_equal(read(path), PRICES)
+
+
+def test_columns_are_found_whatever_their_case_and_mapped_where_they_differ(tmp_path: Path) -> None:
+    path = tmp_path / "prices.csv"
+    PRICES.rename({"date": "Date", "code": "Ticker", "open": "OPEN", "close": "Last Price"}).write_csv(path)
+
+    assert_frame_equal(read(path, columns={"code": "Ticker", "close": "Last Price"}), PRICES)
+
+
+def test_an_adjusted_close_scales_the_whole_row(tmp_path: Path) -> None:
+    path = tmp_path / "prices.csv"
+    PRICES.with_columns((pl.col("close") / 2).alias("Adj Close")).write_csv(path)
+    halved = PRICES.with_columns(pl.col("open", "high", "low", "close") / 2)
+
+    assert_frame_equal(read(path, columns={"adjusted_close": "Adj Close"}), halved)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_folder_of_one_file_per_stock_takes_the_code_from_the_name(tmp_path: Path, suffix: str) -> None:
+    for (code,), rows in PRICES.partition_by("code", as_dict=True).items():
+        write_as = rows.drop("code").write_csv if suffix == "csv" else rows.drop("code").write_parquet
+        write_as(tmp_path / f"{code}.{suffix}")
+
+    assert_frame_equal(read(tmp_path), PRICES)
+
+
+def test_wide_files_one_per_field(tmp_path: Path) -> None:
+    for field in ("open", "high", "low", "close", "volume"):
+        PRICES.pivot(on="code", index="date", values=field).write_csv(tmp_path / f"{field}.csv")
+
+    assert_frame_equal(read(tmp_path), PRICES)
+
+
+def test_one_wide_file_holds_closes(tmp_path: Path) -> None:
+    path = tmp_path / "matrix.csv"
+    PRICES.pivot(on="code", index="date", values="close").write_csv(path)
+
+    found = read(path)
+
+    assert_frame_equal(found.select("date", "code", "close"), PRICES.select("date", "code", "close"))
+    assert found["open"].null_count() == 6
+
+
+@pytest.mark.parametrize(
+    ("dates", "params"),
+    [
+        (pl.col("date").dt.to_string("%Y-%m-%d"), {}),
+        (pl.col("date").dt.to_string("%Y/%m/%d"), {}),
+        (pl.col("date").dt.to_string("%Y%m%d"), {}),
+        (pl.col("date").dt.to_string("%Y%m%d").cast(pl.Int64), {}),
+        (pl.col("date").dt.to_string("%d.%m.%Y"), {"text": "%d.%m.%Y"}),
+        (pl.col("date").dt.to_string("%Y-%m-%d 00:00:00-05:00"), {}),
+        (pl.col("date").dt.epoch("s"), {}),
+        (pl.col("date").dt.epoch("ms"), {}),
+        (pl.col("date").dt.epoch("us"), {}),
+        (pl.col("date").dt.epoch("us") * 1000, {}),
+        (pl.col("date").dt.epoch("s").cast(pl.String), {}),
+        (pl.col("date").cast(pl.Datetime("us")), {}),
+        (pl.col("date").cast(pl.Datetime("us")).dt.replace_time_zone("America/New_York"), {}),
+        (  # the session of 2 January in Tokyo opens on 2 January 00:00 UTC; midnight in Tokyo is the day before in UTC
+            pl.col("date").cast(pl.Datetime("us")).dt.replace_time_zone("Asia/Tokyo").dt.convert_time_zone("UTC"),
+            {"time_zone": "Asia/Tokyo"},
+        ),
+        (  # as an epoch: the same instant
+            pl.col("date").cast(pl.Datetime("us")).dt.replace_time_zone("Asia/Tokyo").dt.epoch("s"),
+            {"time_zone": "Asia/Tokyo"},
+        ),
+    ],
+)
+def test_dates_as_people_write_them(tmp_path: Path, dates: pl.Expr, params: dict[str, str]) -> None:
+    path = tmp_path / "prices.parquet"
+    PRICES.with_columns(dates.alias("date")).write_parquet(path)
+
+    assert_frame_equal(read(path, dates=DateFormat.model_validate(params)), PRICES)
+
+
+BAD = {
+    "missing": (lambda folder: folder / "absent.csv", "does not exist"),
+    "empty": (lambda folder: write(folder / "p.csv", ""), "is empty"),
+    "header only": (lambda folder: write(folder / "p.csv", "date,code,close\n"), "no rows"),
+    "empty folder": (lambda folder: folder, "holds no file"),
+    "unknown kind": (lambda folder: write(folder / "p.xlsx", "?"), "cannot read this kind"),
+    "cut csv": (lambda folder: write(folder / "p.csv", "date,code,open,close\n2024-01-02,A,1,1\n2024-01-0"), "cut off"),
+    "text as number": (
+        lambda folder: write(folder / "p.csv", "date,code,close\n2024-01-02,A,1.5\n2024-01-03,A,abc\n"),
+        "column 'close': 1 cell.* 'abc' in row 2",
+    ),
+    "text as date": (lambda folder: write(folder / "p.csv", "date,code,close\nsoon,A,1.5\n"), "'soon' in row 1"),
+    "no close": (lambda folder: write(folder / "p.csv", "date,code,open\n2024-01-02,A,1.5\n"), "no column for close among"),
+    "no close per stock": (lambda folder: write(folder / "p.csv", "date,open\n2024-01-02,1.5\n"), "no column for code, close"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_files_say_what_is_wrong(tmp_path: Path, case: str) -> None:
+    make, message = BAD[case]
+
+    with pytest.raises(InputError, match=f"(?s){message}"):
+        read(make(tmp_path))
+
+
+def test_a_parquet_file_cut_off_in_the_middle(tmp_path: Path) -> None:
+    path = tmp_path / "prices.parquet"
+    PRICES.write_parquet(path)
+    path.write_bytes(path.read_bytes()[:-200])
+
+    with pytest.raises(InputError, match=r"prices\.parquet is not a whole parquet file"):
+        read(path)
+
+
+def test_a_folder_of_mixed_schemas_names_the_files_and_the_columns(tmp_path: Path) -> None:
+    PRICES.drop("code").head(3).write_csv(tmp_path / "A.csv")
+    PRICES.drop("code", "volume").head(3).write_csv(tmp_path / "B.csv")
+
+    with pytest.raises(InputError, match=r"B\.csv and .*A\.csv do not have the same columns: volume"):
+        read(tmp_path)
+
+
+def test_a_mapping_that_names_an_absent_column_lists_what_is_there(tmp_path: Path) -> None:
+    PRICES.write_csv(tmp_path / "p.csv")
+
+    with pytest.raises(InputError, match="close → 'Adj Close'.*The file has date, code, open"):
+        read(tmp_path / "p.csv", columns={"close": "Adj Close"})
+
+
+def test_a_mapping_of_a_column_that_is_not_ours(tmp_path: Path) -> None:
+    PRICES.write_csv(tmp_path / "p.csv")
+
+    with pytest.raises(InputError, match=r"maps \['closing'\]"):
+        read(tmp_path / "p.csv", columns={"closing": "close"})
