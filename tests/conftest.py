@@ -5,13 +5,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from made import make_ml_dataset
-
 from atft_kedro.features.sets import FeatureParams
 from atft_kedro.market.admission import AdmissionParams, admit_prices
 from atft_kedro.market.latent import MarketParams
 from atft_kedro.market.simulation import SimulatedMarket, simulate_market
 from atft_kedro.schema import today
+from made import make_ml_dataset
 
 ROOT = Path(__file__).parent.parent
 

@@ -37,7 +37,7 @@ class ProjectConfigLoader(OmegaConfigLoader):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        OmegaConf.register_new_resolver("parameters", self._parameter, replace=True)
+        OmegaConf.register_resolver("parameters", self._parameter, replace=True)
 
     def _parameter(self, key: str) -> Any:
         return OmegaConf.select(OmegaConf.create(self["parameters"]), key)
@@ -96,8 +96,10 @@ def _suggest(name: str, known: list[str]) -> str:
 
 
 def _depth(tree: Any, keys: tuple[str, ...]) -> int:
-    """Count how far ``keys`` lead into a nested mapping."""
+    """Count how far ``keys`` lead into nested mappings and lists."""
     for depth, key in enumerate(keys):
+        if isinstance(tree, list):
+            tree = {str(place): value for place, value in enumerate(tree)}
         if not isinstance(tree, Mapping) or key not in tree:
             return depth
         tree = tree[key]

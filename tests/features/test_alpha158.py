@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from made import make_ml_dataset
 
 from atft_kedro.features.alpha158 import ALPHA158, WINDOWS
 from atft_kedro.features.sets import FeatureParams
+from made import make_ml_dataset
 
 Reference = Callable[[pd.DataFrame, int], pd.Series]
 
@@ -73,7 +73,9 @@ ROLLING: dict[str, Reference] = {
     "QTLU": lambda q, d: rolling(q.close, d).quantile(0.8) / q.close,
     "QTLD": lambda q, d: rolling(q.close, d).quantile(0.2) / q.close,
     "RANK": lambda q, d: rolling(q.close, d).rank(pct=True),
-    "RSV": lambda q, d: (q.close - rolling(q.low, d).min()) / (rolling(q.high, d).max() - rolling(q.low, d).min() + 1e-12),
+    "RSV": lambda q, d: (
+        (q.close - rolling(q.low, d).min()) / (rolling(q.high, d).max() - rolling(q.low, d).min() + 1e-12)
+    ),
     "IMAX": lambda q, d: place(q.high, d, np.argmax) / d,
     "IMIN": lambda q, d: place(q.low, d, np.argmin) / d,
     "IMXD": lambda q, d: (place(q.high, d, np.argmax) - place(q.low, d, np.argmin)) / d,

@@ -5,10 +5,10 @@ from datetime import date, timedelta
 import numpy as np
 import polars as pl
 import pytest
-from made import make_ml_dataset
 from scipy.stats import rankdata, skew
 
 from atft_kedro.features.sets import FEATURE_SETS, FeatureParams
+from made import make_ml_dataset
 
 
 def weekdays(count: int) -> list[date]:

@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import polars as pl
 import pytest
-from made import make_ml_dataset
 from polars.testing import assert_frame_equal
 
 from atft_kedro.features.sets import FeatureParams
 from atft_kedro.schema import QUOTES, target
+from made import make_ml_dataset
 
 
 @pytest.fixture(scope="module", params=["core", "alpha158", "wide"])
@@ -32,7 +32,9 @@ def test_changing_the_future_moves_no_feature_and_no_known_target(
     days = clean_prices["date"].unique().sort()
     today = days[int(share * len(days))]
     known = [
-        pl.when(pl.col("date") <= days[int(share * len(days)) - 3 * horizon]).then(target(horizon)).alias(target(horizon))
+        pl.when(pl.col("date") <= days[int(share * len(days)) - 3 * horizon])
+        .then(target(horizon))
+        .alias(target(horizon))
         for horizon in params.horizons
     ]
 
@@ -59,7 +61,8 @@ def test_targets_do_look_ahead(clean_prices: pl.DataFrame, params: FeatureParams
     today = clean_prices["date"].unique().sort()[200]
 
     before, after = (
-        make_ml_dataset(prices, params).filter(pl.col("date") == today) for prices in (clean_prices, shock(clean_prices, today))
+        make_ml_dataset(prices, params).filter(pl.col("date") == today)
+        for prices in (clean_prices, shock(clean_prices, today))
     )
 
     assert not before["target_1d"].equals(after["target_1d"])

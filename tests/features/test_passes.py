@@ -4,11 +4,11 @@ import math
 
 import polars as pl
 import pytest
-from made import make_ml_dataset
 from polars.testing import assert_frame_equal
 
 from atft_kedro.features.sets import FEATURE_SETS, FeatureParams
 from atft_kedro.schema import feature_columns, target_columns
+from made import make_ml_dataset
 
 WIDE = FeatureParams(set="wide")
 
@@ -87,7 +87,9 @@ def test_targets_follow_the_stocks_own_observations(clean_prices: pl.DataFrame, 
 
     for horizon in (1, 7):
         expected = [
-            close[t + entry_lag + horizon] / close[t + entry_lag] - 1 if t + entry_lag + horizon < len(close) else math.nan
+            close[t + entry_lag + horizon] / close[t + entry_lag] - 1
+            if t + entry_lag + horizon < len(close)
+            else math.nan
             for t in range(len(close))
         ]
         ours = stock[f"target_{horizon}d"].fill_null(math.nan).to_list()

@@ -18,12 +18,16 @@ HISTORICAL = {"recency": {"historical": True}}
 Break = Callable[[pl.DataFrame], pl.DataFrame]
 
 
-def inspect(dataset: pl.DataFrame, params: dict[str, Any] = HISTORICAL, columns: ColumnParams | None = None) -> dict[str, Any]:
+def inspect(
+    dataset: pl.DataFrame, params: dict[str, Any] = HISTORICAL, columns: ColumnParams | None = None
+) -> dict[str, Any]:
     return inspect_dataset(dataset.lazy(), columns or ColumnParams(), GuardParams.model_validate(params), TODAY)
 
 
 def outcomes(report: dict[str, Any]) -> dict[str, str]:
-    return {finding["rule"]: finding["outcome"] for finding in report["findings"] if finding["outcome"] in ("error", "warn")}
+    return {
+        finding["rule"]: finding["outcome"] for finding in report["findings"] if finding["outcome"] in ("error", "warn")
+    }
 
 
 def finding(report: dict[str, Any], rule: str) -> dict[str, Any]:
@@ -54,8 +58,12 @@ def halve_price(d: pl.DataFrame) -> pl.DataFrame:
     """An unadjusted 2:1 split of one stock, targets as the halved closes say."""
     quiet = d.filter(code=d["code"][0]).filter(pl.col("ret_1").abs() < 0.002)["date"][0]
     half = (pl.col("code") == d["code"][0]) & (pl.col("date") >= quiet)
-    d = d.with_columns(pl.when(half).then(pl.col(q) / 2).otherwise(q).alias(q) for q in ("open", "high", "low", "close"))
-    answers = [((later("close", h) / pl.col("close")) - 1).cast(pl.Float32).alias(f"target_{h}d") for h in (1, 5, 10, 20)]
+    d = d.with_columns(
+        pl.when(half).then(pl.col(q) / 2).otherwise(q).alias(q) for q in ("open", "high", "low", "close")
+    )
+    answers = [
+        ((later("close", h) / pl.col("close")) - 1).cast(pl.Float32).alias(f"target_{h}d") for h in (1, 5, 10, 20)
+    ]
     return d.with_columns(answers)
 
 
@@ -132,7 +140,7 @@ def test_rule_finds_what_it_is_for(ml_dataset: pl.DataFrame, base: dict[str, str
 
     assert expected.items() <= found.items()
     errors = {rule for rule, outcome in found.items() if outcome == "error"}
-    assert errors == {rule for rule, outcome in expected.items() if outcome == "error"} 
+    assert errors == {rule for rule, outcome in expected.items() if outcome == "error"}
 
 
 def test_an_honest_past_return_is_no_leak(ml_dataset: pl.DataFrame) -> None:
@@ -151,7 +159,14 @@ def test_the_error_names_rule_columns_dates_codes_and_what_to_do(ml_dataset: pl.
         require_no_error(report)
 
     row = ml_dataset.row(5000, named=True)
-    for word in ("targets", "target_1d", str(row["date"]), row["code"], "close 1 observations later", "guard.targets.entry_lag"):
+    for word in (
+        "targets",
+        "target_1d",
+        str(row["date"]),
+        row["code"],
+        "close 1 observations later",
+        "guard.targets.entry_lag",
+    ):
         assert word in str(stopped.value)
 
 
@@ -191,7 +206,11 @@ def test_an_exchanges_calendar_knows_its_holidays(ml_dataset: pl.DataFrame) -> N
 
 def test_a_dataset_with_names_of_its_own_is_read_as_it_is(ml_dataset: pl.DataFrame) -> None:
     names = {"date": "Date", "code": "Code", "close": "Close", **{f"target_{h}d": f"y{h}" for h in (1, 5, 10, 20)}}
-    theirs = ml_dataset.rename(names).drop("open", "high", "low", "volume").with_columns(pl.col("Date").cast(pl.Datetime("us")))
+    theirs = (
+        ml_dataset.rename(names)
+        .drop("open", "high", "low", "volume")
+        .with_columns(pl.col("Date").cast(pl.Datetime("us")))
+    )
 
     report = inspect(theirs, columns=ColumnParams(date="Date", code="Code", close="Close", target="y{h}"))
 

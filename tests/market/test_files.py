@@ -135,8 +135,14 @@ BAD = {
         "column 'close': 1 cell.* 'abc' in row 2",
     ),
     "text as date": (lambda folder: write(folder / "p.csv", "date,code,close\nsoon,A,1.5\n"), "'soon' in row 1"),
-    "no close": (lambda folder: write(folder / "p.csv", "date,code,open\n2024-01-02,A,1.5\n"), "no column for close among"),
-    "no close per stock": (lambda folder: write(folder / "p.csv", "date,open\n2024-01-02,1.5\n"), "no column for code, close"),
+    "no close": (
+        lambda folder: write(folder / "p.csv", "date,code,open\n2024-01-02,A,1.5\n"),
+        "no column for close among",
+    ),
+    "no close per stock": (
+        lambda folder: write(folder / "p.csv", "date,open\n2024-01-02,1.5\n"),
+        "no column for code, close",
+    ),
 }
 
 

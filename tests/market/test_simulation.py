@@ -5,7 +5,6 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made import daily_ic, make_ml_dataset
 from polars.testing import assert_frame_equal
 from scipy.stats import kurtosis
 
@@ -13,6 +12,7 @@ from atft_kedro.features.sets import FeatureParams
 from atft_kedro.market.latent import DRIFT, MarketParams, Strengths, draw_latent
 from atft_kedro.market.oracle import attainable_ic
 from atft_kedro.market.simulation import SimulatedMarket, simulate_market
+from made import daily_ic, make_ml_dataset
 
 STILL = Strengths(reversal=0, momentum=0, spillover=0, periodic=0)
 LARGE = MarketParams(stocks=300, days=800, seed=5)
@@ -61,7 +61,7 @@ def test_without_strengths_the_oracle_knows_nothing_and_the_ic_is_zero() -> None
 def test_the_oracle_forecasts_longer_horizons_without_bias(horizon: int) -> None:
     rows = with_returns(simulate_market(LARGE), horizon).drop_nulls([f"oracle_{horizon}d", "answer"])
     by_day = rows.select("date", x=pl.col(f"oracle_{horizon}d"), y="answer").with_columns(
-        (pl.col("x", "y") - pl.col("x", "y").mean().over("date"))
+        pl.col("x", "y") - pl.col("x", "y").mean().over("date")
     )
     slopes = by_day.group_by("date").agg(slope=(pl.col("x") * pl.col("y")).sum() / (pl.col("x") ** 2).sum())
     blocks = slopes.sort("date").with_row_index().group_by(pl.col("index") // (2 * horizon)).agg(pl.col("slope").mean())
@@ -77,7 +77,9 @@ def test_without_strengths_every_features_ic_is_noise() -> None:
     market = simulate_market(MarketParams(stocks=150, days=700, seed=2, strengths=STILL))
     dataset = make_ml_dataset(market.prices.with_columns(vwap=pl.lit(None, pl.Float64)), FeatureParams(set="wide"))
     features = [f for f in dataset.columns[8:-4] if not f.startswith(("market_", "week", "year", "days_off"))]
-    scores = [abs(mean) / error for f in features for mean, error in [mean_and_error(daily_ic(dataset, f, "target_1d"))]]
+    scores = [
+        abs(mean) / error for f in features for mean, error in [mean_and_error(daily_ic(dataset, f, "target_1d"))]
+    ]
 
     assert np.mean(np.array(scores) > 2) < 0.12  # about 5 % by chance, and the features go together
     assert max(scores) < 5
@@ -93,7 +95,9 @@ def test_planted_effects_are_found_in_the_features() -> None:
 
 def test_spillover_comes_from_the_hidden_neighbours_and_from_no_others() -> None:
     market = simulate_market(LARGE)
-    rows = with_returns(market).with_columns((pl.col("close") / pl.col("close").shift(1) - 1).over("code").alias("move"))
+    rows = with_returns(market).with_columns(
+        (pl.col("close") / pl.col("close").shift(1) - 1).over("code").alias("move")
+    )
     shuffled = market.neighbours.with_columns(pl.col("neighbour").shuffle(seed=1))
 
     def neighbours_ic(edges: pl.DataFrame) -> tuple[float, float]:

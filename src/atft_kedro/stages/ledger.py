@@ -22,6 +22,8 @@ class Stage:
 
 def plan_stages(pipeline: Pipeline, catalog: CatalogProtocol) -> list[Stage]:
     """Decide for every node, in the order of a run, whether it is stale and why."""
+    for name in pipeline.datasets():
+        catalog.get(name, fallback_to_runtime_pattern=True)  # what no entry names lives in memory
     finished = _read(catalog)
     stages: dict[str, Stage] = {}
     makers = {output: node.name for node in pipeline.nodes for output in node.outputs}

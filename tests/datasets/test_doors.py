@@ -1,0 +1,120 @@
+"""Doors: what goes in comes out, whole or not at all; the examples in their docstrings work."""
+
+import re
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import yaml
+from kedro.io import AbstractDataset, DatasetError
+from polars.testing import assert_frame_equal
+
+from atft_kedro import datasets
+from atft_kedro.datasets import PriceFilesDataset, SimulatedMarketDataset, TableDataset, TablePartsDataset
+from atft_kedro.params import InputError
+
+FRAME = pl.DataFrame({"a": [1, 2, 3, 4], "b": ["x", "y", None, "z"], "c": [0.5, None, 1.25, 3.0]})
+
+
+@pytest.mark.parametrize(
+    "data", [FRAME, FRAME.lazy(), iter([FRAME[:1], FRAME[1:]])], ids=["frame", "lazy frame", "iterator"]
+)
+def test_a_table_comes_out_as_it_went_in(tmp_path: Path, data: Any) -> None:
+    table = TableDataset(filepath=str(tmp_path / "new" / "t.parquet"))
+
+    assert not table.exists()
+    table.save(data)
+
+    assert table.exists()
+    assert_frame_equal(table.load().collect(), FRAME)
+
+
+def cut_short() -> Iterator[pl.DataFrame]:
+    yield FRAME
+    raise RuntimeError("killed")
+
+
+def cut_parts() -> Iterator[tuple[str, pl.DataFrame]]:
+    yield "a", FRAME
+    raise RuntimeError("killed")
+
+
+def test_a_table_cut_short_leaves_the_old_one_and_nothing_else(tmp_path: Path) -> None:
+    table = TableDataset(filepath=str(tmp_path / "t.parquet"))
+    table.save(FRAME[:2])
+
+    with pytest.raises(Exception, match="killed"):
+        table.save(cut_short())
+
+    assert_frame_equal(table.load().collect(), FRAME[:2])
+    assert [file.name for file in tmp_path.iterdir()] == ["t.parquet"]
+
+
+def test_parts_come_out_by_name_and_in_the_order_they_went_in(tmp_path: Path) -> None:
+    parts = TablePartsDataset(path=str(tmp_path / "parts"))
+    parts.save(iter([("b", FRAME[:1]), ("a", FRAME[2:]), ("b", FRAME[1:2])]))
+
+    first, second = (part.collect() for part in parts.load())
+
+    assert_frame_equal(first, FRAME[2:])
+    assert_frame_equal(second, FRAME[:2])
+
+
+def test_parts_cut_short_leave_the_old_ones_and_nothing_else(tmp_path: Path) -> None:
+    parts = TablePartsDataset(path=str(tmp_path / "parts"))
+    parts.save(iter([("a", FRAME), ("b", FRAME)]))
+
+    with pytest.raises(Exception, match="killed"):
+        parts.save(cut_parts())
+
+    assert len(parts.load()) == 2
+    assert [file.name for file in tmp_path.iterdir()] == ["parts"]
+
+
+def test_missing_and_cut_tables_say_so(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    table = TableDataset(filepath=str(path))
+    with pytest.raises(DatasetError, match="does not exist") as missing:
+        table.load()
+    table.save(FRAME)
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(DatasetError, match="no whole parquet file"):
+        table.load()
+
+    assert isinstance(missing.value.__cause__, InputError)
+
+
+def test_a_preview_is_plain_data(tmp_path: Path) -> None:
+    import json
+
+    table = TableDataset(filepath=str(tmp_path / "t.parquet"))
+    table.save(FRAME.with_columns(day=pl.date(2024, 1, 2)))
+
+    preview = table.preview(nrows=2)
+
+    assert preview["columns"] == ["a", "b", "c", "day"]
+    assert json.loads(json.dumps(preview))["data"] == [[1, "x", 0.5, "2024-01-02"], [2, "y", None, "2024-01-02"]]
+
+
+@pytest.mark.parametrize("name", datasets.__all__)
+def test_the_yaml_example_in_the_docstring_works(name: str, tmp_path: Path) -> None:
+    text = re.split(r"YAML API:\n", getattr(datasets, name).__doc__)[1]
+    (entry, config), *_ = yaml.safe_load(textwrap.dedent(text)).items()
+    for key in ("path", "filepath"):
+        if key in config:
+            config[key] = str(tmp_path / config[key])
+
+    dataset = AbstractDataset.from_config(entry, config)
+
+    assert type(dataset).__name__ == name
+    if name == "SimulatedMarketDataset":
+        assert dataset.load().collect().height > 0
+
+
+@pytest.mark.parametrize("source", [PriceFilesDataset(path="x"), SimulatedMarketDataset(market={})])
+def test_sources_are_never_written(source: AbstractDataset) -> None:
+    with pytest.raises(DatasetError, match="never written|not saved"):
+        source.save(FRAME)

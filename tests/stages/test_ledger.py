@@ -1,0 +1,178 @@
+"""The cache on a pipeline of three nodes: what runs again, and why."""
+
+import importlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+from kedro.io import DataCatalog
+from kedro.pipeline import Node, Pipeline
+from kedro_datasets.json import JSONDataset
+
+import atft_kedro
+from atft_kedro.datasets import TableDataset
+from atft_kedro.params import Params
+from atft_kedro.stages import fingerprint
+from atft_kedro.stages.fingerprint import code_of
+from atft_kedro.stages.ledger import LEDGER, plan_stages
+from atft_kedro.stages.runner import StageSequentialRunner
+
+
+class Times(Params):
+    by: int = 2
+
+
+class World:
+    """A catalog on disk and a pipeline whose nodes count their calls."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.calls, self.fail = folder, [], False
+        pl.DataFrame({"x": [1.0, 2.0]}).write_parquet(folder / "source.parquet")
+        self.pipeline = Pipeline(
+            [
+                Node(self.multiply, ["source", "params:times"], "product", name="multiply"),
+                Node(self.add_up, "product", "total", name="add_up"),
+                Node(self.count, "source", "rows", name="count"),
+            ]
+        )
+        self.times = Times()
+
+    def catalog(self) -> DataCatalog:
+        table = {name: TableDataset(filepath=str(self.folder / f"{name}.parquet")) for name in ("source", "product")}
+        text = {name: JSONDataset(filepath=str(self.folder / f"{name}.json")) for name in ("total", "rows", LEDGER)}
+        catalog = DataCatalog(table | text)
+        catalog["params:times"] = self.times
+        return catalog
+
+    def multiply(self, source: pl.LazyFrame, times: Times) -> pl.LazyFrame:
+        self.calls.append("multiply")
+        return source.select(pl.col("x") * times.by)
+
+    def add_up(self, product: pl.LazyFrame) -> float:
+        self.calls.append("add_up")
+        if self.fail:
+            raise RuntimeError("as told")
+        return product.collect()["x"].sum()
+
+    def count(self, source: pl.LazyFrame) -> int:
+        self.calls.append("count")
+        return source.collect().height
+
+    def run(self) -> list[str]:
+        self.calls = []
+        StageSequentialRunner().run(self.pipeline, self.catalog())
+        return sorted(self.calls)
+
+    def why(self) -> dict[str, tuple[str, ...]]:
+        return {stage.node.name: stage.why for stage in plan_stages(self.pipeline, self.catalog()) if stage.why}
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    made = World(tmp_path)
+    assert made.run() == ["add_up", "count", "multiply"]
+    return made
+
+
+def touch_source(world: World) -> None:
+    pl.DataFrame({"x": [1.0, 5.0]}).write_parquet(world.folder / "source.parquet")
+
+
+def test_nothing_changed_nothing_runs(world: World) -> None:
+    assert world.why() == {}
+    assert world.run() == []
+
+
+@pytest.mark.parametrize(
+    ("change", "runs", "reason"),
+    [
+        (lambda w: setattr(w, "times", Times(by=3)), ["add_up", "multiply"], "params:times changed"),
+        (touch_source, ["add_up", "count", "multiply"], "source changed"),
+        (lambda w: (w.folder / "product.parquet").unlink(), ["add_up", "multiply"], "product is missing"),
+        (
+            lambda w: os.utime(w.folder / "product.parquet", ns=(1, 1)),
+            ["add_up", "multiply"],
+            "product is not as it was left",
+        ),
+        (lambda w: (w.folder / "total.json").write_text("3"), ["add_up"], "total is not as it was left"),
+        (lambda w: (w.folder / f"{LEDGER}.json").unlink(), ["add_up", "count", "multiply"], "it never finished"),
+    ],
+)
+def test_a_change_reruns_what_depends_on_it_and_nothing_else(
+    world: World, change: Callable[[World], object], runs: list[str], reason: str
+) -> None:
+    change(world)
+
+    why = world.why()
+    assert sorted(why) == runs
+    assert any(reason in reasons for reasons in why.values())
+    assert world.run() == runs
+    assert world.run() == []
+
+
+def test_a_node_that_fails_and_what_follows_it_run_again(world: World) -> None:
+    world.times, world.fail = Times(by=4), True
+    with pytest.raises(RuntimeError, match="as told"):
+        world.run()
+    world.fail = False
+
+    assert world.run() == ["add_up"]
+    assert world.catalog()["total"].load() == 12
+
+
+def test_output_that_lives_in_memory_is_made_again(world: World) -> None:
+    kept = world.pipeline
+    world.pipeline = Pipeline([Node(world.count, "source", "in_memory", name="count")])
+
+    assert world.run() == ["count"]
+    assert world.run() == ["count"]
+    world.pipeline = kept
+
+
+def test_code_counts_through_imports_and_comments_do_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(atft_kedro.__spec__, "submodule_search_locations", [*atft_kedro.__path__, str(tmp_path)])
+    monkeypatch.setattr(atft_kedro, "__path__", atft_kedro.__spec__.submodule_search_locations)
+    (tmp_path / "made_node.py").write_text("from .made_helper import half\n\ndef work(x):\n    return half(x)\n")
+    hashes = []
+    for text in (
+        "def half(x): return x / 2\n",
+        "# halves\ndef half(x):  return x / 2\n",
+        "def half(x): return x / 3\n",
+    ):
+        (tmp_path / "made_helper.py").write_text(text)
+        fingerprint._read_module.cache_clear()
+        importlib.invalidate_caches()
+        hashes.append(code_of(importlib.import_module("atft_kedro.made_node").work))
+    fingerprint._read_module.cache_clear()
+
+    assert hashes[0] == hashes[1]
+    assert hashes[0] != hashes[2]
+
+
+def test_a_node_depends_on_what_it_names_and_not_on_its_neighbours_in_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(atft_kedro.__spec__, "submodule_search_locations", [*atft_kedro.__path__, str(tmp_path)])
+    monkeypatch.setattr(atft_kedro, "__path__", atft_kedro.__spec__.submodule_search_locations)
+    (tmp_path / "made_pair.py").write_text(
+        "from .made_left import left\nfrom .made_right import right\nSCALE = 2\n"
+        "def one(x):\n    return left(x) * SCALE\ndef two(x):\n    return right(x)\n"
+    )
+    (tmp_path / "made_right.py").write_text("def right(x): return x\n")
+
+    def hashes(body: str) -> tuple[str, str]:
+        (tmp_path / "made_left.py").write_text(f"def left(x): return {body}\n")
+        fingerprint._read_module.cache_clear()
+        importlib.invalidate_caches()
+        pair = importlib.import_module("atft_kedro.made_pair")
+        return code_of(pair.one), code_of(pair.two)
+
+    before, after = hashes("x"), hashes("-x")
+    assert before[0] != after[0]
+    assert before[1] == after[1]
+
+
+def test_what_another_package_does_is_its_own_business() -> None:
+    assert code_of(Path.exists) == "pathlib"

@@ -1,0 +1,115 @@
+"""Parameters: each environment is valid, and whatever is wrong is named with its value and its file."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from kedro.config import AbstractConfigLoader
+
+from atft_kedro.configuration import BLOCKS, ProjectConfigLoader
+from atft_kedro.params import InputError
+from atft_kedro.settings import CONFIG_LOADER_ARGS
+
+CONF = Path(__file__).parent.parent / "conf"
+ENVIRONMENTS = ["local", "safe", "smoke", "production", "files"]
+
+
+def loader(conf: Path = CONF, env: str = "local", params: dict[str, Any] | None = None) -> ProjectConfigLoader:
+    made = ProjectConfigLoader(str(conf), env=env, runtime_params=params or {}, **CONFIG_LOADER_ARGS)
+    assert isinstance(made, AbstractConfigLoader)
+    return made
+
+
+def resolved(env: str) -> dict[str, dict[str, Any]]:
+    raw = loader(env=env)["parameters"]
+    return {name: model.model_validate(raw[name]).model_dump() for name, model in BLOCKS.items()}
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_every_environment_is_valid(env: str) -> None:
+    loader(env=env).require_valid_parameters()
+
+
+def test_the_environments_are_what_they_are_called() -> None:
+    safe, smoke, production = (resolved(env) for env in ("safe", "smoke", "production"))
+
+    assert safe["training"] | {"epochs": 0} == {
+        "epochs": 0,
+        "precision": "fp32",
+        "compile": False,
+        "deterministic": True,
+        "detect_anomaly": True,
+    }
+    assert (smoke["training"]["epochs"], smoke["universe"]["max_stocks_per_day"]) == (1, 512)
+    assert (production["training"]["epochs"], production["training"]["precision"]) == (120, "bf16")
+    assert (production["network"]["hidden_size"], production["features"]["set"]) == (256, "wide")
+    assert production["training"]["compile"]
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_base_spells_every_parameter_with_its_default(name: str) -> None:
+    spelled = loader()["parameters"][name]
+    model = BLOCKS[name]
+
+    assert set(spelled) == set(model.model_fields)
+    assert model.model_validate(spelled).model_copy(update={"recency": None}) == model().model_copy(
+        update={"recency": None}
+    )  # the guard's recency is off for the simulated market
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"markt": {"stocks": 3}}, "markt = {'stocks': 3}: unknown; did you mean market? — --params"),
+        ({"market": {"stoks": 3}}, "market.stoks = 3: unknown; did you mean stocks? — --params"),
+        ({"market": {"strengths": {"reversl": 1}}}, "market.strengths.reversl = 1: unknown; did you mean reversal?"),
+        ({"market": {"stocks": "many"}}, "market.stocks = 'many': Input should be a valid integer"),
+        ({"market": {"stocks": -3}}, "market.stocks = -3: Input should be greater than or equal to 2"),
+        ({"features": {"set": "large"}}, "features.set = 'large': Input should be 'core', 'alpha158' or 'wide'"),
+        ({"features": {"horizons": [1, 0]}}, "features.horizons.1 = 0: Input should be greater than 0"),
+        ({"features": {"memory_gb": float("nan")}}, "features.memory_gb = nan"),
+        (
+            {"guard": {"leak": {"severity": "fatal"}}},
+            "guard.leak.severity = 'fatal': Input should be 'error', 'warn' or 'off'",
+        ),
+        ({"columns": {"target": "y"}}, "columns.target = 'y': Value error, must hold {h}"),
+        ({"prices": 3}, "prices = 3: must be a path"),
+        ({"training": {"compile": True, "detect_anomaly": True}}, "detect_anomaly needs compile: false"),
+    ],
+)
+def test_a_wrong_parameter_names_key_value_and_rule(params: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError) as refused:
+        loader(params=params).require_valid_parameters()
+
+    assert message in str(refused.value)
+    assert "--params" in str(refused.value)
+
+
+def test_a_wrong_parameter_names_the_file_that_sets_it(tmp_path: Path) -> None:
+    for env, block in {
+        "base": {"market": {"stocks": 1}, "features": {"sett": "core"}},
+        "odd": {"market": {"days": 3}},
+    }.items():
+        (tmp_path / "conf" / env).mkdir(parents=True)
+        (tmp_path / "conf" / env / "parameters_x.yml").write_text(yaml.dump(block))
+
+    with pytest.raises(InputError) as refused:
+        loader(tmp_path / "conf", env="odd").require_valid_parameters()
+
+    first, *lines = str(refused.value).splitlines()
+    assert first == "3 parameters are wrong, nothing was run:"
+    for start, file in (
+        ("  market.stocks = 1", "base"),
+        ("  market.days = 3", "odd"),
+        ("  features.sett = 'core'", "base"),
+    ):
+        line = next(line for line in lines if line.startswith(start))
+        assert line.endswith(f"— conf/{file}/parameters_x.yml")
+
+
+def test_the_catalog_reads_a_parameter_block_as_the_command_line_changes_it() -> None:
+    entry = loader(params={"market": {"stocks": 12}})["catalog"]["prices"]
+
+    assert entry["market"]["stocks"] == 12
+    assert entry["market"]["days"] == 1000
