@@ -1,0 +1,163 @@
+"""The project as a person uses it: commands in a folder of its own, real kills, bad input."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import polars as pl
+import pytest
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).parent.parent
+KEDRO = Path(sys.executable).with_name("kedro")
+SMALL = "market.stocks=24,market.days=300"
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project, with nothing run yet."""
+    folder = tmp_path_factory.mktemp("project") / "atft"
+    kept = shutil.ignore_patterns(".git", ".venv", "__pycache__", "*.parquet", "*.db", "mlartifacts", ".viz", ".*_cache")
+    shutil.copytree(ROOT, folder, ignore=kept)
+    shutil.rmtree(folder / "data")
+    return folder
+
+
+def kedro(project: Path, *words: str, fails: bool = False) -> str:
+    done = subprocess.run(
+        [KEDRO, *words], cwd=project, capture_output=True, text=True, check=False, env=_environment(project), timeout=300
+    )
+    said = done.stdout + done.stderr
+    assert (done.returncode != 0) == fails, said
+    return " ".join(said.split())
+
+
+def _environment(project: Path) -> dict[str, str]:
+    """The test's own process environment, with the project's code in front and a terminal wide enough to read."""
+    code = {"PYTHONPATH": str(project / "src"), "COLUMNS": "400", "DO_NOT_TRACK": "1"}
+    return {**os.environ, **code}  # noqa: TID251
+
+
+def test_a_first_run_makes_everything_and_a_second_nothing(project: Path) -> None:
+    first = kedro(project, "run", "--params", SMALL)
+    made = {str(file.relative_to(project / "data")) for file in (project / "data").rglob("*") if file.is_file()}
+    second = kedro(project, "run", "--params", SMALL)
+
+    assert "0 of 6 stages are fresh" in first
+    assert {"05_model_input/ml_dataset.parquet", "08_reporting/guard_report.html", "stages.json"} <= made
+    assert "6 of 6 stages are fresh" in second
+    assert "Traceback" not in first + second
+
+
+def test_a_changed_parameter_reruns_what_depends_on_it(project: Path) -> None:
+    guard_only = kedro(project, "run", "--params", f"{SMALL},guard.leak.max_ic=0.5")
+    stale = kedro(project, "atft", "stages", "--params", f"{SMALL},guard.leak.max_ic=0.5,features.entry_lag=1")
+
+    assert "4 of 6 stages are fresh" in guard_only
+    assert "stage inspect_dataset will run: params:guard changed" in guard_only
+    assert "admit_prices │ fresh" in stale
+    assert "build_stock_features │ stale │ params:features changed" in stale
+
+
+def test_no_cache_runs_everything(project: Path) -> None:
+    said = kedro(project, "run", "--no-cache", "--pipeline", "guard", "--params", SMALL)
+
+    assert "Completed 2 out of 2 tasks" in said or "fresh" not in said
+    assert "guard:" in said
+
+
+def test_a_killed_run_leaves_nothing_half_written_and_the_next_one_finishes(project: Path) -> None:
+    size = "market.stocks=400,market.days=900,features.set=alpha158"
+    target = project / "data" / "04_feature"
+    before = set(target.rglob("*.arrow"))
+    process = subprocess.Popen(
+        [KEDRO, "run", "--params", size], cwd=project, env=_environment(project), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while not set(target.rglob(".stock_features.partial/**/*.arrow")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+    stages = kedro(project, "atft", "stages", "--params", size)
+    assert set((target / "stock_features").rglob("*.arrow")) == before  # the old ones, untouched
+    assert "admit_prices │ fresh" in stages
+    assert "build_stock_features │ stale │ it never finished" in stages
+    assert "3 of 6 stages are fresh" not in kedro(project, "run", "--params", size)
+    assert "6 of 6 stages are fresh" in kedro(project, "run", "--params", size)
+    assert not list(target.rglob("*.partial"))
+
+
+def test_the_guard_stops_a_run_and_says_where_and_why(project: Path) -> None:
+    said = kedro(project, "run", "--params", f"{SMALL},guard.recency.historical=false", fails=True)
+
+    report = json.loads((project / "data" / "08_reporting" / "guard_report.json").read_text())
+    assert "Error: The guard stops the run: 1 rule(s) broken. - recency: the newest day" in said
+    assert "Traceback" not in said
+    assert report["errors"] == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--params", "market.stoks=3"), "market.stoks = 3: unknown; did you mean stocks? — --params"),
+        (("--params", "features.set=large"), "features.set = 'large': Input should be 'core', 'alpha158' or 'wide'"),
+        (("--env", "files", "--params", "prices=absent.csv"), "absent.csv does not exist"),
+    ],
+)
+def test_a_mistake_is_answered_with_one_message(project: Path, words: tuple[str, ...], message: str) -> None:
+    said = kedro(project, "run", *words, fails=True)
+
+    assert message in said
+    assert "Traceback" not in said
+
+
+def test_prices_come_from_a_users_files(project: Path) -> None:
+    prices = pl.read_parquet(project / "data" / "02_intermediate" / "clean_prices.parquet")
+    folder = project / "data" / "01_raw" / "prices"
+    folder.mkdir(parents=True)
+    for (code,), rows in prices.drop("vwap").partition_by("code", as_dict=True).items():
+        rows.drop("code").rename({"date": "Date", "close": "Close"}).write_csv(folder / f"{code}.csv")
+
+    kedro(project, "run", "--env", "files")
+
+    report = json.loads((project / "data" / "08_reporting" / "price_report.json").read_text())
+    assert (report["rows_in"], report["left_out"]) == (prices.height, [])
+
+
+def test_a_users_own_dataset_enters_at_the_guard(project: Path) -> None:
+    path = project / "data" / "05_model_input" / "ml_dataset.parquet"
+    rows = pl.read_parquet(path)
+    rows.filter(pl.col("code") != rows["code"][0]).write_parquet(path)
+
+    said = kedro(project, "run", "--pipeline", "train", "--from-inputs", "ml_dataset", "--env", "files")
+
+    report = json.loads((project / "data" / "08_reporting" / "guard_report.json").read_text())
+    assert report["stocks"] == rows["code"].n_unique() - 1
+    assert "build_ml_dataset" not in said
+
+
+def test_kedros_own_commands_work(project: Path) -> None:
+    assert "- __default__ - data - guard - train" in kedro(project, "registry", "list")
+    assert "atft_kedro.datasets.TableDataset" in kedro(project, "catalog", "describe-datasets").replace("table.", "")
+    assert "--no-cache" in kedro(project, "run", "--help")
+    assert "Show which stages are fresh" in kedro(project, "atft", "--help")
+
+
+def test_the_notebook_runs(project: Path) -> None:
+    kedro(project, "run")
+    path = project / "notebooks" / "01_market_and_features.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}}).execute()
+
+    shown = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    assert any("measured" in output.get("data", {}).get("text/plain", "") for output in shown)
