@@ -25,7 +25,9 @@ pytestmark = pytest.mark.slow
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project, with nothing run yet."""
     folder = tmp_path_factory.mktemp("project") / "atft"
-    kept = shutil.ignore_patterns(".git", ".venv", "__pycache__", "*.parquet", "*.db", "mlartifacts", ".viz", ".*_cache")
+    kept = shutil.ignore_patterns(
+        ".git", ".venv", "__pycache__", "*.parquet", "*.db", "mlartifacts", ".viz", ".*_cache"
+    )
     shutil.copytree(ROOT, folder, ignore=kept)
     shutil.rmtree(folder / "data")
     return folder
@@ -33,7 +35,13 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def kedro(project: Path, *words: str, fails: bool = False) -> str:
     done = subprocess.run(
-        [KEDRO, *words], cwd=project, capture_output=True, text=True, check=False, env=_environment(project), timeout=300
+        [KEDRO, *words],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=_environment(project),
+        timeout=300,
     )
     said = done.stdout + done.stderr
     assert (done.returncode != 0) == fails, said
@@ -51,9 +59,9 @@ def test_a_first_run_makes_everything_and_a_second_nothing(project: Path) -> Non
     made = {str(file.relative_to(project / "data")) for file in (project / "data").rglob("*") if file.is_file()}
     second = kedro(project, "run", "--params", SMALL)
 
-    assert "0 of 6 stages are fresh" in first
+    assert "0 of 5 stages are fresh" in first
     assert {"05_model_input/ml_dataset.parquet", "08_reporting/guard_report.html", "stages.json"} <= made
-    assert "6 of 6 stages are fresh" in second
+    assert "6 of 5 stages are fresh" in second
     assert "Traceback" not in first + second
 
 
@@ -61,10 +69,10 @@ def test_a_changed_parameter_reruns_what_depends_on_it(project: Path) -> None:
     guard_only = kedro(project, "run", "--params", f"{SMALL},guard.leak.max_ic=0.5")
     stale = kedro(project, "atft", "stages", "--params", f"{SMALL},guard.leak.max_ic=0.5,features.entry_lag=1")
 
-    assert "4 of 6 stages are fresh" in guard_only
+    assert "3 of 5 stages are fresh" in guard_only
     assert "stage inspect_dataset will run: params:guard changed" in guard_only
     assert "admit_prices │ fresh" in stale
-    assert "build_stock_features │ stale │ params:features changed" in stale
+    assert "build_ml_dataset │ stale │ params:features changed" in stale
 
 
 def test_no_cache_runs_everything(project: Path) -> None:
@@ -76,24 +84,30 @@ def test_no_cache_runs_everything(project: Path) -> None:
 
 def test_a_killed_run_leaves_nothing_half_written_and_the_next_one_finishes(project: Path) -> None:
     size = "market.stocks=400,market.days=900,features.set=alpha158"
-    target = project / "data" / "04_feature"
-    before = set(target.rglob("*.arrow"))
+    table = project / "data" / "05_model_input" / "ml_dataset.parquet"
+    before = table.read_bytes()
     process = subprocess.Popen(
-        [KEDRO, "run", "--params", size], cwd=project, env=_environment(project), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [KEDRO, "run", "--params", size],
+        cwd=project,
+        env=_environment(project),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
+    partial = table.with_name(f".{table.name}.partial")
     deadline = time.monotonic() + 120
-    while not set(target.rglob(".stock_features.partial/**/*.arrow")) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    while not partial.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
 
+    assert partial.exists()  # the kill came in the middle of writing
+    assert table.read_bytes() == before
     stages = kedro(project, "atft", "stages", "--params", size)
-    assert set((target / "stock_features").rglob("*.arrow")) == before  # the old ones, untouched
     assert "admit_prices │ fresh" in stages
-    assert "build_stock_features │ stale │ it never finished" in stages
-    assert "3 of 6 stages are fresh" not in kedro(project, "run", "--params", size)
-    assert "6 of 6 stages are fresh" in kedro(project, "run", "--params", size)
-    assert not list(target.rglob("*.partial"))
+    assert "build_ml_dataset │ stale │ it never finished" in stages
+    assert "2 of 5 stages are fresh" in kedro(project, "run", "--params", size)
+    assert "5 of 5 stages are fresh" in kedro(project, "run", "--params", size)
+    assert not partial.exists()
 
 
 def test_the_guard_stops_a_run_and_says_where_and_why(project: Path) -> None:

@@ -13,7 +13,7 @@ from kedro.io import AbstractDataset, DatasetError
 from polars.testing import assert_frame_equal
 
 from atft_kedro import datasets
-from atft_kedro.datasets import PriceFilesDataset, SimulatedMarketDataset, TableDataset, TablePartsDataset
+from atft_kedro.datasets import PriceFilesDataset, SimulatedMarketDataset, TableDataset
 from atft_kedro.params import InputError
 
 FRAME = pl.DataFrame({"a": [1, 2, 3, 4], "b": ["x", "y", None, "z"], "c": [0.5, None, 1.25, 3.0]})
@@ -37,11 +37,6 @@ def cut_short() -> Iterator[pl.DataFrame]:
     raise RuntimeError("killed")
 
 
-def cut_parts() -> Iterator[tuple[str, pl.DataFrame]]:
-    yield "a", FRAME
-    raise RuntimeError("killed")
-
-
 def test_a_table_cut_short_leaves_the_old_one_and_nothing_else(tmp_path: Path) -> None:
     table = TableDataset(filepath=str(tmp_path / "t.parquet"))
     table.save(FRAME[:2])
@@ -51,27 +46,6 @@ def test_a_table_cut_short_leaves_the_old_one_and_nothing_else(tmp_path: Path) -
 
     assert_frame_equal(table.load().collect(), FRAME[:2])
     assert [file.name for file in tmp_path.iterdir()] == ["t.parquet"]
-
-
-def test_parts_come_out_by_name_and_in_the_order_they_went_in(tmp_path: Path) -> None:
-    parts = TablePartsDataset(path=str(tmp_path / "parts"))
-    parts.save(iter([("b", FRAME[:1]), ("a", FRAME[2:]), ("b", FRAME[1:2])]))
-
-    first, second = (part.collect() for part in parts.load())
-
-    assert_frame_equal(first, FRAME[2:])
-    assert_frame_equal(second, FRAME[:2])
-
-
-def test_parts_cut_short_leave_the_old_ones_and_nothing_else(tmp_path: Path) -> None:
-    parts = TablePartsDataset(path=str(tmp_path / "parts"))
-    parts.save(iter([("a", FRAME), ("b", FRAME)]))
-
-    with pytest.raises(Exception, match="killed"):
-        parts.save(cut_parts())
-
-    assert len(parts.load()) == 2
-    assert [file.name for file in tmp_path.iterdir()] == ["parts"]
 
 
 def test_missing_and_cut_tables_say_so(tmp_path: Path) -> None:

@@ -3,6 +3,5 @@
 from .price_files import PriceFilesDataset
 from .simulated_market import SimulatedMarketDataset
 from .table import TableDataset
-from .table_parts import TablePartsDataset
 
-__all__ = ["PriceFilesDataset", "SimulatedMarketDataset", "TableDataset", "TablePartsDataset"]
+__all__ = ["PriceFilesDataset", "SimulatedMarketDataset", "TableDataset"]

@@ -97,6 +97,11 @@ def rsquare(d: int) -> pl.Expr:
     return pl.when((std(CLOSE, d) > FLAT) & (n > 1)).then(explained)
 
 
+def apart(one: str, other: str, d: int) -> pl.Expr:
+    """Subtract two factors of the same row."""
+    return pl.col(f"{one}{d}") - pl.col(f"{other}{d}")
+
+
 def _time_variance(d: int) -> pl.Expr:
     return (held(d) ** 2 - 1) / 12
 
@@ -144,10 +149,7 @@ ROLLING: dict[str, tuple[Callable[[int], pl.Expr], str]] = {
     ),
     "IMAX": (lambda d: place(HIGH.arg_max(), d) / d, "where in the window the highest high stands"),
     "IMIN": (lambda d: place(LOW.arg_min(), d) / d, "where in the window the lowest low stands"),
-    "IMXD": (
-        lambda d: (place(HIGH.arg_max(), d) - place(LOW.arg_min(), d)) / d,
-        "days from the lowest low to the highest high",
-    ),
+    "IMXD": (lambda d: apart("IMAX", "IMIN", d), "days from the lowest low to the highest high"),
     "CORR": (lambda d: corr(CLOSE, LOG_VOLUME, d), "correlation of close with log volume"),
     "CORD": (
         lambda d: corr(CLOSE / BEFORE, LOG_VOLUME_RATIO, d),
@@ -155,13 +157,10 @@ ROLLING: dict[str, tuple[Callable[[int], pl.Expr], str]] = {
     ),
     "CNTP": (lambda d: mean(ROSE, d), "share of rises"),
     "CNTN": (lambda d: mean(FELL, d), "share of falls"),
-    "CNTD": (lambda d: mean(ROSE, d) - mean(FELL, d), "rises minus falls"),
+    "CNTD": (lambda d: apart("CNTP", "CNTN", d), "rises minus falls"),
     "SUMP": (lambda d: _gains(RISE, d) / _moves(RISE, d), "gains over all moves of close"),
     "SUMN": (lambda d: _gains(-RISE, d) / _moves(RISE, d), "losses over all moves of close"),
-    "SUMD": (
-        lambda d: (_gains(RISE, d) - _gains(-RISE, d)) / _moves(RISE, d),
-        "gains minus losses over all moves",
-    ),
+    "SUMD": (lambda d: apart("SUMP", "SUMN", d), "gains minus losses over all moves"),
     "VMA": (lambda d: mean(VOLUME, d) / (VOLUME + TINY), "mean volume over volume"),
     "VSTD": (lambda d: std(VOLUME, d) / (VOLUME + TINY), "standard deviation of volume over volume"),
     "WVMA": (
@@ -170,10 +169,7 @@ ROLLING: dict[str, tuple[Callable[[int], pl.Expr], str]] = {
     ),
     "VSUMP": (lambda d: _gains(VOLUME_RISE, d) / _moves(VOLUME_RISE, d), "rises over all moves of volume"),
     "VSUMN": (lambda d: _gains(-VOLUME_RISE, d) / _moves(VOLUME_RISE, d), "falls over all moves of volume"),
-    "VSUMD": (
-        lambda d: (_gains(VOLUME_RISE, d) - _gains(-VOLUME_RISE, d)) / _moves(VOLUME_RISE, d),
-        "rises minus falls over all moves of volume",
-    ),
+    "VSUMD": (lambda d: apart("VSUMP", "VSUMN", d), "rises minus falls over all moves of volume"),
 }
 
 
@@ -185,10 +181,19 @@ def _moves(move: pl.Expr, d: int) -> pl.Expr:
     return total(move.abs(), d) + TINY
 
 
+DIFFERENCES = ("IMXD", "CNTD", "SUMD", "VSUMD")
+
 ALPHA158 = [
     *(Feature(name, expression, "alpha158 bar", 0, says) for name, (expression, says) in BARS.items()),
     *(
-        Feature(f"{name}{d}", make(d), f"alpha158 {name}", d, f"{says}, {d} observations")
+        Feature(
+            name=f"{name}{d}",
+            expression=make(d),
+            family=f"alpha158 {name}",
+            lookback=d,
+            says=f"{says}, {d} observations",
+            sees="row" if name in DIFFERENCES else "stock",
+        )
         for name, (make, says) in ROLLING.items()
         for d in WINDOWS
     ),

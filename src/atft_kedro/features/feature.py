@@ -10,7 +10,7 @@ import polars as pl
 
 from .shared import SHARED
 
-Sight = Literal["stock", "market", "sector", "day"]
+Sight = Literal["stock", "market", "sector", "row", "day"]
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,8 @@ class Feature:
     """A column of the ML dataset.
 
     ``sees`` says which rows the expression runs over: a ``stock``'s own history, the ``market``'s or a
-    ``sector``'s daily history, or one ``day``'s cross-section, which sees all that the other three made.
+    ``sector``'s daily history, the ``row`` itself with the features that these made, or one ``day``'s
+    cross-section of all of them.
     """
 
     name: str

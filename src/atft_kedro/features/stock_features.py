@@ -15,7 +15,8 @@ from .shared import SHARED
 from .targets import target_expression
 
 Key = TypeVar("Key", str, date)
-BYTES = 4 * 6  # a Float32 cell, and what lies beside it while it is computed and copied
+CELL = 4  # bytes of a Float32
+WORKING = 6  # times a result's size is held while it is computed and copied
 
 
 def build_stock_features(prices: pl.LazyFrame, params: FeatureParams) -> Iterator[tuple[str, pl.DataFrame]]:
@@ -23,8 +24,7 @@ def build_stock_features(prices: pl.LazyFrame, params: FeatureParams) -> Iterato
 
     A period's rows over all stocks fit into ``params.memory_gb``, so that the second pass can hold one.
     """
-    columns = len(params.features()) + len(params.horizons) + 8
-    most = max(int(params.memory_gb * 1e9 / (BYTES * columns)), 1)
+    most = max(int(params.memory_gb * 1e9 / (WORKING * CELL * count_columns(params))), 1)
     batches = _cut(prices.group_by(CODE).len().sort(CODE).collect(), most // 2)
     periods = _cut(prices.group_by(DATE).len().sort(DATE).collect(), most // 2)
     market, sector = market_days(sum_days(_take(prices, codes)) for codes in batches)
@@ -33,8 +33,14 @@ def build_stock_features(prices: pl.LazyFrame, params: FeatureParams) -> Iterato
         rows = _compute(_take(prices, codes), market, params)
         rows = rows.join(context[0], on=DATE, how="left", maintain_order="left")
         rows = rows.join(context[1], on=[DATE, SECTOR], how="left", nulls_equal=True, maintain_order="left")
+        rows = rows.with_columns(feature.narrow() for feature in params.features("row"))
         for days in periods:
             yield _name(days), rows.filter(pl.col(DATE).is_between(days[0], days[-1]))
+
+
+def count_columns(params: FeatureParams) -> int:
+    """Count the ML dataset's columns, in Float32s: features, targets, keys and quotes."""
+    return len(params.features()) + len(params.horizons) + 14
 
 
 def _compute(prices: pl.DataFrame, market: pl.DataFrame, params: FeatureParams) -> pl.DataFrame:
@@ -47,7 +53,7 @@ def _compute(prices: pl.DataFrame, market: pl.DataFrame, params: FeatureParams) 
         .with_columns(expression.over(CODE).alias(name) for name, expression in SHARED.items())
         .select(*KEY, SECTOR, *QUOTES, *(expression.over(CODE) for expression in expressions))
         .with_columns(unknown_unless_finite())
-        .collect()
+        .collect(engine="streaming")
     )
 
 

@@ -56,7 +56,7 @@ RELATIVES = [
         "sector",
         d,
         f"return beyond the sector's, {d} observations",
-        "day",
+        "row",
     )
     for d in (1, 5, 20)
 ]

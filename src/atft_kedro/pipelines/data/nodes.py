@@ -5,10 +5,9 @@ from typing import Any
 
 import polars as pl
 
-from atft_kedro.features.cross_section import build_ml_dataset as join_periods
+from atft_kedro.features import build
 from atft_kedro.features.feature import describe_catalogue
 from atft_kedro.features.sets import FeatureParams
-from atft_kedro.features.stock_features import build_stock_features as compute_stocks
 from atft_kedro.market import admission
 from atft_kedro.market.admission import AdmissionParams
 from atft_kedro.schema import today
@@ -24,11 +23,6 @@ def describe_features(params: FeatureParams) -> dict[str, Any]:
     return describe_catalogue(params.features())
 
 
-def build_stock_features(clean_prices: pl.LazyFrame, params: FeatureParams) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Compute every stock's own features and targets, in parts."""
-    return compute_stocks(clean_prices, params)
-
-
-def build_ml_dataset(stock_features: list[pl.LazyFrame], params: FeatureParams) -> Iterator[pl.DataFrame]:
-    """Add what compares stocks inside a day, and lay the dataset out by date."""
-    return join_periods(stock_features, params)
+def build_ml_dataset(clean_prices: pl.LazyFrame, params: FeatureParams) -> Iterator[pl.DataFrame]:
+    """Compute features and targets along each stock and across each day."""
+    return build.build_ml_dataset(clean_prices, params)

@@ -6,7 +6,7 @@ from . import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """Admit prices, look back along each stock, compare inside each day."""
+    """Admit prices, and look at each of them along its stock and across its day."""
     return Pipeline(
         [
             Node(
@@ -17,14 +17,8 @@ def create_pipeline() -> Pipeline:
             ),
             Node(nodes.describe_features, "params:features", "feature_catalogue", name="describe_features"),
             Node(
-                nodes.build_stock_features,
-                ["clean_prices", "params:features"],
-                "stock_features",
-                name="build_stock_features",
-            ),
-            Node(
                 nodes.build_ml_dataset,
-                ["stock_features", "params:features"],
+                ["clean_prices", "params:features"],
                 "ml_dataset",
                 name="build_ml_dataset",
             ),
