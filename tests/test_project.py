@@ -166,6 +166,19 @@ def test_kedros_own_commands_work(project: Path) -> None:
     assert "Show which stages are fresh" in kedro(project, "atft", "--help")
 
 
+def test_the_package_runs_as_a_module(project: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "atft_kedro", "--help"],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=True,
+        env=_environment(project),
+    )
+
+    assert "--no-cache" in done.stdout
+
+
 def test_the_notebook_runs(project: Path) -> None:
     kedro(project, "run")
     path = project / "notebooks" / "01_market_and_features.ipynb"

@@ -1,0 +1,44 @@
+"""Real prices with real dirt: what is left out is counted, and what remains makes a dataset that the guard passes."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+from made import make_ml_dataset
+
+from atft_kedro.features.sets import FeatureParams
+from atft_kedro.guard.inspection import GuardParams, inspect_dataset, require_no_error
+from atft_kedro.market.admission import AdmissionParams, admit_prices
+from atft_kedro.market.contract import require_clean_prices
+from atft_kedro.market.files import PriceFileParams, read_prices
+from atft_kedro.schema import ColumnParams, today
+
+pytestmark = [pytest.mark.real, pytest.mark.slow]
+
+
+def test_real_prices_are_admitted_with_every_exclusion_counted(real_prices: Path) -> None:
+    raw = read_prices(real_prices, PriceFileParams())
+
+    clean, report = admit_prices(raw, AdmissionParams(), today())
+
+    rows_left_out = sum(each["count"] for each in report["left_out"] if each["left_out"] == "row")
+    zeros = raw.select((pl.col("open", "high", "low") <= 0).sum()).collect().row(0, named=True)
+    counted = {each["rule"]: each["count"] for each in report["left_out"]}
+    assert report["rows_in"] - report["rows_out"] == rows_left_out
+    for name, zero in zeros.items():
+        assert abs(counted.get(f"{name} zero, negative or infinite", 0) - zero) <= rows_left_out
+    require_clean_prices(clean)
+
+
+def test_real_prices_make_a_dataset_that_the_guard_passes(real_prices: Path) -> None:
+    clean, _ = admit_prices(read_prices(real_prices, PriceFileParams()), AdmissionParams(), today())
+    codes = clean["code"].unique().sort().gather_every(20)
+    few = clean.filter(pl.col("code").is_in(codes.implode()))
+    params = GuardParams.model_validate({"recency": {"historical": True}})
+
+    report = inspect_dataset(
+        make_ml_dataset(few, FeatureParams(set="wide")).lazy(), ColumnParams(ignore=("sector",)), params, today()
+    )
+
+    assert require_no_error(report)["rows"] == few.height
+    assert report["features"] == 395
