@@ -117,8 +117,11 @@ def prices(clean_prices: pl.DataFrame) -> pl.DataFrame:
     codes = clean_prices["code"].unique().sort()[:3]
     rows = clean_prices.filter(pl.col("code").is_in(codes.implode()))
     row, second, third = pl.int_range(pl.len()).over("code"), pl.col("code") == codes[1], pl.col("code") == codes[2]
-    still = second & row.is_between(100, 180)
-    flattened = [pl.when(still).then(20.0).otherwise(name).alias(name) for name in ("open", "high", "low", "close")]
+    still, nearly = second & row.is_between(100, 180), second & row.is_between(181, 215)
+    flattened = [
+        pl.when(still).then(20.0).when(nearly).then(20 + 5e-6 * (row % 3)).otherwise(name).alias(name)
+        for name in ("open", "high", "low", "close")
+    ]
     idle = pl.when(second & row.is_between(150, 160)).then(0.0).otherwise("volume").alias("volume")
     vwap = ((pl.col("high") + pl.col("low")) / 2).alias("vwap")
     return rows.filter(~third | (row >= 250)).with_columns(*flattened, idle).with_columns(vwap)
