@@ -17,7 +17,7 @@ help:
 	@echo "make test      install, run the test suite (ARGS='-k guard' to choose)"
 	@echo "make lint      style, types and the floors of the house"
 	@echo "make lock      resolve pyproject.toml anew into constraints.txt"
-	@echo "make clean     remove .venv and everything that runs have made"
+	@echo "make clean     remove .venv and what runs have made (never data/01_raw)"
 
 demo: $(VENV)/installed
 	$(BIN)/kedro run
@@ -48,5 +48,5 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) .viz mlflow.db mlartifacts
-	find data -type f ! -name .gitkeep -delete
+	rm -rf $(VENV) .viz mlflow.db mlartifacts data/stages.json
+	find data/0[2-8]_* -type f ! -name .gitkeep -delete

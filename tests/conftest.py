@@ -1,5 +1,6 @@
 """Small seeded inputs that tests share."""
 
+from datetime import date
 from pathlib import Path
 
 import polars as pl
@@ -9,7 +10,6 @@ from atft_kedro.features.sets import FeatureParams
 from atft_kedro.market.admission import AdmissionParams, admit_prices
 from atft_kedro.market.latent import MarketParams
 from atft_kedro.market.simulation import SimulatedMarket, simulate_market
-from atft_kedro.schema import today
 from made import make_ml_dataset
 
 ROOT = Path(__file__).parent.parent
@@ -34,7 +34,7 @@ def market() -> SimulatedMarket:
 
 @pytest.fixture(scope="session")
 def clean_prices(market: SimulatedMarket) -> pl.DataFrame:
-    return admit_prices(market.prices.lazy(), AdmissionParams(), today())[0]
+    return admit_prices(market.prices.lazy(), AdmissionParams(), date.today())[0]
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from atft_kedro.params import InputError
 from atft_kedro.settings import CONFIG_LOADER_ARGS
 
 CONF = Path(__file__).parent.parent / "conf"
-ENVIRONMENTS = ["local", "safe", "smoke", "production", "files"]
+ENVIRONMENTS = ["local", "safe", "smoke", "production", "files", "dataset"]
 
 
 def loader(conf: Path = CONF, env: str = "local", params: dict[str, Any] | None = None) -> ProjectConfigLoader:
@@ -75,6 +75,7 @@ def test_base_spells_every_parameter_with_its_default(name: str) -> None:
         ),
         ({"columns": {"target": "y"}}, "columns.target = 'y': Value error, must hold {h}"),
         ({"prices": 3}, "prices = 3: must be a path"),
+        ({"prices": "my.csv"}, "prices = 'my.csv': this environment's catalog does not read it; try --env files"),
         ({"training": {"compile": True, "detect_anomaly": True}}, "detect_anomaly needs compile: false"),
     ],
 )

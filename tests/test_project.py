@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -61,7 +62,7 @@ def test_a_first_run_makes_everything_and_a_second_nothing(project: Path) -> Non
 
     assert "0 of 5 stages are fresh" in first
     assert {"05_model_input/ml_dataset.parquet", "08_reporting/guard_report.html", "stages.json"} <= made
-    assert "6 of 5 stages are fresh" in second
+    assert "5 of 5 stages are fresh" in second
     assert "Traceback" not in first + second
 
 
@@ -76,10 +77,11 @@ def test_a_changed_parameter_reruns_what_depends_on_it(project: Path) -> None:
 
 
 def test_no_cache_runs_everything(project: Path) -> None:
-    said = kedro(project, "run", "--no-cache", "--pipeline", "guard", "--params", SMALL)
+    said = kedro(project, "run", "--no-cache", "--pipelines", "guard", "--params", SMALL)
 
-    assert "Completed 2 out of 2 tasks" in said or "fresh" not in said
-    assert "guard:" in said
+    assert "0 of 2 stages are fresh" in said
+    assert "stage require_no_error done" in said
+    assert "5 of 5 stages are fresh" in kedro(project, "run", "--params", SMALL)
 
 
 def test_a_killed_run_leaves_nothing_half_written_and_the_next_one_finishes(project: Path) -> None:
@@ -125,6 +127,9 @@ def test_the_guard_stops_a_run_and_says_where_and_why(project: Path) -> None:
         (("--params", "market.stoks=3"), "market.stoks = 3: unknown; did you mean stocks? — --params"),
         (("--params", "features.set=large"), "features.set = 'large': Input should be 'core', 'alpha158' or 'wide'"),
         (("--env", "files", "--params", "prices=absent.csv"), "absent.csv does not exist"),
+        (("--params", "prices=my.csv"), "the catalog of this environment does not read it; try --env files"),
+        (("--pipelines", "gard"), "Failed to find the pipeline named 'gard'"),
+        (("--env", "mars"), "mars"),
     ],
 )
 def test_a_mistake_is_answered_with_one_message(project: Path, words: tuple[str, ...], message: str) -> None:
@@ -147,16 +152,39 @@ def test_prices_come_from_a_users_files(project: Path) -> None:
     assert (report["rows_in"], report["left_out"]) == (prices.height, [])
 
 
-def test_a_users_own_dataset_enters_at_the_guard(project: Path) -> None:
-    path = project / "data" / "05_model_input" / "ml_dataset.parquet"
-    rows = pl.read_parquet(path)
-    rows.filter(pl.col("code") != rows["code"][0]).write_parquet(path)
+def test_a_users_own_dataset_enters_at_the_guard_and_is_never_overwritten(project: Path) -> None:
+    rows = pl.read_parquet(project / "data" / "05_model_input" / "ml_dataset.parquet")
+    mine = project / "mine.parquet"
+    rows.filter(pl.col("code") != rows["code"][0]).write_parquet(mine)
+    before = mine.read_bytes()
+    own = ("--env", "dataset", "--params", f"ml_dataset={mine}")
 
-    said = kedro(project, "run", "--pipeline", "train", "--from-inputs", "ml_dataset", "--env", "files")
+    kedro(project, "run", "--pipelines", "train", "--from-inputs", "ml_dataset", *own)
+    refused = kedro(project, "run", *own, fails=True)
 
     report = json.loads((project / "data" / "08_reporting" / "guard_report.json").read_text())
     assert report["stocks"] == rows["code"].n_unique() - 1
-    assert "build_ml_dataset" not in said
+    assert "is yours and is not overwritten" in refused
+    assert mine.read_bytes() == before
+
+
+def test_an_entry_lag_makes_targets_that_the_guard_expects(project: Path) -> None:
+    kedro(project, "run", "--params", f"{SMALL},features.entry_lag=1")
+
+    report = json.loads((project / "data" / "08_reporting" / "guard_report.json").read_text())
+    assert report["errors"] == 0
+
+
+def test_a_tracked_run_ends_as_what_it_was_with_its_parameters_key_by_key(project: Path) -> None:
+    kedro(project, "run", "--no-cache", "--pipelines", "train", "--params", SMALL)
+    kedro(project, "run", "--pipelines", "train", "--params", f"{SMALL},guard.recency.historical=false", fails=True)
+
+    with sqlite3.connect(project / "mlflow.db") as store:
+        statuses = [row[0] for row in store.execute("select status from runs order by start_time")]
+        params = dict(store.execute("select key, value from params"))
+    assert statuses == ["FINISHED", "FAILED"]
+    assert params["features.set"] == "core"
+    assert params["guard.leak.max_ic"] == "0.4"
 
 
 def test_kedros_own_commands_work(project: Path) -> None:

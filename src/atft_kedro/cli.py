@@ -3,6 +3,7 @@
 from typing import Any
 
 import click
+from kedro.config import MissingConfigException
 from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.cli.utils import KedroCliError, env_option
 from kedro.framework.cli.utils import _split_params as split_params
@@ -25,7 +26,9 @@ def cli() -> None:
 def _run(no_cache: bool, runner: str | None, **options: Any) -> Any:
     """Run the pipeline; stages that are fresh are not run again."""
     try:
-        return kedro_run.callback(runner=runner or (None if no_cache else CACHED), **options)
+        if runner is None:
+            runner, options["runner_params"] = CACHED, {**options["runner_params"], "use_cache": not no_cache}
+        return kedro_run.callback(runner=runner, **options)
     except Exception as error:
         at_fault = _input_error(error)
         if at_fault is None or KedroCliError.VERBOSE_ERROR:
@@ -33,9 +36,11 @@ def _run(no_cache: bool, runner: str | None, **options: Any) -> Any:
         raise click.ClickException(str(at_fault)) from error
 
 
-def _input_error(error: BaseException | None) -> InputError | None:
-    """Find the user's mistake among an error and what caused it."""
-    while error is not None and not isinstance(error, InputError):
+def _input_error(error: BaseException | None) -> BaseException | None:
+    """Find the user's mistake among an error and what caused it: wrong data, an unknown pipeline or environment."""
+    while error is not None and not isinstance(error, InputError | MissingConfigException):
+        if isinstance(error, ValueError) and str(error).startswith("Failed to find the pipeline"):
+            return error
         error = error.__cause__ or error.__context__
     return error
 
@@ -66,6 +71,8 @@ def stages(metadata: ProjectMetadata, pipeline: str, env: str | None, params: di
     """Show which stages are fresh, which are stale, and why."""
     from .stages.ledger import plan_stages
 
+    if pipeline not in pipelines:
+        raise click.UsageError(f"There is no pipeline {pipeline!r}; there are {', '.join(sorted(pipelines))}.")
     with KedroSession.create(project_path=metadata.project_path, env=env, runtime_params=params) as session:
         try:
             catalog = session.load_context().catalog

@@ -29,7 +29,9 @@ BLOCKS: dict[str, type[Params]] = {
     "network": NetworkParams,
     "training": TrainingParams,
 }
-PATHS = ("prices", "data_root")  # text that only `--params` gives and only the catalog reads
+PATHS = ("prices", "ml_dataset", "data_root")  # text that only `--params` gives and only the catalog reads
+
+HINTS = {"prices": "--env files", "ml_dataset": "--env dataset", "data_root": "the base catalog"}
 
 
 class ProjectConfigLoader(OmegaConfigLoader):
@@ -44,17 +46,32 @@ class ProjectConfigLoader(OmegaConfigLoader):
 
     def require_valid_parameters(self) -> None:
         """Check every block against its model and raise one error that names all that is wrong."""
-        wrong = [f"  {complaint} — {self._file_of(keys)}" for keys, complaint in _complaints(self["parameters"])]
+        complaints = [*_complaints(self["parameters"]), *self._unread_paths()]
+        wrong = [f"  {complaint} — {self._file_of(keys)}" for keys, complaint in complaints]
         if wrong:
             count = "1 parameter is" if len(wrong) == 1 else f"{len(wrong)} parameters are"
             raise InputError(f"{count} wrong, nothing was run:\n" + "\n".join(wrong))
+
+    def _unread_paths(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Complain of a path that this environment's catalog does not read, and would silently pass over."""
+        files = [file for folder in self._folders() for file in folder.glob("**/catalog*.y*ml")]
+        catalog = "".join(file.read_text() for file in files)
+        for name in PATHS:
+            given = (self.runtime_params or {}).get(name)
+            if given is not None and f"runtime_params:{name}" not in catalog:
+                yield (name,), f"{name} = {given!r}: this environment's catalog does not read it; try {HINTS[name]}"
+            elif given is None and name in self["parameters"]:
+                yield (name,), f"{name}: give it with --params, or write it into the catalog"
+
+    def _folders(self) -> list[Path]:
+        """Name the folders of the environment and of the base."""
+        return [Path(self.conf_source) / str(env) for env in (self.env or self.default_run_env, self.base_env)]
 
     def _file_of(self, keys: tuple[str, ...]) -> str:
         """Find who sets a key, the last word first: the command line, the environment, the base."""
         if _depth(self.runtime_params or {}, keys) == len(keys):
             return "--params"
-        folders = [Path(self.conf_source) / str(env) for env in (self.env or self.default_run_env, self.base_env)]
-        files = [file for folder in folders for file in sorted(folder.glob("**/parameters*.y*ml"))]
+        files = [file for folder in self._folders() for file in sorted(folder.glob("**/parameters*.y*ml"))]
         depths = [(_depth(OmegaConf.to_container(OmegaConf.load(file)), keys), file) for file in files]
         deepest = max(depths, key=lambda pair: pair[0], default=(0, Path(self.conf_source)))[1]
         return str(deepest.relative_to(Path(self.conf_source).parent))

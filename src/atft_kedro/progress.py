@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
+from rich.console import Console
 from rich.progress import track
 
 Item = TypeVar("Item")
@@ -17,7 +18,7 @@ _logger = logging.getLogger(__name__)
 def tracked(items: Iterable[Item], label: str, total: int) -> Iterator[Item]:
     """Yield ``items`` and show how many of ``total`` are done."""
     if sys.stderr.isatty():
-        yield from track(items, description=label, total=total, transient=True)
+        yield from track(items, description=label, total=total, transient=True, console=Console(stderr=True))
         return
     said = time.monotonic()
     for done, item in enumerate(items, start=1):

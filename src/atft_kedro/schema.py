@@ -1,6 +1,5 @@
-"""Every column name and the contract of every table."""
+"""Every column name, and which column of an ML dataset is what."""
 
-from datetime import date
 from typing import Annotated
 
 import polars as pl
@@ -56,19 +55,37 @@ def adopt_ml_dataset(frame: pl.LazyFrame, columns: ColumnParams) -> pl.LazyFrame
 
     Its targets are all columns that fit ``columns.target`` with a whole number of days.
     """
+    _require_mapped(frame.collect_schema(), columns)
+    frame = frame.drop(columns.ignore)
     schema = frame.collect_schema()
     renames = {theirs: ours for theirs, ours in columns.ours().items() if theirs in schema}
     renames |= {name: target(days) for name in schema if (days := _horizon_of(name, columns.target))}
-    missing = [theirs for theirs in (columns.date, columns.code) if theirs not in schema]
+    if len(set(renames.values())) < len(renames):
+        raise InputError(f"Two columns of the ML dataset claim one name under `columns:`: {renames}.")
+    _require_types(schema, renames)
+    kept = [theirs for theirs in schema if theirs in renames or theirs not in renames.values()]
+    return frame.select(kept).rename(renames).with_columns(pl.col(DATE).dt.date(), pl.col(CODE).cast(pl.String))
+
+
+def _require_mapped(schema: pl.Schema, columns: ColumnParams) -> None:
+    """Refuse a dataset without its keys, or without a column that ``columns`` names in words of its own."""
+    named = {theirs: ours for theirs, ours in columns.ours().items() if theirs != ours or ours in KEY}
+    missing = [theirs for theirs in (*named, *columns.ignore) if theirs not in schema]
     if missing:
         raise InputError(
             f"The ML dataset has no column {missing}; it has {_shown(schema.names())}. "
-            "Say under `columns:` in parameters_guard.yml what they are called."
+            "Say under `columns:` in conf/ what they are called."
         )
-    if len(set(renames.values())) < len(renames):
-        raise InputError(f"Two columns of the ML dataset claim one name under `columns:`: {renames}.")
-    frame = frame.drop([name for name in columns.ignore if name in schema]).rename(renames)
-    return frame.with_columns(pl.col(DATE).cast(pl.Date), pl.col(CODE).cast(pl.String))
+
+
+def _require_types(schema: pl.Schema, renames: dict[str, str]) -> None:
+    """Refuse dates that are no dates, and prices and targets that are no numbers."""
+    for theirs, ours in renames.items():
+        dtype = schema[theirs]
+        if ours == DATE and dtype != pl.Date and not isinstance(dtype, pl.Datetime):
+            raise InputError(f"The ML dataset's date column {theirs!r} is {dtype}, no date: convert it in the source.")
+        if ours not in (DATE, CODE, SECTOR) and not dtype.is_numeric():
+            raise InputError(f"The ML dataset's column {theirs!r} is {dtype}, not a number: convert it in the source.")
 
 
 def feature_columns(schema: pl.Schema) -> list[str]:
@@ -88,11 +105,6 @@ def target_columns(schema: pl.Schema) -> dict[str, int]:
     """Map the dataset's target columns to their horizons, shortest first."""
     found = {name: days for name in schema if (days := _horizon_of(name, TARGET))}
     return dict(sorted(found.items(), key=lambda item: item[1]))
-
-
-def today() -> date:
-    """Name the day on which this runs: what is dated later cannot be known."""
-    return date.today()
 
 
 def _horizon_of(name: str, template: str) -> int:

@@ -3,6 +3,7 @@
 import re
 import textwrap
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,13 @@ from kedro.io import AbstractDataset, DatasetError
 from polars.testing import assert_frame_equal
 
 from atft_kedro import datasets
-from atft_kedro.datasets import PriceFilesDataset, SimulatedMarketDataset, TableDataset
+from atft_kedro.datasets import (
+    PriceFilesDataset,
+    SimulatedMarketDataset,
+    TableDataset,
+    TodayDataset,
+    WholeJSONDataset,
+)
 from atft_kedro.params import InputError
 
 FRAME = pl.DataFrame({"a": [1, 2, 3, 4], "b": ["x", "y", None, "z"], "c": [0.5, None, 1.25, 3.0]})
@@ -92,3 +99,29 @@ def test_the_yaml_example_in_the_docstring_works(name: str, tmp_path: Path) -> N
 def test_sources_are_never_written(source: AbstractDataset) -> None:
     with pytest.raises(DatasetError, match="never written|not saved"):
         source.save(FRAME)
+
+
+def test_a_users_own_table_is_never_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "mine.parquet"
+    FRAME.write_parquet(path)
+
+    with pytest.raises(DatasetError, match="is yours and is not overwritten"):
+        TableDataset(filepath=str(path), read_only=True).save(FRAME[:1])
+
+    assert_frame_equal(pl.read_parquet(path), FRAME)
+
+
+def test_the_day_matters_to_the_cache_for_live_data_alone() -> None:
+    assert TodayDataset(historical=True)._describe() == {"day": "any"}
+    assert TodayDataset(historical=False)._describe() == {"day": str(date.today())}
+
+
+def test_json_is_written_whole(tmp_path: Path) -> None:
+    dataset = WholeJSONDataset(filepath=str(tmp_path / "new" / "a.json"))
+    dataset.save({"a": 1})
+
+    with pytest.raises(DatasetError):
+        dataset.save({"a": object()})
+
+    assert dataset.load() == {"a": 1}
+    assert [file.name for file in (tmp_path / "new").iterdir()] == ["a.json"]

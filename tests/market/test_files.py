@@ -6,8 +6,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from kedro.io import DatasetError
 from polars.testing import assert_frame_equal
 
+from atft_kedro.datasets import PriceFilesDataset
 from atft_kedro.market.cells import DateFormat
 from atft_kedro.market.files import PriceFileParams, read_prices
 from atft_kedro.params import InputError
@@ -59,7 +61,7 @@ def test_columns_are_found_whatever_their_case_and_mapped_where_they_differ(tmp_
 def test_an_adjusted_close_scales_the_whole_row(tmp_path: Path) -> None:
     path = tmp_path / "prices.csv"
     PRICES.with_columns((pl.col("close") / 2).alias("Adj Close")).write_csv(path)
-    halved = PRICES.with_columns(pl.col("open", "high", "low", "close") / 2)
+    halved = PRICES.with_columns(pl.col("open", "high", "low", "close") / 2, pl.col("volume") * 2)
 
     assert_frame_equal(read(path, columns={"adjusted_close": "Adj Close"}), halved)
 
@@ -129,7 +131,10 @@ BAD = {
     "header only": (lambda folder: write(folder / "p.csv", "date,code,close\n"), "no rows"),
     "empty folder": (lambda folder: folder, "holds no file"),
     "unknown kind": (lambda folder: write(folder / "p.xlsx", "?"), "cannot read this kind"),
-    "cut csv": (lambda folder: write(folder / "p.csv", "date,code,open,close\n2024-01-02,A,1,1\n2024-01-0"), "cut off"),
+    "cut csv": (
+        lambda folder: write(folder / "p.csv", "date,code,open,close\n2024-01-02,A,1,1\n2024-01-0"),
+        "line 3: .* does not have 4 cells",
+    ),
     "text as number": (
         lambda folder: write(folder / "p.csv", "date,code,close\n2024-01-02,A,1.5\n2024-01-03,A,abc\n"),
         "column 'close': 1 cell.* 'abc' in row 2",
@@ -152,6 +157,70 @@ def test_bad_files_say_what_is_wrong(tmp_path: Path, case: str) -> None:
 
     with pytest.raises(InputError, match=f"(?s){message}"):
         read(make(tmp_path))
+
+
+def test_codes_keep_their_dots_and_hidden_files_are_no_stocks(tmp_path: Path) -> None:
+    for code, file in (("A", "BRK.A.csv"), ("B", "BRK.B.csv")):
+        PRICES.filter(code=code).drop("code").write_csv(tmp_path / file)
+    (tmp_path / "._BRK.A.csv").write_bytes(b"\x00\x05\x16")
+
+    assert read(tmp_path)["code"].unique().sort().to_list() == ["BRK.A", "BRK.B"]
+
+
+def test_a_code_may_read_like_nothing(tmp_path: Path) -> None:
+    path = write(tmp_path / "p.csv", "date,code,close,volume\n2024-01-02,NA,1.5,N/A\n2024-01-03,,1.5,3\n")
+
+    found = read_prices(path, PriceFileParams()).collect().sort("date")
+
+    assert found["code"].to_list() == ["NA", None]
+    assert found["volume"].to_list() == [None, 3.0]
+
+
+def test_a_row_without_its_adjusted_close_has_no_price(tmp_path: Path) -> None:
+    path = write(tmp_path / "p.csv", "date,code,close,volume,Adj Close\n2024-01-02,A,100,10,50\n2024-01-03,A,101,10,\n")
+
+    found = read_prices(path, PriceFileParams()).collect()
+
+    assert found["close"].to_list() == [50.0, None]
+    assert found["volume"].to_list() == [20.0, None]  # what was traded, price times volume, stays
+
+
+def test_a_wide_field_may_know_what_close_does_not(tmp_path: Path) -> None:
+    write(tmp_path / "close.csv", "date,A,B\n2024-01-02,1,2\n2024-01-03,,2\n")
+    write(tmp_path / "open.csv", "date,A,B\n2024-01-02,1,2\n2024-01-03,1,2\n")
+
+    assert read_prices(tmp_path, PriceFileParams()).collect().height == 4  # admission counts the missing close
+
+
+def test_text_without_an_offset_keeps_its_written_day(tmp_path: Path) -> None:
+    path = write(tmp_path / "p.csv", "date,code,close\n2024-01-02 00:00:00,A,1\n")
+    params = PriceFileParams.model_validate({"dates": {"time_zone": "America/New_York"}})
+
+    assert read_prices(path, params).collect()["date"].to_list() == [date(2024, 1, 2)]
+
+
+@pytest.mark.parametrize("spoil", ["gz", "latin", "parquet", "entry", "zone"])
+def test_whatever_cannot_be_read_is_one_clear_message_at_the_door(tmp_path: Path, spoil: str) -> None:
+    path, more = tmp_path / "p.csv", {}
+    if spoil == "gz":
+        path = tmp_path / "p.csv.gz"
+        path.write_bytes(gzip.compress(PRICES.write_csv().encode() * 50)[:-40])
+    elif spoil == "latin":
+        path.write_bytes("date,code,close\n2024-01-02,Zürich,1\n".encode("latin-1"))
+    elif spoil == "parquet":
+        path = tmp_path / "p.parquet"
+        pl.concat([PRICES] * 3000).write_parquet(path, compression="zstd")
+        broken = bytearray(path.read_bytes())
+        broken[60:2000] = b"\x00" * 1940
+        path.write_bytes(broken)
+    else:
+        PRICES.write_csv(path)
+        more = {"layuot": "wide"} if spoil == "entry" else {"dates": {"time_zone": "Mars/Base"}}
+
+    with pytest.raises((InputError, DatasetError), match=r"p\.|layuot|time zone") as refused:
+        PriceFilesDataset(path=str(path), **more).load()
+
+    assert isinstance(refused.value, InputError) or isinstance(refused.value.__cause__, InputError)
 
 
 def test_a_parquet_file_cut_off_in_the_middle(tmp_path: Path) -> None:

@@ -1,17 +1,18 @@
 """Real prices with real dirt: what is left out is counted, and what remains makes a dataset that the guard passes."""
 
+from datetime import date
 from pathlib import Path
 
 import polars as pl
 import pytest
-from made import make_ml_dataset
 
-from atft_kedro.features.sets import FeatureParams
+from atft_kedro.features.sets import FEATURE_SETS, FeatureParams
 from atft_kedro.guard.inspection import GuardParams, inspect_dataset, require_no_error
 from atft_kedro.market.admission import AdmissionParams, admit_prices
 from atft_kedro.market.contract import require_clean_prices
 from atft_kedro.market.files import PriceFileParams, read_prices
-from atft_kedro.schema import ColumnParams, today
+from atft_kedro.schema import ColumnParams
+from made import make_ml_dataset
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
@@ -19,7 +20,7 @@ pytestmark = [pytest.mark.real, pytest.mark.slow]
 def test_real_prices_are_admitted_with_every_exclusion_counted(real_prices: Path) -> None:
     raw = read_prices(real_prices, PriceFileParams())
 
-    clean, report = admit_prices(raw, AdmissionParams(), today())
+    clean, report = admit_prices(raw, AdmissionParams(), date.today())
 
     rows_left_out = sum(each["count"] for each in report["left_out"] if each["left_out"] == "row")
     zeros = raw.select((pl.col("open", "high", "low") <= 0).sum()).collect().row(0, named=True)
@@ -31,14 +32,14 @@ def test_real_prices_are_admitted_with_every_exclusion_counted(real_prices: Path
 
 
 def test_real_prices_make_a_dataset_that_the_guard_passes(real_prices: Path) -> None:
-    clean, _ = admit_prices(read_prices(real_prices, PriceFileParams()), AdmissionParams(), today())
+    clean, _ = admit_prices(read_prices(real_prices, PriceFileParams()), AdmissionParams(), date.today())
     codes = clean["code"].unique().sort().gather_every(20)
     few = clean.filter(pl.col("code").is_in(codes.implode()))
     params = GuardParams.model_validate({"recency": {"historical": True}})
 
     report = inspect_dataset(
-        make_ml_dataset(few, FeatureParams(set="wide")).lazy(), ColumnParams(ignore=("sector",)), params, today()
+        make_ml_dataset(few, FeatureParams(set="wide")).lazy(), ColumnParams(), params, date.today()
     )
 
     assert require_no_error(report)["rows"] == few.height
-    assert report["features"] == 395
+    assert report["features"] == len(FEATURE_SETS["wide"])

@@ -122,6 +122,36 @@ def test_a_node_that_fails_and_what_follows_it_run_again(world: World) -> None:
     assert world.catalog()["total"].load() == 12
 
 
+def test_what_changes_while_a_node_runs_makes_it_stale(world: World) -> None:
+    world.times = Times(by=5)
+    count = world.count
+
+    def count_and_replace(source: pl.LazyFrame) -> int:
+        found = count(source)
+        touch_source(world)
+        return found
+
+    changing = Pipeline([Node(count_and_replace, "source", "rows", name="recount")])
+    StageSequentialRunner().run(changing, world.catalog())
+
+    assert plan_stages(changing, world.catalog())[0].why == ("source changed",)
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"count": {"code": "old"}}'])
+def test_a_memory_that_cannot_be_read_is_an_empty_one(world: World, text: str) -> None:
+    (world.folder / f"{LEDGER}.json").write_text(text)
+
+    assert world.run() == ["add_up", "count", "multiply"]
+
+
+def test_without_the_cache_everything_runs_and_is_remembered(world: World) -> None:
+    world.calls = []
+    StageSequentialRunner(use_cache=False).run(world.pipeline, world.catalog())
+
+    assert sorted(world.calls) == ["add_up", "count", "multiply"]
+    assert world.run() == []
+
+
 def test_output_that_lives_in_memory_is_made_again(world: World) -> None:
     kept = world.pipeline
     world.pipeline = Pipeline([Node(world.count, "source", "in_memory", name="count")])

@@ -3,5 +3,13 @@
 from .price_files import PriceFilesDataset
 from .simulated_market import SimulatedMarketDataset
 from .table import TableDataset
+from .today import TodayDataset
+from .whole_json import WholeJSONDataset
 
-__all__ = ["PriceFilesDataset", "SimulatedMarketDataset", "TableDataset"]
+__all__ = [
+    "PriceFilesDataset",
+    "SimulatedMarketDataset",
+    "TableDataset",
+    "TodayDataset",
+    "WholeJSONDataset",
+]

@@ -20,7 +20,8 @@ Frames = pl.DataFrame | pl.LazyFrame | Iterator[pl.DataFrame]
 class TableDataset(AbstractDataset[Frames, pl.LazyFrame]):
     """A table in one parquet file: scanned on load, streamed to a temporary file and renamed on save.
 
-    Saves a frame, a lazy frame, or an iterator of frames that never lie in memory together.
+    Saves a frame, a lazy frame, or an iterator of frames that never lie in memory together. With
+    ``read_only: true`` it is a table of the user's own, which no run overwrites.
 
     Example usage for the YAML API:
 
@@ -30,8 +31,16 @@ class TableDataset(AbstractDataset[Frames, pl.LazyFrame]):
           compression: lz4
     """
 
-    def __init__(self, *, filepath: str, compression: str = "lz4", metadata: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        compression: str = "lz4",
+        read_only: bool = False,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
         self._filepath = Path(filepath)
+        self._read_only = read_only
         self._compression = compression
         self.metadata = metadata
 
@@ -48,6 +57,11 @@ class TableDataset(AbstractDataset[Frames, pl.LazyFrame]):
 
     def save(self, data: Frames) -> None:
         """Write the whole table or nothing."""
+        if self._read_only:
+            raise InputError(
+                f"{self._filepath} is yours and is not overwritten. Enter after it: kedro run --pipelines guard, or "
+                "kedro run --from-inputs with this entry's name."
+            )
         self._filepath.parent.mkdir(parents=True, exist_ok=True)
         partial = self._filepath.with_name(f".{self._filepath.name}.partial")
         try:

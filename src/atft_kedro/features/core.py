@@ -12,6 +12,8 @@ MARKET = pl.col(MARKET_RETURN)
 BEFORE, RETURN, RESIDUAL = pl.col("before"), pl.col("return"), pl.col("residual")
 LOG_VOLUME, TRADED = pl.col("log_volume"), pl.col("traded")
 RANGE = HIGH - LOW
+LOCATION = pl.when(RANGE > 0).then((CLOSE - LOW) / RANGE)
+FLAT = 1e-7  # returns and log volumes that deviate less are rounding
 
 
 def enough(window: int) -> int:
@@ -40,10 +42,11 @@ def lowest(x: pl.Expr, window: int) -> pl.Expr:
 
 
 def correlation(x: pl.Expr, y: pl.Expr, window: int) -> pl.Expr:
-    """Correlate over the last ``window`` observations where both are known."""
+    """Correlate over the last ``window`` observations where both are known; undefined where either is flat."""
     both = x.is_not_null() & y.is_not_null()
-    pair = pl.when(both).then(x), pl.when(both).then(y)
-    return pl.rolling_corr(*pair, window_size=window, min_samples=enough(window)).clip(-1, 1)
+    x, y = pl.when(both).then(x), pl.when(both).then(y)
+    moves = (deviation(x, window) > FLAT) & (deviation(y, window) > FLAT)
+    return pl.when(moves).then(pl.rolling_corr(x, y, window_size=window, min_samples=enough(window)).clip(-1, 1))
 
 
 def beta(window: int) -> pl.Expr:
@@ -114,8 +117,8 @@ DAY = [
     Feature("intraday", CLOSE / OPEN - 1, "day", 0, "return from open to close"),
     Feature("range", RANGE / CLOSE, "day", 0, "high minus low over close"),
     Feature("range_ratio_20", RANGE / mean(RANGE, 20), "day", 20, "today's range over its month's mean"),
-    Feature("close_location", (CLOSE - LOW) / RANGE, "day", 0, "where in the range the close lies"),
-    Feature("close_location_5", mean((CLOSE - LOW) / RANGE, 5), "day", 5, "a week's mean close location"),
+    Feature("close_location", LOCATION, "day", 0, "where in the range the close lies"),
+    Feature("close_location_5", mean(LOCATION, 5), "day", 5, "a week's mean close location"),
     Feature("gap_5", mean(OPEN / BEFORE - 1, 5), "day", 6, "a week's mean overnight return"),
 ]
 VOLUMES = [

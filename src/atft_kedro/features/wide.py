@@ -1,11 +1,11 @@
-"""The wide set: core and Alpha158, the ranks of the latter, and the market, the sector and the calendar."""
+"""The wide set: core and Alpha158, the ranks of both, and the market, the sector and the calendar."""
 
 from math import tau
 
 import polars as pl
 
 from .alpha158 import ALPHA158
-from .core import CORE, deviation, mean
+from .core import CORE, RANKED, RAW, deviation, mean
 from .feature import Feature, rank_of
 from .market_days import MARKET_RETURN
 
@@ -74,12 +74,6 @@ CALENDAR = [
     ),
 ]
 
-WIDE = [
-    *CORE,
-    *ALPHA158,
-    *(rank_of(feature) for feature in ALPHA158),
-    *MARKET,
-    *SECTORS,
-    *RELATIVES,
-    *CALENDAR,
-]
+RANKS = [rank_of(feature) for feature in (*RAW, *ALPHA158) if feature.name not in RANKED]
+
+WIDE = [*CORE, *ALPHA158, *RANKS, *MARKET, *SECTORS, *RELATIVES, *CALENDAR]

@@ -23,7 +23,10 @@ def sessions(calendar: str, first: date, last: date) -> pl.Series:
     known = exchange_calendars.get_calendar_names(include_aliases=True)
     if calendar not in known:
         raise InputError(f"Unknown calendar {calendar!r}: use {WEEKDAYS!r} or one of {', '.join(sorted(known))}.")
-    listed = exchange_calendars.get_calendar(calendar, start=str(first), end=str(last)).sessions
+    try:
+        listed = exchange_calendars.get_calendar(calendar, start=str(first), end=str(last)).sessions
+    except ValueError as error:
+        raise InputError(f"The calendar {calendar!r} does not cover {first} to {last}: {error}") from error
     return pl.Series("date", listed.to_numpy().astype("datetime64[D]"))
 
 

@@ -40,7 +40,7 @@ class GuardParams(Params):
     splits: quotes.SplitParams = quotes.SplitParams()
     targets: quotes.TargetParams = quotes.TargetParams()
     leak: leaks.LeakParams = leaks.LeakParams()
-    shifted_target: RuleParams = RuleParams()
+    shifted_target: leaks.ShiftParams = leaks.ShiftParams()
     drift: DriftParams = DriftParams()
 
 

@@ -12,6 +12,7 @@ from .dataset import InspectedDataset
 from .finding import Finding, RuleParams, columns_at_fault, skip
 
 SAME = 0.9999  # correlation from which on two columns say the same
+ERRORS, LEAST_DAYS = 6, 20  # a mean over few stocks and overlapping answers strays far from zero by chance
 LATER = 2  # observations into the future that a shifted target is looked for
 
 
@@ -28,23 +29,26 @@ def check_leak(data: InspectedDataset, params: LeakParams) -> Finding:
     days = data.sampled_days
     features, targets = _matrix(days, data.features), _matrix(days, list(data.targets))
     sizes = days.group_by(DATE, maintain_order=True).len()["len"].to_numpy()
-    total, known = (
-        np.zeros((len(data.features), len(data.targets))),
-        np.zeros((len(data.features), len(data.targets))),
-    )
-    for x, y in zip(np.split(features, np.cumsum(sizes)[:-1]), np.split(targets, np.cumsum(sizes)[:-1]), strict=True):
-        ic = correlate(x, y)
-        total += np.nan_to_num(ic)
-        known += ~np.isnan(ic)
-    mean = total / np.maximum(known, 1)
-    found = _table(data, mean, np.abs(mean) > params.max_ic, "ic")
+    borders = np.cumsum(sizes)[:-1]
+    pairs = zip(np.split(features, borders), np.split(targets, borders), strict=True)
+    ics = np.ma.masked_invalid([correlate(x, y) for x, y in pairs])
+    mean, error = ics.mean(axis=0), ics.std(axis=0) / np.sqrt(np.maximum(ics.count(axis=0), 1))
+    sure = (np.abs(mean) > ERRORS * error) & (ics.count(axis=0) >= LEAST_DAYS)
+    suspicious = (np.abs(mean) > params.max_ic) & sure
+    found = _table(data, np.ma.filled(mean, 0.0), np.ma.filled(suspicious, False), "ic")
     advice = (
         "No honest feature is that good. Look for prices after the day in its definition, or raise guard.leak.max_ic."
     )
     return columns_at_fault("features that correlate suspiciously with a target", found, advice)
 
 
-def check_shifted_target(data: InspectedDataset, params: RuleParams) -> Finding:
+class ShiftParams(RuleParams):
+    """The entry lag of the targets: a target holds the future for its horizon and this."""
+
+    entry_lag: Annotated[int, Field(ge=0)] = 0
+
+
+def check_shifted_target(data: InspectedDataset, params: ShiftParams) -> Finding:
     """Look for features that are a target moved by so few observations that it still holds the future."""
     if not data.features or not data.targets:
         return skip("nothing to compare")
@@ -52,7 +56,7 @@ def check_shifted_target(data: InspectedDataset, params: RuleParams) -> Finding:
     moved = {
         (name, shift): pl.col(name).shift(shift).over(CODE).alias(f"{name} moved by {shift}")
         for name, horizon in data.targets.items()
-        for shift in range(-LATER, horizon)
+        for shift in range(-LATER, horizon + params.entry_lag)
     }
     columns = stocks.select(moved.values())
     r = correlate(_matrix(stocks, data.features), _matrix(columns, columns.columns))

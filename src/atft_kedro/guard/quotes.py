@@ -10,14 +10,14 @@ from .dataset import InspectedDataset
 from .finding import Finding, RuleParams, rows_at_fault, skip
 from .keys import WarnParams
 
-SPLITS = (1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 25, 50, 100)
+SPLITS = (1.5, *range(2, 11), 12, 15, 20, 25, 30, 40, 50, 100)
 
 
 class SplitParams(WarnParams):
     """How near a jump must be to a usual split ratio, and from which ratio on it counts."""
 
-    tolerance: Annotated[float, Field(gt=0, lt=0.5)] = 0.02
-    min_ratio: Annotated[float, Field(gt=1)] = 1.9
+    tolerance: Annotated[float, Field(gt=0, lt=0.5)] = 0.03
+    min_ratio: Annotated[float, Field(gt=1)] = 1.4
 
 
 class TargetParams(RuleParams):
@@ -52,7 +52,10 @@ def check_splits(data: InspectedDataset, params: SplitParams) -> Finding:
 
 
 def check_targets(data: InspectedDataset, params: TargetParams) -> Finding:
-    """Recompute every target from the closes, along each stock's own observations."""
+    """Recompute every target from the closes, along each stock's own observations.
+
+    A target beyond the last close cannot be checked, but a zero there was filled in.
+    """
     if CLOSE not in data.schema:
         return skip("the dataset carries no close")
     rows = data.frame.select(*KEY, CLOSE, *data.targets).collect().sort(CODE, DATE)
@@ -61,8 +64,10 @@ def check_targets(data: InspectedDataset, params: TargetParams) -> Finding:
         leave = pl.col(CLOSE).shift(-params.entry_lag - horizon)
         expected = (leave / entry - 1).over(CODE)
         gap = (pl.col(name) - expected).abs() > params.tolerance * (1 + expected.abs())
-        lone = pl.col(name).is_null() != expected.is_null()
-        bad = rows.select(*KEY, CLOSE, name, expected.alias("expected"), (gap.fill_null(False) | lone).alias("bad"))
+        filled = expected.is_null() & (pl.col(name) == 0)
+        bad = rows.select(
+            *KEY, CLOSE, name, expected.alias("expected"), (gap.fill_null(False) | filled.fill_null(False)).alias("bad")
+        )
         bad = bad.filter("bad").drop("bad")
         if bad.height:
             rule = f"close {horizon} observations later over close, minus 1"

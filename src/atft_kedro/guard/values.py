@@ -37,13 +37,15 @@ def check_missing(data: InspectedDataset, params: MissingParams) -> Finding:
     bad = data.statistics.select("column", share).filter(pl.col("unknown") > params.max_share)
     worst = bad.sort("unknown", descending=True)
     return columns_at_fault(
-        "columns that are mostly unknown", worst, "Check their source, or leave them out (columns.ignore)."
+        "columns that are mostly unknown",
+        worst,
+        "Their source lacks what they need, or the history is shorter than they look back; else use columns.ignore.",
     )
 
 
 def check_constant(data: InspectedDataset, params: RuleParams) -> Finding:
-    """Allow no dead column: all unknown, or one value."""
-    dead = data.statistics.filter(pl.col("low").is_null() | (pl.col("low") == pl.col("high")))
+    """Allow no dead column, one that holds a single value; one that is all unknown is missing."""
+    dead = data.statistics.filter(pl.col("low") == pl.col("high"))
     return columns_at_fault(
         "columns that never change",
         dead.select("column", value="low"),

@@ -89,7 +89,7 @@ def admit_prices(prices: pl.LazyFrame, params: AdmissionParams, newest: date) ->
 
 
 def _typed(prices: pl.LazyFrame) -> pl.LazyFrame:
-    """Bring a price table to the columns and types of ``schema.CleanPrices``."""
+    """Bring a price table to the columns and types of ``contract.CleanPrices``."""
     there = prices.collect_schema()
     missing = [name for name in (*KEY, CLOSE) if name not in there]
     if missing:

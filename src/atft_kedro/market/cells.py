@@ -2,8 +2,10 @@
 
 from pathlib import Path
 from typing import Literal
+from zoneinfo import available_timezones
 
 import polars as pl
+from pydantic import field_validator
 
 from ..params import InputError, Params
 from ..schema import DATE
@@ -14,7 +16,10 @@ EPOCH_BELOW: dict[Unit, float] = {
     "ms": 5e13,
     "us": 5e16,
 }  # an instant of 1990 to 2100 shows its unit by its size
-ISO_DATE = r"^\d{4}-\d{2}-\d{2}"
+ISO_DATE = r"^\d{4}-\d{2}-\d{2}($|[T ])"
+OFFSET = r"(Z|[+-]\d{2}:?\d{2})$"
+UNKNOWN = ("", "NA", "N/A", "#N/A", "nan", "NaN", "null", "NULL", "None", "-")
+EARLIEST = 3e8  # seconds: a smaller number is no instant after mid-1979
 
 
 class DateFormat(Params):
@@ -27,6 +32,13 @@ class DateFormat(Params):
     text: str | None = None
     epoch_unit: Unit | Literal["auto"] = "auto"
     time_zone: str | None = None
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_known(cls, value: str | None) -> str | None:
+        if value is not None and value not in available_timezones():
+            raise ValueError("no such time zone; they are called like America/New_York")
+        return value
 
 
 def parse_dates(frame: pl.LazyFrame, how: DateFormat, file: Path) -> pl.LazyFrame:
@@ -50,14 +62,20 @@ def parse_numbers(frame: pl.LazyFrame, columns: list[str], file: Path) -> pl.Laz
     """Turn ``columns`` into Float64; a text that is no number is an error that names it."""
     schema = frame.collect_schema()
     for name in (column for column in columns if not schema[column].is_numeric()):
-        parsed = pl.col(name).cast(pl.String).str.strip_chars().cast(pl.Float64, strict=False)
+        parsed = _known(pl.col(name).cast(pl.String)).cast(pl.Float64, strict=False)
         _require_parsed(frame.select(pl.col(name), parsed.alias("_parsed")), "a number", file)
-    text = [pl.col(name).cast(pl.String).str.strip_chars() for name in columns if schema[name] == pl.String]
+    text = [_known(pl.col(name)) for name in columns if schema[name] == pl.String]
     return frame.with_columns(text).with_columns(pl.col(name).cast(pl.Float64) for name in columns)
 
 
+def _known(text: pl.Expr) -> pl.Expr:
+    """Make null what people write where they know nothing."""
+    stripped = text.str.strip_chars()
+    return pl.when(~stripped.is_in(UNKNOWN)).then(stripped)
+
+
 def _from_text(frame: pl.LazyFrame, how: DateFormat) -> pl.Expr:
-    text = pl.col(DATE).str.strip_chars()
+    text = _known(pl.col(DATE))
     if how.text is not None:
         return text.str.to_date(how.text, strict=False)
     first = frame.select(text.drop_nulls().first()).collect().item()
@@ -65,14 +83,15 @@ def _from_text(frame: pl.LazyFrame, how: DateFormat) -> pl.Expr:
         if len(first) == 8:  # 20240131
             return text.str.to_date("%Y%m%d", strict=False)
         return _from_numbers(frame, text.cast(pl.Int64, strict=False), how)
-    if how.time_zone is not None and first is not None and len(first) > 10:
+    if how.time_zone is not None and frame.select(text.str.contains(OFFSET).any()).collect().item():
         instant = text.str.to_datetime(time_zone="UTC", strict=False)
         return _day(instant, how, zoned=True)
     iso = text.str.contains(ISO_DATE)  # the day as written, whatever time or zone follows it
     return (
         pl.when(iso)
         .then(text.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False))
-        .otherwise(text.str.to_date("%Y/%m/%d", strict=False))
+        .when(text.str.contains(r"^\d{4}/"))
+        .then(text.str.to_date("%Y/%m/%d", strict=False))
     )
 
 
@@ -83,6 +102,8 @@ def _from_numbers(frame: pl.LazyFrame, numbers: pl.Expr, how: DateFormat) -> pl.
         largest = frame.select(numbers.abs().max()).collect().item() or 0
         if 19_000_000 < largest < 22_000_000:  # 20240131 as a number
             return numbers.cast(pl.Int64).cast(pl.String).str.to_date("%Y%m%d", strict=False)
+        if 0 < largest < EARLIEST:
+            return pl.lit(None, pl.Date)  # a serial number of a spreadsheet, or no date at all
         unit = next((name for name, limit in EPOCH_BELOW.items() if largest < limit), "ns")
     instant = pl.from_epoch(numbers.cast(pl.Int64), time_unit=unit)
     return _day(instant.dt.replace_time_zone("UTC") if how.time_zone else instant, how, zoned=True)
@@ -98,7 +119,8 @@ def _day(instant: pl.Expr, how: DateFormat, zoned: bool) -> pl.Expr:
 def _require_parsed(pairs: pl.LazyFrame, what: str, file: Path) -> None:
     """Refuse cells that hold something and could not be read."""
     column = pairs.collect_schema().names()[0]
-    lost = pl.col("_parsed").is_null() & pl.col(column).is_not_null()
+    written = _known(pl.col(column).cast(pl.String)).is_not_null()
+    lost = pl.col("_parsed").is_null() & written
     bad = pairs.with_row_index("row").filter(lost).collect()
     if bad.height:
         shown = ", ".join(f"{value!r} in row {row + 1}" for row, value in bad.select("row", column).head(3).iter_rows())

@@ -8,9 +8,9 @@ from pydantic import Field
 
 from ..params import InputError, Params
 from ..progress import tracked
-from ..schema import CLOSE, CODE, DATE, KEY, QUOTES, SECTOR, VWAP
+from ..schema import CLOSE, CODE, DATE, KEY, PRICES, QUOTES, SECTOR, VOLUME, VWAP
 from .cells import DateFormat, parse_dates, parse_numbers
-from .tables import scan_table, table_files
+from .tables import scan_table, stem, table_files
 
 ADJUSTED_CLOSE = "adjusted_close"
 FIELDS = (*QUOTES, VWAP, ADJUSTED_CLOSE)
@@ -26,7 +26,6 @@ class PriceFileParams(Params):
 
     columns: dict[str, str] = Field(default_factory=dict)
     layout: Layout = "auto"
-    wide_field: str = CLOSE
     dates: DateFormat = DateFormat()
 
 
@@ -44,7 +43,7 @@ def read_prices(path: Path, params: PriceFileParams) -> pl.LazyFrame:
         read = [_read_long(file, params, named_by_file=path.is_dir()) for file in tracked(files, "files", len(files))]
         _require_same_columns(files, read)
         frame = pl.concat(read)
-    return _adjust(_complete(frame))
+    return _complete(_adjust(frame))
 
 
 def _is_wide(files: list[Path], params: PriceFileParams) -> bool:
@@ -56,8 +55,16 @@ def _is_wide(files: list[Path], params: PriceFileParams) -> bool:
 def _theirs(frame: pl.LazyFrame, params: PriceFileParams, file: Path) -> dict[str, str]:
     """Find which of the file's columns is which of ours."""
     there = frame.collect_schema().names()
-    plain = {name.lower().replace(" ", "_"): name for name in there}
+    plain = {_plain(name): name for name in there}
+    if "adj_close" in plain and plain["adj_close"] not in params.columns.values():
+        plain.setdefault(ADJUSTED_CLOSE, plain["adj_close"])
     found = {ours: plain[ours] for ours in (*KEY, SECTOR, *FIELDS) if ours in plain} | params.columns
+    claimed = [theirs for theirs in found.values() if list(found.values()).count(theirs) > 1]
+    alike = [name for name in plain.values() if sum(_plain(other) == _plain(name) for other in there) > 1]
+    if claimed or any(name in alike for name in found.values()):
+        raise InputError(
+            f"{file}: several columns could be {(claimed or alike)[0]!r}: map each of ours to one of its own."
+        )
     absent = {ours: theirs for ours, theirs in params.columns.items() if theirs not in there}
     if absent:
         named = ", ".join(f"{ours} → {theirs!r}" for ours, theirs in absent.items())
@@ -67,30 +74,35 @@ def _theirs(frame: pl.LazyFrame, params: PriceFileParams, file: Path) -> dict[st
     return found
 
 
+def _plain(name: str) -> str:
+    return name.strip().lower().replace(" ", "_")
+
+
 def _read_long(file: Path, params: PriceFileParams, named_by_file: bool) -> pl.LazyFrame:
     frame = scan_table(file)
     names = _theirs(frame, params, file)
     if CODE not in names and (named_by_file or params.layout == "per_stock"):
-        frame = frame.with_columns(pl.lit(file.name.split(".")[0]).alias(CODE))
+        frame = frame.with_columns(pl.lit(stem(file)).alias(CODE))
         names[CODE] = CODE
     missing = [ours for ours in (*KEY, CLOSE) if ours not in names]
     if missing:
         raise InputError(
             f"{file}: no column for {', '.join(missing)} among {', '.join(frame.collect_schema().names())}. "
-            "Name them in the catalog entry's `columns:`, for example `columns: {close: Adj Close}`."
+            "Name them in the catalog entry's `columns:`, for example `columns: {close: Last}`, or set `layout: wide` "
+            "if the file has a column per stock."
         )
-    frame = frame.select(pl.col(theirs).alias(ours) for ours, theirs in names.items())
+    frame = frame.select(pl.col(names[ours]).alias(ours) for ours in (*KEY, SECTOR, *FIELDS) if ours in names)
     numbers = [name for name in FIELDS if name in names]
     return parse_numbers(parse_dates(frame, params.dates, file), numbers, file).with_columns(
-        pl.col(name).cast(pl.String).str.strip_chars() for name in (CODE, SECTOR) if name in names
+        pl.col(name).cast(pl.String).str.strip_chars().replace("", None) for name in (CODE, SECTOR) if name in names
     )
 
 
 def _read_wide(files: list[Path], params: PriceFileParams) -> pl.LazyFrame:
     """Join one wide table per field; a single file holds ``params.wide_field``."""
-    by_field = {file.name.split(".")[0].lower(): file for file in files}
+    by_field = {stem(file).lower(): file for file in files}
     if len(files) == 1:
-        by_field = {params.wide_field: files[0]}
+        by_field = {CLOSE: files[0]}
     unknown = sorted(set(by_field) - set(FIELDS))
     if unknown or CLOSE not in by_field:
         raise InputError(
@@ -100,7 +112,7 @@ def _read_wide(files: list[Path], params: PriceFileParams) -> pl.LazyFrame:
         )
     joined = _read_one_wide(by_field.pop(CLOSE), CLOSE, params)
     for field, file in by_field.items():
-        joined = joined.join(_read_one_wide(file, field, params), on=KEY, how="left")
+        joined = joined.join(_read_one_wide(file, field, params), on=KEY, how="full", coalesce=True)
     return joined
 
 
@@ -118,7 +130,7 @@ def _read_one_wide(file: Path, field: str, params: PriceFileParams) -> pl.LazyFr
 def _complete(frame: pl.LazyFrame) -> pl.LazyFrame:
     """Put our columns in order, null where the files have none."""
     there = frame.collect_schema().names()
-    kept = [SECTOR, *FIELDS]
+    kept = [SECTOR, *QUOTES, VWAP]
     nulls = [
         pl.lit(None, pl.String if name == SECTOR else pl.Float64).alias(name) for name in kept if name not in there
     ]
@@ -126,10 +138,14 @@ def _complete(frame: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _adjust(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Scale a row's prices by adjusted close / close, where the files have an adjusted close."""
-    factor = pl.coalesce(pl.col(ADJUSTED_CLOSE) / pl.col(CLOSE), pl.lit(1.0))
-    prices = [name for name in (*QUOTES, VWAP) if name != "volume"]
-    return frame.with_columns(pl.col(name) * factor for name in prices).drop(ADJUSTED_CLOSE)
+    """Scale a row's prices by adjusted close / close; a row without its adjusted close has no price."""
+    if ADJUSTED_CLOSE not in frame.collect_schema():
+        return frame
+    factor = pl.col(ADJUSTED_CLOSE) / pl.col(CLOSE)
+    there = frame.collect_schema()
+    prices = [pl.col(name) * factor for name in (*PRICES, VWAP) if name in there]
+    volume = [pl.col(VOLUME) / factor] if VOLUME in there else []  # price times volume stays what was traded
+    return frame.with_columns(*prices, *volume).drop(ADJUSTED_CLOSE)
 
 
 def _require_known(columns: dict[str, str]) -> None:

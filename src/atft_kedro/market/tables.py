@@ -1,18 +1,15 @@
 """Opening one table file, whatever its format, with errors that say what is wrong with the file."""
 
-import logging
+import re
 from pathlib import Path
 
 import polars as pl
-from polars.exceptions import ComputeError, NoDataError
+from polars.exceptions import ComputeError, PolarsError
 
 from ..params import InputError
 
 SEPARATORS = {".csv": ",", ".csv.gz": ",", ".tsv": "\t", ".txt": ","}
 PARQUET = (".parquet", ".pq")
-NULLS = ["", "NA", "N/A", "#N/A", "nan", "NaN", "null", "NULL", "None", "-"]
-
-_logger = logging.getLogger(__name__)
 
 
 def table_files(path: Path) -> list[Path]:
@@ -22,7 +19,8 @@ def table_files(path: Path) -> list[Path]:
     if path.is_file():
         _require_format(path)
         return [path]
-    files = sorted(file for file in path.iterdir() if _suffix(file) in (*SEPARATORS, *PARQUET))
+    visible = (file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
+    files = sorted(file for file in visible if _suffix(file) in (*SEPARATORS, *PARQUET) and _suffix(file) != ".txt")
     if not files:
         raise InputError(f"{path} holds no file that ends in {', '.join((*SEPARATORS, *PARQUET))}.")
     return files
@@ -51,26 +49,38 @@ def _scan_parquet(file: Path) -> pl.LazyFrame:
 
 def _scan_text(file: Path) -> pl.LazyFrame:
     separator = SEPARATORS[_suffix(file)]
-    frame = pl.scan_csv(file, separator=separator, infer_schema=False, null_values=NULLS)
+    frame = pl.scan_csv(file, separator=separator, infer_schema=False)
     try:
-        width = len(frame.collect_schema())
-    except (NoDataError, ComputeError) as error:
+        names = frame.collect_schema().names()
+    except (PolarsError, OSError) as error:
         raise InputError(f"{file} cannot be read as a table with {separator!r} between its cells: {error}") from error
-    if _suffix(file) != ".csv.gz":
-        _require_whole_last_line(file, separator, width)
+    twice = [name for name in names if re.search(r"_duplicated_\d+$", name)]
+    if twice:
+        raise InputError(f"{file} has a column twice: {re.sub('_duplicated_.*', '', twice[0])}.")
+    _require_whole_lines(file, separator, len(names))
     return frame
 
 
-def _require_whole_last_line(file: Path, separator: str, width: int) -> None:
-    """Refuse a text file that was cut off inside a line: Polars would fill the rest with nulls."""
-    with file.open("rb") as opened:
-        opened.seek(max(file.stat().st_size - 65536, 0))
-        tail = opened.read().decode("utf-8", errors="replace")
-    last = tail.rstrip("\r\n").rsplit("\n", 1)[-1]
-    if '"' not in last and last.count(separator) + 1 < width:
-        raise InputError(f"{file} ends inside a line ({last!r} has fewer than {width} cells): it was cut off.")
-    if not tail.endswith("\n"):
-        _logger.warning("%s has no line end after its last row; if it was cut off, its last number may be.", file)
+def _require_whole_lines(file: Path, separator: str, width: int) -> None:
+    """Refuse a text file with lines too short or too long for its header: Polars would fill them with nulls."""
+    lines = pl.scan_csv(file, separator="\x1f", quote_char=None, has_header=False, new_columns=["line"])
+    cells = pl.col("line").str.strip_chars_end("\r").str.count_matches(separator, literal=True) + 1
+    odd = (cells != width) & ~pl.col("line").str.contains('"', literal=True) & (pl.col("line").str.strip_chars() != "")
+    try:
+        bad = lines.with_row_index("number", offset=1).filter(odd).head(1).collect(engine="streaming")
+    except (PolarsError, OSError) as error:
+        raise InputError(f"{file} cannot be read as text: {error}") from error
+    if bad.height:
+        number, line = bad.row(0)
+        raise InputError(
+            f"{file}, line {number}: {line!r} does not have {width} cells with {separator!r} between them, as the "
+            "header has. Was the file cut off?"
+        )
+
+
+def stem(file: Path) -> str:
+    """Take a file's name without the ending that says its format: 7203.T.csv is 7203.T."""
+    return file.name[: len(file.name) - len(_suffix(file))]
 
 
 def _require_format(file: Path) -> None:

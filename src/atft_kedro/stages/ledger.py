@@ -1,15 +1,20 @@
 """What every stage was made of when it last finished, and therefore which stages are stale and why."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kedro.io import CatalogProtocol
+from kedro.io import CatalogProtocol, DatasetError
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
+from pydantic import TypeAdapter, ValidationError
 
 from .fingerprint import ABSENT, fingerprint, state_of
 
 LEDGER = "stage_ledger"  # its catalog entry
+RECORDS = TypeAdapter(dict[str, dict[str, dict[str, str]]])
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -35,25 +40,32 @@ def plan_stages(pipeline: Pipeline, catalog: CatalogProtocol) -> list[Stage]:
     return list(stages.values())
 
 
-def finish_stage(node: Node, catalog: CatalogProtocol) -> None:
-    """Write down what the node was made of and what it left, once all its outputs are saved."""
-    record = {
-        "made_of": fingerprint(node, catalog),
-        "left": {name: state_of(catalog[name]) for name in node.outputs},
-    }
-    catalog[LEDGER].save(_read(catalog) | {node.name: record})
+def start_stage(node: Node, catalog: CatalogProtocol) -> dict[str, str]:
+    """Forget the node before it runs, so that a run cut short leaves nothing that passes for finished.
 
-
-def start_stage(node: Node, catalog: CatalogProtocol) -> None:
-    """Forget the node before it runs, so that a run cut short leaves nothing that passes for finished."""
+    Returns what it is about to be made of: what changes while it runs makes it stale.
+    """
     finished = _read(catalog)
     if finished.pop(node.name, None) is not None:
         catalog[LEDGER].save(finished)
+    return fingerprint(node, catalog)
+
+
+def finish_stage(node: Node, catalog: CatalogProtocol, made_of: dict[str, str]) -> None:
+    """Write down what the node was made of and what it left, once all its outputs are saved."""
+    record = {"made_of": made_of, "left": {name: state_of(catalog[name]) for name in node.outputs}}
+    catalog[LEDGER].save(_read(catalog) | {node.name: record})
 
 
 def _read(catalog: CatalogProtocol) -> dict[str, dict[str, dict[str, str]]]:
     ledger = catalog[LEDGER]
-    return ledger.load() if ledger.exists() else {}
+    if not ledger.exists():
+        return {}
+    try:
+        return RECORDS.validate_python(ledger.load())
+    except (DatasetError, ValidationError):
+        _logger.warning("the memory of finished stages (%s) cannot be read; every stage runs again", LEDGER)
+        return {}
 
 
 def _reasons(node: Node, catalog: CatalogProtocol, record: dict[str, dict[str, str]] | None) -> Iterator[str]:

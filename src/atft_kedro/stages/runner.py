@@ -9,13 +9,17 @@ from kedro.pipeline import Pipeline
 from kedro.runner import SequentialRunner, Task
 from pluggy import PluginManager
 
-from .ledger import finish_stage, plan_stages, start_stage
+from .ledger import Stage, finish_stage, plan_stages, start_stage
 
 _logger = logging.getLogger(__name__)
 
 
 class StageSequentialRunner(SequentialRunner):
     """Runs the stages that are stale, one after the other, and says why each of them is."""
+
+    def __init__(self, is_async: bool = False, use_cache: bool = True) -> None:
+        super().__init__(is_async=is_async)
+        self._use_cache = use_cache
 
     def __repr__(self) -> str:
         # Kedro-Viz records a run's durations only for a runner whose text holds this.
@@ -31,6 +35,8 @@ class StageSequentialRunner(SequentialRunner):
     ) -> dict[str, Any]:
         """Run what is stale in ``pipeline``."""
         stages = plan_stages(pipeline, catalog)
+        if not self._use_cache:
+            stages = [Stage(stage.node, ("the cache is off",)) for stage in stages]
         stale = [stage for stage in stages if stage.why]
         _logger.info("%d of %d stages are fresh and are not run again", len(stages) - len(stale), len(stages))
         for stage in stale:
@@ -48,8 +54,8 @@ class StageSequentialRunner(SequentialRunner):
     ) -> None:
         for done, node in enumerate(pipeline.nodes, start=1):
             started = time.perf_counter()
-            start_stage(node, catalog)
+            made_of = start_stage(node, catalog)
             Task(node=node, catalog=catalog, hook_manager=hook_manager, is_async=False, run_id=run_id).execute()
-            finish_stage(node, catalog)
+            finish_stage(node, catalog, made_of)
             took = time.perf_counter() - started
             _logger.info("stage %s done in %.1f s (%d of %d)", node.name, took, done, len(pipeline.nodes))

@@ -1,6 +1,7 @@
 """Nodes that make the ML dataset."""
 
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 import polars as pl
@@ -10,12 +11,11 @@ from atft_kedro.features.feature import describe_catalogue
 from atft_kedro.features.sets import FeatureParams
 from atft_kedro.market import admission
 from atft_kedro.market.admission import AdmissionParams
-from atft_kedro.schema import today
 
 
-def admit_prices(prices: pl.LazyFrame, params: AdmissionParams) -> tuple[pl.DataFrame, dict[str, Any]]:
+def admit_prices(prices: pl.LazyFrame, today: date, params: AdmissionParams) -> tuple[pl.DataFrame, dict[str, Any]]:
     """Clean the prices and report what was left out."""
-    return admission.admit_prices(prices, params, newest=today())
+    return admission.admit_prices(prices, params, newest=today)
 
 
 def describe_features(params: FeatureParams) -> dict[str, Any]:

@@ -11,7 +11,7 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 nodes.admit_prices,
-                ["prices", "params:admission"],
+                ["prices", "today", "params:admission"],
                 ["clean_prices", "price_report"],
                 name="admit_prices",
             ),

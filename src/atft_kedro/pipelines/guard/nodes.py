@@ -1,5 +1,6 @@
 """Nodes that inspect the ML dataset and stop the run when it must not be used."""
 
+from datetime import date
 from typing import Any
 
 import polars as pl
@@ -7,12 +8,14 @@ import polars as pl
 from atft_kedro.guard import inspection
 from atft_kedro.guard.inspection import GuardParams
 from atft_kedro.guard.page import draw_guard_page
-from atft_kedro.schema import ColumnParams, today
+from atft_kedro.schema import ColumnParams
 
 
-def inspect_dataset(ml_dataset: pl.LazyFrame, columns: ColumnParams, params: GuardParams) -> tuple[dict[str, Any], str]:
+def inspect_dataset(
+    ml_dataset: pl.LazyFrame, today: date, columns: ColumnParams, params: GuardParams
+) -> tuple[dict[str, Any], str]:
     """Apply every rule; report it for machines and for people."""
-    report = inspection.inspect_dataset(ml_dataset, columns, params, newest=today())
+    report = inspection.inspect_dataset(ml_dataset, columns, params, newest=today)
     return report, draw_guard_page(report)
 
 
