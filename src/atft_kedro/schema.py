@@ -64,7 +64,11 @@ def adopt_ml_dataset(frame: pl.LazyFrame, columns: ColumnParams) -> pl.LazyFrame
         raise InputError(f"Two columns of the ML dataset claim one name under `columns:`: {renames}.")
     _require_types(schema, renames)
     kept = [theirs for theirs in schema if theirs in renames or theirs not in renames.values()]
-    return frame.select(kept).rename(renames).with_columns(pl.col(DATE).dt.date(), pl.col(CODE).cast(pl.String))
+    frame = frame.select(kept).rename(renames)
+    ours = frame.collect_schema()
+    if ours[DATE] != pl.Date:  # a date that is one already stays as it is, for Polars to read the file by
+        frame = frame.with_columns(pl.col(DATE).dt.date())
+    return frame if ours[CODE] == pl.String else frame.with_columns(pl.col(CODE).cast(pl.String))
 
 
 def _require_mapped(schema: pl.Schema, columns: ColumnParams) -> None:

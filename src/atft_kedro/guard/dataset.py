@@ -62,14 +62,20 @@ class InspectedDataset:
         """Take whole cross-sections, evenly spaced over the history, sorted by date."""
         days = self.days[DATE]
         wanted = _spread(days, SAMPLED_ROWS * len(days) // max(self.keys.height, 1))
-        return self.frame.filter(pl.col(DATE).is_in(wanted.implode())).collect().sort(DATE, maintain_order=True)
+        return self.read(pl.col(DATE).is_in(wanted.implode())).sort(DATE, maintain_order=True)
 
     @cached_property
     def sampled_stocks(self) -> pl.DataFrame:
         """Take whole histories of evenly spaced stocks, sorted by (code, date)."""
         codes = self.keys[CODE].unique().sort()
         wanted = _spread(codes, SAMPLED_ROWS * len(codes) // max(self.keys.height, 1))
-        return self.frame.filter(pl.col(CODE).is_in(wanted.implode())).collect().sort(CODE, DATE)
+        return self.read(pl.col(CODE).is_in(wanted.implode())).sort(CODE, DATE)
+
+    def read(self, rows: pl.Expr) -> pl.DataFrame:
+        """Read keys, features and targets of some rows, a few columns at a time: a scan holds what it decodes."""
+        names = [*KEY, *self.features, *self.targets]
+        groups = [names[start : start + COLUMNS_AT_ONCE] for start in range(0, len(names), COLUMNS_AT_ONCE)]
+        return pl.concat([self.frame.filter(rows).select(group).collect() for group in groups], how="horizontal")
 
 
 def _measure(frame: pl.LazyFrame, names: list[str]) -> pl.DataFrame:

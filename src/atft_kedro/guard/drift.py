@@ -30,7 +30,7 @@ def check_drift(data: InspectedDataset, params: DriftParams) -> Finding:
     if len(days) < 3 * params.days:
         return skip(f"{len(days)} days are too few to compare the newest {params.days} with")
     since = days[-params.days]
-    new = data.frame.filter(pl.col(DATE) >= since).select(data.features).collect()
+    new = data.read(pl.col(DATE) >= since)
     old = data.sampled_days.filter(pl.col(DATE) < since).select(data.features)
     index = [_stability(old[name], new[name]) for name in data.features]
     table = pl.DataFrame({"column": data.features, "psi": index}, schema={"column": pl.String, "psi": pl.Float64})
