@@ -180,12 +180,45 @@ def test_a_tracked_run_ends_as_what_it_was_with_its_parameters_key_by_key(projec
     kedro(project, "run", "--pipelines", "train", "--params", f"{SMALL},guard.recency.historical=false", fails=True)
 
     with sqlite3.connect(project / "mlflow.db") as store:
-        statuses = [row[0] for row in store.execute("select status from runs order by start_time")]
         params = dict(store.execute("select key, value from params"))
-    assert statuses[-2:] == ["FINISHED", "FAILED"]
-    assert "RUNNING" not in statuses
+    assert _run_statuses(project)[-2:] == ["FINISHED", "FAILED"]
+    assert "RUNNING" not in _run_statuses(project)
     assert params["features.set"] == "core"
     assert params["guard.leak.max_ic"] == "0.4"
+
+
+def test_a_terminated_run_is_called_killed(project: Path) -> None:
+    words = [
+        "run",
+        "--no-cache",
+        "--pipelines",
+        "train",
+        "--params",
+        "market.stocks=600,market.days=900,features.set=wide",
+    ]
+    process = subprocess.Popen(
+        [KEDRO, *words],
+        cwd=project,
+        env=_environment(project),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 60
+    while "RUNNING" not in _run_statuses(project) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    time.sleep(1)
+    process.send_signal(signal.SIGTERM)
+
+    assert process.wait(timeout=60) == 128 + signal.SIGTERM
+    assert _run_statuses(project)[-1] == "KILLED"
+
+
+def _run_statuses(project: Path) -> list[str]:
+    """List the statuses of the tracked runs, oldest first; none before the first run has made the store."""
+    if not (project / "mlflow.db").exists():
+        return []
+    with sqlite3.connect(project / "mlflow.db") as store:
+        return [row[0] for row in store.execute("select status from runs order by start_time")]
 
 
 def test_kedros_own_commands_work(project: Path) -> None:
