@@ -10,10 +10,15 @@ from omegaconf import OmegaConf
 from pydantic import ValidationError
 
 from .features.sets import FeatureParams
+from .graph.choice import GraphParams
 from .guard.inspection import GuardParams
 from .market.admission import AdmissionParams
 from .market.latent import MarketParams
 from .network.sizes import NetworkParams
+from .panel.folds import FoldParams
+from .panel.sampler import BlockParams
+from .panel.scaler import ScalerParams
+from .panel.split import SplitParams
 from .panel.universe import UniverseParams
 from .params import InputError, Params
 from .schema import ColumnParams
@@ -26,6 +31,11 @@ BLOCKS: dict[str, type[Params]] = {
     "columns": ColumnParams,
     "guard": GuardParams,
     "universe": UniverseParams,
+    "split": SplitParams,
+    "folds": FoldParams,
+    "scaler": ScalerParams,
+    "blocks": BlockParams,
+    "graph": GraphParams,
     "network": NetworkParams,
     "training": TrainingParams,
 }

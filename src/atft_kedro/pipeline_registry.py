@@ -2,11 +2,16 @@
 
 from kedro.pipeline import Pipeline
 
-from .pipelines import data, guard
+from .pipelines import data, graph, guard, prepare, walk_forward
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """Name every pipeline; ``train`` is the chain of them all."""
-    parts = {"data": data.create_pipeline(), "guard": guard.create_pipeline()}
+    """Name every pipeline; ``train`` is the chain from prices to what a network trains on."""
+    parts = {
+        "data": data.create_pipeline(),
+        "guard": guard.create_pipeline(),
+        "prepare": prepare.create_pipeline(),
+        "graph": graph.create_pipeline(),
+    }
     chain = sum(parts.values(), Pipeline([]))
-    return parts | {"train": chain, "__default__": chain}
+    return parts | {"walk_forward": walk_forward.create_pipeline(), "train": chain, "__default__": chain}

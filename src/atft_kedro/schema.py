@@ -14,6 +14,10 @@ PRICES = (OPEN, HIGH, LOW, CLOSE)
 QUOTES = (*PRICES, VOLUME)
 TARGET = "target_{h}d"
 HORIZONS = (1, 5, 10, 20)
+ELIGIBLE = "eligible"
+GRAPH_DATE, NEIGHBOUR, RANK = "graph_date", "neighbour", "rank"
+CORRELATION, SAME_SECTOR, SIZE_SIMILARITY = "correlation", "same_sector", "size_similarity"
+EDGE_ATTRIBUTES = (CORRELATION, SAME_SECTOR, SIZE_SIMILARITY)
 
 Horizons = Annotated[tuple[Annotated[int, Field(gt=0)], ...], Field(min_length=1)]
 
@@ -109,6 +113,16 @@ def target_columns(schema: pl.Schema) -> dict[str, int]:
     """Map the dataset's target columns to their horizons, shortest first."""
     found = {name: days for name in schema if (days := _horizon_of(name, TARGET))}
     return dict(sorted(found.items(), key=lambda item: item[1]))
+
+
+def longest_horizon(frame: pl.LazyFrame) -> int:
+    """Find the longest horizon that an ML dataset has targets for."""
+    horizons = target_columns(frame.collect_schema()).values()
+    if not horizons:
+        raise InputError(
+            f"The ML dataset has no target: a column named as {TARGET!r} says, or as `columns.target` does."
+        )
+    return max(horizons)
 
 
 def _horizon_of(name: str, template: str) -> int:

@@ -1,5 +1,7 @@
 """Doors to disk that Kedro's own datasets do not have: each writes a whole thing or nothing."""
 
+from .model import ModelDataset
+from .panel import PanelDataset
 from .price_files import PriceFilesDataset
 from .simulated_market import SimulatedMarketDataset
 from .table import TableDataset
@@ -7,6 +9,8 @@ from .today import TodayDataset
 from .whole_json import WholeJSONDataset
 
 __all__ = [
+    "ModelDataset",
+    "PanelDataset",
     "PriceFilesDataset",
     "SimulatedMarketDataset",
     "TableDataset",

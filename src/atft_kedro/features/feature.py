@@ -10,6 +10,7 @@ import polars as pl
 
 from .shared import SHARED
 
+OWN_FAMILY = "own"  # of a feature that is not declared here
 Sight = Literal["stock", "market", "sector", "row", "day"]
 
 
@@ -80,8 +81,20 @@ def describe_catalogue(features: Iterable[Feature]) -> dict[str, Any]:
     }
 
 
+def describe_columns(names: list[str], features: Iterable[Feature]) -> dict[str, Any]:
+    """Write the catalogue of the features ``names``: ours if they are ``features``, else people's own."""
+    features = list(features)
+    if names == [feature.name for feature in features]:
+        return describe_catalogue(features)
+    own = [{"name": name, "family": OWN_FAMILY} for name in names]
+    return {"count": len(own), "hash": _hash(names), "features": own}
+
+
 def hash_catalogue(features: Iterable[Feature]) -> str:
     """Identify a feature set: names, order and definitions."""
     shared = [f"{name}\n{expression.meta.serialize(format='json')}" for name, expression in SHARED.items()]
-    text = json.dumps(shared + [feature.identity() for feature in features])
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return _hash(shared + [feature.identity() for feature in features])
+
+
+def _hash(parts: list[str]) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

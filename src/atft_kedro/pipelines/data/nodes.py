@@ -7,7 +7,6 @@ from typing import Any
 import polars as pl
 
 from atft_kedro.features import build
-from atft_kedro.features.feature import describe_catalogue
 from atft_kedro.features.sets import FeatureParams
 from atft_kedro.market import admission
 from atft_kedro.market.admission import AdmissionParams
@@ -16,11 +15,6 @@ from atft_kedro.market.admission import AdmissionParams
 def admit_prices(prices: pl.LazyFrame, today: date, params: AdmissionParams) -> tuple[pl.DataFrame, dict[str, Any]]:
     """Clean the prices and report what was left out."""
     return admission.admit_prices(prices, params, newest=today)
-
-
-def describe_features(params: FeatureParams) -> dict[str, Any]:
-    """Write the feature catalogue."""
-    return describe_catalogue(params.features())
 
 
 def build_ml_dataset(clean_prices: pl.LazyFrame, params: FeatureParams) -> Iterator[pl.DataFrame]:

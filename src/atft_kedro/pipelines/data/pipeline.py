@@ -15,7 +15,6 @@ def create_pipeline() -> Pipeline:
                 ["clean_prices", "price_report"],
                 name="admit_prices",
             ),
-            Node(nodes.describe_features, "params:features", "feature_catalogue", name="describe_features"),
             Node(
                 nodes.build_ml_dataset,
                 ["clean_prices", "params:features"],

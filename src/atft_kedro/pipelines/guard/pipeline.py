@@ -10,6 +10,12 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         [
             Node(
+                nodes.describe_features,
+                ["ml_dataset", "params:columns", "params:features"],
+                "feature_catalogue",
+                name="describe_features",
+            ),
+            Node(
                 nodes.inspect_dataset,
                 ["ml_dataset", "today", "params:columns", "params:guard"],
                 ["guard_report", "guard_page"],

@@ -1,0 +1,1 @@
+"""Who moves with whom: a graph per refresh day, keyed by codes."""

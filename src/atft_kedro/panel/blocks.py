@@ -1,0 +1,183 @@
+"""What a training step sees: some consecutive days and all stocks of them, cut from the panel in one gather."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .split import Split, Stretch
+from .store import Panel
+
+ABSENT = -1
+STOCKS_MULTIPLE = 8  # the stocks of a block are padded to a multiple of this
+
+
+@dataclass(frozen=True)
+class DailyGraphs:
+    """Each graph's neighbours as places of stocks in the panel, and the graph that each day uses."""
+
+    neighbours: Tensor  # int32 (graph, stock, neighbour); −1: none
+    edges: Tensor  # float16 (graph, stock, neighbour, attribute)
+    graph_of: Tensor  # int64 (day,); −1: no graph is old enough
+
+    def to(self, device: torch.device | str) -> "DailyGraphs":
+        """Copy the graphs to a device."""
+        return DailyGraphs(self.neighbours.to(device), self.edges.to(device), self.graph_of.to(device))
+
+
+def no_graphs(panel: Panel) -> DailyGraphs:
+    """Leave every stock alone."""
+    days, stocks = panel.row_of.shape
+    return DailyGraphs(
+        neighbours=torch.full((1, stocks, 1), ABSENT, dtype=torch.int32),
+        edges=torch.zeros((1, stocks, 1, 1), dtype=torch.float16),
+        graph_of=torch.full((days,), ABSENT),
+    )
+
+
+@dataclass(frozen=True)
+class Block:
+    """A few trading days and the stocks forecast in them. Every −1 is something that is not there.
+
+    ``step`` runs over each stock's own observations, the newest last; ``slot`` says at which of them a day lies.
+    """
+
+    day: Tensor  # int64 (day,) in the panel
+    stock: Tensor  # int64 (stock,) in the panel
+    rows: Tensor  # int64 (stock, step) in the panel
+    slot: Tensor  # int64 (day, stock)
+    features: Tensor  # float16 (stock, step, feature); NaN where missing or absent
+    targets: Tensor  # float32 (day, stock, horizon); NaN where unknown
+    neighbours: Tensor  # int64 (day, stock, neighbour) in this block
+    edges: Tensor  # float16 (day, stock, neighbour, attribute)
+
+    @property
+    def forecast(self) -> Tensor:
+        """Say which stock is forecast on which day."""
+        return self.slot >= 0  # bool (day, stock)
+
+    @property
+    def present(self) -> Tensor:
+        """Say which steps a stock has."""
+        return self.rows >= 0  # bool (stock, step)
+
+    def known(self, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
+        """Give the features with 0, their neutral value, where they are missing, and the marks of where that is."""
+        values = self.features.to(dtype)
+        missing = values.isnan()
+        return values.masked_fill(missing, 0), missing
+
+
+class BlockReader:
+    """Cuts blocks of one shape out of a panel, on whatever device the panel lies."""
+
+    def __init__(self, panel: Panel, graphs: DailyGraphs, lookback: int, days: int) -> None:
+        self.panel, self.graphs = panel, graphs
+        self.lookback, self.days = lookback, days
+        self.steps = lookback - 1 + days
+        self.stocks = _most_stocks(panel.eligible, days)
+        self._day_of, self._stock_of = _invert(panel)
+        self._reach = torch.tensor(panel.meaning.horizons, device=panel.row_of.device) + panel.meaning.entry_lag
+
+    def read(self, day: Tensor, known_until: Tensor | None = None) -> Block:
+        """Cut out ``day`` (−1: none); labels that are realised after ``known_until`` (day,) are unknown."""
+        held, eligible = self._look_up(day)  # (day, all stocks)
+        stock = self._choose(eligible)
+        rows, slot = self._find_rows(stock, held, eligible)
+        neighbours, edges = self._connect(day, stock, slot)
+        return Block(
+            day=day,
+            stock=stock,
+            rows=rows,
+            slot=slot,
+            features=_gather(self.panel.features, rows),
+            targets=self._label(rows, slot, known_until),
+            neighbours=neighbours,
+            edges=edges,
+        )
+
+    def _look_up(self, day: Tensor) -> tuple[Tensor, Tensor]:
+        """Find the rows of some days, and who is forecast on them."""
+        there = (day >= 0).unsqueeze(-1)
+        held = self.panel.row_of[day.clamp(min=0)].long().where(there, ABSENT)
+        return held, self.panel.eligible[day.clamp(min=0)] & there
+
+    def _choose(self, eligible: Tensor) -> Tensor:
+        """Place the stocks that are forecast on any of the days first, in their order, and fill up with −1."""
+        active = eligible.any(0)
+        first = torch.argsort(~active, stable=True)[: self.stocks]
+        return first.where(active[first], ABSENT)
+
+    def _find_rows(self, stock: Tensor, held: Tensor, eligible: Tensor) -> tuple[Tensor, Tensor]:
+        """Take each stock's last observations up to the block's end: a contiguous stretch of the panel."""
+        there = stock >= 0
+        held = held[:, stock.clamp(min=0)].where(there, ABSENT)  # (day, stock)
+        newest = held.amax(0)  # (stock,)
+        back = torch.arange(self.steps - 1, -1, -1, device=held.device)
+        rows = newest.unsqueeze(-1) - back  # (stock, step)
+        own = self._stock_of[rows.clamp(min=0)] == stock.unsqueeze(-1)
+        asked = eligible[:, stock.clamp(min=0)] & (held >= 0)
+        slot = (held - newest + self.steps - 1).where(asked & there, ABSENT)
+        return rows.where(own & (rows >= 0), ABSENT), slot
+
+    def _label(self, rows: Tensor, slot: Tensor, known_until: Tensor | None) -> Tensor:
+        """Read the targets of the forecasts (day, stock, horizon)."""
+        row = rows.t().gather(0, slot.clamp(min=0)).where(slot >= 0, ABSENT)
+        targets = _gather(self.panel.targets, row)
+        if known_until is None:
+            return targets
+        realised = (row.unsqueeze(-1) + self._reach).clamp(max=len(self._day_of) - 1)
+        return targets.where(self._day_of[realised] <= known_until[:, None, None], torch.nan)
+
+    def _connect(self, day: Tensor, stock: Tensor, slot: Tensor) -> tuple[Tensor, Tensor]:
+        """Translate the days' graphs into places in the block; only who is forecast that day is a neighbour."""
+        all_stocks = self.panel.row_of.shape[1]
+        place = torch.full((all_stocks + 1,), ABSENT, device=stock.device)  # the last is the place of −1
+        place[stock] = torch.arange(len(stock), device=stock.device).where(stock >= 0, ABSENT)
+        graph = self.graphs.graph_of[day.clamp(min=0)]
+        mine = (graph.clamp(min=0).unsqueeze(-1), stock.clamp(min=0))
+        there = ((graph >= 0) & (day >= 0)).view(-1, 1, 1) & (stock >= 0).view(1, -1, 1)
+        other = place[self.graphs.neighbours[mine].long()].where(there, ABSENT)  # (day, stock, neighbour)
+        awake = slot.unsqueeze(-1).expand_as(other).gather(1, other.clamp(min=0)) >= 0
+        other = other.where(awake & (other >= 0), ABSENT)
+        return other, self.graphs.edges[mine] * (other >= 0).unsqueeze(-1)
+
+
+def _gather(matrix: Tensor, rows: Tensor) -> Tensor:
+    """Take rows in one go; the matrix's last row, all NaN, stands for what is absent."""
+    wanted = rows.where(rows >= 0, len(matrix) - 1).flatten()
+    return matrix.index_select(0, wanted).view(*rows.shape, matrix.shape[1])
+
+
+def _most_stocks(eligible: Tensor, days: int) -> int:
+    """Count the most stocks that any ``days`` consecutive days hold, padded to a multiple."""
+    seen = torch.nn.functional.pad(eligible.cpu().to(torch.int32).cumsum(0), (0, 0, 1, 0))
+    last = torch.arange(1, len(seen))
+    active = seen[last] > seen[(last - days).clamp(min=0)]
+    most = int(active.sum(1).max())
+    return -(-most // STOCKS_MULTIPLE) * STOCKS_MULTIPLE
+
+
+def _invert(panel: Panel) -> tuple[Tensor, Tensor]:
+    """Find the day and the stock of every row."""
+    day, stock = torch.nonzero(panel.row_of >= 0, as_tuple=True)
+    row = panel.row_of[day, stock].long()
+    return torch.empty_like(row).scatter(0, row, day), torch.empty_like(row).scatter(0, row, stock)
+
+
+def known_until(panel: Panel, stretches: tuple[Stretch, ...]) -> np.ndarray:
+    """Say for each day of the panel the last day whose closes its labels may use."""
+    days = panel.days
+    until = np.full(len(days), len(days) - 1)
+    for stretch in stretches:
+        inside = (days >= np.datetime64(stretch.first)) & (days <= np.datetime64(stretch.last))
+        if stretch.known_until is not None:
+            until[inside] = np.searchsorted(days, np.datetime64(stretch.known_until), side="right") - 1
+    return until
+
+
+def stretches_of(panel: Panel, split: Split, part: str) -> list[np.ndarray]:
+    """List the days of a part as places in the panel, one array for each stretch without a gap."""
+    places = split.days_of(part, panel.days)  # type: ignore[arg-type]
+    return [piece for piece in np.split(places, np.flatnonzero(np.diff(places) != 1) + 1) if len(piece)]

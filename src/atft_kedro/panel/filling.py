@@ -1,0 +1,70 @@
+"""The ML dataset turned into a panel: whole days are scaled, rounded to 16 bits and sorted by stock."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import polars as pl
+import torch
+
+from ..progress import tracked
+from ..schema import CODE, DATE, SECTOR, target_columns
+from .index import PanelIndex
+from .scaler import Scaler
+from .store import PanelMeaning
+from .writing import PanelDraft, PanelRows
+
+VALUES_AT_ONCE = 100_000_000  # features of the rows that are scaled together
+
+
+def draft_panel(frame: pl.LazyFrame, index: PanelIndex, scaler: Scaler, entry_lag: int) -> PanelDraft:
+    """Describe the panel of an ML dataset; its rows are read when they are written."""
+    scaler.require_features(frame.collect_schema().names())
+    targets = target_columns(frame.collect_schema())
+    meaning = PanelMeaning(
+        days=tuple(index.days.tolist()),
+        codes=tuple(index.codes),
+        sectors=_sectors(frame, index.codes),
+        features=tuple(scaler.names()),
+        catalogue=scaler.catalogue,
+        horizons=tuple(targets.values()),
+        entry_lag=entry_lag,
+    )
+    pieces = _read_rows(frame, index, scaler, list(targets))
+    return PanelDraft(meaning, index.row_of, index.eligible, index.rows, pieces)
+
+
+def _sectors(frame: pl.LazyFrame, codes: Sequence[str]) -> tuple[str | None, ...]:
+    """Name each stock's newest sector; nobody's where the dataset has none."""
+    if SECTOR not in frame.collect_schema():
+        return (None,) * len(codes)
+    sector = pl.col(SECTOR).cast(pl.String)
+    newest = frame.select(DATE, CODE, sector).drop_nulls().group_by(CODE).agg(sector.sort_by(DATE).last()).collect()
+    known = dict(newest.iter_rows())
+    return tuple(known.get(code) for code in codes)
+
+
+def _read_rows(frame: pl.LazyFrame, index: PanelIndex, scaler: Scaler, targets: list[str]) -> Iterator[PanelRows]:
+    periods = _cut_days(index, VALUES_AT_ONCE // max(len(scaler.features), 1))
+    wanted = [DATE, CODE, *scaler.names(), *targets]
+    for first, last in tracked(periods, "panel, periods", len(periods)):
+        inside = pl.col(DATE).is_between(index.days[first].item(), index.days[last].item())
+        yield _place(frame.filter(inside).select(wanted).collect(), index, scaler, targets)
+
+
+def _cut_days(index: PanelIndex, most_rows: int) -> list[tuple[int, int]]:
+    """Cut the days into periods of about ``most_rows`` observations."""
+    seen = np.cumsum((index.row_of >= 0).sum(axis=1))
+    period = (seen - 1) // most_rows
+    starts = np.flatnonzero(np.diff(period, prepend=-1))
+    ends = np.append(starts[1:], len(period)) - 1
+    return list(zip(starts.tolist(), ends.tolist(), strict=True))
+
+
+def _place(rows: pl.DataFrame, index: PanelIndex, scaler: Scaler, targets: list[str]) -> PanelRows:
+    """Scale some whole days and sort them as the panel lies."""
+    place = index.row_of[index.find(rows)]
+    order = np.argsort(place)
+    scaled = scaler.scale(rows).to_numpy()  # float32 (feature, observation) in memory
+    known = rows.select(pl.col(targets).cast(pl.Float32)).to_numpy()
+    narrow = torch.from_numpy(scaled.T).half().T[torch.from_numpy(order)]
+    return PanelRows(place[order].astype(np.int64), narrow.contiguous().numpy(), np.ascontiguousarray(known[order]))

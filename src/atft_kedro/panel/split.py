@@ -1,0 +1,162 @@
+"""Which days train, which validate and which test, with a gap wherever two of them meet."""
+
+from datetime import date
+from itertools import pairwise
+from typing import Annotated, Literal, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from ..params import InputError, Params
+
+Role = Literal["history", "train", "embargo", "purge", "validation", "test", "unused"]
+PARTS: tuple[Role, ...] = ("train", "validation", "test")  # the later in this list never gives days to the earlier
+
+
+class Stretch(Params):
+    """Consecutive trading days of one role; its labels may use closes up to ``known_until``."""
+
+    role: Role
+    first: date
+    last: date
+    days: Annotated[int, Field(gt=0)]
+    known_until: date | None = None  # null: as far as the data goes
+
+
+class Split(Params):
+    """Stretches in the order of time: a day lies in one of them, so parts cannot overlap."""
+
+    name: str
+    stretches: tuple[Stretch, ...]
+
+    @model_validator(mode="after")
+    def _runs_forward(self) -> Self:
+        for earlier, later in pairwise(self.stretches):
+            if later.first <= earlier.last:
+                raise ValueError(f"{self.name}: {later.role} from {later.first} overlaps {earlier.role}")
+        if any(stretch.last < stretch.first for stretch in self.stretches):
+            raise ValueError(f"{self.name}: a stretch ends before it begins")
+        return self
+
+    def part(self, role: Role) -> tuple[Stretch, ...]:
+        """List the stretches of one role."""
+        return tuple(stretch for stretch in self.stretches if stretch.role == role)
+
+    def days_of(self, role: Role, days: np.ndarray) -> np.ndarray:
+        """Find the places of a role's days among ``days``."""
+        inside = np.zeros(len(days), dtype=bool)
+        for stretch in self.part(role):
+            inside |= (days >= np.datetime64(stretch.first)) & (days <= np.datetime64(stretch.last))
+        return np.flatnonzero(inside)
+
+
+class Gap(Params):
+    """Days kept free between two parts: ``purge`` because labels reach over them, ``embargo`` beyond that."""
+
+    purge: Annotated[int, Field(ge=0)]
+    embargo: Annotated[int, Field(ge=0)]
+
+
+class SplitParams(Params):
+    """Three parts by dates or, where none are given, by their shares of the days from ``min_date`` on."""
+
+    min_date: date | None = None
+    train_until: date | None = None
+    validation_until: date | None = None
+    test_until: date | None = None
+    train: Annotated[float, Field(gt=0, lt=1)] = 0.65
+    validation: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    embargo_days: Annotated[int, Field(ge=0)] = 20
+    entry_lag: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _leaves_days_to_test(self) -> Self:
+        if (self.train_until is None) != (self.validation_until is None):
+            raise ValueError("train_until and validation_until belong together")
+        if self.train + self.validation >= 1:
+            raise ValueError(f"train {self.train} and validation {self.validation} leave nothing to test")
+        given = [day for day in (self.min_date, self.train_until, self.validation_until, self.test_until) if day]
+        if sorted(set(given)) != given:
+            raise ValueError("min_date, train_until, validation_until and test_until must follow each other")
+        return self
+
+    def gap(self, longest_horizon: int) -> Gap:
+        """Size the gap for labels of up to ``longest_horizon`` days."""
+        return Gap(purge=longest_horizon + self.entry_lag, embargo=self.embargo_days)
+
+
+def split_days(days: np.ndarray, params: SplitParams, longest_horizon: int) -> Split:
+    """Cut the trading days into train, validation and test."""
+    roles = np.full(len(days), "test", dtype="<U10")
+    used = np.flatnonzero(days >= np.datetime64(params.min_date)) if params.min_date else np.arange(len(days))
+    roles[: len(days) - len(used)] = "history"
+    if params.train_until and params.validation_until:
+        roles[used[days[used] <= np.datetime64(params.validation_until)]] = "validation"
+        roles[used[days[used] <= np.datetime64(params.train_until)]] = "train"
+    else:
+        train, validation = round(params.train * len(used)), round(params.validation * len(used))
+        roles[used[:train]] = "train"
+        roles[used[train : train + validation]] = "validation"
+    if params.test_until:
+        roles[days > np.datetime64(params.test_until)] = "unused"
+    return separate("split", days, roles, params.gap(longest_horizon))
+
+
+def separate(name: str, days: np.ndarray, roles: np.ndarray, gap: Gap) -> Split:
+    """Put the gap at every border between two parts; the part that matters less gives the days."""
+    given = roles.copy()
+    for border in _borders(roles):
+        earlier, later = str(roles[border - 1]), str(roles[border])
+        if earlier not in PARTS or later not in PARTS:
+            continue
+        before = PARTS.index(earlier) < PARTS.index(later)
+        for distance in range(gap.purge + gap.embargo):
+            day = border - 1 - distance if before else border + distance
+            if not 0 <= day < len(days) or roles[day] != (earlier if before else later):
+                break
+            if given[day] != "purge":
+                given[day] = "purge" if distance < gap.purge else "embargo"
+    split = Split(name=name, stretches=tuple(_stretches(days, given, roles)))
+    _require_parts(split, roles, gap)
+    return split
+
+
+def _borders(roles: np.ndarray) -> np.ndarray:
+    return np.flatnonzero(roles[1:] != roles[:-1]) + 1
+
+
+def _stretches(days: np.ndarray, given: np.ndarray, roles: np.ndarray) -> list[Stretch]:
+    """Name the stretches; a part's labels end before the next day that was meant for another part."""
+    edges = [0, *_borders(given).tolist(), len(days)]
+    stretches = []
+    for start, end in pairwise(edges):
+        role = str(given[start])
+        others = np.flatnonzero((roles[end:] != role) & np.isin(roles[end:], PARTS))
+        known = days[end + others[0] - 1].item() if role in PARTS and len(others) else None
+        fields = {"role": role, "first": days[start].item(), "last": days[end - 1].item()}
+        stretches.append(Stretch.model_validate(fields | {"days": end - start, "known_until": known}))
+    return stretches
+
+
+def _require_parts(split: Split, roles: np.ndarray, gap: Gap) -> None:
+    for part in PARTS:
+        if split.part(part):
+            continue
+        meant = int((roles == part).sum())
+        why = (
+            f"the gap of {gap.purge} purge and {gap.embargo} embargo days takes all {meant} of them"
+            if meant
+            else f"its dates or shares leave it none of the {len(roles)} days"
+        )
+        raise InputError(f"{split.name} has no {part} days: {why}. Change `split:` or `folds:` in conf/.")
+
+
+def require_stocks(split: Split, days: np.ndarray, stocks_per_day: np.ndarray) -> None:
+    """Refuse a split with a part in which no stock is in the universe."""
+    for part in PARTS:
+        if not stocks_per_day[split.days_of(part, days)].any():
+            first, last = split.part(part)[0].first, split.part(part)[-1].last
+            raise InputError(
+                f"{split.name}: no stock is in the universe on any {part} day ({first} to {last}). "
+                "Loosen `universe:` or move the days in conf/."
+            )

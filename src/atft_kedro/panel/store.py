@@ -1,0 +1,153 @@
+"""The panel on disk: tensors that are mapped, not read, and known by the hash of what they hold."""
+
+import hashlib
+import json
+import logging
+import os
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from pydantic import ValidationError
+
+from ..params import InputError, Params
+
+HEADER = "panel.json"
+FEATURES, TARGETS, ROW_OF, ELIGIBLE = "features.npy", "targets.npy", "row_of.npy", "eligible.npy"
+CHUNK = 64 << 20  # bytes that are hashed at once
+
+_logger = logging.getLogger(__name__)
+
+
+class PanelMeaning(Params):
+    """What the numbers of a panel stand for."""
+
+    days: tuple[date, ...]
+    codes: tuple[str, ...]
+    sectors: tuple[str | None, ...]  # of each code
+    features: tuple[str, ...]
+    catalogue: str  # the feature catalogue's hash
+    horizons: tuple[int, ...]
+    entry_lag: int
+
+
+class FileState(Params):
+    """What a file of the panel was when it was written."""
+
+    size: int
+    modified_ns: int
+    digest: str
+
+
+class PanelHeader(Params):
+    """The panel's first file: read whole, checked, and enough to map the others."""
+
+    identity: str
+    meaning: PanelMeaning
+    files: dict[str, FileState]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The market in memory. A feature is NaN where it is missing, a target where it is unknown.
+
+    One row more than there are observations, the last and all NaN, stands for what is absent.
+    """
+
+    meaning: PanelMeaning
+    identity: str
+    features: torch.Tensor  # float16 (row, feature)
+    targets: torch.Tensor  # float32 (row, horizon)
+    row_of: torch.Tensor  # int32 (day, stock); −1: not traded
+    eligible: torch.Tensor  # bool (day, stock)
+
+    @property
+    def days(self) -> np.ndarray:
+        """List the trading days."""
+        return np.array(self.meaning.days, dtype="datetime64[D]")
+
+    def to(self, device: torch.device | str) -> Self:
+        """Copy the tensors to a device."""
+        moved = {name: getattr(self, name).to(device) for name in ("features", "targets", "row_of", "eligible")}
+        return replace(self, **moved)
+
+    def require_catalogue(self, catalogue: str, features: tuple[str, ...]) -> None:
+        """Refuse to serve a model that was made for other features."""
+        if self.meaning.catalogue == catalogue and self.meaning.features == features:
+            return
+        lacks = [name for name in features if name not in self.meaning.features]
+        more = [name for name in self.meaning.features if name not in features]
+        raise InputError(
+            f"The panel holds {len(self.meaning.features)} features of catalogue {self.meaning.catalogue}, the model "
+            f"needs {len(features)} of {catalogue}; the panel lacks {lacks[:5]}, the model does not know {more[:5]}. "
+            "Prepare the panel with the model's feature set."
+        )
+
+
+def open_panel(folder: Path) -> Panel:
+    """Map the panel. A file that is not as it was written is hashed, and refused unless it holds the same."""
+    header = _read_header(folder)
+    for name, state in header.files.items():
+        _require_unchanged(folder / name, state)
+    tensors = [_map(folder / name) for name in (FEATURES, TARGETS, ROW_OF, ELIGIBLE)]
+    return Panel(header.meaning, header.identity, *tensors)
+
+
+def identify(meaning: PanelMeaning, files: dict[str, FileState]) -> str:
+    """Hash what a panel holds and means."""
+    parts = [meaning.model_dump_json(), *(f"{name} {files[name].digest}" for name in sorted(files))]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _read_header(folder: Path) -> PanelHeader:
+    path = folder / HEADER
+    if not path.exists():
+        raise InputError(f"There is no panel at {folder}; `kedro run --pipelines prepare` makes one.")
+    try:
+        header = PanelHeader.model_validate(json.loads(path.read_text()))
+    except (ValidationError, ValueError) as error:
+        raise InputError(f"{path} is no panel's header: {error}. {_AGAIN}") from error
+    if header.identity != identify(header.meaning, header.files):
+        raise InputError(f"{path} was changed after it was written. {_AGAIN}")
+    return header
+
+
+_AGAIN = "Make the panel again: kedro run --pipelines prepare --no-cache"
+
+
+def _require_unchanged(path: Path, state: FileState) -> None:
+    if not path.exists():
+        raise InputError(f"{path} is gone. {_AGAIN}")
+    found = path.stat()
+    if found.st_size != state.size:
+        raise InputError(f"{path} has {found.st_size} bytes instead of {state.size}: it was cut off. {_AGAIN}")
+    if found.st_mtime_ns == state.modified_ns:
+        return
+    _logger.info("%s is not as it was written; looking whether it still holds the same", path.name)
+    if digest_file(path) != state.digest:
+        raise InputError(f"{path} was changed after it was written. {_AGAIN}")
+
+
+def digest_file(path: Path) -> str:
+    """Hash a file in pieces, several at once: the hash of the pieces' hashes."""
+    size = path.stat().st_size
+    with path.open("rb") as file, ThreadPoolExecutor() as pool:
+        pieces = pool.map(lambda place: _digest_piece(file.fileno(), place), range(0, size, CHUNK))
+        return hashlib.sha256(b"".join(pieces)).hexdigest()
+
+
+def _digest_piece(file: int, place: int) -> bytes:
+    return hashlib.sha256(os.pread(file, CHUNK, place)).digest()
+
+
+def _map(path: Path) -> torch.Tensor:
+    """Map an array; nothing written to the tensor ever reaches the file."""
+    array = np.load(path, mmap_mode="r")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(array)

@@ -1,0 +1,149 @@
+"""The panel written: one pass over the rows, each put where it belongs, the whole or nothing."""
+
+import itertools
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from ..params import InputError
+from .store import (
+    ELIGIBLE,
+    FEATURES,
+    HEADER,
+    ROW_OF,
+    TARGETS,
+    FileState,
+    PanelHeader,
+    PanelMeaning,
+    digest_file,
+    identify,
+)
+
+
+class PanelRows(NamedTuple):
+    """Some observations and the rows of the panel that they belong to, in ascending order."""
+
+    rows: np.ndarray  # int64 (observation,)
+    features: np.ndarray  # float16 (observation, feature)
+    targets: np.ndarray  # float32 (observation, horizon)
+
+
+@dataclass(frozen=True)
+class PanelDraft:
+    """A panel to be written: what it means, where everything lies, and its rows in any order."""
+
+    meaning: PanelMeaning
+    row_of: np.ndarray  # int32 (day, stock)
+    eligible: np.ndarray  # bool (day, stock)
+    rows: int
+    pieces: Iterable[PanelRows]
+
+
+def write_panel(folder: Path, draft: PanelDraft) -> None:
+    """Write the whole panel or nothing: beside its place first, then renamed."""
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        with _told_of_a_full_disk(partial):
+            _write_files(partial, draft)
+            _put_in_place(partial, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _write_files(folder: Path, draft: PanelDraft) -> None:
+    meaning = draft.meaning
+    np.save(folder / ROW_OF, draft.row_of)
+    np.save(folder / ELIGIBLE, draft.eligible)
+    with (
+        _open_rows(folder / FEATURES, (draft.rows + 1, len(meaning.features)), np.float16) as put_features,
+        _open_rows(folder / TARGETS, (draft.rows + 1, len(meaning.horizons)), np.float32) as put_targets,
+    ):
+        written = 0
+        for piece in itertools.chain(draft.pieces, [_absent(draft)]):
+            put_features.put(piece.rows, piece.features)
+            put_targets.put(piece.rows, piece.targets)
+            written += len(piece.rows)
+    assert written == draft.rows + 1, f"{written - 1} of {draft.rows} rows were written"
+    files = {name: _state_of(folder / name) for name in (FEATURES, TARGETS, ROW_OF, ELIGIBLE)}
+    identity = identify(meaning, files)
+    header = PanelHeader(identity=identity, meaning=meaning, files=files)
+    (folder / HEADER).write_text(header.model_dump_json(indent=1))
+
+
+def _state_of(path: Path) -> FileState:
+    found = path.stat()
+    return FileState(size=found.st_size, modified_ns=found.st_mtime_ns, digest=digest_file(path))
+
+
+def _absent(draft: PanelDraft) -> PanelRows:
+    """Make the row that stands for what is absent."""
+    features = np.full((1, len(draft.meaning.features)), np.nan, dtype=np.float16)
+    targets = np.full((1, len(draft.meaning.horizons)), np.nan, dtype=np.float32)
+    return PanelRows(np.array([draft.rows]), features, targets)
+
+
+@dataclass(frozen=True)
+class _RowWriter:
+    """Writes rows of one matrix where they belong; what is written leaves this process's memory."""
+
+    file: int
+    start: int
+    row_bytes: int
+
+    def put(self, rows: np.ndarray, values: np.ndarray) -> None:
+        """Write ``values`` with one call for each run of consecutive rows."""
+        assert values.flags.c_contiguous
+        assert values.nbytes == len(rows) * self.row_bytes
+        data = values.reshape(-1).view(np.uint8).data
+        edges = np.flatnonzero(np.diff(rows) != 1) + 1
+        for begin, end in zip([0, *edges.tolist()], [*edges.tolist(), len(rows)], strict=True):
+            piece = data[begin * self.row_bytes : end * self.row_bytes]
+            place = self.start + int(rows[begin]) * self.row_bytes
+            while piece:
+                done = os.pwrite(self.file, piece, place)
+                piece, place = piece[done:], place + done
+
+
+@contextmanager
+def _open_rows(path: Path, shape: tuple[int, int], dtype: DTypeLike) -> Iterator[_RowWriter]:
+    """Make an ``.npy`` file of its final size; a disk that is too small says so before any work."""
+    matrix = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    start, size = matrix.offset, matrix.offset + matrix.nbytes
+    del matrix
+    file = os.open(path, os.O_WRONLY)
+    try:
+        os.posix_fallocate(file, 0, size)
+        yield _RowWriter(file, start, shape[1] * np.dtype(dtype).itemsize)
+    finally:
+        os.close(file)
+
+
+@contextmanager
+def _told_of_a_full_disk(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        free = shutil.disk_usage(folder).free / 1e9
+        raise InputError(
+            f"The panel cannot be written to {folder.parent}: {error.strerror}, {free:.2f} GB are free. "
+            "Nothing was left behind; an older panel is still there."
+        ) from error
+
+
+def _put_in_place(partial: Path, folder: Path) -> None:
+    """Swap a finished panel for an older one."""
+    old = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    partial.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,22 @@
+"""Returns to graphs."""
+
+from kedro.pipeline import Node, Pipeline
+
+from . import nodes
+
+
+def create_pipeline() -> Pipeline:
+    """Build a graph for each refresh day, and look at them."""
+    return Pipeline(
+        [
+            Node(
+                nodes.build_graphs,
+                ["ml_dataset", "universe", "params:columns", "params:split", "params:graph"],
+                "graphs",
+                name="build_graphs",
+            ),
+            Node(nodes.draw_graph, "graphs", "graph_picture", name="draw_graph"),
+            Node(nodes.draw_turnover, "graphs", "turnover_picture", name="draw_turnover"),
+        ],
+        tags="graph",
+    )

@@ -1,0 +1,59 @@
+"""Nodes that decide who is forecast, which days train, how features are scaled, and lay it all out."""
+
+from typing import Any
+
+import plotly.graph_objects as go
+import polars as pl
+
+from atft_kedro.panel import filling, fitting, split, universe
+from atft_kedro.panel.fitting import FeatureCatalogue
+from atft_kedro.panel.index import index_observations
+from atft_kedro.panel.pictures import draw_splits
+from atft_kedro.panel.scaler import Scaler, ScalerParams
+from atft_kedro.panel.split import Split, SplitParams, require_stocks
+from atft_kedro.panel.universe import UniverseParams
+from atft_kedro.panel.writing import PanelDraft
+from atft_kedro.schema import ColumnParams, adopt_ml_dataset, longest_horizon
+
+
+def select_universe(
+    ml_dataset: pl.LazyFrame, guard_verdict: dict[str, Any], columns: ColumnParams, params: UniverseParams
+) -> pl.DataFrame:
+    """Say of every row that passed the guard whether it is forecast."""
+    chosen = universe.select_universe(adopt_ml_dataset(ml_dataset, columns), params)
+    universe.require_guarded(chosen, guard_verdict["rows"])
+    return chosen
+
+
+def split_days(ml_dataset: pl.LazyFrame, universe: pl.LazyFrame, columns: ColumnParams, params: SplitParams) -> Split:
+    """Cut the trading days into train, validation and test."""
+    index = index_observations(universe.collect())
+    drawn = split.split_days(index.days, params, longest_horizon(adopt_ml_dataset(ml_dataset, columns)))
+    require_stocks(drawn, index.days, index.stocks_per_day())
+    return drawn
+
+
+def draw_split(split: Split) -> go.Figure:
+    """Draw which days do what."""
+    return draw_splits([split])
+
+
+def fit_scaler(
+    ml_dataset: pl.LazyFrame,
+    universe: pl.LazyFrame,
+    split: Split,
+    feature_catalogue: dict[str, Any],
+    columns: ColumnParams,
+    params: ScalerParams,
+) -> Scaler:
+    """Fit every feature's scale on the train days."""
+    index, catalogue = index_observations(universe.collect()), FeatureCatalogue.of(feature_catalogue)
+    return fitting.fit_scaler(adopt_ml_dataset(ml_dataset, columns), index, split, catalogue, params)
+
+
+def write_panel(
+    ml_dataset: pl.LazyFrame, universe: pl.LazyFrame, scaler: Scaler, columns: ColumnParams, params: SplitParams
+) -> PanelDraft:
+    """Scale every row and lay it out by stock; it is drawn while it is written."""
+    index = index_observations(universe.collect())
+    return filling.draft_panel(adopt_ml_dataset(ml_dataset, columns), index, scaler, params.entry_lag)

@@ -1,0 +1,39 @@
+"""ML dataset to panel."""
+
+from kedro.pipeline import Node, Pipeline
+
+from . import nodes
+
+
+def create_pipeline() -> Pipeline:
+    """Choose stocks and days, fit the scale on the train days, write everything as tensors."""
+    return Pipeline(
+        [
+            Node(
+                nodes.select_universe,
+                ["ml_dataset", "guard_verdict", "params:columns", "params:universe"],
+                "universe",
+                name="select_universe",
+            ),
+            Node(
+                nodes.split_days,
+                ["ml_dataset", "universe", "params:columns", "params:split"],
+                "split",
+                name="split_days",
+            ),
+            Node(nodes.draw_split, "split", "split_picture", name="draw_split"),
+            Node(
+                nodes.fit_scaler,
+                ["ml_dataset", "universe", "split", "feature_catalogue", "params:columns", "params:scaler"],
+                "scaler",
+                name="fit_scaler",
+            ),
+            Node(
+                nodes.write_panel,
+                ["ml_dataset", "universe", "scaler", "params:columns", "params:split"],
+                "panel",
+                name="write_panel",
+            ),
+        ],
+        tags="prepare",
+    )
