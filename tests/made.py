@@ -1,9 +1,23 @@
 """What tests make: datasets in memory, and the IC as a slow and plain reference."""
 
+from pathlib import Path
+
 import polars as pl
 
 from atft_kedro.features.build import build_ml_dataset
 from atft_kedro.features.sets import FeatureParams
+from atft_kedro.graph.choice import GraphParams
+from atft_kedro.graph.daily import build_graphs
+from atft_kedro.graph.returns import read_returns
+from atft_kedro.panel.filling import draft_panel
+from atft_kedro.panel.fitting import FeatureCatalogue, fit_scaler
+from atft_kedro.panel.index import index_observations
+from atft_kedro.panel.scaler import ScalerParams
+from atft_kedro.panel.split import SplitParams, split_days
+from atft_kedro.panel.store import Panel, open_panel
+from atft_kedro.panel.universe import UniverseParams, select_universe
+from atft_kedro.panel.writing import write_panel
+from atft_kedro.schema import feature_columns
 
 
 def make_ml_dataset(prices: pl.DataFrame, params: FeatureParams) -> pl.DataFrame:
@@ -15,3 +29,22 @@ def daily_ic(frame: pl.DataFrame, forecast: str, answer: str) -> pl.Series:
     """Correlate inside each day, over the rows where both are known."""
     known = frame.drop_nulls([forecast, answer])
     return known.group_by("date").agg(pl.corr(forecast, answer).alias("ic")).drop_nulls().drop_nans()["ic"]
+
+
+def make_panel(
+    frame: pl.DataFrame, folder: Path, universe: UniverseParams | None = None, scaler: ScalerParams | None = None
+) -> Panel:
+    """Prepare a dataset as the pipeline does, on 60 % of its days, and open the panel."""
+    lazy = frame.lazy()
+    index = index_observations(select_universe(lazy, universe or UniverseParams()))
+    split = split_days(index.days, SplitParams(train=0.6, validation=0.2, embargo_days=0), 20)
+    catalogue = FeatureCatalogue("made", dict.fromkeys(feature_columns(frame.schema), "own"))
+    fitted = fit_scaler(lazy, index, split, catalogue, scaler or ScalerParams())
+    write_panel(folder, draft_panel(lazy, index, fitted, entry_lag=0))
+    return open_panel(folder)
+
+
+def make_graphs(frame: pl.DataFrame, params: GraphParams, universe: UniverseParams | None = None) -> pl.DataFrame:
+    """Build all graphs at once."""
+    index = index_observations(select_universe(frame.lazy(), universe or UniverseParams()))
+    return pl.concat(build_graphs(read_returns(frame.lazy(), index, 0), params))

@@ -60,9 +60,18 @@ def test_a_first_run_makes_everything_and_a_second_nothing(project: Path) -> Non
     made = {str(file.relative_to(project / "data")) for file in (project / "data").rglob("*") if file.is_file()}
     second = kedro(project, "run", "--params", SMALL)
 
-    assert "0 of 5 stages are fresh" in first
-    assert {"05_model_input/ml_dataset.parquet", "08_reporting/guard_report.html", "stages.json"} <= made
-    assert "5 of 5 stages are fresh" in second
+    assert "0 of 13 stages are fresh" in first
+    assert {
+        "05_model_input/ml_dataset.parquet",
+        "05_model_input/panel/features.npy",
+        "05_model_input/scaler.json",
+        "05_model_input/graphs.parquet",
+        "08_reporting/guard_report.html",
+        "08_reporting/split.json",
+        "08_reporting/graph.json",
+        "stages.json",
+    } <= made
+    assert "13 of 13 stages are fresh" in second
     assert "Traceback" not in first + second
 
 
@@ -70,18 +79,40 @@ def test_a_changed_parameter_reruns_what_depends_on_it(project: Path) -> None:
     guard_only = kedro(project, "run", "--params", f"{SMALL},guard.leak.max_ic=0.5")
     stale = kedro(project, "atft", "stages", "--params", f"{SMALL},guard.leak.max_ic=0.5,features.entry_lag=1")
 
-    assert "3 of 5 stages are fresh" in guard_only
+    assert "3 of 13 stages are fresh" in guard_only
+    assert "stage write_panel will run: select_universe has to run" in guard_only
     assert "stage inspect_dataset will run: params:guard changed" in guard_only
     assert "admit_prices │ fresh" in stale
     assert "build_ml_dataset │ stale │ params:features changed" in stale
 
 
+def test_walk_forward_plans_and_draws_its_folds(project: Path) -> None:
+    folds = "folds.train_days=150,folds.validation_days=60,folds.n_folds=2"
+    kedro(project, "run", "--pipelines", "walk_forward", "--params", f"{SMALL},{folds}")
+    refused = kedro(project, "run", "--pipelines", "walk_forward", "--params", SMALL, fails=True)
+
+    planned = json.loads((project / "data" / "05_model_input" / "folds.json").read_text())
+    drawn = json.loads((project / "data" / "08_reporting" / "folds.json").read_text())
+    assert [fold["name"] for fold in planned["folds"]] == ["fold 1", "fold 2"]
+    assert {"train", "embargo", "purge", "validation", "test"} <= {trace["name"] for trace in drawn["data"]}
+    assert "Error: 5 folds do not fit the history: of 300 days" in refused
+
+
+def test_the_bench_measures_the_panel_and_says_when_there_is_none(project: Path) -> None:
+    said = kedro(project, "atft", "bench", "data", "--blocks", "2")
+    absent = kedro(project, "atft", "bench", "data", "--params", "data_root=nowhere", fails=True)
+
+    assert "plain copy of the same bytes" in said
+    assert "open the panel" in said
+    assert "There is no panel at" in absent
+
+
 def test_no_cache_runs_everything(project: Path) -> None:
     said = kedro(project, "run", "--no-cache", "--pipelines", "guard", "--params", SMALL)
 
-    assert "0 of 2 stages are fresh" in said
+    assert "0 of 3 stages are fresh" in said
     assert "stage require_no_error done" in said
-    assert "5 of 5 stages are fresh" in kedro(project, "run", "--params", SMALL)
+    assert "3 of 3 stages are fresh" in kedro(project, "run", "--pipelines", "guard", "--params", SMALL)
 
 
 def test_a_killed_run_leaves_nothing_half_written_and_the_next_one_finishes(project: Path) -> None:
@@ -107,8 +138,8 @@ def test_a_killed_run_leaves_nothing_half_written_and_the_next_one_finishes(proj
     stages = kedro(project, "atft", "stages", "--params", size)
     assert "admit_prices │ fresh" in stages
     assert "build_ml_dataset │ stale │ it never finished" in stages
-    assert "2 of 5 stages are fresh" in kedro(project, "run", "--params", size)
-    assert "5 of 5 stages are fresh" in kedro(project, "run", "--params", size)
+    assert "1 of 13 stages are fresh" in kedro(project, "run", "--params", size)
+    assert "13 of 13 stages are fresh" in kedro(project, "run", "--params", size)
     assert not partial.exists()
 
 
@@ -222,7 +253,7 @@ def _run_statuses(project: Path) -> list[str]:
 
 
 def test_kedros_own_commands_work(project: Path) -> None:
-    assert "- __default__ - data - guard - train" in kedro(project, "registry", "list")
+    assert "- __default__ - data - graph - guard - prepare - train - walk_forward" in kedro(project, "registry", "list")
     assert "atft_kedro.datasets.TableDataset" in kedro(project, "catalog", "describe-datasets").replace("table.", "")
     assert "--no-cache" in kedro(project, "run", "--help")
     assert "Show which stages are fresh" in kedro(project, "atft", "--help")

@@ -1,5 +1,7 @@
 """The project's commands: ``kedro run`` with the cache, and ``kedro atft …``."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -10,6 +12,7 @@ from kedro.framework.cli.utils import _split_params as split_params
 from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import ProjectMetadata
+from kedro.io import CatalogProtocol
 from rich.console import Console
 from rich.table import Table
 
@@ -62,25 +65,66 @@ def atft() -> None:
     """Look after data, runs and models."""
 
 
+def _of_project(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that choose an environment and its parameters."""
+    params = click.option("--params", type=click.UNPROCESSED, default="", callback=split_params, help="As kedro run's.")
+    return click.pass_obj(env_option(params(command)))
+
+
+@contextmanager
+def _catalog(metadata: ProjectMetadata, env: str | None, params: dict[str, Any]) -> Iterator[CatalogProtocol]:
+    """Open the project's catalog; a mistake in it or in the data is answered with its message alone."""
+    with KedroSession.create(project_path=metadata.project_path, env=env, runtime_params=params) as session:
+        try:
+            yield session.load_context().catalog
+        except Exception as error:
+            at_fault = _input_error(error)
+            if at_fault is None or KedroCliError.VERBOSE_ERROR:
+                raise
+            raise click.ClickException(str(at_fault)) from error
+
+
 @atft.command()
 @click.option("--pipeline", "-p", default="__default__", show_default=True, help="Whose stages to show.")
-@env_option
-@click.option("--params", type=click.UNPROCESSED, default="", callback=split_params, help="As for kedro run.")
-@click.pass_obj
+@_of_project
 def stages(metadata: ProjectMetadata, pipeline: str, env: str | None, params: dict[str, Any]) -> None:
     """Show which stages are fresh, which are stale, and why."""
     from .stages.ledger import plan_stages
 
     if pipeline not in pipelines:
         raise click.UsageError(f"There is no pipeline {pipeline!r}; there are {', '.join(sorted(pipelines))}.")
-    with KedroSession.create(project_path=metadata.project_path, env=env, runtime_params=params) as session:
-        try:
-            catalog = session.load_context().catalog
-            planned = plan_stages(pipelines[pipeline], catalog)
-        except InputError as error:
-            raise click.ClickException(str(error)) from error
+    with _catalog(metadata, env, params) as catalog:
+        planned = plan_stages(pipelines[pipeline], catalog)
     table = Table("stage", "state", "why")
     for stage in planned:
         state = "[yellow]stale[/]" if stage.why else "[green]fresh[/]"
         table.add_row(stage.node.name, state, "; ".join(stage.why))
+    Console().print(table)
+
+
+@atft.group()
+def bench() -> None:
+    """Measure this machine on this project's work."""
+
+
+@bench.command()
+@click.option("--lookback", default=60, show_default=True, help="Steps of history that a forecast sees.")
+@click.option("--days", default=32, show_default=True, help="Days of a block.")
+@click.option("--blocks", default=12, show_default=True, help="Random blocks to read.")
+@_of_project
+def data(metadata: ProjectMetadata, lookback: int, days: int, blocks: int, env: str | None, params: Any) -> None:
+    """Measure how fast the panel opens and its blocks are read, next to a plain copy."""
+    from .graph.placing import place_graphs
+    from .operations.bench_data import time_once, time_reading
+
+    with _catalog(metadata, env, params) as catalog:
+        opened = time_once("open the panel", catalog["panel"].load)
+        panel, edges = catalog["panel"].load(), catalog["graphs"].load()
+        placed = time_once("bring the graphs to places in the panel", lambda: place_graphs(edges, panel))
+        measures = [opened, placed, *time_reading(panel, place_graphs(edges, panel), lookback, days, blocks)]
+    rows, features = panel.features.shape
+    table = Table("what", "ms", "GB/s", title=f"A panel of {rows - 1:,} observations x {features} features")
+    for measure in measures:
+        speed = "" if measure.gb_per_second is None else f"{measure.gb_per_second:.2f}"
+        table.add_row(measure.what, f"{1000 * measure.seconds:.1f}", speed)
     Console().print(table)

@@ -5,6 +5,7 @@ import logging
 import signal
 import sys
 import threading
+from types import FrameType
 from typing import Any
 
 import mlflow
@@ -33,6 +34,36 @@ class ParameterHook:
         loader.require_valid_parameters()
 
 
+class TerminationHook:
+    """Ends a run that is asked to by SIGTERM, and again where a library below swallowed the first exit."""
+
+    _signal: int | None = None
+
+    @hook_impl
+    def before_pipeline_run(self) -> None:
+        """Listen."""
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._end)
+
+    @hook_impl(tryfirst=True)
+    def before_node_run(self) -> None:
+        """Start nothing new."""
+        self._insist()
+
+    @hook_impl(tryfirst=True)
+    def after_dataset_saved(self) -> None:
+        """Let no stage pass for finished whose output was being written."""
+        self._insist()
+
+    def _end(self, number: int, frame: FrameType | None) -> None:
+        self._signal = number
+        self._insist()
+
+    def _insist(self) -> None:
+        if self._signal is not None:
+            sys.exit(128 + self._signal)
+
+
 class ExperimentHook(MlflowHook):
     """kedro-mlflow's hook, made to log typed parameters key by key and to end every run with its true status."""
 
@@ -41,8 +72,6 @@ class ExperimentHook(MlflowHook):
         """Start the run, and see to it that a killed one is called KILLED."""
         super().before_pipeline_run(run_params, pipeline, catalog)
         atexit.register(_end_killed)
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
 
     @hook_impl
     def before_node_run(self, node: Node, catalog: CatalogProtocol, inputs: dict[str, Any], is_async: bool) -> None:

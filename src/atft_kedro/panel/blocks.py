@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from .split import Split, Stretch
 from .store import Panel
@@ -105,7 +106,7 @@ class BlockReader:
 
     def _choose(self, eligible: Tensor) -> Tensor:
         """Place the stocks that are forecast on any of the days first, in their order, and fill up with −1."""
-        active = eligible.any(0)
+        active = pad(eligible.any(0), (0, STOCKS_MULTIPLE))
         first = torch.argsort(~active, stable=True)[: self.stocks]
         return first.where(active[first], ABSENT)
 
@@ -152,7 +153,7 @@ def _gather(matrix: Tensor, rows: Tensor) -> Tensor:
 
 def _most_stocks(eligible: Tensor, days: int) -> int:
     """Count the most stocks that any ``days`` consecutive days hold, padded to a multiple."""
-    seen = torch.nn.functional.pad(eligible.cpu().to(torch.int32).cumsum(0), (0, 0, 1, 0))
+    seen = pad(eligible.cpu().to(torch.int32).cumsum(0), (0, 0, 1, 0))
     last = torch.arange(1, len(seen))
     active = seen[last] > seen[(last - days).clamp(min=0)]
     most = int(active.sum(1).max())

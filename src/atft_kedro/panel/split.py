@@ -104,7 +104,7 @@ def split_days(days: np.ndarray, params: SplitParams, longest_horizon: int) -> S
 
 def separate(name: str, days: np.ndarray, roles: np.ndarray, gap: Gap) -> Split:
     """Put the gap at every border between two parts; the part that matters less gives the days."""
-    given = roles.copy()
+    given = roles.astype("<U10")  # wide enough for every role
     for border in _borders(roles):
         earlier, later = str(roles[border - 1]), str(roles[border])
         if earlier not in PARTS or later not in PARTS:

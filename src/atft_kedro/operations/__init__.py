@@ -1,0 +1,1 @@
+"""Looking after data, runs and machines."""

@@ -1,0 +1,302 @@
+"""Graphs: the slow way's correlations, the same edges however the rows lie, and nothing of the future."""
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+from pydantic import ValidationError
+
+from atft_kedro.graph import choice
+from atft_kedro.graph.choice import GraphParams
+from atft_kedro.graph.correlation import correlate, decay, standardise
+from atft_kedro.graph.daily import build_graphs
+from atft_kedro.graph.pictures import draw_graph, draw_turnover, measure_turnover
+from atft_kedro.graph.returns import read_returns
+from atft_kedro.market.simulation import SimulatedMarket
+from atft_kedro.panel.index import index_observations
+from atft_kedro.panel.universe import UniverseParams, select_universe
+from atft_kedro.params import InputError
+from made import make_graphs
+
+PARAMS = GraphParams(neighbours=5, window=120, min_observations=40, half_life=30, floor=0.0, shrinkage=0.0)
+
+
+def slow_correlation(returns: np.ndarray, weights: np.ndarray, one: int, other: int) -> float:
+    """The definition, in float64 and pair by pair: an unknown return counts as the stock's mean."""
+
+    def relative(stock: int) -> np.ndarray:
+        known = np.isfinite(returns[:, stock])
+        mean = np.average(returns[known, stock], weights=weights[known])
+        return np.where(known, returns[:, stock] - mean, 0.0)
+
+    x, y = relative(one), relative(other)
+    lengths = np.sqrt((weights * x * x).sum() * (weights * y * y).sum())
+    return float((weights * x * y).sum() / lengths) if lengths > 0 else 0.0
+
+
+def test_the_matrix_product_is_the_slow_correlation() -> None:
+    random = np.random.default_rng(4)
+    returns = random.normal(0, 0.02, (120, 25)) + random.normal(0, 0.02, (120, 1))
+    returns[random.random(returns.shape) < 0.1] = np.nan
+    returns[:, 3] = returns[:, 4]  # a tie
+    returns[:, 5] = -returns[:, 6]
+    returns[:, 7] = 0.01  # flat
+    weights = decay(120, 30)
+
+    shape = standardise(torch.from_numpy(returns.astype(np.float32)), weights)
+    found = correlate(shape, shape)
+
+    exact = weights.double().numpy()
+    expected = [
+        [slow_correlation(returns, exact, i, j) if 7 not in (i, j) else 0 for j in range(25)] for i in range(25)
+    ]
+    assert np.abs(found.numpy() - np.array(expected)).max() < 1e-5
+    assert found[3, 4] == pytest.approx(1, abs=1e-5)
+    assert found[5, 6] == pytest.approx(-1, abs=1e-5)
+
+
+def test_without_gaps_it_is_the_textbook_weighted_correlation() -> None:
+    random = np.random.default_rng(5)
+    returns = random.normal(0, 0.02, (90, 8))
+    weights = decay(90, 20)
+
+    shape = standardise(torch.from_numpy(returns.astype(np.float32)), weights)
+
+    covariance = np.cov(returns.T, aweights=weights.double().numpy())
+    deviation = np.sqrt(np.diag(covariance))
+    assert np.abs(correlate(shape, shape).numpy() - covariance / np.outer(deviation, deviation)).max() < 1e-5
+    assert decay(90, 20)[-21].item() == pytest.approx(0.5)
+
+
+def test_the_edges_are_the_strongest_slow_correlations(ml_dataset: pl.DataFrame) -> None:
+    edges = make_graphs(ml_dataset, PARAMS)
+    when = edges["graph_date"].max()
+    assert isinstance(when, date)
+    wide = (
+        ml_dataset.sort("date")
+        .with_columns(r=(pl.col("close") / pl.col("close").shift(1) - 1).over("code"))
+        .pivot("code", index="date", values="r")
+        .sort("date")
+        .filter(pl.col("date") <= when)
+    )
+    codes = sorted(set(wide.columns) - {"date"})
+    returns = wide.select(codes).to_numpy()
+    relative = returns[-120:] - np.nanmean(returns[-120:], axis=1, keepdims=True)
+    weights = 0.5 ** (np.arange(119, -1, -1) / 30)
+
+    mine = edges.filter(pl.col("graph_date") == when)
+    members = sorted(set(mine["code"]))
+    for code in members:
+        near = {
+            other: slow_correlation(relative, weights, codes.index(code), codes.index(other))
+            for other in members
+            if other != code
+        }
+        strongest = sorted(near, key=lambda other: -abs(near[other]))[:5]
+        rows = mine.filter(pl.col("code") == code).sort("rank")
+        assert rows["neighbour"].to_list() == strongest
+        assert rows["rank"].to_list() == [1, 2, 3, 4, 5]
+        assert rows["correlation"].to_list() == pytest.approx([near[other] for other in strongest], abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["correlation", "sector", "random"])
+def test_shuffled_rows_give_the_same_edges(ml_dataset: pl.DataFrame, kind: Any) -> None:
+    params = PARAMS.model_copy(update={"kind": kind})
+
+    shuffled = make_graphs(ml_dataset.sample(fraction=1, shuffle=True, seed=2), params)
+
+    assert_frame_equal(shuffled, make_graphs(ml_dataset, params))
+
+
+@settings(max_examples=8, deadline=None)
+@given(seed=st.integers(0, 1000))
+def test_renamed_stocks_have_the_same_neighbours_under_their_new_names(ml_dataset: pl.DataFrame, seed: int) -> None:
+    codes = ml_dataset["code"].unique().sort()
+    renamed = dict(zip(codes, codes.sample(fraction=1, shuffle=True, seed=seed), strict=True))
+    params = PARAMS.model_copy(update={"refresh_days": 60})
+
+    mine = make_graphs(ml_dataset, params).with_columns(pl.col("code", "neighbour").replace(renamed))
+    theirs = make_graphs(ml_dataset.with_columns(pl.col("code").replace(renamed)), params)
+
+    order = ["graph_date", "code", "rank"]
+    assert_frame_equal(mine.sort(order), theirs.sort(order), abs_tol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["correlation", "sector", "random"])
+def test_later_prices_change_no_graph(ml_dataset: pl.DataFrame, kind: Any) -> None:
+    params = PARAMS.model_copy(update={"kind": kind})
+    edges = make_graphs(ml_dataset, params)
+    cut = edges["graph_date"].unique().sort()[20]
+    later = pl.col("date") > cut
+    shocked = ml_dataset.with_columns(
+        pl.when(later).then(pl.col(name) * (1 + pl.col("code").hash(1) % 7)).otherwise(pl.col(name)).alias(name)
+        for name in ("close", "volume")
+    )
+    upto = edges.filter(pl.col("graph_date") <= cut)
+
+    assert make_graphs(shocked, params).filter(pl.col("graph_date") <= cut).equals(upto)
+    assert make_graphs(ml_dataset.filter(~later), params).equals(upto)
+    assert not make_graphs(shocked, params).equals(edges)
+
+
+def test_a_price_that_stood_still_has_no_neighbours(ml_dataset: pl.DataFrame) -> None:
+    still = ml_dataset["code"].unique().sort()[:2].implode()
+    frame = ml_dataset.with_columns(
+        pl.when(pl.col("code").is_in(still)).then(50.0).otherwise(pl.col("close")).alias("close")
+    )
+
+    edges = make_graphs(frame, PARAMS)
+
+    assert not set(edges["code"]) & set(still.explode())
+    assert not set(edges["neighbour"]) & set(still.explode())
+
+
+def test_stocks_with_little_history_are_alone(ml_dataset: pl.DataFrame) -> None:
+    first = ml_dataset["date"].unique().sort()
+
+    edges = make_graphs(ml_dataset, PARAMS)
+
+    listed = dict(ml_dataset.group_by("code").agg(pl.col("date").min()).iter_rows())
+    for code, when in edges.select("code", "graph_date").iter_rows():
+        seen = ml_dataset.filter(pl.col("code") == code, pl.col("date") <= when).height
+        assert seen > 40, (code, listed[code], when)
+    assert edges["graph_date"].min() == first[40]
+
+
+def test_the_floor_the_sign_and_the_shrinkage_do_what_they_say(ml_dataset: pl.DataFrame) -> None:
+    plain = make_graphs(ml_dataset, PARAMS)
+    floored = make_graphs(ml_dataset, PARAMS.model_copy(update={"floor": 0.2}))
+    signed = make_graphs(ml_dataset, PARAMS.model_copy(update={"sign": "signed"}))
+    shrunk = make_graphs(ml_dataset, PARAMS.model_copy(update={"shrinkage": 0.25}))
+
+    assert floored["correlation"].abs().min() > 0.2  # type: ignore[operator]
+    assert floored.height < plain.height
+    assert floored.equals(plain.filter(pl.col("correlation").abs() > 0.2))
+    assert plain["correlation"].min() < 0 < signed["correlation"].min()  # type: ignore[operator]
+    assert np.allclose(shrunk["correlation"], plain["correlation"] * 0.75, atol=1e-6)
+
+
+def test_sector_graphs_take_the_nearest_in_size_of_the_same_sector(ml_dataset: pl.DataFrame) -> None:
+    edges = make_graphs(ml_dataset, PARAMS.model_copy(update={"kind": "sector", "neighbours": 2}))
+
+    assert edges["same_sector"].all()
+    similar = edges.group_by("graph_date", "code").agg(pl.col("size_similarity").sort_by("rank"))["size_similarity"]
+    assert all(values.is_sorted(descending=True) for values in similar)
+
+
+def test_random_graphs_are_random_and_repeatable(ml_dataset: pl.DataFrame) -> None:
+    params = PARAMS.model_copy(update={"kind": "random"})
+
+    one, again = make_graphs(ml_dataset, params), make_graphs(ml_dataset, params)
+    other = make_graphs(ml_dataset, params.model_copy(update={"seed": 8}))
+
+    assert one.equals(again)
+    assert not one.equals(other)
+    assert not (one["code"] == one["neighbour"]).any()
+    assert one.group_by("graph_date", "code").agg(pl.col("neighbour").n_unique())["neighbour"].unique().to_list() == [5]
+    drawn = one.group_by("neighbour").len()["len"]
+    assert drawn.std() < 0.5 * drawn.mean()  # type: ignore[operator]
+
+
+def test_the_hidden_neighbours_are_found_and_a_random_graph_does_not_find_them(
+    market: SimulatedMarket, ml_dataset: pl.DataFrame
+) -> None:
+    """A planted neighbour shares its cluster's shocks, so correlation leads to it."""
+    hidden = market.neighbours.select("code", "neighbour")
+    share = {}
+    for kind in ("correlation", "random"):
+        edges = make_graphs(ml_dataset, PARAMS.model_copy(update={"kind": kind, "neighbours": 8, "sign": "signed"}))
+        newest = edges.filter(pl.col("graph_date") == pl.col("graph_date").max())
+        listed = newest["code"].unique().implode()
+        alive = hidden.filter(pl.col("code").is_in(listed), pl.col("neighbour").is_in(listed))
+        share[kind] = alive.join(newest, on=["code", "neighbour"], how="semi").height / alive.height
+        assert alive.height > 50
+
+    assert share["correlation"] > 0.6
+    assert share["random"] < 0.45
+
+
+def test_pieces_of_the_matrix_are_as_good_as_the_whole(
+    ml_dataset: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = make_graphs(ml_dataset, PARAMS)
+    monkeypatch.setattr(choice, "STOCKS_AT_ONCE", 7)
+
+    assert_frame_equal(make_graphs(ml_dataset, PARAMS), whole, abs_tol=1e-6)
+
+
+def test_a_dataset_without_closes_lends_its_targets(ml_dataset: pl.DataFrame) -> None:
+    bare = ml_dataset.drop("close", "volume", "sector")
+
+    edges = make_graphs(bare, PARAMS)
+
+    plain = make_graphs(ml_dataset, PARAMS)
+    shared = edges.join(plain, on=["graph_date", "code", "neighbour"], how="semi").height
+    assert shared > 0.999 * plain.height
+    assert edges["size_similarity"].null_count() == edges["same_sector"].null_count() == edges.height
+
+
+@pytest.mark.parametrize(
+    ("change", "params", "message"),
+    [
+        ([], {"neighbours": 30}, "graph.neighbours = 30: no day has more than 28 stocks in the universe"),
+        (["sector"], {"kind": "sector"}, "names no sectors"),
+        (["close", "target_1d"], {}, "carries neither 'close' nor 'target_1d'"),
+        ([], {"floor": 0.99}, "No graph has an edge"),
+    ],
+)
+def test_what_cannot_be_is_said(
+    ml_dataset: pl.DataFrame, change: list[str], params: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        make_graphs(ml_dataset.drop(change), PARAMS.model_copy(update=params))
+
+
+def test_a_window_too_short_for_what_is_asked_is_refused() -> None:
+    with pytest.raises(ValidationError, match="min_observations 60 do not fit a window of 20 days"):
+        GraphParams(window=20)
+
+
+def test_turnover_is_the_share_of_new_neighbours() -> None:
+    days = [date(2020, 1, 1), date(2020, 1, 8), date(2020, 1, 15)]
+    pairs = [["ab", "ac", "bc"], ["ab", "ac", "bd"], ["xb", "xc", "bd"]]
+    edges = pl.DataFrame(
+        [
+            {"graph_date": day, "code": p[0], "neighbour": p[1]}
+            for day, some in zip(days, pairs, strict=True)
+            for p in some
+        ]
+    )
+
+    turnover = measure_turnover(edges.lazy())
+
+    assert turnover["graph_date"].to_list() == days[1:]
+    assert turnover["turnover"].to_list() == pytest.approx([1 / 3, 2 / 3])
+    assert draw_turnover(turnover).data[0].y == pytest.approx([1 / 3, 2 / 3])
+
+
+def test_the_picture_shows_the_newest_graph(ml_dataset: pl.DataFrame) -> None:
+    edges = make_graphs(ml_dataset, PARAMS)
+
+    figure = draw_graph(edges.lazy())
+
+    assert str(edges["graph_date"].max()) in figure.layout.title.text
+    assert (
+        len(figure.data[2].x)
+        == edges.filter(pl.col("graph_date") == pl.col("graph_date").max())["neighbour"].n_unique()
+    )
+
+
+def test_frames_come_some_graphs_at_a_time(ml_dataset: pl.DataFrame) -> None:
+    index = index_observations(select_universe(ml_dataset.lazy(), UniverseParams()))
+    frames = build_graphs(read_returns(ml_dataset.lazy(), index, 0), PARAMS.model_copy(update={"refresh_days": 1}))
+
+    assert isinstance(frames, Iterator)
+    assert len([frame for frame in frames if frame.height]) == 320 // 64

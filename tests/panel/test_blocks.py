@@ -1,0 +1,228 @@
+"""Blocks: what a slow loop over days and stocks would read, whichever block reads it."""
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from atft_kedro.graph.choice import GraphParams
+from atft_kedro.graph.placing import place_graphs
+from atft_kedro.panel.blocks import Block, BlockReader, DailyGraphs, known_until, no_graphs, stretches_of
+from atft_kedro.panel.sampler import BlockSampler
+from atft_kedro.panel.split import SplitParams, split_days
+from atft_kedro.panel.store import Panel
+from atft_kedro.panel.universe import UniverseParams
+from made import make_graphs, make_panel
+
+LOOKBACK, DAYS = 12, 8
+
+
+@pytest.fixture(scope="module")
+def rows(ml_dataset: pl.DataFrame) -> pl.DataFrame:
+    """A market with young stocks, gaps and delistings; some more gaps make it worse."""
+    worse = pl.col("code").hash(3) % 5 == 0
+    return ml_dataset.filter(~worse | (pl.col("date").hash(5) % 3 > 0))
+
+
+@pytest.fixture(scope="module")
+def panel(rows: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Panel:
+    return make_panel(rows, tmp_path_factory.mktemp("blocks") / "panel", UniverseParams(min_history=3))
+
+
+@pytest.fixture(scope="module")
+def graphs(rows: pl.DataFrame, panel: Panel) -> DailyGraphs:
+    params = GraphParams(neighbours=4, window=60, min_observations=20)
+    return place_graphs(make_graphs(rows, params, UniverseParams(min_history=3)).lazy(), panel)
+
+
+def window_of(panel: Panel, day: int, stock: int, lookback: int) -> list[int]:
+    """The stock's last observations up to a day, found by walking back."""
+    seen = [int(panel.row_of[back, stock]) for back in range(day, -1, -1) if panel.row_of[back, stock] >= 0]
+    return seen[:lookback][::-1]
+
+
+@pytest.mark.parametrize("start", [0, 3, 100, 250, 312])
+def test_every_forecast_sees_its_stocks_last_observations(panel: Panel, start: int) -> None:
+    block = BlockReader(panel, no_graphs(panel), LOOKBACK, DAYS).read(torch.arange(start, start + DAYS))
+
+    forecast = set()
+    for d, s in block.forecast.nonzero().tolist():
+        day, stock, slot = int(block.day[d]), int(block.stock[s]), int(block.slot[d, s])
+        forecast.add((day, stock))
+        window = block.rows[s, slot - LOOKBACK + 1 : slot + 1].tolist()
+        assert [row for row in window if row >= 0] == window_of(panel, day, stock, LOOKBACK)
+        assert torch.equal(block.targets[d, s].nan_to_num(9), panel.targets[panel.row_of[day, stock]].nan_to_num(9))
+    expected = {(d, s) for d in range(start, start + DAYS) for s in panel.eligible[d].nonzero().flatten().tolist()}
+    assert forecast == expected
+
+
+def test_absent_is_nan_in_features_and_targets(panel: Panel) -> None:
+    block = BlockReader(panel, no_graphs(panel), LOOKBACK, DAYS).read(torch.arange(2, 2 + DAYS))
+    values, missing = block.known()
+
+    assert not block.present.all()
+    assert block.features[~block.present].isnan().all()
+    assert block.targets[~block.forecast].isnan().all()
+    assert torch.equal(values[~missing], block.features[~missing].float())
+    assert (values[missing] == 0).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(day=st.integers(0, 311), offset=st.integers(0, DAYS - 1), other=st.integers(0, DAYS - 1))
+def test_a_forecasts_inputs_are_the_same_in_every_block(panel: Panel, day: int, offset: int, other: int) -> None:
+    reader = BlockReader(panel, no_graphs(panel), LOOKBACK, DAYS)
+    seen = [_inputs(reader, day, shift) for shift in (offset, other)]
+
+    assert seen[0].keys() == seen[1].keys()
+    for stock, (features, targets) in seen[0].items():
+        assert torch.equal(features.nan_to_num(99), seen[1][stock][0].nan_to_num(99))
+        assert torch.equal(targets.nan_to_num(99), seen[1][stock][1].nan_to_num(99))
+
+
+def _inputs(reader: BlockReader, day: int, place: int) -> dict[int, tuple[torch.Tensor, torch.Tensor]]:
+    """What each stock's forecast of a day sees, from a block in which that day has a given place."""
+    days = torch.arange(day - place, day - place + DAYS)
+    block = reader.read(days.where((days >= 0) & (days < len(reader.panel.days)), -1))
+    stocks = block.forecast[place].nonzero().flatten().tolist()
+    slots = {s: int(block.slot[place, s]) for s in stocks}
+    return {
+        int(block.stock[s]): (block.features[s, slot - LOOKBACK + 1 : slot + 1], block.targets[place, s])
+        for s, slot in slots.items()
+    }
+
+
+def test_padding_days_are_nobodys(panel: Panel) -> None:
+    reader = BlockReader(panel, no_graphs(panel), LOOKBACK, DAYS)
+    days = torch.arange(50, 50 + DAYS)
+    short = days.where(torch.arange(DAYS) < 3, -1)
+
+    block, whole = reader.read(short), reader.read(days)
+
+    assert not block.forecast[3:].any()
+    assert torch.equal(block.forecast[:3].sum(1), whole.forecast[:3].sum(1))
+    assert not reader.read(torch.full((DAYS,), -1)).forecast.any()
+
+
+def test_all_blocks_have_one_shape_that_holds_the_fullest(panel: Panel) -> None:
+    reader = BlockReader(panel, no_graphs(panel), LOOKBACK, DAYS)
+    shapes = {tuple(reader.read(torch.arange(day, day + DAYS)).rows.shape) for day in range(0, 312, 40)}
+    eligible = panel.eligible.numpy()
+    most = max(eligible[day : day + DAYS].any(axis=0).sum() for day in range(len(eligible)))
+
+    assert shapes == {(reader.stocks, LOOKBACK + DAYS - 1)}
+    assert most <= reader.stocks < most + 8
+
+
+def test_neighbours_are_those_of_the_newest_graph_that_are_awake(
+    rows: pl.DataFrame, panel: Panel, graphs: DailyGraphs
+) -> None:
+    params = GraphParams(neighbours=4, window=60, min_observations=20)
+    edges = make_graphs(rows, params, UniverseParams(min_history=3))
+    block = BlockReader(panel, graphs, LOOKBACK, DAYS).read(torch.arange(200, 200 + DAYS))
+
+    found = _named_edges(block, panel)
+
+    for d, day in enumerate(block.day.tolist()):
+        date = panel.meaning.days[day]
+        graph = edges.filter(pl.col("graph_date") == edges.filter(pl.col("graph_date") <= date)["graph_date"].max())
+        awake = {panel.meaning.codes[s] for s in panel.eligible[day].nonzero().flatten().tolist()}
+        expected = {
+            (code, other): correlation
+            for code, other, correlation in graph.select("code", "neighbour", "correlation").iter_rows()
+            if code in awake and other in awake
+        }
+        mine = {pair: value for (place, *pair), value in found.items() if place == d for pair in [tuple(pair)]}
+        stocks = {panel.meaning.codes[s] for s in block.stock[block.forecast[d]].tolist()}
+        assert {pair for pair in mine if pair[0] in stocks} == expected.keys()
+        assert all(abs(mine[pair] - expected[pair]) < 1e-3 for pair in expected)
+
+
+def _named_edges(block: Block, panel: Panel) -> dict[tuple[int, str, str], float]:
+    codes = panel.meaning.codes
+    return {
+        (d, codes[int(block.stock[s])], codes[int(block.stock[int(block.neighbours[d, s, k])])]): float(
+            block.edges[d, s, k, 0]
+        )
+        for d, s, k in (block.neighbours >= 0).nonzero().tolist()
+    }
+
+
+def test_days_before_the_first_graph_and_without_graphs_leave_every_stock_alone(
+    panel: Panel, graphs: DailyGraphs
+) -> None:
+    early = BlockReader(panel, graphs, LOOKBACK, DAYS).read(torch.arange(0, DAYS))
+    none = BlockReader(panel, no_graphs(panel), LOOKBACK, DAYS).read(torch.arange(200, 200 + DAYS))
+
+    assert early.forecast.any()
+    assert (early.neighbours < 0).all()
+    assert (none.neighbours < 0).all()
+
+
+def test_labels_end_before_the_next_part_begins_even_for_stocks_with_gaps(panel: Panel) -> None:
+    split = split_days(panel.days, SplitParams(embargo_days=0), 20)
+    until = torch.from_numpy(known_until(panel, split.part("train")))
+    reader = BlockReader(panel, no_graphs(panel), LOOKBACK, DAYS)
+    last = int(split.days_of("train", panel.days)[-1])
+    days = torch.arange(last - DAYS + 1, last + 1)
+
+    block, free = reader.read(days, until[days]), reader.read(days)
+
+    validation = int(split.days_of("validation", panel.days)[0])
+    masked = 0
+    for d, s in block.forecast.nonzero().tolist():
+        row = int(panel.row_of[block.day[d], block.stock[s]])
+        own = panel.row_of[:, block.stock[s]]
+        for p, horizon in enumerate(panel.meaning.horizons):
+            at = (own == row + horizon).nonzero()
+            late = len(at) > 0 and int(at[0]) >= validation
+            known = not free.targets[d, s, p].isnan()
+            assert bool(block.targets[d, s, p].isnan()) == (late or not known)
+            masked += late and known
+    assert masked > 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 70), min_size=1, max_size=4),
+    days=st.integers(1, 33),
+    epoch=st.integers(0, 5),
+    ranks=st.integers(1, 4),
+)
+def test_an_epoch_has_every_day_once_over_all_ranks(lengths: list[int], days: int, epoch: int, ranks: int) -> None:
+    starts = np.cumsum([0, *[length + 5 for length in lengths]])
+    stretches = [np.arange(start, start + length) for start, length in zip(starts, lengths, strict=False)]
+    samplers = [BlockSampler(stretches, days, seed=3, rank=rank, ranks=ranks) for rank in range(ranks)]
+
+    blocks = [list(sampler.epoch(epoch)) for sampler in samplers]
+
+    seen = np.concatenate([block for mine in blocks for block in mine])
+    assert sorted(seen[seen >= 0].tolist()) == np.concatenate(stretches).tolist()
+    assert {len(mine) for mine in blocks} == {samplers[0].steps(epoch)}
+    for block in (block for mine in blocks for block in mine):
+        there = block[block >= 0]
+        assert len(block) == days
+        assert (np.diff(there) == 1).all()
+        assert (block[len(there) :] == -1).all()
+
+
+def test_epochs_differ_in_order_and_borders_and_a_seed_repeats_them() -> None:
+    sampler = BlockSampler([np.arange(500)], 32, seed=5)
+    first, second = (np.stack(list(sampler.epoch(epoch))) for epoch in (0, 1))
+    again = np.stack(list(replace(sampler).epoch(1)))
+
+    assert np.array_equal(second, again)
+    assert set(first[:, 0] % 32) != set(second[:, 0] % 32)
+    assert (np.diff(first[:, 0]) < 0).any()
+    assert np.stack(list(sampler.in_order()))[:, 0].tolist() == list(range(0, 500, 32))
+
+
+def test_parts_of_a_split_become_stretches_without_gaps(panel: Panel) -> None:
+    split = split_days(panel.days, SplitParams(embargo_days=0), 20)
+
+    (train,) = stretches_of(panel, split, "train")
+
+    assert train.tolist() == list(range(len(train)))

@@ -1,0 +1,166 @@
+"""The scaler: NumPy's numbers, the train days only, and readable for ever."""
+
+from datetime import date
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+from scipy import stats
+
+from atft_kedro.panel.fitting import FeatureCatalogue, fit_scaler
+from atft_kedro.panel.index import PanelIndex, index_observations
+from atft_kedro.panel.scaler import Scaler, ScalerParams
+from atft_kedro.panel.split import Split, SplitParams, split_days
+from atft_kedro.panel.universe import UniverseParams, select_universe
+from atft_kedro.params import InputError
+from atft_kedro.schema import feature_columns
+
+
+def catalogue_of(frame: pl.DataFrame) -> FeatureCatalogue:
+    return FeatureCatalogue("abc", dict.fromkeys(feature_columns(frame.schema), "own"))
+
+
+def split_of(frame: pl.DataFrame) -> tuple[PanelIndex, Split]:
+    index = index_observations(select_universe(frame.lazy(), UniverseParams()))
+    return index, split_days(index.days, SplitParams(train=0.4, validation=0.25, embargo_days=5), 20)
+
+
+def fit(frame: pl.DataFrame, **params: Any) -> Scaler:
+    index, split = split_of(frame)
+    return fit_scaler(frame.lazy(), index, split, catalogue_of(frame), ScalerParams(**params))
+
+
+def train_values(frame: pl.DataFrame, name: str) -> np.ndarray:
+    """The slow way: join, filter, drop what is unknown."""
+    _, split = split_of(frame)
+    (train,) = split.part("train")
+    universe = select_universe(frame.lazy(), UniverseParams()).filter("eligible")
+    rows = frame.join(universe, on=["date", "code"]).filter(pl.col("date").is_between(train.first, train.last))
+    return rows[name].drop_nulls().drop_nans().to_numpy().astype(np.float64)
+
+
+def test_robust_is_median_and_iqr_of_the_train_rows(ml_dataset: pl.DataFrame) -> None:
+    scaler = fit(ml_dataset)
+
+    for feature in scaler.features:
+        values = train_values(ml_dataset, feature.name)
+        if feature.method == "robust" and len(values):
+            assert feature.center == pytest.approx(np.median(values), rel=1e-5, abs=1e-7)
+            assert feature.scale == pytest.approx(stats.iqr(values, scale="normal"), rel=1e-4)
+    assert {feature.method for feature in scaler.features} <= {"robust", "standard"}
+    assert len(scaler.features) == len(feature_columns(ml_dataset.schema))
+
+
+def test_standard_is_mean_and_deviation(ml_dataset: pl.DataFrame) -> None:
+    scaler = fit(ml_dataset, default="standard")
+
+    for feature in scaler.features:
+        values = train_values(ml_dataset, feature.name)
+        if not len(values):
+            continue
+        assert feature.center == pytest.approx(values.mean(), rel=1e-4, abs=1e-6)
+        assert feature.scale == pytest.approx(values.std(), rel=1e-4)
+
+
+def test_a_feature_that_is_mostly_one_value_falls_back_to_its_deviation(ml_dataset: pl.DataFrame) -> None:
+    rare = pl.when(pl.int_range(pl.len()) % 10 == 0).then(3.0).otherwise(0.0).cast(pl.Float32)
+
+    (feature,) = [f for f in fit(ml_dataset.with_columns(rare.alias("rare"))).features if f.name == "rare"]
+
+    assert feature.method == "standard"
+    assert feature.scale == pytest.approx(0.9, rel=0.05)
+
+
+def test_the_scaler_never_sees_a_day_after_the_train_days(ml_dataset: pl.DataFrame) -> None:
+    _, split = split_of(ml_dataset)
+    future = pl.col("date") > split.part("train")[-1].last
+    features = feature_columns(ml_dataset.schema)
+    shocked = ml_dataset.with_columns(pl.when(future).then(1e9).otherwise(pl.col(f)).alias(f) for f in features)
+
+    assert fit(shocked) == fit(ml_dataset)
+
+
+def test_the_order_of_rows_changes_nothing(ml_dataset: pl.DataFrame) -> None:
+    shuffled = ml_dataset.sample(fraction=1, shuffle=True, seed=5)
+
+    assert fit(shuffled, default="robust") == fit(ml_dataset, default="robust")
+
+
+def test_scaling_is_what_the_artefact_says(ml_dataset: pl.DataFrame) -> None:
+    scaler = fit(ml_dataset, clip=3)
+    read_back = Scaler.model_validate_json(scaler.model_dump_json())
+
+    scaled = read_back.scale(ml_dataset)
+
+    assert read_back == scaler
+    for feature in scaler.features:
+        raw = ml_dataset[feature.name].cast(pl.Float64)
+        expected = ((raw - feature.center) / feature.scale).clip(-3, 3).cast(pl.Float32)
+        assert_frame_equal(scaled.select(feature.name), expected.to_frame(), abs_tol=1e-4)
+        assert scaled[feature.name].null_count() == raw.null_count()
+
+
+def test_methods_are_chosen_by_family_and_compare_the_days_stocks(ml_dataset: pl.DataFrame) -> None:
+    frame = ml_dataset.with_columns(pl.col("ret_1").fill_null(float("nan")).alias("ret_1"))
+    index, split = split_of(frame)
+    catalogue = FeatureCatalogue("abc", {"ret_1": "a", "range": "b", "ret_5": "c"})
+    params = ScalerParams(families={"a": "rank", "b": "zscore", "c": "none"})
+    scaler = fit_scaler(frame.lazy(), index, split, catalogue, params)
+
+    scaled = pl.concat([frame.select("date"), scaler.scale(frame)], how="horizontal")
+
+    day = frame["date"].unique().sort()[100]
+    raw, mine = frame.filter(pl.col("date") == day), scaled.filter(pl.col("date") == day)
+    known = raw["ret_1"].is_not_nan().to_numpy()
+    ranks = (stats.rankdata(raw["ret_1"].to_numpy()[known]) - 0.5) / known.sum() - 0.5
+    assert np.allclose(mine["ret_1"].to_numpy()[known], ranks * 12**0.5, atol=1e-6)
+    assert np.isnan(mine["ret_1"].to_numpy()[~known]).all()
+    assert np.allclose(mine["range"].to_numpy(), stats.zscore(raw["range"].to_numpy(), ddof=1), atol=1e-5)
+    assert mine["ret_5"].equals(raw["ret_5"])
+
+
+def test_a_constant_feature_is_refused_by_name(ml_dataset: pl.DataFrame) -> None:
+    _, split = split_of(ml_dataset)
+    last = split.part("train")[-1].last
+    late = pl.when(pl.col("date") > last).then(pl.col("ret_1")).otherwise(0.25).cast(pl.Float32)
+    frame = ml_dataset.with_columns(late.alias("late"))
+
+    with pytest.raises(InputError, match="1 features have one value on all train days and cannot be scaled: late"):
+        fit(frame)
+    assert fit(frame, default="none").features[-1].method == "none"
+
+
+def test_a_feature_missing_on_all_train_days_is_neutral(
+    ml_dataset: pl.DataFrame, caplog: pytest.LogCaptureFixture
+) -> None:
+    frame = ml_dataset.with_columns(pl.lit(None, dtype=pl.Float32).alias("nothing"))
+
+    feature = fit(frame).features[-1]
+
+    assert (feature.center, feature.scale, feature.missing) == (0, 1, 1)
+    assert "feature nothing is missing on all train days" in caplog.text
+
+
+def test_unknown_families_and_absent_features_are_named(ml_dataset: pl.DataFrame) -> None:
+    with pytest.raises(InputError, match=r"scaler.families names \['volum'\]; the features' families are own"):
+        fit(ml_dataset, families={"volum": "rank"})
+    with pytest.raises(InputError, match=r"fitted on 1 features that are not here: \['range'\]"):
+        fit(ml_dataset).scale(ml_dataset.drop("range"))
+
+
+def test_a_universe_without_train_rows_is_refused(ml_dataset: pl.DataFrame) -> None:
+    index, split = split_of(ml_dataset)
+    index.eligible[:] = False
+
+    with pytest.raises(InputError, match="no stock is in the universe on any train day"):
+        fit_scaler(ml_dataset.lazy(), index, split, catalogue_of(ml_dataset), ScalerParams())
+
+
+def test_the_fit_says_what_it_saw(ml_dataset: pl.DataFrame) -> None:
+    scaler = fit(ml_dataset)
+
+    assert (scaler.catalogue, scaler.first) == ("abc", ml_dataset["date"].min())
+    assert scaler.rows == len(train_values(ml_dataset, "close"))
+    assert isinstance(scaler.last, date)

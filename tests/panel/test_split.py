@@ -1,0 +1,243 @@
+"""Splits and folds: parts never overlap, gaps are where they must be, and what cannot be is said."""
+
+from datetime import date, timedelta
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from atft_kedro.panel.folds import FoldParams, plan_folds
+from atft_kedro.panel.pictures import draw_splits
+from atft_kedro.panel.split import (
+    PARTS,
+    Gap,
+    Split,
+    SplitParams,
+    Stretch,
+    require_stocks,
+    separate,
+    split_days,
+)
+from atft_kedro.params import InputError
+
+
+def trading_days(count: int) -> np.ndarray:
+    return np.busday_offset("2015-01-05", np.arange(count), roll="forward").astype("datetime64[D]")
+
+
+def roles_of(split: Split, days: np.ndarray) -> np.ndarray:
+    """Write each day's role, the slow way, and insist that it has exactly one."""
+    roles = []
+    for day in days.tolist():
+        mine = [stretch.role for stretch in split.stretches if stretch.first <= day <= stretch.last]
+        assert len(mine) == 1
+        roles.append(mine[0])
+    return np.array(roles)
+
+
+def test_shares_cut_the_history_and_the_gap_comes_from_the_earlier_part() -> None:
+    days = trading_days(1000)
+
+    split = split_days(days, SplitParams(), 20)
+
+    assert [(stretch.role, stretch.days) for stretch in split.stretches] == [
+        ("train", 610),
+        ("embargo", 20),
+        ("purge", 20),
+        ("validation", 110),
+        ("embargo", 20),
+        ("purge", 20),
+        ("test", 200),
+    ]
+
+
+def test_dates_cut_where_they_say() -> None:
+    days = trading_days(1000)
+    params = SplitParams(
+        min_date=date(2015, 3, 2),
+        train_until=date(2016, 12, 31),
+        validation_until=date(2017, 12, 31),
+        test_until=date(2018, 6, 29),
+        embargo_days=5,
+        entry_lag=1,
+    )
+
+    split = split_days(days, params, 10)
+
+    (train,), (validation,), (test,) = (split.part(part) for part in PARTS)
+    assert split.stretches[0].role == "history"
+    assert (train.first, validation.first, test.first) == (date(2015, 3, 2), date(2017, 1, 2), date(2018, 1, 1))
+    assert test.last == date(2018, 6, 29)
+    assert split.stretches[-1].role == "unused"
+    assert [stretch.days for stretch in split.part("purge")] == [11, 11]
+    assert [stretch.days for stretch in split.part("embargo")] == [5, 5]
+    assert (train.known_until, validation.known_until) == (date(2016, 12, 30), date(2017, 12, 29))
+    assert test.known_until is None
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    blocks=st.lists(
+        st.tuples(st.sampled_from(["history", "train", "validation", "test", "unused"]), st.integers(1, 60)),
+        min_size=1,
+        max_size=9,
+    ),
+    purge=st.integers(0, 25),
+    embargo=st.integers(0, 25),
+)
+def test_whatever_is_meant_to_do_what_a_label_never_reaches_into_another_part(
+    blocks: list[tuple[str, int]], purge: int, embargo: int
+) -> None:
+    meant = np.repeat([role for role, _ in blocks], [count for _, count in blocks])
+    days = trading_days(len(meant))
+    try:
+        split = separate("any", days, meant, Gap(purge=purge, embargo=embargo))
+    except InputError:
+        return
+    roles = roles_of(split, days)
+    for place, role in enumerate(roles):
+        if role not in PARTS:
+            continue
+        assert role == meant[place]  # parts only lose days
+        known = next(s.known_until for s in split.part(role) if s.first <= days[place].item() <= s.last)
+        reach = len(days) - 1 if known is None else int(np.searchsorted(days, np.datetime64(known)))
+        assert all(meant[later] == role or meant[later] not in PARTS for later in range(place, reach + 1))
+        # a part of more weight is as far away as the gap asks, whichever side it lies on
+        around = meant[max(place - purge - embargo, 0) : place + purge + embargo + 1]
+        runs = [
+            meant[place] == other or other not in PARTS or PARTS.index(other) < PARTS.index(role) for other in around
+        ]
+        assert all(runs) or _something_else_lies_between(meant, place, purge + embargo)
+
+
+def _something_else_lies_between(meant: np.ndarray, place: int, reach: int) -> bool:
+    """A stretch shorter than the gap, or one that is no part, keeps two parts from meeting."""
+    near = meant[max(place - reach, 0) : place + reach + 1]
+    return len([1 for one, other in pairwise(near) if one != other]) > 1 or bool(set(near) & {"history", "unused"})
+
+
+def test_a_stretch_inside_another_cannot_be_written_down() -> None:
+    one = Stretch(role="train", first=date(2020, 1, 1), last=date(2020, 6, 1), days=100)
+    other = Stretch(role="test", first=date(2020, 5, 1), last=date(2020, 8, 1), days=60)
+
+    with pytest.raises(ValidationError, match="test from 2020-05-01 overlaps train"):
+        Split(name="wrong", stretches=(one, other))
+
+
+def test_expanding_folds_test_every_later_day_once() -> None:
+    days = trading_days(1000)
+
+    folds = plan_folds(days, FoldParams(), 20).folds
+
+    tested = np.concatenate([fold.days_of("test", days) for fold in folds])
+    assert tested.tolist() == list(range(600, 1000))
+    assert [fold.part("train")[0].days for fold in folds] == [460, 540, 620, 700, 780]
+    for fold in folds:
+        parts = [fold.days_of(part, days) for part in PARTS]
+        assert parts[0].max() + 41 <= parts[1].min()
+        assert parts[1].max() + 41 <= parts[2].min()
+
+
+def test_rolling_folds_forget() -> None:
+    days = trading_days(1000)
+
+    folds = plan_folds(days, FoldParams(kind="rolling", train_days=300), 20).folds
+
+    assert {fold.part("train")[0].days for fold in folds} == {260}
+    assert folds[0].stretches[0].role == "train"
+    assert folds[-1].stretches[0].role == "history"
+
+
+def test_combinatorial_folds_test_every_choice_and_keep_a_gap_on_both_sides() -> None:
+    days = trading_days(1000)
+
+    folds = plan_folds(days, FoldParams(kind="combinatorial", n_folds=6, test_groups=2), 20).folds
+
+    assert len(folds) == 15
+    counts = np.zeros(len(days))
+    for fold in folds:
+        tested, trained = fold.days_of("test", days), fold.days_of("train", days)
+        counts[tested] += 1
+        nearest = np.abs(tested[:, None] - trained).min(axis=0)
+        assert nearest.min() >= 41
+    assert set(counts) == {5}
+
+
+def test_a_min_date_leaves_earlier_days_as_history() -> None:
+    days = trading_days(1000)
+
+    folds = plan_folds(days, FoldParams(min_date=days[100].item(), train_days=400), 20).folds
+
+    assert all(fold.stretches[0].role == "history" and fold.stretches[0].days == 100 for fold in folds)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        (
+            SplitParams(train_until=date(2014, 1, 1), validation_until=date(2016, 1, 1)),
+            "split has no train days: its dates",
+        ),
+        (SplitParams(min_date=date(2030, 1, 1)), "split has no train days"),
+        (
+            SplitParams(validation=0.03),
+            "split has no validation days: the gap of 20 purge and 20 embargo days takes all 30",
+        ),
+        (SplitParams(embargo_days=200), "split has no validation days: the gap of 20 purge and 200 embargo"),
+        (SplitParams(train_until=date(2018, 1, 1), validation_until=date(2019, 1, 1)), "split has no test days"),
+    ],
+)
+def test_a_split_that_leaves_a_part_empty_is_refused(params: SplitParams, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        split_days(trading_days(1000), params, 20)
+
+
+def test_folds_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(InputError, match="5 folds do not fit the history: of 590 days, 500 train and 100 validate"):
+        plan_folds(trading_days(590), FoldParams(), 20)
+    with pytest.raises(InputError, match="fold 1 has no validation days: the gap of 20 purge and 90 embargo"):
+        plan_folds(trading_days(1000), FoldParams(embargo_days=90), 20)
+
+
+def test_a_fold_whose_universe_is_empty_is_refused() -> None:
+    days = trading_days(1000)
+    split = split_days(days, SplitParams(), 20)
+    stocks = np.where(np.arange(1000) < 800, 10, 0)
+
+    with pytest.raises(InputError, match="no stock is in the universe on any test day"):
+        require_stocks(split, days, stocks)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"train_until": "2016-01-01"},
+        {"train": 0.8, "validation": 0.2},
+        {"train_until": "2016-01-01", "validation_until": "2015-01-01"},
+        {"min_date": "2016-06-01", "train_until": "2016-01-01", "validation_until": "2017-01-01"},
+    ],
+)
+def test_contradictions_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        SplitParams.model_validate(wrong)
+
+
+def test_the_picture_has_a_bar_for_every_stretch_as_long_as_it_lasts() -> None:
+    days = trading_days(1000)
+    folds = plan_folds(days, FoldParams(), 20).folds
+
+    figure = draw_splits(folds)
+
+    bars = {
+        (trace.name, name, base): length / (24 * 3600 * 1000)
+        for trace in figure.data
+        for name, base, length in zip(trace.y, trace.base, trace.x, strict=True)
+    }
+    assert bars == {
+        (stretch.role, fold.name, str(stretch.first)): (stretch.last - stretch.first + timedelta(days=1)).days
+        for fold in folds
+        for stretch in fold.stretches
+    }

@@ -1,0 +1,209 @@
+"""The panel on disk: every number where it belongs, and nothing that was tampered with is served."""
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from atft_kedro.panel import filling
+from atft_kedro.panel.store import FEATURES, HEADER, TARGETS, FileState, Panel, PanelHeader, identify, open_panel
+from atft_kedro.panel.writing import PanelDraft, PanelRows, write_panel
+from atft_kedro.params import InputError
+from atft_kedro.schema import feature_columns
+from made import make_panel
+
+
+@pytest.fixture
+def panel(ml_dataset: pl.DataFrame, tmp_path: Path) -> Panel:
+    return make_panel(ml_dataset, tmp_path / "panel")
+
+
+def draft_of(panel: Panel, pieces: list[PanelRows]) -> PanelDraft:
+    eligible, row_of = panel.eligible.numpy(), panel.row_of.numpy()
+    return PanelDraft(panel.meaning, row_of, eligible, len(panel.features) - 1, pieces)
+
+
+def pieces_of(panel: Panel) -> list[PanelRows]:
+    rows = np.arange(len(panel.features) - 1)
+    return [PanelRows(some, panel.features.numpy()[some], panel.targets.numpy()[some]) for some in np.split(rows, [7])]
+
+
+def test_every_value_lies_by_stock_and_day(ml_dataset: pl.DataFrame, panel: Panel) -> None:
+    features = feature_columns(ml_dataset.schema)
+    place = features.index("ret_5")
+    by_stock = ml_dataset.sort("code", "date")
+    raw = by_stock["ret_5"].to_numpy()
+    scaled = panel.features[:-1, place].float().numpy()
+    known = np.isfinite(raw)
+
+    assert panel.features.dtype == torch.float16
+    assert panel.meaning.features == tuple(features)
+    assert (np.isnan(scaled) == ~known).all()
+    assert stats_agree(raw[known], scaled[known])
+    assert np.array_equal(
+        panel.targets[:-1].numpy(),
+        by_stock.select("target_1d", "target_5d", "target_10d", "target_20d").to_numpy(),
+        equal_nan=True,
+    )
+    assert panel.meaning.horizons == (1, 5, 10, 20)
+    assert panel.targets[-1].isnan().all()
+    assert panel.features[-1].isnan().all()
+
+
+def stats_agree(raw: np.ndarray, scaled: np.ndarray) -> bool:
+    """One line maps the raw to the scaled values, up to 16 bits and the clip."""
+    inside = np.abs(scaled) < 5
+    slope, middle = np.polyfit(raw[inside].astype(np.float64), scaled[inside].astype(np.float64), 1)
+    return bool(np.abs(slope * raw[inside] + middle - scaled[inside]).max() < 3e-3)
+
+
+def test_rows_are_found_by_day_and_stock(ml_dataset: pl.DataFrame, panel: Panel) -> None:
+    codes, days = list(panel.meaning.codes), panel.meaning.days
+    row = panel.row_of[days.index(ml_dataset["date"][999]), codes.index(ml_dataset["code"][999])]
+
+    assert panel.targets[row, 0].item() == ml_dataset["target_1d"][999]
+    assert (panel.row_of >= 0).sum() == ml_dataset.height
+    sectors = dict(ml_dataset.select("code", "sector").unique().iter_rows())
+    assert panel.meaning.sectors == tuple(sectors[code] for code in codes)
+
+
+def test_the_order_of_rows_and_the_size_of_periods_change_nothing(
+    ml_dataset: pl.DataFrame, panel: Panel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shuffled = make_panel(ml_dataset.sample(fraction=1, shuffle=True, seed=9), tmp_path / "shuffled")
+    by_stock = make_panel(ml_dataset.sort("code", "date"), tmp_path / "by_stock")
+    monkeypatch.setattr(filling, "VALUES_AT_ONCE", 59 * 100)
+    in_small_pieces = make_panel(ml_dataset, tmp_path / "small")
+    other = make_panel(ml_dataset.with_columns(pl.col("ret_1") * 2), tmp_path / "other")
+
+    assert {shuffled.identity, by_stock.identity, in_small_pieces.identity} == {panel.identity}
+    assert other.identity == panel.identity  # a scale is taken away: the same numbers, the same panel
+    assert make_panel(ml_dataset[:-1], tmp_path / "less").identity != panel.identity
+
+
+def test_a_copied_panel_is_served_and_a_changed_one_refused(panel: Panel, tmp_path: Path) -> None:
+    folder = tmp_path / "panel"
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy, copy_function=shutil.copyfile)
+
+    assert open_panel(copy).identity == panel.identity
+    with (copy / FEATURES).open("r+b") as file:
+        file.seek(-5, os.SEEK_END)
+        file.write(b"\x01")
+    with pytest.raises(InputError, match=r"features.npy was changed after it was written. Make the panel again"):
+        open_panel(copy)
+
+
+@pytest.mark.parametrize("name", [FEATURES, TARGETS, "row_of.npy", "eligible.npy"])
+def test_a_cut_or_lost_file_is_refused(panel: Panel, tmp_path: Path, name: str) -> None:
+    path = tmp_path / "panel" / name
+    os.truncate(path, path.stat().st_size - 1)
+
+    with pytest.raises(InputError, match=f"{name} has .* bytes instead of .*: it was cut off"):
+        open_panel(tmp_path / "panel")
+    path.unlink()
+    with pytest.raises(InputError, match=f"{name} is gone"):
+        open_panel(tmp_path / "panel")
+
+
+def test_a_changed_or_broken_header_is_refused(panel: Panel, tmp_path: Path) -> None:
+    path = tmp_path / "panel" / HEADER
+    header = json.loads(path.read_text())
+    header["meaning"]["features"][0] = "mine"
+    path.write_text(json.dumps(header))
+
+    with pytest.raises(InputError, match=r"panel.json was changed"):
+        open_panel(tmp_path / "panel")
+    path.write_text("{")
+    with pytest.raises(InputError, match="is no panel's header"):
+        open_panel(tmp_path / "panel")
+    with pytest.raises(InputError, match="There is no panel at"):
+        open_panel(tmp_path / "nowhere")
+
+
+def test_nothing_written_to_the_tensors_reaches_the_file(panel: Panel, tmp_path: Path) -> None:
+    mapped = {line.split()[1] for line in Path("/proc/self/maps").read_text().splitlines() if str(tmp_path) in line}
+
+    assert panel.features.numel()
+    assert mapped <= {"r--s", "r--p"}
+    assert mapped
+
+
+def test_another_feature_catalogue_is_refused(panel: Panel) -> None:
+    features = panel.meaning.features
+
+    panel.require_catalogue("made", features)
+    with pytest.raises(InputError, match=r"needs 58 of made; the panel lacks \[\], the model does not know \['.*'\]"):
+        panel.require_catalogue("made", features[:-1])
+    with pytest.raises(InputError, match="holds 59 features of catalogue made, the model needs 59 of other"):
+        panel.require_catalogue("other", features)
+
+
+def test_a_failure_in_the_middle_leaves_the_older_panel(panel: Panel, tmp_path: Path) -> None:
+    def broken() -> Iterator[PanelRows]:
+        yield pieces_of(panel)[0]
+        raise RuntimeError("the dataset's disk is gone")
+
+    with pytest.raises(RuntimeError):
+        write_panel(tmp_path / "panel", replace(draft_of(panel, []), pieces=broken()))
+
+    assert open_panel(tmp_path / "panel").identity == panel.identity
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["panel"]
+
+
+def test_a_file_that_may_not_grow_is_told_plainly(panel: Panel, tmp_path: Path) -> None:
+    """The kernel's own limit, in place of a disk that fills up."""
+    draft = draft_of(panel, pieces_of(panel))
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, old[1]))
+        with pytest.raises(InputError, match="cannot be written to .*: File too large"):
+            write_panel(tmp_path / "new", draft)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["panel"]
+
+
+def test_a_full_disk_is_told_before_any_work(panel: Panel, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=512k", "none", str(disk)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a small disk can be mounted by root only")
+    try:
+        with pytest.raises(InputError, match="No space left on device"):
+            write_panel(disk / "panel", draft_of(panel, pieces_of(panel)))
+
+        assert list(disk.iterdir()) == []
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_it_opens_at_once_whatever_its_size(panel: Panel, tmp_path: Path) -> None:
+    """Eight sparse gigabytes, as they would be after they were written."""
+    folder = tmp_path / "panel"
+    matrix = np.lib.format.open_memmap(folder / FEATURES, mode="w+", dtype=np.float16, shape=(1_000_000, 4_000))
+    del matrix
+    found = (folder / FEATURES).stat()
+    header = PanelHeader.model_validate_json((folder / HEADER).read_text())
+    large = FileState(size=found.st_size, modified_ns=found.st_mtime_ns, digest="as it was written")
+    files = header.files | {FEATURES: large}
+    told = header.model_copy(update={"files": files, "identity": identify(header.meaning, files)})
+    (folder / HEADER).write_text(told.model_dump_json())
+
+    started = time.perf_counter()
+    opened = open_panel(folder)
+
+    assert time.perf_counter() - started < 0.5
+    assert opened.features.nbytes == 8e9
