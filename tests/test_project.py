@@ -80,10 +80,26 @@ def test_a_changed_parameter_reruns_what_depends_on_it(project: Path) -> None:
     stale = kedro(project, "atft", "stages", "--params", f"{SMALL},guard.leak.max_ic=0.5,features.entry_lag=1")
 
     assert "3 of 13 stages are fresh" in guard_only
-    assert "stage write_panel will run: select_universe has to run" in guard_only
+    assert "stage select_universe will run: require_no_error has to run" in guard_only
     assert "stage inspect_dataset will run: params:guard changed" in guard_only
     assert "admit_prices │ fresh" in stale
     assert "build_ml_dataset │ stale │ params:features changed" in stale
+
+
+def test_a_dataset_that_the_guard_has_not_seen_is_not_prepared(project: Path) -> None:
+    path = project / "data" / "05_model_input" / "ml_dataset.parquet"
+    guarded = path.read_bytes()
+    leaking = pl.read_parquet(path).with_columns(ret_1="target_1d")
+    leaking.write_parquet(path)
+    try:
+        refused = kedro(project, "run", "--pipelines", "prepare", "--params", SMALL, fails=True)
+        stopped = kedro(project, "run", "--pipelines", "guard,prepare", "--params", SMALL, fails=True)
+    finally:
+        path.write_bytes(guarded)
+
+    assert "Error: The data has not passed the gate as it is now (inspect_dataset: ml_dataset changed" in refused
+    assert "Run: kedro run --pipelines guard" in refused
+    assert "The guard stops the run" in stopped
 
 
 def test_walk_forward_plans_and_draws_its_folds(project: Path) -> None:

@@ -115,14 +115,14 @@ def target_columns(schema: pl.Schema) -> dict[str, int]:
     return dict(sorted(found.items(), key=lambda item: item[1]))
 
 
-def longest_horizon(frame: pl.LazyFrame) -> int:
-    """Find the longest horizon that an ML dataset has targets for."""
+def longest_reach(frame: pl.LazyFrame, entry_lag: int) -> int:
+    """Say how many days an ML dataset's targets look ahead at most."""
     horizons = target_columns(frame.collect_schema()).values()
     if not horizons:
         raise InputError(
             f"The ML dataset has no target: a column named as {TARGET!r} says, or as `columns.target` does."
         )
-    return max(horizons)
+    return max(horizons) + entry_lag
 
 
 def _horizon_of(name: str, template: str) -> int:

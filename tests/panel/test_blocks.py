@@ -47,10 +47,10 @@ def window_of(panel: Panel, day: int, stock: int, lookback: int) -> list[int]:
 
 @pytest.mark.parametrize("start", [0, 3, 100, 250, 312])
 def test_every_forecast_sees_its_stocks_last_observations(panel: Panel, start: int) -> None:
-    block = BlockReader(panel, no_graphs(panel), LOOKBACK, DAYS).read(torch.arange(start, start + DAYS))
+    block = BlockReader(panel, no_graphs(panel), LOOKBACK, DAYS).read(np.arange(start, start + DAYS))
 
     forecast = set()
-    for d, s in block.forecast.nonzero().tolist():
+    for d, s in block.is_forecast.nonzero().tolist():
         day, stock, slot = int(block.day[d]), int(block.stock[s]), int(block.slot[d, s])
         forecast.add((day, stock))
         window = block.rows[s, slot - LOOKBACK + 1 : slot + 1].tolist()
@@ -61,12 +61,12 @@ def test_every_forecast_sees_its_stocks_last_observations(panel: Panel, start: i
 
 
 def test_absent_is_nan_in_features_and_targets(panel: Panel) -> None:
-    block = BlockReader(panel, no_graphs(panel), LOOKBACK, DAYS).read(torch.arange(2, 2 + DAYS))
-    values, missing = block.known()
+    block = BlockReader(panel, no_graphs(panel), LOOKBACK, DAYS).read(np.arange(2, 2 + DAYS))
+    values, missing = block.fill_missing()
 
-    assert not block.present.all()
-    assert block.features[~block.present].isnan().all()
-    assert block.targets[~block.forecast].isnan().all()
+    assert not block.is_present.all()
+    assert block.features[~block.is_present].isnan().all()
+    assert block.targets[~block.is_forecast].isnan().all()
     assert torch.equal(values[~missing], block.features[~missing].float())
     assert (values[missing] == 0).all()
 
@@ -85,9 +85,11 @@ def test_a_forecasts_inputs_are_the_same_in_every_block(panel: Panel, day: int, 
 
 def _inputs(reader: BlockReader, day: int, place: int) -> dict[int, tuple[torch.Tensor, torch.Tensor]]:
     """What each stock's forecast of a day sees, from a block in which that day has a given place."""
-    days = torch.arange(day - place, day - place + DAYS)
-    block = reader.read(days.where((days >= 0) & (days < len(reader.panel.days)), -1))
-    stocks = block.forecast[place].nonzero().flatten().tolist()
+    days = np.arange(max(day - place, 0), day - place + DAYS)
+    days = days[days < len(reader.panel.days)]
+    block = reader.read(np.append(days, np.full(DAYS - len(days), -1)))
+    place = int(np.flatnonzero(days == day)[0])
+    stocks = block.is_forecast[place].nonzero().flatten().tolist()
     slots = {s: int(block.slot[place, s]) for s in stocks}
     return {
         int(block.stock[s]): (block.features[s, slot - LOOKBACK + 1 : slot + 1], block.targets[place, s])
@@ -97,19 +99,19 @@ def _inputs(reader: BlockReader, day: int, place: int) -> dict[int, tuple[torch.
 
 def test_padding_days_are_nobodys(panel: Panel) -> None:
     reader = BlockReader(panel, no_graphs(panel), LOOKBACK, DAYS)
-    days = torch.arange(50, 50 + DAYS)
-    short = days.where(torch.arange(DAYS) < 3, -1)
+    days = np.arange(50, 50 + DAYS)
+    short = np.where(np.arange(DAYS) < 3, days, -1)
 
     block, whole = reader.read(short), reader.read(days)
 
-    assert not block.forecast[3:].any()
-    assert torch.equal(block.forecast[:3].sum(1), whole.forecast[:3].sum(1))
-    assert not reader.read(torch.full((DAYS,), -1)).forecast.any()
+    assert not block.is_forecast[3:].any()
+    assert torch.equal(block.is_forecast[:3].sum(1), whole.is_forecast[:3].sum(1))
+    assert not reader.read(np.full(DAYS, -1)).is_forecast.any()
 
 
 def test_all_blocks_have_one_shape_that_holds_the_fullest(panel: Panel) -> None:
     reader = BlockReader(panel, no_graphs(panel), LOOKBACK, DAYS)
-    shapes = {tuple(reader.read(torch.arange(day, day + DAYS)).rows.shape) for day in range(0, 312, 40)}
+    shapes = {tuple(reader.read(np.arange(day, day + DAYS)).rows.shape) for day in range(0, 312, 40)}
     eligible = panel.eligible.numpy()
     most = max(eligible[day : day + DAYS].any(axis=0).sum() for day in range(len(eligible)))
 
@@ -122,7 +124,7 @@ def test_neighbours_are_those_of_the_newest_graph_that_are_awake(
 ) -> None:
     params = GraphParams(neighbours=4, window=60, min_observations=20)
     edges = make_graphs(rows, params, UniverseParams(min_history=3))
-    block = BlockReader(panel, graphs, LOOKBACK, DAYS).read(torch.arange(200, 200 + DAYS))
+    block = BlockReader(panel, graphs, LOOKBACK, DAYS).read(np.arange(200, 200 + DAYS))
 
     found = _named_edges(block, panel)
 
@@ -136,7 +138,7 @@ def test_neighbours_are_those_of_the_newest_graph_that_are_awake(
             if code in awake and other in awake
         }
         mine = {pair: value for (place, *pair), value in found.items() if place == d for pair in [tuple(pair)]}
-        stocks = {panel.meaning.codes[s] for s in block.stock[block.forecast[d]].tolist()}
+        stocks = {panel.meaning.codes[s] for s in block.stock[block.is_forecast[d]].tolist()}
         assert {pair for pair in mine if pair[0] in stocks} == expected.keys()
         assert all(abs(mine[pair] - expected[pair]) < 1e-3 for pair in expected)
 
@@ -154,31 +156,31 @@ def _named_edges(block: Block, panel: Panel) -> dict[tuple[int, str, str], float
 def test_days_before_the_first_graph_and_without_graphs_leave_every_stock_alone(
     panel: Panel, graphs: DailyGraphs
 ) -> None:
-    early = BlockReader(panel, graphs, LOOKBACK, DAYS).read(torch.arange(0, DAYS))
-    none = BlockReader(panel, no_graphs(panel), LOOKBACK, DAYS).read(torch.arange(200, 200 + DAYS))
+    early = BlockReader(panel, graphs, LOOKBACK, DAYS).read(np.arange(DAYS))
+    none = BlockReader(panel, no_graphs(panel), LOOKBACK, DAYS).read(np.arange(200, 200 + DAYS))
 
-    assert early.forecast.any()
+    assert early.is_forecast.any()
     assert (early.neighbours < 0).all()
     assert (none.neighbours < 0).all()
 
 
 def test_labels_end_before_the_next_part_begins_even_for_stocks_with_gaps(panel: Panel) -> None:
     split = split_days(panel.days, SplitParams(embargo_days=0), 20)
-    until = torch.from_numpy(known_until(panel, split.part("train")))
-    reader = BlockReader(panel, no_graphs(panel), LOOKBACK, DAYS)
+    until = known_until(panel, split.part("train"))
     last = int(split.days_of("train", panel.days)[-1])
-    days = torch.arange(last - DAYS + 1, last + 1)
+    days = np.arange(last - DAYS + 1, last + 1)
 
-    block, free = reader.read(days, until[days]), reader.read(days)
+    block = BlockReader(panel, no_graphs(panel), LOOKBACK, DAYS, until).read(days)
+    free = BlockReader(panel, no_graphs(panel), LOOKBACK, DAYS).read(days)
 
     validation = int(split.days_of("validation", panel.days)[0])
     masked = 0
-    for d, s in block.forecast.nonzero().tolist():
+    for d, s in block.is_forecast.nonzero().tolist():
         row = int(panel.row_of[block.day[d], block.stock[s]])
         own = panel.row_of[:, block.stock[s]]
         for p, horizon in enumerate(panel.meaning.horizons):
             at = (own == row + horizon).nonzero()
-            late = len(at) > 0 and int(at[0]) >= validation
+            late = len(at) == 0 or int(at[0]) >= validation
             known = not free.targets[d, s, p].isnan()
             assert bool(block.targets[d, s, p].isnan()) == (late or not known)
             masked += late and known
@@ -201,12 +203,19 @@ def test_an_epoch_has_every_day_once_over_all_ranks(lengths: list[int], days: in
 
     seen = np.concatenate([block for mine in blocks for block in mine])
     assert sorted(seen[seen >= 0].tolist()) == np.concatenate(stretches).tolist()
-    assert {len(mine) for mine in blocks} == {samplers[0].steps(epoch)}
+    assert {len(mine) for mine in blocks} == {samplers[0].steps}
     for block in (block for mine in blocks for block in mine):
         there = block[block >= 0]
         assert len(block) == days
         assert (np.diff(there) == 1).all()
         assert (block[len(there) :] == -1).all()
+
+
+def test_days_that_do_not_follow_each_other_are_refused(panel: Panel) -> None:
+    reader = BlockReader(panel, no_graphs(panel), LOOKBACK, 3)
+
+    with pytest.raises(AssertionError, match="are not consecutive"):
+        reader.read(np.array([0, 20, 40]))
 
 
 def test_epochs_differ_in_order_and_borders_and_a_seed_repeats_them() -> None:
@@ -215,8 +224,9 @@ def test_epochs_differ_in_order_and_borders_and_a_seed_repeats_them() -> None:
     again = np.stack(list(replace(sampler).epoch(1)))
 
     assert np.array_equal(second, again)
-    assert set(first[:, 0] % 32) != set(second[:, 0] % 32)
+    assert len({*first[:, 0]} & {*second[:, 0]}) < 0.5 * len(first)
     assert (np.diff(first[:, 0]) < 0).any()
+    assert len(first) == len(second) == sampler.steps
     assert np.stack(list(sampler.in_order()))[:, 0].tolist() == list(range(0, 500, 32))
 
 
@@ -225,4 +235,5 @@ def test_parts_of_a_split_become_stretches_without_gaps(panel: Panel) -> None:
 
     (train,) = stretches_of(panel, split, "train")
 
-    assert train.tolist() == list(range(len(train)))
+    assert train.tolist() == list(range(2, 2 + len(train)))  # on the first two days nobody has enough history
+    assert panel.eligible[2].any()

@@ -49,7 +49,7 @@ def test_robust_is_median_and_iqr_of_the_train_rows(ml_dataset: pl.DataFrame) ->
         if feature.method == "robust" and len(values):
             assert feature.center == pytest.approx(np.median(values), rel=1e-5, abs=1e-7)
             assert feature.scale == pytest.approx(stats.iqr(values, scale="normal"), rel=1e-4)
-    assert {feature.method for feature in scaler.features} <= {"robust", "standard"}
+    assert {feature.method for feature in scaler.features} <= {"robust", "standard", "absent"}
     assert len(scaler.features) == len(feature_columns(ml_dataset.schema))
 
 
@@ -96,6 +96,8 @@ def test_scaling_is_what_the_artefact_says(ml_dataset: pl.DataFrame) -> None:
 
     assert read_back == scaler
     for feature in scaler.features:
+        if feature.method == "absent":
+            continue
         raw = ml_dataset[feature.name].cast(pl.Float64)
         expected = ((raw - feature.center) / feature.scale).clip(-3, 3).cast(pl.Float32)
         assert_frame_equal(scaled.select(feature.name), expected.to_frame(), abs_tol=1e-4)
@@ -127,20 +129,53 @@ def test_a_constant_feature_is_refused_by_name(ml_dataset: pl.DataFrame) -> None
     late = pl.when(pl.col("date") > last).then(pl.col("ret_1")).otherwise(0.25).cast(pl.Float32)
     frame = ml_dataset.with_columns(late.alias("late"))
 
-    with pytest.raises(InputError, match="1 features have one value on all train days and cannot be scaled: late"):
+    with pytest.raises(InputError, match="1 features cannot be scaled: late has one value on all train days"):
         fit(frame)
     assert fit(frame, default="none").features[-1].method == "none"
 
 
-def test_a_feature_missing_on_all_train_days_is_neutral(
+def test_a_feature_unknown_on_all_train_days_stays_out_when_it_comes_alive(
     ml_dataset: pl.DataFrame, caplog: pytest.LogCaptureFixture
 ) -> None:
-    frame = ml_dataset.with_columns(pl.lit(None, dtype=pl.Float32).alias("nothing"))
+    _, split = split_of(ml_dataset)
+    late = pl.when(pl.col("date") > split.part("train")[-1].last).then(pl.col("ret_1")).alias("late")
+    frame = ml_dataset.with_columns(late)
 
-    feature = fit(frame).features[-1]
+    scaler = fit(frame)
 
-    assert (feature.center, feature.scale, feature.missing) == (0, 1, 1)
-    assert "feature nothing is missing on all train days" in caplog.text
+    assert (scaler.features[-1].method, scaler.features[-1].missing) == ("absent", 1)
+    assert "feature late is unknown on all train days" in caplog.text
+    assert frame["late"].count() > 0
+    assert scaler.scale(frame)["late"].null_count() == frame.height
+
+
+@pytest.mark.parametrize(
+    ("made", "method", "message"),
+    [
+        (pl.col("ret_1") * 1e-9, "none", "does not fit 16 bits unscaled"),
+        (pl.col("ret_1") * 1e9, "none", "does not fit 16 bits unscaled"),
+        (pl.col("ret_1").mean().over("date"), "rank", "is the same for all stocks"),
+        (pl.col("ret_1").mean().over("date"), "zscore", "is the same for all stocks"),
+        (pl.when(pl.col("ret_1") > 0).then(1e38).otherwise(-1e38), "none", "does not fit"),
+    ],
+)
+def test_a_method_that_would_destroy_a_feature_is_refused(
+    ml_dataset: pl.DataFrame, made: pl.Expr, method: str, message: str
+) -> None:
+    frame = ml_dataset.with_columns(made.cast(pl.Float32).alias("made"))
+    index, split = split_of(frame)
+    catalogue = FeatureCatalogue("abc", {"ret_5": "good", "made": "bad"})
+
+    with pytest.raises(InputError, match=f"1 features cannot be scaled: made {message}"):
+        fit_scaler(frame.lazy(), index, split, catalogue, ScalerParams.model_validate({"families": {"bad": method}}))
+
+
+def test_very_large_values_are_scaled_without_overflow(ml_dataset: pl.DataFrame) -> None:
+    frame = ml_dataset.with_columns((pl.col("ret_1") * 1e25).alias("large"))
+
+    feature = fit(frame, default="standard").features[-1]
+
+    assert feature.scale == pytest.approx(train_values(frame, "large").std(), rel=1e-3)
 
 
 def test_unknown_families_and_absent_features_are_named(ml_dataset: pl.DataFrame) -> None:

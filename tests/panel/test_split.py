@@ -62,10 +62,9 @@ def test_dates_cut_where_they_say() -> None:
         validation_until=date(2017, 12, 31),
         test_until=date(2018, 6, 29),
         embargo_days=5,
-        entry_lag=1,
     )
 
-    split = split_days(days, params, 10)
+    split = split_days(days, params, 11)
 
     (train,), (validation,), (test,) = (split.part(part) for part in PARTS)
     assert split.stretches[0].role == "history"
@@ -104,7 +103,8 @@ def test_whatever_is_meant_to_do_what_a_label_never_reaches_into_another_part(
         assert role == meant[place]  # parts only lose days
         known = next(s.known_until for s in split.part(role) if s.first <= days[place].item() <= s.last)
         reach = len(days) - 1 if known is None else int(np.searchsorted(days, np.datetime64(known)))
-        assert all(meant[later] == role or meant[later] not in PARTS for later in range(place, reach + 1))
+        above = PARTS[PARTS.index(role) + 1 :]
+        assert all(meant[later] not in above for later in range(place, reach + 1))
         # a part of more weight is as far away as the gap asks, whichever side it lies on
         around = meant[max(place - purge - embargo, 0) : place + purge + embargo + 1]
         runs = [
@@ -117,6 +117,28 @@ def _something_else_lies_between(meant: np.ndarray, place: int, reach: int) -> b
     """A stretch shorter than the gap, or one that is no part, keeps two parts from meeting."""
     near = meant[max(place - reach, 0) : place + reach + 1]
     return len([1 for one, other in pairwise(near) if one != other]) > 1 or bool(set(near) & {"history", "unused"})
+
+
+def test_a_test_group_keeps_all_its_labels_whatever_follows() -> None:
+    days = trading_days(400)
+
+    folds = plan_folds(days, FoldParams(kind="combinatorial", test_groups=1), 20).folds
+
+    assert {stretch.known_until for fold in folds for stretch in fold.part("test")} == {None}
+
+
+def test_shares_are_taken_of_the_days_before_test_until() -> None:
+    days = trading_days(1000)
+
+    split = split_days(days, SplitParams(test_until=days[599].item()), 20)
+
+    assert [stretch.days for stretch in split.part("test")] == [120]
+    assert split.stretches[-1].role == "unused"
+
+
+def test_a_test_too_short_for_its_labels_is_refused() -> None:
+    with pytest.raises(InputError, match="tests 9 days, too few for a label that looks 20 days ahead"):
+        split_days(trading_days(300), SplitParams(train=0.7, validation=0.27), 20)
 
 
 def test_a_stretch_inside_another_cannot_be_written_down() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from kedro.io import AbstractDataset
 from pydantic import ValidationError
 
+from ..disk import written_whole
 from ..params import InputError, Params
 
 
@@ -39,10 +40,8 @@ class ModelDataset(AbstractDataset[Params, Params]):
 
     def save(self, data: Params) -> None:
         """Write the whole document or nothing."""
-        self._filepath.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._filepath.with_name(f".{self._filepath.name}.partial")
-        partial.write_text(data.model_dump_json(indent=2))
-        partial.replace(self._filepath)
+        with written_whole(self._filepath) as partial:
+            partial.write_text(data.model_dump_json(indent=2))
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._filepath), "model": self._name}

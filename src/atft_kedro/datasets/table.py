@@ -11,6 +11,7 @@ from kedro_datasets._typing import TablePreview
 from polars.exceptions import ComputeError
 from polars.io.plugins import register_io_source
 
+from ..disk import written_whole
 from ..params import InputError
 
 ROW_GROUP = 131_072
@@ -62,13 +63,8 @@ class TableDataset(AbstractDataset[Frames, pl.LazyFrame]):
                 f"{self._filepath} is yours and is not overwritten. Enter after it: kedro run --pipelines guard, or "
                 "kedro run --from-inputs with this entry's name."
             )
-        self._filepath.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._filepath.with_name(f".{self._filepath.name}.partial")
-        try:
+        with written_whole(self._filepath) as partial:
             _lazy(data).sink_parquet(partial, compression=self._compression, row_group_size=ROW_GROUP)  # type: ignore[call-overload]
-            partial.replace(self._filepath)
-        finally:
-            partial.unlink(missing_ok=True)
 
     def preview(self, nrows: int = 8) -> TablePreview:
         """Show the first rows in Kedro-Viz."""

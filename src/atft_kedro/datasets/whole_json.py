@@ -6,6 +6,8 @@ from typing import Any
 
 from kedro_datasets.json import JSONDataset
 
+from ..disk import written_whole
+
 
 class WholeJSONDataset(JSONDataset):
     """Kedro's JSONDataset for a local file, written beside and renamed.
@@ -19,9 +21,6 @@ class WholeJSONDataset(JSONDataset):
 
     def save(self, data: Any) -> None:
         """Write the whole document or nothing."""
-        path = Path(str(self._filepath))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.partial")
         text = json.dumps(data, indent=2)
-        partial.write_text(text)
-        partial.replace(path)
+        with written_whole(Path(str(self._filepath))) as partial:
+            partial.write_text(text)

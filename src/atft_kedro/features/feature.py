@@ -82,12 +82,13 @@ def describe_catalogue(features: Iterable[Feature]) -> dict[str, Any]:
 
 
 def describe_columns(names: list[str], features: Iterable[Feature]) -> dict[str, Any]:
-    """Write the catalogue of the features ``names``: ours if they are ``features``, else people's own."""
-    features = list(features)
-    if names == [feature.name for feature in features]:
-        return describe_catalogue(features)
-    own = [{"name": name, "family": OWN_FAMILY} for name in names]
-    return {"count": len(own), "hash": _hash(names), "features": own}
+    """Write the catalogue of a dataset with the features ``names``; those not among ``features`` are people's own."""
+    declared = {feature.name: feature for feature in features}
+    if names == list(declared):
+        return describe_catalogue(declared.values())
+    known = [declared[name].describe() if name in declared else {"name": name, "family": OWN_FAMILY} for name in names]
+    identities = [declared[name].identity() if name in declared else name for name in names]
+    return {"count": len(known), "hash": _hash(identities), "features": known}
 
 
 def hash_catalogue(features: Iterable[Feature]) -> str:

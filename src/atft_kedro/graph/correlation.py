@@ -13,19 +13,21 @@ def decay(window: int, half_life: float) -> Tensor:
     return torch.exp2(-age / half_life).float()
 
 
-def standardise(returns: Tensor, weights: Tensor) -> Tensor:
+def standardise(returns: Tensor, weights: Tensor, clip: float) -> Tensor:
     """Bring each stock's window (day, stock) to weighted mean 0 and length 1; what is unknown counts as the mean.
 
     The product of two stocks' columns is then their correlation. Days that only one of them traded count as no
-    common movement, so little shared history means a correlation nearer to zero. A flat stock is all zeros.
+    common movement, so little shared history means a correlation nearer to zero. A return further than ``clip``
+    deviations from the mean counts as that far: one wrong price is one unusual day. A flat stock is all zeros.
     """
     known = returns.isfinite()
-    weight = weights.unsqueeze(1) * known  # (day, stock)
-    mean = (weights @ returns.where(known, 0)) / weight.sum(0)
-    deviation = (returns - mean).where(known, 0) * weights.sqrt().unsqueeze(1)
-    length = deviation.square().sum(0).sqrt()
-    moves = length > FLAT * weight.sum(0).sqrt()
-    return deviation * torch.where(moves, 1 / length, 0)
+    total = (weights.unsqueeze(1) * known).sum(0)  # (stock,)
+    relative = (returns - (weights @ returns.where(known, 0)) / total).where(known, 0)
+    spread = ((weights @ relative.square()) / total).sqrt()
+    bounded = relative.clamp(-clip * spread, clip * spread)
+    centred = (bounded - (weights @ bounded) / total).where(known, 0) * weights.sqrt().unsqueeze(1)
+    length = centred.square().sum(0).sqrt()
+    return centred * torch.where(length > FLAT * total.sqrt(), 1 / length, 0)
 
 
 def is_flat(returns: Tensor) -> Tensor:

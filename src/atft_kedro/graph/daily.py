@@ -5,12 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 import torch
-from torch import Tensor
 
 from ..params import InputError
 from ..progress import tracked
 from ..schema import CODE, CORRELATION, GRAPH_DATE, NEIGHBOUR, RANK, SAME_SECTOR, SIZE_SIMILARITY
-from .choice import Edges, GraphParams, Members, choose_neighbours
+from .choice import Edges, GraphParams, Members, choose_neighbours, draw_luck
 from .correlation import decay, enough_history, is_flat, standardise
 from .returns import Returns
 
@@ -21,13 +20,13 @@ def build_graphs(market: Returns, params: GraphParams) -> Iterator[pl.DataFrame]
     """Yield the edges of every refresh day, some graphs at a time, sorted by (graph_date, code, rank)."""
     codes = pl.Series(CODE, market.index.codes, dtype=pl.String)
     dates = np.arange(0, len(market.index.days), params.refresh_days)
-    relative, weights = market.beside_the_market(), decay(params.window, params.half_life)
+    relative, luck = market.beside_the_market(), draw_luck(market.index.codes, params.seed)
     _require_possible(market, params)
     frames: list[pl.DataFrame] = [_no_edges()]
     edges = 0
     for date in tracked(dates, "graphs", len(dates)):
-        members = _gather_members(market, relative, weights, int(date), params)
-        found = choose_neighbours(members, int(date), params)
+        members = _gather_members(market, relative, luck, int(date), params)
+        found = choose_neighbours(members, params)
         frames.append(_name_edges(found, members, market, int(date), codes))
         edges += frames[-1].height
         if len(frames) > GRAPHS_AT_ONCE:
@@ -49,7 +48,7 @@ def _require_possible(market: Returns, params: GraphParams) -> None:
         raise InputError("graph.kind = sector, but the ML dataset names no sectors.")
 
 
-def _gather_members(market: Returns, relative: np.ndarray, weights: Tensor, date: int, params: GraphParams) -> Members:
+def _gather_members(market: Returns, relative: np.ndarray, luck: np.ndarray, date: int, params: GraphParams) -> Members:
     """Take the stocks that were lately in the universe, with enough returns in the window, and moved."""
     window = slice(max(date + 1 - params.window, 0), date + 1)
     lately = slice(max(date + 1 - params.refresh_days, 0), date + 1)
@@ -57,9 +56,10 @@ def _gather_members(market: Returns, relative: np.ndarray, weights: Tensor, date
     candidate &= enough_history(market.returns[window], params.min_observations)
     place = np.flatnonzero(candidate)
     place = place[~is_flat(torch.from_numpy(market.returns[window][:, place])).numpy()]
-    shape = standardise(torch.from_numpy(relative[window][:, place]), weights[-(date + 1) :])
+    weights = decay(params.window, params.half_life)
+    shape = standardise(torch.from_numpy(relative[window][:, place]), weights[-(date + 1) :], params.clip)
     sector, size = _newest(market.sector[window][:, place]), _log_mean(market.traded[window][:, place])
-    return Members(place, shape, torch.from_numpy(sector), torch.from_numpy(size))
+    return Members(place, shape, torch.from_numpy(sector), torch.from_numpy(size), luck[place])
 
 
 def _newest(sector: np.ndarray) -> np.ndarray:
@@ -79,15 +79,14 @@ def _log_mean(traded: np.ndarray) -> np.ndarray:
 
 def _name_edges(edges: Edges, members: Members, market: Returns, date: int, codes: pl.Series) -> pl.DataFrame:
     """Write a graph's edges with codes instead of places."""
-    one, other = edges.one, edges.other
-    sector = members.sector
-    known = (sector[one] >= 0) & (sector[other] >= 0)
-    same = pl.Series((sector[one] == sector[other]).numpy()).set(pl.Series((~known).numpy()), None)
-    distance = (members.size[one] - members.size[other]).abs()
+    one, like, sector = edges.one, edges.like, members.sector
+    known = (sector[one] >= 0) & (sector[like] >= 0)
+    same = pl.Series((sector[one] == sector[like]).numpy()).set(pl.Series((~known).numpy()), None)
+    distance = (members.size[one] - members.size[like]).abs()
     named = {
         GRAPH_DATE: pl.repeat(market.index.days[date].item(), len(one), dtype=pl.Date, eager=True),
         CODE: codes.gather(members.place[one.numpy()]),
-        NEIGHBOUR: codes.gather(members.place[other.numpy()]),
+        NEIGHBOUR: codes.gather(members.place[edges.other.numpy()]),
         RANK: edges.rank.to(torch.int16).numpy(),
         CORRELATION: edges.correlation.numpy(),
         SAME_SECTOR: same,

@@ -1,10 +1,12 @@
 """Graphs as pictures: the newest network, and how many neighbours change over time."""
 
 import networkx as nx
+import numpy as np
 import plotly.graph_objects as go
 import polars as pl
 
 from ..schema import CODE, CORRELATION, GRAPH_DATE, NEIGHBOUR, RANK
+from .placing import read_in_batches
 
 SHOWN = 120  # stocks of a network that a person can still look at
 SEED = 7
@@ -72,14 +74,18 @@ def _points(edges: pl.DataFrame, places: dict[str, tuple[float, float]]) -> go.S
 
 
 def measure_turnover(edges: pl.LazyFrame) -> pl.DataFrame:
-    """Measure for each graph the share of neighbours that were not there in the graph before: date, turnover, edges."""
-    pair = pl.struct(CODE, NEIGHBOUR).hash()
-    number = pl.col(GRAPH_DATE).rank("dense").cast(pl.Int32)
-    rows = edges.select(GRAPH_DATE, number.alias("number"), pair.alias("pair")).collect()
-    before = rows.select(number=pl.col("number") + 1, pair="pair", stays=pl.lit(1))
-    joined = rows.join(before, on=["number", "pair"], how="left")
-    new = pl.col("stays").is_null().mean()
-    return joined.group_by(GRAPH_DATE).agg(new.alias("turnover"), pl.len().alias("edges")).sort(GRAPH_DATE)[1:]
+    """Measure for each graph the share of neighbours that the graph before did not have: graph_date, turnover."""
+    dates = edges.select(pl.col(GRAPH_DATE).unique().sort()).collect()[GRAPH_DATE]
+    pairs = pl.struct(CODE, NEIGHBOUR).hash().unique().sort()
+    before: np.ndarray | None = None
+    shares = []
+    for batch in read_in_batches(edges, dates):
+        for (day,), now in batch.group_by(GRAPH_DATE, maintain_order=True):
+            known = now.select(pairs).to_series().to_numpy()
+            if before is not None:
+                shares.append((day, float(1 - np.isin(known, before, assume_unique=True).mean())))
+            before = known
+    return pl.DataFrame(shares, schema={GRAPH_DATE: pl.Date, "turnover": pl.Float64}, orient="row")
 
 
 def draw_turnover(turnover: pl.DataFrame) -> go.Figure:

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from ..panel.index import PanelIndex
+from ..panel.universe import traded_value
 from ..params import InputError
 from ..schema import CLOSE, CODE, DATE, SECTOR, VOLUME, target
 
@@ -22,12 +23,12 @@ class Returns:
     sector: np.ndarray  # int16 (day, stock)
 
     def beside_the_market(self) -> np.ndarray:
-        """Take from each return the mean of the day's stocks."""
-        known = np.isfinite(self.returns)
-        count = known.sum(axis=1, keepdims=True)
-        total = np.where(known, self.returns, 0).sum(axis=1, keepdims=True, dtype=np.float64)
-        market = np.divide(total, count, out=np.zeros_like(total), where=count > 0)
-        relative: np.ndarray = (self.returns - market).astype(np.float32)
+        """Take from each return the median of the day's universe, which no single wrong price can move far."""
+        inside = np.where(self.index.eligible, self.returns, np.nan)
+        market = np.zeros((len(inside), 1), dtype=np.float32)
+        known = np.isfinite(inside).any(axis=1)
+        market[known, 0] = np.nanmedian(inside[known], axis=1)
+        relative: np.ndarray = self.returns - market
         return relative
 
 
@@ -36,24 +37,24 @@ def read_returns(frame: pl.LazyFrame, index: PanelIndex, entry_lag: int) -> Retu
     schema = frame.collect_schema()
     own = {
         RETURN: _return(schema, entry_lag),
-        TRADED: pl.col(CLOSE) * pl.col(VOLUME) if {CLOSE, VOLUME} <= schema.keys() else pl.lit(None),
+        TRADED: traded_value() if {CLOSE, VOLUME} <= schema.keys() else pl.lit(None),
         SECTOR: pl.col(SECTOR).cast(pl.String) if SECTOR in schema else pl.lit(None, dtype=pl.String),
     }
     needed = {DATE, CODE, CLOSE, VOLUME, SECTOR, target(1)} & schema.keys()
     rows = frame.select(needed).collect().lazy().sort(DATE, maintain_order=True)
-    known = rows.select(
+    laid_out = rows.select(
         DATE,
         CODE,
         own[RETURN].cast(pl.Float32).alias(RETURN),
         own[TRADED].cast(pl.Float32).alias(TRADED),
         own[SECTOR].rank("dense").cast(pl.Int16).fill_null(-1).alias(SECTOR),
     ).collect()
-    place = index.find(known)
+    place = index.find(laid_out)
     return Returns(
         index=index,
-        returns=_spread(known[RETURN], index, place),
-        traded=_spread(known[TRADED], index, place),
-        sector=_spread(known[SECTOR], index, place, nothing=-1),
+        returns=_spread(laid_out[RETURN], index, place),
+        traded=_spread(laid_out[TRADED], index, place),
+        sector=_spread(laid_out[SECTOR], index, place, nothing=-1),
     )
 
 

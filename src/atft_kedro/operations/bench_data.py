@@ -27,7 +27,7 @@ def time_reading(panel: Panel, graphs: DailyGraphs, lookback: int, days: int, bl
     """Read random blocks whole; gather only their features; copy as many bytes from one place to another."""
     reader = BlockReader(panel, graphs, lookback, min(days, len(panel.days)))
     starts = np.random.default_rng(SEED).integers(0, len(panel.days) - reader.days + 1, blocks)
-    asked = [torch.arange(start, start + reader.days) for start in starts.tolist()]
+    asked = [np.arange(start, start + reader.days) for start in starts.tolist()]
     rows = [reader.read(day).rows.clamp(min=0).flatten() for day in asked]  # maps the pages, too
     size = rows[0].numel() * panel.features.shape[1]
     place = torch.empty((rows[0].numel(), panel.features.shape[1]), dtype=panel.features.dtype)

@@ -1,13 +1,15 @@
 """What a training step sees: some consecutive days and all stocks of them, cut from the panel in one gather."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from .split import Split, Stretch
+from .split import Role, Split, Stretch
 from .store import Panel
 
 ABSENT = -1
@@ -22,9 +24,9 @@ class DailyGraphs:
     edges: Tensor  # float16 (graph, stock, neighbour, attribute)
     graph_of: Tensor  # int64 (day,); −1: no graph is old enough
 
-    def to(self, device: torch.device | str) -> "DailyGraphs":
+    def to(self, device: torch.device | str) -> Self:
         """Copy the graphs to a device."""
-        return DailyGraphs(self.neighbours.to(device), self.edges.to(device), self.graph_of.to(device))
+        return type(self)(self.neighbours.to(device), self.edges.to(device), self.graph_of.to(device))
 
 
 def no_graphs(panel: Panel) -> DailyGraphs:
@@ -54,16 +56,16 @@ class Block:
     edges: Tensor  # float16 (day, stock, neighbour, attribute)
 
     @property
-    def forecast(self) -> Tensor:
+    def is_forecast(self) -> Tensor:
         """Say which stock is forecast on which day."""
         return self.slot >= 0  # bool (day, stock)
 
     @property
-    def present(self) -> Tensor:
+    def is_present(self) -> Tensor:
         """Say which steps a stock has."""
         return self.rows >= 0  # bool (stock, step)
 
-    def known(self, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
+    def fill_missing(self, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
         """Give the features with 0, their neutral value, where they are missing, and the marks of where that is."""
         values = self.features.to(dtype)
         missing = values.isnan()
@@ -73,16 +75,23 @@ class Block:
 class BlockReader:
     """Cuts blocks of one shape out of a panel, on whatever device the panel lies."""
 
-    def __init__(self, panel: Panel, graphs: DailyGraphs, lookback: int, days: int) -> None:
+    def __init__(
+        self, panel: Panel, graphs: DailyGraphs, lookback: int, days: int, known_until: np.ndarray | None = None
+    ) -> None:
         self.panel, self.graphs = panel, graphs
-        self.lookback, self.days = lookback, days
-        self.steps = lookback - 1 + days
+        self.days, self.steps = days, lookback - 1 + days
         self.stocks = _most_stocks(panel.eligible, days)
+        until = np.full(len(panel.row_of), len(panel.row_of)) if known_until is None else known_until
+        self._known_until = torch.from_numpy(until).to(panel.row_of.device)
         self._day_of, self._stock_of = _invert(panel)
         self._reach = torch.tensor(panel.meaning.horizons, device=panel.row_of.device) + panel.meaning.entry_lag
 
-    def read(self, day: Tensor, known_until: Tensor | None = None) -> Block:
-        """Cut out ``day`` (−1: none); labels that are realised after ``known_until`` (day,) are unknown."""
+    def read(self, days: np.ndarray) -> Block:
+        """Cut out consecutive days, −1 behind the last where they are fewer than a block has."""
+        there = days[days >= 0]
+        assert len(days) == self.days, f"{len(days)} days are no block of {self.days}"
+        assert (np.diff(there) == 1).all(), f"{there} are not consecutive"
+        day = torch.from_numpy(days).to(self.panel.row_of.device)
         held, eligible = self._look_up(day)  # (day, all stocks)
         stock = self._choose(eligible)
         rows, slot = self._find_rows(stock, held, eligible)
@@ -93,7 +102,7 @@ class BlockReader:
             rows=rows,
             slot=slot,
             features=_gather(self.panel.features, rows),
-            targets=self._label(rows, slot, known_until),
+            targets=self._label(day, stock, rows, slot),
             neighbours=neighbours,
             edges=edges,
         )
@@ -122,14 +131,14 @@ class BlockReader:
         slot = (held - newest + self.steps - 1).where(asked & there, ABSENT)
         return rows.where(own & (rows >= 0), ABSENT), slot
 
-    def _label(self, rows: Tensor, slot: Tensor, known_until: Tensor | None) -> Tensor:
-        """Read the targets of the forecasts (day, stock, horizon)."""
+    def _label(self, day: Tensor, stock: Tensor, rows: Tensor, slot: Tensor) -> Tensor:
+        """Read the targets of the forecasts (day, stock, horizon) whose returns are known in time."""
         row = rows.t().gather(0, slot.clamp(min=0)).where(slot >= 0, ABSENT)
-        targets = _gather(self.panel.targets, row)
-        if known_until is None:
-            return targets
         realised = (row.unsqueeze(-1) + self._reach).clamp(max=len(self._day_of) - 1)
-        return targets.where(self._day_of[realised] <= known_until[:, None, None], torch.nan)
+        until = self._known_until[day.clamp(min=0)][:, None, None]
+        in_time = (self._day_of[realised] <= until) & (self._stock_of[realised] == stock[None, :, None])
+        free = until >= len(self._known_until)  # a label that nothing limits may be of a row that was filtered out
+        return _gather(self.panel.targets, row).where(in_time | free, torch.nan)
 
     def _connect(self, day: Tensor, stock: Tensor, slot: Tensor) -> tuple[Tensor, Tensor]:
         """Translate the days' graphs into places in the block; only who is forecast that day is a neighbour."""
@@ -153,10 +162,11 @@ def _gather(matrix: Tensor, rows: Tensor) -> Tensor:
 
 def _most_stocks(eligible: Tensor, days: int) -> int:
     """Count the most stocks that any ``days`` consecutive days hold, padded to a multiple."""
-    seen = pad(eligible.cpu().to(torch.int32).cumsum(0), (0, 0, 1, 0))
-    last = torch.arange(1, len(seen))
-    active = seen[last] > seen[(last - days).clamp(min=0)]
-    most = int(active.sum(1).max())
+    if days >= len(eligible):
+        most = int(eligible.any(0).sum())
+    else:
+        seen = pad(eligible.cpu().cumsum(0, dtype=torch.int32), (0, 0, 1, 0))
+        most = int((seen[days:] > seen[:-days]).sum(1).max())
     return -(-most // STOCKS_MULTIPLE) * STOCKS_MULTIPLE
 
 
@@ -167,8 +177,8 @@ def _invert(panel: Panel) -> tuple[Tensor, Tensor]:
     return torch.empty_like(row).scatter(0, row, day), torch.empty_like(row).scatter(0, row, stock)
 
 
-def known_until(panel: Panel, stretches: tuple[Stretch, ...]) -> np.ndarray:
-    """Say for each day of the panel the last day whose closes its labels may use."""
+def known_until(panel: Panel, stretches: Sequence[Stretch]) -> np.ndarray:
+    """Say for each day of the panel (day,) the last day whose closes its labels may use."""
     days = panel.days
     until = np.full(len(days), len(days) - 1)
     for stretch in stretches:
@@ -178,7 +188,8 @@ def known_until(panel: Panel, stretches: tuple[Stretch, ...]) -> np.ndarray:
     return until
 
 
-def stretches_of(panel: Panel, split: Split, part: str) -> list[np.ndarray]:
-    """List the days of a part as places in the panel, one array for each stretch without a gap."""
-    places = split.days_of(part, panel.days)  # type: ignore[arg-type]
+def stretches_of(panel: Panel, split: Split, part: Role) -> list[np.ndarray]:
+    """List the days of a part that have stocks, as places in the panel, one array for each stretch without a gap."""
+    places = split.days_of(part, panel.days)
+    places = places[panel.eligible.any(1).cpu().numpy()[places]]
     return [piece for piece in np.split(places, np.flatnonzero(np.diff(places) != 1) + 1) if len(piece)]

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -13,7 +14,7 @@ from ..params import InputError
 from ..progress import tracked
 from ..schema import CODE, DATE
 from .index import PanelIndex
-from .scaler import DAILY, NORMAL_IQR, FeatureScale, Method, Scaler, ScalerParams
+from .scaler import DAILY, LARGEST, NORMAL_IQR, SMALLEST, FeatureScale, Method, Scaler, ScalerParams
 from .split import Split
 
 COLUMNS_AT_ONCE = 32
@@ -68,40 +69,54 @@ def _train_rows(frame: pl.LazyFrame, index: PanelIndex, split: Split) -> np.ndar
 def _fit_features(
     frame: pl.LazyFrame, rows: np.ndarray, families: dict[str, str], params: ScalerParams
 ) -> Iterator[FeatureScale]:
+    """Fit some columns at a time; refuse in the end what cannot be scaled as it is asked."""
     names = list(families)
     groups = [names[start : start + COLUMNS_AT_ONCE] for start in range(0, len(names), COLUMNS_AT_ONCE)]
-    flat: list[str] = []
+    refused: list[str] = []
     with ThreadPoolExecutor() as pool:
         for group in tracked(groups, "scaler, groups of features", len(groups)):
-            columns = frame.select(pl.col(group).cast(pl.Float32)).collect()
-            fits = pool.map(lambda name, c=columns: _fit(name, c[name], rows, families[name], params), group)
-            for fit, is_flat in fits:
-                flat += [fit.name] * is_flat
-                yield fit
-    if flat:
+            columns = frame.select(DATE, pl.col(group).cast(pl.Float32)).collect().filter(pl.Series(rows))
+            fits = pool.map(partial(_fit, columns=columns, families=families, params=params), group)
+            for name, fit in zip(group, fits, strict=True):
+                if isinstance(fit, FeatureScale):
+                    yield fit
+                else:
+                    refused.append(f"{name} {fit}")
+    if refused:
         raise InputError(
-            f"{len(flat)} features have one value on all train days and cannot be scaled: {', '.join(flat[:8])}. "
-            "Leave them out (`columns: {ignore: […]}`), start the train days where they live, or scale their "
-            "family by `rank`, `zscore` or `none` (`scaler.families`)."
+            f"{len(refused)} features cannot be scaled: {'; '.join(refused[:8])}. Leave them out (`columns: "
+            "{ignore: […]}`), start the train days where they live, or choose another method for their family "
+            "(`scaler.families`)."
         )
 
 
-def _fit(
-    name: str, column: pl.Series, rows: np.ndarray, family: str, params: ScalerParams
-) -> tuple[FeatureScale, bool]:
-    """Fit one feature, and say whether it is constant."""
-    values = column.to_numpy()[rows]
-    values = values[np.isfinite(values)]
+def _fit(name: str, columns: pl.DataFrame, families: dict[str, str], params: ScalerParams) -> FeatureScale | str:
+    """Fit one feature on its train rows, or say why that cannot be."""
+    family = families[name]
     method = params.method_of(family)
-    scale = FeatureScale(name=name, family=family, method=method, missing=1 - len(values) / int(rows.sum()))
-    if method in DAILY or method == "none":
-        return scale, False
+    column = columns[name].to_numpy()
+    values = column[np.isfinite(column)]
+    fields = {"name": name, "family": family, "missing": 1 - len(values) / len(column)}
     if not len(values):
-        _logger.warning("feature %s is missing on all train days: it is neutral and marked as missing", name)
-        return scale, False
+        _logger.warning("feature %s is unknown on all train days: it is left out, marked as missing everywhere", name)
+        return FeatureScale.model_validate({**fields, "method": "absent"})
+    if method == "none":
+        sizes = np.abs(values[values != 0])
+        fits = not len(sizes) or (np.median(sizes) > SMALLEST and sizes.max() < LARGEST)
+        return FeatureScale.model_validate({**fields, "method": method}) if fits else "does not fit 16 bits unscaled"
+    if method in DAILY:
+        differs = _differs_within_days(columns, name)
+        return FeatureScale.model_validate({**fields, "method": method}) if differs else "is the same for all stocks"
     center, spread, method = _center_and_scale(values, method)
-    is_flat = spread <= FLAT * max(abs(center), 1e-30)
-    return scale.model_copy(update={"center": center, "scale": spread, "method": method}), is_flat
+    if not FLAT * max(abs(center), 1e-30) < spread < np.inf:
+        return "has one value on all train days"
+    return FeatureScale.model_validate({**fields, "method": method, "center": center, "scale": spread})
+
+
+def _differs_within_days(columns: pl.DataFrame, name: str) -> bool:
+    value = pl.when(pl.col(name).is_finite()).then(pl.col(name))
+    spread = columns.group_by(DATE).agg(spread=value.max() - value.min())["spread"]
+    return bool((spread > 0).any())
 
 
 def _center_and_scale(values: np.ndarray, method: Method) -> tuple[float, float, Method]:
@@ -111,8 +126,7 @@ def _center_and_scale(values: np.ndarray, method: Method) -> tuple[float, float,
         low, middle, high = _quantiles(values, (0.25, 0.5, 0.75))
         if high - low > FLAT * max(abs(middle), 1e-30):
             return middle, (high - low) / NORMAL_IQR, "robust"
-    mean = float(values.mean(dtype=np.float64))
-    return mean, float(np.sqrt(np.mean((values - mean) ** 2, dtype=np.float64))), "standard"
+    return float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64)), "standard"
 
 
 def _quantiles(ordered: np.ndarray, shares: Sequence[float]) -> list[float]:

@@ -17,6 +17,7 @@ class FoldParams(Params):
     ``expanding`` and ``rolling`` test ``n_folds`` consecutive stretches after the first ``train_days`` and
     ``validation_days``; ``rolling`` forgets days older than ``train_days``. ``combinatorial`` cuts the history
     into ``n_folds`` groups, tests every choice of ``test_groups`` of them, and validates on the newest other one.
+    Gaps are taken from the days that a part is given here.
     """
 
     kind: Literal["expanding", "rolling", "combinatorial"] = "expanding"
@@ -26,7 +27,6 @@ class FoldParams(Params):
     test_groups: Annotated[int, Field(gt=0)] = 2
     min_date: date | None = None
     embargo_days: Annotated[int, Field(ge=0)] = 20
-    entry_lag: Annotated[int, Field(ge=0)] = 0
 
     @model_validator(mode="after")
     def _leaves_groups_to_train(self) -> Self:
@@ -41,9 +41,9 @@ class Folds(Params):
     folds: tuple[Split, ...]
 
 
-def plan_folds(days: np.ndarray, params: FoldParams, longest_horizon: int) -> Folds:
-    """Split the trading days once for each fold."""
-    gap = Gap(purge=longest_horizon + params.entry_lag, embargo=params.embargo_days)
+def plan_folds(days: np.ndarray, params: FoldParams, reach: int) -> Folds:
+    """Split the trading days once for each fold, for labels that look ``reach`` days ahead."""
+    gap = Gap(purge=reach, embargo=params.embargo_days)
     history = int(np.searchsorted(days, np.datetime64(params.min_date))) if params.min_date else 0
     plan = _combine if params.kind == "combinatorial" else _walk
     drawn = plan(len(days) - history, params)

@@ -34,29 +34,38 @@ class BlockSampler:
 
     def epoch(self, epoch: int) -> Iterator[np.ndarray]:
         """Yield this rank's blocks of days (day,), −1 where a block is shorter; each rank yields as many."""
-        blocks = self.order(epoch)
-        blocks += [np.full(self.days, NO_DAY)] * (-len(blocks) % self.ranks)
-        yield from blocks[self.rank :: self.ranks]
-
-    def steps(self, epoch: int) -> int:
-        """Count the blocks that each rank sees."""
-        return -(-len(self.order(epoch)) // self.ranks)
-
-    def order(self, epoch: int) -> list[np.ndarray]:
-        """Cut at new places and shuffle, for all ranks the same."""
         random = np.random.default_rng([self.seed, epoch])
-        blocks = [block for days in self.stretches for block in self.cut(days, int(random.integers(self.days)))]
-        return [blocks[place] for place in random.permutation(len(blocks))]
+        blocks = [block for days in self.stretches for block in self._cut(days, random)]
+        shuffled = [blocks[place] for place in random.permutation(len(blocks))]
+        shuffled += [np.full(self.days, NO_DAY)] * (-len(blocks) % self.ranks)
+        yield from shuffled[self.rank :: self.ranks]
 
-    def cut(self, days: np.ndarray, offset: int = 0) -> list[np.ndarray]:
-        """Cut one stretch, the first block ``offset`` days shorter."""
-        edges = np.arange(self.days - offset, len(days), self.days)
-        return [_fill(piece, self.days) for piece in np.split(days, edges) if len(piece)]
+    @property
+    def steps(self) -> int:
+        """Count the blocks that each rank sees in every epoch."""
+        return -(-sum(self._count(days) for days in self.stretches) // self.ranks)
 
     def in_order(self) -> Iterator[np.ndarray]:
         """Yield all blocks in the order of time, for validation and forecasts."""
         for days in self.stretches:
-            yield from self.cut(days)
+            for piece in np.split(days, np.arange(self.days, len(days), self.days)):
+                yield _fill(piece, self.days)
+
+    def _count(self, days: np.ndarray) -> int:
+        """Count the blocks of a stretch: room for half a block more than there is, so that borders can move."""
+        return 1 if len(days) <= self.days else -(-(len(days) + self.days // 2) // self.days)
+
+    def _cut(self, days: np.ndarray, random: np.random.Generator) -> list[np.ndarray]:
+        """Cut one stretch into blocks of about one size, the first of any size, so that all borders move."""
+        others = self._count(days) - 1
+        if not others:
+            return [_fill(days, self.days)]
+        spare = (others + 1) * self.days - len(days)
+        least, most = spare - others * (self.days - 1), min(spare, self.days - 1)
+        first = int(random.integers(max(least, 0), most + 1))
+        rest = (spare - first) // others + random.permutation(np.arange(others) < (spare - first) % others)
+        shorter = np.concatenate([[first], rest])
+        return [_fill(piece, self.days) for piece in np.split(days, np.cumsum(self.days - shorter)[:-1])]
 
 
 def _fill(days: np.ndarray, size: int) -> np.ndarray:

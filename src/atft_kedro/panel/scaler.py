@@ -12,7 +12,7 @@ from ..schema import DATE
 
 Method = Literal["robust", "standard", "rank", "zscore", "none"]
 DAILY = ("rank", "zscore")  # need the day's other stocks, and nothing from the train days
-LARGEST = 65504.0  # of a 16-bit float
+LARGEST, SMALLEST = 65504.0, 2.0**-14  # of a 16-bit float with all its digits
 NORMAL_IQR = 1.3489795  # of a standard normal
 UNIFORM_DEVIATION = 12**-0.5
 
@@ -46,7 +46,7 @@ class FeatureScale(Params):
 
     name: str
     family: str
-    method: Method
+    method: Method | Literal["absent"]  # absent: unknown on all train days, and left out for good
     center: float = 0.0
     scale: float = 1.0
     missing: float = 0.0
@@ -84,6 +84,8 @@ class Scaler(Params):
 
 def _scaled(feature: FeatureScale, clip: float) -> pl.Expr:
     raw = pl.col(feature.name).cast(pl.Float32)
+    if feature.method == "absent":
+        return pl.lit(None, dtype=pl.Float32).alias(feature.name)
     known = pl.when(raw.is_finite()).then(raw)
     if feature.method == "none":
         return known.clip(-LARGEST, LARGEST).alias(feature.name)

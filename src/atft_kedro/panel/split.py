@@ -1,5 +1,6 @@
 """Which days train, which validate and which test, with a gap wherever two of them meet."""
 
+import logging
 from datetime import date
 from itertools import pairwise
 from typing import Annotated, Literal, Self
@@ -10,7 +11,9 @@ from pydantic import Field, model_validator
 from ..params import InputError, Params
 
 Role = Literal["history", "train", "embargo", "purge", "validation", "test", "unused"]
-PARTS: tuple[Role, ...] = ("train", "validation", "test")  # the later in this list never gives days to the earlier
+PARTS: tuple[Role, ...] = ("train", "validation", "test")  # where two meet, the one named first gives the days
+
+_logger = logging.getLogger(__name__)
 
 
 class Stretch(Params):
@@ -67,7 +70,6 @@ class SplitParams(Params):
     train: Annotated[float, Field(gt=0, lt=1)] = 0.65
     validation: Annotated[float, Field(gt=0, lt=1)] = 0.15
     embargo_days: Annotated[int, Field(ge=0)] = 20
-    entry_lag: Annotated[int, Field(ge=0)] = 0
 
     @model_validator(mode="after")
     def _leaves_days_to_test(self) -> Self:
@@ -80,16 +82,15 @@ class SplitParams(Params):
             raise ValueError("min_date, train_until, validation_until and test_until must follow each other")
         return self
 
-    def gap(self, longest_horizon: int) -> Gap:
-        """Size the gap for labels of up to ``longest_horizon`` days."""
-        return Gap(purge=longest_horizon + self.entry_lag, embargo=self.embargo_days)
 
-
-def split_days(days: np.ndarray, params: SplitParams, longest_horizon: int) -> Split:
-    """Cut the trading days into train, validation and test."""
+def split_days(days: np.ndarray, params: SplitParams, reach: int) -> Split:
+    """Cut the trading days into train, validation and test for labels that look ``reach`` days ahead."""
     roles = np.full(len(days), "test", dtype="<U10")
-    used = np.flatnonzero(days >= np.datetime64(params.min_date)) if params.min_date else np.arange(len(days))
-    roles[: len(days) - len(used)] = "history"
+    if params.min_date:
+        roles[days < np.datetime64(params.min_date)] = "history"
+    if params.test_until:
+        roles[days > np.datetime64(params.test_until)] = "unused"
+    used = np.flatnonzero(roles == "test")
     if params.train_until and params.validation_until:
         roles[used[days[used] <= np.datetime64(params.validation_until)]] = "validation"
         roles[used[days[used] <= np.datetime64(params.train_until)]] = "train"
@@ -97,9 +98,7 @@ def split_days(days: np.ndarray, params: SplitParams, longest_horizon: int) -> S
         train, validation = round(params.train * len(used)), round(params.validation * len(used))
         roles[used[:train]] = "train"
         roles[used[train : train + validation]] = "validation"
-    if params.test_until:
-        roles[days > np.datetime64(params.test_until)] = "unused"
-    return separate("split", days, roles, params.gap(longest_horizon))
+    return separate("split", days, roles, Gap(purge=reach, embargo=params.embargo_days))
 
 
 def separate(name: str, days: np.ndarray, roles: np.ndarray, gap: Gap) -> Split:
@@ -126,13 +125,14 @@ def _borders(roles: np.ndarray) -> np.ndarray:
 
 
 def _stretches(days: np.ndarray, given: np.ndarray, roles: np.ndarray) -> list[Stretch]:
-    """Name the stretches; a part's labels end before the next day that was meant for another part."""
+    """Name the stretches; a part's labels end before the next day that was meant for a part of more weight."""
     edges = [0, *_borders(given).tolist(), len(days)]
     stretches = []
     for start, end in pairwise(edges):
         role = str(given[start])
-        others = np.flatnonzero((roles[end:] != role) & np.isin(roles[end:], PARTS))
-        known = days[end + others[0] - 1].item() if role in PARTS and len(others) else None
+        above = list(PARTS[PARTS.index(role) + 1 :]) if role in PARTS else []
+        weightier = np.flatnonzero(np.isin(roles[end:], above))
+        known = days[end + weightier[0] - 1].item() if len(weightier) else None
         fields = {"role": role, "first": days[start].item(), "last": days[end - 1].item()}
         stretches.append(Stretch.model_validate(fields | {"days": end - start, "known_until": known}))
     return stretches
@@ -149,6 +149,14 @@ def _require_parts(split: Split, roles: np.ndarray, gap: Gap) -> None:
             else f"its dates or shares leave it none of the {len(roles)} days"
         )
         raise InputError(f"{split.name} has no {part} days: {why}. Change `split:` or `folds:` in conf/.")
+    tested = sum(stretch.days for stretch in split.part("test"))
+    if tested <= gap.purge:
+        raise InputError(f"{split.name} tests {tested} days, too few for a label that looks {gap.purge} days ahead.")
+    _logger.info("%s: %s", split.name, ", ".join(_told(stretch) for stretch in split.stretches))
+
+
+def _told(stretch: Stretch) -> str:
+    return f"{stretch.role} {stretch.days} days from {stretch.first}"
 
 
 def require_stocks(split: Split, days: np.ndarray, stocks_per_day: np.ndarray) -> None:

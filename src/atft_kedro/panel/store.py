@@ -4,8 +4,8 @@ import hashlib
 import json
 import logging
 import os
-import warnings
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -13,12 +13,12 @@ from typing import Self
 
 import numpy as np
 import torch
-from pydantic import ValidationError
 
 from ..params import InputError, Params
 
 HEADER = "panel.json"
 FEATURES, TARGETS, ROW_OF, ELIGIBLE = "features.npy", "targets.npy", "row_of.npy", "eligible.npy"
+AGAIN = "Make the panel again: kedro run --pipelines prepare --no-cache"
 CHUNK = 64 << 20  # bytes that are hashed at once
 
 _logger = logging.getLogger(__name__)
@@ -90,7 +90,11 @@ class Panel:
 
 
 def open_panel(folder: Path) -> Panel:
-    """Map the panel. A file that is not as it was written is hashed, and refused unless it holds the same."""
+    """Map the panel. A file whose size or time of change is not as written is refused unless it holds the same.
+
+    It is hashed then, once: a copied panel is as good as the first. What changes a file and puts its time back
+    is not seen.
+    """
     header = _read_header(folder)
     for name, state in header.files.items():
         _require_unchanged(folder / name, state)
@@ -110,33 +114,32 @@ def _read_header(folder: Path) -> PanelHeader:
         raise InputError(f"There is no panel at {folder}; `kedro run --pipelines prepare` makes one.")
     try:
         header = PanelHeader.model_validate(json.loads(path.read_text()))
-    except (ValidationError, ValueError) as error:
-        raise InputError(f"{path} is no panel's header: {error}. {_AGAIN}") from error
+    except ValueError as error:
+        raise InputError(f"{path} is no panel's header: {error}. {AGAIN}") from error
     if header.identity != identify(header.meaning, header.files):
-        raise InputError(f"{path} was changed after it was written. {_AGAIN}")
+        raise InputError(f"{path} was changed after it was written. {AGAIN}")
     return header
-
-
-_AGAIN = "Make the panel again: kedro run --pipelines prepare --no-cache"
 
 
 def _require_unchanged(path: Path, state: FileState) -> None:
     if not path.exists():
-        raise InputError(f"{path} is gone. {_AGAIN}")
+        raise InputError(f"{path} is gone. {AGAIN}")
     found = path.stat()
     if found.st_size != state.size:
-        raise InputError(f"{path} has {found.st_size} bytes instead of {state.size}: it was cut off. {_AGAIN}")
+        raise InputError(f"{path} has {found.st_size} bytes instead of {state.size}: it was cut off. {AGAIN}")
     if found.st_mtime_ns == state.modified_ns:
         return
     _logger.info("%s is not as it was written; looking whether it still holds the same", path.name)
     if digest_file(path) != state.digest:
-        raise InputError(f"{path} was changed after it was written. {_AGAIN}")
+        raise InputError(f"{path} was changed after it was written. {AGAIN}")
+    with suppress(PermissionError):
+        os.utime(path, ns=(found.st_atime_ns, state.modified_ns))
 
 
 def digest_file(path: Path) -> str:
     """Hash a file in pieces, several at once: the hash of the pieces' hashes."""
     size = path.stat().st_size
-    with path.open("rb") as file, ThreadPoolExecutor() as pool:
+    with path.open("rb") as file, ThreadPoolExecutor(4) as pool:
         pieces = pool.map(lambda place: _digest_piece(file.fileno(), place), range(0, size, CHUNK))
         return hashlib.sha256(b"".join(pieces)).hexdigest()
 
@@ -146,8 +149,5 @@ def _digest_piece(file: int, place: int) -> bytes:
 
 
 def _map(path: Path) -> torch.Tensor:
-    """Map an array; nothing written to the tensor ever reaches the file."""
-    array = np.load(path, mmap_mode="r")
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        return torch.from_numpy(array)
+    """Map an array; nothing written to the tensor ever reaches the file, which is copied on write."""
+    return torch.from_numpy(np.load(path, mmap_mode="c"))

@@ -3,6 +3,7 @@
 import itertools
 import os
 import shutil
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..params import InputError
+from ..disk import told_of_a_full_disk
 from .store import (
     ELIGIBLE,
     FEATURES,
@@ -50,11 +51,11 @@ def write_panel(folder: Path, draft: PanelDraft) -> None:
     """Write the whole panel or nothing: beside its place first, then renamed."""
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
     try:
-        with _told_of_a_full_disk(partial):
+        with told_of_a_full_disk(folder):
+            partial.mkdir(parents=True)
             _write_files(partial, draft)
-            _put_in_place(partial, folder)
+        _put_in_place(partial, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -121,22 +122,11 @@ def _open_rows(path: Path, shape: tuple[int, int], dtype: DTypeLike) -> Iterator
     del matrix
     file = os.open(path, os.O_WRONLY)
     try:
-        os.posix_fallocate(file, 0, size)
+        if sys.platform == "linux":
+            os.posix_fallocate(file, 0, size)
         yield _RowWriter(file, start, shape[1] * np.dtype(dtype).itemsize)
     finally:
         os.close(file)
-
-
-@contextmanager
-def _told_of_a_full_disk(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        free = shutil.disk_usage(folder).free / 1e9
-        raise InputError(
-            f"The panel cannot be written to {folder.parent}: {error.strerror}, {free:.2f} GB are free. "
-            "Nothing was left behind; an older panel is still there."
-        ) from error
 
 
 def _put_in_place(partial: Path, folder: Path) -> None:
@@ -145,5 +135,9 @@ def _put_in_place(partial: Path, folder: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
         folder.rename(old)
-    partial.rename(folder)
+    try:
+        partial.rename(folder)
+    except OSError:
+        old.rename(folder)
+        raise
     shutil.rmtree(old, ignore_errors=True)

@@ -9,6 +9,7 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 from pydantic import TypeAdapter, ValidationError
 
+from ..params import InputError
 from .fingerprint import ABSENT, fingerprint, state_of
 
 LEDGER = "stage_ledger"  # its catalog entry
@@ -38,6 +39,24 @@ def plan_stages(pipeline: Pipeline, catalog: CatalogProtocol) -> list[Stage]:
         why = tuple(_reasons(node, catalog, finished.get(node.name))) + above
         stages[node.name] = Stage(node, why)
     return list(stages.values())
+
+
+def require_gates_passed(pipeline: Pipeline, whole: Pipeline, catalog: CatalogProtocol) -> None:
+    """Refuse to go on from a gate of the ``whole`` project that what is there now has not passed.
+
+    A gate is a node that is tagged so; it matters where ``pipeline`` takes its word without running it.
+    """
+    gates = whole.only_nodes_with_tags("gate")
+    if not pipeline.inputs() & gates.outputs():
+        return
+    stale = [f"{stage.node.name}: {', '.join(stage.why)}" for stage in plan_stages(gates, catalog) if stage.why]
+    if stale:
+        tags = ",".join(sorted({tag for node in gates.nodes for tag in node.tags} - {"gate"}))
+        raise InputError(
+            "The data has not passed the gate as it is now ("
+            + "; ".join(stale)
+            + f"). Run: kedro run --pipelines {tags}"
+        )
 
 
 def start_stage(node: Node, catalog: CatalogProtocol) -> dict[str, str]:

@@ -4,12 +4,13 @@ import logging
 import time
 from typing import Any
 
+from kedro.framework.project import pipelines
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.runner import SequentialRunner, Task
 from pluggy import PluginManager
 
-from .ledger import Stage, finish_stage, plan_stages, start_stage
+from .ledger import Stage, finish_stage, plan_stages, require_gates_passed, start_stage
 
 _logger = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ class StageSequentialRunner(SequentialRunner):
         only_missing_outputs: bool = False,
     ) -> dict[str, Any]:
         """Run what is stale in ``pipeline``."""
+        require_gates_passed(pipeline, pipelines.get("__default__", Pipeline([])), catalog)
         stages = plan_stages(pipeline, catalog)
         if not self._use_cache:
             stages = [Stage(stage.node, ("the cache is off",)) for stage in stages]

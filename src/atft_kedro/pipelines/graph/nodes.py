@@ -9,16 +9,15 @@ from atft_kedro.graph import daily, pictures
 from atft_kedro.graph.choice import GraphParams
 from atft_kedro.graph.returns import read_returns
 from atft_kedro.panel.index import index_observations
-from atft_kedro.panel.split import SplitParams
 from atft_kedro.schema import ColumnParams, adopt_ml_dataset
 
 
 def build_graphs(
-    ml_dataset: pl.LazyFrame, universe: pl.LazyFrame, columns: ColumnParams, split: SplitParams, params: GraphParams
+    ml_dataset: pl.LazyFrame, universe: pl.LazyFrame, columns: ColumnParams, entry_lag: int, params: GraphParams
 ) -> Iterator[pl.DataFrame]:
     """Find every stock's neighbours on every refresh day."""
     index = index_observations(universe.collect())
-    return daily.build_graphs(read_returns(adopt_ml_dataset(ml_dataset, columns), index, split.entry_lag), params)
+    return daily.build_graphs(read_returns(adopt_ml_dataset(ml_dataset, columns), index, entry_lag), params)
 
 
 def draw_graph(graphs: pl.LazyFrame) -> go.Figure:

@@ -11,7 +11,7 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 nodes.build_graphs,
-                ["ml_dataset", "universe", "params:columns", "params:split", "params:graph"],
+                ["ml_dataset", "universe", "params:columns", "params:features.entry_lag", "params:graph"],
                 "graphs",
                 name="build_graphs",
             ),

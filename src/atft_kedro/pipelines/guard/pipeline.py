@@ -20,8 +20,9 @@ def create_pipeline() -> Pipeline:
                 ["ml_dataset", "today", "params:columns", "params:guard"],
                 ["guard_report", "guard_page"],
                 name="inspect_dataset",
+                tags="gate",
             ),
-            Node(nodes.require_no_error, "guard_report", "guard_verdict", name="require_no_error"),
+            Node(nodes.require_no_error, "guard_report", "guard_verdict", name="require_no_error", tags="gate"),
         ],
         tags="guard",
     )

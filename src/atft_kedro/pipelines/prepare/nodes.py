@@ -5,7 +5,9 @@ from typing import Any
 import plotly.graph_objects as go
 import polars as pl
 
-from atft_kedro.panel import filling, fitting, split, universe
+from atft_kedro.panel import filling, fitting
+from atft_kedro.panel import split as splitting
+from atft_kedro.panel import universe as choosing
 from atft_kedro.panel.fitting import FeatureCatalogue
 from atft_kedro.panel.index import index_observations
 from atft_kedro.panel.pictures import draw_splits
@@ -13,22 +15,23 @@ from atft_kedro.panel.scaler import Scaler, ScalerParams
 from atft_kedro.panel.split import Split, SplitParams, require_stocks
 from atft_kedro.panel.universe import UniverseParams
 from atft_kedro.panel.writing import PanelDraft
-from atft_kedro.schema import ColumnParams, adopt_ml_dataset, longest_horizon
+from atft_kedro.schema import ColumnParams, adopt_ml_dataset, longest_reach
 
 
 def select_universe(
     ml_dataset: pl.LazyFrame, guard_verdict: dict[str, Any], columns: ColumnParams, params: UniverseParams
 ) -> pl.DataFrame:
-    """Say of every row that passed the guard whether it is forecast."""
-    chosen = universe.select_universe(adopt_ml_dataset(ml_dataset, columns), params)
-    universe.require_guarded(chosen, guard_verdict["rows"])
-    return chosen
+    """Say of every row whether it is forecast; the verdict is there because the guard lets the dataset pass."""
+    return choosing.select_universe(adopt_ml_dataset(ml_dataset, columns), params)
 
 
-def split_days(ml_dataset: pl.LazyFrame, universe: pl.LazyFrame, columns: ColumnParams, params: SplitParams) -> Split:
+def split_days(
+    ml_dataset: pl.LazyFrame, universe: pl.LazyFrame, columns: ColumnParams, entry_lag: int, params: SplitParams
+) -> Split:
     """Cut the trading days into train, validation and test."""
     index = index_observations(universe.collect())
-    drawn = split.split_days(index.days, params, longest_horizon(adopt_ml_dataset(ml_dataset, columns)))
+    reach = longest_reach(adopt_ml_dataset(ml_dataset, columns), entry_lag)
+    drawn = splitting.split_days(index.days, params, reach)
     require_stocks(drawn, index.days, index.stocks_per_day())
     return drawn
 
@@ -52,8 +55,8 @@ def fit_scaler(
 
 
 def write_panel(
-    ml_dataset: pl.LazyFrame, universe: pl.LazyFrame, scaler: Scaler, columns: ColumnParams, params: SplitParams
+    ml_dataset: pl.LazyFrame, universe: pl.LazyFrame, scaler: Scaler, columns: ColumnParams, entry_lag: int
 ) -> PanelDraft:
     """Scale every row and lay it out by stock; it is drawn while it is written."""
     index = index_observations(universe.collect())
-    return filling.draft_panel(adopt_ml_dataset(ml_dataset, columns), index, scaler, params.entry_lag)
+    return filling.draft_panel(adopt_ml_dataset(ml_dataset, columns), index, scaler, entry_lag)

@@ -17,7 +17,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 nodes.split_days,
-                ["ml_dataset", "universe", "params:columns", "params:split"],
+                ["ml_dataset", "universe", "params:columns", "params:features.entry_lag", "params:split"],
                 "split",
                 name="split_days",
             ),
@@ -30,7 +30,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 nodes.write_panel,
-                ["ml_dataset", "universe", "scaler", "params:columns", "params:split"],
+                ["ml_dataset", "universe", "scaler", "params:columns", "params:features.entry_lag"],
                 "panel",
                 name="write_panel",
             ),

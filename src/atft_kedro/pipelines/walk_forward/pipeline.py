@@ -11,7 +11,7 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 nodes.plan_folds,
-                ["ml_dataset", "universe", "params:columns", "params:folds"],
+                ["ml_dataset", "universe", "params:columns", "params:features.entry_lag", "params:folds"],
                 "folds",
                 name="plan_folds",
             ),
