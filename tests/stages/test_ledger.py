@@ -13,10 +13,10 @@ from kedro_datasets.json import JSONDataset
 
 import atft_kedro
 from atft_kedro.datasets import TableDataset
-from atft_kedro.params import Params
+from atft_kedro.params import InputError, Params
 from atft_kedro.stages import fingerprint
 from atft_kedro.stages.fingerprint import code_of
-from atft_kedro.stages.ledger import LEDGER, plan_stages
+from atft_kedro.stages.ledger import LEDGER, plan_stages, require_gates_passed
 from atft_kedro.stages.runner import StageSequentialRunner
 
 
@@ -206,3 +206,23 @@ def test_a_node_depends_on_what_it_names_and_not_on_its_neighbours_in_the_file(
 
 def test_what_another_package_does_is_its_own_business() -> None:
     assert code_of(Path.exists) == "pathlib"
+
+
+def test_a_parameter_is_the_same_whether_kedro_has_made_its_model_or_not(world: World) -> None:
+    world.run()
+    catalog = world.catalog()
+    catalog["params:times"] = {"by": 2}
+
+    assert [stage.why for stage in plan_stages(world.pipeline, catalog)] == [(), (), ()]
+
+
+def test_what_relies_on_a_gate_is_refused_until_the_gate_has_seen_the_data(world: World) -> None:
+    whole = Pipeline([node.tag(["gate", "guard"]) if node.name == "count" else node for node in world.pipeline.nodes])
+    later = Pipeline([Node(lambda rows: rows, "rows", "admitted", name="admit")])
+    world.run()
+
+    require_gates_passed(later, whole, world.catalog())
+    touch_source(world)
+    with pytest.raises(InputError, match=r"\(count: source changed\). Run: kedro run --pipelines guard"):
+        require_gates_passed(later, whole, world.catalog())
+    require_gates_passed(whole, whole, world.catalog())

@@ -3,11 +3,12 @@
 import ast
 import hashlib
 import importlib.util
+import inspect
 import json
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from kedro.io import AbstractDataset, CatalogProtocol
 from kedro.pipeline.node import Node
@@ -20,8 +21,12 @@ ABSENT = "absent"
 def fingerprint(node: Node, catalog: CatalogProtocol) -> dict[str, str]:
     """Name every cause of the node's outputs and hash its state."""
     causes = {"code": code_of(node.func)}
-    for name in node.inputs:
-        causes[name] = _parameter(catalog[name].load()) if name.startswith("params:") else state_of(catalog[name])
+    hints = get_type_hints(node.func)
+    for name, argument in zip(node.inputs, inspect.signature(node.func).parameters, strict=False):
+        is_parameter = name.startswith("params:")
+        causes[name] = (
+            _parameter(catalog[name].load(), hints.get(argument)) if is_parameter else state_of(catalog[name])
+        )
     return causes
 
 
@@ -131,7 +136,10 @@ def _is_module(name: str) -> bool:
     )
 
 
-def _parameter(value: Any) -> str:
+def _parameter(value: Any, hint: Any) -> str:
+    """Hash a parameter as its model has it; Kedro gives a model to the nodes of a run and a tree to all others."""
+    if isinstance(value, dict) and isinstance(hint, type) and issubclass(hint, BaseModel):
+        value = hint.model_validate(value)
     plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
     return _hash(json.dumps(plain, sort_keys=True, default=str))
 
