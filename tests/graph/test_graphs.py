@@ -140,8 +140,8 @@ def test_renamed_stocks_have_the_same_neighbours_under_their_new_names(ml_datase
 
 @pytest.mark.parametrize("kind", ["correlation", "sector", "random"])
 def test_later_prices_change_no_graph(ml_dataset: pl.DataFrame, kind: Any) -> None:
-    params = PARAMS.model_copy(update={"kind": kind})
-    edges = make_graphs(ml_dataset, params)
+    params, universe = PARAMS.model_copy(update={"kind": kind}), UniverseParams(min_price=20)
+    edges = make_graphs(ml_dataset, params, universe)
     cut = edges["graph_date"].unique().sort()[20]
     later = pl.col("date") > cut
     shocked = ml_dataset.with_columns(
@@ -150,9 +150,9 @@ def test_later_prices_change_no_graph(ml_dataset: pl.DataFrame, kind: Any) -> No
     )
     upto = edges.filter(pl.col("graph_date") <= cut)
 
-    assert make_graphs(shocked, params).filter(pl.col("graph_date") <= cut).equals(upto)
-    assert make_graphs(ml_dataset.filter(~later), params).equals(upto)
-    assert not make_graphs(shocked, params).equals(edges)
+    assert make_graphs(shocked, params, universe).filter(pl.col("graph_date") <= cut).equals(upto)
+    assert make_graphs(ml_dataset.filter(~later), params, universe).equals(upto)
+    assert not make_graphs(shocked, params, universe).equals(edges)
 
 
 def test_a_price_that_stood_still_has_no_neighbours(ml_dataset: pl.DataFrame) -> None:

@@ -109,6 +109,28 @@ def test_padding_days_are_nobodys(panel: Panel) -> None:
     assert not reader.read(np.full(DAYS, -1)).is_forecast.any()
 
 
+def test_no_label_is_realised_after_the_day_it_must_be_known_by(panel: Panel) -> None:
+    start, limit = 100, 109
+    until = np.full(len(panel.days), limit)
+    block = BlockReader(panel, no_graphs(panel), LOOKBACK, DAYS, until).read(np.arange(start, start + DAYS))
+
+    seen = set()
+    for d, s, p in (~block.targets.isnan()).nonzero().tolist():
+        own = panel.row_of[:, block.stock[s]]
+        realised = (own == own[block.day[d]] + panel.meaning.horizons[p]).nonzero()
+        seen.add(int(realised[0]))
+    assert max(seen) == limit
+
+
+def test_room_is_made_for_the_fullest_block_and_not_for_everybody(panel: Panel) -> None:
+    days, stocks = panel.eligible.shape
+    in_turn = torch.arange(days)[:, None] // 20 % 3 == torch.arange(stocks) % 3
+    reader = BlockReader(replace(panel, eligible=in_turn), no_graphs(panel), LOOKBACK, DAYS)
+
+    assert reader.stocks == 24  # two of three groups of ten meet in a block
+    assert BlockReader(replace(panel, eligible=in_turn), no_graphs(panel), LOOKBACK, days).stocks == 32
+
+
 def test_all_blocks_have_one_shape_that_holds_the_fullest(panel: Panel) -> None:
     reader = BlockReader(panel, no_graphs(panel), LOOKBACK, DAYS)
     shapes = {tuple(reader.read(np.arange(day, day + DAYS)).rows.shape) for day in range(0, 312, 40)}
