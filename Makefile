@@ -25,6 +25,7 @@ demo: $(VENV)/installed
 	@echo "The ML dataset    data/05_model_input/ml_dataset.parquet"
 	@echo "What was guarded  data/08_reporting/guard_report.html"
 	@echo "The features      data/08_reporting/feature_catalogue.json"
+	@echo "What trains       data/05_model_input/panel, graphs.parquet, split.json, scaler.json"
 	@echo "The lineage       $(BIN)/kedro viz run"
 
 test: $(VENV)/installed

@@ -18,20 +18,19 @@ def draw_graph(edges: pl.LazyFrame) -> go.Figure:
     shown = _best_connected(newest)
     kept = newest.filter(pl.col(CODE).is_in(shown), pl.col(NEIGHBOUR).is_in(shown))
     network = nx.Graph()
-    network.add_nodes_from(shown)
     network.add_weighted_edges_from(kept.select(CODE, NEIGHBOUR, pl.col(CORRELATION).abs()).iter_rows())
-    places = nx.spring_layout(network, seed=SEED, iterations=80, k=1.6 / len(shown) ** 0.5)
+    places = nx.spring_layout(network, seed=SEED, iterations=80, k=1.6 / max(len(network), 1) ** 0.5)
     total = newest[CODE].n_unique()
     figure = go.Figure([_lines(kept, places, positive=True), _lines(kept, places, positive=False)])
     figure.add_trace(_points(newest, places))
     figure.update_layout(
-        title=f"Graph of {newest[GRAPH_DATE][0]}: {len(shown)} of {total} stocks, those with most followers",
+        title=f"Graph of {newest[GRAPH_DATE][0]}: {len(network)} of {total} stocks, those that most others are near to",
         template="plotly_white",
         height=720,
         legend={"orientation": "h", "y": -0.03},
         margin={"l": 20, "r": 20, "t": 60, "b": 20},
         xaxis={"visible": False},
-        yaxis={"visible": False, "scaleanchor": "x"},
+        yaxis={"visible": False},
     )
     return figure
 
