@@ -9,6 +9,7 @@ from kedro.config import AbstractConfigLoader
 
 from atft_kedro.configuration import BLOCKS, ProjectConfigLoader
 from atft_kedro.params import InputError
+from atft_kedro.pipeline_registry import register_pipelines
 from atft_kedro.settings import CONFIG_LOADER_ARGS
 
 CONF = Path(__file__).parent.parent / "conf"
@@ -114,3 +115,18 @@ def test_the_catalog_reads_a_parameter_block_as_the_command_line_changes_it() ->
 
     assert entry["market"]["stocks"] == 12
     assert entry["market"]["days"] == 1000
+
+
+def test_no_layer_leads_back_up_else_kedro_viz_draws_none() -> None:
+    catalog = yaml.safe_load((CONF / "base" / "catalog.yml").read_text())
+    order = ["raw", "intermediate", "model_input", "models", "model_output", "reporting"]
+    layers = {
+        name: order.index(layer)
+        for name, entry in catalog.items()
+        if isinstance(entry, dict) and (layer := entry.get("metadata", {}).get("kedro-viz", {}).get("layer"))
+    }
+
+    for pipeline in register_pipelines().values():
+        for node in pipeline.nodes:
+            below = max((layers[name] for name in node.inputs if name in layers), default=0)
+            assert all(layers[name] >= below for name in node.outputs if name in layers), node.name
