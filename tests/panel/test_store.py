@@ -16,7 +16,17 @@ import pytest
 import torch
 
 from atft_kedro.panel import filling
-from atft_kedro.panel.store import FEATURES, HEADER, TARGETS, FileState, Panel, PanelHeader, identify, open_panel
+from atft_kedro.panel.store import (
+    FEATURES,
+    HEADER,
+    TARGETS,
+    TENSORS,
+    FileState,
+    Panel,
+    PanelHeader,
+    identify,
+    open_panel,
+)
 from atft_kedro.panel.writing import PanelDraft, PanelRows, write_panel
 from atft_kedro.params import InputError
 from atft_kedro.schema import feature_columns
@@ -35,7 +45,11 @@ def draft_of(panel: Panel, pieces: list[PanelRows]) -> PanelDraft:
 
 def pieces_of(panel: Panel) -> list[PanelRows]:
     rows = np.arange(len(panel.features) - 1)
-    return [PanelRows(some, panel.features.numpy()[some], panel.targets.numpy()[some]) for some in np.split(rows, [7])]
+    days, market = np.arange(len(panel.market)), panel.market.numpy()
+    return [
+        PanelRows(some, panel.features.numpy()[some], panel.targets.numpy()[some], days, market)
+        for some in np.split(rows, [7])
+    ]
 
 
 def test_every_value_lies_by_stock_and_day(ml_dataset: pl.DataFrame, panel: Panel) -> None:
@@ -65,6 +79,18 @@ def stats_agree(raw: np.ndarray, scaled: np.ndarray) -> bool:
     inside = np.abs(scaled) < 5
     slope, middle = np.polyfit(raw[inside].astype(np.float64), scaled[inside].astype(np.float64), 1)
     return bool(np.abs(slope * raw[inside] + middle - scaled[inside]).max() < 3e-3)
+
+
+def test_the_markets_state_is_each_days_mean_and_deviation_over_its_universe(panel: Panel) -> None:
+    day, features = 200, len(panel.meaning.features)
+    rows = panel.row_of[day][panel.eligible[day]].long()
+    values = panel.features[rows].double().numpy()
+    some = ~np.isnan(values).all(axis=0)
+
+    assert np.allclose(panel.market[day, :features][some], np.nanmean(values[:, some], axis=0), atol=2e-3)
+    assert np.allclose(panel.market[day, features:][some], np.nanstd(values[:, some], axis=0), atol=2e-3)
+    assert (panel.market[0] == 0).all()  # nobody is in the universe yet
+    assert panel.market.shape == (len(panel.meaning.days), 2 * features)
 
 
 def test_rows_are_found_by_day_and_stock(ml_dataset: pl.DataFrame, panel: Panel) -> None:
@@ -105,7 +131,7 @@ def test_a_copied_panel_is_served_and_a_changed_one_refused(panel: Panel, tmp_pa
         open_panel(copy)
 
 
-@pytest.mark.parametrize("name", [FEATURES, TARGETS, "row_of.npy", "eligible.npy"])
+@pytest.mark.parametrize("name", TENSORS)
 def test_a_cut_or_lost_file_is_refused(panel: Panel, tmp_path: Path, name: str) -> None:
     path = tmp_path / "panel" / name
     os.truncate(path, path.stat().st_size - 1)

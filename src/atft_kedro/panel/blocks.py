@@ -50,6 +50,8 @@ class Block:
     stock: Tensor  # int64 (stock,) in the panel
     rows: Tensor  # int64 (stock, step) in the panel
     slot: Tensor  # int64 (day, stock)
+    row_day: Tensor  # int64 (stock, step) in the panel; the day of each row
+    market: Tensor  # float32 (panel day, 2 features)
     features: Tensor  # float16 (stock, step, feature); NaN where missing or absent
     targets: Tensor  # float32 (day, stock, horizon); NaN where unknown
     neighbours: Tensor  # int64 (day, stock, neighbour) in this block
@@ -101,6 +103,8 @@ class BlockReader:
             stock=stock,
             rows=rows,
             slot=slot,
+            row_day=self._day_of[rows.clamp(min=0)],
+            market=self.panel.market,
             features=_gather(self.panel.features, rows),
             targets=self._label(day, stock, rows, slot),
             neighbours=neighbours,

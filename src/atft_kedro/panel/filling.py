@@ -62,9 +62,31 @@ def _cut_days(index: PanelIndex, most_rows: int) -> list[tuple[int, int]]:
 
 def _place(rows: pl.DataFrame, index: PanelIndex, scaler: Scaler, targets: list[str]) -> PanelRows:
     """Scale some whole days and sort them as the panel lies."""
-    place = index.row_of[index.find(rows)]
+    day, stock = index.find(rows)
+    place = index.row_of[day, stock]
     order = np.argsort(place)
     scaled = scaler.scale(rows).to_numpy()  # float32 (feature, observation) in memory
     known = rows.select(pl.col(targets).cast(pl.Float32)).to_numpy()
     narrow = torch.from_numpy(scaled.T).half().T[torch.from_numpy(order)]
-    return PanelRows(place[order].astype(np.int64), narrow.contiguous().numpy(), np.ascontiguousarray(known[order]))
+    days, market = _measure_days(scaled, day, index.eligible[day, stock])
+    return PanelRows(
+        place[order].astype(np.int64), narrow.contiguous().numpy(), np.ascontiguousarray(known[order]), days, market
+    )
+
+
+def _measure_days(scaled: np.ndarray, day: np.ndarray, eligible: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Measure mean and deviation of every feature over each day's universe; 0 where nothing is known."""
+    days, counts = np.unique(day, return_counts=True)
+    by_day = torch.from_numpy(scaled[np.argsort(day, kind="stable")])
+    inside = torch.from_numpy(eligible[np.argsort(day, kind="stable")]).unsqueeze(1)
+    pairs = zip(torch.split(by_day, counts.tolist()), torch.split(inside, counts.tolist()), strict=True)
+    return days, torch.stack([_measure_day(values, there) for values, there in pairs]).numpy()
+
+
+def _measure_day(values: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
+    known = inside & ~values.isnan()  # (observation, feature)
+    count = known.sum(0).clamp(min=1)
+    values = values.where(known, 0)
+    mean = values.sum(0, dtype=torch.float64) / count
+    square = values.square().sum(0, dtype=torch.float64) / count
+    return torch.cat([mean, (square - mean.square()).clamp(min=0).sqrt()]).float()

@@ -17,7 +17,13 @@ import torch
 from ..params import InputError, Params
 
 HEADER = "panel.json"
-FEATURES, TARGETS, ROW_OF, ELIGIBLE = "features.npy", "targets.npy", "row_of.npy", "eligible.npy"
+FEATURES, TARGETS, ROW_OF, ELIGIBLE, MARKET = TENSORS = (
+    "features.npy",
+    "targets.npy",
+    "row_of.npy",
+    "eligible.npy",
+    "market.npy",
+)
 AGAIN = "Make the panel again: kedro run --pipelines prepare --no-cache"
 CHUNK = 64 << 20  # bytes that are hashed at once
 
@@ -65,6 +71,7 @@ class Panel:
     targets: torch.Tensor  # float32 (row, horizon)
     row_of: torch.Tensor  # int32 (day, stock); −1: not traded
     eligible: torch.Tensor  # bool (day, stock)
+    market: torch.Tensor  # float32 (day, 2 features), mean and deviation of each feature over the day's universe
 
     @property
     def days(self) -> np.ndarray:
@@ -73,7 +80,9 @@ class Panel:
 
     def to(self, device: torch.device | str) -> Self:
         """Copy the tensors to a device."""
-        moved = {name: getattr(self, name).to(device) for name in ("features", "targets", "row_of", "eligible")}
+        moved = {
+            name: getattr(self, name).to(device) for name in ("features", "targets", "row_of", "eligible", "market")
+        }
         return replace(self, **moved)
 
     def require_catalogue(self, catalogue: str, features: tuple[str, ...]) -> None:
@@ -98,7 +107,7 @@ def open_panel(folder: Path) -> Panel:
     header = _read_header(folder)
     for name, state in header.files.items():
         _require_unchanged(folder / name, state)
-    tensors = [_map(folder / name) for name in (FEATURES, TARGETS, ROW_OF, ELIGIBLE)]
+    tensors = [_map(folder / name) for name in TENSORS]
     return Panel(header.meaning, header.identity, *tensors)
 
 

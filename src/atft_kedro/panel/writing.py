@@ -18,8 +18,10 @@ from .store import (
     ELIGIBLE,
     FEATURES,
     HEADER,
+    MARKET,
     ROW_OF,
     TARGETS,
+    TENSORS,
     FileState,
     PanelHeader,
     PanelMeaning,
@@ -34,6 +36,8 @@ class PanelRows(NamedTuple):
     rows: np.ndarray  # int64 (observation,)
     features: np.ndarray  # float16 (observation, feature)
     targets: np.ndarray  # float32 (observation, horizon)
+    days: np.ndarray  # int64 (day,) that these observations are all of
+    market: np.ndarray  # float32 (day, 2 features), the means and deviations of those days
 
 
 @dataclass(frozen=True)
@@ -69,12 +73,15 @@ def _write_files(folder: Path, draft: PanelDraft) -> None:
         _open_rows(folder / TARGETS, (draft.rows + 1, len(meaning.horizons)), np.float32) as put_targets,
     ):
         written = 0
+        market = np.zeros((len(meaning.days), 2 * len(meaning.features)), dtype=np.float32)
         for piece in itertools.chain(draft.pieces, [_absent(draft)]):
+            market[piece.days] = piece.market
             put_features.put(piece.rows, piece.features)
             put_targets.put(piece.rows, piece.targets)
             written += len(piece.rows)
     assert written == draft.rows + 1, f"{written - 1} of {draft.rows} rows were written"
-    files = {name: _state_of(folder / name) for name in (FEATURES, TARGETS, ROW_OF, ELIGIBLE)}
+    np.save(folder / MARKET, market)
+    files = {name: _state_of(folder / name) for name in TENSORS}
     identity = identify(meaning, files)
     header = PanelHeader(identity=identity, meaning=meaning, files=files)
     (folder / HEADER).write_text(header.model_dump_json(indent=1))
@@ -89,7 +96,8 @@ def _absent(draft: PanelDraft) -> PanelRows:
     """Make the row that stands for what is absent."""
     features = np.full((1, len(draft.meaning.features)), np.nan, dtype=np.float16)
     targets = np.full((1, len(draft.meaning.horizons)), np.nan, dtype=np.float32)
-    return PanelRows(np.array([draft.rows]), features, targets)
+    none = np.zeros((0, 2 * len(draft.meaning.features)), dtype=np.float32)
+    return PanelRows(np.array([draft.rows]), features, targets, np.zeros(0, dtype=np.int64), none)
 
 
 @dataclass(frozen=True)
