@@ -1,0 +1,83 @@
+"""ATFT-GAT-FAN: the whole network, from a block to its forecasts."""
+
+import torch
+from torch import Tensor, nn
+
+from ..panel.blocks import Block
+from .fan import FrequencyNorm
+from .gat import GraphAttention, GraphFusion
+from .heads import Heads, point_of
+from .selection import Selection
+from .sizes import PARTS, NetworkParams, Part
+from .temporal import TemporalFusion
+from .tokens import MarketTokens
+
+
+class Atft(nn.Module):
+    """Select features, take the strongest frequencies out, fuse the past, hear the neighbours, forecast.
+
+    Everything before the graph is computed once per (stock, step) and shared by all days of the block. Each layer
+    takes its window off the front, so exactly the block's days remain, and each saw exactly ``lookback`` steps.
+    """
+
+    def __init__(self, params: NetworkParams, features: int, horizons: tuple[int, ...], attributes: int) -> None:
+        super().__init__()
+        hidden = params.hidden_size
+        self.params, self.horizons = params, horizons
+        self.selection = Selection(features, hidden, params.selection_size)
+        self.fan = FrequencyNorm(params.fan_channels, params.fan_window, params.fan_k, horizons)
+        rates = (params.dropout, params.layer_scale)
+        self.temporal = TemporalFusion(hidden, params.kernel, params.windows, params.heads, rates)
+        self.carry = Carry(params.fan_channels * len(horizons), hidden)
+        attention = GraphAttention(hidden, params.graph_size, params.graph_heads, attributes, params.graph_dropout)
+        self.gat = GraphFusion(hidden, attention, params.graph_size)
+        self.tokens = MarketTokens(hidden, params.market_tokens, params.heads) if params.market_tokens else None
+        self.heads = Heads(params, len(horizons))
+
+    def forward(self, block: Block, parts: frozenset[Part] = frozenset(PARTS)) -> Tensor:
+        """Forecast every quantile (day, stock, horizon, quantile) with the parts that are switched on."""
+        x = self.selection(block) * block.is_present.unsqueeze(-1)  # (stock, step, hidden)
+        present = block.is_present[:, self.params.fan_window - 1 :]
+        if "fan" in parts:
+            x, ahead = self.fan(x)  # and the main part's future (stock, channel, step, horizon)
+            x = x * present.unsqueeze(-1)
+        else:
+            x, ahead = x[:, self.params.fan_window - 1 :], None
+        x = self.temporal(x, present)  # (stock, day, hidden)
+        if ahead is not None:
+            x = x + self.carry(ahead[:, :, -x.shape[1] :].transpose(1, 2).flatten(2))
+        x = by_day(x, block)  # (day, stock, hidden)
+        if "gat" in parts:
+            x = self.gat(x, block.neighbours, block.edges)
+        if self.tokens is not None and "tokens" in parts:
+            x = self.tokens(x, block.is_forecast)
+        return self.heads(x)
+
+    def point(self, forecast: Tensor) -> Tensor:
+        """Take the point forecast (day, stock, horizon)."""
+        return point_of(forecast, self.heads.middle)
+
+
+class Carry(nn.Module):
+    """Bring the continued main part to the heads, through an output that starts at zero.
+
+    Shapes: ``(..., channel x horizon) -> (..., hidden)``
+    """
+
+    def __init__(self, size: int, hidden: int) -> None:
+        super().__init__()
+        self.inner = nn.Linear(size, hidden)
+        self.out = nn.Linear(hidden, hidden)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, ahead: Tensor) -> Tensor:
+        """Read the future of the waves."""
+        return self.out(torch.nn.functional.elu(self.inner(ahead)))
+
+
+def by_day(x: Tensor, block: Block) -> Tensor:
+    """Bring each stock's last steps (stock, step, hidden) to the days they lie on (day, stock, hidden)."""
+    step = (block.slot - (block.rows.shape[1] - x.shape[1])).clamp(min=0)  # (day, stock)
+    stock = torch.arange(len(x), device=x.device)
+    return x[stock, step]

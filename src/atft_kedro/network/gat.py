@@ -1,0 +1,85 @@
+"""Graph attention: what a day's neighbours say to a stock."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+SELF_EDGE = 1.0  # every attribute of a stock's edge to itself
+
+
+class GraphAttention(nn.Module):
+    r"""Attend to the day's neighbours and to oneself.
+
+    .. math:: \sum_j \mathrm{softmax}_j(a^\top \mathrm{LeakyReLU}(W_l h_i + W_r h_j + W_e e_{ij}))\, W_r h_j
+
+    GATv2 ("How Attentive are Graph Attention Networks?", Brody et al., 2022), with the same numbers as PyTorch
+    Geometric's ``GATv2Conv``. Ours gathers the K neighbours of every stock densely, for K is the same for all.
+
+    Shapes: ``(day, stock, hidden)``, neighbours ``(day, stock, neighbour)``, edges ``(day, stock, neighbour,
+    attribute) -> (day, stock, size)``
+    """
+
+    def __init__(self, hidden: int, size: int, heads: int, attributes: int, dropout: float) -> None:
+        super().__init__()
+        self.heads, self.dropout = heads, dropout
+        self.target = nn.Linear(hidden, size)
+        self.source = nn.Linear(hidden, size)
+        self.edge = nn.Linear(attributes, size, bias=False)
+        self.attention = nn.Parameter(torch.empty(heads, size // heads))
+        self.bias = nn.Parameter(torch.zeros(size))
+        nn.init.xavier_uniform_(self.attention)
+
+    def forward(self, x: Tensor, neighbours: Tensor, edges: Tensor) -> Tensor:
+        """Hear the neighbours."""
+        weight, heard = self.attend(x, neighbours, edges)
+        weight = functional.dropout(weight, self.dropout, self.training)
+        return (weight @ self.to_channels() * heard).sum(0) + self.bias
+
+    def attend(self, x: Tensor, neighbours: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
+        """Weigh oneself and each neighbour (1 + neighbour, day, stock, head); the rest is what they say.
+
+        The neighbours' axis comes first, so that all that is shared or summed over it runs over whole rows.
+        """
+        days, stocks, _ = x.shape
+        myself = torch.arange(stocks, device=x.device).expand(1, days, -1)
+        others = torch.cat([myself, neighbours.permute(2, 0, 1)])  # (1 + neighbour, day, stock)
+        edges = edges.permute(2, 0, 1, 3).to(x.dtype)
+        attributes = torch.cat([torch.full_like(edges[:1], SELF_EDGE), edges])
+        place = others.clamp(min=0) + stocks * torch.arange(days, device=x.device).unsqueeze(1)
+        heard = functional.embedding(place, self.source(x).flatten(0, 1))  # (1 + neighbour, day, stock, size)
+        mixed = functional.leaky_relu(self.target(x) + heard + self.edge(attributes), 0.2)
+        score = mixed @ (self.to_channels() * self.attention.flatten()).t()
+        return score.masked_fill((others < 0).unsqueeze(-1), -torch.inf).softmax(0), heard
+
+    def to_channels(self) -> Tensor:
+        """Spread each head over its channels (head, size): broadcasting by matrix product, which is faster."""
+        channels = self.attention.shape[1]
+        return torch.eye(self.heads, device=self.bias.device, dtype=self.bias.dtype).repeat_interleave(channels, 1)
+
+
+class GraphFusion(nn.Module):
+    r"""Add what the graph says at the length of what the stock itself says.
+
+    .. math:: x + g \odot y\, \|x\| / \|y\|
+
+    with a gate g per channel that starts at zero, so that switching the graph on changes nothing at first.
+
+    Shapes: as :class:`GraphAttention`, ``-> (day, stock, hidden)``
+    """
+
+    def __init__(self, hidden: int, attention: GraphAttention, size: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(hidden, bias=False)
+        self.attention = attention
+        self.out = nn.Linear(size, hidden)
+        self.gate = nn.Parameter(torch.zeros(hidden))
+
+    def forward(self, x: Tensor, neighbours: Tensor, edges: Tensor) -> Tensor:
+        """Fuse."""
+        said = self.out(functional.elu(self.attention(self.norm(x), neighbours, edges)))
+        return x + self.gate.tanh() * match_norm(said, x)
+
+
+def match_norm(said: Tensor, x: Tensor) -> Tensor:
+    """Scale ``said`` to the length of ``x``."""
+    return said * (x.norm(dim=-1, keepdim=True) / said.norm(dim=-1, keepdim=True).clamp(min=1e-6))
