@@ -5,12 +5,34 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from ..params import Params
+from .phases import DEFAULT_PHASES, PhaseParams
+
+
+class LabelParams(Params):
+    """What the losses aim at: returns standardised inside each day, or their Gaussian ranks.
+
+    The most extreme share on either side of a day counts in no loss; it is never dropped from anything else.
+    """
+
+    transform: Literal["zscore", "gaussian_rank"] = "zscore"
+    drop_extremes: Annotated[float, Field(ge=0, lt=0.5)] = 0.025
 
 
 class TrainingParams(Params):
-    """What an environment decides about a training."""
+    """A training: its phases, and how each step computes.
 
-    epochs: Annotated[int, Field(gt=0)] = 10
+    ``epochs`` in all are shared by the phases in proportion, one each at least; null leaves each phase its own.
+    """
+
+    phases: Annotated[tuple[PhaseParams, ...], Field(min_length=1)] = DEFAULT_PHASES
+    epochs: Annotated[int, Field(gt=0)] | None = None
+    seed: Annotated[int, Field(ge=0)] = 7
+    labels: LabelParams = LabelParams()
+    accumulate: Annotated[int, Field(gt=0)] = 1
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    betas: tuple[float, float] = (0.9, 0.98)
+    average: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    scale_floor: Annotated[float, Field(ge=0)] = 0.0
     precision: Literal["fp32", "bf16"] = "fp32"
     compile: bool = False
     deterministic: bool = False

@@ -1,0 +1,234 @@
+"""Losses as a table: a day's cross-section in, one number per horizon out, averaged over the days that have it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor
+from torch.nn import functional
+
+from .metrics import FEWEST, deviation, ranks
+from .params import Params
+
+KNOTS = 64  # quantiles of the day that a soft rank compares with
+PAIRS = 8  # others that each stock is compared with in `rank_net`
+TINY = 1e-8
+
+Weight = Annotated[float, Field(ge=0)]
+
+
+class LossWeights(Params):
+    """How much each term counts; one field per loss, so that no other can be named."""
+
+    mse: Weight = 0.0
+    huber: Weight = 0.0
+    ic: Weight = 0.0
+    rank_ic: Weight = 0.0
+    sharpe: Weight = 0.0
+    list_net: Weight = 0.0
+    rank_net: Weight = 0.0
+    quantile: Weight = 0.0
+    turnover: Weight = 0.0
+    exposure: Weight = 0.0
+    variance_floor: Weight = 0.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_text(cls, value: object) -> object:
+        """Accept ``"mse:0.6,rankic:0.2,cs_ic:0.1,sharpe:0.1"``."""
+        if not isinstance(value, str):
+            return value
+        pairs = [part.partition(":") for part in value.split(",")]
+        return {ALIASES.get(name.strip(), name.strip()): weight.strip() for name, _, weight in pairs}
+
+    @model_validator(mode="after")
+    def _weighs_something(self) -> "LossWeights":
+        if not self.active():
+            raise ValueError("no loss has a positive weight")
+        return self
+
+    def active(self) -> dict[str, float]:
+        """Map the losses that count to their weights."""
+        return {name: weight for name, weight in self.model_dump().items() if weight > 0}
+
+
+ALIASES = {"rankic": "rank_ic", "cs_ic": "ic"}
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the losses look at; the stock's axis comes last."""
+
+    point: Tensor  # (day, horizon, stock)
+    quantiles: Tensor  # (day, horizon, stock, quantile)
+    label: Tensor  # (day, horizon, stock), transformed inside its day
+    returns: Tensor  # (day, horizon, stock), as they are
+    valid: Tensor  # bool (day, horizon, stock)
+    exposures: Tensor  # (day, exposure, stock)
+    levels: Tensor  # (quantile,)
+    floor: float  # of the deviation of a day's forecasts
+
+    def days(self, values: Tensor) -> Tensor:
+        """Average (day, horizon) over the days with enough stocks (horizon,)."""
+        enough = self.valid.sum(-1) >= FEWEST
+        return values.where(enough, 0).sum(0) / enough.sum(0).clamp(min=1)
+
+    def stocks(self, values: Tensor) -> Tensor:
+        """Average (day, horizon, stock) over the valid stocks (day, horizon)."""
+        return values.where(self.valid, 0).sum(-1) / self.valid.sum(-1).clamp(min=1)
+
+
+def mse(q: Question) -> Tensor:
+    """Squared error."""
+    return q.days(q.stocks((q.point - q.label).square()))
+
+
+def huber(q: Question) -> Tensor:
+    """Squared error near zero, absolute error beyond one deviation."""
+    return q.days(q.stocks(functional.huber_loss(q.point, q.label.where(q.valid, 0), reduction="none")))
+
+
+def ic(q: Question) -> Tensor:
+    """One minus Pearson's correlation."""
+    return 1 - q.days(_cosine(centre(q.point, q.valid), centre(q.label, q.valid)))
+
+
+def rank_ic(q: Question) -> Tensor:
+    """One minus the correlation of the forecasts' soft ranks with the labels' ranks."""
+    soft = soft_rank(q.point, q.valid)
+    hard = ranks(q.label, q.valid)
+    return 1 - q.days(_cosine(centre(soft, q.valid), centre(hard, q.valid)))
+
+
+def sharpe(q: Question) -> Tensor:
+    """Minus mean over deviation of what a dollar-neutral portfolio earns on the block's days."""
+    earned = (portfolio(q) * q.returns.where(q.valid, 0)).sum(-1)  # (day, horizon)
+    there = q.valid.sum(-1) >= FEWEST
+    count = there.sum(0)
+    mean = earned.where(there, 0).sum(0) / count.clamp(min=1)
+    spread = ((earned - mean).where(there, 0).square().sum(0) / (count - 1).clamp(min=1)).sqrt()
+    return torch.where(count >= 2, -mean / (spread + TINY), 0)
+
+
+def list_net(q: Question) -> Tensor:
+    """Cross-entropy of who comes first, by the labels and by the forecasts."""
+    wanted = q.label.where(q.valid, -torch.inf).softmax(-1).where(q.valid, 0)
+    said = q.point.where(q.valid, -1e9).log_softmax(-1)
+    return q.days(-(wanted * said).where(q.valid, 0).sum(-1))
+
+
+def rank_net(q: Question) -> Tensor:
+    """Logistic loss on the order of pairs drawn from the day."""
+    stocks = q.point.shape[-1]
+    shifts = torch.randint(1, max(stocks, 2), (PAIRS,)).tolist()
+    total, count = torch.zeros_like(q.point[..., 0]), torch.zeros_like(q.point[..., 0])
+    for shift in shifts:
+        both = q.valid & q.valid.roll(shift, -1)
+        order = (q.label - q.label.roll(shift, -1)).where(both, 0).sign()
+        loss = functional.softplus(-order * (q.point - q.point.roll(shift, -1)))
+        counted = both & (order != 0)
+        total, count = total + loss.where(counted, 0).sum(-1), count + counted.sum(-1)
+    return q.days(total / count.clamp(min=1))
+
+
+def quantile(q: Question) -> Tensor:
+    """Pinball loss of the whole vector of quantiles."""
+    error = q.label.where(q.valid, 0).unsqueeze(-1) - q.quantiles
+    return q.days(q.stocks(torch.maximum(q.levels * error, (q.levels - 1) * error).mean(-1)))
+
+
+def turnover(q: Question) -> Tensor:
+    """Mean absolute change of the portfolio's weights from day to day, half of it: what is traded."""
+    there = q.valid.sum(-1) >= FEWEST
+    both = there[1:] & there[:-1]
+    traded = portfolio(q).diff(dim=0).abs().sum(-1) / 2
+    return traded.where(both, 0).sum(0) / both.sum(0).clamp(min=1)
+
+
+def exposure(q: Question) -> Tensor:
+    """Squared correlation of the forecasts with each exposure, averaged over the exposures."""
+    if not q.exposures.shape[1]:
+        return torch.zeros_like(q.point[0, :, 0])
+    forecast = centre(q.point, q.valid).unsqueeze(2)  # (day, horizon, 1, stock)
+    valid = (q.valid.unsqueeze(2) & q.exposures.isfinite().unsqueeze(1)).contiguous()
+    other = centre(q.exposures.unsqueeze(1).expand_as(valid), valid)
+    return q.days(_cosine(forecast.expand_as(other), other).square().mean(2))
+
+
+def variance_floor(q: Question) -> Tensor:
+    """Squared shortfall of the deviation of a day's forecasts."""
+    return q.days(functional.relu(q.floor - deviation_with_gradient(q.point, q.valid)).square())
+
+
+LOSSES: dict[str, Callable[[Question], Tensor]] = {
+    "mse": mse,
+    "huber": huber,
+    "ic": ic,
+    "rank_ic": rank_ic,
+    "sharpe": sharpe,
+    "list_net": list_net,
+    "rank_net": rank_net,
+    "quantile": quantile,
+    "turnover": turnover,
+    "exposure": exposure,
+    "variance_floor": variance_floor,
+}
+assert set(LOSSES) == set(LossWeights.model_fields)
+
+
+def portfolio(q: Question) -> Tensor:
+    """Weigh stocks by tanh of the standardised forecast, dollar-neutral, gross 1 (day, horizon, stock)."""
+    centred = centre(q.point, q.valid)
+    spread = (centred.square().sum(-1, keepdim=True) / q.valid.sum(-1, keepdim=True).clamp(min=1) + TINY).sqrt()
+    weight = centre(torch.tanh(centred / spread), q.valid)
+    return weight / (weight.abs().sum(-1, keepdim=True) + TINY)
+
+
+def soft_rank(x: Tensor, valid: Tensor) -> Tensor:
+    """Say which share of the day lies below (…, stock), smoothly: an average of sigmoids at the day's quantiles."""
+    count = valid.sum(-1, keepdim=True)
+    ordered = x.where(valid, torch.inf).sort(-1).values
+    share = (torch.arange(KNOTS, device=x.device) + 0.5) / KNOTS
+    place = (share * count).long().clamp(max=x.shape[-1] - 1)
+    knots = ordered.gather(-1, torch.minimum(place, (count - 1).clamp(min=0))).where(count > 0, 0)
+    width = deviation_with_gradient(x, valid).detach().unsqueeze(-1) * 0.1 + TINY
+    return ((x.where(valid, 0).unsqueeze(-1) - knots.unsqueeze(-2)) / width.unsqueeze(-1)).sigmoid().mean(-1)
+
+
+def centre(x: Tensor, valid: Tensor) -> Tensor:
+    """Take the mean of the valid values from them; 0 elsewhere."""
+    kept = x.where(valid, 0)
+    return (kept - kept.sum(-1, keepdim=True) / valid.sum(-1, keepdim=True).clamp(min=1)).where(valid, 0)
+
+
+def deviation_with_gradient(x: Tensor, valid: Tensor) -> Tensor:
+    """Measure the standard deviation, with a gradient that is finite at zero."""
+    return (centre(x, valid).square().sum(-1) / valid.sum(-1).clamp(min=1) + TINY**2).sqrt()
+
+
+def _cosine(x: Tensor, y: Tensor) -> Tensor:
+    length = (x.square().sum(-1) * y.square().sum(-1) + TINY**2).sqrt()
+    return (x * y).sum(-1) / length
+
+
+def combine(q: Question, weights: LossWeights, horizons: Tensor) -> dict[str, Tensor]:
+    """Weigh the terms and the horizons (horizon,); ``loss`` is their sum, the others are unweighted."""
+    share = horizons / horizons.sum()
+    terms = {name: (LOSSES[name](q) * share).sum() for name in weights.active()}
+    total = torch.stack([weight * terms[name] for name, weight in weights.active().items()]).sum()
+    return {"loss": total, **terms}
+
+
+def transform_labels(returns: Tensor, valid: Tensor, drop_extremes: float, *, gaussian: bool) -> tuple[Tensor, Tensor]:
+    """Standardise labels inside each day and horizon, or make them Gaussian ranks; extremes may be dropped.
+
+    Returns the labels and which of them count in the loss.
+    """
+    place = (ranks(returns, valid) - 0.5) / valid.sum(-1, keepdim=True).clamp(min=1)  # inside (0, 1)
+    kept = valid & (place >= drop_extremes) & (place <= 1 - drop_extremes)
+    if gaussian:
+        return torch.special.ndtri(place.clamp(1e-6, 1 - 1e-6)).where(kept, 0), kept
+    centred = centre(returns, kept)
+    return centred / (deviation(returns, kept).unsqueeze(-1) + TINY), kept

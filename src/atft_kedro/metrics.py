@@ -1,0 +1,69 @@
+"""Every metric once: per day and horizon, over the stocks whose forecast and return are known."""
+
+import torch
+from torch import Tensor
+
+FEWEST = 3  # stocks of a day that a correlation needs
+ROUNDING = 1e-9  # a deviation that is this small beside the values is none
+
+
+def valid_pairs(forecast: Tensor, actual: Tensor) -> Tensor:
+    """Mark where both are known (…, stock)."""
+    return forecast.isfinite() & actual.isfinite()
+
+
+def pearson(x: Tensor, y: Tensor, valid: Tensor) -> Tensor:
+    """Correlate over the last axis where valid; NaN where too few are, or either side is constant."""
+    x, y = standardise(x, valid), standardise(y, valid)
+    count = valid.sum(-1)
+    return torch.where(count >= FEWEST, (x * y).sum(-1) / count, torch.nan)
+
+
+def standardise(x: Tensor, valid: Tensor) -> Tensor:
+    """Bring the valid values of the last axis to mean 0 and deviation 1, others to 0; NaN where all are the same."""
+    count = valid.sum(-1, keepdim=True).clamp(min=1)
+    kept = x.where(valid, 0)
+    centred = (kept - kept.sum(-1, keepdim=True) / count).where(valid, 0)
+    spread = (centred.square().sum(-1, keepdim=True) / count).sqrt()
+    size = kept.abs().amax(-1, keepdim=True)
+    return torch.where(spread > ROUNDING * size, centred / spread, torch.nan)
+
+
+def ranks(x: Tensor, valid: Tensor) -> Tensor:
+    """Rank the valid values of the last axis from 1 on, ties at their average; NaN elsewhere."""
+    filled = x.where(valid, torch.inf)
+    ordered = filled.sort(-1).values
+    below = torch.searchsorted(ordered, filled.contiguous(), right=False)
+    upto = torch.searchsorted(ordered, filled.contiguous(), right=True)
+    return ((below + upto + 1) / 2).to(x.dtype).where(valid, torch.nan)
+
+
+def daily_ic(forecast: Tensor, actual: Tensor) -> Tensor:
+    """Correlate forecast and actual on each day (…, stock) -> (…)."""
+    return pearson(forecast, actual, valid_pairs(forecast, actual))
+
+
+def daily_rank_ic(forecast: Tensor, actual: Tensor) -> Tensor:
+    """Correlate the ranks of each day, ties averaged (Spearman)."""
+    valid = valid_pairs(forecast, actual)
+    x, y = ranks(forecast.double(), valid), ranks(actual.double(), valid)
+    return pearson(x, y, valid)
+
+
+def daily_scale(forecast: Tensor, actual: Tensor) -> Tensor:
+    """Compare the deviation of the forecasts with that of what they forecast, each day."""
+    valid = valid_pairs(forecast, actual)
+    enough = valid.sum(-1) >= FEWEST
+    return (deviation(forecast, valid) / deviation(actual, valid)).where(enough, torch.nan)
+
+
+def deviation(x: Tensor, valid: Tensor) -> Tensor:
+    """Measure the standard deviation (ddof 0) of the valid values of the last axis."""
+    count = valid.sum(-1).clamp(min=1)
+    mean = x.where(valid, 0).sum(-1) / count
+    return ((x - mean.unsqueeze(-1)).where(valid, 0).square().sum(-1) / count).sqrt()
+
+
+def mean_of(values: Tensor) -> float:
+    """Average the days on which a metric is defined; NaN where there is none."""
+    return float(values.nanmean())

@@ -1,0 +1,64 @@
+"""Forecasts of whole parts, and how good they are."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .. import metrics
+from ..network.atft import Atft
+from ..network.sizes import Part
+from ..panel.blocks import BlockReader
+from ..panel.sampler import BlockSampler
+
+
+@dataclass(frozen=True)
+class Forecasts:
+    """What a network says of a part's days; NaN where nothing is forecast or known."""
+
+    day: Tensor  # int64 (day,) in the panel
+    quantiles: Tensor  # float32 (day, stock, horizon, quantile)
+    targets: Tensor  # float32 (day, stock, horizon)
+
+
+@torch.no_grad()
+def forecast_days(network: Atft, reader: BlockReader, sampler: BlockSampler, parts: frozenset[Part]) -> Forecasts:
+    """Forecast every day of a sampler's stretches, in order."""
+    was_training = network.training
+    network.eval()
+    stocks = reader.panel.row_of.shape[1]
+    days, said, known = [], [], []
+    for asked in sampler.in_order():
+        block = reader.read(asked)
+        there = block.day >= 0
+        days.append(block.day[there])
+        forecast = network(block, parts).where(block.is_forecast[..., None, None], torch.nan)
+        said.append(_spread(forecast, block.stock, stocks)[there])
+        known.append(_spread(block.targets, block.stock, stocks)[there])
+    network.train(was_training)
+    return Forecasts(torch.cat(days), torch.cat(said), torch.cat(known))
+
+
+def _spread(values: Tensor, stock: Tensor, stocks: int) -> Tensor:
+    """Bring a block's stocks (day, stock, …) to their places among all; −1 has none."""
+    whole = torch.full((len(values), stocks + 1, *values.shape[2:]), torch.nan, device=values.device)
+    whole[:, stock] = values.float()
+    return whole[:, :stocks]
+
+
+def score(forecasts: Forecasts, network: Atft) -> dict[str, float]:
+    """Average rank IC, IC and scale over the days, for each horizon and over them all."""
+    point = network.point(forecasts.quantiles).transpose(1, 2)  # (day, horizon, stock)
+    actual = forecasts.targets.transpose(1, 2)
+    spread = metrics.deviation(actual, actual.isfinite()).unsqueeze(-1)
+    measured = {
+        "rank_ic": metrics.daily_rank_ic(point, actual),
+        "ic": metrics.daily_ic(point, actual),
+        "scale": metrics.daily_scale(point, actual / spread),  # the labels' deviation is one
+    }
+    scores = {}
+    for name, daily in measured.items():
+        for place, horizon in enumerate(network.horizons):
+            scores[f"{name}_{horizon}d"] = metrics.mean_of(daily[:, place])
+        scores[name] = metrics.mean_of(daily.nanmean(0))
+    return scores

@@ -1,0 +1,71 @@
+"""The curriculum: stretches of training with their own parts switched on, rates and losses."""
+
+import math
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ..losses import LossWeights
+from ..network.sizes import Part
+from ..params import Params
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class PhaseParams(Params):
+    """One stretch of training.
+
+    ``parts`` are the parts of the network that are switched on; ``freeze`` names its children whose weights stay.
+    ``cosine`` falls from the learning rate to a tenth after a warm-up over a share of the steps; ``plateau``
+    halves it when the validation rank IC has not risen for two epochs.
+    """
+
+    name: str
+    epochs: Annotated[int, Field(gt=0)]
+    learning_rate: Annotated[float, Field(gt=0)]
+    parts: tuple[Part, ...] = ()
+    freeze: tuple[str, ...] = ()
+    loss: LossWeights = LossWeights(mse=1)
+    horizon_weights: tuple[Annotated[float, Field(ge=0)], ...] | None = None
+    clip_norm: Annotated[float, Field(gt=0)] = 1.0
+    scheduler: Literal["constant", "cosine", "plateau"] = "cosine"
+    warmup: Share = 0.1
+    start_from: Literal["last", "best"] = "last"
+    patience: Annotated[int, Field(gt=0)] | None = None
+
+
+_FINANCIAL = LossWeights(mse=0.4, ic=0.3, rank_ic=0.2, quantile=0.1)
+
+DEFAULT_PHASES = (
+    PhaseParams(name="baseline", epochs=5, learning_rate=2e-3, loss=LossWeights(mse=0.9, quantile=0.1)),
+    PhaseParams(name="adaptive_norm", epochs=10, learning_rate=1e-3, parts=("fan",), loss=_FINANCIAL),
+    PhaseParams(name="gat", epochs=8, learning_rate=1e-3, parts=("fan", "gat", "tokens"), loss=_FINANCIAL),
+    PhaseParams(
+        name="finetune",
+        epochs=6,
+        learning_rate=2e-4,
+        parts=("fan", "gat", "tokens"),
+        freeze=("selection",),
+        loss=_FINANCIAL,
+        start_from="best",
+    ),
+)
+
+
+def share_epochs(phases: Sequence[PhaseParams], epochs: int | None) -> list[int]:
+    """Give each phase its epochs, or its share of ``epochs`` in all, one at least."""
+    if epochs is None:
+        return [phase.epochs for phase in phases]
+    total = sum(phase.epochs for phase in phases)
+    return [max(1, round(epochs * phase.epochs / total)) for phase in phases]
+
+
+def rate_at(phase: PhaseParams, done: float) -> float:
+    """Say which part of the learning rate holds when a share of the phase's steps is done."""
+    if phase.scheduler != "cosine":
+        return 1.0
+    if done < phase.warmup:
+        return (done + 1e-3) / (phase.warmup + 1e-3)
+    gone = (done - phase.warmup) / (1 - phase.warmup)
+    return 0.1 + 0.9 * (1 + math.cos(math.pi * min(gone, 1.0))) / 2
