@@ -108,8 +108,8 @@ def sharpe(q: Question) -> Tensor:
     there = q.valid.sum(-1) >= FEWEST
     count = there.sum(0)
     mean = earned.where(there, 0).sum(0) / count.clamp(min=1)
-    spread = ((earned - mean).where(there, 0).square().sum(0) / (count - 1).clamp(min=1)).sqrt()
-    return torch.where(count >= 2, -mean / (spread + TINY), 0)
+    spread = ((earned - mean).where(there, 0).square().sum(0) / (count - 1).clamp(min=1) + TINY**2).sqrt()
+    return torch.where(count >= 2, -mean / spread, 0)
 
 
 def list_net(q: Question) -> Tensor:

@@ -14,13 +14,16 @@ def valid_pairs(forecast: Tensor, actual: Tensor) -> Tensor:
 
 def pearson(x: Tensor, y: Tensor, valid: Tensor) -> Tensor:
     """Correlate over the last axis where valid; NaN where too few are, or either side is constant."""
-    x, y = standardise(x, valid), standardise(y, valid)
+    x, y = standardise(x.double(), valid), standardise(y.double(), valid)
     count = valid.sum(-1)
     return torch.where(count >= FEWEST, (x * y).sum(-1) / count, torch.nan)
 
 
 def standardise(x: Tensor, valid: Tensor) -> Tensor:
-    """Bring the valid values of the last axis to mean 0 and deviation 1, others to 0; NaN where all are the same."""
+    """Bring the valid values of the last axis to mean 0 and deviation 1, others to 0; NaN where all are the same.
+
+    In double precision, for in single a constant 0.1 has a mean that it differs from.
+    """
     count = valid.sum(-1, keepdim=True).clamp(min=1)
     kept = x.where(valid, 0)
     centred = (kept - kept.sum(-1, keepdim=True) / count).where(valid, 0)
@@ -33,8 +36,9 @@ def ranks(x: Tensor, valid: Tensor) -> Tensor:
     """Rank the valid values of the last axis from 1 on, ties at their average; NaN elsewhere."""
     filled = x.where(valid, torch.inf)
     ordered = filled.sort(-1).values
-    below = torch.searchsorted(ordered, filled.contiguous(), right=False)
-    upto = torch.searchsorted(ordered, filled.contiguous(), right=True)
+    filled, ordered = filled.contiguous(), ordered.contiguous()
+    below = torch.searchsorted(ordered, filled, right=False)
+    upto = torch.searchsorted(ordered, filled, right=True)
     return ((below + upto + 1) / 2).to(x.dtype).where(valid, torch.nan)
 
 

@@ -45,7 +45,12 @@ class Trainer:
     """One network in training: the loop, and nothing of files, clocks or trackers."""
 
     def __init__(
-        self, network: Atft, train: Course, validation: Course, params: TrainingParams, callbacks: Sequence[Callback] = ()
+        self,
+        network: Atft,
+        train: Course,
+        validation: Course,
+        params: TrainingParams,
+        callbacks: Sequence[Callback] = (),
     ) -> None:
         self.network, self.train, self.validation, self.params = network, train, validation, params
         self.callbacks = callbacks

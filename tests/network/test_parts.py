@@ -1,0 +1,231 @@
+"""Each part against an independent reference or a property."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from torch_geometric.nn import GATv2Conv
+
+from atft_kedro.network.fan import FrequencyNorm
+from atft_kedro.network.gat import GraphAttention, GraphFusion, match_norm
+from atft_kedro.network.gated import LockedDropout
+from atft_kedro.network.heads import in_order
+from atft_kedro.network.selection import Selection
+from atft_kedro.network.sizes import NetworkParams
+from atft_kedro.network.temporal import CausalConvolution, WindowAttention
+from random_blocks import random_block
+
+
+def strongest_waves(window: np.ndarray, k: int, ahead: int) -> float:
+    """The main part of one window of one channel, ``ahead`` steps behind its end, by NumPy's transform."""
+    spectrum = np.fft.rfft(window)
+    kept = np.argsort(-np.abs(spectrum))[:k]
+    place = len(window) - 1 + ahead
+    total = 0.0
+    for frequency in kept:
+        mirrored = 0 < frequency < len(window) / 2
+        wave = spectrum[frequency] * np.exp(2j * np.pi * frequency * place / len(window))
+        total += (2 if mirrored else 1) * wave.real / len(window)
+    return total
+
+
+@pytest.mark.parametrize("window", [8, 7])
+@pytest.mark.parametrize("k", [1, 3])
+def test_the_fourier_split_is_the_window_by_window_one(window: int, k: int) -> None:
+    x = torch.randn(3, 20, 4, generator=torch.Generator().manual_seed(1))
+    fan = FrequencyNorm(channels=4, window=window, k=k, horizons=(1, 5))
+
+    main = fan.split(x.transpose(1, 2)).detach().numpy()
+
+    for stock in range(3):
+        for end in range(20 - window + 1):
+            for channel in range(4):
+                piece = x[stock, end : end + window, channel].double().numpy()
+                expected = [strongest_waves(piece, k, ahead) for ahead in (0, 1, 5)]
+                assert np.allclose(main[stock, channel, end], expected, atol=1e-5)
+
+
+def test_with_all_frequencies_the_main_part_is_everything() -> None:
+    x = torch.randn(2, 15, 3, generator=torch.Generator().manual_seed(2))
+    fan = FrequencyNorm(channels=3, window=8, k=5, horizons=(1,))
+    with torch.no_grad():
+        fan.gate.fill_(1)
+
+    residual, _ = fan(x)
+
+    assert residual.abs().max() < 1e-5
+
+
+def test_a_pure_wave_is_taken_out_and_continued_exactly() -> None:
+    step = torch.arange(40.0)
+    x = torch.cos(2 * torch.pi * 2 * step / 16 + 0.7).view(1, -1, 1)
+    fan = FrequencyNorm(channels=1, window=16, k=1, horizons=(1, 5))
+    with torch.no_grad():
+        fan.gate.fill_(1)
+
+    residual, ahead = fan(x)
+
+    assert residual.abs().max() < 1e-5
+    assert torch.allclose(ahead[0, 0, :-5, 0], x[0, 16:-4, 0], atol=1e-5)
+    assert torch.allclose(ahead[0, 0, :-5, 1], x[0, 20:, 0], atol=1e-5)
+
+
+def test_the_split_starts_as_the_identity() -> None:
+    x = torch.randn(2, 12, 6)
+
+    left, _ = FrequencyNorm(channels=4, window=5, k=2, horizons=(1,))(x)
+
+    assert torch.equal(left, x[:, 4:])
+
+
+def test_graph_attention_is_pytorch_geometrics() -> None:
+    block = random_block(stocks=9, days=2, neighbours=4)
+    block.neighbours[0, 3, 2:] = -1
+    x = torch.randn(2, 9, 16, generator=torch.Generator().manual_seed(3))
+    mine = GraphAttention(16, size=12, heads=3, attributes=3, dropout=0.0)
+    theirs = GATv2Conv(16, 4, heads=3, edge_dim=3, add_self_loops=False, negative_slope=0.2)
+    with torch.no_grad():
+        theirs.lin_l.weight.copy_(mine.source.weight)
+        theirs.lin_l.bias.copy_(mine.source.bias)
+        theirs.lin_r.weight.copy_(mine.target.weight)
+        theirs.lin_r.bias.copy_(mine.target.bias)
+        theirs.lin_edge.weight.copy_(mine.edge.weight)
+        theirs.att.copy_(mine.attention.unsqueeze(0))
+        theirs.bias.copy_(mine.bias)
+
+    heard = mine(x, block.neighbours, block.edges)
+
+    for day in range(2):
+        edges, attributes = [], []
+        for stock in range(9):
+            edges.append((stock, stock))
+            attributes.append(torch.ones(3))
+            for place, other in enumerate(block.neighbours[day, stock].tolist()):
+                if other >= 0:
+                    edges.append((other, stock))
+                    attributes.append(block.edges[day, stock, place].float())
+        expected = theirs(x[day], torch.tensor(edges).t(), torch.stack(attributes))
+        assert torch.allclose(heard[day], expected, atol=1e-5)
+
+
+def test_the_graph_starts_silent_and_speaks_at_the_stocks_own_length() -> None:
+    x, said = torch.randn(2, 5, 8), torch.randn(2, 5, 8)
+    block = random_block(stocks=5, days=2)
+    fusion = GraphFusion(8, GraphAttention(8, 4, 2, 3, 0.0), 4)
+
+    assert torch.equal(fusion(x, block.neighbours, block.edges), x)
+    assert torch.allclose(match_norm(said, x).norm(dim=-1), x.norm(dim=-1))
+
+
+def attention(window: int = 4) -> WindowAttention:
+    layer = WindowAttention(8, heads=2, window=window, dropout=0.0, start=1.0)
+    with torch.no_grad():
+        layer.by_lag.normal_(generator=torch.Generator().manual_seed(4))
+    return layer
+
+
+def test_attention_sees_its_window_and_nothing_else() -> None:
+    x = torch.randn(1, 10, 8, generator=torch.Generator().manual_seed(5))
+    layer, present = attention(), torch.ones(1, 10, dtype=torch.bool)
+    moved = x.clone()
+    moved[0, 5] = torch.randn(8)
+
+    changed = (layer(moved, present) - layer(x, present)).abs().amax(-1)[0] > 1e-6
+
+    assert changed.tolist() == [False, False, True, True, True, True, False]  # steps 3 … 9 remain
+
+
+def test_attention_weighs_by_content_lag_and_presence() -> None:
+    x = torch.randn(2, 10, 8, generator=torch.Generator().manual_seed(6))
+    layer, present = attention(), torch.ones(2, 10, dtype=torch.bool)
+    present[1, :5] = False
+
+    weights = layer.weights(x, present)
+
+    query, key, _ = layer.project(x, present)
+    assert weights.shape == (2, 2, 7, 4)
+    assert torch.allclose(weights.sum(-1), torch.ones(2, 2, 7), atol=1e-5)
+    assert weights[1, :, 2, 1:].max() < 1e-6  # at step 5 only the step itself is there
+    score = (query[0, 1, 3] @ key[0, 1, 3:7].t() * 0.5).softmax(-1).flip(0)
+    assert torch.allclose(weights[0, 1, 3], score, atol=1e-5)
+
+
+def test_the_bias_depends_on_the_lag_alone() -> None:
+    layer = attention(window=6)
+    with torch.no_grad():
+        layer.query.weight.zero_()
+        layer.query.bias.zero_()
+    x = torch.randn(1, 30, 8)
+
+    weights = layer.weights(x, torch.ones(1, 30, dtype=torch.bool))
+
+    assert (weights - weights[:, :, :1]).abs().max() < 1e-5
+    assert weights.std(-1).min() > 1e-3
+
+
+def test_the_convolution_is_torchs() -> None:
+    layer = CausalConvolution(6, kernel=3, start=1.0)
+    x = torch.randn(2, 9, 6)
+    weight = layer.taps.weight.view(3, 6, 6).permute(1, 2, 0)  # (out, in, tap)
+
+    expected = torch.nn.functional.conv1d(layer.norm(x).transpose(1, 2), weight).transpose(1, 2)
+
+    assert torch.allclose(layer(x), x[:, 2:] + torch.nn.functional.elu(expected), atol=1e-5)
+
+
+def test_selection_weighs_to_one_on_average_and_starts_nearly_even() -> None:
+    block = random_block()
+    selection = Selection(6, 16, 8)
+    x = selection.fill(block)
+
+    weights = selection.weights(x, block)
+
+    assert torch.allclose(weights.mean(-1), torch.ones(weights.shape[:2]), atol=1e-5)
+    assert (weights - 1).abs().max() < 0.2
+
+
+def test_a_missing_feature_has_its_learned_value() -> None:
+    block = random_block()
+    block.features[2, 4, 1] = torch.nan
+    selection = Selection(6, 16, 8)
+    with torch.no_grad():
+        selection.missing[1] = 7.0
+
+    assert selection.fill(block)[2, 4, 1] == 7
+    assert selection(block).isfinite().all()
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.floats(-30, 30), min_size=5, max_size=5))
+def test_quantiles_never_cross(raw: list[float]) -> None:
+    made = in_order(torch.tensor(raw), middle=2)
+
+    assert (made.diff() >= 0).all()
+    assert made[2] == torch.tensor(raw)[2]
+
+
+def test_locked_dropout_drops_whole_channels_of_a_sequence() -> None:
+    torch.manual_seed(0)
+    dropped = LockedDropout(0.5)(torch.ones(4, 6, 10))
+
+    assert set(dropped.unique().tolist()) == {0, 2}
+    assert torch.equal(dropped, dropped[:, :1].expand_as(dropped))
+    assert torch.equal(LockedDropout(0.5).eval()(torch.ones(2, 3, 4)), torch.ones(2, 3, 4))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"hidden_size": 64, "heads": 5},
+        {"lookback": 10},
+        {"fan_k": 6},
+        {"fan_channels": 100},
+        {"quantiles": [0.1, 0.9]},
+        {"quantiles": [0.5, 0.1]},
+    ],
+)
+def test_sizes_that_do_not_fit_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        NetworkParams.model_validate(wrong)

@@ -1,0 +1,242 @@
+"""Every loss against a plain NumPy/SciPy reading of its definition, and its gradient against differences."""
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+from scipy import stats
+from torch import Tensor
+
+from atft_kedro.losses import (
+    LOSSES,
+    LossWeights,
+    Question,
+    combine,
+    portfolio,
+    soft_rank,
+    transform_labels,
+)
+
+LEVELS = torch.tensor([0.1, 0.5, 0.9], dtype=torch.float64)
+
+
+def question(days: int = 6, horizons: int = 2, stocks: int = 30, seed: int = 0) -> Question:
+    """Random forecasts and labels with gaps, ties and one day that nobody knows."""
+    random = torch.Generator().manual_seed(seed)
+    returns = torch.randn(days, horizons, stocks, generator=random, dtype=torch.float64) * 0.02
+    returns[:, :, :4] = 0.01  # ties
+    valid = torch.rand(days, horizons, stocks, generator=random) > 0.2
+    valid[3] = False
+    quantiles = torch.randn(days, horizons, stocks, 3, generator=random, dtype=torch.float64).sort(-1).values
+    label, kept = transform_labels(returns.where(valid, torch.nan), valid, 0.0, gaussian=False)
+    return Question(
+        point=quantiles[..., 1],
+        quantiles=quantiles,
+        label=label,
+        returns=returns.where(valid, torch.nan),
+        valid=kept,
+        exposures=torch.randn(days, 2, stocks, generator=random, dtype=torch.float64),
+        levels=LEVELS,
+        floor=1.5,
+    )
+
+
+def daily(q: Question, horizon: int) -> list[tuple[np.ndarray, ...]]:
+    """Each day's valid forecasts, labels, returns, quantiles and exposures."""
+    days = []
+    for day in range(len(q.point)):
+        v = q.valid[day, horizon].numpy()
+        if v.sum() >= 3:
+            arrays = (q.point, q.label, q.returns, q.quantiles)
+            days.append((*(a[day, horizon].numpy()[v] for a in arrays), q.exposures[day].numpy()[:, v], v))
+    return days
+
+
+def weights_of(forecast: np.ndarray) -> np.ndarray:
+    z = (forecast - forecast.mean()) / forecast.std()
+    w = np.tanh(z) - np.tanh(z).mean()
+    return w / np.abs(w).sum()
+
+
+def huber_of(error: np.ndarray) -> np.ndarray:
+    return np.where(np.abs(error) < 1, 0.5 * error**2, np.abs(error) - 0.5)
+
+
+def sharpe_of(days: list[Any]) -> float:
+    earned = np.array([weights_of(f) @ r for f, _, r, _, _, _ in days])
+    return -earned.mean() / earned.std(ddof=1)
+
+
+def turnover_of(q: Question, horizon: int) -> float:
+    whole = []
+    for day in range(len(q.point)):
+        v = q.valid[day, horizon].numpy()
+        w = np.zeros(len(v))
+        if v.sum() >= 3:
+            w[v] = weights_of(q.point[day, horizon].numpy()[v])
+        whole.append(w if v.sum() >= 3 else None)
+    changes = [np.abs(b - a).sum() / 2 for a, b in pairwise(whole) if a is not None and b is not None]
+    return float(np.mean(changes))
+
+
+REFERENCES = {
+    "mse": lambda days, q, h: np.mean([np.mean((f - y) ** 2) for f, y, *_ in days]),
+    "huber": lambda days, q, h: np.mean([np.mean(huber_of(f - y)) for f, y, *_ in days]),
+    "ic": lambda days, q, h: 1 - np.mean([stats.pearsonr(f, y)[0] for f, y, *_ in days]),
+    "sharpe": lambda days, q, h: sharpe_of(days),
+    "list_net": lambda days, q, h: np.mean(
+        [-(np.exp(y) / np.exp(y).sum()) @ np.log(np.exp(f) / np.exp(f).sum()) for f, y, *_ in days]
+    ),
+    "quantile": lambda days, q, h: np.mean(
+        [
+            np.mean(np.maximum(LEVELS.numpy() * (y[:, None] - k), (LEVELS.numpy() - 1) * (y[:, None] - k)))
+            for _, y, _, k, *_ in days
+        ]
+    ),
+    "turnover": lambda days, q, h: turnover_of(q, h),
+    "exposure": lambda days, q, h: np.mean(
+        [np.mean([stats.pearsonr(f, e)[0] ** 2 for e in x]) for f, _, _, _, x, _ in days]
+    ),
+    "variance_floor": lambda days, q, h: np.mean([max(1.5 - f.std(), 0) ** 2 for f, *_ in days]),
+}
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_a_loss_is_what_its_definition_says(name: str) -> None:
+    q = question()
+
+    found = LOSSES[name](q)
+
+    expected = [REFERENCES[name](daily(q, horizon), q, horizon) for horizon in range(2)]
+    assert found.tolist() == pytest.approx(expected, rel=1e-5)
+
+
+def test_rank_ic_is_near_spearman_and_one_minus_it_for_far_apart_forecasts() -> None:
+    q = question()
+    spread = replace(q, point=torch.from_numpy(stats.rankdata(q.point.numpy(), axis=-1)))
+
+    found = LOSSES["rank_ic"](spread)
+
+    for horizon in range(2):
+        expected = 1 - np.mean([stats.spearmanr(f, y)[0] for f, y, *_ in daily(spread, horizon)])
+        assert found[horizon].item() == pytest.approx(expected, abs=0.02)
+
+
+def test_soft_ranks_keep_the_order_and_spread_over_the_day() -> None:
+    x = torch.randn(2, 40, dtype=torch.float64)
+    soft = soft_rank(x, torch.ones(2, 40, dtype=torch.bool))
+
+    assert torch.equal(soft.argsort(-1), x.argsort(-1))
+    assert soft.min() < 0.1
+    assert soft.max() > 0.9
+
+
+def test_rank_net_prefers_the_right_order() -> None:
+    q = question()
+    torch.manual_seed(0)
+    right = LOSSES["rank_net"](replace(q, point=3 * q.label))
+    torch.manual_seed(0)
+    wrong = LOSSES["rank_net"](replace(q, point=-3 * q.label))
+    torch.manual_seed(0)
+    none = LOSSES["rank_net"](replace(q, point=0 * q.label))
+
+    assert (right < none).all()
+    assert (none < wrong).all()
+    assert none.tolist() == pytest.approx([np.log(2)] * 2)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_gradient_is_what_differences_say(name: str) -> None:
+    q = question(days=4, horizons=1, stocks=8, seed=3)
+    if name == "huber":
+        q = replace(q, label=q.label * 2)
+
+    def loss(quantiles: Tensor) -> Tensor:
+        torch.manual_seed(1)
+        return LOSSES[name](replace(q, point=quantiles[..., 1], quantiles=quantiles)).sum()
+
+    if name == "rank_ic":  # its width follows the forecasts without a gradient
+        x = q.quantiles.clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(loss(x), x)
+        assert gradient.isfinite().all()
+        assert loss(q.quantiles - 0.05 * gradient / gradient.norm()) < loss(q.quantiles)
+    else:
+        assert torch.autograd.gradcheck(loss, q.quantiles.clone().requires_grad_(), eps=1e-6, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["ic", "rank_ic", "sharpe", "mse", "list_net", "rank_net"])
+def test_a_perfect_forecast_beats_a_reversed_one(name: str) -> None:
+    q = question()
+
+    torch.manual_seed(0)
+    perfect = LOSSES[name](replace(q, point=q.label))
+    torch.manual_seed(0)
+    reversed_ = LOSSES[name](replace(q, point=-q.label))
+
+    assert (perfect < reversed_).all()
+    if name == "ic":
+        assert perfect.tolist() == pytest.approx([0, 0], abs=1e-6)
+        assert reversed_.tolist() == pytest.approx([2, 2], abs=1e-6)
+    if name == "sharpe":
+        assert (perfect < 0).all()
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_constant_forecasts_and_days_without_labels_have_finite_losses_and_gradients(name: str) -> None:
+    q = question()
+    flat = torch.zeros_like(q.quantiles).requires_grad_()
+    nobody = replace(q, point=flat[..., 1], quantiles=flat, valid=torch.zeros_like(q.valid))
+
+    for asked in (replace(q, point=flat[..., 1], quantiles=flat), nobody):
+        loss = LOSSES[name](asked).sum()
+        (gradient,) = torch.autograd.grad(loss, flat, allow_unused=True, materialize_grads=True)
+        assert loss.isfinite()
+        assert gradient.isfinite().all()
+
+
+def test_a_portfolio_is_neutral_and_of_gross_one() -> None:
+    q = question()
+
+    weight = portfolio(q)
+
+    there = q.valid.any(-1)
+    assert weight[there].sum(-1).abs().max() < 1e-9
+    assert torch.allclose(weight[there].abs().sum(-1), torch.ones(int(there.sum()), dtype=torch.float64), atol=1e-5)
+    assert (weight[~q.valid] == 0).all()
+
+
+def test_labels_are_standardised_or_ranked_inside_each_day_and_extremes_count_not() -> None:
+    returns = torch.randn(3, 1, 200, dtype=torch.float64)
+    valid = torch.ones_like(returns, dtype=torch.bool)
+
+    label, kept = transform_labels(returns, valid, 0.025, gaussian=False)
+    ranked, _ = transform_labels(returns, valid, 0.0, gaussian=True)
+
+    assert kept.sum(-1).flatten().tolist() == [190] * 3
+    values = label[0, 0][kept[0, 0]]
+    assert (values.mean().item(), values.std(correction=0).item()) == pytest.approx((0, 1), abs=1e-6)
+    place = (stats.rankdata(returns[0, 0]) - 0.5) / 200
+    assert np.allclose(ranked[0, 0], stats.norm.ppf(place), atol=1e-6)
+
+
+def test_terms_and_horizons_are_weighed() -> None:
+    q = question()
+    weights = LossWeights.model_validate("mse:0.6,rankic:0.2,cs_ic:0.1,sharpe:0.1")
+
+    told = combine(q, weights, torch.tensor([3.0, 1.0]))
+
+    assert set(told) == {"loss", "mse", "rank_ic", "ic", "sharpe"}
+    mse = LOSSES["mse"](q)
+    assert told["mse"].item() == pytest.approx((0.75 * mse[0] + 0.25 * mse[1]).item(), rel=1e-5)
+    expected = 0.6 * told["mse"] + 0.2 * told["rank_ic"] + 0.1 * told["ic"] + 0.1 * told["sharpe"]
+    assert told["loss"].item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("wrong", [{}, {"mse": 0}, {"mse": -1}, {"mae": 1}, "mse:0.5,mae:1", "mse"])
+def test_weights_that_mean_nothing_are_refused(wrong: Any) -> None:
+    with pytest.raises(ValidationError):
+        LossWeights.model_validate(wrong)
