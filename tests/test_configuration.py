@@ -35,13 +35,8 @@ def test_every_environment_is_valid(env: str) -> None:
 def test_the_environments_are_what_they_are_called() -> None:
     safe, smoke, production = (resolved(env) for env in ("safe", "smoke", "production"))
 
-    assert safe["training"] | {"epochs": 0} == {
-        "epochs": 0,
-        "precision": "fp32",
-        "compile": False,
-        "deterministic": True,
-        "detect_anomaly": True,
-    }
+    suspicious = {"precision": "fp32", "compile": False, "deterministic": True, "detect_anomaly": True}
+    assert suspicious.items() <= safe["training"].items()
     assert (smoke["training"]["epochs"], smoke["universe"]["max_stocks_per_day"]) == (1, 512)
     assert (production["training"]["epochs"], production["training"]["precision"]) == (120, "bf16")
     assert (production["network"]["hidden_size"], production["features"]["set"]) == (256, "wide")

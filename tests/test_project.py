@@ -17,7 +17,7 @@ from nbclient import NotebookClient
 
 ROOT = Path(__file__).parent.parent
 KEDRO = Path(sys.executable).with_name("kedro")
-SMALL = "market.stocks=24,market.days=300"
+SMALL = "market.stocks=24,market.days=300,training.epochs=1"
 
 pytestmark = pytest.mark.slow
 
@@ -60,7 +60,7 @@ def test_a_first_run_makes_everything_and_a_second_nothing(project: Path) -> Non
     made = {str(file.relative_to(project / "data")) for file in (project / "data").rglob("*") if file.is_file()}
     second = kedro(project, "run", "--params", SMALL)
 
-    assert "0 of 13 stages are fresh" in first
+    assert "0 of 14 stages are fresh" in first
     assert {
         "05_model_input/ml_dataset.parquet",
         "05_model_input/panel/features.npy",
@@ -71,7 +71,7 @@ def test_a_first_run_makes_everything_and_a_second_nothing(project: Path) -> Non
         "08_reporting/graph.json",
         "stages.json",
     } <= made
-    assert "13 of 13 stages are fresh" in second
+    assert "14 of 14 stages are fresh" in second
     assert "Traceback" not in first + second
 
 
@@ -79,7 +79,7 @@ def test_a_changed_parameter_reruns_what_depends_on_it(project: Path) -> None:
     guard_only = kedro(project, "run", "--params", f"{SMALL},guard.leak.max_ic=0.5")
     stale = kedro(project, "atft", "stages", "--params", f"{SMALL},guard.leak.max_ic=0.5,features.entry_lag=1")
 
-    assert "3 of 13 stages are fresh" in guard_only
+    assert "3 of 14 stages are fresh" in guard_only
     assert "stage select_universe will run: require_no_error has to run" in guard_only
     assert "stage inspect_dataset will run: params:guard changed" in guard_only
     assert "admit_prices │ fresh" in stale
@@ -132,7 +132,7 @@ def test_no_cache_runs_everything(project: Path) -> None:
 
 
 def test_a_killed_run_leaves_nothing_half_written_and_the_next_one_finishes(project: Path) -> None:
-    size = "market.stocks=400,market.days=900,features.set=alpha158"
+    size = "market.stocks=400,market.days=900,features.set=alpha158,training.epochs=1"
     table = project / "data" / "05_model_input" / "ml_dataset.parquet"
     before = table.read_bytes()
     process = subprocess.Popen(
@@ -154,8 +154,8 @@ def test_a_killed_run_leaves_nothing_half_written_and_the_next_one_finishes(proj
     stages = kedro(project, "atft", "stages", "--params", size)
     assert "admit_prices │ fresh" in stages
     assert "build_ml_dataset │ stale │ it never finished" in stages
-    assert "1 of 13 stages are fresh" in kedro(project, "run", "--params", size)
-    assert "13 of 13 stages are fresh" in kedro(project, "run", "--params", size)
+    assert "1 of 14 stages are fresh" in kedro(project, "run", "--params", size)
+    assert "14 of 14 stages are fresh" in kedro(project, "run", "--params", size)
     assert not partial.exists()
 
 
@@ -241,7 +241,7 @@ def test_a_terminated_run_is_called_killed(project: Path) -> None:
         "--pipelines",
         "train",
         "--params",
-        "market.stocks=600,market.days=900,features.set=wide",
+        "market.stocks=600,market.days=900,features.set=wide,training.epochs=1",
     ]
     process = subprocess.Popen(
         [KEDRO, *words],
@@ -269,7 +269,9 @@ def _run_statuses(project: Path) -> list[str]:
 
 
 def test_kedros_own_commands_work(project: Path) -> None:
-    assert "- __default__ - data - graph - guard - prepare - train - walk_forward" in kedro(project, "registry", "list")
+    assert "- __default__ - data - fit - graph - guard - prepare - train - walk_forward" in kedro(
+        project, "registry", "list"
+    )
     assert "atft_kedro.datasets.TableDataset" in kedro(project, "catalog", "describe-datasets").replace("table.", "")
     assert "--no-cache" in kedro(project, "run", "--help")
     assert "Show which stages are fresh" in kedro(project, "atft", "--help")

@@ -16,7 +16,6 @@ from .market.admission import AdmissionParams
 from .market.latent import MarketParams
 from .network.sizes import NetworkParams
 from .panel.folds import FoldParams
-from .panel.sampler import BlockParams
 from .panel.scaler import ScalerParams
 from .panel.split import SplitParams
 from .panel.universe import UniverseParams
@@ -34,7 +33,6 @@ BLOCKS: dict[str, type[Params]] = {
     "split": SplitParams,
     "folds": FoldParams,
     "scaler": ScalerParams,
-    "blocks": BlockParams,
     "graph": GraphParams,
     "network": NetworkParams,
     "training": TrainingParams,

@@ -3,6 +3,7 @@
 from .model import ModelDataset
 from .panel import PanelDataset
 from .price_files import PriceFilesDataset
+from .run_folders import RunFoldersDataset
 from .simulated_market import SimulatedMarketDataset
 from .table import TableDataset
 from .today import TodayDataset
@@ -12,6 +13,7 @@ __all__ = [
     "ModelDataset",
     "PanelDataset",
     "PriceFilesDataset",
+    "RunFoldersDataset",
     "SimulatedMarketDataset",
     "TableDataset",
     "TodayDataset",

@@ -2,21 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated
 
 import numpy as np
-from pydantic import Field
-
-from ..params import Params
 
 NO_DAY = -1
-
-
-class BlockParams(Params):
-    """How many consecutive days a training step looks at."""
-
-    days: Annotated[int, Field(gt=0)] = 32
-    seed: Annotated[int, Field(ge=0)] = 7
 
 
 @dataclass(frozen=True)

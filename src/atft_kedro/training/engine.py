@@ -17,6 +17,7 @@ from .forecasting import forecast_days, score
 from .mode import TrainingParams
 from .phases import PhaseParams, rate_at, share_epochs
 from .state import Progress, Tree
+from .suspicion import suspicion
 
 
 @dataclass(frozen=True)
@@ -60,16 +61,24 @@ class Trainer:
         self.epochs = share_epochs(params.phases, params.epochs)
         self.optimizer = self._make_optimizer()
 
+    @property
+    def total_steps(self) -> int:
+        """Count the steps of all phases, none stopped early."""
+        return sum(self.epochs) * -(-self.train.sampler.steps // self.params.accumulate)
+
     def fit(self) -> None:
         """Train from where the progress stands to the end of the last phase."""
-        for place in range(self.progress.phase, len(self.params.phases)):
-            if self.progress.phase != place:
-                self.progress = replace(self.progress, phase=place, epoch=0, step=0, since_best=0, rate=1.0)
-            phase = self.params.phases[place]
-            self._enter(phase)
-            while self.progress.epoch < self.epochs[place] and not self._has_given_up(phase):
-                self._train_epoch(phase)
-                self._end_epoch(phase)
+        if self.progress.steps == 0:
+            torch.manual_seed(self.params.seed)
+        with suspicion(self.network, self.params):
+            for place in range(self.progress.phase, len(self.params.phases)):
+                if self.progress.phase != place:
+                    self.progress = replace(self.progress, phase=place, epoch=0, step=0, since_best=0, rate=1.0)
+                phase = self.params.phases[place]
+                self._enter(phase)
+                while self.progress.epoch < self.epochs[place] and not self._has_given_up(phase):
+                    self._train_epoch(phase)
+                    self._end_epoch(phase)
 
     def _enter(self, phase: PhaseParams) -> None:
         """Set up a phase: what it starts from, and what stays frozen."""
@@ -107,16 +116,18 @@ class Trainer:
 
     def _step(self, blocks: list[Block], phase: PhaseParams, parts: frozenset[Part]) -> dict[str, Tensor]:
         """Learn from some blocks at once."""
+        told: dict[str, Tensor] = {}
         for block in blocks:
             with torch.autocast(block.features.device.type, torch.bfloat16, enabled=self.params.precision == "bf16"):
                 forecast = self.network(block, parts)
             terms = combine(self.ask(block, forecast), phase.loss, self._horizon_weights(phase, forecast))
             (terms["loss"] / len(blocks)).backward()
+            told = {name: told.get(name, 0) + term.detach() / len(blocks) for name, term in terms.items()}
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), phase.clip_norm)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self._follow()
-        return {name: term.detach() for name, term in terms.items()} | {"gradient": norm}
+        return told | {"gradient": norm}
 
     def ask(self, block: Block, forecast: Tensor) -> Question:
         """Put a block's forecasts beside what they should be."""

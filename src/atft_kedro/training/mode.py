@@ -22,11 +22,14 @@ class TrainingParams(Params):
     """A training: its phases, and how each step computes.
 
     ``epochs`` in all are shared by the phases in proportion, one each at least; null leaves each phase its own.
+    ``resume`` goes on in a run, by its name or ``latest``.
     """
 
     phases: Annotated[tuple[PhaseParams, ...], Field(min_length=1)] = DEFAULT_PHASES
     epochs: Annotated[int, Field(gt=0)] | None = None
     seed: Annotated[int, Field(ge=0)] = 7
+    resume: str | None = None
+    days_per_block: Annotated[int, Field(gt=0)] = 32
     labels: LabelParams = LabelParams()
     accumulate: Annotated[int, Field(gt=0)] = 1
     weight_decay: Annotated[float, Field(ge=0)] = 0.01

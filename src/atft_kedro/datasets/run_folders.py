@@ -1,0 +1,46 @@
+"""The folder in which every training has a folder of its own."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from kedro.io import AbstractDataset, DatasetError
+
+from ..training.run import Runs
+
+
+class RunFoldersDataset(AbstractDataset[None, Runs]):
+    """All runs, with the state of the code: trainings write into it while they go on.
+
+    Example usage for the YAML API:
+
+        runs:
+          type: atft_kedro.datasets.RunFoldersDataset
+          path: data/06_models/runs
+    """
+
+    def __init__(self, *, path: str, metadata: dict[str, Any] | None = None) -> None:
+        self._path = Path(path)
+        self.metadata = metadata
+
+    def load(self) -> Runs:
+        """Find the folder, and ask git about the code."""
+        commit, changes = _git("rev-parse", "HEAD"), _git("status", "--porcelain")
+        return Runs(self._path, commit or "unknown", is_dirty=bool(changes))
+
+    def save(self, data: None) -> None:
+        """Refuse: a training makes its own folder."""
+        raise DatasetError("A run makes its own folder.")
+
+    def _describe(self) -> dict[str, Any]:
+        return {"runs": str(self._path)}  # not its path: what is in it makes no stage stale
+
+    def _exists(self) -> bool:
+        return True
+
+
+def _git(*words: str) -> str:
+    try:
+        return subprocess.run(["git", *words], capture_output=True, text=True, check=False).stdout.strip()
+    except FileNotFoundError:  # no git on this machine
+        return ""

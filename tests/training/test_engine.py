@@ -1,0 +1,270 @@
+"""The loop: it learns, each phase does what it says, and a killed training goes on to the same numbers."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import torch
+from pydantic import ValidationError
+
+from atft_kedro.graph.choice import GraphParams
+from atft_kedro.graph.placing import place_graphs
+from atft_kedro.network.atft import Atft
+from atft_kedro.network.sizes import NetworkParams
+from atft_kedro.panel.blocks import BlockReader, known_until, stretches_of
+from atft_kedro.panel.sampler import BlockSampler
+from atft_kedro.panel.split import SplitParams, split_days
+from atft_kedro.panel.store import Panel
+from atft_kedro.params import InputError
+from atft_kedro.training.callbacks import BEST, LAST, METRICS, STOP_FILE, Checkpoints, Heartbeat, MetricsLog
+from atft_kedro.training.engine import Course, Stop, Trainer
+from atft_kedro.training.mode import TrainingParams
+from atft_kedro.training.phases import PhaseParams, rate_at, share_epochs
+from atft_kedro.training.state import Identity, read_checkpoint
+from made import make_graphs, make_panel
+
+NETWORK = NetworkParams(
+    hidden_size=16, lookback=12, heads=2, layers=1, fan_window=4, fan_channels=4, graph_size=8, graph_heads=2
+)
+IDENTITY = Identity(catalogue="made", panel="p", params="{}")
+PHASES = [
+    {"name": "one", "epochs": 2, "learning_rate": 1e-3},
+    {"name": "two", "epochs": 2, "learning_rate": 1e-3, "parts": ["fan", "gat"], "loss": "mse:0.5,ic:0.5"},
+]
+Make = Callable[..., Trainer]
+
+
+@pytest.fixture(scope="module")
+def panel(ml_dataset: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Panel:
+    return make_panel(ml_dataset, tmp_path_factory.mktemp("engine") / "panel")
+
+
+@pytest.fixture(scope="module")
+def make(ml_dataset: pl.DataFrame, panel: Panel) -> Make:
+    graphs = place_graphs(make_graphs(ml_dataset, GraphParams(neighbours=4)).lazy(), panel)
+    split = split_days(panel.days, SplitParams(embargo_days=0), 20)
+
+    def made(callbacks: Any = (), **params: Any) -> Trainer:
+        training = TrainingParams.model_validate({"phases": PHASES} | params)
+        torch.manual_seed(training.seed)
+        network = Atft(NETWORK, len(panel.meaning.features), panel.meaning.horizons, 3)
+        train = Course(
+            BlockReader(panel, graphs, NETWORK.lookback, 16, known_until(panel, split.part("train"))),
+            BlockSampler(stretches_of(panel, split, "train"), 16, training.seed),
+        )
+        validation = Course(
+            BlockReader(panel, graphs, NETWORK.lookback, 16),
+            BlockSampler(stretches_of(panel, split, "validation"), 16, training.seed),
+        )
+        return Trainer(network, train, validation, training, callbacks)
+
+    return made
+
+
+class Watch:
+    """Keeps every step's terms, and calls back after some step."""
+
+    def __init__(self, at: int = -1, then: Callable[[Trainer], None] = lambda trainer: None) -> None:
+        self.at, self.then, self.terms = at, then, []
+
+    def after_step(self, trainer: Trainer, terms: dict[str, torch.Tensor]) -> None:
+        self.terms.append({name: float(term) for name, term in terms.items()})
+        if trainer.progress.steps == self.at:
+            self.then(trainer)
+
+    def after_epoch(self, trainer: Trainer, scores: dict[str, float]) -> None:
+        pass
+
+
+def test_training_lowers_the_loss_and_runs_every_phase(make: Make) -> None:
+    watch = Watch()
+    trainer = make([watch], phases=[{"name": "all", "epochs": 6, "learning_rate": 3e-3, "parts": ["fan", "gat"]}])
+
+    trainer.fit()
+
+    steps = trainer.train.sampler.steps
+    first, last = ([terms["mse"] for terms in watch.terms[piece]] for piece in (slice(steps), slice(-steps, None)))
+    assert sum(last) < sum(first)
+    assert len(watch.terms) == trainer.total_steps == 6 * steps
+    assert len(trainer.progress.history) == 6
+
+
+def test_two_trainings_with_one_seed_agree_bit_for_bit_and_another_seed_does_not(make: Make) -> None:
+    trainers = [make(), make(), make(seed=8)]
+    for trainer in trainers:
+        trainer.fit()
+
+    one, same, other = (trainer.network.state_dict() for trainer in trainers)
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    assert trainers[0].progress == trainers[1].progress
+    assert trainers[0].progress.history != trainers[2].progress.history
+    assert any(not torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("at", [1, 10, 13, 27])
+def test_a_stopped_training_goes_on_to_the_same_numbers(make: Make, tmp_path: Path, at: int) -> None:
+    whole = make()
+    whole.fit()
+    asked = Watch(at, lambda trainer: (tmp_path / STOP_FILE).touch())
+    stopped = make([asked, Checkpoints(tmp_path, IDENTITY)])
+    with pytest.raises(Stop):
+        stopped.fit()
+    (tmp_path / STOP_FILE).unlink()
+
+    resumed = make(seed=7)
+    resumed.resume(read_checkpoint(tmp_path / LAST, IDENTITY))
+    resumed.fit()
+
+    assert stopped.progress.steps == at
+    assert resumed.progress == whole.progress
+    for name, weight in whole.network.state_dict().items():
+        assert torch.equal(resumed.network.state_dict()[name], weight), name
+
+
+def test_safe_training_names_the_first_tensor_that_is_not_finite(make: Make) -> None:
+    trainer = make(detect_anomaly=True, deterministic=True, phases=PHASES[:1])
+    with torch.no_grad():
+        trainer.network.temporal.refinements[0].widen.bias[3] = torch.nan
+
+    with pytest.raises(InputError, match=r"Output 0 of temporal.refinements.0.widen \(Linear, .*\) is the first"):
+        trainer.fit()
+
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert not torch.is_anomaly_enabled()
+
+
+def test_safe_training_gives_what_fast_training_gives(make: Make) -> None:
+    safe, fast = make(detect_anomaly=True, deterministic=True), make()
+    safe.fit()
+    fast.fit()
+
+    assert safe.progress.history == fast.progress.history
+
+
+def test_accumulated_blocks_are_one_larger_step(make: Make) -> None:
+    watches = [Watch(), Watch()]
+    for accumulate, watch in zip((1, 2), watches, strict=True):
+        trainer = make([watch], accumulate=accumulate, phases=PHASES[:1])
+        trainer.fit()
+
+    assert len(watches[1].terms) == -(-trainer.train.sampler.steps // 2) * 2
+    assert len(watches[0].terms) > len(watches[1].terms)
+
+
+def test_frozen_children_stay_and_parts_that_are_off_do_not_learn(make: Make) -> None:
+    trainer = make(phases=[{"name": "x", "epochs": 1, "learning_rate": 1e-2, "freeze": ["selection"]}])
+    before = {name: weight.clone() for name, weight in trainer.network.state_dict().items()}
+
+    trainer.fit()
+
+    moved = {
+        name.split(".")[0] for name, weight in trainer.network.state_dict().items() if not weight.equal(before[name])
+    }
+    assert moved == {"temporal", "heads"}
+
+
+def test_a_phase_can_start_from_the_best(make: Make) -> None:
+    wild = {"name": "wild", "epochs": 1, "learning_rate": 0.5, "scheduler": "constant", "clip_norm": 1e9}
+    still = {"name": "still", "epochs": 1, "learning_rate": 1e-12, "start_from": "best", "scheduler": "constant"}
+    trainer = make(phases=[PHASES[0], wild, still])
+    best: dict[str, torch.Tensor] = {}
+
+    def keep(trainer: Trainer) -> None:
+        best.update({name: weight.clone() for name, weight in trainer.best.items()})
+
+    steps = trainer.train.sampler.steps
+    trainer.callbacks = [Watch(3 * steps + 1, keep)]
+    trainer.fit()
+
+    weights = trainer.network.state_dict()
+    assert all(torch.allclose(weights[name], best[name], atol=1e-4) for name in best)
+
+
+def test_patience_ends_a_phase(make: Make) -> None:
+    phase = {"name": "x", "epochs": 30, "learning_rate": 1e-9, "patience": 2, "scheduler": "constant"}
+    trainer = make(phases=[phase], average=0.0)
+
+    trainer.fit()
+
+    assert len(trainer.progress.history) < 30
+    assert trainer.progress.since_best == 2
+
+
+def test_plateau_halves_the_rate(make: Make) -> None:
+    phase = {"name": "x", "epochs": 5, "learning_rate": 1e-12, "scheduler": "plateau"}
+    trainer = make(phases=[phase], average=0.0)
+
+    trainer.fit()
+
+    assert trainer.progress.rate <= 0.5
+
+
+def test_the_cosine_warms_up_and_falls_to_a_tenth() -> None:
+    phase = PhaseParams(name="x", epochs=1, learning_rate=1, warmup=0.1)
+    rates = [rate_at(phase, done) for done in (0, 0.05, 0.1, 0.55, 1)]
+
+    assert rates == pytest.approx([0.01, 0.505, 1, 0.55, 0.1], abs=0.01)
+    assert rate_at(phase.model_copy(update={"scheduler": "constant"}), 0.9) == 1
+
+
+def test_epochs_are_shared_in_proportion() -> None:
+    phases = [PhaseParams(name="x", epochs=epochs, learning_rate=1) for epochs in (5, 10, 8, 6)]
+
+    assert share_epochs(phases, None) == [5, 10, 8, 6]
+    assert share_epochs(phases, 1) == [1, 1, 1, 1]
+    assert share_epochs(phases, 58) == [10, 20, 16, 12]
+
+
+def test_the_run_folder_tells_what_happened(make: Make, tmp_path: Path) -> None:
+    trainer = make([MetricsLog(tmp_path), Heartbeat(tmp_path, every=0.0), Checkpoints(tmp_path, IDENTITY)])
+
+    trainer.fit()
+
+    lines = pl.read_ndjson(tmp_path / METRICS, infer_schema_length=None)
+    beat = pl.read_json(tmp_path / "heartbeat.json")
+    assert lines["step"].drop_nulls().to_list() == list(range(1, trainer.total_steps + 1))
+    assert lines["phase"].drop_nulls().to_list() == ["one", "one", "two", "two"]
+    assert beat["seconds_left"].item() == 0
+    best = read_checkpoint(tmp_path / BEST, IDENTITY)
+    assert best["progress"]["best"] == pytest.approx(max(scores["rank_ic"] for scores in trainer.progress.history))
+
+
+def test_a_checkpoint_of_another_make_cut_off_or_malicious_is_refused(make: Make, tmp_path: Path) -> None:
+    trainer = make()
+    Checkpoints(tmp_path, IDENTITY).write(trainer, LAST)
+    path = tmp_path / LAST
+
+    with pytest.raises(InputError, match="was made with another catalogue: made instead of other"):
+        read_checkpoint(path, Identity("other", "p", "{}"))
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(InputError, match="is no checkpoint that can be read safely"):
+        read_checkpoint(path, IDENTITY)
+    torch.save({"identity": Malicious()}, path)
+    with pytest.raises(InputError, match="is no checkpoint that can be read safely"):
+        read_checkpoint(path, IDENTITY)
+    with pytest.raises(InputError, match="There is no checkpoint"):
+        read_checkpoint(tmp_path / "absent.pt", IDENTITY)
+
+
+class Malicious:
+    """Would run a command when it is unpickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (pytest.fail, ("a checkpoint ran code",))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"parts": ["gatt"]},
+        {"loss": {"mae": 1}},
+        {"scheduler": "linear"},
+        {"epochs": 0},
+        {"start_from": "first"},
+    ],
+)
+def test_a_phase_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        PhaseParams.model_validate({"name": "x", "epochs": 1, "learning_rate": 1e-3} | wrong)
