@@ -86,6 +86,65 @@ def test_a_changed_parameter_reruns_what_depends_on_it(project: Path) -> None:
     assert "build_ml_dataset │ stale │ params:features changed" in stale
 
 
+def test_a_killed_training_goes_on_to_the_same_numbers(project: Path) -> None:
+    params = SMALL.replace("epochs=1", "epochs=12")
+    runs = project / "data" / "06_models" / "runs"
+    kedro(project, "run", "--params", params)
+    whole = json.loads((project / "data" / "06_models" / "trained_run.json").read_text())
+    process = subprocess.Popen(
+        [KEDRO, "run", "--no-cache", "--pipelines", "fit", "--params", params],
+        cwd=project,
+        env=_environment(project),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        newest = runs / "latest"
+        if newest.resolve().name != whole["run"] and _epochs(newest) >= 4:
+            break
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    killed = _epochs(runs / "latest")
+
+    said = kedro(project, "run", "--pipelines", "fit", "--params", f"{params},training.resume=latest")
+
+    resumed = json.loads((project / "data" / "06_models" / "trained_run.json").read_text())
+    assert 4 <= killed < whole["epochs"]
+    assert "goes on after step" in said
+    assert resumed["run"] != whole["run"]
+    assert resumed | {"run": whole["run"]} == whole
+    assert _validations(runs / "latest")[-1] == _validations(runs / whole["run"])[-1]
+
+
+def _validations(run: Path) -> list[dict[str, float]]:
+    """List the scores of a run's epochs; a run that was killed may have an epoch twice."""
+    lines = (run / "metrics.jsonl").read_text().splitlines() if (run / "metrics.jsonl").exists() else []
+    return [line["validation"] for line in map(json.loads, lines) if "validation" in line]
+
+
+def _epochs(run: Path) -> int:
+    return len(_validations(run))
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ("training.resume=nobody", "There is no run 'nobody' in"),
+        ("training.resume=latest,network.hidden_size=32", "was made with another params"),
+        ("training.precision=fp8", "training.precision = 'fp8'"),
+    ],
+)
+def test_a_training_that_cannot_be_is_refused_before_its_first_step(project: Path, params: str, message: str) -> None:
+    kedro(project, "run", "--params", SMALL)
+
+    said = kedro(project, "run", "--no-cache", "--pipelines", "fit", "--params", f"{SMALL},{params}", fails=True)
+
+    assert message in said
+    assert "Traceback" not in said
+
+
 def test_a_dataset_that_the_guard_has_not_seen_is_not_prepared(project: Path) -> None:
     path = project / "data" / "05_model_input" / "ml_dataset.parquet"
     guarded = path.read_bytes()
@@ -229,7 +288,6 @@ def test_a_tracked_run_ends_as_what_it_was_with_its_parameters_key_by_key(projec
     with sqlite3.connect(project / "mlflow.db") as store:
         params = dict(store.execute("select key, value from params"))
     assert _run_statuses(project)[-2:] == ["FINISHED", "FAILED"]
-    assert "RUNNING" not in _run_statuses(project)
     assert params["features.set"] == "core"
     assert params["guard.leak.max_ic"] == "0.4"
 
@@ -243,6 +301,7 @@ def test_a_terminated_run_is_called_killed(project: Path) -> None:
         "--params",
         "market.stocks=600,market.days=900,features.set=wide,training.epochs=1",
     ]
+    before = len(_run_statuses(project))
     process = subprocess.Popen(
         [KEDRO, *words],
         cwd=project,
@@ -251,7 +310,7 @@ def test_a_terminated_run_is_called_killed(project: Path) -> None:
         stderr=subprocess.DEVNULL,
     )
     deadline = time.monotonic() + 60
-    while "RUNNING" not in _run_statuses(project) and time.monotonic() < deadline:
+    while len(_run_statuses(project)) == before and time.monotonic() < deadline:
         time.sleep(0.2)
     time.sleep(1)
     process.send_signal(signal.SIGTERM)

@@ -46,10 +46,10 @@ def make(ml_dataset: pl.DataFrame, panel: Panel) -> Make:
     graphs = place_graphs(make_graphs(ml_dataset, GraphParams(neighbours=4)).lazy(), panel)
     split = split_days(panel.days, SplitParams(embargo_days=0), 20)
 
-    def made(callbacks: Any = (), **params: Any) -> Trainer:
+    def made(callbacks: Any = (), size: NetworkParams = NETWORK, **params: Any) -> Trainer:
         training = TrainingParams.model_validate({"phases": PHASES} | params)
         torch.manual_seed(training.seed)
-        network = Atft(NETWORK, len(panel.meaning.features), panel.meaning.horizons, 3)
+        network = Atft(size, len(panel.meaning.features), panel.meaning.horizons, 3)
         train = Course(
             BlockReader(panel, graphs, NETWORK.lookback, 16, known_until(panel, split.part("train"))),
             BlockSampler(stretches_of(panel, split, "train"), 16, training.seed),
@@ -141,6 +141,22 @@ def test_safe_training_gives_what_fast_training_gives(make: Make) -> None:
     fast.fit()
 
     assert safe.progress.history == fast.progress.history
+
+
+def test_two_trainings_agree_with_several_threads_too(make: Make) -> None:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(4)
+    try:
+        large = NETWORK.model_copy(update={"selection_size": 128})  # so that threads share the work
+        trainers = [make(size=large), make(size=large)]
+        for trainer in trainers:
+            trainer.fit()
+    finally:
+        torch.set_num_threads(threads)
+
+    assert trainers[0].progress.history == trainers[1].progress.history
+    one, other = (trainer.network.state_dict() for trainer in trainers)
+    assert all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_accumulated_blocks_are_one_larger_step(make: Make) -> None:

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ..panel.blocks import Block
 from .fan import FrequencyNorm
@@ -73,11 +74,14 @@ class Carry(nn.Module):
 
     def forward(self, ahead: Tensor) -> Tensor:
         """Read the future of the waves."""
-        return self.out(torch.nn.functional.elu(self.inner(ahead)))
+        return self.out(functional.elu(self.inner(ahead)))
 
 
 def by_day(x: Tensor, block: Block) -> Tensor:
-    """Bring each stock's last steps (stock, step, hidden) to the days they lie on (day, stock, hidden)."""
+    """Bring each stock's last steps (stock, step, hidden) to the days they lie on (day, stock, hidden).
+
+    By ``embedding``, whose gradient is the same number every time; that of indexing is not with several threads.
+    """
     step = (block.slot - (block.rows.shape[1] - x.shape[1])).clamp(min=0)  # (day, stock)
-    stock = torch.arange(len(x), device=x.device)
-    return x[stock, step]
+    first = x.shape[1] * torch.arange(len(x), device=x.device)
+    return functional.embedding(first + step, x.flatten(0, 1))

@@ -46,7 +46,7 @@ class Selection(nn.Module):
 
     def weights(self, x: Tensor, block: Block) -> Tensor:
         """Weigh the features (stock, step, feature); on average over them the weight is one."""
-        state = self.market(block.market)[block.row_day]  # (stock, step, size)
+        state = functional.embedding(block.row_day, self.market(block.market))  # (stock, step, size)
         logits = self.weigh(functional.elu(self.own(x) + state))
         return logits.softmax(-1) * x.shape[-1]
 
