@@ -217,6 +217,16 @@ def test_plateau_halves_the_rate(make: Make) -> None:
     assert trainer.progress.rate <= 0.5
 
 
+def test_horizons_weigh_less_the_longer_they_are_or_as_they_are_told() -> None:
+    phase = PhaseParams(name="x", epochs=1, learning_rate=1)
+    told = phase.model_copy(update={"horizon_weights": (1.0, 2.0)})
+
+    assert phase.weigh_horizons((1, 10)) == pytest.approx([1, 0.2], rel=0.01)
+    assert told.weigh_horizons((1, 10)) == [1, 2]
+    with pytest.raises(InputError, match="x weighs 2 horizons with a sum of 3.0; there are 1"):
+        told.weigh_horizons((5,))
+
+
 def test_the_cosine_warms_up_and_falls_to_a_tenth() -> None:
     phase = PhaseParams(name="x", epochs=1, learning_rate=1, warmup=0.1)
     rates = [rate_at(phase, done) for done in (0, 0.05, 0.1, 0.55, 1)]

@@ -25,18 +25,18 @@ class NetworkParams(Params):
     heads: Size = 4
     layers: Size = 2
     kernel: Size = 3
-    dropout: Share = 0.1
+    dropout: Share = 0.3
     selection_size: Size = 32
     fan_window: Annotated[int, Field(gt=1)] = 8
     fan_k: Size = 2
     fan_channels: Size = 16
     graph_size: Size = 32
     graph_heads: Size = 4
-    graph_dropout: Share = 0.1
+    graph_dropout: Share = 0.0
     market_tokens: Annotated[int, Field(ge=0)] = 0
-    head_dropout: Share = 0.1
-    head_norm: bool = True
-    layer_scale: Annotated[float, Field(gt=0)] = 0.1
+    head_dropout: Share = 0.3
+    head_norm: bool = False
+    layer_scale: Annotated[float, Field(gt=0)] = 0.01
     output_init: Annotated[float, Field(gt=0)] = 0.05
     quantiles: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.1, 0.25, 0.5, 0.75, 0.9)
     horizons: tuple[Size, ...] | None = None

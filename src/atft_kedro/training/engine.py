@@ -149,7 +149,7 @@ class Trainer:
         )
 
     def _horizon_weights(self, phase: PhaseParams, like: Tensor) -> Tensor:
-        return torch.tensor(phase.horizon_weights or [1.0] * len(self.network.horizons), device=like.device)
+        return torch.tensor(phase.weigh_horizons(self.network.horizons), device=like.device)
 
     def _follow(self) -> None:
         """Let the average follow the weights."""

@@ -29,10 +29,10 @@ class TrainingParams(Params):
     epochs: Annotated[int, Field(gt=0)] | None = None
     seed: Annotated[int, Field(ge=0)] = 7
     resume: str | None = None
-    days_per_block: Annotated[int, Field(gt=0)] = 32
+    days_per_block: Annotated[int, Field(gt=0)] = 8
     labels: LabelParams = LabelParams()
     accumulate: Annotated[int, Field(gt=0)] = 1
-    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    weight_decay: Annotated[float, Field(ge=0)] = 1.0
     betas: tuple[float, float] = (0.9, 0.98)
     average: Annotated[float, Field(ge=0, lt=1)] = 0.99
     scale_floor: Annotated[float, Field(ge=0)] = 0.0

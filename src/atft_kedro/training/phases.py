@@ -8,7 +8,9 @@ from pydantic import Field
 
 from ..losses import LossWeights
 from ..network.sizes import Part
-from ..params import Params
+from ..params import InputError, Params
+
+OVERLAP = 0.7
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 
@@ -18,7 +20,8 @@ class PhaseParams(Params):
 
     ``parts`` are the parts of the network that are switched on; ``freeze`` names its children whose weights stay.
     ``cosine`` falls from the learning rate to a tenth after a warm-up over a share of the steps; ``plateau``
-    halves it when the validation rank IC has not risen for two epochs.
+    halves it when the validation rank IC has not risen for two epochs. Without ``horizon_weights`` a horizon of h
+    days weighs h^-0.7, for its labels overlap and say less.
     """
 
     name: str
@@ -34,17 +37,28 @@ class PhaseParams(Params):
     start_from: Literal["last", "best"] = "last"
     patience: Annotated[int, Field(gt=0)] | None = None
 
+    def weigh_horizons(self, horizons: tuple[int, ...]) -> list[float]:
+        """Weigh each horizon."""
+        if self.horizon_weights is None:
+            return [horizon**-OVERLAP for horizon in horizons]
+        if len(self.horizon_weights) != len(horizons) or not sum(self.horizon_weights):
+            raise InputError(
+                f"training.phases: {self.name} weighs {len(self.horizon_weights)} horizons with a sum of "
+                f"{sum(self.horizon_weights)}; there are {len(horizons)}: {horizons}."
+            )
+        return list(self.horizon_weights)
+
 
 _FINANCIAL = LossWeights(mse=0.4, ic=0.3, rank_ic=0.2, quantile=0.1)
 
 DEFAULT_PHASES = (
-    PhaseParams(name="baseline", epochs=5, learning_rate=2e-3, loss=LossWeights(mse=0.9, quantile=0.1)),
-    PhaseParams(name="adaptive_norm", epochs=10, learning_rate=1e-3, parts=("fan",), loss=_FINANCIAL),
-    PhaseParams(name="gat", epochs=8, learning_rate=1e-3, parts=("fan", "gat", "tokens"), loss=_FINANCIAL),
+    PhaseParams(name="baseline", epochs=5, learning_rate=3e-3, loss=LossWeights(mse=0.9, quantile=0.1)),
+    PhaseParams(name="adaptive_norm", epochs=4, learning_rate=3e-3, parts=("fan",), loss=_FINANCIAL),
+    PhaseParams(name="gat", epochs=10, learning_rate=6e-3, parts=("fan", "gat", "tokens"), loss=_FINANCIAL),
     PhaseParams(
         name="finetune",
-        epochs=6,
-        learning_rate=2e-4,
+        epochs=4,
+        learning_rate=5e-4,
         parts=("fan", "gat", "tokens"),
         freeze=("selection",),
         loss=_FINANCIAL,

@@ -115,6 +115,8 @@ def make_trainer(material: Material, network: NetworkParams, training: TrainingP
     torch.manual_seed(training.seed)
     panel = material.panel
     model = Atft(network, len(panel.meaning.features), panel.meaning.horizons, material.graphs.edges.shape[-1])
+    for phase in training.phases:
+        phase.weigh_horizons(panel.meaning.horizons)
     train, validation = (material.course(part, network.lookback, training) for part in ("train", "validation"))
     return Trainer(model, train, validation, training)
 
