@@ -20,6 +20,7 @@ from ..panel.store import Panel
 from ..params import InputError, Params
 from .callbacks import BEST, LAST, Checkpoints, Heartbeat, MetricsLog
 from .engine import Callback, Course, Trainer
+from .memory import keep_freed_memory
 from .mode import TrainingParams
 from .state import Identity, read_checkpoint
 
@@ -87,6 +88,7 @@ class Material:
 
 def train_in_run(material: Material, network: NetworkParams, training: TrainingParams, runs: Runs) -> TrainedRun:
     """Train in a new run, or go on in the one that ``training.resume`` names."""
+    keep_freed_memory()
     material = replace(material, panel=choose_horizons(material.panel, network.horizons))
     identity = identify(material.panel, network, training)
     trainer = make_trainer(material, network, training)
