@@ -10,8 +10,8 @@ NEVER = 2**31 - 1
 def keep_freed_memory() -> bool:
     """Let the C library keep what is freed, for each step asks for the same sizes again.
 
-    Otherwise every large tensor is mapped and zeroed by the system anew, which takes a tenth to a fifth of a step on a CPU.
-    Says whether this library can.
+    Otherwise the system maps and zeroes every large tensor anew, a tenth to a fifth of a step on a CPU. Says whether
+    this library can.
     """
     if sys.platform != "linux":
         return False
