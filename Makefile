@@ -26,6 +26,7 @@ demo: $(VENV)/installed
 	@echo "What was guarded  data/08_reporting/guard_report.html"
 	@echo "The features      data/08_reporting/feature_catalogue.json"
 	@echo "What trains       data/05_model_input/panel, graphs.parquet, split.json, scaler.json"
+	@echo "The training      data/06_models/runs/latest: metrics.jsonl, manifest.json, best.pt"
 	@echo "The lineage       $(BIN)/kedro viz run"
 
 test: $(VENV)/installed

@@ -191,11 +191,11 @@ def test_no_cache_runs_everything(project: Path) -> None:
 
 
 def test_a_killed_run_leaves_nothing_half_written_and_the_next_one_finishes(project: Path) -> None:
-    size = "market.stocks=400,market.days=900,features.set=alpha158,training.epochs=1"
+    size = "market.stocks=400,market.days=900,features.set=alpha158"
     table = project / "data" / "05_model_input" / "ml_dataset.parquet"
     before = table.read_bytes()
     process = subprocess.Popen(
-        [KEDRO, "run", "--params", size],
+        [KEDRO, "run", "--pipelines", "data", "--params", size],
         cwd=project,
         env=_environment(project),
         stdout=subprocess.DEVNULL,
@@ -210,11 +210,11 @@ def test_a_killed_run_leaves_nothing_half_written_and_the_next_one_finishes(proj
 
     assert partial.exists()  # the kill came in the middle of writing
     assert table.read_bytes() == before
-    stages = kedro(project, "atft", "stages", "--params", size)
+    stages = kedro(project, "atft", "stages", "--pipeline", "data", "--params", size)
     assert "admit_prices │ fresh" in stages
     assert "build_ml_dataset │ stale │ it never finished" in stages
-    assert "1 of 14 stages are fresh" in kedro(project, "run", "--params", size)
-    assert "14 of 14 stages are fresh" in kedro(project, "run", "--params", size)
+    assert "1 of 2 stages are fresh" in kedro(project, "run", "--pipelines", "data", "--params", size)
+    assert "2 of 2 stages are fresh" in kedro(project, "run", "--pipelines", "data", "--params", size)
     assert not partial.exists()
 
 
@@ -350,7 +350,7 @@ def test_the_package_runs_as_a_module(project: Path) -> None:
 
 
 def test_the_notebook_runs(project: Path) -> None:
-    kedro(project, "run")
+    kedro(project, "run", "--pipelines", "data,guard")
     path = project / "notebooks" / "01_market_and_features.ipynb"
     notebook = nbformat.read(path, as_version=4)
 
