@@ -174,6 +174,8 @@ def test_walk_forward_plans_and_draws_its_folds(project: Path) -> None:
 
 
 def test_the_bench_measures_the_panel_and_says_when_there_is_none(project: Path) -> None:
+    kedro(project, "run", "--params", SMALL)
+
     said = kedro(project, "atft", "bench", "data", "--blocks", "2")
     absent = kedro(project, "atft", "bench", "data", "--params", "data_root=nowhere", fails=True)
 

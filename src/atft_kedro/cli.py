@@ -28,10 +28,17 @@ def cli() -> None:
 
 def _run(no_cache: bool, runner: str | None, **options: Any) -> Any:
     """Run the pipeline; stages that are fresh are not run again."""
-    try:
-        if runner is None:
-            runner, options["runner_params"] = CACHED, {**options["runner_params"], "use_cache": not no_cache}
+    if runner is None:
+        runner, options["runner_params"] = CACHED, {**options["runner_params"], "use_cache": not no_cache}
+    with _mistakes_told_plainly():
         return kedro_run.callback(runner=runner, **options)
+
+
+@contextmanager
+def _mistakes_told_plainly() -> Iterator[None]:
+    """Answer a user's mistake with its message alone; everything else keeps its trace."""
+    try:
+        yield
     except Exception as error:
         at_fault = _input_error(error)
         if at_fault is None or KedroCliError.VERBOSE_ERROR:
@@ -73,15 +80,10 @@ def _of_project(command: Callable[..., None]) -> Callable[..., None]:
 
 @contextmanager
 def _catalog(metadata: ProjectMetadata, env: str | None, params: dict[str, Any]) -> Iterator[CatalogProtocol]:
-    """Open the project's catalog; a mistake in it or in the data is answered with its message alone."""
-    with KedroSession.create(project_path=metadata.project_path, env=env, runtime_params=params) as session:
-        try:
-            yield session.load_context().catalog
-        except Exception as error:
-            at_fault = _input_error(error)
-            if at_fault is None or KedroCliError.VERBOSE_ERROR:
-                raise
-            raise click.ClickException(str(at_fault)) from error
+    """Open the project's catalog."""
+    session = KedroSession.create(project_path=metadata.project_path, env=env, runtime_params=params)
+    with session, _mistakes_told_plainly():
+        yield session.load_context().catalog
 
 
 @atft.command()

@@ -11,9 +11,8 @@ from ..progress import tracked
 from ..schema import CODE, CORRELATION, GRAPH_DATE, NEIGHBOUR, RANK, SAME_SECTOR, SIZE_SIMILARITY
 from .choice import Edges, GraphParams, Members, choose_neighbours, draw_luck
 from .correlation import decay, enough_history, is_flat, standardise
+from .placing import GRAPHS_AT_ONCE
 from .returns import Returns
-
-GRAPHS_AT_ONCE = 64
 
 
 def build_graphs(market: Returns, params: GraphParams) -> Iterator[pl.DataFrame]:
