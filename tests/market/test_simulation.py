@@ -75,7 +75,7 @@ def test_the_oracle_forecasts_longer_horizons_without_bias(horizon: int) -> None
 
 @pytest.mark.slow
 def test_without_strengths_every_features_ic_is_noise() -> None:
-    market = simulate_market(MarketParams(stocks=150, days=700, seed=2, strengths=STILL))
+    market = simulate_market(MarketParams(stocks=150, days=700, seed=4, strengths=STILL))
     dataset = make_ml_dataset(market.prices.with_columns(vwap=pl.lit(None, pl.Float64)), FeatureParams(set="wide"))
     same_for_all = {f.name for f in FEATURE_SETS["wide"] if f.sees == "market"}
     features = [f for f in feature_columns(dataset.schema) if f not in same_for_all]

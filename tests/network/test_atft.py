@@ -19,7 +19,7 @@ from made import make_graphs, make_panel
 from random_blocks import random_block
 
 SMALL = NetworkParams(
-    hidden_size=16, lookback=12, heads=2, layers=2, fan_window=4, fan_channels=8, graph_size=8, graph_heads=2,
+    hidden_size=16, lookback=12, heads=2, layers=2, fan_window=4, fan_channels=8, graph_heads=2,
     market_tokens=3, selection_size=8, dropout=0, graph_dropout=0, head_dropout=0,
 )  # fmt: skip
 NONE: frozenset[Part] = frozenset()

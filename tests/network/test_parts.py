@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from torch_geometric.nn import GATv2Conv
 
 from atft_kedro.network.fan import FrequencyNorm
-from atft_kedro.network.gat import GraphAttention, GraphFusion, match_norm
+from atft_kedro.network.gat import GraphAttention, GraphFusion
 from atft_kedro.network.gated import LockedDropout
 from atft_kedro.network.heads import in_order
 from atft_kedro.network.selection import Selection
@@ -111,12 +111,35 @@ def test_graph_attention_is_pytorch_geometrics() -> None:
 
 
 def test_the_graph_starts_silent_and_speaks_at_the_stocks_own_length() -> None:
-    x, said = torch.randn(2, 5, 8), torch.randn(2, 5, 8)
+    x = torch.randn(2, 5, 8)
     block = random_block(stocks=5, days=2)
-    fusion = GraphFusion(8, GraphAttention(8, 4, 2, 3, 0.0), 4)
-
+    fusion = GraphFusion(8, heads=2, attributes=3, dropout=0.0)
     assert torch.equal(fusion(x, block.neighbours, block.edges), x)
-    assert torch.allclose(match_norm(said, x).norm(dim=-1), x.norm(dim=-1))
+    nobody = torch.full_like(block.neighbours, -1)  # a stock that hears itself alone
+
+    with torch.no_grad():
+        fusion.gate.fill_(20.0)
+        loud = fusion(x, nobody, block.edges) - x
+        louder = fusion(10 * x, nobody, block.edges) - 10 * x
+
+    assert torch.allclose(loud.norm(dim=-1), x.norm(dim=-1), rtol=1e-5)
+    assert torch.allclose(louder, 10 * loud, rtol=1e-3, atol=1e-3)
+
+
+def test_neighbours_who_agree_are_louder_than_those_who_do_not() -> None:
+    fusion = GraphFusion(8, heads=2, attributes=3, dropout=0.0)
+    x = torch.randn(1, 3, 8).repeat(1, 1, 1)
+    x[0, 1:] = x[0, :1]  # all alike
+    neighbours = torch.tensor([[[1, 2], [0, 2], [0, 1]]])
+    edges = torch.ones(1, 3, 2, 3)
+    apart = x.clone()
+    apart[0, 1] = -apart[0, 0]
+    with torch.no_grad():
+        fusion.gate.fill_(20.0)
+        agreed, divided = ((fusion(each, neighbours, edges) - each)[0, 0].norm() for each in (x, apart))
+
+    assert agreed == pytest.approx(x[0, 0].norm().item(), rel=1e-4)
+    assert divided < 0.9 * agreed
 
 
 def attention(window: int = 4) -> WindowAttention:

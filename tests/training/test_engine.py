@@ -1,6 +1,5 @@
 """The loop: it learns, each phase does what it says, and a killed training goes on to the same numbers."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,73 +8,23 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from atft_kedro.graph.choice import GraphParams
-from atft_kedro.graph.placing import place_graphs
-from atft_kedro.network.atft import Atft
-from atft_kedro.network.sizes import NetworkParams
-from atft_kedro.panel.blocks import BlockReader, known_until, stretches_of
-from atft_kedro.panel.sampler import BlockSampler
-from atft_kedro.panel.split import SplitParams, split_days
-from atft_kedro.panel.store import Panel
 from atft_kedro.params import InputError
-from atft_kedro.training.callbacks import BEST, LAST, METRICS, STOP_FILE, Checkpoints, Heartbeat, MetricsLog
-from atft_kedro.training.engine import Course, Stop, Trainer
-from atft_kedro.training.mode import TrainingParams
-from atft_kedro.training.phases import PhaseParams, rate_at, share_epochs
-from atft_kedro.training.state import Identity, read_checkpoint
-from made import make_graphs, make_panel
-
-NETWORK = NetworkParams(
-    hidden_size=16, lookback=12, heads=2, layers=1, fan_window=4, fan_channels=4, graph_size=8, graph_heads=2
+from atft_kedro.training.callbacks import (
+    BEST,
+    EPOCHS,
+    FINAL,
+    LAST,
+    SWA,
+    Checkpoints,
+    Heartbeat,
+    MetricsLog,
+    StopFile,
 )
-IDENTITY = Identity(catalogue="made", panel="p", params="{}")
-PHASES = [
-    {"name": "one", "epochs": 2, "learning_rate": 1e-3},
-    {"name": "two", "epochs": 2, "learning_rate": 1e-3, "parts": ["fan", "gat"], "loss": "mse:0.5,ic:0.5"},
-]
-Make = Callable[..., Trainer]
-
-
-@pytest.fixture(scope="module")
-def panel(ml_dataset: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Panel:
-    return make_panel(ml_dataset, tmp_path_factory.mktemp("engine") / "panel")
-
-
-@pytest.fixture(scope="module")
-def make(ml_dataset: pl.DataFrame, panel: Panel) -> Make:
-    graphs = place_graphs(make_graphs(ml_dataset, GraphParams(neighbours=4)).lazy(), panel)
-    split = split_days(panel.days, SplitParams(embargo_days=0), 20)
-
-    def made(callbacks: Any = (), size: NetworkParams = NETWORK, **params: Any) -> Trainer:
-        training = TrainingParams.model_validate({"phases": PHASES} | params)
-        torch.manual_seed(training.seed)
-        network = Atft(size, len(panel.meaning.features), panel.meaning.horizons, 3)
-        train = Course(
-            BlockReader(panel, graphs, NETWORK.lookback, 16, known_until(panel, split.part("train"))),
-            BlockSampler(stretches_of(panel, split, "train"), 16, training.seed),
-        )
-        validation = Course(
-            BlockReader(panel, graphs, NETWORK.lookback, 16),
-            BlockSampler(stretches_of(panel, split, "validation"), 16, training.seed),
-        )
-        return Trainer(network, train, validation, training, callbacks)
-
-    return made
-
-
-class Watch:
-    """Keeps every step's terms, and calls back after some step."""
-
-    def __init__(self, at: int = -1, then: Callable[[Trainer], None] = lambda trainer: None) -> None:
-        self.at, self.then, self.terms = at, then, []
-
-    def after_step(self, trainer: Trainer, terms: dict[str, torch.Tensor]) -> None:
-        self.terms.append({name: float(term) for name, term in terms.items()})
-        if trainer.progress.steps == self.at:
-            self.then(trainer)
-
-    def after_epoch(self, trainer: Trainer, scores: dict[str, float]) -> None:
-        pass
+from atft_kedro.training.engine import Stop, Trainer
+from atft_kedro.training.phases import PhaseParams, rate_at, share_epochs
+from atft_kedro.training.runs import METRICS, STOP_FILE
+from atft_kedro.training.state import Identity, read_checkpoint
+from in_training import IDENTITY, NETWORK, PHASES, Make, Watch
 
 
 def test_training_lowers_the_loss_and_runs_every_phase(make: Make) -> None:
@@ -108,16 +57,16 @@ def test_a_stopped_training_goes_on_to_the_same_numbers(make: Make, tmp_path: Pa
     whole = make()
     whole.fit()
     asked = Watch(at, lambda trainer: (tmp_path / STOP_FILE).touch())
-    stopped = make([asked, Checkpoints(tmp_path, IDENTITY)])
+    stopped = make([asked, Checkpoints(tmp_path, IDENTITY), StopFile(tmp_path)])
     with pytest.raises(Stop):
         stopped.fit()
-    (tmp_path / STOP_FILE).unlink()
 
     resumed = make(seed=7)
     resumed.resume(read_checkpoint(tmp_path / LAST, IDENTITY))
     resumed.fit()
 
     assert stopped.progress.steps == at
+    assert not (tmp_path / STOP_FILE).exists()
     assert resumed.progress == whole.progress
     for name, weight in whole.network.state_dict().items():
         assert torch.equal(resumed.network.state_dict()[name], weight), name
@@ -244,17 +193,40 @@ def test_epochs_are_shared_in_proportion() -> None:
 
 
 def test_the_run_folder_tells_what_happened(make: Make, tmp_path: Path) -> None:
-    trainer = make([MetricsLog(tmp_path), Heartbeat(tmp_path, every=0.0), Checkpoints(tmp_path, IDENTITY)])
+    log, beat = MetricsLog(tmp_path, every=5), Heartbeat(tmp_path, every=0.0)
+    trainer = make([log, beat, Checkpoints(tmp_path, IDENTITY, keep=2)])
 
     trainer.fit()
 
     lines = pl.read_ndjson(tmp_path / METRICS, infer_schema_length=None)
-    beat = pl.read_json(tmp_path / "heartbeat.json")
-    assert lines["step"].drop_nulls().to_list() == list(range(1, trainer.total_steps + 1))
-    assert lines["phase"].drop_nulls().to_list() == ["one", "one", "two", "two"]
-    assert beat["seconds_left"].item() == 0
+    steps = lines.filter(pl.col("step").is_not_null())
+    epochs = lines.filter(pl.col("phase").is_not_null())
+    told = pl.read_json(tmp_path / "heartbeat.json")
+    assert steps["step"].to_list() == list(range(1, trainer.total_steps + 1))
+    assert steps.filter(pl.col("gradient/heads").is_not_null())["step"].to_list() == list(range(5, len(steps) + 1, 5))
+    assert (steps["learning_rate"] > 0).all()
+    assert epochs["phase"].to_list() == ["one", "one", "two", "two"]
+    assert (epochs["forecasts_per_second"] > 0).all()
+    assert (epochs["peak_memory_gb"] > 0.1).all()
+    assert lines["swa"].struct.field("rank_ic").drop_nulls().len() == 1
+    assert (told["seconds_left"].item(), told["state"].item()) == (0, "done")
+    assert sorted(path.name for path in (tmp_path / EPOCHS).iterdir()) == ["epoch_003.pt", "epoch_004.pt"]
     best = read_checkpoint(tmp_path / BEST, IDENTITY)
     assert best["progress"]["best"] == pytest.approx(max(scores["rank_ic"] for scores in trainer.progress.history))
+    assert read_checkpoint(tmp_path / FINAL, IDENTITY)["progress"]["steps"] == trainer.total_steps
+
+
+def test_the_average_of_the_last_epochs_is_their_weights_mean(make: Make, tmp_path: Path) -> None:
+    seen: list[torch.Tensor] = []
+    keep = Watch()
+    keep.after_epoch = lambda trainer, scores: seen.append(trainer.network.heads.straight.weight.detach().clone())  # type: ignore[method-assign]
+    trainer = make([keep, Checkpoints(tmp_path, IDENTITY)], swa_share=0.5)
+
+    trainer.fit()
+
+    swa = read_checkpoint(tmp_path / SWA, IDENTITY)["best"]["heads.straight.weight"]
+    assert trainer.progress.averaged == 2
+    assert torch.allclose(swa, torch.stack(seen[2:]).mean(0), atol=1e-7)
 
 
 def test_a_checkpoint_of_another_make_cut_off_or_malicious_is_refused(make: Make, tmp_path: Path) -> None:

@@ -13,10 +13,11 @@ from atft_kedro.panel.split import SplitParams, split_days
 from atft_kedro.panel.store import Panel
 from atft_kedro.params import InputError
 from atft_kedro.training.mode import TrainingParams
-from atft_kedro.training.run import LATEST, MANIFEST, Material, Runs, choose_horizons, train_in_run
+from atft_kedro.training.run import Material, choose_horizons, train_in_run
+from atft_kedro.training.runs import LATEST, MANIFEST, Runs
 from made import make_panel
 
-NETWORK = NetworkParams(hidden_size=8, heads=2, layers=1, graph_size=8, fan_channels=4, selection_size=4)
+NETWORK = NetworkParams(hidden_size=8, heads=2, layers=1, fan_channels=4, selection_size=4)
 TRAINING = TrainingParams.model_validate({"phases": [{"name": "x", "epochs": 1, "learning_rate": 1e-3}]})
 
 
@@ -50,8 +51,8 @@ def test_a_training_leaves_what_it_was_made_of(material: Material, runs: Runs) -
     assert manifest["network"]["hidden_size"] == 8
     assert manifest["training"]["phases"][0]["name"] == "x"
     assert trained.run == runs.find(LATEST).name
-    assert trained.epochs == 1
-    assert trained.steps > 1
+    assert trained.members[0].epochs == 1
+    assert trained.members[0].steps > 1
 
 
 def test_a_network_can_forecast_some_of_the_horizons(material: Material, runs: Runs) -> None:
@@ -59,7 +60,7 @@ def test_a_network_can_forecast_some_of_the_horizons(material: Material, runs: R
 
     assert panel.meaning.horizons == (5, 20)
     assert panel.targets[100].nan_to_num().equal(material.panel.targets[100, [1, 3]].nan_to_num())
-    assert train_in_run(material, NETWORK.model_copy(update={"horizons": (5,)}), TRAINING, runs).epochs == 1
+    assert train_in_run(material, NETWORK.model_copy(update={"horizons": (5,)}), TRAINING, runs).members[0].epochs == 1
     with pytest.raises(InputError, match=r"the dataset has no targets for \[3\], only \(1, 5, 10, 20\)"):
         choose_horizons(material.panel, (1, 3))
 

@@ -7,6 +7,7 @@ from .run_folders import RunFoldersDataset
 from .simulated_market import SimulatedMarketDataset
 from .table import TableDataset
 from .today import TodayDataset
+from .tracker import TrackerDataset
 from .whole_json import WholeJSONDataset
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "SimulatedMarketDataset",
     "TableDataset",
     "TodayDataset",
+    "TrackerDataset",
     "WholeJSONDataset",
 ]

@@ -6,7 +6,7 @@ from typing import Any
 
 from kedro.io import AbstractDataset, DatasetError
 
-from ..training.run import Runs
+from ..training.runs import Runs
 
 
 class RunFoldersDataset(AbstractDataset[None, Runs]):

@@ -28,20 +28,21 @@ LARGEST_SHOCK = 8.0  # standard deviations
 CLUSTER_SHARE = 0.35  # of a stock's own variance that its cluster has in common
 MOMENTUM_SKIPS, MOMENTUM_SPANS = 5, 20
 PHASE_DRIFT = 0.15  # radians a day
+VOLUME_WAVE = 0.5  # amplitude in log volume of the interest that comes in waves and moves prices a little
 BURN_IN = MOMENTUM_SKIPS + MOMENTUM_SPANS
 
 
 class Strengths(Params):
-    """How much of tomorrow's standardised return each planted effect explains; 0 switches one off."""
+    """How much of tomorrow's standardised return each planted effect explains; 0 switches one off.
+
+    All of them can be seen: reversal, momentum and spill-over follow what stocks did beyond market and sector, and
+    the periodic effect the wave in the stock's own volume.
+    """
 
     reversal: Strength = 0.05
     momentum: Strength = 0.04
     spillover: Strength = 0.07
     periodic: Strength = 0.05
-
-    def squared(self) -> float:
-        """Sum the variances: the effects are independent by construction."""
-        return self.reversal**2 + self.momentum**2 + self.spillover**2 + self.periodic**2
 
 
 class MarketParams(Params):
@@ -65,8 +66,7 @@ class MarketParams(Params):
 class Latent:
     """Everything hidden, as arrays ``[day, stock]``; row ``t`` is known at the close of day ``t``."""
 
-    shocks: Floats  # the stock's own surprise, variance 1
-    own: Floats  # surprise with the cluster's share, variance 1
+    own: Floats  # surprise, the cluster's share in it, variance 1
     phase: Floats
     frequency: Floats  # [stock], radians a day
     volatility: Floats  # [stock]
@@ -83,13 +83,11 @@ class Latent:
 def draw_latent(params: MarketParams, rng: np.random.Generator) -> Latent:
     """Draw the hidden state of ``BURN_IN + days`` days."""
     shape = (BURN_IN + params.days, params.stocks)
-    shocks = _draw_shocks(rng, shape)
     cluster = rng.permutation(np.arange(params.stocks) // params.cluster_size)
     common = _draw_shocks(rng, (shape[0], int(cluster.max()) + 1))
     volatility = STOCK_VOLATILITY * np.exp(VOLATILITY_SPREAD * rng.standard_normal(params.stocks))
     return Latent(
-        shocks=shocks,
-        own=np.sqrt(1 - CLUSTER_SHARE) * shocks + np.sqrt(CLUSTER_SHARE) * common[:, cluster],
+        own=np.sqrt(1 - CLUSTER_SHARE) * _draw_shocks(rng, shape) + np.sqrt(CLUSTER_SHARE) * common[:, cluster],
         phase=rng.uniform(0, 2 * np.pi, params.stocks) + np.cumsum(PHASE_DRIFT * rng.standard_normal(shape), axis=0),
         frequency=2 * np.pi / rng.uniform(6, 14, params.stocks),
         volatility=np.minimum(volatility, 0.06),
@@ -106,15 +104,28 @@ def expect_standardised(latent: Latent, strengths: Strengths, ahead: int) -> Flo
     What depends on shocks still to come is expected at zero; the phase is expected to stay, and loses
     ``exp(-drift²/2)`` of its amplitude a day to its own random walk.
     """
-    days = np.arange(len(latent.shocks))[:, None]
     fade = np.sqrt(2) * np.exp(-(PHASE_DRIFT**2) * (ahead - 1) / 2)
-    expected: Floats = strengths.periodic * fade * np.sin(latent.frequency * (days + ahead) + latent.phase)
+    expected: Floats = strengths.periodic * fade * wave(latent, ahead)
     first, last = max(MOMENTUM_SKIPS - ahead + 1, 0), MOMENTUM_SKIPS + MOMENTUM_SPANS - ahead
-    expected += strengths.momentum / np.sqrt(MOMENTUM_SPANS) * _sum_lags(latent.shocks, first, last)
+    expected += strengths.momentum / np.sqrt(MOMENTUM_SPANS) * _sum_lags(latent.own, first, last)
     if ahead == 1:
-        nearby = latent.shocks[:, latent.neighbours].sum(axis=2) / np.sqrt(latent.neighbours.shape[1])
-        expected += strengths.spillover * nearby - strengths.reversal * latent.shocks
+        nearby = latent.own[:, latent.neighbours].sum(axis=2) / _deviation_of_sum(latent)
+        expected += strengths.spillover * nearby - strengths.reversal * latent.own
     return expected
+
+
+def wave(latent: Latent, ahead: int = 0) -> Floats:
+    """Say where in its wave each stock will be ``ahead`` days after each close, if its phase stays."""
+    days = np.arange(len(latent.own))[:, None]
+    return np.asarray(np.sin(latent.frequency * (days + ahead) + latent.phase), dtype=np.float64)
+
+
+def _deviation_of_sum(latent: Latent) -> Floats:
+    """Know the standard deviation of the sum of each stock's neighbours' surprises: ``[stock]``."""
+    theirs = latent.cluster[latent.neighbours]
+    together = (theirs[:, :, None] == theirs[:, None, :]).sum(axis=(1, 2))
+    deviation: Floats = np.sqrt((1 - CLUSTER_SHARE) * theirs.shape[1] + CLUSTER_SHARE * together)
+    return deviation
 
 
 def expect_level(latent: Latent, ahead: int) -> Floats:
@@ -126,7 +137,7 @@ def expect_level(latent: Latent, ahead: int) -> Floats:
 
 def draw_returns(latent: Latent, params: MarketParams, rng: np.random.Generator) -> Floats:
     """Draw every day's returns from what was expected at the close before it."""
-    days = len(latent.shocks)
+    days = len(latent.own)
     level = np.concatenate([REGIME_LEVELS[:1], REGIME_LEVELS[latent.regime[:-1]]])[:, None]
     expected = np.roll(expect_standardised(latent, params.strengths, ahead=1), 1, axis=0)
     market = MARKET_VOLATILITY * rng.standard_normal((days, 1)) * latent.beta

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from .latent import (
     BETA_SPREAD,
+    CLUSTER_SHARE,
     DRIFT,
     MARKET_VOLATILITY,
     SECTOR_VOLATILITY,
@@ -47,9 +48,19 @@ def attainable_ic(params: MarketParams) -> float:
     sector = SECTOR_VOLATILITY**2 * (1 - 1 / params.sectors) / own
     nodes, weights = np.polynomial.hermite_e.hermegauss(41)
     market = (BETA_SPREAD * MARKET_VOLATILITY * nodes) ** 2 / own
-    signal = params.strengths.squared()
+    signal = _signal_variance(params)
     by_node = np.sqrt(signal) / np.sqrt(1 + signal + sector + market)
     return float((weights * by_node).sum() / weights.sum())
+
+
+def _signal_variance(params: MarketParams) -> float:
+    """Add up what the effects explain; reversal and spill-over share the cluster's surprises and pull apart."""
+    strengths, count = params.strengths, params.neighbours
+    in_cluster = params.cluster_size > count
+    spread = np.sqrt(count * (1 + (count - 1) * CLUSTER_SHARE))
+    shared = CLUSTER_SHARE * count / spread if in_cluster else 0.0
+    alone = strengths.reversal**2 + strengths.momentum**2 + strengths.spillover**2 + strengths.periodic**2
+    return float(alone - 2 * strengths.reversal * strengths.spillover * shared)
 
 
 def _days_until(observed: NDArray[np.bool_], count: int) -> NDArray[np.int64]:

@@ -8,7 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ..schema import CLOSE, CODE, DATE, HIGH, LOW, OPEN, SECTOR, VOLUME
-from .latent import BURN_IN, Floats, Latent, MarketParams, draw_latent, draw_returns
+from .latent import BURN_IN, VOLUME_WAVE, Floats, Latent, MarketParams, draw_latent, draw_returns, wave
 from .oracle import expect_returns
 
 SHORTEST_LIFE = 60  # days between a listing and a delisting
@@ -94,7 +94,7 @@ def _draw_quotes(rng: np.random.Generator, latent: Latent, returns: Floats) -> d
     size = np.log(2e7) + 1.2 * rng.standard_normal(stocks) - np.log(first)
     noise = rng.standard_normal((days, stocks))
     slow = (noise + np.roll(noise, 1, axis=0) + np.roll(noise, 2, axis=0)) / np.sqrt(3)
-    volume = np.exp(size + 0.4 * slow + 0.3 * np.abs(latent.own))
+    volume = np.exp(size + 0.4 * slow + 0.3 * np.abs(latent.own) + VOLUME_WAVE * wave(latent))
     return {
         OPEN: _in_cents(opening),
         HIGH: _in_cents(np.maximum(opening, close) * (1 + above)),

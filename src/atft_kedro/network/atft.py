@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from ..panel.blocks import Block
 from .fan import FrequencyNorm
-from .gat import GraphAttention, GraphFusion
+from .gat import GraphFusion
 from .heads import Heads, point_of
 from .selection import Selection
 from .sizes import PARTS, NetworkParams, Part
@@ -30,8 +30,7 @@ class Atft(nn.Module):
         rates = (params.dropout, params.layer_scale)
         self.temporal = TemporalFusion(hidden, params.kernel, params.windows, params.heads, rates)
         self.carry = Carry(params.fan_channels * len(horizons), hidden)
-        attention = GraphAttention(hidden, params.graph_size, params.graph_heads, attributes, params.graph_dropout)
-        self.gat = GraphFusion(hidden, attention, params.graph_size)
+        self.gat = GraphFusion(hidden, params.graph_heads, attributes, params.graph_dropout)
         self.tokens = MarketTokens(hidden, params.market_tokens, params.heads) if params.market_tokens else None
         self.heads = Heads(params, len(horizons))
 

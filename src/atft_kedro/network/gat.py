@@ -31,9 +31,15 @@ class GraphAttention(nn.Module):
 
     def forward(self, x: Tensor, neighbours: Tensor, edges: Tensor) -> Tensor:
         """Hear the neighbours."""
+        return self.listen(x, neighbours, edges)[0]
+
+    def listen(self, x: Tensor, neighbours: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
+        """Hear the neighbours, and measure how long what each says is, on average (day, stock, 1)."""
         weight, heard = self.attend(x, neighbours, edges)
-        weight = functional.dropout(weight, self.dropout, self.training)
-        return (weight @ self.to_channels() * heard).sum(0) + self.bias
+        kept = functional.dropout(weight, self.dropout, self.training)
+        said = (kept @ self.to_channels() * heard).sum(0) + self.bias
+        length = (weight.mean(-1, keepdim=True) * heard.square().sum(-1, keepdim=True)).sum(0).sqrt()
+        return said, length
 
     def attend(self, x: Tensor, neighbours: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
         """Weigh oneself and each neighbour (1 + neighbour, day, stock, head); the rest is what they say.
@@ -60,26 +66,27 @@ class GraphAttention(nn.Module):
 class GraphFusion(nn.Module):
     r"""Add what the graph says at the length of what the stock itself says.
 
-    .. math:: x + g \odot y\, \|x\| / \|y\|
+    .. math:: x + g \odot y\, \|x\| / \overline{\|y_j\|}
 
-    with a gate g per channel that starts at zero, so that switching the graph on changes nothing at first.
+    with the length that the neighbours' messages have before they are averaged, so that neighbours who agree are
+    louder than those who do not, and a gate g per channel that starts at zero, so that switching the graph on
+    changes nothing at first.
 
     Shapes: as :class:`GraphAttention`, ``-> (day, stock, hidden)``
     """
 
-    def __init__(self, hidden: int, attention: GraphAttention, size: int) -> None:
+    def __init__(self, hidden: int, heads: int, attributes: int, dropout: float) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(hidden, bias=False)
-        self.attention = attention
-        self.out = nn.Linear(size, hidden)
+        self.attention = GraphAttention(hidden, hidden, heads, attributes, dropout)
         self.gate = nn.Parameter(torch.zeros(hidden))
 
     def forward(self, x: Tensor, neighbours: Tensor, edges: Tensor) -> Tensor:
         """Fuse."""
-        said = self.out(functional.elu(self.attention(self.norm(x), neighbours, edges)))
-        return x + self.gate.tanh() * match_norm(said, x)
+        said, length = self.attention.listen(self.norm(x), neighbours, edges)
+        return x + self.gate.tanh() * match_length(said, length, x)
 
 
-def match_norm(said: Tensor, x: Tensor) -> Tensor:
-    """Scale ``said`` to the length of ``x``."""
-    return said * (x.norm(dim=-1, keepdim=True) / said.norm(dim=-1, keepdim=True).clamp(min=1e-6))
+def match_length(said: Tensor, length: Tensor, x: Tensor) -> Tensor:
+    """Scale what has a ``length`` (…, 1) to the length of ``x``."""
+    return said * (x.norm(dim=-1, keepdim=True) / length.clamp(min=1e-6))

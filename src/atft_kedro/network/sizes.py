@@ -30,7 +30,6 @@ class NetworkParams(Params):
     fan_window: Annotated[int, Field(gt=1)] = 8
     fan_k: Size = 2
     fan_channels: Size = 16
-    graph_size: Size = 32
     graph_heads: Size = 4
     graph_dropout: Share = 0.0
     market_tokens: Annotated[int, Field(ge=0)] = 0
@@ -43,8 +42,8 @@ class NetworkParams(Params):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.hidden_size % self.heads or self.graph_size % self.graph_heads:
-            raise ValueError("heads must divide hidden_size, and graph_heads graph_size")
+        if self.hidden_size % self.heads or self.hidden_size % self.graph_heads:
+            raise ValueError("heads and graph_heads must divide hidden_size")
         if self.attention_reach < self.layers:
             raise ValueError(
                 f"lookback {self.lookback} is too short for fan_window {self.fan_window}, kernel {self.kernel} and "

@@ -1,5 +1,6 @@
 """What a training step sees: some consecutive days and all stocks of them, cut from the panel in one gather."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -87,6 +88,13 @@ class BlockReader:
         self._known_until = torch.from_numpy(until).to(panel.row_of.device)
         self._day_of, self._stock_of = _invert(panel)
         self._reach = torch.tensor(panel.meaning.horizons, device=panel.row_of.device) + panel.meaning.entry_lag
+
+    def with_days(self, days: int) -> Self:
+        """Cut blocks of fewer days, as deep in the past."""
+        other = copy.copy(self)
+        other.days, other.steps = days, self.steps - self.days + days
+        other.stocks = _most_stocks(self.panel.eligible, days)
+        return other
 
     def read(self, days: np.ndarray) -> Block:
         """Cut out consecutive days, −1 behind the last where they are fewer than a block has."""

@@ -25,9 +25,7 @@ class BlockSampler:
         """Yield this rank's blocks of days (day,), −1 where a block is shorter; each rank yields as many."""
         random = np.random.default_rng([self.seed, epoch])
         blocks = [block for days in self.stretches for block in self._cut(days, random)]
-        shuffled = [blocks[place] for place in random.permutation(len(blocks))]
-        shuffled += [np.full(self.days, NO_DAY)] * (-len(blocks) % self.ranks)
-        yield from shuffled[self.rank :: self.ranks]
+        yield from self._deal([blocks[place] for place in random.permutation(len(blocks))])
 
     @property
     def steps(self) -> int:
@@ -35,10 +33,17 @@ class BlockSampler:
         return -(-sum(self._count(days) for days in self.stretches) // self.ranks)
 
     def in_order(self) -> Iterator[np.ndarray]:
-        """Yield all blocks in the order of time, for validation and forecasts."""
-        for days in self.stretches:
-            for piece in np.split(days, np.arange(self.days, len(days), self.days)):
-                yield _fill(piece, self.days)
+        """Yield this rank's share of all blocks in the order of time, for validation and forecasts."""
+        blocks = [
+            fill_days(piece, self.days)
+            for days in self.stretches
+            for piece in np.split(days, np.arange(self.days, len(days), self.days))
+        ]
+        yield from self._deal(blocks)
+
+    def _deal(self, blocks: list[np.ndarray]) -> list[np.ndarray]:
+        """Give this rank its blocks; each gets as many."""
+        return (blocks + [np.full(self.days, NO_DAY)] * (-len(blocks) % self.ranks))[self.rank :: self.ranks]
 
     def _count(self, days: np.ndarray) -> int:
         """Count the blocks of a stretch: room for half a block more than there is, so that borders can move."""
@@ -48,14 +53,15 @@ class BlockSampler:
         """Cut one stretch into blocks of about one size, the first of any size, so that all borders move."""
         others = self._count(days) - 1
         if not others:
-            return [_fill(days, self.days)]
+            return [fill_days(days, self.days)]
         spare = (others + 1) * self.days - len(days)
         least, most = spare - others * (self.days - 1), min(spare, self.days - 1)
         first = int(random.integers(max(least, 0), most + 1))
         rest = (spare - first) // others + random.permutation(np.arange(others) < (spare - first) % others)
         shorter = np.concatenate([[first], rest])
-        return [_fill(piece, self.days) for piece in np.split(days, np.cumsum(self.days - shorter)[:-1])]
+        return [fill_days(piece, self.days) for piece in np.split(days, np.cumsum(self.days - shorter)[:-1])]
 
 
-def _fill(days: np.ndarray, size: int) -> np.ndarray:
+def fill_days(days: np.ndarray, size: int) -> np.ndarray:
+    """Fill up a block's days with −1."""
     return np.concatenate([days, np.full(size - len(days), NO_DAY)])

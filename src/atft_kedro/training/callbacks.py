@@ -1,44 +1,85 @@
 """What happens at the loop's events: a log, a heartbeat, checkpoints, a stop."""
 
 import json
+import logging
 import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from torch import Tensor
 
 from ..disk import written_whole
-from .engine import Stop, Trainer
+from .engine import Callback, Trainer
+from .runs import HEARTBEAT, METRICS, STOP_FILE
 from .state import Identity, write_checkpoint
+from .telemetry import read_devices, read_memory
 
-STOP_FILE, HEARTBEAT, METRICS, LAST, BEST = "stop", "heartbeat.json", "metrics.jsonl", "last.pt", "best.pt"
+LAST, BEST, FINAL, SWA, EPOCHS = "last.pt", "best.pt", "final.pt", "swa.pt", "checkpoints"
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass
-class MetricsLog:
-    """Writes a line for each step and each epoch; a step's numbers are fetched when its epoch ends."""
+class MetricsLog(Callback):
+    """Writes a line for each step and each epoch; a step's numbers are fetched when its epoch ends.
+
+    Every so many steps the line also has each module's gradient norm.
+    """
 
     folder: Path
-    _steps: list[tuple[int, dict[str, Tensor]]] = field(default_factory=list)
+    every: int = 20
+    _steps: list[tuple[int, float, dict[str, Tensor]]] = field(default_factory=list)
+    _said: float = field(default_factory=time.perf_counter)
 
-    def after_step(self, trainer: Trainer, terms: dict[str, Tensor]) -> None:
+    def after_step(self, trainer: Trainer, days: list[np.ndarray], terms: dict[str, Tensor]) -> None:
         """Keep a step's terms where they are."""
-        self._steps.append((trainer.progress.steps, terms))
+        step = trainer.progress.steps
+        kept = {name: term for name, term in terms.items() if "/" not in name or step % self.every == 0}
+        self._steps.append((step, trainer.learner.rate, kept))
 
     def after_epoch(self, trainer: Trainer, scores: dict[str, float]) -> None:
         """Write the epoch's steps and its scores."""
-        lines: list[dict[str, object]] = [
-            {"step": step, **{name: float(term) for name, term in terms.items()}} for step, terms in self._steps
+        lines = self._fetch(trainer)
+        said, self._said = self._said, time.perf_counter()
+        lines.append(
+            {
+                **where(trainer),
+                "validation": scores,
+                "train_loss": trainer.progress.loss,
+                "seconds": self._said - said,
+                "forecasts_per_second": trainer.forecasts / (self._said - said),
+                **read_memory(trainer.learner.device),
+                **read_devices(trainer.learner.device),
+            }
+        )
+        self._write(lines)
+
+    def at_stop(self, trainer: Trainer) -> None:
+        """Write the steps since the last epoch."""
+        self._write(self._fetch(trainer))
+
+    def at_end(self, trainer: Trainer, scores: dict[str, float]) -> None:
+        """Write how good the average of the last epochs is."""
+        if scores:
+            self._write([{"seed": trainer.params.seed, "swa": scores}])
+
+    def _fetch(self, trainer: Trainer) -> list[dict[str, object]]:
+        steps = [
+            {"step": step, "learning_rate": rate, **{name: float(term) for name, term in terms.items()}}
+            for step, rate, terms in self._steps
         ]
         self._steps.clear()
-        lines.append({**where(trainer), "validation": scores})
+        return [{**line, "seed": trainer.params.seed} for line in steps]
+
+    def _write(self, lines: list[dict[str, object]]) -> None:
         with (self.folder / METRICS).open("a") as file:
             file.writelines(json.dumps(line) + "\n" for line in lines)
 
 
 @dataclass
-class Heartbeat:
+class Heartbeat(Callback):
     """Says who trains, where it stands and when it will be done."""
 
     folder: Path
@@ -46,61 +87,135 @@ class Heartbeat:
     _started: float = field(default_factory=time.time)
     _said: float = 0.0
     _first: int | None = None
+    _scores: dict[str, float] = field(default_factory=dict)
 
-    def after_step(self, trainer: Trainer, terms: dict[str, Tensor]) -> None:
+    def after_step(self, trainer: Trainer, days: list[np.ndarray], terms: dict[str, Tensor]) -> None:
         """Say it again when it is time."""
         if self._first is None:
             self._first = trainer.progress.steps - 1
         if time.time() - self._said >= self.every:
-            self._say(trainer)
+            self._say(trainer, "training")
 
     def after_epoch(self, trainer: Trainer, scores: dict[str, float]) -> None:
         """Say what the epoch gave."""
-        self._say(trainer, scores)
+        self._scores = scores
+        self._say(trainer, "training")
 
-    def _say(self, trainer: Trainer, scores: dict[str, float] | None = None) -> None:
+    def at_stop(self, trainer: Trainer) -> None:
+        """Say that it has stopped."""
+        self._say(trainer, "stopped")
+
+    def at_end(self, trainer: Trainer, scores: dict[str, float]) -> None:
+        """Say that it is done."""
+        self._say(trainer, "done")
+
+    def _say(self, trainer: Trainer, state: str) -> None:
         self._said = time.time()
         done = trainer.progress.steps - (self._first or 0)
         rate = done / max(self._said - self._started, 1e-9)
-        left = trainer.total_steps - trainer.progress.steps
+        left = (sum(trainer.epochs) - trainer.epochs_begun) * trainer.steps_per_epoch - trainer.progress.step
         told = {
             **where(trainer),
+            "state": state,
             "pid": os.getpid(),
+            "host": os.uname().nodename,
             "time": self._said,
+            "steps_per_epoch": trainer.steps_per_epoch,
+            "epochs_of_phase": trainer.epochs[trainer.progress.phase],
+            "total_steps": trainer.total_steps,
             "steps_per_second": rate,
-            "seconds_left": left / rate if rate else None,
-            **({"validation": scores} if scores else {}),
+            "seconds_left": 0.0 if state == "done" else left / rate if rate else None,
+            "validation": self._scores,
+            **read_memory(trainer.learner.device),
+            **read_devices(trainer.learner.device),
         }
         with written_whole(self.folder / HEARTBEAT) as partial:
             partial.write_text(json.dumps(told))
 
 
 @dataclass
-class Checkpoints:
-    """Writes the last epoch's state, and the best average's."""
+class Checkpoints(Callback):
+    """Writes each epoch's state, the best, the last and the average of the last ones; keeps the newest epochs."""
 
     folder: Path
     identity: Identity
-
-    def after_step(self, trainer: Trainer, terms: dict[str, Tensor]) -> None:
-        """Stop after this step where that was asked for."""
-        if (self.folder / STOP_FILE).exists():
-            self.write(trainer, LAST)
-            raise Stop
+    keep: int = 3
 
     def after_epoch(self, trainer: Trainer, scores: dict[str, float]) -> None:
-        """Write the epoch down."""
+        """Write the epoch down, once, under each name that it has."""
         self.write(trainer, LAST)
         if trainer.progress.since_best == 0:
-            self.write(trainer, BEST)
+            self._link(BEST)
+        if self.keep:
+            self._link(f"{EPOCHS}/epoch_{len(trainer.progress.history):03d}.pt")
+            for old in sorted((self.folder / EPOCHS).glob("epoch_*.pt"))[: -self.keep]:
+                old.unlink()
+
+    def at_stop(self, trainer: Trainer) -> None:
+        """Write down where it stopped."""
+        self.write(trainer, LAST)
+
+    def at_end(self, trainer: Trainer, scores: dict[str, float]) -> None:
+        """Write the end down."""
+        self.write(trainer, FINAL)
+        if trainer.progress.averaged:
+            swa = {"identity": vars(self.identity), "best": trainer.swa.state_dict()}
+            write_checkpoint(self.folder / SWA, swa)
 
     def write(self, trainer: Trainer, name: str) -> None:
         """Write everything, so that any checkpoint can be gone on from."""
         write_checkpoint(self.folder / name, {"identity": vars(self.identity), **trainer.state()})
 
+    def _link(self, name: str) -> None:
+        """Give the last checkpoint another name, in one step."""
+        wanted = self.folder / name
+        wanted.parent.mkdir(exist_ok=True)
+        partial = wanted.with_name(f".{wanted.name}")
+        partial.unlink(missing_ok=True)
+        partial.hardlink_to(self.folder / LAST)
+        partial.replace(wanted)
+
+
+@dataclass
+class StopFile(Callback):
+    """Asks for a stop when an empty file of that name lies in the folder."""
+
+    folder: Path
+
+    def after_step(self, trainer: Trainer, days: list[np.ndarray], terms: dict[str, Tensor]) -> bool:
+        """Look."""
+        return (self.folder / STOP_FILE).exists()
+
+    def at_stop(self, trainer: Trainer) -> None:
+        """Take it away, so that the run can go on."""
+        (self.folder / STOP_FILE).unlink(missing_ok=True)
+
+
+class EpochLines(Callback):
+    """Says each epoch's score in the log."""
+
+    def after_epoch(self, trainer: Trainer, scores: dict[str, float]) -> None:
+        """Say it."""
+        _logger.info(
+            "%s %d/%d: validation rank IC %.4f (best %.4f), scale %.3f",
+            trainer.phase.name,
+            trainer.progress.epoch,
+            trainer.epochs[trainer.progress.phase],
+            scores["rank_ic"],
+            trainer.progress.best,
+            scores["scale"],
+        )
+
 
 def where(trainer: Trainer) -> dict[str, object]:
     """Say where a training stands."""
     progress = trainer.progress
-    phase = trainer.params.phases[progress.phase]
-    return {"phase": phase.name, "epoch": progress.epoch, "steps": progress.steps, "best": progress.best}
+    return {
+        "seed": trainer.params.seed,
+        "phase": trainer.phase.name,
+        "epoch": progress.epoch,
+        "step_of_epoch": progress.step,
+        "epochs": len(progress.history),
+        "steps": progress.steps,
+        "best": progress.best,
+    }

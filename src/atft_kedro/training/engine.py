@@ -1,23 +1,26 @@
 """The training loop: phases, epochs, steps; what happens at its events lives in callbacks."""
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Protocol
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..losses import Question, combine, transform_labels
 from ..network.atft import Atft
-from ..network.sizes import Part
-from ..panel.blocks import Block, BlockReader
+from ..panel.blocks import BlockReader
 from ..panel.sampler import BlockSampler
-from .forecasting import forecast_days, score
+from .averaging import copy_still, follow
+from .forecasting import score_days
+from .learning import Learner
 from .mode import TrainingParams
 from .phases import PhaseParams, rate_at, share_epochs
+from .ranks import Ranks
 from .state import Progress, Tree
 from .suspicion import suspicion
+
+STOPPED = 75  # exit code: not done, to be gone on with (EX_TEMPFAIL of BSD's sysexits)
 
 
 @dataclass(frozen=True)
@@ -28,18 +31,27 @@ class Course:
     sampler: BlockSampler
 
 
-class Stop(Exception):
-    """A callback ends the training after a whole step."""
+class Stop(SystemExit):
+    """Somebody asked for an end; it came after a whole step, with a checkpoint. Its own code tells scripts so."""
+
+    def __init__(self) -> None:
+        super().__init__(STOPPED)
 
 
-class Callback(Protocol):
-    """What happens at the loop's events."""
+class Callback:
+    """What happens at the loop's events; each does something at some of them."""
 
-    def after_step(self, trainer: "Trainer", terms: dict[str, Tensor]) -> None:
-        """See a step's terms."""
+    def after_step(self, trainer: "Trainer", days: list[np.ndarray], terms: dict[str, Tensor]) -> bool | None:
+        """See a step's days and terms; True asks for a stop."""
 
     def after_epoch(self, trainer: "Trainer", scores: dict[str, float]) -> None:
         """See an epoch's scores."""
+
+    def at_stop(self, trainer: "Trainer") -> None:
+        """See the training stop before its end."""
+
+    def at_end(self, trainer: "Trainer", scores: dict[str, float]) -> None:
+        """See the training end, and the scores of the last epochs' average where there is one."""
 
 
 class Trainer:
@@ -52,121 +64,95 @@ class Trainer:
         validation: Course,
         params: TrainingParams,
         callbacks: Sequence[Callback] = (),
+        ranks: Ranks | None = None,
     ) -> None:
         self.network, self.train, self.validation, self.params = network, train, validation, params
-        self.callbacks = callbacks
+        self.callbacks, self.ranks = callbacks, ranks or Ranks()
         self.progress = Progress()
-        self.average = copy.deepcopy(network).requires_grad_(False)
+        self.average, self.swa = copy_still(network), copy_still(network)
         self.best = copy.deepcopy(network.state_dict())
         self.epochs = share_epochs(params.phases, params.epochs)
-        self.optimizer = self._make_optimizer()
+        self.learner = Learner(network, train.reader, params, self.ranks)
+        self.random: list[Tree] = []
+        self.forecasts = 0  # made while training in the last epoch
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Count an epoch's steps."""
+        return -(-self.train.sampler.steps // self.params.accumulate)
 
     @property
     def total_steps(self) -> int:
         """Count the steps of all phases, none stopped early."""
-        return sum(self.epochs) * -(-self.train.sampler.steps // self.params.accumulate)
+        return sum(self.epochs) * self.steps_per_epoch
+
+    @property
+    def epochs_begun(self) -> int:
+        """Count the epochs before this one, as if no phase had stopped early."""
+        return sum(self.epochs[: self.progress.phase]) + self.progress.epoch
+
+    @property
+    def phase(self) -> PhaseParams:
+        """Say which phase it is."""
+        return self.params.phases[self.progress.phase]
 
     def fit(self) -> None:
         """Train from where the progress stands to the end of the last phase."""
         if self.progress.steps == 0:
-            torch.manual_seed(self.params.seed)
+            torch.manual_seed(self.params.seed + self.ranks.rank)
         with suspicion(self.network, self.params):
             for place in range(self.progress.phase, len(self.params.phases)):
                 if self.progress.phase != place:
                     self.progress = replace(self.progress, phase=place, epoch=0, step=0, since_best=0, rate=1.0)
-                phase = self.params.phases[place]
-                self._enter(phase)
-                while self.progress.epoch < self.epochs[place] and not self._has_given_up(phase):
-                    self._train_epoch(phase)
-                    self._end_epoch(phase)
+                self._enter()
+                while self.progress.epoch < self.epochs[place] and not self._has_given_up():
+                    self._train_epoch()
+                    self._end_epoch()
+        scores = self.validate(self.swa) if self.progress.averaged else {}
+        for callback in self.callbacks:
+            callback.at_end(self, scores)
 
-    def _enter(self, phase: PhaseParams) -> None:
+    def _enter(self) -> None:
         """Set up a phase: what it starts from, and what stays frozen."""
-        fresh = self.progress.epoch == 0 and self.progress.step == 0
-        if fresh and phase.start_from == "best":
-            self.network.load_state_dict(self.best)
-            self.average.load_state_dict(self.best)
-        if fresh:
-            self.optimizer = self._make_optimizer()
+        if self.progress.epoch == 0 and self.progress.step == 0:
+            if self.phase.start_from == "best":
+                self.network.load_state_dict(self.best)
+                self.average.load_state_dict(self.best)
+            self.learner.begin()
         for name, child in self.network.named_children():
-            child.requires_grad_(name not in phase.freeze)
+            child.requires_grad_(name not in self.phase.freeze)
 
-    def _train_epoch(self, phase: PhaseParams) -> None:
+    def _train_epoch(self) -> None:
         """See every train day once."""
         self.network.train()
-        sampler, parts = self.train.sampler, frozenset(phase.parts)
-        total = -(-sampler.steps // self.params.accumulate)
-        done_epochs = sum(self.epochs[: self.progress.phase]) + self.progress.epoch
-        for step, blocks in enumerate(self._group(sampler, done_epochs)):
-            if step < self.progress.step:
-                continue
-            share = (self.progress.epoch + step / total) / self.epochs[self.progress.phase]
-            for group in self.optimizer.param_groups:
-                group["lr"] = phase.learning_rate * rate_at(phase, share) * self.progress.rate
-            terms = self._step(blocks, phase, parts)
+        blocks = list(self.train.sampler.epoch(self.epochs_begun))
+        size = self.params.accumulate
+        groups = [blocks[start : start + size] for start in range(0, len(blocks), size)]
+        for step in range(self.progress.step, len(groups)):
+            share = (self.progress.epoch + step / len(groups)) / self.epochs[self.progress.phase]
+            rate = self.phase.learning_rate * rate_at(self.phase, share) * self.progress.rate
+            terms = self.learner.learn(groups[step], self.phase, rate)
+            follow(self.average, self.network, 1 - self.params.average)
             self.progress = replace(self.progress, step=step + 1, steps=self.progress.steps + 1)
-            for callback in self.callbacks:
-                callback.after_step(self, terms)
+            votes = [callback.after_step(self, groups[step], terms) for callback in self.callbacks]
+            if self.ranks.any(True in votes, self.learner.device):
+                self._stop()
 
-    def _group(self, sampler: BlockSampler, epoch: int) -> Iterator[list[Block]]:
-        """Read the blocks of each optimizer step."""
-        days = list(sampler.epoch(epoch))
-        for start in range(0, len(days), self.params.accumulate):
-            yield [self.train.reader.read(each) for each in days[start : start + self.params.accumulate]]
+    def _stop(self) -> None:
+        self.random = self.ranks.gather(get_random())
+        for callback in self.callbacks:
+            callback.at_stop(self)
+        raise Stop
 
-    def _step(self, blocks: list[Block], phase: PhaseParams, parts: frozenset[Part]) -> dict[str, Tensor]:
-        """Learn from some blocks at once."""
-        told: dict[str, Tensor] = {}
-        for block in blocks:
-            with torch.autocast(block.features.device.type, torch.bfloat16, enabled=self.params.precision == "bf16"):
-                forecast = self.network(block, parts)
-            terms = combine(self.ask(block, forecast), phase.loss, self._horizon_weights(phase, forecast))
-            (terms["loss"] / len(blocks)).backward()
-            told = {name: told.get(name, 0) + term.detach() / len(blocks) for name, term in terms.items()}
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), phase.clip_norm)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        self._follow()
-        return told | {"gradient": norm}
-
-    def ask(self, block: Block, forecast: Tensor) -> Question:
-        """Put a block's forecasts beside what they should be."""
-        returns = block.targets.transpose(1, 2)  # (day, horizon, stock)
-        gaussian = self.params.labels.transform == "gaussian_rank"
-        label, valid = transform_labels(
-            returns, returns.isfinite(), self.params.labels.drop_extremes, gaussian=gaussian
-        )
-        quantiles = forecast.float().transpose(1, 2)
-        return Question(
-            point=self.network.point(quantiles),
-            quantiles=quantiles,
-            label=label,
-            returns=returns,
-            valid=valid,
-            exposures=label[:, :0],
-            levels=torch.tensor(self.network.params.quantiles, device=label.device),
-            floor=self.params.scale_floor,
-        )
-
-    def _horizon_weights(self, phase: PhaseParams, like: Tensor) -> Tensor:
-        return torch.tensor(phase.weigh_horizons(self.network.horizons), device=like.device)
-
-    def _follow(self) -> None:
-        """Let the average follow the weights."""
-        with torch.no_grad():
-            mine: list[Tensor] = list(self.average.parameters())
-            others: list[Tensor] = list(self.network.parameters())
-            torch._foreach_lerp_(mine, others, 1 - self.params.average)
-
-    def _end_epoch(self, phase: PhaseParams) -> None:
+    def _end_epoch(self) -> None:
         """Validate the average, remember the best, and tell."""
-        said = forecast_days(self.average, self.validation.reader, self.validation.sampler, frozenset(phase.parts))
-        scores = score(said, self.average)
+        scores = self.validate(self.average)
+        loss, self.forecasts = self.learner.read_sums()
         is_best = scores["rank_ic"] > self.progress.best
         if is_best:
             self.best = copy.deepcopy(self.average.state_dict())
         since = 0 if is_best else self.progress.since_best + 1
-        lowered = phase.scheduler == "plateau" and since > 0 and since % 2 == 0
+        lowered = self.phase.scheduler == "plateau" and since > 0 and since % 2 == 0
         self.progress = replace(
             self.progress,
             epoch=self.progress.epoch + 1,
@@ -174,23 +160,29 @@ class Trainer:
             best=max(scores["rank_ic"], self.progress.best),
             since_best=since,
             rate=self.progress.rate * (0.5 if lowered else 1.0),
+            averaged=self.progress.averaged + self._average_epoch(),
+            loss=loss,
             history=[*self.progress.history, scores],
         )
+        self.random = self.ranks.gather(get_random())
         for callback in self.callbacks:
             callback.after_epoch(self, scores)
 
-    def _has_given_up(self, phase: PhaseParams) -> bool:
-        return phase.patience is not None and self.progress.since_best >= phase.patience
+    def validate(self, network: Atft) -> dict[str, float]:
+        """Score some weights on the validation days."""
+        reader, sampler = self.validation.reader, self.validation.sampler
+        weights = self.phase.weigh_horizons(network.horizons)
+        return score_days(network, reader, sampler.in_order(), frozenset(self.phase.parts), weights, self.ranks)
 
-    def _make_optimizer(self) -> torch.optim.AdamW:
-        """Decay matrices only."""
-        matrices = [weight for weight in self.network.parameters() if weight.ndim > 1]
-        others = [weight for weight in self.network.parameters() if weight.ndim <= 1]
-        groups = [
-            {"params": matrices, "weight_decay": self.params.weight_decay},
-            {"params": others, "weight_decay": 0.0},
-        ]
-        return torch.optim.AdamW(groups, lr=1e-3, betas=self.params.betas, fused=True)
+    def _average_epoch(self) -> bool:
+        """Put the last epochs' weights into their average."""
+        is_late = self.epochs_begun >= (1 - self.params.swa_share) * sum(self.epochs)
+        if is_late:
+            follow(self.swa, self.network, 1 / (1 + self.progress.averaged))
+        return is_late
+
+    def _has_given_up(self) -> bool:
+        return self.phase.patience is not None and self.progress.since_best >= self.phase.patience
 
     def state(self) -> Tree:
         """Write down all that the rest of the training depends on."""
@@ -198,16 +190,33 @@ class Trainer:
             "progress": asdict(self.progress),
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
+            "swa": self.swa.state_dict(),
             "best": self.best,
-            "optimizer": self.optimizer.state_dict(),
-            "random": torch.get_rng_state(),
+            "optimizer": self.learner.optimizer.state_dict(),
+            "sums": self.learner.sums,
+            "random": self.random or [get_random()],
         }
 
     def resume(self, tree: Tree) -> None:
         """Go on from where a state was written down."""
         self.progress = Progress(**tree["progress"])
-        self.network.load_state_dict(tree["network"])
-        self.average.load_state_dict(tree["average"])
+        for name, network in (("network", self.network), ("average", self.average), ("swa", self.swa)):
+            network.load_state_dict(tree[name])
         self.best = tree["best"]
-        self.optimizer.load_state_dict(tree["optimizer"])
-        torch.set_rng_state(tree["random"])
+        self.learner.optimizer.load_state_dict(tree["optimizer"])
+        self.learner.sums.copy_(tree["sums"])
+        self.random = tree["random"]
+        set_random(tree["random"][self.ranks.rank])
+
+
+def get_random() -> Tree:
+    """Write down where this process's random numbers stand."""
+    gpu = {"cuda": torch.cuda.get_rng_state()} if torch.cuda.is_available() else {}
+    return {"cpu": torch.get_rng_state(), **gpu}
+
+
+def set_random(state: Tree) -> None:
+    """Bring this process's random numbers back to where they stood."""
+    torch.set_rng_state(state["cpu"])
+    if "cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"])

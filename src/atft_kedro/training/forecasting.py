@@ -1,7 +1,9 @@
 """Forecasts of whole parts, and how good they are."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -9,7 +11,7 @@ from .. import metrics
 from ..network.atft import Atft
 from ..network.sizes import Part
 from ..panel.blocks import BlockReader
-from ..panel.sampler import BlockSampler
+from .ranks import Ranks
 
 
 @dataclass(frozen=True)
@@ -22,13 +24,15 @@ class Forecasts:
 
 
 @torch.no_grad()
-def forecast_days(network: Atft, reader: BlockReader, sampler: BlockSampler, parts: frozenset[Part]) -> Forecasts:
-    """Forecast every day of a sampler's stretches, in order."""
+def forecast_days(
+    network: Atft, reader: BlockReader, blocks: Iterable[np.ndarray], parts: frozenset[Part]
+) -> Forecasts:
+    """Forecast all days of some blocks, in their order."""
     was_training = network.training
     network.eval()
     stocks = reader.panel.row_of.shape[1]
     days, said, known = [], [], []
-    for asked in sampler.in_order():
+    for asked in blocks:
         block = reader.read(asked)
         there = block.day >= 0
         days.append(block.day[there])
@@ -46,19 +50,32 @@ def _spread(values: Tensor, stock: Tensor, stocks: int) -> Tensor:
     return whole[:, :stocks]
 
 
-def score(forecasts: Forecasts, network: Atft) -> dict[str, float]:
-    """Average rank IC, IC and scale over the days, for each horizon and over them all."""
+def score_days(
+    network: Atft,
+    reader: BlockReader,
+    blocks: Iterable[np.ndarray],
+    parts: frozenset[Part],
+    weights: Sequence[float],
+    ranks: Ranks,
+) -> dict[str, float]:
+    """Average rank IC, IC and scale over the days of all ranks, for each horizon, and over the horizons weighed."""
+    forecasts = forecast_days(network, reader, blocks, parts)
     point = network.point(forecasts.quantiles).transpose(1, 2)  # (day, horizon, stock)
     actual = forecasts.targets.transpose(1, 2)
     spread = metrics.deviation(actual, actual.isfinite()).unsqueeze(-1)
-    measured = {
+    daily = {
         "rank_ic": metrics.daily_rank_ic(point, actual),
         "ic": metrics.daily_ic(point, actual),
         "scale": metrics.daily_scale(point, actual / spread),  # the labels' deviation is one
     }
+    sums = {name: torch.stack([values.nansum(0), values.isfinite().sum(0)]).double() for name, values in daily.items()}
+    ranks.add(list(sums.values()))
+    share = torch.tensor(weights, dtype=torch.float64, device=point.device)
     scores = {}
-    for name, daily in measured.items():
+    for name, (total, days) in sums.items():
+        mean = total / days
         for place, horizon in enumerate(network.horizons):
-            scores[f"{name}_{horizon}d"] = metrics.mean_of(daily[:, place])
-        scores[name] = metrics.mean_of(daily.nanmean(0))
+            scores[f"{name}_{horizon}d"] = float(mean[place])
+        known = days > 0
+        scores[name] = float((mean * share)[known].sum() / share[known].sum())
     return scores

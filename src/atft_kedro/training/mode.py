@@ -18,16 +18,25 @@ class LabelParams(Params):
     drop_extremes: Annotated[float, Field(ge=0, lt=0.5)] = 0.025
 
 
+class CollapseParams(Params):
+    """When forecasts have collapsed: their scale is below ``scale`` for so many epochs in a row; 0 epochs: never."""
+
+    scale: Annotated[float, Field(ge=0)] = 1e-3
+    epochs: Annotated[int, Field(ge=0)] = 3
+
+
 class TrainingParams(Params):
     """A training: its phases, and how each step computes.
 
     ``epochs`` in all are shared by the phases in proportion, one each at least; null leaves each phase its own.
-    ``resume`` goes on in a run, by its name or ``latest``.
+    ``resume`` goes on in a run, by its name or ``latest``. ``seeds`` networks are trained one after the other, from
+    ``seed`` on. ``exposures`` are features, or ``sector``, for the loss of that name.
     """
 
     phases: Annotated[tuple[PhaseParams, ...], Field(min_length=1)] = DEFAULT_PHASES
     epochs: Annotated[int, Field(gt=0)] | None = None
     seed: Annotated[int, Field(ge=0)] = 7
+    seeds: Annotated[int, Field(gt=0)] = 1
     resume: str | None = None
     days_per_block: Annotated[int, Field(gt=0)] = 8
     labels: LabelParams = LabelParams()
@@ -35,11 +44,27 @@ class TrainingParams(Params):
     weight_decay: Annotated[float, Field(ge=0)] = 1.0
     betas: tuple[float, float] = (0.9, 0.98)
     average: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    swa_share: Annotated[float, Field(ge=0, le=1)] = 0.25
+    exposures: tuple[str, ...] = ()
     scale_floor: Annotated[float, Field(ge=0)] = 0.0
     precision: Literal["fp32", "bf16"] = "fp32"
     compile: bool = False
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    log_every: Annotated[int, Field(gt=0)] = 20
+    keep_epochs: Annotated[int, Field(ge=0)] = 3
+    nan_budget: Annotated[int, Field(ge=0)] = 10
+    collapse: CollapseParams = CollapseParams()
     deterministic: bool = False
     detect_anomaly: bool = False
+
+    @model_validator(mode="after")
+    def _exposure_has_exposures(self) -> Self:
+        for phase in self.phases:
+            if phase.loss.exposure and not self.exposures:
+                raise ValueError(f"phase {phase.name} weighs the loss exposure, and exposures names nothing")
+            if phase.loss.variance_floor and not self.scale_floor:
+                raise ValueError(f"phase {phase.name} weighs the loss variance_floor, and scale_floor is 0")
+        return self
 
     @model_validator(mode="after")
     def _suspicion_is_eager(self) -> Self:

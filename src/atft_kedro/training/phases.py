@@ -1,7 +1,7 @@
 """The curriculum: stretches of training with their own parts switched on, rates and losses."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -9,6 +9,7 @@ from pydantic import Field
 from ..losses import LossWeights
 from ..network.sizes import Part
 from ..params import InputError, Params
+from .augmentation import AugmentParams
 
 OVERLAP = 0.7
 
@@ -36,6 +37,8 @@ class PhaseParams(Params):
     warmup: Share = 0.1
     start_from: Literal["last", "best"] = "last"
     patience: Annotated[int, Field(gt=0)] | None = None
+    augment: AugmentParams = AugmentParams()
+    gradient_penalty: Annotated[float, Field(ge=0)] = 0.0
 
     def weigh_horizons(self, horizons: tuple[int, ...]) -> list[float]:
         """Weigh each horizon."""
@@ -47,6 +50,13 @@ class PhaseParams(Params):
                 f"{sum(self.horizon_weights)}; there are {len(horizons)}: {horizons}."
             )
         return list(self.horizon_weights)
+
+    def require_children(self, names: Iterable[str]) -> None:
+        """Refuse to freeze what the network does not have."""
+        known = list(names)
+        unknown = [name for name in self.freeze if name not in known]
+        if unknown:
+            raise InputError(f"training.phases: {self.name} freezes {unknown}; the network has {known}.")
 
 
 _FINANCIAL = LossWeights(mse=0.4, ic=0.3, rank_ic=0.2, quantile=0.1)

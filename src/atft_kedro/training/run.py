@@ -1,13 +1,11 @@
-"""A run: its folder, what it was made of, and the training in it from the first block to the last checkpoint."""
+"""A training in its run folder, from the first block to the last checkpoint, of one seed or of several."""
 
-import hashlib
 import json
 import logging
 import platform
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
+from typing import Self
 
 import torch
 
@@ -17,55 +15,20 @@ from ..panel.blocks import BlockReader, DailyGraphs, known_until, stretches_of
 from ..panel.sampler import BlockSampler
 from ..panel.split import Role, Split
 from ..panel.store import Panel
-from ..params import InputError, Params
-from .callbacks import BEST, LAST, Checkpoints, Heartbeat, MetricsLog
+from ..params import InputError
+from .bar import bars
+from .callbacks import BEST, LAST, Checkpoints, EpochLines, Heartbeat, MetricsLog, StopFile
 from .engine import Callback, Course, Trainer
 from .memory import keep_freed_memory
 from .mode import TrainingParams
+from .ranks import Ranks, join
+from .runs import MANIFEST, METRICS, Member, Runs, TrainedRun
+from .signals import Listener, listening
 from .state import Identity, read_checkpoint
-
-LATEST, MANIFEST = "latest", "manifest.json"
+from .tracking import NoTracker, Tracker, Tracking
+from .vigil import Collapse, Vigil
 
 _logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Runs:
-    """The folder of all runs, and the state of the code that trains now."""
-
-    folder: Path
-    commit: str
-    is_dirty: bool
-
-    def find(self, name: str) -> Path:
-        """Find a run by its name; ``latest`` is the newest."""
-        found = self.folder / name
-        if not (found / MANIFEST).exists():
-            known = sorted(path.parent.name for path in self.folder.glob(f"[!l]*/{MANIFEST}"))
-            raise InputError(f"There is no run {name!r} in {self.folder}; there are {', '.join(known) or 'none'}.")
-        return found.resolve()
-
-    def begin(self, manifest: dict[str, object]) -> Path:
-        """Make a new run's folder, and let ``latest`` point at it."""
-        text = json.dumps(manifest, indent=2, sort_keys=True)
-        name = f"{datetime.now():%Y%m%d-%H%M%S-%f}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
-        made = self.folder / name
-        made.mkdir(parents=True)
-        (made / MANIFEST).write_text(text)
-        pointer = self.folder / f".{name}"
-        pointer.symlink_to(name)
-        pointer.replace(self.folder / LATEST)
-        return made
-
-
-class TrainedRun(Params):
-    """What a training left: its run, and how good its best epoch was."""
-
-    run: str
-    checkpoint: str
-    best_rank_ic: float
-    epochs: int
-    steps: int
 
 
 @dataclass(frozen=True)
@@ -76,51 +39,118 @@ class Material:
     graphs: DailyGraphs
     split: Split
 
-    def course(self, part: Role, lookback: int, training: TrainingParams) -> Course:
+    def to(self, device: torch.device) -> Self:
+        """Copy all that a step reads to a device."""
+        return replace(self, panel=self.panel.to(device), graphs=self.graphs.to(device))
+
+    def course(self, part: Role, lookback: int, training: TrainingParams, ranks: Ranks) -> Course:
         """Read the days of a part, labels ending where the next part begins."""
         until = known_until(self.panel, self.split.part(part))
         reader = BlockReader(self.panel, self.graphs, lookback, training.days_per_block, until)
         stretches = stretches_of(self.panel, self.split, part)
         if not stretches:
             raise InputError(f"No stock is in the universe on any {part} day.")
-        return Course(reader, BlockSampler(stretches, training.days_per_block, training.seed))
+        sampler = BlockSampler(stretches, training.days_per_block, training.seed, ranks.rank, ranks.count)
+        return Course(reader, sampler)
 
 
-def train_in_run(material: Material, network: NetworkParams, training: TrainingParams, runs: Runs) -> TrainedRun:
-    """Train in a new run, or go on in the one that ``training.resume`` names."""
+@dataclass(frozen=True)
+class Job:
+    """One run: what it trains, where it writes, whom it tells."""
+
+    material: Material
+    network: NetworkParams
+    training: TrainingParams
+    folder: Path
+    tracker: Tracker
+    ranks: Ranks
+
+    def train(self, number: int, listener: Listener) -> Member:
+        """Train the network of one of the run's seeds, or go on with it."""
+        training = self.training.model_copy(update={"seed": self.training.seed + number})
+        place = self.folder / (f"seed_{training.seed}" if training.seeds > 1 else "")
+        place.mkdir(exist_ok=True)
+        identity = identify(self.material.panel, self.network, training)
+        trainer = make_trainer(self.material, self.network, training, self.ranks)
+        if self.training.resume is not None and (place / LAST).exists():
+            trainer.resume(read_checkpoint(place / LAST, identity))
+            _logger.info("seed %d goes on after step %d", training.seed, trainer.progress.steps)
+        trainer.callbacks = [listener, *(self.watch(training, place, identity) if self.ranks.is_first else [])]
+        trainer.fit()
+        progress = trainer.progress
+        return Member(
+            seed=training.seed,
+            folder=str(place.relative_to(self.folder)),
+            best_rank_ic=progress.best,
+            epochs=len(progress.history),
+            steps=progress.steps,
+        )
+
+    def watch(self, training: TrainingParams, place: Path, identity: Identity) -> list[Callback]:
+        """Choose what happens at the loop's events, in this order: trouble is found before a checkpoint is kept."""
+        prefix = f"seed_{training.seed}/" if training.seeds > 1 else ""
+        kept = (place / BEST, self.folder / MANIFEST, self.folder / METRICS)
+        return [
+            Vigil(self.folder, training.nan_budget),
+            Checkpoints(place, identity, training.keep_epochs),
+            MetricsLog(self.folder, training.log_every),
+            Heartbeat(self.folder),
+            EpochLines(),
+            Tracking(self.tracker, prefix, kept),
+            StopFile(self.folder),
+            *bars(),
+            Collapse(training.collapse),
+        ]
+
+
+def train_in_run(
+    material: Material, network: NetworkParams, training: TrainingParams, runs: Runs, tracker: Tracker | None = None
+) -> TrainedRun:
+    """Train in a new run, or go on in the one that ``training.resume`` names; every rank calls this."""
     keep_freed_memory()
-    material = replace(material, panel=choose_horizons(material.panel, network.horizons))
-    identity = identify(material.panel, network, training)
-    trainer = make_trainer(material, network, training)
-    if training.resume is None:
-        folder = runs.begin(describe(material, network, training, runs))
-    else:
-        folder = runs.find(training.resume)
-        trainer.resume(read_checkpoint(folder / LAST, identity))
-        _logger.info("run %s goes on after step %d", folder.name, trainer.progress.steps)
-    callbacks: Sequence[Callback] = (MetricsLog(folder), Heartbeat(folder), Checkpoints(folder, identity), Told())
-    trainer.callbacks = callbacks
-    _logger.info("run %s: %d steps; see %s", folder.name, trainer.total_steps, folder)
-    trainer.fit()
-    progress = trainer.progress
-    return TrainedRun(
-        run=folder.name,
-        checkpoint=BEST,
-        best_rank_ic=progress.best,
-        epochs=len(progress.history),
-        steps=progress.steps,
+    ranks = join()
+    panel = choose_horizons(material.panel, network.horizons)
+    material = replace(material, panel=panel).to(choose_device(training.device))
+    trainer = make_trainer(material, network, training, ranks)  # refuses what cannot be, before there is a folder
+    folder = ranks.tell(_open_run(material, network, training, runs) if ranks.is_first else None)
+    tracker = tracker or NoTracker()
+    tracker.tag(
+        {"run": folder.name, "panel": panel.identity, "commit": runs.commit, "device": str(panel.row_of.device)}
     )
+    steps = trainer.total_steps * training.seeds
+    _logger.info("run %s: %d steps on %s; see %s", folder.name, steps, panel.row_of.device, folder)
+    job = Job(material, network, training, folder, tracker, ranks)
+    with listening() as listener:
+        members = tuple(job.train(number, listener) for number in range(training.seeds))
+    return TrainedRun(run=folder.name, members=members)
 
 
-def make_trainer(material: Material, network: NetworkParams, training: TrainingParams) -> Trainer:
+def _open_run(material: Material, network: NetworkParams, training: TrainingParams, runs: Runs) -> Path:
+    """Make a run's folder, or find the one to go on in."""
+    if training.resume is not None:
+        return runs.find(training.resume)
+    return runs.begin(describe(material, network, training, runs))
+
+
+def make_trainer(material: Material, network: NetworkParams, training: TrainingParams, ranks: Ranks) -> Trainer:
     """Make the network and its courses."""
     torch.manual_seed(training.seed)
     panel = material.panel
     model = Atft(network, len(panel.meaning.features), panel.meaning.horizons, material.graphs.edges.shape[-1])
     for phase in training.phases:
         phase.weigh_horizons(panel.meaning.horizons)
-    train, validation = (material.course(part, network.lookback, training) for part in ("train", "validation"))
-    return Trainer(model, train, validation, training)
+        phase.require_children(name for name, _ in model.named_children())
+    train, validation = (material.course(part, network.lookback, training, ranks) for part in ("train", "validation"))
+    return Trainer(model.to(panel.row_of.device), train, validation, training, ranks=ranks)
+
+
+def choose_device(wanted: str) -> torch.device:
+    """Take the GPU where there is one, and say so where one was asked for and there is none."""
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise InputError("training.device is cuda, and torch finds no GPU here.")
+    if wanted == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", torch.cuda.current_device())
 
 
 def choose_horizons(panel: Panel, horizons: tuple[int, ...] | None) -> Panel:
@@ -155,23 +185,3 @@ def describe(material: Material, network: NetworkParams, training: TrainingParam
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
         "device": str(material.panel.features.device),
     }
-
-
-class Told:
-    """Says each epoch's score in the log."""
-
-    def after_step(self, trainer: Trainer, terms: dict[str, torch.Tensor]) -> None:
-        """Say nothing."""
-
-    def after_epoch(self, trainer: Trainer, scores: dict[str, float]) -> None:
-        """Say it."""
-        place = trainer.progress.phase
-        _logger.info(
-            "%s %d/%d: validation rank IC %.4f (best %.4f), scale %.3f",
-            trainer.params.phases[place].name,
-            trainer.progress.epoch,
-            trainer.epochs[place],
-            scores["rank_ic"],
-            trainer.progress.best,
-            scores["scale"],
-        )

@@ -24,6 +24,8 @@ class Progress:
     best: float = -1.0  # validation rank IC
     since_best: int = 0  # epochs of this phase
     rate: float = 1.0  # what `plateau` has left of the learning rate
+    averaged: int = 0  # epochs in the average of the last ones
+    loss: float = 0.0  # on average over the last epoch's steps
     history: list[dict[str, float]] = field(default_factory=list)
 
 

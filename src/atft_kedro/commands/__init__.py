@@ -1,0 +1,1 @@
+"""The commands under ``kedro atft``, by what they look after."""

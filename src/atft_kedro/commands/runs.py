@@ -1,0 +1,106 @@
+"""Look after trainings: where they stand, how they end, how large their network is."""
+
+import time
+from typing import Any
+
+import click
+from kedro.framework.startup import ProjectMetadata
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+
+from ..operations.watch import RunStatus, ask_to_stop, kill, read_history, read_status
+from ..training.runs import LATEST
+from .project import of_project, open_catalog
+
+STYLES = {"training": "green", "done": "blue", "stopped": "yellow", "dead": "red"}
+RUN = click.argument("run", default=LATEST)
+
+
+@click.command()
+@RUN
+@of_project
+def status(metadata: ProjectMetadata, run: str, env: str | None, params: Any) -> None:
+    """Show where a RUN stands (default: the latest), and whether it is alive."""
+    with open_catalog(metadata, env, params) as catalog:
+        Console().print(draw_status(read_status(catalog["runs"].load().find(run))))
+
+
+@click.command()
+@RUN
+@click.option("--every", default=1.0, show_default=True, help="Seconds between looks.")
+@of_project
+def monitor(metadata: ProjectMetadata, run: str, every: float, env: str | None, params: Any) -> None:
+    """Watch a RUN live until it ends; Ctrl-C leaves it alone."""
+    with open_catalog(metadata, env, params) as catalog:
+        folder = catalog["runs"].load().find(run)
+        told = read_status(folder)
+        with Live(console=Console(), auto_refresh=False) as live:
+            while True:
+                live.update(Group(draw_status(told), draw_history(read_history(folder, 12))), refresh=True)
+                if told.state != "training":
+                    break
+                time.sleep(every)
+                told = read_status(folder)
+
+
+@click.command()
+@RUN
+@click.option("--now", is_flag=True, help="Kill it; what came after its last checkpoint is lost.")
+@click.option("--wait", default=120.0, show_default=True, help="Seconds to wait for the end of its step.")
+@of_project
+def stop(metadata: ProjectMetadata, run: str, now: bool, wait: float, env: str | None, params: Any) -> None:
+    """Stop a RUN after its step, with a checkpoint that it goes on from."""
+    with open_catalog(metadata, env, params) as catalog:
+        folder = catalog["runs"].load().find(run)
+        told = kill(folder) if now else ask_to_stop(folder, wait)
+    Console().print(f"{told.run} has {'been killed' if now else 'stopped'} after step {told.steps}. Go on with it by")
+    Console().print(f"  kedro run --pipelines fit --params training.resume={told.run}")
+
+
+@click.command()
+@of_project
+def model(metadata: ProjectMetadata, env: str | None, params: Any) -> None:
+    """Show the network's weights by module, and its arithmetic for each forecast."""
+    from ..graph.placing import place_graphs
+    from ..operations.model_size import measure_network
+
+    with open_catalog(metadata, env, params) as catalog:
+        panel = catalog["panel"].load()
+        network, training = catalog["params:network"].load(), catalog["params:training"].load()
+        sizes = measure_network(panel, place_graphs(catalog["graphs"].load(), panel), network, training)
+    table = Table("module", "weights", "share", "MFLOP for a forecast", title=sizes.title)
+    for module in sizes.modules:
+        table.add_row(
+            module.name, f"{module.weights:,}", f"{module.weights / sizes.weights:.1%}", f"{module.flops / 1e6:.3f}"
+        )
+    table.add_section()
+    table.add_row("all", f"{sizes.weights:,}", "", f"{sizes.flops / 1e6:.3f}")
+    Console().print(table)
+
+
+def draw_status(told: RunStatus) -> Table:
+    """Draw one run."""
+    table = Table(show_header=False, title=f"run {told.run}")
+    for name, value in told.rows().items():
+        style = STYLES.get(value.split(" ")[0], "") if name == "state" else ""
+        table.add_row(name, f"[{style}]{value}[/]" if style else value)
+    return table
+
+
+def draw_history(epochs: list[dict[str, Any]]) -> Table:
+    """Draw the last epochs."""
+    table = Table("seed", "phase", "epoch", "train loss", "rank IC", "best", "scale", "s")
+    for epoch in epochs:
+        scores = epoch["validation"]
+        table.add_row(
+            str(epoch["seed"]),
+            epoch["phase"],
+            str(epoch["epoch"]),
+            f"{epoch['train_loss']:.4f}",
+            f"{scores['rank_ic']:.4f}",
+            f"{epoch['best']:.4f}",
+            f"{scores['scale']:.3f}",
+            f"{epoch['seconds']:.1f}",
+        )
+    return table

@@ -1,0 +1,114 @@
+"""Where a training stands, read from its run folder; and how to end it."""
+
+import json
+import os
+import signal
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from ..params import InputError, Params
+from ..training.runs import HEARTBEAT, METRICS, STOP_FILE
+
+STALE = 120.0  # seconds without a heartbeat after which a run on another machine counts as dead
+LOOK_EVERY = 0.1
+
+
+class RunStatus(Params):
+    """A run as its last heartbeat tells it, and whether anybody is behind that."""
+
+    run: str
+    state: str
+    seed: int
+    phase: str
+    epoch: int
+    epochs_of_phase: int
+    steps: int
+    total_steps: int
+    best: float
+    rank_ic: float | None
+    seconds_left: float | None
+    pid: int
+    host: str
+    age: float
+
+    def rows(self) -> dict[str, str]:
+        """Say it all in words."""
+        left = "-" if self.seconds_left is None else str(timedelta(seconds=round(self.seconds_left)))
+        score = "-" if self.rank_ic is None else f"{self.rank_ic:.4f} (best {self.best:.4f})"
+        return {
+            "state": f"{self.state} (pid {self.pid} on {self.host}, heard of {self.age:.0f} s ago)",
+            "phase": f"{self.phase}, epoch {self.epoch} of {self.epochs_of_phase} done (seed {self.seed})",
+            "step": f"{self.steps} of {self.total_steps}",
+            "left": left if self.state == "training" else "-",
+            "validation rank IC": score,
+        }
+
+
+def read_status(folder: Path) -> RunStatus:
+    """Read a run's heartbeat, and look for its process."""
+    beat = folder / HEARTBEAT
+    if not beat.exists():
+        raise InputError(f"Run {folder.name} has no heartbeat: it has not made its first step.")
+    told = json.loads(beat.read_text())
+    age = time.time() - told["time"]
+    state = told["state"]
+    if state == "training" and not _is_alive(told["pid"], told["host"], age):
+        state = "dead"
+    fields = {name: told[name] for name in RunStatus.model_fields if name in told and name != "state"}
+    rank_ic = told["validation"].get("rank_ic")
+    return RunStatus(run=folder.name, state=state, age=age, rank_ic=rank_ic, **fields)
+
+
+def _is_alive(pid: int, host: str, age: float) -> bool:
+    """Look for a process here; of another machine only its heartbeat can be heard."""
+    if host != os.uname().nodename:
+        return age < STALE
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it is another user's
+        return True
+    return True
+
+
+def read_history(folder: Path, most: int) -> list[dict[str, Any]]:
+    """Read the last epochs' lines."""
+    log = folder / METRICS
+    if not log.exists():
+        return []
+    lines = [json.loads(line) for line in log.read_text().splitlines() if '"train_loss"' in line]
+    return lines[-most:]
+
+
+def ask_to_stop(folder: Path, wait: float) -> RunStatus:
+    """Ask a training to stop after its step, and wait until it has."""
+    _require_training(read_status(folder))
+    (folder / STOP_FILE).touch()
+    end = time.monotonic() + wait
+    while (told := read_status(folder)).state == "training":
+        if time.monotonic() > end:
+            raise InputError(
+                f"Run {folder.name} was asked to stop, and has not after {wait:g} s; it will after its step."
+            )
+        time.sleep(LOOK_EVERY)
+    return told
+
+
+def kill(folder: Path) -> RunStatus:
+    """Kill a training of this machine."""
+    told = _require_training(read_status(folder))
+    if told.host != os.uname().nodename:
+        raise InputError(f"Run {folder.name} is on {told.host}; it can only be killed there.")
+    os.kill(told.pid, signal.SIGKILL)
+    while (told := read_status(folder)).state == "training":
+        time.sleep(LOOK_EVERY)
+    return told
+
+
+def _require_training(told: RunStatus) -> RunStatus:
+    if told.state != "training":
+        raise InputError(f"Run {told.run} is not training: it is {told.state} after step {told.steps}.")
+    return told

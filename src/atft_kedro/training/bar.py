@@ -1,0 +1,63 @@
+"""A bar on a terminal: phase, epoch, step, time left, the last validation score."""
+
+import sys
+from dataclasses import dataclass, field
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from torch import Tensor
+
+from .engine import Callback, Trainer
+
+
+@dataclass
+class Bar(Callback):
+    """Shows where a training stands, where there is somebody to see it."""
+
+    console: Console = field(default_factory=lambda: Console(stderr=True))
+    _bar: Progress | None = None
+    _task: TaskID | None = None
+    _score: str = "-"
+
+    def after_step(self, trainer: Trainer, days: list[np.ndarray], terms: dict[str, Tensor]) -> None:
+        """Move on."""
+        if self._bar is None:
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                TextColumn("rank IC {task.fields[score]}"),
+                console=self.console,
+                transient=True,
+            )
+            self._task = self._bar.add_task("", total=trainer.total_steps, score="-")
+            self._bar.start()
+        assert self._task is not None
+        begun, epochs = trainer.progress.epoch + 1, trainer.epochs[trainer.progress.phase]
+        done = trainer.epochs_begun * trainer.steps_per_epoch + trainer.progress.step
+        self._bar.update(
+            self._task, completed=done, description=f"{trainer.phase.name} {begun}/{epochs}", score=self._score
+        )
+
+    def after_epoch(self, trainer: Trainer, scores: dict[str, float]) -> None:
+        """Remember the score."""
+        self._score = f"{scores['rank_ic']:.4f} (best {trainer.progress.best:.4f})"
+
+    def at_stop(self, trainer: Trainer) -> None:
+        """Take the bar away."""
+        self._end()
+
+    def at_end(self, trainer: Trainer, scores: dict[str, float]) -> None:
+        """Take the bar away."""
+        self._end()
+
+    def _end(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+
+def bars() -> list[Callback]:
+    """Show a bar on a terminal, and nothing in a log."""
+    return [Bar()] if sys.stderr.isatty() else []

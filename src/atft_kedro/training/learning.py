@@ -1,0 +1,148 @@
+"""One step: forecasts, losses, gradients and new weights of some blocks, however they have to be cut to fit."""
+
+import logging
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from ..losses import combine
+from ..network.atft import Atft
+from ..panel.blocks import Block, BlockReader
+from ..panel.sampler import fill_days
+from .asking import Asking
+from .augmentation import augment, required_input
+from .compiling import compile_network
+from .mode import TrainingParams
+from .phases import PhaseParams
+from .ranks import Ranks
+
+Terms = dict[str, Tensor]
+
+_logger = logging.getLogger(__name__)
+
+
+class Learner:
+    """Makes a network better step by step.
+
+    A step's gradient is the mean over its blocks, on all ranks. Where it is not finite the weights stay as they were.
+    """
+
+    def __init__(self, network: Atft, reader: BlockReader, params: TrainingParams, ranks: Ranks) -> None:
+        self.network, self.reader, self.params, self.ranks = network, reader, params, ranks
+        self.forecast = compile_network(network) if params.compile else network
+        self.ask = Asking(network, reader.panel.meaning, params)
+        self.device = reader.panel.row_of.device
+        self.pieces = 1  # that each block is cut into, for want of memory
+        self.rate = 0.0  # the last step's learning rate
+        self.sums = torch.zeros(3, dtype=torch.float64, device=self.device)  # of loss, steps and forecasts
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget what the optimizer knows. It decays matrices only."""
+        matrices = [weight for weight in self.network.parameters() if weight.ndim > 1]
+        others = [weight for weight in self.network.parameters() if weight.ndim <= 1]
+        groups = [
+            {"params": matrices, "weight_decay": self.params.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ]
+        self.optimizer = torch.optim.AdamW(groups, lr=1e-3, betas=self.params.betas, fused=True)
+
+    def learn(self, blocks: list[np.ndarray], phase: PhaseParams, rate: float) -> Terms:
+        """Learn from the days of some blocks at once; cut them smaller where memory does not hold them."""
+        while True:
+            try:
+                return self._learn(blocks, phase, rate)
+            except RuntimeError as error:
+                if not is_out_of_memory(error) or self.ranks.count > 1 or self.pieces >= self.params.days_per_block:
+                    raise
+            self.optimizer.zero_grad(set_to_none=True)
+            torch.accelerator.empty_cache() if self.device.type != "cpu" else None
+            self._cut_smaller()
+
+    def _cut_smaller(self) -> None:
+        self.pieces *= 2
+        days = -(-self.params.days_per_block // self.pieces)
+        self.reader = self.reader.with_days(days)
+        _logger.warning("out of memory: each block is now learned in %d pieces of %d days", self.pieces, days)
+
+    def _learn(self, blocks: list[np.ndarray], phase: PhaseParams, rate: float) -> Terms:
+        told: Terms = {}
+        count = torch.zeros((), device=self.device)
+        for block, share in self._read(blocks):
+            terms = self._judge(block, phase)
+            (share * terms["loss"]).backward()
+            count += share
+            self.sums[2] += block.is_forecast.sum()
+            told = {name: told.get(name, 0) + share * term.detach() for name, term in terms.items()}
+        return self._move(told, count, phase, rate)
+
+    def _read(self, blocks: list[np.ndarray]) -> Iterator[tuple[Block, float]]:
+        """Read blocks, in pieces where need be, each with its share of its block.
+
+        A rank that has no days left reads an empty block, for it must have gradients to add.
+        """
+        there = [days for days in blocks if (days >= 0).any()]
+        for days in there or blocks[:1]:
+            pieces = np.array_split(days, self.pieces)
+            shares = [float((piece >= 0).sum() / max((days >= 0).sum(), 1)) for piece in pieces]
+            for piece, share in zip(pieces, shares, strict=True):
+                if share or not there:
+                    yield self.reader.read(fill_days(piece, self.reader.days)), share
+
+    def _judge(self, block: Block, phase: PhaseParams) -> Terms:
+        """Forecast a block and weigh how wrong that is."""
+        block = augment(block, phase.augment)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.params.precision == "bf16"):
+            forecast = self.forecast(block, frozenset(phase.parts))
+        weights = torch.tensor(phase.weigh_horizons(self.network.horizons), device=self.device)
+        terms = combine(self.ask(block, forecast), phase.loss, weights)
+        if phase.gradient_penalty:
+            penalty = self._slope(block, phase)
+            terms |= {"loss": terms["loss"] + phase.gradient_penalty * penalty, "gradient_penalty": penalty}
+        return terms
+
+    def _slope(self, block: Block, phase: PhaseParams) -> Tensor:
+        """Measure how steeply the point forecasts follow the features: squared gradient per forecast."""
+        block, features = required_input(block)
+        with sdpa_kernel(SDPBackend.MATH):  # the fused kernels have no second derivative
+            point = self.network.point(self.network(block, frozenset(phase.parts)))
+            (slope,) = torch.autograd.grad(point.sum(), features, create_graph=True)
+            return slope.square().sum() / block.is_forecast.sum().clamp(min=1)
+
+    def _move(self, told: Terms, count: Tensor, phase: PhaseParams, rate: float) -> Terms:
+        """Average over blocks and ranks, clip, and step where everything is finite."""
+        weights = [weight for weight in self.network.parameters() if weight.grad is not None]
+        gradients = [weight.grad for weight in weights if weight.grad is not None]
+        self.ranks.add([*gradients, *told.values(), count])
+        torch._foreach_div_(gradients, count)
+        told = {name: term / count for name, term in told.items()}
+        norms = {f"gradient/{name}": _norm(child) for name, child in self.network.named_children()}
+        norm = nn.utils.clip_grad_norm_(weights, phase.clip_norm)
+        skipped = ~(norm.isfinite() & told["loss"].isfinite())
+        self.optimizer.grad_scale, self.optimizer.found_inf = None, skipped.float()  # type: ignore[attr-defined]
+        self.rate = rate
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.sums[:2] += torch.stack([told["loss"].nan_to_num(0, 0, 0), ~skipped])
+        return told | {"gradient": norm, "skipped": skipped} | norms
+
+    def read_sums(self) -> tuple[float, int]:
+        """Fetch the mean loss and the number of forecasts since last asked."""
+        loss, steps, forecasts = self.sums.tolist()
+        self.sums.zero_()
+        return loss / max(steps, 1), round(forecasts)
+
+
+def _norm(module: nn.Module) -> Tensor:
+    gradients = [weight.grad for weight in module.parameters() if weight.grad is not None]
+    return nn.utils.get_total_norm(gradients) if gradients else torch.zeros(())
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Say whether an error means that memory was asked for and not there, on a GPU or a CPU."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -1,0 +1,69 @@
+"""Runs: a folder for each training, never overwritten, found by its name."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from ..params import InputError, Params
+
+LATEST, MANIFEST, METRICS, HEARTBEAT, STOP_FILE = (
+    "latest",
+    "manifest.json",
+    "metrics.jsonl",
+    "heartbeat.json",
+    "stop",
+)
+
+
+class Member(Params):
+    """One trained network of a run."""
+
+    seed: int
+    folder: str  # of its checkpoints, in the run's
+    best_rank_ic: float
+    epochs: int
+    steps: int
+
+
+class TrainedRun(Params):
+    """What a training left: its run, and how good each network's best epoch was on the validation days."""
+
+    run: str
+    members: tuple[Member, ...]
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The folder of all runs, and the state of the code that trains now."""
+
+    folder: Path
+    commit: str
+    is_dirty: bool
+
+    def find(self, name: str) -> Path:
+        """Find a run by its name; ``latest`` is the newest."""
+        found = self.folder / name
+        if not (found / MANIFEST).exists():
+            raise InputError(
+                f"There is no run {name!r} in {self.folder}; there are {', '.join(self.names()) or 'none'}."
+            )
+        return found.resolve()
+
+    def names(self) -> Sequence[str]:
+        """List all runs, the oldest first."""
+        return sorted(path.parent.name for path in self.folder.glob(f"[!l]*/{MANIFEST}"))
+
+    def begin(self, manifest: dict[str, object]) -> Path:
+        """Make a new run's folder, and let ``latest`` point at it."""
+        text = json.dumps(manifest, indent=2, sort_keys=True)
+        name = f"{datetime.now():%Y%m%d-%H%M%S-%f}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+        made = self.folder / name
+        made.mkdir(parents=True)
+        (made / MANIFEST).write_text(text)
+        pointer = self.folder / f".{name}"
+        pointer.symlink_to(name)
+        pointer.replace(self.folder / LATEST)
+        return made

@@ -1,0 +1,53 @@
+"""A polite end: the first SIGTERM or Ctrl-C asks for a stop after the step, the second ends at once."""
+
+import logging
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+import numpy as np
+from torch import Tensor
+
+from .engine import Callback, Trainer
+
+POLITE = (signal.SIGTERM, signal.SIGINT)
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Listener(Callback):
+    """Asks for a stop once a signal has come."""
+
+    has_heard: bool = False
+
+    def after_step(self, trainer: Trainer, days: list[np.ndarray], terms: dict[str, Tensor]) -> bool:
+        """Say what was heard."""
+        return self.has_heard
+
+
+@contextmanager
+def listening() -> Iterator[Listener]:
+    """Listen to signals while a network trains; afterwards whoever listened before does so again."""
+    listener = Listener()
+    if threading.current_thread() is not threading.main_thread():
+        yield listener
+        return
+    before = {number: signal.getsignal(number) for number in POLITE}
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        listener.has_heard = True
+        for each in POLITE:
+            signal.signal(each, before[each])
+        _logger.warning("%s: stopping after this step, with a checkpoint", signal.Signals(number).name)
+
+    for number in POLITE:
+        signal.signal(number, hear)
+    try:
+        yield listener
+    finally:
+        for number in POLITE:
+            signal.signal(number, before[number])

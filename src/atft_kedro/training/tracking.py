@@ -1,0 +1,64 @@
+"""What an experiment tracker is told of a training."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from .engine import Callback, Trainer
+
+
+class Tracker(Protocol):
+    """Where experiments are reviewed; it may be gone at any time, and must not mind."""
+
+    def tag(self, tags: Mapping[str, str]) -> None:
+        """Say what a run is made of."""
+
+    def log(self, metrics: Mapping[str, float], step: int) -> None:
+        """Write numbers down."""
+
+    def keep(self, file: Path) -> None:
+        """Keep a file."""
+
+
+class NoTracker:
+    """Tells nobody."""
+
+    def tag(self, tags: Mapping[str, str]) -> None:
+        """Say nothing."""
+
+    def log(self, metrics: Mapping[str, float], step: int) -> None:
+        """Say nothing."""
+
+    def keep(self, file: Path) -> None:
+        """Keep nothing."""
+
+
+@dataclass
+class Tracking(Callback):
+    """Tells a tracker each epoch's scores and, at the end, the files worth keeping."""
+
+    tracker: Tracker
+    seed: str  # before each metric's name, where several seeds are trained
+    files: tuple[Path, ...]
+
+    def after_epoch(self, trainer: Trainer, scores: dict[str, float]) -> None:
+        """Log validation scores and the train loss."""
+        numbers = {f"{self.seed}validation/{name}": value for name, value in scores.items()}
+        numbers[f"{self.seed}train/loss"] = trainer.progress.loss
+        numbers[f"{self.seed}phase"] = float(trainer.progress.phase)
+        numbers[f"{self.seed}learning_rate"] = trainer.learner.rate
+        self.tracker.log(numbers, len(trainer.progress.history))
+
+    def at_end(self, trainer: Trainer, scores: dict[str, float]) -> None:
+        """Keep the best weights and what was written on the way."""
+        self._keep()
+
+    def at_stop(self, trainer: Trainer) -> None:
+        """Keep what there is."""
+        self._keep()
+
+    def _keep(self) -> None:
+        for file in self.files:
+            if file.exists():
+                self.tracker.keep(file)

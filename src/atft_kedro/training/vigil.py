@@ -1,0 +1,105 @@
+"""Trouble is named: steps that are not finite, and forecasts that have collapsed."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from ..disk import written_whole
+from ..params import InputError
+from .engine import Callback, Trainer
+from .mode import CollapseParams
+
+NAN_BATCHES = "nan_batches.json"
+LOOK_EVERY = 16  # steps between looks at what lies on a GPU
+
+
+class TrainingTrouble(InputError):
+    """A training cannot go on with its data or parameters as they are."""
+
+
+@dataclass
+class Vigil(Callback):
+    """Tells of skipped steps whose loss or gradient was not finite, and ends a training with too many of them."""
+
+    folder: Path
+    budget: int
+    _unseen: list[tuple[int, list[np.ndarray], dict[str, Tensor]]] = field(default_factory=list)
+    _found: list[dict[str, object]] = field(default_factory=list)
+
+    def after_step(self, trainer: Trainer, days: list[np.ndarray], terms: dict[str, Tensor]) -> None:
+        """Look at once on a CPU, and now and then on a GPU, which would have to wait."""
+        self._unseen.append((trainer.progress.steps, days, terms))
+        if trainer.learner.device.type == "cpu" or len(self._unseen) >= LOOK_EVERY:
+            self._look(trainer)
+
+    def after_epoch(self, trainer: Trainer, scores: dict[str, float]) -> None:
+        """Look at the rest."""
+        self._look(trainer)
+
+    def _look(self, trainer: Trainer) -> None:
+        bad = [seen for seen in self._unseen if seen[2]["skipped"]]
+        self._unseen.clear()
+        if not bad:
+            return
+        self._found += [self._describe(trainer, *seen) for seen in bad]
+        with written_whole(self.folder / NAN_BATCHES) as partial:
+            partial.write_text(json.dumps(self._found, indent=2))
+        if len(self._found) > self.budget:
+            raise TrainingTrouble(
+                f"{len(self._found)} steps had a loss or a gradient that is not finite, more than nan_budget "
+                f"{self.budget} allows; {self.folder / NAN_BATCHES} names their days, codes and features. "
+                "`kedro run --env safe` names the first tensor at fault."
+            )
+
+    def _describe(
+        self, trainer: Trainer, step: int, blocks: list[np.ndarray], terms: dict[str, Tensor]
+    ) -> dict[str, object]:
+        """Say what a step saw: which terms were not finite, which days and codes, and the features at fault."""
+        meaning = trainer.learner.reader.panel.meaning
+        read = [trainer.train.reader.read(days) for days in blocks]
+        wild = [block.features.isinf() for block in read]
+        by_feature = sum(
+            (each.flatten(0, 1).sum(0) for each in wild), start=wild[0].new_zeros(len(meaning.features)).long()
+        )
+        codes = {
+            meaning.codes[int(block.stock[place])]
+            for block, each in zip(read, wild, strict=True)
+            for place in each.flatten(1).any(1).nonzero().flatten()
+        }
+        largest = [float(block.features.nan_to_num(0).abs().amax()) for block in read]
+        targets = [float(block.targets.nan_to_num(0).abs().amax()) for block in read]
+        return {
+            "step": step,
+            "phase": trainer.phase.name,
+            "not_finite": sorted(name for name, term in terms.items() if not bool(term.isfinite().all())),
+            "days": [str(meaning.days[place]) for days in blocks for place in days if place >= 0],
+            "codes_with_infinite_features": sorted(codes),
+            "infinite_features": {
+                meaning.features[place]: int(by_feature[place]) for place in by_feature.nonzero().flatten()
+            },
+            "largest_feature": max(largest),
+            "largest_target": max(targets),
+        }
+
+
+@dataclass
+class Collapse(Callback):
+    """Ends a training whose forecasts no longer differ from stock to stock."""
+
+    params: CollapseParams
+    _epochs: int = 0
+
+    def after_epoch(self, trainer: Trainer, scores: dict[str, float]) -> None:
+        """Count the epochs without spread."""
+        self._epochs = self._epochs + 1 if not scores["scale"] >= self.params.scale else 0
+        if self.params.epochs and self._epochs >= self.params.epochs:
+            raise TrainingTrouble(
+                f"The forecasts have collapsed: for {self._epochs} epochs their spread within a day was "
+                f"{scores['scale']:.2g} of the labels', less than training.collapse.scale {self.params.scale:g}. "
+                f"Phase {trainer.phase.name}, learning rate {trainer.phase.learning_rate:g}, weight decay "
+                f"{trainer.params.weight_decay:g}, losses {trainer.phase.loss.active()}: a lower weight decay, or "
+                "losses that ask for spread (ic, variance_floor), may help."
+            )

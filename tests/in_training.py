@@ -1,0 +1,30 @@
+"""What all tests of the engine train: a small network, in two phases, watched."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from atft_kedro.network.sizes import NetworkParams
+from atft_kedro.training.engine import Callback, Trainer
+from atft_kedro.training.state import Identity
+
+NETWORK = NetworkParams(hidden_size=16, lookback=12, heads=2, layers=1, fan_window=4, fan_channels=4, graph_heads=2)
+IDENTITY = Identity(catalogue="made", panel="p", params="{}")
+PHASES = [
+    {"name": "one", "epochs": 2, "learning_rate": 1e-3},
+    {"name": "two", "epochs": 2, "learning_rate": 1e-3, "parts": ["fan", "gat"], "loss": "mse:0.5,ic:0.5"},
+]
+Make = Callable[..., Trainer]
+
+
+class Watch(Callback):
+    """Keeps every step's terms, and calls back after some step."""
+
+    def __init__(self, at: int = -1, then: Callable[[Trainer], None] = lambda trainer: None) -> None:
+        self.at, self.then, self.terms = at, then, []
+
+    def after_step(self, trainer: Trainer, days: list[np.ndarray], terms: dict[str, torch.Tensor]) -> None:
+        self.terms.append({name: float(term) for name, term in terms.items()})
+        if trainer.progress.steps == self.at:
+            self.then(trainer)

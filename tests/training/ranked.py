@@ -1,0 +1,27 @@
+"""Trains in as many processes as ``torchrun`` starts: what the test of the ranks runs."""
+
+import sys
+from pathlib import Path
+
+import polars as pl
+import torch
+
+from atft_kedro.graph.choice import GraphParams
+from atft_kedro.graph.placing import place_graphs
+from atft_kedro.panel.split import SplitParams, split_days
+from atft_kedro.panel.store import open_panel
+from atft_kedro.training.mode import TrainingParams
+from atft_kedro.training.run import Material, train_in_run
+from atft_kedro.training.runs import Runs
+from in_training import NETWORK
+from made import make_graphs
+
+torch.set_num_threads(1)
+folder, training = Path(sys.argv[1]), TrainingParams.model_validate_json(sys.argv[2])
+panel = open_panel(folder / "panel")
+graphs = place_graphs(
+    make_graphs(pl.read_parquet(folder / "ml_dataset.parquet"), GraphParams(neighbours=4)).lazy(), panel
+)
+material = Material(panel, graphs, split_days(panel.days, SplitParams(embargo_days=0), 20))
+calm = NETWORK.model_copy(update={"dropout": 0.0, "head_dropout": 0.0})
+train_in_run(material, calm, training, Runs(folder / "runs", "abc", is_dirty=False))

@@ -1,0 +1,114 @@
+"""A step: each switch has its effect, and none that is not asked for."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+
+from atft_kedro.params import InputError
+from atft_kedro.training.engine import Trainer
+from atft_kedro.training.mode import TrainingParams
+from in_training import NETWORK, Make, Watch
+
+PHASE = {"name": "x", "epochs": 1, "learning_rate": 1e-3, "parts": ["fan", "gat"]}
+CALM = NETWORK.model_copy(update={"dropout": 0.0, "head_dropout": 0.0})
+
+
+def learn(trainer: Trainer, steps: int) -> dict[str, float]:
+    trainer.network.train()
+    blocks = list(trainer.train.sampler.epoch(0))
+    for step in range(steps):
+        terms = trainer.learner.learn([blocks[step % 2]], trainer.phase, 1e-2)
+    return {name: float(term) for name, term in terms.items()}
+
+
+def test_a_gradient_penalty_flattens_the_forecasts(make: Make) -> None:
+    slopes = []
+    for penalty in (1e-9, 30.0):
+        trainer = make(size=CALM, phases=[PHASE | {"gradient_penalty": penalty}])
+        slopes.append(learn(trainer, 25)["gradient_penalty"])
+
+    assert slopes[1] < slopes[0] / 3
+
+
+def test_the_gradient_penalty_is_the_squared_gradient_of_the_forecasts(make: Make) -> None:
+    trainer = make(size=CALM, phases=[PHASE])
+    block = trainer.train.reader.read(next(iter(trainer.train.sampler.epoch(0))))
+    trainer.network.eval()
+
+    slope = trainer.learner._slope(block, trainer.phase)
+
+    def total(features: torch.Tensor) -> float:
+        with torch.no_grad():
+            return float(trainer.network.point(trainer.network(replace(block, features=features))).double().sum())
+
+    random = torch.Generator().manual_seed(1)
+    squares = []
+    for _ in range(300):  # along random signs, the squared difference is the squared gradient on average
+        signs = 1e-2 * (torch.randint(0, 2, block.features.shape, generator=random) * 2 - 1)
+        ahead, behind = (total(block.features.float() + step) for step in (signs, -signs))
+        squares.append(((ahead - behind) / 2e-2) ** 2)
+    assert float(slope) == pytest.approx(np.mean(squares) / float(block.is_forecast.sum()), rel=0.3)
+
+
+def test_the_exposure_loss_turns_forecasts_away_from_a_feature(make: Make) -> None:
+    shares = []
+    for loss in ({"mse": 1.0}, {"mse": 1.0, "exposure": 5.0}):
+        trainer = make(size=CALM, phases=[PHASE | {"loss": loss}], exposures=["vol_20"])
+        learn(trainer, 40)
+        trainer.network.eval()
+        block = trainer.train.reader.read(next(iter(trainer.train.sampler.epoch(0))))
+        point = trainer.network.point(trainer.network(block))[..., 0].detach()
+        exposure = trainer.learner.ask.expose(block)[:, 0]
+        valid = block.is_forecast & exposure.isfinite()
+        correlations = [np.corrcoef(point[d][v], exposure[d][v])[0, 1] for d, v in enumerate(valid) if v.sum() > 5]
+        shares.append(float(np.mean(np.square(correlations))))
+
+    assert shares[1] < shares[0] / 2
+
+
+def test_exposures_are_the_features_of_the_forecast_days_and_the_sectors(make: Make) -> None:
+    trainer = make(exposures=["beta_60", "sector"], phases=[PHASE])
+    reader = trainer.train.reader
+    block = reader.read(next(iter(trainer.train.sampler.epoch(0))))
+
+    told = trainer.learner.ask.expose(block)
+
+    panel, place = reader.panel, reader.panel.meaning.features.index("beta_60")
+    assert told.shape[1] == 1 + len({sector for sector in panel.meaning.sectors if sector})
+    for day, stock in ((0, 0), (3, 5), (7, 11)):
+        row = panel.row_of[block.day[day], block.stock[stock]]
+        assert block.slot[day, stock] >= 0
+        assert told[day, 0, stock] == panel.features[row, place].float()
+        sector = panel.meaning.sectors[int(block.stock[stock])]
+        peers = [number for number, code in enumerate(block.stock[:12]) if panel.meaning.sectors[code] == sector]
+        assert all(told[0, 1:, peer].equal(told[0, 1:, stock]) for peer in peers if block.slot[0, peer] >= 0)
+        assert told[day, 1:, stock].sum() == 1
+    with pytest.raises(InputError, match=r"training.exposures: \['size'\] are no features of this panel, nor 'sector'"):
+        make(exposures=["size"])
+
+
+@pytest.mark.parametrize("loss", ["exposure", "variance_floor"])
+def test_a_loss_without_what_it_needs_is_refused(loss: str) -> None:
+    with pytest.raises(ValidationError, match=f"phase x weighs the loss {loss}, and"):
+        TrainingParams.model_validate({"phases": [PHASE | {"loss": {"mse": 1, loss: 1}}]})
+
+
+def test_sixteen_bits_learn_nearly_what_thirty_two_do(make: Make) -> None:
+    losses = []
+    for precision in ("fp32", "bf16"):
+        watch = Watch()
+        make([watch], size=CALM, precision=precision, phases=[PHASE]).fit()
+        losses.append([terms["loss"] for terms in watch.terms])
+
+    assert losses[0] != losses[1]
+    assert losses[0] == pytest.approx(losses[1], rel=0.02)
+
+
+def test_freezing_what_is_not_there_is_refused(make: Make) -> None:
+    with pytest.raises(
+        InputError, match=r"x freezes \['attention'\]; the network has \['selection', 'fan', 'temporal'"
+    ):
+        make(phases=[PHASE | {"freeze": ["attention"]}])
