@@ -10,13 +10,22 @@ unexport PYTHONDONTWRITEBYTECODE
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 TORCH := $(if $(wildcard $(UV_FIND_LINKS)/torch-*.whl),,--torch-backend auto)
 
-.PHONY: help demo test test-all lint lock clean
+# What the predecessor of this project called its trainings. OPTIONS are parameters for `--params`.
+comma := ,
+OPTIONS = $(if $(BATCH_SIZE),training.days_per_block=$(BATCH_SIZE)$(comma))$(if $(GRADIENT_ACCUMULATION_STEPS),training.accumulate=$(GRADIENT_ACCUMULATION_STEPS)$(comma))$(if $(GRAPH_WINDOW),graph.window=$(GRAPH_WINDOW)$(comma))$(if $(EPOCHS),training.epochs=$(EPOCHS)$(comma))$(if $(DATASET),ml_dataset=$(DATASET)$(comma))
+PARAMS = $(if $(OPTIONS),--params "$(OPTIONS:%$(comma)=%)")
+OWN = $(if $(DATASET),--env dataset --from-inputs ml_dataset)
+
+.PHONY: help demo test lint lock clean train-optimized train-quick train-safe train-monitor train-status train-stop smoke
 
 help:
 	@echo "make demo      install, run the pipelines on the simulated market, say where the results are"
 	@echo "make test      install, run the test suite (ARGS='-k guard' to choose)"
 	@echo "make lint      style, types and the floors of the house"
 	@echo "make lock      resolve pyproject.toml anew into constraints.txt"
+	@echo "make train-optimized | train-quick | train-safe | smoke    train (EPOCHS=3 DATASET=PATH BATCH_SIZE=8"
+	@echo "               GRADIENT_ACCUMULATION_STEPS=2 GRAPH_WINDOW=252 become parameters)"
+	@echo "make train-status | train-monitor | train-stop             look after the newest training"
 	@echo "make clean     remove .venv and what runs have made (never data/01_raw)"
 
 demo: $(VENV)/installed
@@ -28,6 +37,22 @@ demo: $(VENV)/installed
 	@echo "What trains       data/05_model_input/panel, graphs.parquet, split.json, scaler.json"
 	@echo "The training      data/06_models/runs/latest: metrics.jsonl, manifest.json, best.pt"
 	@echo "The lineage       $(BIN)/kedro viz run"
+
+train-optimized: $(VENV)/installed
+	$(BIN)/kedro run $(or $(OWN),--env production) $(PARAMS)
+
+train-quick: EPOCHS ?= 3
+train-quick: $(VENV)/installed
+	$(BIN)/kedro run $(OWN) $(PARAMS)
+
+train-safe: $(VENV)/installed
+	$(BIN)/kedro run --env safe $(PARAMS)
+
+smoke: $(VENV)/installed
+	$(BIN)/kedro run --env smoke $(PARAMS)
+
+train-monitor train-status train-stop: $(VENV)/installed
+	$(BIN)/kedro atft $(@:train-%=%)
 
 test: $(VENV)/installed
 	$(BIN)/pytest $(ARGS)

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from .commands.bench import bench
 from .commands.project import mistakes_told_plainly, of_project, open_catalog
+from .commands.ranks import NOTHING_LEFT, follow
 from .commands.runs import model, monitor, status, stop
 
 CACHED = "atft_kedro.stages.runner.StageSequentialRunner"
@@ -23,10 +24,17 @@ def cli() -> None:
 
 def _run(no_cache: bool, runner: str | None, **options: Any) -> Any:
     """Run the pipeline; stages that are fresh are not run again."""
+    from .training.ranks import is_launched, join
+
+    if is_launched() and not join().is_first:
+        with mistakes_told_plainly():
+            return follow(options)
     if runner is None:
         runner, options["runner_params"] = CACHED, {**options["runner_params"], "use_cache": not no_cache}
     with mistakes_told_plainly():
-        return kedro_run.callback(runner=runner, **options)
+        done = kedro_run.callback(runner=runner, **options)
+    join().tell(NOTHING_LEFT)
+    return done
 
 
 run = click.Command(

@@ -5,6 +5,7 @@ import logging
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -16,9 +17,15 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook
 from mlflow.entities import RunStatus
+from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES
 from pydantic import BaseModel
 
 from .configuration import ProjectConfigLoader
+from .datasets.tracker import TRACKER_FAILURES, first_line
+
+RETRIES = 2  # of a request to a tracking server; MLflow's own seven take minutes
+
+_logger = logging.getLogger(__name__)
 
 logging.getLogger("kedro_mlflow").setLevel(logging.WARNING)  # it sets itself to INFO when it is imported
 
@@ -65,13 +72,25 @@ class TerminationHook:
 
 
 class ExperimentHook(MlflowHook):
-    """kedro-mlflow's hook, made to log typed parameters key by key and to end every run with its true status."""
+    """kedro-mlflow's hook, made to log typed parameters key by key and to end every run with its true status.
+
+    Where the tracking server is dead a run goes on without it: what it makes is worth more than its track.
+    """
+
+    _is_gone = False
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Set tracking up, with a server that may be dead."""
+        if not MLFLOW_HTTP_REQUEST_MAX_RETRIES.is_set():
+            MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(RETRIES)
+        self._try(lambda: super(ExperimentHook, self).after_context_created(context))
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         """Start the run, and see to it that a killed one is called KILLED."""
-        super().before_pipeline_run(run_params, pipeline, catalog)
-        atexit.register(_end_killed)
+        self._try(lambda: super(ExperimentHook, self).before_pipeline_run(run_params, pipeline, catalog))
+        atexit.register(self._end, RunStatus.KILLED)
 
     @hook_impl
     def before_node_run(self, node: Node, catalog: CatalogProtocol, inputs: dict[str, Any], is_async: bool) -> None:
@@ -80,12 +99,12 @@ class ExperimentHook(MlflowHook):
             name: value.model_dump(mode="json") if isinstance(value, BaseModel) else value
             for name, value in inputs.items()
         }
-        super().before_node_run(node, catalog, plain, is_async)
+        self._try(lambda: super(ExperimentHook, self).before_node_run(node, catalog, plain, is_async))
 
     @hook_impl
     def after_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         """End the run as finished."""
-        super().after_pipeline_run(run_params, pipeline, catalog)
+        self._try(lambda: super(ExperimentHook, self).after_pipeline_run(run_params, pipeline, catalog))
         self._end(RunStatus.FINISHED)
 
     @hook_impl
@@ -93,20 +112,38 @@ class ExperimentHook(MlflowHook):
         self, error: Exception, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
     ) -> None:
         """End the run as failed."""
-        super().on_pipeline_error(error, run_params, pipeline, catalog)
+        self._try(lambda: super(ExperimentHook, self).on_pipeline_error(error, run_params, pipeline, catalog))
         self._end(RunStatus.FAILED)
 
+    def _try(self, call: Callable[[], object]) -> None:
+        """Do something with MLflow, until it fails once."""
+        if self._is_gone:
+            return
+        try:
+            call()
+        except TRACKER_FAILURES as error:
+            self._is_gone = True
+            _logger.warning("not tracked, for MLflow does not answer: %s", first_line(error))
+
     def _end(self, status: int) -> None:
-        atexit.unregister(_end_killed)
-        if not self._already_active_mlflow:
-            _end_runs(status)
-
-
-def _end_killed() -> None:
-    _end_runs(RunStatus.KILLED)
+        atexit.unregister(self._end)
+        if not self._is_gone and not self._already_active_mlflow:
+            self._try(lambda: _end_runs(status))
 
 
 def _end_runs(status: int) -> None:
     """Empty MLflow's stack: kedro-mlflow pushes a run once more for every node."""
     while mlflow.active_run():
         mlflow.end_run(RunStatus.to_string(status))
+
+
+class RanksHook:
+    """Calls the processes that ``torchrun`` started beside this one, when there is something to train."""
+
+    @hook_impl
+    def before_node_run(self, node: Node) -> None:
+        """Let them load what this process has made."""
+        if "ranked" in node.tags:
+            from .training.ranks import join  # torch is imported where something is trained
+
+            join().tell(node.name)

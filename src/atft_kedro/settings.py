@@ -6,11 +6,11 @@ from pathlib import Path
 from kedro.utils import find_kedro_project
 
 from .configuration import ProjectConfigLoader
-from .hooks import ExperimentHook, ParameterHook, TerminationHook
+from .hooks import ExperimentHook, ParameterHook, RanksHook, TerminationHook
 
 warnings.filterwarnings("ignore", message=r"register_new_resolver\(\) is")  # Kedro 1.7 under omegaconf 2.4
 
-HOOKS = (TerminationHook(), ExperimentHook(), ParameterHook())
+HOOKS = (TerminationHook(), RanksHook(), ExperimentHook(), ParameterHook())
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow",)  # ExperimentHook takes its place
 CONFIG_LOADER_CLASS = ProjectConfigLoader
 CONFIG_LOADER_ARGS = {

@@ -8,8 +8,13 @@ from typing import Any
 
 import mlflow
 from kedro.io import AbstractDataset, DatasetError
+from mlflow.exceptions import MlflowException
+from requests.exceptions import RequestException
+from sqlalchemy.exc import SQLAlchemyError
 
 from ..training.tracking import NoTracker, Tracker
+
+TRACKER_FAILURES = (MlflowException, RequestException, SQLAlchemyError, OSError)
 
 _logger = logging.getLogger(__name__)
 
@@ -38,10 +43,14 @@ class MlflowTracker:
             return
         try:
             call()
-        except Exception as error:  # noqa: BLE001 — a store can fail in as many ways as there are stores
+        except TRACKER_FAILURES as error:
             self._is_alive = False
-            reason = str(error).strip().splitlines()[0]
-            _logger.warning("MLflow no longer answers, the run folder has everything: %s", reason)
+            _logger.warning("MLflow no longer answers, the run folder has everything: %s", first_line(error))
+
+
+def first_line(error: BaseException) -> str:
+    """Shorten an error to its first line."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 class TrackerDataset(AbstractDataset[None, Tracker]):

@@ -43,8 +43,12 @@ class FrequencyNorm(nn.Module):
 
     def split(self, x: Tensor) -> Tensor:
         """Find the main part of (stock, channel, step) at each window's end and at every horizon behind it."""
-        spectrum = (x @ self.sliding_basis(x.shape[-1])).unflatten(-1, (-1, self.basis.shape[1]))
+        spectrum = self.transform(x)
         return (spectrum * self.strongest(spectrum)) @ self.wave
+
+    def transform(self, x: Tensor) -> Tensor:
+        """Transform every window of (stock, channel, step): (stock, channel, window end, 2 frequency)."""
+        return (x @ self.sliding_basis(x.shape[-1])).unflatten(-1, (-1, self.basis.shape[1]))
 
     def strongest(self, spectrum: Tensor) -> Tensor:
         """Mark the strongest frequencies (…, 2 frequency), real parts first."""

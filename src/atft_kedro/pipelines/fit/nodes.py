@@ -1,15 +1,37 @@
 """The node that trains."""
 
 import polars as pl
+import torch
 
 from atft_kedro.graph.placing import place_graphs
 from atft_kedro.network.sizes import NetworkParams
+from atft_kedro.operations.insight_tables import tabulate_by_day, tabulate_frequencies, tabulate_lags
 from atft_kedro.panel.split import Split
 from atft_kedro.panel.store import Panel
+from atft_kedro.training.insight import look_inside
+from atft_kedro.training.members import open_members
 from atft_kedro.training.mode import TrainingParams
+from atft_kedro.training.ranks import Ranks
 from atft_kedro.training.run import Material, train_in_run
 from atft_kedro.training.runs import Runs, TrainedRun
 from atft_kedro.training.tracking import Tracker
+
+
+def explain_network(
+    panel: Panel, graphs: pl.LazyFrame, split: Split, runs: Runs, trained: TrainedRun
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Tell what the first network of a run looks at on the validation days."""
+    material = Material(panel, place_graphs(graphs, panel), split)
+    network = open_members(runs.find(trained.run), trained, panel, material.graphs)[0]
+    course = material.course("validation", network.params.lookback, TrainingParams(), Ranks())
+    insight = look_inside(network, course.reader, course.sampler.in_order())
+    days, heard = panel.days[torch.cat(insight.day).numpy()], torch.cat(insight.neighbours)
+    return (
+        tabulate_by_day(days, torch.cat(insight.features), "feature", panel.meaning.features),
+        tabulate_lags(insight),
+        tabulate_by_day(days, heard, "rank", range(heard.shape[1])),
+        tabulate_frequencies(insight, network.fan.window),
+    )
 
 
 def fit_network(  # noqa: PLR0913, PLR0917 — a training needs them all

@@ -1,4 +1,4 @@
-"""Panel and graphs to a trained network."""
+"""Panel and graphs to a trained network, and what it looks at."""
 
 from kedro.pipeline import Node, Pipeline
 
@@ -6,7 +6,7 @@ from . import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """Train."""
+    """Train, and look inside."""
     return Pipeline(
         [
             Node(
@@ -14,7 +14,14 @@ def create_pipeline() -> Pipeline:
                 ["panel", "graphs", "split", "runs", "tracker", "params:network", "params:training"],
                 "trained_run",
                 name="fit_network",
-            )
+                tags="ranked",
+            ),
+            Node(
+                nodes.explain_network,
+                ["panel", "graphs", "split", "runs", "trained_run"],
+                ["feature_weights", "lag_weights", "neighbour_weights", "frequencies_taken"],
+                name="explain_network",
+            ),
         ],
         tags="fit",
     )

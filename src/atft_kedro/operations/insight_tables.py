@@ -1,0 +1,42 @@
+"""What a network looks at, as tables."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor
+
+from ..training.insight import Insight
+
+
+def tabulate_by_day(days: np.ndarray, weights: Tensor, axis: str, names: Sequence[object]) -> pl.DataFrame:
+    """Lay weights (day, name) out as rows of date, name and weight."""
+    columns = {"date": np.repeat(days, len(names)), axis: list(names) * len(days), "weight": weights.flatten().numpy()}
+    return pl.DataFrame(columns).with_columns(pl.col("date").cast(pl.Date))
+
+
+def tabulate_lags(insight: Insight) -> pl.DataFrame:
+    """Average each layer's attention over the blocks: rows of layer, head, lag and weight."""
+    rows = [
+        {"layer": layer, "head": head, "lag": lag, "weight": weight}
+        for layer, blocks in insight.lags.items()
+        for head, by_lag in enumerate(torch.stack(blocks).mean(0).tolist())
+        for lag, weight in enumerate(by_lag)
+    ]
+    return pl.DataFrame(rows)
+
+
+def tabulate_frequencies(insight: Insight, window: int) -> pl.DataFrame:
+    """Average over the blocks how often each frequency is taken: rows of channel, period in steps and share."""
+    rows = [
+        {
+            "channel": channel,
+            "frequency": frequency,
+            "period": window / frequency if frequency else None,
+            "share": share,
+        }
+        for channel, by_frequency in enumerate(torch.stack(insight.frequencies).mean(0).tolist())
+        for frequency, share in enumerate(by_frequency)
+    ]
+    return pl.DataFrame(rows)
