@@ -10,6 +10,7 @@ from atft_kedro.features.sets import FeatureParams
 from atft_kedro.market.admission import AdmissionParams, admit_prices
 from atft_kedro.market.latent import MarketParams
 from atft_kedro.market.simulation import SimulatedMarket, simulate_market
+from in_project import copy_project
 from made import make_ml_dataset
 
 ROOT = Path(__file__).parent.parent
@@ -25,6 +26,11 @@ def real_prices(request: pytest.FixtureRequest) -> Path:
     if path is None or not path.exists():
         pytest.skip("needs --real-prices PATH")
     return path
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy_project(tmp_path_factory.mktemp("project") / "atft")
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,6 @@
 """The project as a person uses it: commands in a folder of its own, real kills, bad input."""
 
 import json
-import os
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -15,44 +13,9 @@ import polars as pl
 import pytest
 from nbclient import NotebookClient
 
-ROOT = Path(__file__).parent.parent
-KEDRO = Path(sys.executable).with_name("kedro")
-SMALL = "market.stocks=24,market.days=300,training.epochs=1"
+from in_project import KEDRO, SMALL, environment, kedro, run_statuses
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project, with nothing run yet."""
-    folder = tmp_path_factory.mktemp("project") / "atft"
-    kept = shutil.ignore_patterns(
-        ".git", ".venv", "__pycache__", "*.parquet", "*.db", "mlartifacts", ".viz", ".*_cache"
-    )
-    shutil.copytree(ROOT, folder, ignore=kept)
-    shutil.rmtree(folder / "data")
-    return folder
-
-
-def kedro(project: Path, *words: str, fails: bool = False) -> str:
-    done = subprocess.run(
-        [KEDRO, *words],
-        cwd=project,
-        capture_output=True,
-        text=True,
-        check=False,
-        env=_environment(project),
-        timeout=300,
-    )
-    said = done.stdout + done.stderr
-    assert (done.returncode != 0) == fails, said
-    return " ".join(said.split())
-
-
-def _environment(project: Path) -> dict[str, str]:
-    """The test's own process environment, with the project's code in front and a terminal wide enough to read."""
-    code = {"PYTHONPATH": str(project / "src"), "COLUMNS": "400", "DO_NOT_TRACK": "1"}
-    return {**os.environ, **code}  # noqa: TID251
 
 
 def test_a_first_run_makes_everything_and_a_second_nothing(project: Path) -> None:
@@ -60,7 +23,7 @@ def test_a_first_run_makes_everything_and_a_second_nothing(project: Path) -> Non
     made = {str(file.relative_to(project / "data")) for file in (project / "data").rglob("*") if file.is_file()}
     second = kedro(project, "run", "--params", SMALL)
 
-    assert "0 of 14 stages are fresh" in first
+    assert "0 of 15 stages are fresh" in first
     assert {
         "05_model_input/ml_dataset.parquet",
         "05_model_input/panel/features.npy",
@@ -71,7 +34,7 @@ def test_a_first_run_makes_everything_and_a_second_nothing(project: Path) -> Non
         "08_reporting/graph.json",
         "stages.json",
     } <= made
-    assert "14 of 14 stages are fresh" in second
+    assert "15 of 15 stages are fresh" in second
     assert "Traceback" not in first + second
 
 
@@ -79,70 +42,11 @@ def test_a_changed_parameter_reruns_what_depends_on_it(project: Path) -> None:
     guard_only = kedro(project, "run", "--params", f"{SMALL},guard.leak.max_ic=0.5")
     stale = kedro(project, "atft", "stages", "--params", f"{SMALL},guard.leak.max_ic=0.5,features.entry_lag=1")
 
-    assert "3 of 14 stages are fresh" in guard_only
+    assert "3 of 15 stages are fresh" in guard_only
     assert "stage select_universe will run: require_no_error has to run" in guard_only
     assert "stage inspect_dataset will run: params:guard changed" in guard_only
     assert "admit_prices │ fresh" in stale
     assert "build_ml_dataset │ stale │ params:features changed" in stale
-
-
-def test_a_killed_training_goes_on_to_the_same_numbers(project: Path) -> None:
-    params = SMALL.replace("epochs=1", "epochs=12")
-    runs = project / "data" / "06_models" / "runs"
-    kedro(project, "run", "--params", params)
-    whole = json.loads((project / "data" / "06_models" / "trained_run.json").read_text())
-    process = subprocess.Popen(
-        [KEDRO, "run", "--no-cache", "--pipelines", "fit", "--params", params],
-        cwd=project,
-        env=_environment(project),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        newest = runs / "latest"
-        if newest.resolve().name != whole["run"] and _epochs(newest) >= 4:
-            break
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    killed = _epochs(runs / "latest")
-
-    said = kedro(project, "run", "--pipelines", "fit", "--params", f"{params},training.resume=latest")
-
-    resumed = json.loads((project / "data" / "06_models" / "trained_run.json").read_text())
-    assert 4 <= killed < whole["epochs"]
-    assert "goes on after step" in said
-    assert resumed["run"] != whole["run"]
-    assert resumed | {"run": whole["run"]} == whole
-    assert _validations(runs / "latest")[-1] == _validations(runs / whole["run"])[-1]
-
-
-def _validations(run: Path) -> list[dict[str, float]]:
-    """List the scores of a run's epochs; a run that was killed may have an epoch twice."""
-    lines = (run / "metrics.jsonl").read_text().splitlines() if (run / "metrics.jsonl").exists() else []
-    return [line["validation"] for line in map(json.loads, lines) if "validation" in line]
-
-
-def _epochs(run: Path) -> int:
-    return len(_validations(run))
-
-
-@pytest.mark.parametrize(
-    ("params", "message"),
-    [
-        ("training.resume=nobody", "There is no run 'nobody' in"),
-        ("training.resume=latest,network.hidden_size=32", "was made with another params"),
-        ("training.precision=fp8", "training.precision = 'fp8'"),
-    ],
-)
-def test_a_training_that_cannot_be_is_refused_before_its_first_step(project: Path, params: str, message: str) -> None:
-    kedro(project, "run", "--params", SMALL)
-
-    said = kedro(project, "run", "--no-cache", "--pipelines", "fit", "--params", f"{SMALL},{params}", fails=True)
-
-    assert message in said
-    assert "Traceback" not in said
 
 
 def test_a_dataset_that_the_guard_has_not_seen_is_not_prepared(project: Path) -> None:
@@ -199,7 +103,7 @@ def test_a_killed_run_leaves_nothing_half_written_and_the_next_one_finishes(proj
     process = subprocess.Popen(
         [KEDRO, "run", "--pipelines", "data", "--params", size],
         cwd=project,
-        env=_environment(project),
+        env=environment(project),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -289,7 +193,7 @@ def test_a_tracked_run_ends_as_what_it_was_with_its_parameters_key_by_key(projec
 
     with sqlite3.connect(project / "mlflow.db") as store:
         params = dict(store.execute("select key, value from params"))
-    assert _run_statuses(project)[-2:] == ["FINISHED", "FAILED"]
+    assert run_statuses(project)[-2:] == ["FINISHED", "FAILED"]
     assert params["features.set"] == "core"
     assert params["guard.leak.max_ic"] == "0.4"
 
@@ -303,30 +207,22 @@ def test_a_terminated_run_is_called_killed(project: Path) -> None:
         "--params",
         "market.stocks=600,market.days=900,features.set=wide,training.epochs=1",
     ]
-    before = len(_run_statuses(project))
+    before = len(run_statuses(project))
     process = subprocess.Popen(
         [KEDRO, *words],
         cwd=project,
-        env=_environment(project),
+        env=environment(project),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     deadline = time.monotonic() + 60
-    while len(_run_statuses(project)) == before and time.monotonic() < deadline:
+    while len(run_statuses(project)) == before and time.monotonic() < deadline:
         time.sleep(0.2)
     time.sleep(1)
     process.send_signal(signal.SIGTERM)
 
     assert process.wait(timeout=60) == 128 + signal.SIGTERM
-    assert _run_statuses(project)[-1] == "KILLED"
-
-
-def _run_statuses(project: Path) -> list[str]:
-    """List the statuses of the tracked runs, oldest first; none before the first run has made the store."""
-    if not (project / "mlflow.db").exists():
-        return []
-    with sqlite3.connect(project / "mlflow.db") as store:
-        return [row[0] for row in store.execute("select status from runs order by start_time")]
+    assert run_statuses(project)[-1] == "KILLED"
 
 
 def test_kedros_own_commands_work(project: Path) -> None:
@@ -345,7 +241,7 @@ def test_the_package_runs_as_a_module(project: Path) -> None:
         capture_output=True,
         text=True,
         check=True,
-        env=_environment(project),
+        env=environment(project),
     )
 
     assert "--no-cache" in done.stdout

@@ -12,7 +12,7 @@ from rich.table import Table
 from .commands.bench import bench
 from .commands.project import mistakes_told_plainly, of_project, open_catalog
 from .commands.ranks import NOTHING_LEFT, follow
-from .commands.runs import model, monitor, status, stop
+from .commands.runs import model, monitor, oracle, status, stop
 
 CACHED = "atft_kedro.stages.runner.StageSequentialRunner"
 
@@ -72,5 +72,5 @@ def stages(metadata: ProjectMetadata, pipeline: str, env: str | None, params: di
     Console().print(table)
 
 
-for command in (bench, status, monitor, stop, model):
+for command in (bench, status, monitor, stop, model, oracle):
     atft.add_command(command)

@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.table import Table
 
 from ..operations.watch import RunStatus, ask_to_stop, kill, read_history, read_status
+from ..panel.split import Role
 from ..training.runs import LATEST
 from .project import of_project, open_catalog
 
@@ -76,6 +77,37 @@ def model(metadata: ProjectMetadata, env: str | None, params: Any) -> None:
         )
     table.add_section()
     table.add_row("all", f"{sizes.weights:,}", "", f"{sizes.flops / 1e6:.3f}")
+    Console().print(table)
+
+
+@click.command()
+@RUN
+@click.option("--part", type=click.Choice(["validation", "test"]), default="test", show_default=True)
+@of_project
+def oracle(metadata: ProjectMetadata, run: str, part: Role, env: str | None, params: Any) -> None:
+    """Show how much of what can be known of the simulated market a RUN knows."""
+    from ..graph.placing import place_graphs
+    from ..operations.oracle_share import measure_share
+    from ..training.members import open_members
+    from ..training.run import Material
+
+    with open_catalog(metadata, env, params) as catalog:
+        panel, split, training = catalog["panel"].load(), catalog["split"].load(), catalog["params:training"].load()
+        material = Material(panel, place_graphs(catalog["graphs"].load(), panel), split)
+        folder = catalog["runs"].load().find(run)
+        networks = open_members(folder, panel, material.graphs)
+        shares = measure_share(networks, material, catalog["oracle"].load().collect(), part, training)
+    title = f"{folder.name}: {len(networks)} network(s), {shares[0].days} {part} days"
+    table = Table("horizon", "IC", "± se", "oracle's IC", "share", "agreement with the oracle", title=title)
+    for share in shares:
+        table.add_row(
+            f"{share.horizon}d",
+            f"{share.ic:.4f}",
+            f"{share.error:.4f}",
+            f"{share.oracle:.4f}",
+            f"{share.ic / share.oracle:.1%}",
+            f"{share.agreement:.3f}",
+        )
     Console().print(table)
 
 

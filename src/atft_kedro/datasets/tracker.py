@@ -9,12 +9,10 @@ from typing import Any
 import mlflow
 from kedro.io import AbstractDataset, DatasetError
 from mlflow.exceptions import MlflowException
-from requests.exceptions import RequestException
-from sqlalchemy.exc import SQLAlchemyError
 
 from ..training.tracking import NoTracker, Tracker
 
-TRACKER_FAILURES = (MlflowException, RequestException, SQLAlchemyError, OSError)
+TRACKER_FAILURES = (MlflowException, OSError)  # what requests raises is an OSError
 
 _logger = logging.getLogger(__name__)
 

@@ -28,7 +28,7 @@ class GraphParams(Params):
     kind: Literal["correlation", "sector", "random"] = "correlation"
     neighbours: Annotated[int, Field(gt=0)] = 10
     window: Annotated[int, Field(gt=2)] = 252
-    half_life: Annotated[float, Field(gt=0)] = 60.0
+    half_life: Annotated[float, Field(gt=0)] = 120.0
     min_observations: Annotated[int, Field(gt=2)] = 60
     refresh_days: Annotated[int, Field(gt=0)] = 5
     sign: Literal["absolute", "signed"] = "absolute"

@@ -28,7 +28,7 @@ LARGEST_SHOCK = 8.0  # standard deviations
 CLUSTER_SHARE = 0.35  # of a stock's own variance that its cluster has in common
 MOMENTUM_SKIPS, MOMENTUM_SPANS = 5, 20
 PHASE_DRIFT = 0.15  # radians a day
-VOLUME_WAVE = 0.5  # amplitude in log volume of the interest that comes in waves and moves prices a little
+VOLUME_WAVE = 1.0  # amplitude in log volume of the interest that comes in waves and moves prices a little
 BURN_IN = MOMENTUM_SKIPS + MOMENTUM_SPANS
 
 

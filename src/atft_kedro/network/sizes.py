@@ -23,17 +23,17 @@ class NetworkParams(Params):
     hidden_size: Annotated[int, Field(gt=0, multiple_of=8)] = 64
     lookback: Size = 20
     heads: Size = 4
-    layers: Size = 2
+    layers: Size = 1
     kernel: Size = 3
-    dropout: Share = 0.3
-    selection_size: Size = 32
-    fan_window: Annotated[int, Field(gt=1)] = 8
+    dropout: Share = 0.0
+    selection_size: Size = 8
+    fan_window: Annotated[int, Field(gt=1)] = 12
     fan_k: Size = 2
     fan_channels: Size = 16
     graph_heads: Size = 4
     graph_dropout: Share = 0.0
     market_tokens: Annotated[int, Field(ge=0)] = 0
-    head_dropout: Share = 0.3
+    head_dropout: Share = 0.0
     head_norm: bool = False
     layer_scale: Annotated[float, Field(gt=0)] = 0.01
     output_init: Annotated[float, Field(gt=0)] = 0.05

@@ -8,6 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from ..params import InputError, Params
 from ..training.runs import HEARTBEAT, METRICS, STOP_FILE
 
@@ -66,12 +68,11 @@ def _is_alive(pid: int, host: str, age: float) -> bool:
     if host != os.uname().nodename:
         return age < STALE
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        process = psutil.Process(pid)
+        is_another = process.create_time() > time.time() - age
+        return not is_another and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return False
-    except PermissionError:  # it is another user's
-        return True
-    return True
 
 
 def read_history(folder: Path, most: int) -> list[dict[str, Any]]:
@@ -87,14 +88,7 @@ def ask_to_stop(folder: Path, wait: float) -> RunStatus:
     """Ask a training to stop after its step, and wait until it has."""
     _require_training(read_status(folder))
     (folder / STOP_FILE).touch()
-    end = time.monotonic() + wait
-    while (told := read_status(folder)).state == "training":
-        if time.monotonic() > end:
-            raise InputError(
-                f"Run {folder.name} was asked to stop, and has not after {wait:g} s; it will after its step."
-            )
-        time.sleep(LOOK_EVERY)
-    return told
+    return _wait_for_end(folder, wait)
 
 
 def kill(folder: Path) -> RunStatus:
@@ -103,7 +97,14 @@ def kill(folder: Path) -> RunStatus:
     if told.host != os.uname().nodename:
         raise InputError(f"Run {folder.name} is on {told.host}; it can only be killed there.")
     os.kill(told.pid, signal.SIGKILL)
+    return _wait_for_end(folder, wait=10.0)
+
+
+def _wait_for_end(folder: Path, wait: float) -> RunStatus:
+    end = time.monotonic() + wait
     while (told := read_status(folder)).state == "training":
+        if time.monotonic() > end:
+            raise InputError(f"Run {folder.name} has not ended after {wait:g} s; it will after its step.")
         time.sleep(LOOK_EVERY)
     return told
 

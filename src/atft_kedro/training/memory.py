@@ -1,4 +1,4 @@
-"""Memory that is kept from step to step."""
+"""What the C library and the processor are asked for while a network trains."""
 
 import ctypes
 import sys

@@ -14,8 +14,8 @@ class LabelParams(Params):
     The most extreme share on either side of a day counts in no loss; it is never dropped from anything else.
     """
 
-    transform: Literal["zscore", "gaussian_rank"] = "zscore"
-    drop_extremes: Annotated[float, Field(ge=0, lt=0.5)] = 0.025
+    transform: Literal["zscore", "gaussian_rank"] = "gaussian_rank"
+    drop_extremes: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
 
 
 class CollapseParams(Params):
@@ -43,7 +43,7 @@ class TrainingParams(Params):
     accumulate: Annotated[int, Field(gt=0)] = 1
     weight_decay: Annotated[float, Field(ge=0)] = 1.0
     betas: tuple[float, float] = (0.9, 0.98)
-    average: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    average: Annotated[float, Field(ge=0, lt=1)] = 0.995
     swa_share: Annotated[float, Field(ge=0, le=1)] = 0.25
     exposures: tuple[str, ...] = ()
     scale_floor: Annotated[float, Field(ge=0)] = 0.0
@@ -56,6 +56,15 @@ class TrainingParams(Params):
     collapse: CollapseParams = CollapseParams()
     deterministic: bool = False
     detect_anomaly: bool = False
+
+    @property
+    def all_seeds(self) -> range:
+        """List the seeds of a run's networks."""
+        return range(self.seed, self.seed + self.seeds)
+
+    def place_of(self, seed: int) -> str:
+        """Name the folder of a seed's checkpoints in its run's."""
+        return f"seed_{seed}" if self.seeds > 1 else "."
 
     @model_validator(mode="after")
     def _exposure_has_exposures(self) -> Self:

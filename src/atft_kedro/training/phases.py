@@ -59,20 +59,32 @@ class PhaseParams(Params):
             raise InputError(f"training.phases: {self.name} freezes {unknown}; the network has {known}.")
 
 
-_FINANCIAL = LossWeights(mse=0.4, ic=0.3, rank_ic=0.2, quantile=0.1)
+_NOISE = AugmentParams(feature_noise=0.5)
+_ALL: tuple[Part, ...] = ("fan", "gat", "tokens")
+_SQUARES = LossWeights(mse=1, quantile=0.05)
+_FINANCIAL = LossWeights(mse=0.7, ic=0.2, rank_ic=0.1, quantile=0.05)
 
 DEFAULT_PHASES = (
-    PhaseParams(name="baseline", epochs=5, learning_rate=3e-3, loss=LossWeights(mse=0.9, quantile=0.1)),
-    PhaseParams(name="adaptive_norm", epochs=4, learning_rate=3e-3, parts=("fan",), loss=_FINANCIAL),
-    PhaseParams(name="gat", epochs=10, learning_rate=6e-3, parts=("fan", "gat", "tokens"), loss=_FINANCIAL),
+    PhaseParams(name="baseline", epochs=1, learning_rate=8e-3, loss=_SQUARES, augment=_NOISE),
+    PhaseParams(name="adaptive_norm", epochs=1, learning_rate=8e-3, parts=("fan",), loss=_SQUARES, augment=_NOISE),
+    PhaseParams(name="gat", epochs=8, learning_rate=8e-3, parts=_ALL, loss=_SQUARES, augment=_NOISE),
     PhaseParams(
         name="finetune",
-        epochs=4,
-        learning_rate=5e-4,
-        parts=("fan", "gat", "tokens"),
+        epochs=2,
+        learning_rate=1e-3,
+        parts=_ALL,
         freeze=("selection",),
         loss=_FINANCIAL,
         start_from="best",
+        augment=_NOISE,
+    ),
+    PhaseParams(
+        name="augment",
+        epochs=2,
+        learning_rate=1e-3,
+        parts=_ALL,
+        loss=_FINANCIAL,
+        augment=AugmentParams(feature_noise=0.5, time_mask=2, mixup=0.2, edge_dropout=0.1),
     ),
 )
 

@@ -65,10 +65,10 @@ class Job:
     tracker: Tracker
     ranks: Ranks
 
-    def train(self, number: int, listener: Listener) -> Member:
+    def train(self, seed: int, listener: Listener) -> Member:
         """Train the network of one of the run's seeds, or go on with it."""
-        training = self.training.model_copy(update={"seed": self.training.seed + number})
-        place = self.folder / (f"seed_{training.seed}" if training.seeds > 1 else "")
+        training = self.training.model_copy(update={"seed": seed})
+        place = self.folder / training.place_of(seed)
         place.mkdir(exist_ok=True)
         identity = identify(self.material.panel, self.network, training)
         trainer = make_trainer(self.material, self.network, training, self.ranks)
@@ -108,6 +108,7 @@ def train_in_run(
 ) -> TrainedRun:
     """Train in a new run, or go on in the one that ``training.resume`` names; every rank calls this."""
     keep_freed_memory()
+    torch.set_flush_denormal(True)  # numbers below 1e-38 are zero, and as fast as others
     ranks = join()
     panel = choose_horizons(material.panel, network.horizons)
     material = replace(material, panel=panel).to(choose_device(training.device))
@@ -121,7 +122,7 @@ def train_in_run(
     _logger.info("run %s: %d steps on %s; see %s", folder.name, steps, panel.row_of.device, folder)
     job = Job(material, network, training, folder, tracker, ranks)
     with listening() as listener:
-        members = tuple(job.train(number, listener) for number in range(training.seeds))
+        members = tuple(job.train(seed, listener) for seed in training.all_seeds)
     return TrainedRun(run=folder.name, members=members)
 
 

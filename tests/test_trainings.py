@@ -1,0 +1,245 @@
+"""Trainings as a person runs them: watched, stopped, killed, gone on with, tracked, in several processes."""
+
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from atft_kedro.training.engine import STOPPED
+from in_project import KEDRO, SMALL, environment, kedro, run_statuses
+
+pytestmark = pytest.mark.slow
+LONG = SMALL.replace("epochs=1", "epochs=400")
+
+
+def test_a_killed_training_goes_on_to_the_same_numbers(project: Path) -> None:
+    params = SMALL.replace("epochs=1", "epochs=12")
+    runs = project / "data" / "06_models" / "runs"
+    kedro(project, "run", "--params", params)
+    whole = json.loads((project / "data" / "06_models" / "trained_run.json").read_text())
+    process = subprocess.Popen(
+        [KEDRO, "run", "--no-cache", "--pipelines", "fit", "--params", params],
+        cwd=project,
+        env=environment(project),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        newest = runs / "latest"
+        if newest.resolve().name != whole["run"] and _epochs(newest) >= 4:
+            break
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    killed = _epochs(runs / "latest")
+
+    said = kedro(project, "run", "--pipelines", "fit", "--params", f"{params},training.resume=latest")
+
+    resumed = json.loads((project / "data" / "06_models" / "trained_run.json").read_text())
+    assert 4 <= killed < whole["members"][0]["epochs"]
+    assert "goes on after step" in said
+    assert resumed["run"] != whole["run"]
+    assert resumed | {"run": whole["run"]} == whole
+    assert _validations(runs / "latest")[-1] == _validations(runs / whole["run"])[-1]
+
+
+def _validations(run: Path) -> list[dict[str, float]]:
+    """List the scores of a run's epochs; a run that was killed may have an epoch twice."""
+    lines = (run / "metrics.jsonl").read_text().splitlines() if (run / "metrics.jsonl").exists() else []
+    return [line["validation"] for line in map(json.loads, lines) if "validation" in line]
+
+
+def _epochs(run: Path) -> int:
+    return len(_validations(run))
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ("training.resume=nobody", "There is no run 'nobody' in"),
+        ("training.resume=latest,network.hidden_size=32", "was made with another params"),
+        ("training.precision=fp8", "training.precision = 'fp8'"),
+    ],
+)
+def test_a_training_that_cannot_be_is_refused_before_its_first_step(project: Path, params: str, message: str) -> None:
+    kedro(project, "run", "--params", SMALL)
+
+    said = kedro(project, "run", "--no-cache", "--pipelines", "fit", "--params", f"{SMALL},{params}", fails=True)
+
+    assert message in said
+    assert "Traceback" not in said
+
+
+@contextmanager
+def training(project: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A training that has begun."""
+    runs = project / "data" / "06_models" / "runs"
+    before = (runs / "latest").resolve()
+    process = subprocess.Popen(
+        [KEDRO, "run", "--no-cache", "--pipelines", "fit", "--params", LONG, *words],
+        cwd=project,
+        env=environment(project),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 60
+    while ((runs / "latest").resolve() == before or not _epochs(runs / "latest")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_training_is_watched_and_stopped_with_a_checkpoint(project: Path) -> None:
+    with training(project) as process:
+        watched = kedro(project, "atft", "status")
+        said = kedro(project, "atft", "stop")
+        code = process.wait(timeout=60)
+    after = kedro(project, "atft", "monitor")
+    again = kedro(project, "atft", "stop", fails=True)
+
+    newest = project / "data" / "06_models" / "runs" / "latest"
+    assert f"training (pid {process.pid} on" in watched
+    assert "has stopped after step" in said
+    assert code == STOPPED
+    assert (newest / "last.pt").exists()
+    assert not (newest / "stop").exists()
+    assert run_statuses(project)[-1] == "KILLED"
+    assert "stopped (pid" in after
+    assert "rank IC" in after
+    assert "is not training: it is stopped after step" in again
+
+
+def test_a_terminated_training_ends_after_its_step_with_a_code_of_its_own(project: Path) -> None:
+    with training(project) as process:
+        process.send_signal(signal.SIGTERM)
+        code = process.wait(timeout=60)
+
+    assert code == STOPPED
+    assert "stopped (pid" in kedro(project, "atft", "status")
+    assert run_statuses(project)[-1] == "KILLED"
+
+
+def test_a_killed_training_is_called_dead(project: Path) -> None:
+    with training(project) as process:
+        said = kedro(project, "atft", "stop", "--now")
+        process.wait(timeout=60)
+
+    assert "has been killed after step" in said
+    assert "dead (pid" in kedro(project, "atft", "status")
+    assert "There is no run 'nobody'" in kedro(project, "atft", "status", "nobody", fails=True)
+
+
+def test_every_epoch_is_tracked_with_what_the_run_was_made_of(project: Path) -> None:
+    kedro(project, "run", "--no-cache", "--pipelines", "train", "--params", SMALL)
+
+    run = (project / "data" / "06_models" / "runs" / "latest").resolve()
+    with sqlite3.connect(project / "mlflow.db") as store:
+        (uuid,) = store.execute("select run_uuid from runs order by start_time desc").fetchone()
+        steps = store.execute(
+            "select step, value from metrics where run_uuid = ? and key = 'validation/rank_ic' order by step", [uuid]
+        ).fetchall()
+        tags = dict(store.execute("select key, value from tags where run_uuid = ?", [uuid]))
+    assert [value for _, value in steps] == pytest.approx([scores["rank_ic"] for scores in _validations(run)])
+    assert [step for step, _ in steps] == [1, 2, 3, 4]
+    assert tags["run"] == run.name
+    assert tags["panel"] == json.loads((run / "manifest.json").read_text())["panel"]
+    assert {"commit", "device"} <= set(tags)
+    kept = {file.name for file in (project / "mlartifacts").glob(f"{uuid}/artifacts/*")}
+    assert {"best.pt", "metrics.jsonl", "manifest.json"} <= kept
+
+
+def test_a_dead_tracking_server_kills_no_training(project: Path) -> None:
+    dead = project / "conf" / "local" / "mlflow.yml"
+    dead.write_text("server: {mlflow_tracking_uri: 'http://127.0.0.1:9'}")
+    try:
+        said = kedro(project, "run", "--no-cache", "--pipelines", "fit", "--params", SMALL)
+    finally:
+        dead.unlink()
+
+    assert "not tracked, for MLflow does not answer" in said
+    assert "stage fit_network done" in said
+    assert "Traceback" not in said
+
+
+def test_two_processes_train_one_run(project: Path) -> None:
+    kedro(project, "run", "--params", SMALL)
+    runs = project / "data" / "06_models" / "runs"
+    before, tracked = len(list(runs.iterdir())), len(run_statuses(project))
+
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+        + ["-m", "kedro", "run", "--pipelines", "train", "--params", f"{SMALL},training.seed=5"],
+        cwd=project,
+        env=environment(project),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(list(runs.iterdir())) == before + 1
+    assert run_statuses(project)[tracked:] == ["FINISHED"]
+    assert "0 of 15 stages" not in done.stdout
+
+
+def test_what_the_network_looks_at_is_in_the_catalog(project: Path) -> None:
+    kedro(project, "run", "--params", SMALL)
+
+    reports = project / "data" / "08_reporting"
+    weights = pl.read_parquet(reports / "feature_weights.parquet")
+    assert weights.group_by("date").agg(pl.col("weight").mean())["weight"].to_list() == pytest.approx(
+        [1.0] * weights["date"].n_unique(), abs=1e-3
+    )
+    for name in ("lag_weights", "neighbour_weights", "frequencies_taken"):
+        assert pl.read_parquet(reports / f"{name}.parquet").height
+
+
+def test_the_networks_size_is_told(project: Path) -> None:
+    kedro(project, "run", "--params", SMALL)
+
+    said = kedro(project, "atft", "model", "--params", SMALL)
+
+    assert "selection" in said
+    assert "MFLOP for a forecast" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        ("train-quick EPOCHS=5 GRAPH_WINDOW=120", 'run --params "graph.window=120,training.epochs=5"'),
+        ("train-quick", 'run --params "training.epochs=3"'),
+        ("train-safe FP32=1 BATCH_SIZE=4", 'run --env safe --params "training.days_per_block=4"'),
+        ("train-optimized", "run --env production"),
+        (
+            "train-optimized DATASET=x.parquet",
+            'run --env dataset --from-inputs ml_dataset --params "ml_dataset=x.parquet"',
+        ),
+        ("smoke GRADIENT_ACCUMULATION_STEPS=2", 'run --env smoke --params "training.accumulate=2"'),
+        ("train-status", "atft status"),
+        ("train-monitor", "atft monitor"),
+        ("train-stop", "atft stop"),
+    ],
+)
+def test_the_old_names_are_kedro_commands(project: Path, words: str, command: str) -> None:
+    said = subprocess.run(
+        ["make", "--dry-run", "-o", ".venv/installed", *words.split()],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert " ".join(said.stdout.split()) == f".venv/bin/kedro {command}"
