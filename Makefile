@@ -12,7 +12,7 @@ TORCH := $(if $(wildcard $(UV_FIND_LINKS)/torch-*.whl),,--torch-backend auto)
 
 # What the predecessor of this project called its trainings. OPTIONS are parameters for `--params`.
 comma := ,
-OPTIONS = $(if $(BATCH_SIZE),training.days_per_block=$(BATCH_SIZE)$(comma))$(if $(GRADIENT_ACCUMULATION_STEPS),training.accumulate=$(GRADIENT_ACCUMULATION_STEPS)$(comma))$(if $(GRAPH_WINDOW),graph.window=$(GRAPH_WINDOW)$(comma))$(if $(EPOCHS),training.epochs=$(EPOCHS)$(comma))$(if $(DATASET),ml_dataset=$(DATASET)$(comma))
+OPTIONS = $(if $(BATCH_SIZE),training.days_per_block=$(BATCH_SIZE)$(comma))$(if $(GRADIENT_ACCUMULATION_STEPS),training.accumulate=$(GRADIENT_ACCUMULATION_STEPS)$(comma))$(if $(GRAPH_WINDOW),graph.window=$(GRAPH_WINDOW)$(comma))$(if $(EPOCHS),training.epochs=$(EPOCHS)$(comma))$(if $(DATASET),ml_dataset=$(DATASET)$(comma))$(ALSO)
 PARAMS = $(if $(OPTIONS),--params "$(OPTIONS:%$(comma)=%)")
 OWN = $(if $(DATASET),--env dataset --from-inputs ml_dataset)
 
@@ -38,6 +38,7 @@ demo: $(VENV)/installed
 	@echo "The training      data/06_models/runs/latest: metrics.jsonl, manifest.json, best.pt"
 	@echo "The lineage       $(BIN)/kedro viz run"
 
+train-optimized: ALSO = $(if $(DATASET),training.precision=bf16$(comma)training.compile=true$(comma)network.hidden_size=256$(comma))
 train-optimized: $(VENV)/installed
 	$(BIN)/kedro run $(or $(OWN),--env production) $(PARAMS)
 

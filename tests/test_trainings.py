@@ -225,7 +225,8 @@ def test_the_networks_size_is_told(project: Path) -> None:
         ("train-optimized", "run --env production"),
         (
             "train-optimized DATASET=x.parquet",
-            'run --env dataset --from-inputs ml_dataset --params "ml_dataset=x.parquet"',
+            "run --env dataset --from-inputs ml_dataset --params "
+            '"ml_dataset=x.parquet,training.precision=bf16,training.compile=true,network.hidden_size=256"',
         ),
         ("smoke GRADIENT_ACCUMULATION_STEPS=2", 'run --env smoke --params "training.accumulate=2"'),
         ("train-status", "atft status"),

@@ -88,7 +88,8 @@ def test_without_strengths_every_features_ic_is_noise() -> None:
 
 
 def test_planted_effects_are_found_in_the_features() -> None:
-    market = simulate_market(MarketParams(stocks=300, days=800, seed=4))
+    alone = STILL.model_copy(update={"reversal": 0.1})
+    market = simulate_market(MarketParams(stocks=300, days=800, seed=4, strengths=alone))
     dataset = make_ml_dataset(market.prices.with_columns(vwap=pl.lit(None, pl.Float64)), FeatureParams())
     mean, error = mean_and_error(daily_ic(dataset, "residual_1", "target_1d"))
 

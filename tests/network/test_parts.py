@@ -243,7 +243,7 @@ def test_locked_dropout_drops_whole_channels_of_a_sequence() -> None:
     [
         {"hidden_size": 64, "heads": 5},
         {"lookback": 10},
-        {"fan_k": 6},
+        {"fan_k": 8},
         {"fan_channels": 100},
         {"quantiles": [0.1, 0.9]},
         {"quantiles": [0.5, 0.1]},

@@ -1,5 +1,7 @@
 """The loop: it learns, each phase does what it says, and a killed training goes on to the same numbers."""
 
+import resource
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +118,37 @@ def test_accumulated_blocks_are_one_larger_step(make: Make) -> None:
 
     assert len(watches[1].terms) == -(-trainer.train.sampler.steps // 2) * 2
     assert len(watches[0].terms) > len(watches[1].terms)
+
+
+def test_an_epoch_without_a_score_forgets_nothing(make: Make) -> None:
+    scores = iter([0.03, float("nan"), 0.01, 0.02])
+    trainer = make()
+    trainer.validate = lambda network: {"rank_ic": next(scores), "scale": 1.0}  # type: ignore[method-assign]
+
+    trainer.fit = trainer._train_phases  # type: ignore[method-assign]
+    trainer.fit()
+
+    assert trainer.progress.best == 0.03
+    assert trainer.progress.since_best == 2
+
+
+def test_a_full_disk_keeps_the_checkpoint_before_and_is_told(make: Make, tmp_path: Path) -> None:
+    trainer = make(size=NETWORK.model_copy(update={"hidden_size": 128, "selection_size": 512}))
+    checkpoints = Checkpoints(tmp_path, IDENTITY)
+    checkpoints.write(trainer, LAST)
+    before = (tmp_path / LAST).read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, hard))
+    try:
+        with pytest.raises(InputError, match=r"last.pt cannot be written: .* What was there before still is"):
+            checkpoints.write(trainer, LAST)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+
+    assert (tmp_path / LAST).read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == [LAST]
 
 
 def test_frozen_children_stay_and_parts_that_are_off_do_not_learn(make: Make) -> None:
@@ -236,6 +269,8 @@ def test_a_checkpoint_of_another_make_cut_off_or_malicious_is_refused(make: Make
 
     with pytest.raises(InputError, match="was made with another catalogue: made instead of other"):
         read_checkpoint(path, Identity("other", "p", "{}"))
+    with pytest.raises(InputError, match=r"was made with another params: size = None instead of 3\."):
+        read_checkpoint(path, Identity("made", "p", '{"size": 3}'))
     path.write_bytes(path.read_bytes()[:-1000])
     with pytest.raises(InputError, match="is no checkpoint that can be read safely"):
         read_checkpoint(path, IDENTITY)

@@ -75,7 +75,7 @@ def test_a_runs_networks_are_read_back_as_they_were_best(material: Material, tmp
 
     trained = train_in_run(material, NETWORK, training, runs)
 
-    networks = open_members(runs.find(trained.run), material.panel, material.graphs)
+    networks = open_members(runs.find(trained.run), material)
     assert [(member.seed, member.folder) for member in trained.members] == [(7, "seed_7"), (8, "seed_8")]
     assert [member.best_rank_ic for member in trained.members] != [trained.members[0].best_rank_ic] * 2
     for member, network in zip(trained.members, networks, strict=True):

@@ -42,7 +42,8 @@ def test_the_gradient_penalty_is_the_squared_gradient_of_the_forecasts(make: Mak
 
     def total(features: torch.Tensor) -> float:
         with torch.no_grad():
-            return float(trainer.network.point(trainer.network(replace(block, features=features))).double().sum())
+            point = trainer.network.point(trainer.network(replace(block, features=features)))
+            return float((point * block.is_forecast.unsqueeze(-1)).double().sum())
 
     random = torch.Generator().manual_seed(1)
     squares = []
@@ -112,3 +113,20 @@ def test_freezing_what_is_not_there_is_refused(make: Make) -> None:
         InputError, match=r"x freezes \['attention'\]; the network has \['selection', 'fan', 'temporal'"
     ):
         make(phases=[PHASE | {"freeze": ["attention"]}])
+
+
+def test_freezing_all_that_is_on_is_refused(make: Make) -> None:
+    with pytest.raises(InputError, match="x freezes all that is switched on, and learns nothing"):
+        make(phases=[PHASE | {"parts": [], "freeze": ["selection", "temporal", "heads"]}])
+
+
+def test_the_fourier_split_is_not_done_in_sixteen_bits(make: Make) -> None:
+    trainer = make(phases=[PHASE])
+    x = torch.randn(4, 20, NETWORK.hidden_size)
+
+    plain = trainer.network.fan(x)[1]
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = trainer.network.fan(x)[1]
+
+    assert inside.dtype == torch.float32
+    assert torch.equal(plain, inside)

@@ -24,7 +24,14 @@ from made import make_graphs, make_ml_dataset, make_panel
 pytestmark = pytest.mark.slow
 LOOKBACK = 14
 SMALL = NetworkParams(
-    hidden_size=32, lookback=LOOKBACK, layers=1, fan_channels=8, selection_size=8, dropout=0.0, head_dropout=0.0
+    hidden_size=32,
+    lookback=LOOKBACK,
+    layers=1,
+    fan_channels=8,
+    fan_window=8,
+    selection_size=8,
+    dropout=0.0,
+    head_dropout=0.0,
 )
 STILL = Strengths(reversal=0, momentum=0, spillover=0, periodic=0)
 SPILLING = Strengths(reversal=0, momentum=0, spillover=0.25, periodic=0)

@@ -4,27 +4,20 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import polars as pl
 import pytest
 
 from atft_kedro.network.sizes import NetworkParams
 from atft_kedro.panel.blocks import no_graphs
-from atft_kedro.panel.split import SplitParams, split_days
 from atft_kedro.panel.store import Panel
 from atft_kedro.params import InputError
+from atft_kedro.training.callbacks import LAST
+from atft_kedro.training.engine import Callback, Trainer
 from atft_kedro.training.mode import TrainingParams
 from atft_kedro.training.run import Material, choose_horizons, train_in_run
-from atft_kedro.training.runs import LATEST, MANIFEST, Runs
-from made import make_panel
+from atft_kedro.training.runs import HEARTBEAT, LATEST, MANIFEST, STOP_FILE, Runs
 
 NETWORK = NetworkParams(hidden_size=8, heads=2, layers=1, fan_channels=4, selection_size=4)
 TRAINING = TrainingParams.model_validate({"phases": [{"name": "x", "epochs": 1, "learning_rate": 1e-3}]})
-
-
-@pytest.fixture(scope="module")
-def material(ml_dataset: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Material:
-    panel = make_panel(ml_dataset, tmp_path_factory.mktemp("run") / "panel")
-    return Material(panel, no_graphs(panel), split_days(panel.days, SplitParams(embargo_days=0), 20))
 
 
 @pytest.fixture
@@ -69,9 +62,71 @@ def test_another_panel_or_other_parameters_do_not_go_on_with_a_run(material: Mat
     train_in_run(material, NETWORK, TRAINING, runs)
     again = TRAINING.model_copy(update={"resume": LATEST})
 
-    with pytest.raises(InputError, match="was made with another params"):
+    with pytest.raises(InputError, match=r"was made with another params: training.weight_decay = 1.0 instead of 0.5\."):
         train_in_run(material, NETWORK, again.model_copy(update={"weight_decay": 0.5}), runs)
+    with pytest.raises(InputError, match="was made with another material"):
+        train_in_run(replace(material, graphs=no_graphs(material.panel)), NETWORK, again, runs)
+    with runs.alone(runs.find(LATEST)), pytest.raises(InputError, match="is being trained by another process"):
+        train_in_run(material, NETWORK, again, runs)
     assert train_in_run(material, NETWORK, again, runs).run == runs.find(LATEST).name
+
+
+def test_how_a_training_is_watched_may_change_when_it_goes_on(material: Material, runs: Runs) -> None:
+    train_in_run(material, NETWORK, TRAINING, runs)
+    (runs.find(LATEST) / STOP_FILE).touch()  # left over by somebody who was impatient
+    again = TRAINING.model_copy(update={"resume": LATEST, "nan_budget": 99, "log_every": 3, "device": "cpu"})
+
+    assert train_in_run(material, NETWORK, again, runs).members[0].epochs == 1
+
+
+def test_a_run_without_a_checkpoint_begins_again_with_its_own_parameters(material: Material, runs: Runs) -> None:
+    first = train_in_run(material, NETWORK, TRAINING, runs)
+    (runs.find(LATEST) / LAST).unlink()
+    again = TRAINING.model_copy(update={"resume": LATEST})
+
+    with pytest.raises(InputError, match="was made with another params"):
+        train_in_run(material, NETWORK, again.model_copy(update={"seed": 9}), runs)
+    assert train_in_run(material, NETWORK, again, runs) == first
+
+
+def test_several_seeds_are_one_run_until_the_last_is_done(material: Material, runs: Runs) -> None:
+    states: list[tuple[str, float]] = []
+
+    class Read(Callback):
+        def at_end(self, trainer: Trainer, scores: dict[str, float]) -> None:
+            beat = json.loads((runs.find(LATEST) / HEARTBEAT).read_text())
+            states.append((beat["state"], beat["seconds_left"]))
+
+    several = TRAINING.model_copy(update={"seeds": 2})
+    trained = train_in_run(material, NETWORK, several, runs, watchers=[Read()])
+
+    assert [state for state, _ in states] == ["training", "done"]
+    assert states[0][1] > 0
+    assert len(trained.members) == 2
+    again = train_in_run(material, NETWORK, several.model_copy(update={"resume": LATEST}), runs)
+    assert again == trained
+
+
+def test_a_market_of_one_stock_is_refused(material: Material, runs: Runs) -> None:
+    alone = material.panel.eligible.clone()
+    alone[:, 1:] = False
+    lonely = replace(material, panel=replace(material.panel, eligible=alone))
+
+    with pytest.raises(InputError, match="No train day has 3 stocks, at most 1: there is nothing to compare"):
+        train_in_run(lonely, NETWORK, TRAINING, runs)
+
+
+def test_a_graph_that_lacks_a_day_leaves_its_stocks_alone(material: Material, runs: Runs) -> None:
+    lacking = material.graphs.graph_of.clone()
+    lacking[material.split.days_of("train", material.panel.days)[:40]] = -1
+    graphs = replace(material.graphs, graph_of=lacking)
+    with_gat = TrainingParams.model_validate(
+        {"phases": [{"name": "x", "epochs": 1, "learning_rate": 1e-3, "parts": ["gat"]}]}
+    )
+
+    trained = train_in_run(replace(material, graphs=graphs), NETWORK, with_gat, runs)
+
+    assert trained.members[0].best_rank_ic > -1
 
 
 def test_no_days_to_validate_on_is_said(material: Material, runs: Runs) -> None:

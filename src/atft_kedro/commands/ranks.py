@@ -6,16 +6,20 @@ from typing import Any
 from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
 
-from ..training.ranks import join
-
 NOTHING_LEFT = ""
 
 
 def follow(options: dict[str, Any]) -> None:
     """Run the stages that the first process names, on what it has made, and save nothing."""
+    from ..training.ranks import join
+
     while name := join().tell(NOTHING_LEFT):
         session = KedroSession.create(
-            project_path=Path.cwd(), env=options["env"], runtime_params=options["params"], save_on_close=False
+            project_path=Path.cwd(),
+            env=options["env"],
+            runtime_params=options["params"],
+            conf_source=options["conf_source"],
+            save_on_close=False,
         )
         with session:
             catalog = session.load_context().catalog

@@ -15,6 +15,7 @@ from ..training.runs import LATEST
 from .project import of_project, open_catalog
 
 STYLES = {"training": "green", "done": "blue", "stopped": "yellow", "dead": "red"}
+ENDS = {"done": "done after step", "stopped": "has stopped after step", "dead": "has been killed after step"}
 RUN = click.argument("run", default=LATEST)
 
 
@@ -55,8 +56,9 @@ def stop(metadata: ProjectMetadata, run: str, now: bool, wait: float, env: str |
     with open_catalog(metadata, env, params) as catalog:
         folder = catalog["runs"].load().find(run)
         told = kill(folder) if now else ask_to_stop(folder, wait)
-    Console().print(f"{told.run} has {'been killed' if now else 'stopped'} after step {told.steps}. Go on with it by")
-    Console().print(f"  kedro run --pipelines fit --params training.resume={told.run}")
+    Console().print(f"{told.run}: {ENDS[told.state]} {told.steps}.")
+    if told.state != "done":
+        Console().print(f"  kedro run --pipelines fit --params training.resume={told.run}  # goes on with it")
 
 
 @click.command()
@@ -95,7 +97,7 @@ def oracle(metadata: ProjectMetadata, run: str, part: Role, env: str | None, par
         panel, split, training = catalog["panel"].load(), catalog["split"].load(), catalog["params:training"].load()
         material = Material(panel, place_graphs(catalog["graphs"].load(), panel), split)
         folder = catalog["runs"].load().find(run)
-        networks = open_members(folder, panel, material.graphs)
+        networks = open_members(folder, material)
         shares = measure_share(networks, material, catalog["oracle"].load().collect(), part, training)
     title = f"{folder.name}: {len(networks)} network(s), {shares[0].days} {part} days"
     table = Table("horizon", "IC", "± se", "oracle's IC", "share", "agreement with the oracle", title=title)

@@ -9,10 +9,11 @@ from typing import Any
 import mlflow
 from kedro.io import AbstractDataset, DatasetError
 from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
 
 from ..training.tracking import NoTracker, Tracker
 
-TRACKER_FAILURES = (MlflowException, OSError)  # what requests raises is an OSError
+TRACKER_FAILURES = (MlflowException, SQLAlchemyError, OSError)  # what requests raises is an OSError
 
 _logger = logging.getLogger(__name__)
 
@@ -32,9 +33,9 @@ class MlflowTracker:
         known = {name: value for name, value in metrics.items() if not isnan(value)}
         self._try(lambda: mlflow.log_metrics(known, step))
 
-    def keep(self, file: Path) -> None:
-        """Keep a file."""
-        self._try(lambda: mlflow.log_artifact(str(file)))
+    def keep(self, file: Path, folder: str) -> None:
+        """Keep a file, in a folder of the run's."""
+        self._try(lambda: mlflow.log_artifact(str(file), folder or None))
 
     def _try(self, call: Callable[[], object]) -> None:
         if not self._is_alive:

@@ -35,8 +35,9 @@ class FrequencyNorm(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Take the gated main part out of ``x``, and continue it to every horizon."""
-        x = x.float()  # no Fourier transform in 16 bits
-        main = self.split(x[..., : self.channels].transpose(1, 2))  # (stock, channel, step, 1 + horizon)
+        x = x.float()
+        with torch.autocast(x.device.type, enabled=False):  # no Fourier transform in 16 bits
+            main = self.split(x[..., : self.channels].transpose(1, 2))  # (stock, channel, step, 1 + horizon)
         latest = x[:, self.window - 1 :]
         taken = latest[..., : self.channels] - self.gate * main[..., 0].transpose(1, 2)
         return torch.cat([taken, latest[..., self.channels :]], -1), main[..., 1:]

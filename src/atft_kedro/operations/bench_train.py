@@ -8,9 +8,12 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date, timedelta
+from multiprocessing import get_context
 
 import numpy as np
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..network.atft import Atft
@@ -55,10 +58,11 @@ class Pace:
 
 def measure_pace(size: tuple[int, int, int, int], training: TrainingParams, seconds: float) -> Pace:
     """Measure one size on the device that there is."""
+    keep_freed_memory()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     learner, blocks = _make_learner(size, training, DAYS, device)
     phase = training.phases[0]
-    with FlopCounterMode(display=False) as counter:
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):  # of which every product is counted
         learner.learn(blocks[:1], phase, 1e-3)
     took = time_steps(lambda: learner.learn(blocks[:1], phase, 1e-3), seconds, device)
     lone, days = _make_learner(size, training, 1, device)
@@ -88,7 +92,7 @@ def make_panel(features: int, stocks: int, days: int) -> tuple[Panel, DailyGraph
         entry_lag=0,
         codes=tuple(f"S{number}" for number in range(stocks)),
         sectors=(None,) * stocks,
-        days=tuple(np.datetime64("2020-01-01") + np.arange(days)),
+        days=tuple(date(2020, 1, 1) + timedelta(days=number) for number in range(days)),
     )
     panel = Panel(
         meaning=meaning,
@@ -145,7 +149,6 @@ def _peak_memory() -> float:
 
 def print_bench(precision: str, compiled: bool, seconds: float) -> None:
     """Measure all sizes, and print them as rows of a table in Markdown."""
-    keep_freed_memory()
     training = TrainingParams.model_validate({"precision": precision, "compile": compiled, "phases": [PHASE]})
     told = [
         f"{precision}{', compiled' if compiled else ''}, blocks of {DAYS} days, {NEIGHBOURS} neighbours, "
@@ -157,7 +160,8 @@ def print_bench(precision: str, compiled: bool, seconds: float) -> None:
     ]
     print("\n".join(told), flush=True)  # noqa: T201 — what the command is for
     for size in GPU_SIZES if torch.cuda.is_available() else SIZES:
-        pace = measure_pace(size, training, seconds)
+        with get_context("spawn").Pool(1) as alone:  # a process for each size, so that each has its own peak of memory
+            pace = alone.apply(measure_pace, (size, training, seconds))
         theirs = PREDECESSORS_PACE.get(size)
         ratio = f"{pace.forecasts / theirs:,.0f}x" if theirs else ""
         print(  # noqa: T201

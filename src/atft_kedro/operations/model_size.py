@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..network.atft import Atft
@@ -62,7 +63,7 @@ def measure_network(panel: Panel, graphs: DailyGraphs, params: NetworkParams, tr
 @torch.no_grad()
 def count_flops(network: Atft, block: Block) -> dict[str, float]:
     """Count the floating point operations of each child's matrix products, forward, for one block."""
-    with FlopCounterMode(display=False) as counter:
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):  # of which every product is counted
         network.eval()(block)
     counts = counter.get_flop_counts()
     return {name.split(".")[1]: float(sum(ops.values())) for name, ops in counts.items() if name.count(".") == 1}

@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from datetime import timedelta
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,7 @@ def read_status(folder: Path) -> RunStatus:
         state = "dead"
     fields = {name: told[name] for name in RunStatus.model_fields if name in told and name != "state"}
     rank_ic = told["validation"].get("rank_ic")
+    rank_ic = None if rank_ic is None or isnan(rank_ic) else rank_ic
     return RunStatus(run=folder.name, state=state, age=age, rank_ic=rank_ic, **fields)
 
 
@@ -80,7 +82,8 @@ def read_history(folder: Path, most: int) -> list[dict[str, Any]]:
     log = folder / METRICS
     if not log.exists():
         return []
-    lines = [json.loads(line) for line in log.read_text().splitlines() if '"train_loss"' in line]
+    whole = log.read_text().rpartition("\n")[0]
+    lines = [json.loads(line) for line in whole.splitlines() if '"train_loss"' in line]
     return lines[-most:]
 
 

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 PACKAGE = __package__.split(".")[0]
 ABSENT = "absent"
+PASSING = {"resume"}  # parameters that ask for a run and do not change its result
 
 
 def fingerprint(node: Node, catalog: CatalogProtocol) -> dict[str, str]:
@@ -140,7 +141,7 @@ def _parameter(value: Any, hint: Any) -> str:
     """Hash a parameter as its model has it; Kedro gives a model to the nodes of a run and a tree to all others."""
     if isinstance(value, dict) and isinstance(hint, type) and issubclass(hint, BaseModel):
         value = hint.model_validate(value)
-    plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+    plain = value.model_dump(mode="json", exclude=PASSING) if isinstance(value, BaseModel) else value
     return _hash(json.dumps(plain, sort_keys=True, default=str))
 
 

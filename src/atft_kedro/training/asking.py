@@ -26,6 +26,7 @@ class Asking:
         known = sorted({sector for sector in meaning.sectors if sector is not None})
         numbers: dict[str | None, int] = {sector: number for number, sector in enumerate(known)}
         self.sector = torch.tensor([numbers.get(sector, -1) for sector in meaning.sectors] or [-1])
+        self.levels = torch.tensor(network.params.quantiles, device=network.heads.straight.weight.device)
         self.sectors = len(known) if SECTOR in params.exposures else 0
 
     def __call__(self, block: Block, forecast: Tensor) -> Question:
@@ -43,7 +44,7 @@ class Asking:
             returns=returns,
             valid=valid,
             exposures=self.expose(block),
-            levels=torch.tensor(self.network.params.quantiles, device=label.device),
+            levels=self.levels,
             floor=self.params.scale_floor,
         )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from ..disk import written_whole
+from ..disk import told_of_a_full_disk, written_whole
 from .engine import Callback, Trainer
 from .runs import HEARTBEAT, METRICS, STOP_FILE
 from .state import Identity, write_checkpoint
@@ -74,8 +74,9 @@ class MetricsLog(Callback):
         return [{**line, "seed": trainer.params.seed} for line in steps]
 
     def _write(self, lines: list[dict[str, object]]) -> None:
-        with (self.folder / METRICS).open("a") as file:
-            file.writelines(json.dumps(line) + "\n" for line in lines)
+        path = self.folder / METRICS
+        with told_of_a_full_disk(path), path.open("a") as file:
+            file.write("".join(json.dumps(line) + "\n" for line in lines))
 
 
 @dataclass
@@ -84,6 +85,7 @@ class Heartbeat(Callback):
 
     folder: Path
     every: float = 1.0  # seconds
+    following: int = 0  # seeds that are trained after this one
     _started: float = field(default_factory=time.time)
     _said: float = 0.0
     _first: int | None = None
@@ -107,13 +109,14 @@ class Heartbeat(Callback):
 
     def at_end(self, trainer: Trainer, scores: dict[str, float]) -> None:
         """Say that it is done."""
-        self._say(trainer, "done")
+        self._say(trainer, "training" if self.following else "done")
 
     def _say(self, trainer: Trainer, state: str) -> None:
         self._said = time.time()
         done = trainer.progress.steps - (self._first or 0)
         rate = done / max(self._said - self._started, 1e-9)
         left = (sum(trainer.epochs) - trainer.epochs_begun) * trainer.steps_per_epoch - trainer.progress.step
+        left += self.following * trainer.total_steps
         told = {
             **where(trainer),
             "state": state,
@@ -121,6 +124,7 @@ class Heartbeat(Callback):
             "host": os.uname().nodename,
             "time": self._said,
             "steps_per_epoch": trainer.steps_per_epoch,
+            "seeds_after": self.following,
             "epochs_of_phase": trainer.epochs[trainer.progress.phase],
             "total_steps": trainer.total_steps,
             "steps_per_second": rate,

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 from ..network.atft import Atft
 from ..panel.blocks import BlockReader
 from ..panel.sampler import BlockSampler
+from ..params import InputError
 from .averaging import copy_still, follow
 from .forecasting import score_days
 from .learning import Learner
@@ -52,6 +54,9 @@ class Callback:
 
     def at_end(self, trainer: "Trainer", scores: dict[str, float]) -> None:
         """See the training end, and the scores of the last epochs' average where there is one."""
+
+    def close(self) -> None:
+        """Tidy up, however the training ended."""
 
 
 class Trainer:
@@ -100,17 +105,23 @@ class Trainer:
         """Train from where the progress stands to the end of the last phase."""
         if self.progress.steps == 0:
             torch.manual_seed(self.params.seed + self.ranks.rank)
-        with suspicion(self.network, self.params):
-            for place in range(self.progress.phase, len(self.params.phases)):
-                if self.progress.phase != place:
-                    self.progress = replace(self.progress, phase=place, epoch=0, step=0, since_best=0, rate=1.0)
-                self._enter()
-                while self.progress.epoch < self.epochs[place] and not self._has_given_up():
-                    self._train_epoch()
-                    self._end_epoch()
-        scores = self.validate(self.swa) if self.progress.averaged else {}
-        for callback in self.callbacks:
-            callback.at_end(self, scores)
+        with suspicion(self.network, self.params), ExitStack() as stack:
+            for callback in self.callbacks:
+                stack.callback(callback.close)
+            self._train_phases()
+            scores = self.validate(self.swa) if self.progress.averaged else {}
+            for callback in self.callbacks:
+                callback.at_end(self, scores)
+
+    def _train_phases(self) -> None:
+        """Go through what is left of the phases."""
+        for place in range(self.progress.phase, len(self.params.phases)):
+            if self.progress.phase != place:
+                self.progress = replace(self.progress, phase=place, epoch=0, step=0, since_best=0, rate=1.0)
+            self._enter()
+            while self.progress.epoch < self.epochs[place] and not self._has_given_up():
+                self._train_epoch()
+                self._end_epoch()
 
     def _enter(self) -> None:
         """Set up a phase: what it starts from, and what stays frozen."""
@@ -142,6 +153,7 @@ class Trainer:
         self.random = self.ranks.gather(get_random())
         for callback in self.callbacks:
             callback.at_stop(self)
+        self.ranks.gather(None)  # nobody leaves before the first has written
         raise Stop
 
     def _end_epoch(self) -> None:
@@ -157,7 +169,7 @@ class Trainer:
             self.progress,
             epoch=self.progress.epoch + 1,
             step=0,
-            best=max(scores["rank_ic"], self.progress.best),
+            best=scores["rank_ic"] if is_best else self.progress.best,
             since_best=since,
             rate=self.progress.rate * (0.5 if lowered else 1.0),
             averaged=self.progress.averaged + self._average_epoch(),
@@ -194,6 +206,7 @@ class Trainer:
             "best": self.best,
             "optimizer": self.learner.optimizer.state_dict(),
             "sums": self.learner.sums,
+            "pieces": self.learner.pieces,
             "random": self.random or [get_random()],
         }
 
@@ -205,6 +218,12 @@ class Trainer:
         self.best = tree["best"]
         self.learner.optimizer.load_state_dict(tree["optimizer"])
         self.learner.sums.copy_(tree["sums"])
+        self.learner.cut(tree["pieces"])
+        if len(tree["random"]) != self.ranks.count:
+            raise InputError(
+                f"This training was begun by {len(tree['random'])} processes, and can only be gone on with by as many, "
+                f"not by {self.ranks.count}."
+            )
         self.random = tree["random"]
         set_random(tree["random"][self.ranks.rank])
 

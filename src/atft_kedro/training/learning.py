@@ -36,6 +36,7 @@ class Learner:
         self.ask = Asking(network, reader.panel.meaning, params)
         self.device = reader.panel.row_of.device
         self.pieces = 1  # that each block is cut into, for want of memory
+        self.weights: dict[str, Tensor] = {}  # of the horizons, by phase
         self.rate = 0.0  # the last step's learning rate
         self.sums = torch.zeros(3, dtype=torch.float64, device=self.device)  # of loss, steps and forecasts
         self.begin()
@@ -59,24 +60,27 @@ class Learner:
                 if not is_out_of_memory(error) or self.ranks.count > 1 or self.pieces >= self.params.days_per_block:
                     raise
             self.optimizer.zero_grad(set_to_none=True)
-            torch.accelerator.empty_cache() if self.device.type != "cpu" else None
-            self._cut_smaller()
+            if self.device.type != "cpu":
+                torch.accelerator.empty_cache()
+            self.cut(2 * self.pieces)
+            days = self.reader.days
+            _logger.warning("out of memory: each block is now learned in %d pieces of %d days", self.pieces, days)
 
-    def _cut_smaller(self) -> None:
-        self.pieces *= 2
-        days = -(-self.params.days_per_block // self.pieces)
-        self.reader = self.reader.with_days(days)
-        _logger.warning("out of memory: each block is now learned in %d pieces of %d days", self.pieces, days)
+    def cut(self, pieces: int) -> None:
+        """Learn each block in so many pieces."""
+        if pieces != self.pieces:
+            self.pieces, self.reader = pieces, self.reader.with_days(-(-self.params.days_per_block // pieces))
 
     def _learn(self, blocks: list[np.ndarray], phase: PhaseParams, rate: float) -> Terms:
         told: Terms = {}
-        count = torch.zeros((), device=self.device)
+        count, forecasts = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
         for block, share in self._read(blocks):
             terms = self._judge(block, phase)
             (share * terms["loss"]).backward()
             count += share
-            self.sums[2] += block.is_forecast.sum()
+            forecasts += block.is_forecast.sum()
             told = {name: told.get(name, 0) + share * term.detach() for name, term in terms.items()}
+        self.sums[2] += forecasts
         return self._move(told, count, phase, rate)
 
     def _read(self, blocks: list[np.ndarray]) -> Iterator[tuple[Block, float]]:
@@ -97,19 +101,27 @@ class Learner:
         block = augment(block, phase.augment)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.params.precision == "bf16"):
             forecast = self.forecast(block, frozenset(phase.parts))
-        weights = torch.tensor(phase.weigh_horizons(self.network.horizons), device=self.device)
+        weights = self._weigh_horizons(phase)
         terms = combine(self.ask(block, forecast), phase.loss, weights)
         if phase.gradient_penalty:
             penalty = self._slope(block, phase)
             terms |= {"loss": terms["loss"] + phase.gradient_penalty * penalty, "gradient_penalty": penalty}
         return terms
 
+    def _weigh_horizons(self, phase: PhaseParams) -> Tensor:
+        """Bring a phase's horizon weights to the device, once."""
+        if phase.name not in self.weights:
+            weights = torch.tensor(phase.weigh_horizons(self.network.horizons), device=self.device)
+            self.weights[phase.name] = weights
+        return self.weights[phase.name]
+
     def _slope(self, block: Block, phase: PhaseParams) -> Tensor:
-        """Measure how steeply the point forecasts follow the features: squared gradient per forecast."""
+        """Measure how steeply the forecasts follow the features: the squared gradient of their sum, per forecast."""
         block, features = required_input(block)
         with sdpa_kernel(SDPBackend.MATH):  # the fused kernels have no second derivative
             point = self.network.point(self.network(block, frozenset(phase.parts)))
-            (slope,) = torch.autograd.grad(point.sum(), features, create_graph=True)
+            total = (point * block.is_forecast.unsqueeze(-1)).sum()
+            (slope,) = torch.autograd.grad(total, features, create_graph=True)
             return slope.square().sum() / block.is_forecast.sum().clamp(min=1)
 
     def _move(self, told: Terms, count: Tensor, phase: PhaseParams, rate: float) -> Terms:
@@ -133,8 +145,10 @@ class Learner:
 
     def read_sums(self) -> tuple[float, int]:
         """Fetch the mean loss and the number of forecasts since last asked."""
-        loss, steps, forecasts = self.sums.tolist()
+        total = self.sums.clone()
+        self.ranks.add([total])
         self.sums.zero_()
+        loss, steps, forecasts = total.tolist()
         return loss / max(steps, 1), round(forecasts)
 
 

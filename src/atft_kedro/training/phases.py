@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ..losses import LossWeights
-from ..network.sizes import Part
+from ..network.sizes import PARTS, Part
 from ..params import InputError, Params
 from .augmentation import AugmentParams
 
@@ -54,6 +54,9 @@ class PhaseParams(Params):
     def require_children(self, names: Iterable[str]) -> None:
         """Refuse to freeze what the network does not have."""
         known = list(names)
+        off = {part for part in PARTS if part not in self.parts} | ({"carry"} if "fan" not in self.parts else set())
+        if not set(known) - set(self.freeze) - off:
+            raise InputError(f"training.phases: {self.name} freezes all that is switched on, and learns nothing.")
         unknown = [name for name in self.freeze if name not in known]
         if unknown:
             raise InputError(f"training.phases: {self.name} freezes {unknown}; the network has {known}.")

@@ -1,14 +1,20 @@
 """A training in its run folder, from the first block to the last checkpoint, of one seed or of several."""
 
+import hashlib
 import json
 import logging
 import platform
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
+import numpy as np
 import torch
 
+from ..metrics import FEWEST
 from ..network.atft import Atft
 from ..network.sizes import NetworkParams
 from ..panel.blocks import BlockReader, DailyGraphs, known_until, stretches_of
@@ -16,17 +22,18 @@ from ..panel.sampler import BlockSampler
 from ..panel.split import Role, Split
 from ..panel.store import Panel
 from ..params import InputError
-from .bar import bars
 from .callbacks import BEST, LAST, Checkpoints, EpochLines, Heartbeat, MetricsLog, StopFile
 from .engine import Callback, Course, Trainer
 from .memory import keep_freed_memory
 from .mode import TrainingParams
 from .ranks import Ranks, join
-from .runs import MANIFEST, METRICS, Member, Runs, TrainedRun
+from .runs import MANIFEST, METRICS, STOP_FILE, Member, Runs, TrainedRun
 from .signals import Listener, listening
 from .state import Identity, read_checkpoint
-from .tracking import NoTracker, Tracker, Tracking
+from .tracking import NOBODY, Tracker, Tracking
 from .vigil import Collapse, Vigil
+
+WATCHING = ("resume", "nan_budget", "collapse", "keep_epochs", "log_every", "device")
 
 _logger = logging.getLogger(__name__)
 
@@ -39,6 +46,14 @@ class Material:
     graphs: DailyGraphs
     split: Split
 
+    @cached_property
+    def digest(self) -> str:
+        """Hash the graphs and the split."""
+        made = hashlib.sha256(self.split.model_dump_json().encode())
+        for tensor in (self.graphs.neighbours, self.graphs.edges, self.graphs.graph_of):
+            made.update(tensor.cpu().contiguous().numpy().tobytes())
+        return made.hexdigest()[:16]
+
     def to(self, device: torch.device) -> Self:
         """Copy all that a step reads to a device."""
         return replace(self, panel=self.panel.to(device), graphs=self.graphs.to(device))
@@ -50,6 +65,9 @@ class Material:
         stretches = stretches_of(self.panel, self.split, part)
         if not stretches:
             raise InputError(f"No stock is in the universe on any {part} day.")
+        most = int(self.panel.eligible[torch.from_numpy(np.concatenate(stretches))].sum(1).max())
+        if most < FEWEST:
+            raise InputError(f"No {part} day has {FEWEST} stocks, at most {most}: there is nothing to compare.")
         sampler = BlockSampler(stretches, training.days_per_block, training.seed, ranks.rank, ranks.count)
         return Course(reader, sampler)
 
@@ -64,18 +82,22 @@ class Job:
     folder: Path
     tracker: Tracker
     ranks: Ranks
+    watchers: Sequence[Callback]
 
     def train(self, seed: int, listener: Listener) -> Member:
         """Train the network of one of the run's seeds, or go on with it."""
         training = self.training.model_copy(update={"seed": seed})
         place = self.folder / training.place_of(seed)
         place.mkdir(exist_ok=True)
-        identity = identify(self.material.panel, self.network, training)
+        identity = identify(self.material, self.network, training)
         trainer = make_trainer(self.material, self.network, training, self.ranks)
-        if self.training.resume is not None and (place / LAST).exists():
+        if self.training.resume is not None and not (place / LAST).exists():
+            _logger.info("seed %d has no checkpoint yet, and begins", seed)
+        elif self.training.resume is not None:
             trainer.resume(read_checkpoint(place / LAST, identity))
             _logger.info("seed %d goes on after step %d", training.seed, trainer.progress.steps)
-        trainer.callbacks = [listener, *(self.watch(training, place, identity) if self.ranks.is_first else [])]
+        mine = [*self.watch(training, place, identity), *self.watchers] if self.ranks.is_first else []
+        trainer.callbacks = [listener, *mine]
         trainer.fit()
         progress = trainer.progress
         return Member(
@@ -89,22 +111,28 @@ class Job:
     def watch(self, training: TrainingParams, place: Path, identity: Identity) -> list[Callback]:
         """Choose what happens at the loop's events, in this order: trouble is found before a checkpoint is kept."""
         prefix = f"seed_{training.seed}/" if training.seeds > 1 else ""
-        kept = (place / BEST, self.folder / MANIFEST, self.folder / METRICS)
+        shared = (self.folder / MANIFEST, self.folder / METRICS)
+        following = training.all_seeds[-1] if training.seeds == 1 else self.training.all_seeds[-1]
         return [
             Vigil(self.folder, training.nan_budget),
-            Checkpoints(place, identity, training.keep_epochs),
             MetricsLog(self.folder, training.log_every),
-            Heartbeat(self.folder),
-            EpochLines(),
-            Tracking(self.tracker, prefix, kept),
+            Checkpoints(place, identity, training.keep_epochs),
             StopFile(self.folder),
-            *bars(),
+            Heartbeat(self.folder, following=following - training.seed),
+            EpochLines(),
+            Tracking(self.tracker, prefix, (place / BEST,), shared),
             Collapse(training.collapse),
         ]
 
 
 def train_in_run(
-    material: Material, network: NetworkParams, training: TrainingParams, runs: Runs, tracker: Tracker | None = None
+    material: Material,
+    network: NetworkParams,
+    training: TrainingParams,
+    runs: Runs,
+    *,
+    tracker: Tracker = NOBODY,
+    watchers: Sequence[Callback] = (),
 ) -> TrainedRun:
     """Train in a new run, or go on in the one that ``training.resume`` names; every rank calls this."""
     keep_freed_memory()
@@ -112,16 +140,14 @@ def train_in_run(
     ranks = join()
     panel = choose_horizons(material.panel, network.horizons)
     material = replace(material, panel=panel).to(choose_device(training.device))
-    trainer = make_trainer(material, network, training, ranks)  # refuses what cannot be, before there is a folder
+    steps = make_trainer(material, network, training, ranks).total_steps * training.seeds  # refuses what cannot be
     folder = ranks.tell(_open_run(material, network, training, runs) if ranks.is_first else None)
-    tracker = tracker or NoTracker()
     tracker.tag(
         {"run": folder.name, "panel": panel.identity, "commit": runs.commit, "device": str(panel.row_of.device)}
     )
-    steps = trainer.total_steps * training.seeds
     _logger.info("run %s: %d steps on %s; see %s", folder.name, steps, panel.row_of.device, folder)
-    job = Job(material, network, training, folder, tracker, ranks)
-    with listening() as listener:
+    job = Job(material, network, training, folder, tracker, ranks, watchers)
+    with listening() as listener, runs.alone(folder) if ranks.is_first else nullcontext():
         members = tuple(job.train(seed, listener) for seed in training.all_seeds)
     return TrainedRun(run=folder.name, members=members)
 
@@ -129,7 +155,11 @@ def train_in_run(
 def _open_run(material: Material, network: NetworkParams, training: TrainingParams, runs: Runs) -> Path:
     """Make a run's folder, or find the one to go on in."""
     if training.resume is not None:
-        return runs.find(training.resume)
+        folder = runs.find(training.resume)
+        mine = identify(material, network, training)
+        mine.require_same(folder, json.loads((folder / MANIFEST).read_text())["identity"])
+        (folder / STOP_FILE).unlink(missing_ok=True)
+        return folder
     return runs.begin(describe(material, network, training, runs))
 
 
@@ -166,10 +196,14 @@ def choose_horizons(panel: Panel, horizons: tuple[int, ...] | None) -> Panel:
     return replace(panel, meaning=meaning, targets=panel.targets[:, places])
 
 
-def identify(panel: Panel, network: NetworkParams, training: TrainingParams) -> Identity:
-    """Say what a checkpoint of this training may be loaded into."""
-    params = json.dumps([network.model_dump(mode="json"), training.model_dump(mode="json", exclude={"resume"})])
-    return Identity(catalogue=panel.meaning.catalogue, panel=panel.identity, params=params)
+def identify(material: Material, network: NetworkParams, training: TrainingParams) -> Identity:
+    """Say what a checkpoint of this training may be loaded into: what decides its numbers, not how it is watched."""
+    params = {
+        "network": network.model_dump(mode="json"),
+        "training": training.model_dump(mode="json", exclude=set(WATCHING)),
+    }
+    meaning = material.panel.meaning
+    return Identity(meaning.catalogue, material.panel.identity, json.dumps(params), material.digest)
 
 
 def describe(material: Material, network: NetworkParams, training: TrainingParams, runs: Runs) -> dict[str, object]:
@@ -177,6 +211,7 @@ def describe(material: Material, network: NetworkParams, training: TrainingParam
     return {
         "commit": runs.commit,
         "is_dirty": runs.is_dirty,
+        "identity": vars(identify(material, network, training)),
         "panel": material.panel.identity,
         "catalogue": material.panel.meaning.catalogue,
         "features": len(material.panel.meaning.features),

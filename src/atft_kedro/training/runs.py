@@ -1,21 +1,18 @@
 """Runs: a folder for each training, never overwritten, found by its name."""
 
+import fcntl
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from ..params import InputError, Params
 
-LATEST, MANIFEST, METRICS, HEARTBEAT, STOP_FILE = (
-    "latest",
-    "manifest.json",
-    "metrics.jsonl",
-    "heartbeat.json",
-    "stop",
-)
+LATEST, MANIFEST, METRICS, HEARTBEAT = "latest", "manifest.json", "metrics.jsonl", "heartbeat.json"
+STOP_FILE, LOCK = "stop", "lock"
 
 
 class Member(Params):
@@ -55,6 +52,16 @@ class Runs:
     def names(self) -> Sequence[str]:
         """List all runs, the oldest first."""
         return sorted(path.parent.name for path in self.folder.glob(f"[!l]*/{MANIFEST}"))
+
+    @contextmanager
+    def alone(self, folder: Path) -> Iterator[None]:
+        """Be the only process that trains in a run; the system lets go when a process ends, however it does."""
+        with (folder / LOCK).open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InputError(f"Run {folder.name} is being trained by another process.") from None
+            yield
 
     def begin(self, manifest: dict[str, object]) -> Path:
         """Make a new run's folder, and let ``latest`` point at it."""

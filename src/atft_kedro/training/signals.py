@@ -36,12 +36,14 @@ def listening() -> Iterator[Listener]:
     if threading.current_thread() is not threading.main_thread():
         yield listener
         return
+    heard: list[int] = []
     before = {number: signal.getsignal(number) for number in POLITE}
 
     def hear(number: int, frame: FrameType | None) -> None:
         listener.has_heard = True
         for each in POLITE:
             signal.signal(each, before[each])
+        heard.append(number)
         _logger.warning("%s: stopping after this step, with a checkpoint", signal.Signals(number).name)
 
     for number in POLITE:
@@ -51,3 +53,5 @@ def listening() -> Iterator[Listener]:
     finally:
         for number in POLITE:
             signal.signal(number, before[number])
+    for late in heard:  # too late for a step to see
+        signal.raise_signal(late)

@@ -1,6 +1,8 @@
 """Checkpoints: everything that a training is, written whole, read strictly and without running anything."""
 
+import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,12 +38,40 @@ class Identity:
     catalogue: str
     panel: str
     params: str  # the training's and the network's, as JSON
+    material: str = ""  # hash of the graphs and of the split
+
+    def require_same(self, path: Path, theirs: Mapping[str, object]) -> None:
+        """Refuse what was made of something else, and say of what."""
+        for name, mine in vars(self).items():
+            if theirs.get(name) != mine:
+                raise InputError(f"{path} was made with another {name}: {_differ(theirs.get(name), mine)}.")
+
+
+def _differ(theirs: object, mine: object, most: int = 200) -> str:
+    """Show two values, of JSON only the keys whose values differ."""
+    try:
+        one, other = flatten(json.loads(str(theirs))), flatten(json.loads(str(mine)))
+    except ValueError:
+        return f"{str(theirs)[:most]} instead of {str(mine)[:most]}"
+    keys = sorted(key for key in one.keys() | other.keys() if one.get(key) != other.get(key))
+    return "; ".join(f"{key} = {one.get(key)} instead of {other.get(key)}" for key in keys)[: 4 * most]
+
+
+def flatten(tree: object, name: str = "") -> dict[str, object]:
+    """Name every leaf of a tree by its path."""
+    if not isinstance(tree, dict | list):
+        return {name: tree}
+    pairs = tree.items() if isinstance(tree, dict) else enumerate(tree)
+    return {key: leaf for place, each in pairs for key, leaf in flatten(each, f"{name}.{place}".strip(".")).items()}
 
 
 def write_checkpoint(path: Path, tree: Tree) -> None:
     """Write it whole and to the disk."""
     with written_whole(path) as partial, partial.open("wb") as file:
-        torch.save(tree, file)
+        try:
+            torch.save(tree, file)
+        except RuntimeError as error:  # torch's words for what the system said below
+            raise error.__context__ if isinstance(error.__context__, OSError) else error from None
         file.flush()
         os.fsync(file.fileno())
 
@@ -54,13 +84,5 @@ def read_checkpoint(path: Path, identity: Identity) -> Tree:
         tree: Tree = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise InputError(f"{path} is no checkpoint that can be read safely: {str(error).splitlines()[0]}") from error
-    for name, mine in vars(identity).items():
-        theirs = tree.get("identity", {}).get(name)
-        if theirs != mine:
-            raise InputError(f"{path} was made with another {name}: {_shown(theirs)} instead of {_shown(mine)}.")
+    identity.require_same(path, tree.get("identity", {}))
     return tree
-
-
-def _shown(value: object, most: int = 200) -> str:
-    text = str(value)
-    return text if len(text) <= most else text[:most] + "…"

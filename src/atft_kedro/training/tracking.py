@@ -17,8 +17,8 @@ class Tracker(Protocol):
     def log(self, metrics: Mapping[str, float], step: int) -> None:
         """Write numbers down."""
 
-    def keep(self, file: Path) -> None:
-        """Keep a file."""
+    def keep(self, file: Path, folder: str) -> None:
+        """Keep a file, in a folder of the run's."""
 
 
 class NoTracker:
@@ -30,8 +30,11 @@ class NoTracker:
     def log(self, metrics: Mapping[str, float], step: int) -> None:
         """Say nothing."""
 
-    def keep(self, file: Path) -> None:
+    def keep(self, file: Path, folder: str) -> None:
         """Keep nothing."""
+
+
+NOBODY = NoTracker()
 
 
 @dataclass
@@ -40,7 +43,8 @@ class Tracking(Callback):
 
     tracker: Tracker
     seed: str  # before each metric's name, where several seeds are trained
-    files: tuple[Path, ...]
+    own: tuple[Path, ...]  # files of this seed
+    shared: tuple[Path, ...]  # and of the run
 
     def after_epoch(self, trainer: Trainer, scores: dict[str, float]) -> None:
         """Log validation scores and the train loss."""
@@ -59,6 +63,6 @@ class Tracking(Callback):
         self._keep()
 
     def _keep(self) -> None:
-        for file in self.files:
-            if file.exists():
-                self.tracker.keep(file)
+        for folder, files in ((self.seed.rstrip("/"), self.own), ("", self.shared)):
+            for file in (each for each in files if each.exists()):
+                self.tracker.keep(file, folder)

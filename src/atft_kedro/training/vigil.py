@@ -29,6 +29,11 @@ class Vigil(Callback):
     _unseen: list[tuple[int, list[np.ndarray], dict[str, Tensor]]] = field(default_factory=list)
     _found: list[dict[str, object]] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        report = self.folder / NAN_BATCHES
+        if report.exists():
+            self._found = json.loads(report.read_text())
+
     def after_step(self, trainer: Trainer, days: list[np.ndarray], terms: dict[str, Tensor]) -> None:
         """Look at once on a CPU, and now and then on a GPU, which would have to wait."""
         self._unseen.append((trainer.progress.steps, days, terms))
@@ -73,6 +78,8 @@ class Vigil(Callback):
         targets = [float(block.targets.nan_to_num(0).abs().amax()) for block in read]
         return {
             "step": step,
+            "seed": trainer.params.seed,
+            "processes": trainer.ranks.count,  # more than one: these are the days of the first
             "phase": trainer.phase.name,
             "not_finite": sorted(name for name, term in terms.items() if not bool(term.isfinite().all())),
             "days": [str(meaning.days[place]) for days in blocks for place in days if place >= 0],
@@ -90,14 +97,14 @@ class Collapse(Callback):
     """Ends a training whose forecasts no longer differ from stock to stock."""
 
     params: CollapseParams
-    _epochs: int = 0
 
     def after_epoch(self, trainer: Trainer, scores: dict[str, float]) -> None:
-        """Count the epochs without spread."""
-        self._epochs = self._epochs + 1 if not scores["scale"] >= self.params.scale else 0
-        if self.params.epochs and self._epochs >= self.params.epochs:
+        """Look at the last epochs' spread."""
+        last = [epoch["scale"] for epoch in trainer.progress.history][-self.params.epochs :]
+        has_collapsed = len(last) == self.params.epochs and not any(scale >= self.params.scale for scale in last)
+        if self.params.epochs and has_collapsed:
             raise TrainingTrouble(
-                f"The forecasts have collapsed: for {self._epochs} epochs their spread within a day was "
+                f"The forecasts have collapsed: for {self.params.epochs} epochs their spread within a day was "
                 f"{scores['scale']:.2g} of the labels', less than training.collapse.scale {self.params.scale:g}. "
                 f"Phase {trainer.phase.name}, learning rate {trainer.phase.learning_rate:g}, weight decay "
                 f"{trainer.params.weight_decay:g}, losses {trainer.phase.loss.active()}: a lower weight decay, or "

@@ -5,6 +5,7 @@ import torch
 
 from atft_kedro.graph.placing import place_graphs
 from atft_kedro.network.sizes import NetworkParams
+from atft_kedro.operations.bar import bars
 from atft_kedro.operations.insight_tables import tabulate_by_day, tabulate_frequencies, tabulate_lags
 from atft_kedro.panel.split import Split
 from atft_kedro.panel.store import Panel
@@ -22,7 +23,7 @@ def explain_network(
 ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """Tell what the first network of a run looks at on the validation days."""
     material = Material(panel, place_graphs(graphs, panel), split)
-    network = open_members(runs.find(trained.run), panel, material.graphs)[0]
+    network = open_members(runs.find(trained.run), material)[0]
     course = material.course("validation", network.params.lookback, TrainingParams(), Ranks())
     insight = look_inside(network, course.reader, course.sampler.in_order())
     days, heard = panel.days[torch.cat(insight.day).numpy()], torch.cat(insight.neighbours)
@@ -44,4 +45,5 @@ def fit_network(  # noqa: PLR0913, PLR0917 — a training needs them all
     training: TrainingParams,
 ) -> TrainedRun:
     """Train through all phases, in a run folder of its own."""
-    return train_in_run(Material(panel, place_graphs(graphs, panel), split), network, training, runs, tracker)
+    material = Material(panel, place_graphs(graphs, panel), split)
+    return train_in_run(material, network, training, runs, tracker=tracker, watchers=bars())

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from .engine import Callback, Trainer
+from ..training.engine import Callback, Trainer
 
 
 @dataclass
@@ -22,6 +22,7 @@ class Bar(Callback):
 
     def after_step(self, trainer: Trainer, days: list[np.ndarray], terms: dict[str, Tensor]) -> None:
         """Move on."""
+        done = trainer.epochs_begun * trainer.steps_per_epoch + trainer.progress.step
         if self._bar is None:
             self._bar = Progress(
                 TextColumn("{task.description}"),
@@ -32,11 +33,10 @@ class Bar(Callback):
                 console=self.console,
                 transient=True,
             )
-            self._task = self._bar.add_task("", total=trainer.total_steps, score="-")
+            self._task = self._bar.add_task("", total=trainer.total_steps, completed=done, score="-")
             self._bar.start()
         assert self._task is not None
         begun, epochs = trainer.progress.epoch + 1, trainer.epochs[trainer.progress.phase]
-        done = trainer.epochs_begun * trainer.steps_per_epoch + trainer.progress.step
         self._bar.update(
             self._task, completed=done, description=f"{trainer.phase.name} {begun}/{epochs}", score=self._score
         )
@@ -45,17 +45,11 @@ class Bar(Callback):
         """Remember the score."""
         self._score = f"{scores['rank_ic']:.4f} (best {trainer.progress.best:.4f})"
 
-    def at_stop(self, trainer: Trainer) -> None:
+    def close(self) -> None:
         """Take the bar away."""
-        self._end()
-
-    def at_end(self, trainer: Trainer, scores: dict[str, float]) -> None:
-        """Take the bar away."""
-        self._end()
-
-    def _end(self) -> None:
         if self._bar is not None:
             self._bar.stop()
+            self._bar = None
 
 
 def bars() -> list[Callback]:
