@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch._dynamo.exc import TorchDynamoException
 
 from ..network.atft import Atft
 from ..network.sizes import Part
@@ -18,6 +17,8 @@ _logger = logging.getLogger(__name__)
 
 def compile_network(network: Atft) -> Forecast:
     """Compile at the first block; where no compiler is present, say so in one line and go on as before."""
+    from torch._dynamo.exc import TorchDynamoException  # takes seconds to import, and only here is it needed
+
     chosen: Forecast = torch.compile(network, dynamic=False)
 
     def forecast(block: Block, parts: frozenset[Part]) -> Tensor:
