@@ -104,4 +104,5 @@ def test_an_untrained_network_agrees_little_with_the_oracle_and_the_oracle_is_fo
     expected = market.oracle.filter(date=panel.meaning.days[day], code=panel.meaning.codes[stock])["oracle_5d"].item()
     assert place_oracle(market.oracle, material, 5)[day, stock] == pytest.approx(expected, rel=1e-5)
     assert [share.horizon for share in shares] == [1, 5, 10, 20]
-    assert all(abs(share.agreement) < 0.3 and share.oracle > 0 and share.error > 0 for share in shares)
+    assert abs(shares[0].agreement) < 0.3
+    assert shares[0].oracle > 2 * shares[0].error
