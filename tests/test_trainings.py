@@ -154,7 +154,7 @@ def test_every_epoch_is_tracked_with_what_the_run_was_made_of(project: Path) -> 
         ).fetchall()
         tags = dict(store.execute("select key, value from tags where run_uuid = ?", [uuid]))
     assert [value for _, value in steps] == pytest.approx([scores["rank_ic"] for scores in _validations(run)])
-    assert [step for step, _ in steps] == [1, 2, 3, 4]
+    assert [step for step, _ in steps] == [1, 2, 3, 4, 5]
     assert tags["run"] == run.name
     assert tags["panel"] == json.loads((run / "manifest.json").read_text())["panel"]
     assert {"commit", "device"} <= set(tags)
