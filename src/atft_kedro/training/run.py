@@ -136,7 +136,6 @@ def train_in_run(
 ) -> TrainedRun:
     """Train in a new run, or go on in the one that ``training.resume`` names; every rank calls this."""
     keep_freed_memory()
-    torch.set_flush_denormal(True)  # numbers below 1e-38 are zero, and as fast as others
     ranks = join()
     panel = choose_horizons(material.panel, network.horizons)
     material = replace(material, panel=panel).to(choose_device(training.device))
