@@ -1,4 +1,4 @@
-"""What the C library and the processor are asked for while a network trains."""
+"""Memory that is kept from step to step."""
 
 import ctypes
 import sys
