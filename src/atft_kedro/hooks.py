@@ -5,7 +5,6 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -21,11 +20,9 @@ from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES
 from pydantic import BaseModel
 
 from .configuration import ProjectConfigLoader
-from .datasets.tracker import TRACKER_FAILURES, first_line
+from .datasets.tracker import UntilItFails
 
 RETRIES = 2  # of a request to a tracking server; MLflow's own seven take minutes
-
-_logger = logging.getLogger(__name__)
 
 logging.getLogger("kedro_mlflow").setLevel(logging.WARNING)  # it sets itself to INFO when it is imported
 
@@ -77,7 +74,9 @@ class ExperimentHook(MlflowHook):
     Where the tracking server is dead a run goes on without it: what it makes is worth more than its track.
     """
 
-    _is_gone = False
+    def __init__(self) -> None:
+        super().__init__()
+        self._try = UntilItFails("not tracked, for MLflow does not answer")
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
@@ -115,19 +114,9 @@ class ExperimentHook(MlflowHook):
         self._try(lambda: super(ExperimentHook, self).on_pipeline_error(error, run_params, pipeline, catalog))
         self._end(RunStatus.FAILED)
 
-    def _try(self, call: Callable[[], object]) -> None:
-        """Do something with MLflow, until it fails once."""
-        if self._is_gone:
-            return
-        try:
-            call()
-        except TRACKER_FAILURES as error:
-            self._is_gone = True
-            _logger.warning("not tracked, for MLflow does not answer: %s", first_line(error))
-
     def _end(self, status: int) -> None:
         atexit.unregister(self._end)
-        if not self._is_gone and not self._already_active_mlflow:
+        if not self._try.has_failed and not self._already_active_mlflow:
             self._try(lambda: _end_runs(status))
 
 

@@ -1,31 +1,22 @@
 """The loop: it learns, each phase does what it says, and a killed training goes on to the same numbers."""
 
-import resource
-import signal
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
 import torch
 from pydantic import ValidationError
 
 from atft_kedro.params import InputError
 from atft_kedro.training.callbacks import (
-    BEST,
-    EPOCHS,
-    FINAL,
     LAST,
-    SWA,
     Checkpoints,
-    Heartbeat,
-    MetricsLog,
     StopFile,
 )
 from atft_kedro.training.engine import Stop, Trainer
 from atft_kedro.training.phases import PhaseParams, rate_at, share_epochs
-from atft_kedro.training.runs import METRICS, STOP_FILE
-from atft_kedro.training.state import Identity, read_checkpoint
+from atft_kedro.training.runs import STOP_FILE
+from atft_kedro.training.state import read_checkpoint
 from in_training import IDENTITY, NETWORK, PHASES, Make, Watch
 
 
@@ -132,25 +123,6 @@ def test_an_epoch_without_a_score_forgets_nothing(make: Make) -> None:
     assert trainer.progress.since_best == 2
 
 
-def test_a_full_disk_keeps_the_checkpoint_before_and_is_told(make: Make, tmp_path: Path) -> None:
-    trainer = make(size=NETWORK.model_copy(update={"hidden_size": 128, "selection_size": 512}))
-    checkpoints = Checkpoints(tmp_path, IDENTITY)
-    checkpoints.write(trainer, LAST)
-    before = (tmp_path / LAST).read_bytes()
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, hard))
-    try:
-        with pytest.raises(InputError, match=r"last.pt cannot be written: .* What was there before still is"):
-            checkpoints.write(trainer, LAST)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        signal.signal(signal.SIGXFSZ, handler)
-
-    assert (tmp_path / LAST).read_bytes() == before
-    assert [path.name for path in tmp_path.iterdir()] == [LAST]
-
-
 def test_frozen_children_stay_and_parts_that_are_off_do_not_learn(make: Make) -> None:
     trainer = make(phases=[{"name": "x", "epochs": 1, "learning_rate": 1e-2, "freeze": ["selection"]}])
     before = {name: weight.clone() for name, weight in trainer.network.state_dict().items()}
@@ -223,69 +195,6 @@ def test_epochs_are_shared_in_proportion() -> None:
     assert share_epochs(phases, None) == [5, 10, 8, 6]
     assert share_epochs(phases, 1) == [1, 1, 1, 1]
     assert share_epochs(phases, 58) == [10, 20, 16, 12]
-
-
-def test_the_run_folder_tells_what_happened(make: Make, tmp_path: Path) -> None:
-    log, beat = MetricsLog(tmp_path, every=5), Heartbeat(tmp_path, every=0.0)
-    trainer = make([log, beat, Checkpoints(tmp_path, IDENTITY, keep=2)])
-
-    trainer.fit()
-
-    lines = pl.read_ndjson(tmp_path / METRICS, infer_schema_length=None)
-    steps = lines.filter(pl.col("step").is_not_null())
-    epochs = lines.filter(pl.col("phase").is_not_null())
-    told = pl.read_json(tmp_path / "heartbeat.json")
-    assert steps["step"].to_list() == list(range(1, trainer.total_steps + 1))
-    assert steps.filter(pl.col("gradient/heads").is_not_null())["step"].to_list() == list(range(5, len(steps) + 1, 5))
-    assert (steps["learning_rate"] > 0).all()
-    assert epochs["phase"].to_list() == ["one", "one", "two", "two"]
-    assert (epochs["forecasts_per_second"] > 0).all()
-    assert (epochs["peak_memory_gb"] > 0.1).all()
-    assert lines["swa"].struct.field("rank_ic").drop_nulls().len() == 1
-    assert (told["seconds_left"].item(), told["state"].item()) == (0, "done")
-    assert sorted(path.name for path in (tmp_path / EPOCHS).iterdir()) == ["epoch_003.pt", "epoch_004.pt"]
-    best = read_checkpoint(tmp_path / BEST, IDENTITY)
-    assert best["progress"]["best"] == pytest.approx(max(scores["rank_ic"] for scores in trainer.progress.history))
-    assert read_checkpoint(tmp_path / FINAL, IDENTITY)["progress"]["steps"] == trainer.total_steps
-
-
-def test_the_average_of_the_last_epochs_is_their_weights_mean(make: Make, tmp_path: Path) -> None:
-    seen: list[torch.Tensor] = []
-    keep = Watch()
-    keep.after_epoch = lambda trainer, scores: seen.append(trainer.network.heads.straight.weight.detach().clone())  # type: ignore[method-assign]
-    trainer = make([keep, Checkpoints(tmp_path, IDENTITY)], swa_share=0.5)
-
-    trainer.fit()
-
-    swa = read_checkpoint(tmp_path / SWA, IDENTITY)["best"]["heads.straight.weight"]
-    assert trainer.progress.averaged == 2
-    assert torch.allclose(swa, torch.stack(seen[2:]).mean(0), atol=1e-7)
-
-
-def test_a_checkpoint_of_another_make_cut_off_or_malicious_is_refused(make: Make, tmp_path: Path) -> None:
-    trainer = make()
-    Checkpoints(tmp_path, IDENTITY).write(trainer, LAST)
-    path = tmp_path / LAST
-
-    with pytest.raises(InputError, match="was made with another catalogue: made instead of other"):
-        read_checkpoint(path, Identity("other", "p", "{}"))
-    with pytest.raises(InputError, match=r"was made with another params: size = None instead of 3\."):
-        read_checkpoint(path, Identity("made", "p", '{"size": 3}'))
-    path.write_bytes(path.read_bytes()[:-1000])
-    with pytest.raises(InputError, match="is no checkpoint that can be read safely"):
-        read_checkpoint(path, IDENTITY)
-    torch.save({"identity": Malicious()}, path)
-    with pytest.raises(InputError, match="is no checkpoint that can be read safely"):
-        read_checkpoint(path, IDENTITY)
-    with pytest.raises(InputError, match="There is no checkpoint"):
-        read_checkpoint(tmp_path / "absent.pt", IDENTITY)
-
-
-class Malicious:
-    """Would run a command when it is unpickled."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (pytest.fail, ("a checkpoint ran code",))
 
 
 @pytest.mark.parametrize(

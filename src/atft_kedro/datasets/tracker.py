@@ -18,11 +18,29 @@ TRACKER_FAILURES = (MlflowException, SQLAlchemyError, OSError)  # what requests 
 _logger = logging.getLogger(__name__)
 
 
+class UntilItFails:
+    """Calls MLflow until that fails once, says so, and does nothing from then on: a training is worth more."""
+
+    def __init__(self, what: str) -> None:
+        self.what, self.has_failed = what, False
+
+    def __call__(self, call: Callable[[], object]) -> None:
+        """Call, or leave it."""
+        if self.has_failed:
+            return
+        try:
+            call()
+        except TRACKER_FAILURES as error:
+            self.has_failed = True
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            _logger.warning("%s: %s", self.what, reason)
+
+
 class MlflowTracker:
-    """The MLflow run that is active now, until its server fails; then nobody, for a training is worth more."""
+    """The MLflow run that is active now."""
 
     def __init__(self) -> None:
-        self._is_alive = True
+        self._try = UntilItFails("MLflow no longer answers, the run folder has everything")
 
     def tag(self, tags: Mapping[str, str]) -> None:
         """Say what a run is made of."""
@@ -36,20 +54,6 @@ class MlflowTracker:
     def keep(self, file: Path, folder: str) -> None:
         """Keep a file, in a folder of the run's."""
         self._try(lambda: mlflow.log_artifact(str(file), folder or None))
-
-    def _try(self, call: Callable[[], object]) -> None:
-        if not self._is_alive:
-            return
-        try:
-            call()
-        except TRACKER_FAILURES as error:
-            self._is_alive = False
-            _logger.warning("MLflow no longer answers, the run folder has everything: %s", first_line(error))
-
-
-def first_line(error: BaseException) -> str:
-    """Shorten an error to its first line."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 class TrackerDataset(AbstractDataset[None, Tracker]):

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import torch
 from pydantic import Field
-from torch import Tensor
 
 from ..panel.blocks import ABSENT, Block
 from ..params import Params
@@ -109,9 +108,3 @@ def _past(block: Block) -> int:
     """Count the steps before any that is a forecast day."""
     steps, days = block.features.shape[1], len(block.day)
     return steps - days
-
-
-def required_input(block: Block) -> tuple[Block, Tensor]:
-    """Let gradients flow to a block's features."""
-    features = block.features.float().requires_grad_()
-    return replace(block, features=features), features

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from ..network.atft import Atft
 from ..panel.blocks import Block, BlockReader
 from ..panel.sampler import fill_days
 from .asking import Asking
-from .augmentation import augment, required_input
+from .augmentation import augment
 from .compiling import compile_network
 from .mode import TrainingParams
 from .phases import PhaseParams
@@ -117,7 +118,8 @@ class Learner:
 
     def _slope(self, block: Block, phase: PhaseParams) -> Tensor:
         """Measure how steeply the forecasts follow the features: the squared gradient of their sum, per forecast."""
-        block, features = required_input(block)
+        features = block.features.float().requires_grad_()
+        block = replace(block, features=features)
         with sdpa_kernel(SDPBackend.MATH):  # the fused kernels have no second derivative
             point = self.network.point(self.network(block, frozenset(phase.parts)))
             total = (point * block.is_forecast.unsqueeze(-1)).sum()
@@ -140,7 +142,7 @@ class Learner:
             group["lr"] = rate
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        self.sums[:2] += torch.stack([told["loss"].nan_to_num(0, 0, 0), ~skipped])
+        self.sums[:2] += torch.stack([told["loss"].where(~skipped, 0), ~skipped])
         return told | {"gradient": norm, "skipped": skipped} | norms
 
     def read_sums(self) -> tuple[float, int]:

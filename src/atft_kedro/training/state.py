@@ -82,7 +82,7 @@ def read_checkpoint(path: Path, identity: Identity) -> Tree:
         raise InputError(f"There is no checkpoint at {path}.")
     try:
         tree: Tree = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
+    except Exception as error:  # torch and zip have no common error for bytes that are cut, foreign or malicious
         raise InputError(f"{path} is no checkpoint that can be read safely: {str(error).splitlines()[0]}") from error
     identity.require_same(path, tree.get("identity", {}))
     return tree

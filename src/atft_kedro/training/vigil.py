@@ -74,8 +74,6 @@ class Vigil(Callback):
             for block, each in zip(read, wild, strict=True)
             for place in each.flatten(1).any(1).nonzero().flatten()
         }
-        largest = [float(block.features.nan_to_num(0).abs().amax()) for block in read]
-        targets = [float(block.targets.nan_to_num(0).abs().amax()) for block in read]
         return {
             "step": step,
             "seed": trainer.params.seed,
@@ -87,9 +85,15 @@ class Vigil(Callback):
             "infinite_features": {
                 meaning.features[place]: int(by_feature[place]) for place in by_feature.nonzero().flatten()
             },
-            "largest_feature": max(largest),
-            "largest_target": max(targets),
+            "largest_finite_feature": max(_largest(block.features) for block in read),
+            "largest_finite_target": max(_largest(block.targets) for block in read),
         }
+
+
+def _largest(values: Tensor) -> float:
+    """Find the largest of the finite values, by size; 0 where there is none."""
+    finite = values[values.isfinite()].float().abs()
+    return float(finite.max()) if len(finite) else 0.0
 
 
 @dataclass
