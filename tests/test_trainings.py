@@ -235,7 +235,7 @@ def test_what_the_network_is_and_looks_at_is_told(project: Path) -> None:
 )
 def test_the_old_names_are_kedro_commands(project: Path, words: str, command: str) -> None:
     said = subprocess.run(
-        ["make", "--dry-run", "-o", ".venv/installed", *words.split()],
+        ["make", "--no-print-directory", "--dry-run", "-o", ".venv/installed", *words.split()],
         cwd=project,
         capture_output=True,
         text=True,
