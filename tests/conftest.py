@@ -1,5 +1,6 @@
 """Small seeded inputs that tests share."""
 
+import os
 from datetime import date
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from in_project import copy_project
 from made import make_ml_dataset
 
 ROOT = Path(__file__).parent.parent
+
+os.environ["OMP_NUM_THREADS"] = "1"  # noqa: TID251  (read by the workers before torch is: two tests share the processor)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
