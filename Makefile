@@ -46,11 +46,13 @@ train-quick: EPOCHS ?= 3
 train-quick: $(VENV)/installed
 	$(BIN)/kedro run $(OWN) $(PARAMS)
 
+train-safe: ALSO = $(if $(DATASET),training.deterministic=true$(comma)training.detect_anomaly=true$(comma))
 train-safe: $(VENV)/installed
-	$(BIN)/kedro run --env safe $(PARAMS)
+	$(BIN)/kedro run $(or $(OWN),--env safe) $(PARAMS)
 
+smoke: ALSO = $(if $(DATASET),universe.max_stocks_per_day=512$(comma)training.epochs=1$(comma))
 smoke: $(VENV)/installed
-	$(BIN)/kedro run --env smoke $(PARAMS)
+	$(BIN)/kedro run $(or $(OWN),--env smoke) $(PARAMS)
 
 train-monitor train-status train-stop: $(VENV)/installed
 	$(BIN)/kedro atft $(@:train-%=%)

@@ -227,6 +227,11 @@ def test_what_the_network_is_and_looks_at_is_told(project: Path) -> None:
             "run --env dataset --from-inputs ml_dataset --params "
             '"ml_dataset=x.parquet,training.precision=bf16,training.compile=true,network.hidden_size=256"',
         ),
+        (
+            "train-safe DATASET=x.parquet",
+            "run --env dataset --from-inputs ml_dataset --params "
+            '"ml_dataset=x.parquet,training.deterministic=true,training.detect_anomaly=true"',
+        ),
         ("smoke GRADIENT_ACCUMULATION_STEPS=2", 'run --env smoke --params "training.accumulate=2"'),
         ("train-status", "atft status"),
         ("train-monitor", "atft monitor"),

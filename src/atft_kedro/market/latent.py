@@ -39,10 +39,10 @@ class Strengths(Params):
     the periodic effect the wave in the stock's own volume.
     """
 
-    reversal: Strength = 0.05
-    momentum: Strength = 0.04
-    spillover: Strength = 0.07
-    periodic: Strength = 0.05
+    reversal: Strength = 0.07
+    momentum: Strength = 0.055
+    spillover: Strength = 0.095
+    periodic: Strength = 0.07
 
 
 class MarketParams(Params):
@@ -53,7 +53,7 @@ class MarketParams(Params):
     seed: Annotated[int, Field(ge=0)] = 7
     start: date = date(2016, 1, 4)
     sectors: Annotated[int, Field(ge=1)] = 11
-    cluster_size: Annotated[int, Field(ge=2)] = 10
+    cluster_size: Annotated[int, Field(ge=2)] = 5
     neighbours: Annotated[int, Field(ge=1)] = 4
     strengths: Strengths = Strengths()
     late_listings: Share = 0.1

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 SELF_EDGE = 1.0  # every attribute of a stock's edge to itself
+EDGE_SPREAD = 2.0  # of the first weights of the edges' attributes
 
 
 class GraphAttention(nn.Module):
@@ -27,7 +28,12 @@ class GraphAttention(nn.Module):
         self.edge = nn.Linear(attributes, size, bias=False)
         self.attention = nn.Parameter(torch.empty(heads, size // heads))
         self.bias = nn.Parameter(torch.zeros(size))
-        nn.init.xavier_uniform_(self.attention)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Start with the plain mean of the neighbours, and ready to weigh them by their edges, which differ little."""
+        nn.init.zeros_(self.attention)
+        nn.init.normal_(self.edge.weight, std=EDGE_SPREAD)
 
     def forward(self, x: Tensor, neighbours: Tensor, edges: Tensor) -> Tensor:
         """Hear the neighbours."""
@@ -37,14 +43,15 @@ class GraphAttention(nn.Module):
         """Hear the neighbours, and measure how long what each says is, on average (day, stock, 1)."""
         weight, heard = self.attend(x, neighbours, edges)
         kept = functional.dropout(weight, self.dropout, self.training)
-        said = (kept @ self.to_channels() * heard).sum(0) + self.bias
+        said = (kept.unsqueeze(-1) * self.by_head(heard)).sum(0).flatten(-2) + self.bias
         length = (weight.mean(-1, keepdim=True) * heard.square().sum(-1, keepdim=True)).sum(0).sqrt()
         return said, length
 
     def attend(self, x: Tensor, neighbours: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
         """Weigh oneself and each neighbour (1 + neighbour, day, stock, head); the rest is what they say.
 
-        The neighbours' axis comes first, so that all that is shared or summed over it runs over whole rows.
+        The neighbours' axis comes first, so that all that is shared or summed over it runs over whole rows; and all
+        but the projections is elementwise, so that a compiler makes one loop of it.
         """
         days, stocks, _ = x.shape
         myself = torch.arange(stocks, device=x.device).expand(1, days, -1)
@@ -54,13 +61,12 @@ class GraphAttention(nn.Module):
         place = others.clamp(min=0) + stocks * torch.arange(days, device=x.device).unsqueeze(1)
         heard = functional.embedding(place, self.source(x).flatten(0, 1))  # (1 + neighbour, day, stock, size)
         mixed = functional.leaky_relu(self.target(x) + heard + self.edge(attributes), 0.2)
-        score = mixed @ (self.to_channels() * self.attention.flatten()).t()
+        score = (self.by_head(mixed) * self.attention).sum(-1)
         return score.masked_fill((others < 0).unsqueeze(-1), -torch.inf).softmax(0), heard
 
-    def to_channels(self) -> Tensor:
-        """Spread each head over its channels (head, size): broadcasting by matrix product, which is faster."""
-        channels = self.attention.shape[1]
-        return torch.eye(self.heads, device=self.bias.device, dtype=self.bias.dtype).repeat_interleave(channels, 1)
+    def by_head(self, x: Tensor) -> Tensor:
+        """Split channels (..., size) into those of each head (..., head, channel)."""
+        return x.unflatten(-1, (self.heads, -1))
 
 
 class GraphFusion(nn.Module):

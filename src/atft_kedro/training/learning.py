@@ -43,13 +43,12 @@ class Learner:
         self.begin()
 
     def begin(self) -> None:
-        """Forget what the optimizer knows. It decays matrices only."""
-        matrices = [weight for weight in self.network.parameters() if weight.ndim > 1]
-        others = [weight for weight in self.network.parameters() if weight.ndim <= 1]
-        groups = [
-            {"params": matrices, "weight_decay": self.params.weight_decay},
-            {"params": others, "weight_decay": 0.0},
-        ]
+        """Forget what the optimizer knows. It decays matrices only, those of the graph attention less."""
+        decays: dict[float, list[nn.Parameter]] = {}
+        for name, weight in self.network.named_parameters():
+            decay = self.params.graph_weight_decay if name.startswith("gat.") else self.params.weight_decay
+            decays.setdefault(decay if weight.ndim > 1 else 0.0, []).append(weight)
+        groups = [{"params": weights, "weight_decay": decay} for decay, weights in decays.items()]
         self.optimizer = torch.optim.AdamW(groups, lr=1e-3, betas=self.params.betas, fused=True)
 
     def learn(self, blocks: list[np.ndarray], phase: PhaseParams, rate: float) -> Terms:

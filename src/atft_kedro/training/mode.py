@@ -41,7 +41,8 @@ class TrainingParams(Params):
     days_per_block: Annotated[int, Field(gt=0)] = 8
     labels: LabelParams = LabelParams()
     accumulate: Annotated[int, Field(gt=0)] = 1
-    weight_decay: Annotated[float, Field(ge=0)] = 1.0
+    weight_decay: Annotated[float, Field(ge=0)] = 2.0
+    graph_weight_decay: Annotated[float, Field(ge=0)] = 0.2
     betas: tuple[float, float] = (0.9, 0.98)
     average: Annotated[float, Field(ge=0, lt=1)] = 0.995
     swa_share: Annotated[float, Field(ge=0, le=1)] = 0.25

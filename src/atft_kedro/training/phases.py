@@ -11,8 +11,6 @@ from ..network.sizes import PARTS, Part
 from ..params import InputError, Params
 from .augmentation import AugmentParams
 
-OVERLAP = 0.7
-
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -22,7 +20,7 @@ class PhaseParams(Params):
     ``parts`` are the parts of the network that are switched on; ``freeze`` names its children whose weights stay.
     ``cosine`` falls from the learning rate to a tenth after a warm-up over a share of the steps; ``plateau``
     halves it when the validation rank IC has not risen for two epochs. Without ``horizon_weights`` a horizon of h
-    days weighs h^-0.7, for its labels overlap and say less.
+    days weighs 1/h, for so many of its labels share each day's return.
     """
 
     name: str
@@ -43,7 +41,7 @@ class PhaseParams(Params):
     def weigh_horizons(self, horizons: tuple[int, ...]) -> list[float]:
         """Weigh each horizon."""
         if self.horizon_weights is None:
-            return [horizon**-OVERLAP for horizon in horizons]
+            return [1 / horizon for horizon in horizons]
         if len(self.horizon_weights) != len(horizons) or not sum(self.horizon_weights):
             raise InputError(
                 f"training.phases: {self.name} weighs {len(self.horizon_weights)} horizons with a sum of "
@@ -70,11 +68,11 @@ _FINANCIAL = LossWeights(mse=0.7, ic=0.2, rank_ic=0.1, quantile=0.05)
 DEFAULT_PHASES = (
     PhaseParams(name="baseline", epochs=1, learning_rate=8e-3, loss=_SQUARES, augment=_NOISE),
     PhaseParams(name="adaptive_norm", epochs=1, learning_rate=8e-3, parts=("fan",), loss=_SQUARES, augment=_NOISE),
-    PhaseParams(name="gat", epochs=8, learning_rate=8e-3, parts=_ALL, loss=_SQUARES, augment=_NOISE),
+    PhaseParams(name="gat", epochs=10, learning_rate=8e-3, parts=_ALL, loss=_SQUARES, augment=_NOISE),
     PhaseParams(
         name="finetune",
-        epochs=2,
-        learning_rate=1e-3,
+        epochs=1,
+        learning_rate=5e-4,
         parts=_ALL,
         freeze=("selection",),
         loss=_FINANCIAL,
@@ -83,8 +81,8 @@ DEFAULT_PHASES = (
     ),
     PhaseParams(
         name="augment",
-        epochs=2,
-        learning_rate=1e-3,
+        epochs=1,
+        learning_rate=5e-4,
         parts=_ALL,
         loss=_FINANCIAL,
         augment=AugmentParams(feature_noise=0.5, time_mask=2, mixup=0.2, edge_dropout=0.1),
