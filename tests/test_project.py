@@ -23,7 +23,7 @@ def test_a_first_run_makes_everything_and_a_second_nothing(project: Path) -> Non
     made = {str(file.relative_to(project / "data")) for file in (project / "data").rglob("*") if file.is_file()}
     second = kedro(project, "run", "--params", SMALL)
 
-    assert "0 of 15 stages are fresh" in first
+    assert "0 of 17 stages are fresh" in first
     assert {
         "05_model_input/ml_dataset.parquet",
         "05_model_input/panel/features.npy",
@@ -32,17 +32,40 @@ def test_a_first_run_makes_everything_and_a_second_nothing(project: Path) -> Non
         "08_reporting/guard_report.html",
         "08_reporting/split.json",
         "08_reporting/graph.json",
+        "07_model_output/forecasts.parquet",
+        "08_reporting/metrics.json",
+        "08_reporting/summary.md",
         "stages.json",
     } <= made
-    assert "15 of 15 stages are fresh" in second
+    assert "15 of 17 stages are fresh" in second
     assert "Traceback" not in first + second
+
+
+def test_the_forecasts_of_a_run_are_scored(project: Path) -> None:
+    data = project / "data"
+    forecasts = pl.read_parquet(data / "07_model_output" / "forecasts.parquet")
+    told = json.loads((data / "08_reporting" / "metrics.json").read_text())
+    summary = (data / "08_reporting" / "summary.md").read_text()
+
+    validation, test = (forecasts.filter(split=part) for part in ("validation", "test"))
+    assert validation["date"].max() < test["date"].min()  # type: ignore[operator]
+    assert forecasts.select("date", "code", "horizon").is_unique().all()
+    assert (forecasts["q10"] < forecasts["forecast"]).all()
+    assert (forecasts["forecast"] == forecasts["q50"]).all()
+    assert list(told["split"]) == ["validation", "test"]
+    assert list(told["split"]["test"]) == ["h1", "h5", "h10", "h20"]
+    assert told["days"]["test"] == [str(test["date"].min()), str(test["date"].max())]
+    first = told["split"]["test"]["h1"]
+    assert first["forecasts"] == len(test.filter(horizon=1)) - first["excluded"]["unrealised"]
+    assert f"| 1d | {first['ic']['mean']:.4f} |" in summary
+    assert told["run"] in summary
 
 
 def test_a_changed_parameter_reruns_what_depends_on_it(project: Path) -> None:
     guard_only = kedro(project, "run", "--params", f"{SMALL},guard.leak.max_ic=0.5")
     stale = kedro(project, "atft", "stages", "--params", f"{SMALL},guard.leak.max_ic=0.5,features.entry_lag=1")
 
-    assert "3 of 15 stages are fresh" in guard_only
+    assert "3 of 17 stages are fresh" in guard_only
     assert "stage select_universe will run: require_no_error has to run" in guard_only
     assert "stage inspect_dataset will run: params:guard changed" in guard_only
     assert "admit_prices │ fresh" in stale

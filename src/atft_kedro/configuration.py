@@ -9,6 +9,7 @@ from kedro.config import OmegaConfigLoader
 from omegaconf import OmegaConf
 from pydantic import ValidationError
 
+from .evaluation.score import EvaluationParams
 from .features.sets import FeatureParams
 from .graph.choice import GraphParams
 from .guard.inspection import GuardParams
@@ -36,6 +37,7 @@ BLOCKS: dict[str, type[Params]] = {
     "graph": GraphParams,
     "network": NetworkParams,
     "training": TrainingParams,
+    "evaluation": EvaluationParams,
 }
 PATHS = ("prices", "ml_dataset", "data_root")  # text that only `--params` gives and only the catalog reads
 

@@ -71,3 +71,13 @@ def deviation(x: Tensor, valid: Tensor) -> Tensor:
 def mean_of(values: Tensor) -> float:
     """Average the days on which a metric is defined; NaN where there is none."""
     return float(values.nanmean())
+
+
+def daily_hit_rate(forecast: Tensor, actual: Tensor) -> Tensor:
+    """Say for which share of a day's stocks both lie on the same side of their day's mean; on it is half a hit."""
+    valid = valid_pairs(forecast, actual)
+    count = valid.sum(-1)
+    one, other = (standardise(x.double(), valid) for x in (forecast, actual))
+    alike = one * other
+    hits = torch.where(alike.isnan(), alike, (1 + alike.sign()) / 2).where(valid, 0).sum(-1)
+    return torch.where(count >= FEWEST, hits / count, torch.nan)

@@ -62,7 +62,7 @@ def test_another_panel_or_other_parameters_do_not_go_on_with_a_run(material: Mat
     train_in_run(material, NETWORK, TRAINING, runs)
     again = TRAINING.model_copy(update={"resume": LATEST})
 
-    with pytest.raises(InputError, match=r"was made with another params: training.weight_decay = 1.0 instead of 0.5\."):
+    with pytest.raises(InputError, match=r"was made with another params: training.weight_decay = 2.0 instead of 0.5\."):
         train_in_run(material, NETWORK, again.model_copy(update={"weight_decay": 0.5}), runs)
     with pytest.raises(InputError, match="was made with another material"):
         train_in_run(replace(material, graphs=no_graphs(material.panel)), NETWORK, again, runs)

@@ -97,9 +97,9 @@ def oracle(metadata: ProjectMetadata, run: str, part: Role, env: str | None, par
         panel, split, training = catalog["panel"].load(), catalog["split"].load(), catalog["params:training"].load()
         material = Material(panel, place_graphs(catalog["graphs"].load(), panel), split)
         folder = catalog["runs"].load().find(run)
-        networks = open_members(folder, material)
-        shares = measure_share(networks, material, catalog["oracle"].load().collect(), part, training)
-    title = f"{folder.name}: {len(networks)} network(s), {shares[0].days} {part} days"
+        experts = open_members(folder, material)
+        shares = measure_share(experts, material, catalog["oracle"].load().collect(), part, training)
+    title = f"{folder.name}: {len(experts)} network(s), {shares[0].days} {part} days"
     table = Table("horizon", "IC", "± se", "oracle's IC", "share", "agreement with the oracle", title=title)
     for share in shares:
         table.add_row(

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from .. import metrics
-from ..network.atft import Atft
 from ..panel.split import Role
-from ..training.forecasting import forecast_days
+from ..training.members import Expert, forecast_together
 from ..training.mode import TrainingParams
 from ..training.ranks import Ranks
 from ..training.run import Material
@@ -30,21 +29,18 @@ class OracleShare:
 
 
 def measure_share(
-    networks: Sequence[Atft], material: Material, oracle: pl.DataFrame, part: Role, training: TrainingParams
+    experts: Sequence[Expert], material: Material, oracle: pl.DataFrame, part: Role, training: TrainingParams
 ) -> list[OracleShare]:
-    """Score the mean of some networks' standardised forecasts, beside the oracle's expectation."""
-    network = networks[0]
+    """Score the mean of some networks' forecasts, beside the oracle's expectation."""
+    network = experts[0].network
     course = material.course(part, network.params.lookback, training, Ranks())
-    parts = frozenset(training.phases[-1].parts)
-    said = [forecast_days(each, course.reader, course.sampler.in_order(), parts) for each in networks]
-    day, actual = said[0].day, said[0].targets.transpose(1, 2)  # (day, horizon, stock)
-    points = [network.point(each.quantiles).transpose(1, 2) for each in said]
-    mean = torch.stack([metrics.standardise(point, point.isfinite()) for point in points]).mean(0)
-    mean = mean.where(points[0].isfinite(), torch.nan)
+    said = forecast_together(experts, course.reader, course.sampler.in_order())
+    day, actual = said.day, said.targets.transpose(1, 2)  # (day, horizon, stock)
+    point = network.point(said.quantiles).transpose(1, 2)
     shares = []
     for place, horizon in enumerate(network.horizons):
-        known = place_oracle(oracle, material, horizon)[day].where(mean[:, place].isfinite(), torch.nan)
-        ic = metrics.daily_ic(mean[:, place], actual[:, place])
+        known = place_oracle(oracle, material, horizon)[day].where(point[:, place].isfinite(), torch.nan)
+        ic = metrics.daily_ic(point[:, place], actual[:, place])
         shares.append(
             OracleShare(
                 horizon=horizon,
@@ -52,7 +48,7 @@ def measure_share(
                 ic=metrics.mean_of(ic),
                 error=float(ic[ic.isfinite()].std() / ic.isfinite().sum().sqrt() * horizon**0.5),
                 oracle=metrics.mean_of(metrics.daily_ic(known, actual[:, place])),
-                agreement=metrics.mean_of(metrics.daily_ic(mean[:, place], known)),
+                agreement=metrics.mean_of(metrics.daily_ic(point[:, place], known)),
             )
         )
     return shares

@@ -170,6 +170,7 @@ class Trainer:
             epoch=self.progress.epoch + 1,
             step=0,
             best=scores["rank_ic"] if is_best else self.progress.best,
+            parts=list(self.phase.parts) if is_best else self.progress.parts,
             since_best=since,
             rate=self.progress.rate * (0.5 if lowered else 1.0),
             averaged=self.progress.averaged + self._average_epoch(),

@@ -1,18 +1,33 @@
 """The trained networks of a run, read back as they were best."""
 
 import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+import torch
+
 from ..network.atft import Atft
-from ..network.sizes import NetworkParams
+from ..network.sizes import NetworkParams, Part
+from ..panel.blocks import BlockReader
 from .callbacks import BEST
+from .forecasting import Forecasts, forecast_days
 from .mode import TrainingParams
 from .run import Material, choose_horizons, identify
 from .runs import MANIFEST
 from .state import read_checkpoint
 
 
-def open_members(folder: Path, material: Material) -> list[Atft]:
+@dataclass(frozen=True)
+class Expert:
+    """A trained network, and the parts that were switched on when it was best."""
+
+    network: Atft
+    parts: frozenset[Part]
+
+
+def open_members(folder: Path, material: Material) -> list[Expert]:
     """Make a run's networks again, in the order of their seeds, for the panel and the graphs of their training."""
     manifest = json.loads((folder / MANIFEST).read_text())
     params = NetworkParams.model_validate(manifest["network"])
@@ -22,6 +37,14 @@ def open_members(folder: Path, material: Material) -> list[Atft]:
     for seed in training.all_seeds:
         network = Atft(params, len(panel.meaning.features), panel.meaning.horizons, graphs.edges.shape[-1])
         identity = identify(material, params, training.model_copy(update={"seed": seed}))
-        network.load_state_dict(read_checkpoint(folder / training.place_of(seed) / BEST, identity)["best"])
-        members.append(network.eval())
+        tree = read_checkpoint(folder / training.place_of(seed) / BEST, identity)
+        network.load_state_dict(tree["best"])
+        members.append(Expert(network.eval(), frozenset(tree["progress"]["parts"])))
     return members
+
+
+def forecast_together(experts: Sequence[Expert], reader: BlockReader, blocks: Iterable[np.ndarray]) -> Forecasts:
+    """Forecast the days of some blocks by the mean of all networks."""
+    days = list(blocks)
+    said = [forecast_days(each.network, reader, days, each.parts) for each in experts]
+    return replace(said[0], quantiles=torch.stack([each.quantiles for each in said]).mean(0))

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from ..disk import written_whole
+from ..network.sizes import Part
 from ..params import InputError
 
 Tree = dict[str, Any]
@@ -24,6 +25,7 @@ class Progress:
     step: int = 0  # of the epoch
     steps: int = 0  # of the whole training
     best: float = -1.0  # validation rank IC
+    parts: list[Part] = field(default_factory=list)  # that were switched on when it was best
     since_best: int = 0  # epochs of this phase
     rate: float = 1.0  # what `plateau` has left of the learning rate
     averaged: int = 0  # epochs in the average of the last ones

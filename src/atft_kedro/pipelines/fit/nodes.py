@@ -23,7 +23,7 @@ def explain_network(
 ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """Tell what the first network of a run looks at on the validation days."""
     material = Material(panel, place_graphs(graphs, panel), split)
-    network = open_members(runs.find(trained.run), material)[0]
+    network = open_members(runs.find(trained.run), material)[0].network
     course = material.course("validation", network.params.lookback, TrainingParams(), Ranks())
     insight = look_inside(network, course.reader, course.sampler.in_order())
     days, heard = panel.days[torch.cat(insight.day).numpy()], torch.cat(insight.neighbours)

@@ -1,0 +1,116 @@
+"""What trading on forecasts would have earned: long the best, short the worst, in staggered books, with costs."""
+
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from .. import metrics
+from ..params import Params
+from .series import Floats, bootstrap_sharpe, drawdown, or_none, probabilistic_sharpe, sharpe
+
+DECILES = 10
+BASIS_POINT = 1e-4
+
+
+class PortfolioParams(Params):
+    """How forecasts are traded: what is bought and sold, and what that costs.
+
+    ``decile`` buys the best tenth and sells the worst; ``signal`` holds every stock by tanh of its standardised
+    forecast, as the loss ``sharpe`` does. Both are worth nothing in sum and 1 in absolute values. ``top`` stocks are
+    held long only, against the day's universe. Each trade costs ``cost_bp`` on its side.
+    """
+
+    weights: Literal["decile", "signal"] = "decile"
+    top: Annotated[int, Field(gt=0)] = 20
+    cost_bp: Annotated[float, Field(ge=0)] = 10.0
+
+
+class Book(Params):
+    """A portfolio's record, in returns of a day where not said otherwise."""
+
+    gross_sharpe: float | None  # a year
+    net_sharpe: float | None
+    net_sharpe_low: float | None  # 95 % of block-bootstrap resamples lie between
+    net_sharpe_high: float | None
+    probability: float | None  # that the true net Sharpe ratio is above 0
+    gross_mean: float | None
+    net_mean: float | None
+    turnover: float | None  # mean sum of absolute changes of the weights
+    drawdown: float | None  # of the net returns, at the most
+    capacity: float | None  # traded value of the median stock held, where volume is known
+    days: int
+
+
+def weigh(forecast: Tensor, how: Literal["decile", "signal"]) -> Tensor:
+    """Weigh the stocks of each day (day, stock): 0 in sum, 1 in absolute values; days with too few hold nothing."""
+    valid = forecast.isfinite()
+    raw = torch.tanh(metrics.standardise(forecast, valid)) if how == "signal" else _ends(forecast, valid)
+    raw = raw.where(valid & raw.isfinite(), 0)
+    raw = (raw - raw.sum(-1, keepdim=True) / valid.sum(-1, keepdim=True).clamp(min=1)).where(valid, 0)
+    gross = raw.abs().sum(-1, keepdim=True)
+    return torch.where(gross > metrics.ROUNDING, raw / gross, 0)
+
+
+def _ends(forecast: Tensor, valid: Tensor) -> Tensor:
+    """Mark the best tenth of each day with 1 and the worst with −1."""
+    group = deciles(forecast, valid)
+    return (group == DECILES - 1).double() - (group == 0).double()
+
+
+def deciles(forecast: Tensor, valid: Tensor) -> Tensor:
+    """Sort each day's stocks into tenths from 0 on, equal forecasts together; −1 where unknown or a day has too few."""
+    count = valid.sum(-1, keepdim=True)
+    place = (metrics.ranks(forecast, valid) - 0.5) / count.clamp(min=1)
+    group = (place.nan_to_num(0) * DECILES).long().clamp(max=DECILES - 1)
+    return group.where(valid & (count >= DECILES), -1)
+
+
+def best(forecast: Tensor, count: int) -> Tensor:
+    """Hold the best ``count`` stocks of each day in equal parts; all of them where there are fewer."""
+    valid = forecast.isfinite()
+    place = metrics.ranks(-forecast, valid)
+    held = (place <= count) & valid
+    return held.double() / held.sum(-1, keepdim=True).clamp(min=1)
+
+
+def stagger(weights: Tensor, days: int) -> Tensor:
+    """Hold each day's book for some days: the mean of the last ``days`` books, none before the first."""
+    total = torch.nn.functional.pad(weights, (0, 0, days, 0)).cumsum(0)
+    return (total[days:] - total[:-days]) / days
+
+
+def keep(weights: Tensor, returns: Tensor, cost_bp: float) -> tuple[Floats, Floats, Floats]:
+    """Earn each day's returns (day, stock), unknown ones 0: gross and net returns, and what was traded."""
+    gross = (weights * returns.nan_to_num(0)).sum(-1)
+    traded = torch.diff(weights, dim=0, prepend=torch.zeros_like(weights[:1])).abs().sum(-1)
+    net = gross - cost_bp * BASIS_POINT * traded
+    return gross.numpy(), net.numpy(), traded.numpy()
+
+
+def record(weights: Tensor, returns: Tensor, traded_value: Tensor | None, params: PortfolioParams, hold: int) -> Book:
+    """Keep a portfolio's record; ``weights`` are those held on each day, each book for ``hold`` days."""
+    gross, net, traded = keep(weights, returns, params.cost_bp)
+    low, high = bootstrap_sharpe(net, block=max(hold, round(len(net) ** (1 / 3))))
+    return Book(
+        gross_sharpe=or_none(sharpe(gross)),
+        net_sharpe=or_none(sharpe(net)),
+        net_sharpe_low=or_none(low),
+        net_sharpe_high=or_none(high),
+        probability=or_none(probabilistic_sharpe(net)),
+        gross_mean=or_none(gross.mean()) if len(gross) else None,
+        net_mean=or_none(net.mean()) if len(net) else None,
+        turnover=or_none(traded.mean()) if len(traded) else None,
+        drawdown=or_none(drawdown(net)) if len(net) else None,
+        capacity=_capacity(weights, traded_value),
+        days=len(gross),
+    )
+
+
+def _capacity(weights: Tensor, traded_value: Tensor | None) -> float | None:
+    if traded_value is None:
+        return None
+    held = traded_value[(weights != 0) & traded_value.isfinite()]
+    return or_none(float(np.median(held.numpy()))) if len(held) else None

@@ -1,0 +1,67 @@
+"""A run's forecasts as a table, and what they are worth."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+
+from ..evaluation.laying import FORECAST, HORIZON, SPLIT
+from ..evaluation.score import EvaluationParams, HorizonScore, evaluate
+from ..panel.split import Role
+from ..params import Params
+from ..schema import CLOSE, CODE, DATE, VOLUME, target_columns
+from ..training.members import Expert, forecast_together
+from ..training.mode import TrainingParams
+from ..training.ranks import Ranks
+from ..training.run import Material, choose_horizons
+
+
+class RunScore(Params):
+    """What a run's forecasts are worth, in each part of the days and over each horizon: ``h1``, ``h5`` and so on."""
+
+    run: str
+    split: dict[str, dict[str, HorizonScore]]
+    days: dict[str, tuple[str, str]]  # the first and the last of each part
+
+
+def forecast_part(experts: Sequence[Expert], material: Material, part: Role) -> pl.DataFrame:
+    """Forecast the days of a part: a row for each date, code and horizon, with every quantile."""
+    network = experts[0].network
+    panel = choose_horizons(material.panel, network.horizons)
+    course = replace(material, panel=panel).course(part, network.params.lookback, TrainingParams(), Ranks())
+    said = forecast_together(experts, course.reader, course.sampler.in_order())
+    days, codes = panel.days[said.day.numpy()], pl.Series(panel.meaning.codes, dtype=pl.String)
+    point = network.point(said.quantiles)
+    tables = []
+    for place, horizon in enumerate(network.horizons):
+        day, stock = np.nonzero(point[..., place].isfinite().numpy())
+        quantiles = said.quantiles[:, :, place].numpy()[day, stock]
+        tables.append(
+            pl.DataFrame(
+                {
+                    DATE: days[day],
+                    CODE: codes.gather(stock),
+                    SPLIT: pl.repeat(part, len(day), eager=True),
+                    HORIZON: pl.repeat(horizon, len(day), dtype=pl.Int16, eager=True),
+                    FORECAST: point[..., place].numpy()[day, stock],
+                    **{f"q{level * 100:g}": quantiles[:, at] for at, level in enumerate(network.params.quantiles)},
+                }
+            )
+        )
+    return pl.concat(tables)
+
+
+def score_run(run: str, forecasts: pl.DataFrame, dataset: pl.LazyFrame, params: EvaluationParams) -> RunScore:
+    """Score each part's forecasts by the returns that came."""
+    schema = dataset.collect_schema()
+    wanted = [DATE, CODE, *target_columns(schema), *({CLOSE, VOLUME} & schema.keys())]
+    first = forecasts[DATE].min()
+    realised = dataset.select(wanted).filter(pl.col(DATE) >= first).collect()
+    parts = forecasts.partition_by(SPLIT, as_dict=True, include_key=False, maintain_order=True)
+    scores = {str(part): evaluate(mine, realised, params) for (part,), mine in parts.items()}
+    return RunScore(
+        run=run,
+        split={part: score.horizons for part, score in scores.items()},
+        days={part: (score.first, score.last) for part, score in scores.items()},
+    )

@@ -1,0 +1,43 @@
+"""A run's score as a page of text."""
+
+from ..evaluation.score import HorizonScore
+from .scoring import RunScore
+
+HEAD = (
+    "| horizon | IC | ± se | rank IC | ± se | hit rate | scale | gross Sharpe | net Sharpe (95 %) | turnover | days |\n"
+    "|---|---|---|---|---|---|---|---|---|---|---|"
+)
+
+
+def write_summary(score: RunScore) -> str:
+    """Tell each part's numbers, horizon by horizon."""
+    pages = [f"# Run {score.run}"]
+    for part, told in score.split.items():
+        rows = [_row(name, horizon) for name, horizon in told.items()]
+        first, last = score.days[part]
+        pages.append(f"## {part.capitalize()}: {first} to {last}\n\n" + "\n".join([HEAD, *rows]))
+    return "\n\n".join(pages) + "\n"
+
+
+def _row(name: str, told: HorizonScore) -> str:
+    book = told.long_short
+    traded = ["", "", ""]
+    if book is not None:
+        between = f"{_say(book.net_sharpe_low, 1)} to {_say(book.net_sharpe_high, 1)}"
+        traded = [_say(book.gross_sharpe, 2), f"{_say(book.net_sharpe, 2)} ({between})", _say(book.turnover, 2)]
+    cells = [
+        f"{name[1:]}d",
+        _say(told.ic.mean),
+        _say(told.ic.se),
+        _say(told.rank_ic.mean),
+        _say(told.rank_ic.se),
+        _say(told.hit_rate.mean, 3),
+        _say(told.scale.mean, 2),
+        *traded,
+        str(told.ic.days),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _say(value: float | None, digits: int = 4) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"

@@ -1,0 +1,116 @@
+"""Portfolios against values worked out by hand."""
+
+import numpy as np
+import pytest
+import torch
+
+from atft_kedro.evaluation.portfolio import PortfolioParams, best, deciles, keep, record, stagger, weigh
+
+NAN = float("nan")
+
+
+def test_the_best_tenth_is_bought_and_the_worst_sold() -> None:
+    weights = weigh(torch.arange(20.0, dtype=torch.float64).unsqueeze(0), "decile")[0]
+
+    assert weights[:2].tolist() == [-0.25, -0.25]
+    assert weights[-2:].tolist() == [0.25, 0.25]
+    assert (weights[2:-2] == 0).all()
+
+
+def test_signal_weights_are_the_losss() -> None:
+    forecast = torch.tensor([[1.0, 2.0, 4.0, NAN]], dtype=torch.float64)
+    weights = weigh(forecast, "signal")[0]
+
+    z = (forecast[0, :3] - forecast[0, :3].mean()) / forecast[0, :3].std(correction=0)
+    raw = torch.tanh(z) - torch.tanh(z).mean()
+    assert torch.allclose(weights[:3], raw / raw.abs().sum())
+    assert weights[3] == 0
+
+
+@pytest.mark.parametrize("how", ["decile", "signal"])
+def test_weights_are_neutral_and_of_gross_one(how: str) -> None:
+    forecast = torch.randn(30, 37, dtype=torch.float64)
+    forecast[torch.rand(forecast.shape) < 0.3] = NAN
+
+    weights = weigh(forecast, how)  # type: ignore[arg-type]
+
+    assert weights.sum(-1).abs().max() < 1e-12
+    assert (weights.abs().sum(-1) - 1).abs().max() < 1e-12
+    assert (weights[forecast.isnan()] == 0).all()
+
+
+def test_days_that_say_nothing_hold_nothing() -> None:
+    constant, few = torch.full((1, 30), 0.1, dtype=torch.float64), torch.randn(1, 9, dtype=torch.float64)
+
+    assert (weigh(constant, "decile") == 0).all()
+    assert (weigh(constant, "signal") == 0).all()
+    assert (weigh(few, "decile") == 0).all()
+    assert (deciles(few, few.isfinite()) == -1).all()
+
+
+def test_equal_forecasts_share_a_tenth() -> None:
+    forecast = torch.tensor([[0.0] * 5 + list(range(1, 16))], dtype=torch.float64)
+    group = deciles(forecast, forecast.isfinite())[0]
+
+    assert group[:5].tolist() == [1] * 5  # ranks 1 to 5 of 20, on average 3
+    assert group[-2:].tolist() == [9, 9]
+
+
+def test_the_best_are_held_in_equal_parts() -> None:
+    held = best(torch.tensor([[1.0, 3.0, 2.0, NAN]], dtype=torch.float64), 2)[0]
+
+    assert held.tolist() == [0, 0.5, 0.5, 0]
+
+
+def test_books_are_held_for_the_horizon() -> None:
+    weights = torch.randn(9, 4, dtype=torch.float64)
+    held = stagger(weights, 3)
+
+    for day in range(9):
+        wanted = sum(weights[day - back] for back in range(3) if day >= back) / 3
+        assert torch.allclose(held[day], torch.as_tensor(wanted))
+    assert torch.allclose(stagger(weights, 1), weights)
+
+
+def test_costs_are_paid_for_every_trade() -> None:
+    weights = torch.tensor([[0.5, -0.5], [0.5, -0.5], [-0.5, 0.5]], dtype=torch.float64)
+    returns = torch.tensor([[0.02, 0.0], [0.01, -0.01], [0.02, NAN]], dtype=torch.float64)
+
+    gross, net, traded = keep(weights, returns, cost_bp=10)
+
+    assert gross.tolist() == pytest.approx([0.01, 0.01, -0.01])
+    assert traded.tolist() == [1.0, 0.0, 2.0]
+    assert net.tolist() == pytest.approx([0.009, 0.01, -0.012])
+
+
+def test_costs_turn_a_good_record_into_a_bad_one_and_none_change_nothing() -> None:
+    returns = 0.01 * torch.randn(300, 40, dtype=torch.float64)
+    weights = weigh(returns + 0.02 * torch.randn(300, 40), "decile")
+
+    free, dear = (record(weights, returns, None, PortfolioParams(cost_bp=cost), hold=1) for cost in (0, 1000))
+
+    assert free.net_sharpe == free.gross_sharpe == dear.gross_sharpe
+    assert free.gross_sharpe is not None
+    assert free.gross_sharpe > 0
+    assert dear.net_sharpe is not None
+    assert dear.net_sharpe < -50
+    assert dear.turnover == free.turnover
+
+
+def test_a_reversed_forecast_loses_what_a_forecast_wins() -> None:
+    returns = 0.01 * torch.randn(100, 40, dtype=torch.float64)
+    for how in ("decile", "signal"):
+        params = PortfolioParams(weights=how, cost_bp=0)  # type: ignore[arg-type]
+        good, bad = (record(weigh(sign * returns, params.weights), returns, None, params, hold=1) for sign in (1, -1))
+        assert good.gross_sharpe == pytest.approx(-bad.gross_sharpe)  # type: ignore[operator]
+        assert good.gross_sharpe is not None
+        assert good.gross_sharpe > 10
+        assert good.drawdown == 0
+
+
+def test_capacity_is_the_median_of_what_is_held() -> None:
+    weights = torch.tensor([[0.5, -0.5, 0.0]], dtype=torch.float64)
+    book = record(weights, weights, torch.tensor([[10.0, 30.0, 99.0]]), PortfolioParams(), hold=1)
+
+    assert book.capacity == 20.0
+    assert np.isclose(book.gross_mean or 0, 0.5)
