@@ -29,7 +29,7 @@ def forecast(realised: pl.DataFrame, said: pl.Expr, horizon: int = 1) -> pl.Data
 
 
 def score(forecasts: pl.DataFrame, realised: pl.DataFrame, horizon: int = 1) -> HorizonScore:
-    return evaluate(forecasts, realised).horizons[f"h{horizon}"]
+    return evaluate(forecasts, realised, EvaluationParams(units="returns")).horizons[f"h{horizon}"]
 
 
 @pytest.mark.parametrize("horizon", [1, 5])
@@ -155,3 +155,11 @@ def test_signal_weights_and_top_stocks_are_parameters() -> None:
     assert told.long_short.net_sharpe == told.long_short.gross_sharpe
     assert told.long_only is not None
     assert (told.long_only.turnover or 0) > 1  # five of forty change nearly all
+
+
+def test_the_scale_of_forecasts_in_deviations_is_that_of_their_days() -> None:
+    realised = realise()
+    day = pl.col("target_1d").std(ddof=0).over("date")
+    told = evaluate(forecast(realised, pl.col("target_1d") / day / 2), realised).horizons["h1"]
+
+    assert told.scale.mean == pytest.approx(0.5)

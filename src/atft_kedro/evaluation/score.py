@@ -17,9 +17,9 @@ from .series import Floats, Mean, average, or_none
 
 
 class EvaluationParams(Params):
-    """How forecasts are scored; ``units`` are what forecasts are written in: returns, or a day's deviations of them."""
+    """How forecasts are scored; ``units`` are what forecasts are written in: a day's deviations, or returns."""
 
-    units: Literal["returns", "deviations"] = "returns"
+    units: Literal["deviations", "returns"] = "deviations"
     portfolio: PortfolioParams = PortfolioParams()
 
 
