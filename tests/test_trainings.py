@@ -194,7 +194,7 @@ def test_two_processes_train_one_run(project: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(list(runs.iterdir())) == before + 1
     assert run_statuses(project)[tracked:] == ["FINISHED"]
-    assert "0 of 15 stages" not in done.stdout
+    assert "0 of 17 stages" not in done.stdout
 
 
 def test_what_the_network_is_and_looks_at_is_told(project: Path) -> None:

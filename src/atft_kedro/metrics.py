@@ -34,12 +34,14 @@ def standardise(x: Tensor, valid: Tensor) -> Tensor:
 
 def ranks(x: Tensor, valid: Tensor) -> Tensor:
     """Rank the valid values of the last axis from 1 on, ties at their average; NaN elsewhere."""
-    filled = x.where(valid, torch.inf)
-    ordered = filled.sort(-1).values
-    filled, ordered = filled.contiguous(), ordered.contiguous()
-    below = torch.searchsorted(ordered, filled, right=False)
-    upto = torch.searchsorted(ordered, filled, right=True)
-    return ((below + upto + 1) / 2).to(x.dtype).where(valid, torch.nan)
+    ordered, place = x.where(valid, torch.inf).sort(-1)
+    number = torch.arange(x.shape[-1], device=x.device).expand(x.shape)
+    differs = ordered[..., 1:] != ordered[..., :-1]
+    edge = torch.ones_like(valid[..., :1])
+    first = number.where(torch.cat([edge, differs], -1), 0).cummax(-1).values
+    last = number.where(torch.cat([differs, edge], -1), x.shape[-1]).flip(-1).cummin(-1).values.flip(-1)
+    average = ((first + last) / 2 + 1).to(x.dtype)
+    return torch.empty_like(x).scatter(-1, place, average).where(valid, torch.nan)
 
 
 def daily_ic(forecast: Tensor, actual: Tensor) -> Tensor:

@@ -1,9 +1,12 @@
 """Portfolios against values worked out by hand."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 
+from atft_kedro import losses
 from atft_kedro.evaluation.portfolio import PortfolioParams, best, deciles, keep, record, stagger, weigh
 
 NAN = float("nan")
@@ -114,3 +117,34 @@ def test_capacity_is_the_median_of_what_is_held() -> None:
 
     assert book.capacity == 20.0
     assert np.isclose(book.gross_mean or 0, 0.5)
+
+
+@pytest.mark.parametrize("stocks", [10, 15, 25, 37, 95])
+def test_a_reversed_forecast_has_the_reversed_book_and_only_the_ends_are_held(stocks: int) -> None:
+    forecast = torch.randn(1, stocks, dtype=torch.float64)
+    weights = weigh(forecast, "decile")
+
+    assert torch.equal(weigh(-forecast, "decile"), -weights)
+    assert 2 <= (weights != 0).sum() <= 2 * math.ceil(stocks / 10)
+    group = deciles(forecast, forecast.isfinite())[0]
+    mirrored = deciles(-forecast, forecast.isfinite())[0] == 9 - group
+    assert mirrored.sum() >= stocks - stocks % 2  # the stock in the middle of an odd number is in the upper half
+    assert sorted(set(group.tolist())) == list(range(10))
+
+
+def test_signal_weights_are_what_the_loss_trades() -> None:
+    forecast = torch.randn(4, 21, dtype=torch.float64)
+
+    point = forecast.unsqueeze(1)
+    question = losses.Question(
+        point=point,
+        quantiles=point.unsqueeze(-1),
+        label=point,
+        returns=point,
+        valid=point.isfinite(),
+        exposures=point,
+        levels=torch.tensor([0.5]),
+        floor=0.0,
+    )
+
+    assert torch.allclose(weigh(forecast, "signal"), losses.portfolio(question)[:, 0], atol=1e-9)

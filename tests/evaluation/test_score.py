@@ -109,7 +109,7 @@ def test_a_repeated_date_and_code_is_refused() -> None:
             pl.DataFrame({"date": [FIRST], "code": ["S00"], "forecast": [1.0]}),
             r"forecasts have no column \['horizon'\]",
         ),
-        (forecast(realise(days=3), pl.lit(1.0), 20), "realised returns have no 'target_20d'"),
+        (forecast(realise(days=3), pl.lit(1.0), 20), "there is no 'target_20d'"),
         (forecast(realise(days=3), pl.lit(1.0)).clear(), "no forecasts to score"),
     ],
 )
@@ -163,3 +163,69 @@ def test_the_scale_of_forecasts_in_deviations_is_that_of_their_days() -> None:
     told = evaluate(forecast(realised, pl.col("target_1d") / day / 2), realised).horizons["h1"]
 
     assert told.scale.mean == pytest.approx(0.5)
+
+
+def test_books_of_a_week_earn_what_a_slow_loop_says() -> None:
+    realised = realise(days=40, stocks=23)
+    random = np.random.default_rng(9)
+    late = realised.filter(pl.col("date") >= FIRST + timedelta(days=11))
+    late = late.with_columns(said=pl.Series(random.normal(size=len(late))))
+    told = evaluate(forecast(late, pl.col("said"), 5), realised, EvaluationParams())
+
+    returns = late.sort("date", "code")["target_1d"].to_numpy().reshape(29, 23)
+    said = late.sort("date", "code")["said"].to_numpy().reshape(29, 23)
+    book = np.zeros((29, 23))
+    for day in range(29):
+        order = said[day].argsort()
+        book[day, order[-2:]], book[day, order[:2]] = 0.25, -0.25  # ranks 1, 2 and 22, 23 are within a tenth of 23
+    earned, traded, before = [], [], np.zeros(23)
+    for day in range(29):
+        held = sum(book[day - back] for back in range(5) if day >= back) / 5
+        earned.append((held * returns[day]).sum())
+        traded.append(np.abs(held - before).sum())
+        before = held
+    mine = told.horizons["h5"].long_short
+    assert mine is not None
+    assert told.first == str(FIRST + timedelta(days=11))
+    assert mine.days == 29
+    assert mine.gross_mean == pytest.approx(np.mean(earned))
+    assert mine.turnover == pytest.approx(np.mean(traded))
+    assert mine.net_mean == pytest.approx(np.mean(earned) - 10e-4 * np.mean(traded))
+
+
+def test_a_forecast_fades_over_other_horizons() -> None:
+    realised = realise().with_columns(target_5d=pl.col("target_1d") + pl.col("target_5d"))
+    told = score(forecast(realised, pl.col("target_1d")), realised)
+
+    assert told.decay["h1"] == told.ic.mean
+    assert 0.3 < (told.decay["h5"] or 0) < 0.6  # 0.02 of sqrt(0.02² + 0.04²)
+
+
+def test_days_whose_returns_are_to_come_earn_nothing_and_cost_nothing() -> None:
+    realised = realise(days=30)
+    known = realised.with_columns(target_1d=pl.when(pl.col("date") < FIRST + timedelta(days=20)).then("target_1d"))
+    forecasts = forecast(realised, pl.col("target_5d"))
+    whole = score(forecasts, known)
+    cut = score(forecasts.filter(pl.col("date") < FIRST + timedelta(days=20)), known)
+
+    assert whole.long_short == cut.long_short
+    assert whole.long_short is not None
+    assert whole.long_short.days == whole.ic.days == 20
+    assert whole.ic.undefined == 0
+
+
+@pytest.mark.parametrize("stocks", [15, 39])
+def test_nothing_traded_has_no_ratio(stocks: int) -> None:
+    realised = realise(stocks=stocks)
+    told = score(forecast(realised, pl.lit(0.1)), realised)
+
+    for book in (told.long_short, told.long_only):
+        assert book is not None
+        assert (book.gross_sharpe, book.net_sharpe, book.turnover) == (None, None, 0)
+
+
+def test_dates_that_are_text_are_refused() -> None:
+    realised = realise(days=3)
+
+    with pytest.raises(InputError, match="forecasts' date is String, no date"):
+        evaluate(forecast(realised, pl.lit(1.0)).cast({"date": pl.String}), realised)

@@ -1,5 +1,6 @@
 """Look after trainings: where they stand, how they end, how large their network is."""
 
+import math
 import time
 from typing import Any
 
@@ -9,6 +10,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 
+from ..operations.summary import say
 from ..operations.watch import RunStatus, ask_to_stop, kill, read_history, read_status
 from ..panel.split import Role
 from ..training.runs import LATEST
@@ -94,20 +96,20 @@ def oracle(metadata: ProjectMetadata, run: str, part: Role, env: str | None, par
     from ..training.run import Material
 
     with open_catalog(metadata, env, params) as catalog:
-        panel, split, training = catalog["panel"].load(), catalog["split"].load(), catalog["params:training"].load()
+        panel, split = catalog["panel"].load(), catalog["split"].load()
         material = Material(panel, place_graphs(catalog["graphs"].load(), panel), split)
         folder = catalog["runs"].load().find(run)
         experts = open_members(folder, material)
-        shares = measure_share(experts, material, catalog["oracle"].load().collect(), part, training)
-    title = f"{folder.name}: {len(experts)} network(s), {shares[0].days} {part} days"
+        shares = measure_share(experts, material, catalog["oracle"].load().collect(), part)
+    title = f"{folder.name}: {len(experts)} network(s), {shares[0].ic.days} {part} days"
     table = Table("horizon", "IC", "± se", "oracle's IC", "share", "agreement with the oracle", title=title)
     for share in shares:
         table.add_row(
             f"{share.horizon}d",
-            f"{share.ic:.4f}",
-            f"{share.error:.4f}",
+            say(share.ic.mean),
+            say(share.ic.se),
             f"{share.oracle:.4f}",
-            f"{share.ic / share.oracle:.1%}",
+            f"{(share.ic.mean or math.nan) / share.oracle:.1%}",
             f"{share.agreement:.3f}",
         )
     Console().print(table)

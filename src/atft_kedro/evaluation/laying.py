@@ -1,6 +1,6 @@
 """Forecasts from anywhere, laid out over days and stocks, and what of them could not be scored."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -8,9 +8,7 @@ import torch
 from torch import Tensor
 
 from ..params import InputError, Params
-from ..schema import CODE, DATE, target
-
-FORECAST, HORIZON, SPLIT, LABEL = "forecast", "horizon", "split", "label"
+from ..schema import CLOSE, CODE, DATE, FORECAST, HORIZON, VOLUME, target, target_columns
 
 
 class Excluded(Params):
@@ -23,10 +21,10 @@ class Excluded(Params):
 
 @dataclass(frozen=True)
 class Field:
-    """One horizon, laid out; NaN where nothing is known."""
+    """The forecasts over one horizon, laid out over the days from their first to their last; NaN where none is."""
 
     horizon: int
-    days: np.ndarray  # datetime64 (day,)
+    days: slice  # of the ground's
     forecast: Tensor  # float64 (day, stock)
     actual: Tensor  # float64 (day, stock)
     excluded: Excluded
@@ -34,11 +32,12 @@ class Field:
 
 @dataclass(frozen=True)
 class Ground:
-    """Realised returns and where each date and code lies."""
+    """Realised returns (day, stock) by horizon, and where each date and code lies."""
 
     days: pl.Series
     codes: pl.Series
-    rows: pl.DataFrame  # the realised table, with `day` and `stock`
+    returns: dict[int, Tensor]
+    traded: Tensor | None  # close times volume
 
     def lay(self, values: pl.DataFrame, column: str) -> Tensor:
         """Lay a column of rows with `day` and `stock` out."""
@@ -63,37 +62,39 @@ class Ground:
 
 
 def lay_ground(realised: pl.DataFrame) -> Ground:
-    """Order the realised returns: one row for each date and code."""
+    """Lay realised returns out: a row for each date and code."""
     _require_columns(realised, (DATE, CODE), "realised returns")
-    days, codes = (realised[name].unique().sort() for name in (DATE, CODE))
-    ground = Ground(days, codes, realised)
-    return Ground(days, codes, ground.place(realised))
+    ground = Ground(realised[DATE].unique().sort(), realised[CODE].unique().sort(), {}, None)
+    rows = ground.place(realised)
+    returns = {horizon: ground.lay(rows, name) for name, horizon in target_columns(realised.schema).items()}
+    traded = ground.lay(rows, CLOSE) * ground.lay(rows, VOLUME) if {CLOSE, VOLUME} <= realised.schema.keys() else None
+    return replace(ground, returns=returns, traded=traded)
 
 
 def lay_out(forecasts: pl.DataFrame, ground: Ground, horizon: int) -> Field:
-    """Put the forecasts of one horizon beside what came."""
-    name = target(horizon)
-    if name not in ground.rows.columns:
-        raise InputError(f"Forecasts over {horizon} days cannot be scored: the realised returns have no {name!r}.")
-    asked = forecasts.filter(pl.col(HORIZON) == horizon)
+    """Put the forecasts over one horizon beside what came."""
+    if horizon not in ground.returns:
+        raise InputError(f"Forecasts over {horizon} days cannot be scored: there is no {target(horizon)!r}.")
+    asked = forecasts.filter(pl.col(HORIZON) == horizon).select(DATE, CODE, FORECAST)
     finite = asked.filter(pl.col(FORECAST).is_finite())
     placed = ground.place(finite)
-    forecast, actual = ground.lay(placed, FORECAST), ground.lay(ground.rows, name)
-    scored = forecast.isfinite() & actual.isfinite()
+    forecast, actual = ground.lay(placed, FORECAST), ground.returns[horizon]
+    there = forecast.isfinite()
     excluded = Excluded(
         unknown=len(finite) - len(placed),
         not_finite=len(asked) - len(finite),
-        unrealised=int(forecast.isfinite().sum() - scored.sum()),
+        unrealised=int((there & ~actual.isfinite()).sum()),
     )
-    there = forecast.isfinite().any(-1)
-    first, last = (int(there.nonzero()[0]), int(there.nonzero()[-1]) + 1) if there.any() else (0, 0)
-    days = ground.days.to_numpy()[first:last]
-    return Field(horizon, days, forecast[first:last], actual[first:last], excluded)
+    known = there.any(-1).nonzero().flatten().tolist() or [0]
+    days = slice(known[0], known[-1] + 1)
+    return Field(horizon, days, forecast[days], actual[days], excluded)
 
 
 def require_forecasts(forecasts: pl.DataFrame) -> None:
     """Refuse what is no table of forecasts."""
     _require_columns(forecasts, (DATE, CODE, HORIZON, FORECAST), "forecasts")
+    if not forecasts.schema[DATE] == pl.Date:
+        raise InputError(f"The forecasts' {DATE} is {forecasts.schema[DATE]}, no date.")
     if not len(forecasts):
         raise InputError("There are no forecasts to score.")
 

@@ -20,7 +20,7 @@ class PortfolioParams(Params):
 
     ``decile`` buys the best tenth and sells the worst; ``signal`` holds every stock by tanh of its standardised
     forecast, as the loss ``sharpe`` does. Both are worth nothing in sum and 1 in absolute values. ``top`` stocks are
-    held long only, against the day's universe. Each trade costs ``cost_bp`` on its side.
+    held long only, against the mean of all that are forecast. Each trade costs ``cost_bp`` on its side.
     """
 
     weights: Literal["decile", "signal"] = "decile"
@@ -45,34 +45,47 @@ class Book(Params):
 
 
 def weigh(forecast: Tensor, how: Literal["decile", "signal"]) -> Tensor:
-    """Weigh the stocks of each day (day, stock): 0 in sum, 1 in absolute values; days with too few hold nothing."""
+    """Weigh the stocks of each day (day, stock): 0 in sum, 1 in absolute values; days that say nothing hold nothing."""
     valid = forecast.isfinite()
-    raw = torch.tanh(metrics.standardise(forecast, valid)) if how == "signal" else _ends(forecast, valid)
-    raw = raw.where(valid & raw.isfinite(), 0)
-    raw = (raw - raw.sum(-1, keepdim=True) / valid.sum(-1, keepdim=True).clamp(min=1)).where(valid, 0)
-    gross = raw.abs().sum(-1, keepdim=True)
-    return torch.where(gross > metrics.ROUNDING, raw / gross, 0)
-
-
-def _ends(forecast: Tensor, valid: Tensor) -> Tensor:
-    """Mark the best tenth of each day with 1 and the worst with −1."""
-    group = deciles(forecast, valid)
-    return (group == DECILES - 1).double() - (group == 0).double()
+    if how == "decile":
+        group = deciles(forecast, valid)
+        longs, shorts = _share_out(group == DECILES - 1), _share_out(group == 0)
+        both = (longs.sum(-1, keepdim=True) > 0) & (shorts.sum(-1, keepdim=True) > 0)
+        return torch.where(both, (longs - shorts) / 2, 0)
+    raw = torch.tanh(metrics.standardise(forecast, valid)).where(valid, 0)
+    neutral = (raw - raw.sum(-1, keepdim=True) / valid.sum(-1, keepdim=True).clamp(min=1)).where(valid, 0)
+    return (neutral / neutral.abs().sum(-1, keepdim=True)).nan_to_num(0)
 
 
 def deciles(forecast: Tensor, valid: Tensor) -> Tensor:
-    """Sort each day's stocks into tenths from 0 on, equal forecasts together; −1 where unknown or a day has too few."""
+    """Sort each day's stocks into tenths from 0 on, equal forecasts together; −1 where unknown or a day has too few.
+
+    A stock on the border of two tenths belongs to the one nearer the middle, so that a reversed forecast has the
+    reversed tenths.
+    """
     count = valid.sum(-1, keepdim=True)
-    place = (metrics.ranks(forecast, valid) - 0.5) / count.clamp(min=1)
-    group = (place.nan_to_num(0) * DECILES).long().clamp(max=DECILES - 1)
-    return group.where(valid & (count >= DECILES), -1)
+    twice = (2 * metrics.ranks(forecast.double(), valid) - 1).nan_to_num(1).long()  # whole, for ranks end in .0 or .5
+    up, down = _tenth(twice, count), DECILES - 1 - _tenth(2 * count - twice, count)
+    return torch.where(twice < count, up, down).where(valid & (count >= DECILES), -1)
+
+
+def _tenth(twice: Tensor, count: Tensor) -> Tensor:
+    """Say in which tenth of ``count`` places half of ``twice`` lies."""
+    return (twice * DECILES).div(2 * count.clamp(min=1), rounding_mode="floor")
 
 
 def best(forecast: Tensor, count: int) -> Tensor:
-    """Hold the best ``count`` stocks of each day in equal parts; all of them where there are fewer."""
+    """Hold the best stocks of each day in equal parts, those whose rank is ``count`` at most.
+
+    Equal forecasts share their average rank, and are held or left together; a day of nothing else holds nothing.
+    """
     valid = forecast.isfinite()
-    place = metrics.ranks(-forecast, valid)
-    held = (place <= count) & valid
+    differ = metrics.standardise(forecast, valid).isfinite()
+    return _share_out((metrics.ranks(-forecast, valid) <= count) & valid & differ)
+
+
+def _share_out(held: Tensor) -> Tensor:
+    """Hold each day's marked stocks in equal parts."""
     return held.double() / held.sum(-1, keepdim=True).clamp(min=1)
 
 

@@ -9,8 +9,7 @@ from torch import Tensor
 
 from .. import metrics
 from ..params import Params
-from ..schema import CLOSE, VOLUME, target
-from .laying import HORIZON as HORIZON_COLUMN
+from ..schema import HORIZON
 from .laying import Excluded, Field, Ground, lay_ground, lay_out, require_forecasts
 from .portfolio import DECILES, Book, PortfolioParams, best, deciles, record, stagger, weigh
 from .series import Floats, Mean, average, or_none
@@ -32,7 +31,7 @@ class HorizonScore(Params):
     scale: Mean  # deviation of the forecasts over that of the returns
     deciles: tuple[float | None, ...]  # mean return beyond the day's, worst tenth first
     long_short: Book | None  # daily, in books held for the horizon; needs returns of one day
-    long_only: Book | None  # the best stocks, beyond the equal-weighted universe
+    long_only: Book | None  # the best stocks, beyond the mean of all that are forecast
     decay: dict[str, float | None]  # mean IC of the same forecasts with the returns of every horizon
     forecasts: int  # that were scored
     excluded: Excluded
@@ -55,40 +54,39 @@ def evaluate(forecasts: pl.DataFrame, realised: pl.DataFrame, params: Evaluation
     params = params or EvaluationParams()
     require_forecasts(forecasts)
     ground = lay_ground(realised)
-    horizons = sorted(forecasts[HORIZON_COLUMN].unique().to_list())
-    returns = ground.lay(ground.rows, target(1)) if target(1) in ground.rows.columns else None
-    scores = {}
-    days: list[np.ndarray] = []
-    for horizon in horizons:
-        field = lay_out(forecasts, ground, horizon)
-        scores[f"h{horizon}"] = _score(field, ground, returns, params)
-        days.append(field.days)
-    every = np.concatenate(days)
-    first, last = (str(every.min()), str(every.max())) if len(every) else ("", "")
-    return Score(horizons=scores, first=first, last=last)
-
-
-def _score(field: Field, ground: Ground, returns: Tensor | None, params: EvaluationParams) -> HorizonScore:
-    forecast, actual, horizon = field.forecast, field.actual, field.horizon
-    valid = metrics.valid_pairs(forecast, actual)
-    unit = metrics.deviation(actual, valid).unsqueeze(-1) if params.units == "deviations" else torch.ones(())
-    books = _trade(field, ground, returns, params.portfolio) if returns is not None else (None, None)
-    return HorizonScore(
-        ic=_average(metrics.daily_ic(forecast, actual), horizon),
-        rank_ic=_average(metrics.daily_rank_ic(forecast, actual), horizon),
-        hit_rate=_average(metrics.daily_hit_rate(forecast, actual), horizon),
-        scale=_average(metrics.daily_scale(forecast, actual / unit), horizon),
-        deciles=earn_by_decile(forecast, actual, valid),
-        long_short=books[0],
-        long_only=books[1],
-        decay=_decay(field, ground),
-        forecasts=int(valid.sum()),
-        excluded=field.excluded,
+    fields = [lay_out(forecasts, ground, horizon) for horizon in sorted(forecasts[HORIZON].unique().to_list())]
+    first, last = min(field.days.start for field in fields), max(field.days.stop for field in fields) - 1
+    return Score(
+        horizons={f"h{field.horizon}": _score(field, ground, params) for field in fields},
+        first=str(ground.days[first]),
+        last=str(ground.days[last]),
     )
 
 
-def _average(daily: Tensor, horizon: int) -> Mean:
-    return average(daily.numpy().astype(np.float64), horizon)
+def _score(field: Field, ground: Ground, params: EvaluationParams) -> HorizonScore:
+    forecast, actual, horizon = field.forecast, field.actual, field.horizon
+    valid = metrics.valid_pairs(forecast, actual)
+    asked = (valid.sum(-1) >= metrics.FEWEST).numpy()
+    unit = metrics.deviation(actual, valid).unsqueeze(-1) if params.units == "deviations" else torch.ones(())
+    daily = {
+        "ic": metrics.daily_ic(forecast, actual),
+        "rank_ic": metrics.daily_rank_ic(forecast, actual),
+        "hit_rate": metrics.daily_hit_rate(forecast, actual),
+        "scale": metrics.daily_scale(forecast, actual / unit),
+    }
+    books = _trade(field, ground, params.portfolio) if 1 in ground.returns else (None, None)
+    return HorizonScore(
+        **{name: average(values.double().numpy(), horizon, asked) for name, values in daily.items()},
+        deciles=earn_by_decile(forecast, actual, valid),
+        long_short=books[0],
+        long_only=books[1],
+        decay={
+            f"h{other}": or_none(metrics.mean_of(metrics.daily_ic(forecast, returns[field.days])))
+            for other, returns in ground.returns.items()
+        },
+        forecasts=int(valid.sum()),
+        excluded=field.excluded,
+    )
 
 
 def earn_by_decile(forecast: Tensor, actual: Tensor, valid: Tensor) -> tuple[float | None, ...]:
@@ -105,33 +103,16 @@ def earn_by_decile(forecast: Tensor, actual: Tensor, valid: Tensor) -> tuple[flo
     return tuple(earned)
 
 
-def _trade(field: Field, ground: Ground, returns: Tensor, params: PortfolioParams) -> tuple[Book, Book]:
-    """Trade the forecasts day by day, each book held for the horizon."""
-    start = int(np.searchsorted(ground.days.to_numpy(), field.days[0])) if len(field.days) else 0
-    mine = slice(start, start + len(field.days))
-    daily = returns[mine]
-    value = _traded_value(ground, mine)
-    held = stagger(weigh(field.forecast, params.weights), field.horizon)
-    everyone = daily.isfinite().double()
-    beyond = daily - (daily.nan_to_num(0).sum(-1) / everyone.sum(-1).clamp(min=1)).unsqueeze(-1)
-    longs = stagger(best(field.forecast, params.top), field.horizon)
-    return record(held, daily, value, params, field.horizon), record(longs, beyond, value, params, field.horizon)
-
-
-def _traded_value(ground: Ground, days: slice) -> Tensor | None:
-    if not {CLOSE, VOLUME} <= set(ground.rows.columns):
-        return None
-    return ground.lay(ground.rows, CLOSE)[days] * ground.lay(ground.rows, VOLUME)[days]
-
-
-def _decay(field: Field, ground: Ground) -> dict[str, float | None]:
-    start = int(np.searchsorted(ground.days.to_numpy(), field.days[0])) if len(field.days) else 0
-    told = {}
-    for name in sorted((name for name in ground.rows.columns if name.startswith("target_")), key=_days_of):
-        actual = ground.lay(ground.rows, name)[start : start + len(field.days)]
-        told[f"h{_days_of(name)}"] = or_none(metrics.mean_of(metrics.daily_ic(field.forecast, actual)))
-    return told
-
-
-def _days_of(name: str) -> int:
-    return int(name.removeprefix("target_").removesuffix("d"))
+def _trade(field: Field, ground: Ground, params: PortfolioParams) -> tuple[Book, Book]:
+    """Trade the forecasts day by day, each book held for the horizon, as long as returns are known."""
+    known = ground.returns[1][field.days].isfinite().any(-1).nonzero().flatten().tolist() or [-1]
+    forecast, mine = field.forecast[: known[-1] + 1], slice(field.days.start, field.days.start + known[-1] + 1)
+    daily, value = ground.returns[1][mine], None if ground.traded is None else ground.traded[mine]
+    universe = forecast.isfinite() & daily.isfinite()
+    market = daily.where(universe, 0).sum(-1, keepdim=True) / universe.sum(-1, keepdim=True).clamp(min=1)
+    held = stagger(weigh(forecast, params.weights), field.horizon)
+    longs = stagger(best(forecast, params.top), field.horizon)
+    return (
+        record(held, daily, value, params, field.horizon),
+        record(longs, daily - market, value, params, field.horizon),
+    )

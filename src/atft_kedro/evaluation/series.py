@@ -2,12 +2,13 @@
 
 import math
 from statistics import NormalDist
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from ..metrics import ROUNDING
 from ..params import Params
 
 Floats = NDArray[np.float64]
@@ -23,7 +24,7 @@ class Mean(Params):
     """The mean of a daily metric. ``None`` stands where nothing is defined.
 
     ``se`` is Newey and West's over twice the days that share returns, for over just those it is a fifth too small;
-    ``apart`` takes every h-th day only, which share nothing.
+    ``apart`` takes days that lie h apart only, which share nothing.
     """
 
     mean: float | None
@@ -33,25 +34,33 @@ class Mean(Params):
     apart_mean: float | None
     apart_se: float | None
     days: Annotated[int, Field(ge=0)]
-    undefined: Annotated[int, Field(ge=0)]  # days on which it is not, as for a constant forecast
+    undefined: Annotated[int, Field(ge=0)]  # days that have forecasts and returns, and yet no value
 
 
-def average(daily: Floats, horizon: int) -> Mean:
-    """Average a daily metric of forecasts over so many days."""
-    known = daily[np.isfinite(daily)]
-    apart = daily[::horizon]
-    apart = apart[np.isfinite(apart)]
-    std = known.std(ddof=1) if len(known) > 1 else np.nan
+def average(daily: Floats, horizon: int, asked: NDArray[np.bool_] | None = None) -> Mean:
+    """Average a daily metric of forecasts over so many days; where not ``asked``, there is nothing to measure."""
+    place = np.flatnonzero(np.isfinite(daily))
+    known, apart = daily[place], daily[keep_apart(place, horizon)]
+    std = known.std(ddof=1) if len(known) > 1 else 0.0
     return Mean(
         mean=or_none(known.mean() if len(known) else np.nan),
-        std=or_none(std),
-        ir=or_none(known.mean() / std if std > 0 else np.nan),
+        std=or_none(std if len(known) > 1 else np.nan),
+        ir=or_none(known.mean() / std if len(known) > 1 and moves(std, known) else np.nan),
         se=or_none(newey_west(daily, 2 * (horizon - 1))),
         apart_mean=or_none(apart.mean() if len(apart) else np.nan),
         apart_se=or_none(apart.std(ddof=1) / math.sqrt(len(apart)) if len(apart) > 1 else np.nan),
         days=len(known),
-        undefined=len(daily) - len(known),
+        undefined=int((asked if asked is not None else np.ones(len(daily), bool)).sum()) - len(known),
     )
+
+
+def keep_apart(place: NDArray[np.intp], horizon: int) -> list[int]:
+    """Take the first place, and each next one that lies ``horizon`` behind the last taken."""
+    kept: list[int] = []
+    for each in place.tolist():
+        if not kept or each >= kept[-1] + horizon:
+            kept.append(each)
+    return kept
 
 
 def newey_west(daily: Floats, lags: int) -> float:
@@ -78,7 +87,12 @@ def sharpe(returns: Floats, per_year: float = TRADING_DAYS) -> float:
     if len(returns) < 2:
         return math.nan
     std = returns.std(ddof=1)
-    return float(returns.mean() / std * math.sqrt(per_year)) if std > 0 else math.nan
+    return float(returns.mean() / std * math.sqrt(per_year)) if moves(std, returns) else math.nan
+
+
+def moves(std: Any, values: Floats) -> Any:
+    """Say whether deviations are more than the rounding of what deviates."""
+    return std > ROUNDING * np.abs(values).max()
 
 
 def bootstrap_sharpe(returns: Floats, block: int, per_year: float = TRADING_DAYS, seed: int = 7) -> tuple[float, float]:
@@ -90,7 +104,8 @@ def bootstrap_sharpe(returns: Floats, block: int, per_year: float = TRADING_DAYS
     days = (starts[..., None] + np.arange(block)).reshape(RESAMPLES, -1)[:, :count] % count
     drawn = returns[days]
     std = drawn.std(axis=1, ddof=1)
-    ratios = drawn.mean(axis=1)[std > 0] / std[std > 0] * math.sqrt(per_year)
+    real = moves(std, returns)
+    ratios = drawn.mean(axis=1)[real] / std[real] * math.sqrt(per_year)
     low, high = np.percentile(ratios, INTERVAL) if len(ratios) else (math.nan, math.nan)
     return float(low), float(high)
 

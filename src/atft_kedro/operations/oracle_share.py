@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 
 from .. import metrics
+from ..evaluation.series import Mean, average
 from ..panel.split import Role
 from ..training.members import Expert, forecast_together
-from ..training.mode import TrainingParams
-from ..training.ranks import Ranks
 from ..training.run import Material
 
 
@@ -21,32 +20,25 @@ class OracleShare:
     """One horizon, on the days of one part."""
 
     horizon: int
-    days: int
-    ic: float
-    error: float  # of the mean daily IC
+    ic: Mean
     oracle: float  # its IC on the same observations
     agreement: float  # daily correlation of forecast and oracle: the share that would show in endless days
 
 
-def measure_share(
-    experts: Sequence[Expert], material: Material, oracle: pl.DataFrame, part: Role, training: TrainingParams
-) -> list[OracleShare]:
+def measure_share(experts: Sequence[Expert], material: Material, oracle: pl.DataFrame, part: Role) -> list[OracleShare]:
     """Score the mean of some networks' forecasts, beside the oracle's expectation."""
     network = experts[0].network
-    course = material.course(part, network.params.lookback, training, Ranks())
-    said = forecast_together(experts, course.reader, course.sampler.in_order())
+    said = forecast_together(experts, material, part)
     day, actual = said.day, said.targets.transpose(1, 2)  # (day, horizon, stock)
     point = network.point(said.quantiles).transpose(1, 2)
     shares = []
     for place, horizon in enumerate(network.horizons):
         known = place_oracle(oracle, material, horizon)[day].where(point[:, place].isfinite(), torch.nan)
-        ic = metrics.daily_ic(point[:, place], actual[:, place])
+        ic = average(metrics.daily_ic(point[:, place], actual[:, place]).numpy(), horizon)
         shares.append(
             OracleShare(
                 horizon=horizon,
-                days=int(ic.isfinite().sum()),
-                ic=metrics.mean_of(ic),
-                error=float(ic[ic.isfinite()].std() / ic.isfinite().sum().sqrt() * horizon**0.5),
+                ic=ic,
                 oracle=metrics.mean_of(metrics.daily_ic(known, actual[:, place])),
                 agreement=metrics.mean_of(metrics.daily_ic(point[:, place], known)),
             )

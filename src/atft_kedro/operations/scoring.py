@@ -1,20 +1,16 @@
 """A run's forecasts as a table, and what they are worth."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import polars as pl
 
-from ..evaluation.laying import FORECAST, HORIZON, SPLIT
 from ..evaluation.score import EvaluationParams, HorizonScore, evaluate
 from ..panel.split import Role
 from ..params import Params
-from ..schema import CLOSE, CODE, DATE, VOLUME, target_columns
+from ..schema import CLOSE, CODE, DATE, FORECAST, HORIZON, SPLIT, VOLUME, target_columns
 from ..training.members import Expert, forecast_together
-from ..training.mode import TrainingParams
-from ..training.ranks import Ranks
-from ..training.run import Material, choose_horizons
+from ..training.run import Material
 
 
 class RunScore(Params):
@@ -28,10 +24,8 @@ class RunScore(Params):
 def forecast_part(experts: Sequence[Expert], material: Material, part: Role) -> pl.DataFrame:
     """Forecast the days of a part: a row for each date, code and horizon, with every quantile."""
     network = experts[0].network
-    panel = choose_horizons(material.panel, network.horizons)
-    course = replace(material, panel=panel).course(part, network.params.lookback, TrainingParams(), Ranks())
-    said = forecast_together(experts, course.reader, course.sampler.in_order())
-    days, codes = panel.days[said.day.numpy()], pl.Series(panel.meaning.codes, dtype=pl.String)
+    said = forecast_together(experts, material, part)
+    days, codes = material.panel.days[said.day.numpy()], pl.Series(material.panel.meaning.codes, dtype=pl.String)
     point = network.point(said.quantiles)
     tables = []
     for place, horizon in enumerate(network.horizons):
@@ -58,7 +52,8 @@ def score_run(run: str, forecasts: pl.DataFrame, dataset: pl.LazyFrame, params: 
     wanted = [DATE, CODE, *target_columns(schema), *({CLOSE, VOLUME} & schema.keys())]
     first = forecasts[DATE].min()
     realised = dataset.select(wanted).filter(pl.col(DATE) >= first).collect()
-    parts = forecasts.partition_by(SPLIT, as_dict=True, include_key=False, maintain_order=True)
+    said = forecasts.select(DATE, CODE, SPLIT, HORIZON, FORECAST)
+    parts = said.partition_by(SPLIT, as_dict=True, include_key=False, maintain_order=True)
     scores = {str(part): evaluate(mine, realised, params) for (part,), mine in parts.items()}
     return RunScore(
         run=run,

@@ -23,21 +23,22 @@ def _row(name: str, told: HorizonScore) -> str:
     book = told.long_short
     traded = ["", "", ""]
     if book is not None:
-        between = f"{_say(book.net_sharpe_low, 1)} to {_say(book.net_sharpe_high, 1)}"
-        traded = [_say(book.gross_sharpe, 2), f"{_say(book.net_sharpe, 2)} ({between})", _say(book.turnover, 2)]
+        between = f"{say(book.net_sharpe_low, 1)} to {say(book.net_sharpe_high, 1)}"
+        traded = [say(book.gross_sharpe, 2), f"{say(book.net_sharpe, 2)} ({between})", say(book.turnover, 2)]
     cells = [
         f"{name[1:]}d",
-        _say(told.ic.mean),
-        _say(told.ic.se),
-        _say(told.rank_ic.mean),
-        _say(told.rank_ic.se),
-        _say(told.hit_rate.mean, 3),
-        _say(told.scale.mean, 2),
+        say(told.ic.mean),
+        say(told.ic.se),
+        say(told.rank_ic.mean),
+        say(told.rank_ic.se),
+        say(told.hit_rate.mean, 3),
+        say(told.scale.mean, 2),
         *traded,
         str(told.ic.days),
     ]
     return f"| {' | '.join(cells)} |"
 
 
-def _say(value: float | None, digits: int = 4) -> str:
+def say(value: float | None, digits: int = 4) -> str:
+    """Write a number, or a dash where there is none."""
     return "–" if value is None else f"{value:.{digits}f}"

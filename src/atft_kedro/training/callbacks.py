@@ -162,6 +162,8 @@ class Checkpoints(Callback):
     def at_end(self, trainer: Trainer, scores: dict[str, float]) -> None:
         """Write the end down."""
         self.write(trainer, FINAL)
+        if trainer.progress.since_best == 0:  # the last epoch was, or the average of the last ones is
+            self._link(BEST, FINAL)
         if trainer.progress.averaged:
             swa = {"identity": vars(self.identity), "best": trainer.swa.state_dict()}
             write_checkpoint(self.folder / SWA, swa)
@@ -170,13 +172,13 @@ class Checkpoints(Callback):
         """Write everything, so that any checkpoint can be gone on from."""
         write_checkpoint(self.folder / name, {"identity": vars(self.identity), **trainer.state()})
 
-    def _link(self, name: str) -> None:
-        """Give the last checkpoint another name, in one step."""
+    def _link(self, name: str, of: str = LAST) -> None:
+        """Give a checkpoint another name, in one step."""
         wanted = self.folder / name
         wanted.parent.mkdir(exist_ok=True)
         partial = wanted.with_name(f".{wanted.name}")
         partial.unlink(missing_ok=True)
-        partial.hardlink_to(self.folder / LAST)
+        partial.hardlink_to(self.folder / of)
         partial.replace(wanted)
 
 

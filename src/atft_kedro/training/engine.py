@@ -109,7 +109,7 @@ class Trainer:
             for callback in self.callbacks:
                 stack.callback(callback.close)
             self._train_phases()
-            scores = self.validate(self.swa) if self.progress.averaged else {}
+            scores = self._judge_average() if self.progress.averaged else {}
             for callback in self.callbacks:
                 callback.at_end(self, scores)
 
@@ -186,6 +186,14 @@ class Trainer:
         reader, sampler = self.validation.reader, self.validation.sampler
         weights = self.phase.weigh_horizons(network.horizons)
         return score_days(network, reader, sampler.in_order(), frozenset(self.phase.parts), weights, self.ranks)
+
+    def _judge_average(self) -> dict[str, float]:
+        """Validate the average of the last epochs; it may be the best of all."""
+        scores = self.validate(self.swa)
+        if scores["rank_ic"] > self.progress.best:
+            self.best = copy.deepcopy(self.swa.state_dict())
+            self.progress = replace(self.progress, best=scores["rank_ic"], parts=list(self.phase.parts), since_best=0)
+        return scores
 
     def _average_epoch(self) -> bool:
         """Put the last epochs' weights into their average."""

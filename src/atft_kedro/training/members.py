@@ -1,19 +1,19 @@
 """The trained networks of a run, read back as they were best."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from ..network.atft import Atft
 from ..network.sizes import NetworkParams, Part
-from ..panel.blocks import BlockReader
+from ..panel.split import Role
 from .callbacks import BEST
 from .forecasting import Forecasts, forecast_days
 from .mode import TrainingParams
+from .ranks import Ranks
 from .run import Material, choose_horizons, identify
 from .runs import MANIFEST
 from .state import read_checkpoint
@@ -43,8 +43,11 @@ def open_members(folder: Path, material: Material) -> list[Expert]:
     return members
 
 
-def forecast_together(experts: Sequence[Expert], reader: BlockReader, blocks: Iterable[np.ndarray]) -> Forecasts:
-    """Forecast the days of some blocks by the mean of all networks."""
-    days = list(blocks)
-    said = [forecast_days(each.network, reader, days, each.parts) for each in experts]
+def forecast_together(experts: Sequence[Expert], material: Material, part: Role) -> Forecasts:
+    """Forecast the days of a part by the mean of all networks."""
+    network = experts[0].network
+    mine = replace(material, panel=choose_horizons(material.panel, network.horizons))
+    course = mine.course(part, network.params.lookback, TrainingParams(), Ranks())
+    days = list(course.sampler.in_order())
+    said = [forecast_days(each.network, course.reader, days, each.parts) for each in experts]
     return replace(said[0], quantiles=torch.stack([each.quantiles for each in said]).mean(0))
