@@ -65,6 +65,27 @@ def test_a_stopped_training_goes_on_to_the_same_numbers(make: Make, tmp_path: Pa
         assert torch.equal(resumed.network.state_dict()[name], weight), name
 
 
+def test_a_training_that_was_cut_into_pieces_goes_on_in_pieces(make: Make, tmp_path: Path) -> None:
+    whole, stopped, resumed = make(), make(), make()
+    stopped.callbacks = [
+        Watch(10, lambda trainer: (tmp_path / STOP_FILE).touch()),
+        Checkpoints(tmp_path, IDENTITY),
+        StopFile(tmp_path),
+    ]
+    for trainer in (whole, stopped):
+        trainer.learner.cut(4)
+    whole.fit()
+    with pytest.raises(Stop):
+        stopped.fit()
+
+    resumed.resume(read_checkpoint(tmp_path / LAST, IDENTITY))
+    resumed.fit()
+
+    assert resumed.learner.pieces == 4
+    for name, weight in whole.network.state_dict().items():
+        assert torch.equal(resumed.network.state_dict()[name], weight), name
+
+
 def test_safe_training_names_the_first_tensor_that_is_not_finite(make: Make) -> None:
     trainer = make(detect_anomaly=True, deterministic=True, phases=PHASES[:1])
     with torch.no_grad():
