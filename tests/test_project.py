@@ -249,7 +249,7 @@ def test_a_terminated_run_is_called_killed(project: Path) -> None:
 
 
 def test_kedros_own_commands_work(project: Path) -> None:
-    assert "- __default__ - data - fit - graph - guard - prepare - train - walk_forward" in kedro(
+    assert "- __default__ - data - evaluate - fit - graph - guard - prepare - train - walk_forward" in kedro(
         project, "registry", "list"
     )
     assert "atft_kedro.datasets.TableDataset" in kedro(project, "catalog", "describe-datasets").replace("table.", "")

@@ -32,7 +32,8 @@ def check_leak(data: InspectedDataset, params: LeakParams) -> Finding:
     borders = np.cumsum(sizes)[:-1]
     pairs = zip(np.split(features, borders), np.split(targets, borders), strict=True)
     ics = np.ma.masked_invalid([correlate(x, y) for x, y in pairs])
-    mean, error = ics.mean(axis=0), ics.std(axis=0) / np.sqrt(np.maximum(ics.count(axis=0), 1))
+    apart = ics.count(axis=0) / np.array(list(data.targets.values()))  # days whose targets share no return
+    mean, error = ics.mean(axis=0), ics.std(axis=0) / np.sqrt(np.maximum(apart, 1))
     sure = (np.abs(mean) > ERRORS * error) & (ics.count(axis=0) >= LEAST_DAYS)
     suspicious = (np.abs(mean) > params.max_ic) & sure
     found = _table(data, np.ma.filled(mean, 0.0), np.ma.filled(suspicious, False), "ic")
