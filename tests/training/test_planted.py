@@ -1,5 +1,6 @@
 """What is planted in a market is found: over the real graph and no other, and nothing where nothing is."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,10 @@ from atft_kedro.network.sizes import NetworkParams
 from atft_kedro.operations.oracle_share import measure_share, place_oracle
 from atft_kedro.panel.split import SplitParams, split_days
 from atft_kedro.training.forecasting import forecast_days
+from atft_kedro.training.members import Expert
 from atft_kedro.training.mode import TrainingParams
 from atft_kedro.training.ranks import Ranks
-from atft_kedro.training.run import Material, make_trainer
+from atft_kedro.training.run import Material, choose_horizons, make_trainer
 from made import make_graphs, make_ml_dataset, make_panel
 
 pytestmark = pytest.mark.slow
@@ -97,12 +99,17 @@ def test_an_untrained_network_agrees_little_with_the_oracle_and_the_oracle_is_fo
     material = Material(panel, graphs, split_days(panel.days, SplitParams(embargo_days=0), 20))
     training = TrainingParams()
     network = make_trainer(material, SMALL, training, Ranks()).network
+    weekly = SMALL.model_copy(update={"horizons": (5,)})
+    chosen = replace(material, panel=choose_horizons(panel, (5,)))
+    alone = Expert(make_trainer(chosen, weekly, training, Ranks()).network, frozenset())
 
-    shares = measure_share([network, network], material, market.oracle, "test", training)
+    shares = measure_share([Expert(network, frozenset())] * 2, material, market.oracle, "test")
+    (week,) = measure_share([alone], material, market.oracle, "test")
 
     day, stock = 100, 7
     expected = market.oracle.filter(date=panel.meaning.days[day], code=panel.meaning.codes[stock])["oracle_5d"].item()
     assert place_oracle(market.oracle, material, 5)[day, stock] == pytest.approx(expected, rel=1e-5)
     assert [share.horizon for share in shares] == [1, 5, 10, 20]
     assert abs(shares[0].agreement) < 0.3
-    assert shares[0].oracle > 2 * shares[0].error
+    assert shares[0].oracle > 2 * (shares[0].ic.se or 0)
+    assert (week.horizon, week.oracle) == (5, shares[1].oracle)
