@@ -2,6 +2,7 @@
 
 import resource
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,21 @@ import pytest
 import torch
 
 from atft_kedro.params import InputError
-from atft_kedro.training.callbacks import BEST, EPOCHS, FINAL, LAST, SWA, Checkpoints, Heartbeat, MetricsLog
-from atft_kedro.training.runs import METRICS
+from atft_kedro.training.callbacks import (
+    BEST,
+    EPOCHS,
+    FINAL,
+    LAST,
+    SWA,
+    Checkpoints,
+    Heartbeat,
+    MetricsLog,
+    StopFile,
+)
+from atft_kedro.training.engine import Stop
+from atft_kedro.training.runs import METRICS, STOP_FILE
 from atft_kedro.training.state import Identity, read_checkpoint
+from atft_kedro.training.tracking import NoTracker, Tracking
 from in_training import IDENTITY, NETWORK, Make, Watch
 
 
@@ -96,3 +109,29 @@ class Malicious:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (pytest.fail, ("a checkpoint ran code",))
+
+
+class Listening(NoTracker):
+    """A tracker that remembers."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[int, float]] = []
+
+    def log(self, metrics: Mapping[str, float], step: int) -> None:
+        self.heard += [(step, value) for name, value in metrics.items() if name == "validation/rank_ic"]
+
+
+def test_a_tracker_that_is_new_to_a_training_is_told_all_of_it(make: Make, tmp_path: Path) -> None:
+    first, second = Listening(), Listening()
+    stopped = make([Tracking(first, "", (), ()), Checkpoints(tmp_path, IDENTITY), StopFile(tmp_path)])
+    stopped.callbacks = [Watch(15, lambda trainer: (tmp_path / STOP_FILE).touch()), *stopped.callbacks]
+    with pytest.raises(Stop):
+        stopped.fit()
+    resumed = make([Tracking(second, "", (), ())])
+    resumed.resume(read_checkpoint(tmp_path / LAST, IDENTITY))
+    resumed.fit()
+
+    whole = [(epoch + 1, scores["rank_ic"]) for epoch, scores in enumerate(resumed.progress.history)]
+    assert 0 < len(first.heard) < len(whole)
+    assert first.heard == whole[: len(first.heard)]
+    assert second.heard == whole

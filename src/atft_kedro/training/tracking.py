@@ -39,20 +39,30 @@ NOBODY = NoTracker()
 
 @dataclass
 class Tracking(Callback):
-    """Tells a tracker each epoch's scores and, at the end, the files worth keeping."""
+    """Tells a tracker each epoch's scores and, at the end, the files worth keeping.
+
+    Where a training goes on, a tracker that is new to it is told the epochs before, so that it knows the whole.
+    """
 
     tracker: Tracker
     seed: str  # before each metric's name, where several seeds are trained
     own: tuple[Path, ...]  # files of this seed
     shared: tuple[Path, ...]  # and of the run
+    told: int = 0  # epochs
 
     def after_epoch(self, trainer: Trainer, scores: dict[str, float]) -> None:
         """Log validation scores and the train loss."""
-        numbers = {f"{self.seed}validation/{name}": value for name, value in scores.items()}
-        numbers[f"{self.seed}train/loss"] = trainer.progress.loss
-        numbers[f"{self.seed}phase"] = float(trainer.progress.phase)
-        numbers[f"{self.seed}learning_rate"] = trainer.learner.rate
-        self.tracker.log(numbers, len(trainer.progress.history))
+        history = trainer.progress.history
+        for epoch in range(self.told, len(history)):
+            validated = {f"{self.seed}validation/{name}": value for name, value in history[epoch].items()}
+            self.tracker.log(validated, epoch + 1)
+        self.told = len(history)
+        numbers = {
+            "train/loss": trainer.progress.loss,
+            "phase": float(trainer.progress.phase),
+            "learning_rate": trainer.learner.rate,
+        }
+        self.tracker.log({f"{self.seed}{name}": value for name, value in numbers.items()}, self.told)
 
     def at_end(self, trainer: Trainer, scores: dict[str, float]) -> None:
         """Keep the best weights and what was written on the way."""
