@@ -36,7 +36,7 @@ demo: $(VENV)/installed
 	@echo "The features      data/08_reporting/feature_catalogue.json"
 	@echo "What trains       data/05_model_input/panel, graphs.parquet, split.json, scaler.json"
 	@echo "The training      data/06_models/runs/latest: metrics.jsonl, manifest.json, best.pt"
-	@echo "What it is worth  data/08_reporting/summary.md, metrics.json; data/07_model_output/forecasts.parquet"
+	@echo "What it is worth  data/06_models/runs/latest: summary.md, metrics.json, forecasts.parquet"
 	@echo "The lineage       $(BIN)/kedro viz run"
 
 train-optimized: ALSO = $(if $(DATASET),training.precision=bf16$(comma)training.compile=true$(comma)network.hidden_size=256$(comma))

@@ -32,9 +32,6 @@ def test_a_first_run_makes_everything_and_a_second_nothing(project: Path) -> Non
         "08_reporting/guard_report.html",
         "08_reporting/split.json",
         "08_reporting/graph.json",
-        "07_model_output/forecasts.parquet",
-        "08_reporting/metrics.json",
-        "08_reporting/summary.md",
         "stages.json",
     } <= made
     assert "17 of 17 stages are fresh" in second
@@ -42,10 +39,10 @@ def test_a_first_run_makes_everything_and_a_second_nothing(project: Path) -> Non
 
 
 def test_the_forecasts_of_a_run_are_scored(project: Path) -> None:
-    data = project / "data"
-    forecasts = pl.read_parquet(data / "07_model_output" / "forecasts.parquet")
-    told = json.loads((data / "08_reporting" / "metrics.json").read_text())
-    summary = (data / "08_reporting" / "summary.md").read_text()
+    run = (project / "data" / "06_models" / "runs" / "latest").resolve()
+    forecasts = pl.read_parquet(run / "forecasts.parquet")
+    told = json.loads((run / "metrics.json").read_text())
+    summary = (run / "summary.md").read_text()
 
     validation, test = (forecasts.filter(split=part) for part in ("validation", "test"))
     assert validation["date"].max() < test["date"].min()  # type: ignore[operator]
@@ -58,7 +55,33 @@ def test_the_forecasts_of_a_run_are_scored(project: Path) -> None:
     first = told["split"]["test"]["h1"]
     assert first["forecasts"] == len(test.filter(horizon=1)) - first["excluded"]["unrealised"]
     assert f"| 1d | {first['ic']['mean']:.4f} |" in summary
-    assert told["run"] in summary
+    assert told["run"] == run.name
+    assert run.name in summary
+    epochs = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines() if "validation" in line]
+    trained = max((epoch["validation"] for epoch in epochs), key=lambda scores: scores["rank_ic"])
+    for horizon in (1, 5, 10, 20):
+        scored = told["split"]["validation"][f"h{horizon}"]["rank_ic"]["mean"]
+        assert scored == pytest.approx(trained[f"rank_ic_{horizon}d"], abs=0.02)
+
+
+def test_a_run_is_scored_anew_with_other_costs(project: Path) -> None:
+    run = (project / "data" / "06_models" / "runs" / "latest").resolve()
+    before = json.loads((run / "metrics.json").read_text())
+    try:
+        said = kedro(project, "atft", "evaluate", "--params", f"{SMALL},evaluation.portfolio.cost_bp=1000")
+        dear = json.loads((run / "metrics.json").read_text())
+        table = kedro(project, "atft", "metrics", "--params", SMALL)
+    finally:
+        kedro(project, "atft", "evaluate", run.name, "--params", SMALL)
+    unknown = kedro(project, "atft", "metrics", "mine", "--params", SMALL, fails=True)
+
+    book, costly = (each["split"]["test"]["h1"]["long_short"] for each in (before, dear))
+    assert costly["gross_sharpe"] == book["gross_sharpe"]
+    assert costly["net_mean"] == pytest.approx(book["gross_mean"] - 0.1 * book["turnover"])
+    assert json.loads((run / "metrics.json").read_text()) == before
+    assert said.count(run.name) == 8
+    assert table.count(run.name) == 4
+    assert "There is no run 'mine'" in unknown
 
 
 def test_a_changed_parameter_reruns_what_depends_on_it(project: Path) -> None:

@@ -13,6 +13,7 @@ from .commands.bench import bench
 from .commands.project import mistakes_told_plainly, of_project, open_catalog
 from .commands.ranks import NOTHING_LEFT, follow
 from .commands.runs import model, monitor, oracle, status, stop
+from .commands.scores import evaluate, metrics
 
 CACHED = "atft_kedro.stages.runner.StageSequentialRunner"
 
@@ -72,5 +73,5 @@ def stages(metadata: ProjectMetadata, pipeline: str, env: str | None, params: di
     Console().print(table)
 
 
-for command in (bench, status, monitor, stop, model, oracle):
+for command in (bench, status, monitor, stop, model, oracle, evaluate, metrics):
     atft.add_command(command)

@@ -48,6 +48,16 @@ def test_a_training_leaves_what_it_was_made_of(material: Material, runs: Runs) -
     assert trained.members[0].steps > 1
 
 
+def test_the_latest_run_is_the_one_that_was_trained_last(material: Material, runs: Runs) -> None:
+    first = train_in_run(material, NETWORK, TRAINING, runs).run
+    second = train_in_run(material, NETWORK, TRAINING, runs).run
+    newest = runs.find(LATEST).name
+    train_in_run(material, NETWORK, TRAINING.model_copy(update={"resume": first}), runs)
+
+    assert first != second == newest
+    assert runs.find(LATEST).name == first
+
+
 def test_a_network_can_forecast_some_of_the_horizons(material: Material, runs: Runs) -> None:
     panel: Panel = choose_horizons(material.panel, (5, 20))
 

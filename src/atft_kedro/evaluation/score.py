@@ -45,6 +45,14 @@ class Score(Params):
     last: str
 
 
+class RunScore(Params):
+    """What a run's forecasts are worth, in each part of the days and over each horizon: ``h1``, ``h5`` and so on."""
+
+    run: str
+    split: dict[str, dict[str, HorizonScore]]
+    days: dict[str, tuple[str, str]]  # the first and the last of each part
+
+
 def evaluate(forecasts: pl.DataFrame, realised: pl.DataFrame, params: EvaluationParams | None = None) -> Score:
     """Score forecasts (date, code, horizon, forecast) by realised returns (date, code, target_1d, target_5d, …).
 

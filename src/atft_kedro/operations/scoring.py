@@ -1,24 +1,21 @@
 """A run's forecasts as a table, and what they are worth."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from ..evaluation.score import EvaluationParams, HorizonScore, evaluate
+from ..disk import written_whole
+from ..evaluation.score import EvaluationParams, RunScore, evaluate
 from ..panel.split import Role
-from ..params import Params
+from ..params import InputError
 from ..schema import CLOSE, CODE, DATE, FORECAST, HORIZON, SPLIT, VOLUME, target_columns
 from ..training.members import Expert, forecast_together
 from ..training.run import Material
+from .summary import write_summary
 
-
-class RunScore(Params):
-    """What a run's forecasts are worth, in each part of the days and over each horizon: ``h1``, ``h5`` and so on."""
-
-    run: str
-    split: dict[str, dict[str, HorizonScore]]
-    days: dict[str, tuple[str, str]]  # the first and the last of each part
+FORECASTS, SCORE, SUMMARY = "forecasts.parquet", "metrics.json", "summary.md"
 
 
 def forecast_part(experts: Sequence[Expert], material: Material, part: Role) -> pl.DataFrame:
@@ -60,3 +57,25 @@ def score_run(run: str, forecasts: pl.DataFrame, dataset: pl.LazyFrame, params: 
         split={part: score.horizons for part, score in scores.items()},
         days={part: (score.first, score.last) for part, score in scores.items()},
     )
+
+
+def rescore(folder: Path, dataset: pl.LazyFrame, params: EvaluationParams) -> RunScore:
+    """Score the forecasts in a run's folder by the returns that are known now, and write that down there."""
+    path = folder / FORECASTS
+    if not path.exists():
+        raise InputError(f"Run {folder.name} has no forecasts; kedro run --pipelines evaluate makes the latest run's.")
+    score = score_run(folder.name, pl.read_parquet(path), dataset, params)
+    for name, text in ((SCORE, score.model_dump_json(indent=2)), (SUMMARY, write_summary(score))):
+        with written_whole(folder / name) as partial:
+            partial.write_text(text)
+    return score
+
+
+def read_score(folder: Path, *, is_asked: bool) -> RunScore | None:
+    """Read what a run was scored; a run that was not is refused where it is asked for by name."""
+    path = folder / SCORE
+    if path.exists():
+        return RunScore.model_validate_json(path.read_text())
+    if is_asked:
+        raise InputError(f"Run {folder.name} is not scored; kedro atft evaluate {folder.name} does that.")
+    return None

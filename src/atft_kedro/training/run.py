@@ -158,6 +158,7 @@ def _open_run(material: Material, network: NetworkParams, training: TrainingPara
         mine = identify(material, network, training)
         mine.require_same(folder, json.loads((folder / MANIFEST).read_text())["identity"])
         (folder / STOP_FILE).unlink(missing_ok=True)
+        runs.point_at(folder.name)
         return folder
     return runs.begin(describe(material, network, training, runs))
 

@@ -41,7 +41,7 @@ class Runs:
     is_dirty: bool
 
     def find(self, name: str) -> Path:
-        """Find a run by its name; ``latest`` is the newest."""
+        """Find a run by its name; ``latest`` is the one that was trained last."""
         found = self.folder / name
         if not (found / MANIFEST).exists():
             raise InputError(
@@ -70,7 +70,12 @@ class Runs:
         made = self.folder / name
         made.mkdir(parents=True)
         (made / MANIFEST).write_text(text)
+        self.point_at(name)
+        return made
+
+    def point_at(self, name: str) -> None:
+        """Let ``latest`` be the run that is trained now."""
         pointer = self.folder / f".{name}"
+        pointer.unlink(missing_ok=True)
         pointer.symlink_to(name)
         pointer.replace(self.folder / LATEST)
-        return made

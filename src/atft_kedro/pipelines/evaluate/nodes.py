@@ -2,9 +2,9 @@
 
 import polars as pl
 
-from atft_kedro.evaluation.score import EvaluationParams
+from atft_kedro.evaluation.score import EvaluationParams, RunScore
 from atft_kedro.graph.placing import place_graphs
-from atft_kedro.operations.scoring import RunScore, forecast_part, score_run
+from atft_kedro.operations.scoring import forecast_part, score_run
 from atft_kedro.operations.summary import write_summary
 from atft_kedro.panel.split import Split
 from atft_kedro.panel.store import Panel
