@@ -59,9 +59,8 @@ def test_the_forecasts_of_a_run_are_scored(project: Path) -> None:
     assert run.name in summary
     epochs = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines() if "validation" in line]
     trained = max((epoch["validation"] for epoch in epochs), key=lambda scores: scores["rank_ic"])
-    for horizon in (1, 5, 10, 20):
-        scored = told["split"]["validation"][f"h{horizon}"]["rank_ic"]["mean"]
-        assert scored == pytest.approx(trained[f"rank_ic_{horizon}d"], abs=0.02)
+    scored = told["split"]["validation"]["h1"]["rank_ic"]["mean"]
+    assert scored == pytest.approx(trained["rank_ic_1d"], abs=0.01)  # a day less, whose return is the gap's
 
 
 def test_a_run_is_scored_anew_with_other_costs(project: Path) -> None:
