@@ -159,7 +159,10 @@ def test_every_epoch_is_tracked_with_what_the_run_was_made_of(project: Path) -> 
     assert tags["panel"] == json.loads((run / "manifest.json").read_text())["panel"]
     assert {"commit", "device"} <= set(tags)
     kept = {file.name for file in (project / "mlartifacts").glob(f"{uuid}/artifacts/*")}
-    assert {"best.pt", "metrics.jsonl", "manifest.json"} <= kept
+    assert {"best.pt", "metrics.jsonl", "manifest.json", "summary.md", "learning.html"} <= kept
+    assert run.name in (project / "mlartifacts" / uuid / "artifacts" / "summary.md").read_text()
+    drawn = json.loads((project / "data" / "08_reporting" / "learning.json").read_text())
+    assert [line["name"] for line in drawn["data"]] == ["1d", "5d", "10d", "20d"]
 
 
 def test_a_dead_tracking_server_kills_no_training(project: Path) -> None:

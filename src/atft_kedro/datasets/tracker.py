@@ -55,6 +55,10 @@ class MlflowTracker:
         """Keep a file, in a folder of the run's."""
         self._try(lambda: mlflow.log_artifact(str(file), folder or None))
 
+    def write(self, text: str, name: str) -> None:
+        """Keep a text, as a file of that name."""
+        self._try(lambda: mlflow.log_text(text, name))
+
 
 class TrackerDataset(AbstractDataset[None, Tracker]):
     """The MLflow run that is active, else a tracker that tells nobody.

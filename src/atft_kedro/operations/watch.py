@@ -77,14 +77,14 @@ def _is_alive(pid: int, host: str, age: float) -> bool:
         return False
 
 
-def read_history(folder: Path, most: int) -> list[dict[str, Any]]:
-    """Read the last epochs' lines."""
+def read_history(folder: Path, most: int | None = None) -> list[dict[str, Any]]:
+    """Read the epochs' lines, or the last of them."""
     log = folder / METRICS
     if not log.exists():
         return []
     whole = log.read_text().rpartition("\n")[0]
     lines = [json.loads(line) for line in whole.splitlines() if '"train_loss"' in line]
-    return lines[-most:]
+    return lines if most is None else lines[-most:]
 
 
 def ask_to_stop(folder: Path, wait: float) -> RunStatus:

@@ -20,6 +20,9 @@ class Tracker(Protocol):
     def keep(self, file: Path, folder: str) -> None:
         """Keep a file, in a folder of the run's."""
 
+    def write(self, text: str, name: str) -> None:
+        """Keep a text, as a file of that name."""
+
 
 class NoTracker:
     """Tells nobody."""
@@ -31,6 +34,9 @@ class NoTracker:
         """Say nothing."""
 
     def keep(self, file: Path, folder: str) -> None:
+        """Keep nothing."""
+
+    def write(self, text: str, name: str) -> None:
         """Keep nothing."""
 
 

@@ -17,8 +17,8 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 nodes.score_forecasts,
-                ["forecasts", "ml_dataset", "trained_run", "params:columns", "params:evaluation"],
-                ["metrics", "summary"],
+                ["forecasts", "ml_dataset", "trained_run", "runs", "tracker", "params:columns", "params:evaluation"],
+                ["metrics", "summary", "learning_picture"],
                 name="score_forecasts",
             ),
         ],
