@@ -5,6 +5,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+CORNER = {"xanchor": "left", "yanchor": "bottom"}
+
 
 def draw_learning(epochs: Sequence[dict[str, Any]]) -> go.Figure:
     """Draw each horizon's validation rank IC over the epochs, a line for each seed, and where phases begin."""
@@ -22,7 +24,7 @@ def draw_learning(epochs: Sequence[dict[str, Any]]) -> go.Figure:
         if place == 0 or epoch["phase"] != first[place - 1]["phase"]:
             figure.add_vline(x=place + 0.5, line_dash="dot", line_color="grey")
             figure.add_annotation(
-                x=place + 0.5, y=1, yref="paper", text=epoch["phase"], xanchor="left", textangle=90, showarrow=False
+                x=place + 0.5, y=0, yref="paper", text=epoch["phase"], textangle=90, showarrow=False, **CORNER
             )
     figure.update_layout(
         title="What the run learned",
