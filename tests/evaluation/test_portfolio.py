@@ -86,6 +86,16 @@ def test_costs_are_paid_for_every_trade() -> None:
     assert net.tolist() == pytest.approx([0.009, 0.01, -0.012])
 
 
+def test_what_has_no_return_earns_nothing_and_is_told() -> None:
+    weights = torch.tensor([[0.5, -0.5], [0.5, -0.5]], dtype=torch.float64)
+    returns = torch.tensor([[0.02, NAN], [0.02, 0.01]], dtype=torch.float64)
+
+    book = record(weights, returns, None, PortfolioParams(cost_bp=0), hold=1)
+
+    assert book.unpriced == 0.25
+    assert book.gross_mean == pytest.approx((0.01 + 0.005) / 2)
+
+
 def test_costs_turn_a_good_record_into_a_bad_one_and_none_change_nothing() -> None:
     returns = 0.01 * torch.randn(300, 40, dtype=torch.float64)
     weights = weigh(returns + 0.02 * torch.randn(300, 40), "decile")

@@ -40,6 +40,7 @@ class Book(Params):
     net_mean: float | None
     turnover: float | None  # mean sum of absolute changes of the weights
     drawdown: float | None  # of the net returns, at the most
+    unpriced: float | None  # share of what is held whose return is unknown, and counts as 0
     capacity: float | None  # traded value of the median stock held, where volume is known
     days: int
 
@@ -52,9 +53,11 @@ def weigh(forecast: Tensor, how: Literal["decile", "signal"]) -> Tensor:
         longs, shorts = _share_out(group == DECILES - 1), _share_out(group == 0)
         both = (longs.sum(-1, keepdim=True) > 0) & (shorts.sum(-1, keepdim=True) > 0)
         return torch.where(both, (longs - shorts) / 2, 0)
-    raw = torch.tanh(metrics.standardise(forecast, valid)).where(valid, 0)
+    z = metrics.standardise(forecast, valid)
+    raw = torch.tanh(z).where(valid & z.isfinite(), 0)
     neutral = (raw - raw.sum(-1, keepdim=True) / valid.sum(-1, keepdim=True).clamp(min=1)).where(valid, 0)
-    return (neutral / neutral.abs().sum(-1, keepdim=True)).nan_to_num(0)
+    gross = neutral.abs().sum(-1, keepdim=True)
+    return torch.where(gross > 0, neutral / gross, 0)
 
 
 def deciles(forecast: Tensor, valid: Tensor) -> Tensor:
@@ -64,7 +67,7 @@ def deciles(forecast: Tensor, valid: Tensor) -> Tensor:
     reversed tenths.
     """
     count = valid.sum(-1, keepdim=True)
-    twice = (2 * metrics.ranks(forecast.double(), valid) - 1).nan_to_num(1).long()  # whole, for ranks end in .0 or .5
+    twice = (2 * metrics.ranks(forecast.double(), valid) - 1).where(valid, 1).long()  # whole: ranks end in .0 or .5
     up, down = _tenth(twice, count), DECILES - 1 - _tenth(2 * count - twice, count)
     return torch.where(twice < count, up, down).where(valid & (count >= DECILES), -1)
 
@@ -96,8 +99,11 @@ def stagger(weights: Tensor, days: int) -> Tensor:
 
 
 def keep(weights: Tensor, returns: Tensor, cost_bp: float) -> tuple[Floats, Floats, Floats]:
-    """Earn each day's returns (day, stock), unknown ones 0: gross and net returns, and what was traded."""
-    gross = (weights * returns.nan_to_num(0)).sum(-1)
+    """Earn each day's returns (day, stock): gross and net returns, and what was traded.
+
+    What is held while its return is unknown, as of a stock that does not trade that day, earns nothing then.
+    """
+    gross = (weights * returns.where(returns.isfinite(), 0)).sum(-1)
     traded = torch.diff(weights, dim=0, prepend=torch.zeros_like(weights[:1])).abs().sum(-1)
     net = gross - cost_bp * BASIS_POINT * traded
     return gross.numpy(), net.numpy(), traded.numpy()
@@ -117,9 +123,15 @@ def record(weights: Tensor, returns: Tensor, traded_value: Tensor | None, params
         net_mean=or_none(net.mean()) if len(net) else None,
         turnover=or_none(traded.mean()) if len(traded) else None,
         drawdown=or_none(drawdown(net)) if len(net) else None,
+        unpriced=_weigh_unpriced(weights, returns),
         capacity=_capacity(weights, traded_value),
         days=len(gross),
     )
+
+
+def _weigh_unpriced(weights: Tensor, returns: Tensor) -> float | None:
+    held = weights.abs()
+    return or_none(float(held.where(~returns.isfinite(), 0).sum() / held.sum()))
 
 
 def _capacity(weights: Tensor, traded_value: Tensor | None) -> float | None:

@@ -61,7 +61,8 @@ def check_shifted_target(data: InspectedDataset, params: ShiftParams) -> Finding
     }
     columns = stocks.select(moved.values())
     r = correlate(_matrix(stocks, data.features), _matrix(columns, columns.columns))
-    place, best = np.nanargmax(np.nan_to_num(np.abs(r)), axis=1), np.nanmax(np.nan_to_num(np.abs(r)), axis=1)
+    strength = np.where(np.isfinite(r), np.abs(r), 0)  # what cannot be correlated says nothing
+    place, best = strength.argmax(axis=1), strength.max(axis=1)
     found = pl.DataFrame(
         {
             "column": data.features,
