@@ -11,7 +11,7 @@ from atft_kedro.features.sets import FeatureParams
 from atft_kedro.market.admission import AdmissionParams, admit_prices
 from atft_kedro.market.latent import MarketParams
 from atft_kedro.market.simulation import SimulatedMarket, simulate_market
-from in_project import copy_project
+from in_project import SMALL, copy_project, kedro
 from made import make_ml_dataset
 
 ROOT = Path(__file__).parent.parent
@@ -34,6 +34,13 @@ def real_prices(request: pytest.FixtureRequest) -> Path:
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy_project(tmp_path_factory.mktemp("project") / "atft")
+
+
+@pytest.fixture(scope="module")
+def ran_project(project: Path) -> Path:
+    """Run every stage once."""
+    kedro(project, "run", "--params", SMALL)
+    return project
 
 
 @pytest.fixture(scope="session")

@@ -38,52 +38,6 @@ def test_a_first_run_makes_everything_and_a_second_nothing(project: Path) -> Non
     assert "Traceback" not in first + second
 
 
-def test_the_forecasts_of_a_run_are_scored(project: Path) -> None:
-    run = (project / "data" / "06_models" / "runs" / "latest").resolve()
-    forecasts = pl.read_parquet(run / "forecasts.parquet")
-    told = json.loads((run / "metrics.json").read_text())
-    summary = (run / "summary.md").read_text()
-
-    validation, test = (forecasts.filter(split=part) for part in ("validation", "test"))
-    assert validation["date"].max() < test["date"].min()  # type: ignore[operator]
-    assert forecasts.select("date", "code", "horizon").is_unique().all()
-    assert (forecasts["q10"] < forecasts["forecast"]).all()
-    assert (forecasts["forecast"] == forecasts["q50"]).all()
-    assert list(told["split"]) == ["validation", "test"]
-    assert list(told["split"]["test"]) == ["h1", "h5", "h10", "h20"]
-    assert told["days"]["test"] == [str(test["date"].min()), str(test["date"].max())]
-    first = told["split"]["test"]["h1"]
-    assert first["forecasts"] == len(test.filter(horizon=1)) - first["excluded"]["unrealised"]
-    assert f"| 1d | {first['ic']['mean']:.4f} |" in summary
-    assert told["run"] == run.name
-    assert run.name in summary
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    scores = [line[which] for line in lines for which in ("validation", "swa") if which in line]
-    trained = max(scores, key=lambda each: each["rank_ic"])
-    scored = told["split"]["validation"]["h1"]["rank_ic"]["mean"]
-    assert scored == pytest.approx(trained["rank_ic_1d"], abs=0.01)
-
-
-def test_a_run_is_scored_anew_with_other_costs(project: Path) -> None:
-    run = (project / "data" / "06_models" / "runs" / "latest").resolve()
-    before = json.loads((run / "metrics.json").read_text())
-    try:
-        said = kedro(project, "atft", "evaluate", "--params", f"{SMALL},evaluation.portfolio.cost_bp=1000")
-        dear = json.loads((run / "metrics.json").read_text())
-        table = kedro(project, "atft", "metrics", "--params", SMALL)
-    finally:
-        kedro(project, "atft", "evaluate", run.name, "--params", SMALL)
-    unknown = kedro(project, "atft", "metrics", "mine", "--params", SMALL, fails=True)
-
-    book, costly = (each["split"]["test"]["h1"]["long_short"] for each in (before, dear))
-    assert costly["gross_sharpe"] == book["gross_sharpe"]
-    assert costly["net_mean"] == pytest.approx(book["gross_mean"] - 0.1 * book["turnover"])
-    assert json.loads((run / "metrics.json").read_text()) == before
-    assert said.count(run.name) == 8
-    assert table.count(run.name) == 4
-    assert "There is no run 'mine'" in unknown
-
-
 def test_a_changed_parameter_reruns_what_depends_on_it(project: Path) -> None:
     guard_only = kedro(project, "run", "--params", f"{SMALL},guard.leak.max_ic=0.5")
     stale = kedro(project, "atft", "stages", "--params", f"{SMALL},guard.leak.max_ic=0.5,features.entry_lag=1")
@@ -195,42 +149,6 @@ def test_a_mistake_is_answered_with_one_message(project: Path, words: tuple[str,
 
     assert message in said
     assert "Traceback" not in said
-
-
-def test_prices_come_from_a_users_files(project: Path) -> None:
-    prices = pl.read_parquet(project / "data" / "02_intermediate" / "clean_prices.parquet")
-    folder = project / "data" / "01_raw" / "prices"
-    folder.mkdir(parents=True)
-    for (code,), rows in prices.drop("vwap").partition_by("code", as_dict=True).items():
-        rows.drop("code").rename({"date": "Date", "close": "Close"}).write_csv(folder / f"{code}.csv")
-
-    kedro(project, "run", "--env", "files")
-
-    report = json.loads((project / "data" / "08_reporting" / "price_report.json").read_text())
-    assert (report["rows_in"], report["left_out"]) == (prices.height, [])
-
-
-def test_a_users_own_dataset_enters_at_the_guard_and_is_never_overwritten(project: Path) -> None:
-    rows = pl.read_parquet(project / "data" / "05_model_input" / "ml_dataset.parquet")
-    mine = project / "mine.parquet"
-    rows.filter(pl.col("code") != rows["code"][0]).write_parquet(mine)
-    before = mine.read_bytes()
-    own = ("--env", "dataset", "--params", f"ml_dataset={mine}")
-
-    kedro(project, "run", "--pipelines", "train", "--from-inputs", "ml_dataset", *own)
-    refused = kedro(project, "run", *own, fails=True)
-
-    report = json.loads((project / "data" / "08_reporting" / "guard_report.json").read_text())
-    assert report["stocks"] == rows["code"].n_unique() - 1
-    assert "is yours and is not overwritten" in refused
-    assert mine.read_bytes() == before
-
-
-def test_an_entry_lag_makes_targets_that_the_guard_expects(project: Path) -> None:
-    kedro(project, "run", "--params", f"{SMALL},features.entry_lag=1")
-
-    report = json.loads((project / "data" / "08_reporting" / "guard_report.json").read_text())
-    assert report["errors"] == 0
 
 
 def test_a_tracked_run_ends_as_what_it_was_with_its_parameters_key_by_key(project: Path) -> None:

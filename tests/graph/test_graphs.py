@@ -1,13 +1,11 @@
 """Graphs: the slow way's correlations, the same edges however the rows lie, and nothing of the future."""
 
 from collections.abc import Iterator
-from datetime import date
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
@@ -15,9 +13,8 @@ from pydantic import ValidationError
 
 from atft_kedro.graph import choice
 from atft_kedro.graph.choice import GraphParams
-from atft_kedro.graph.correlation import correlate, decay, standardise
 from atft_kedro.graph.daily import build_graphs
-from atft_kedro.graph.pictures import draw_graph, draw_turnover, measure_turnover
+from atft_kedro.graph.pictures import measure_turnover
 from atft_kedro.graph.returns import read_returns
 from atft_kedro.market.simulation import SimulatedMarket
 from atft_kedro.panel.index import index_observations
@@ -26,97 +23,6 @@ from atft_kedro.params import InputError
 from made import make_graphs
 
 PARAMS = GraphParams(neighbours=5, window=120, min_observations=40, half_life=30, floor=0.0, shrinkage=0.0)
-
-
-CLIP = PARAMS.clip
-
-
-def slow_correlation(returns: np.ndarray, weights: np.ndarray, one: int, other: int) -> float:
-    """The definition, in float64 and pair by pair: an unknown return counts as the mean, a wild one as its bound."""
-
-    def relative(stock: int) -> np.ndarray:
-        known = np.isfinite(returns[:, stock])
-        x, w = returns[known, stock], weights[known]
-        x = x - np.average(x, weights=w)
-        bound = CLIP * np.sqrt(np.average(x * x, weights=w))
-        x = np.clip(x, -bound, bound)
-        whole = np.zeros(len(returns))
-        whole[known] = x - np.average(x, weights=w)
-        return whole
-
-    x, y = relative(one), relative(other)
-    lengths = np.sqrt((weights * x * x).sum() * (weights * y * y).sum())
-    return float((weights * x * y).sum() / lengths) if lengths > 0 else 0.0
-
-
-def test_the_matrix_product_is_the_slow_correlation() -> None:
-    random = np.random.default_rng(4)
-    returns = random.normal(0, 0.02, (120, 25)) + random.normal(0, 0.02, (120, 1))
-    returns[random.random(returns.shape) < 0.1] = np.nan
-    returns[:, 3] = returns[:, 4]  # a tie
-    returns[:, 5] = -returns[:, 6]
-    returns[:, 7] = 0.01  # flat
-    returns[60, 8] = 9.0  # a wrong price
-    weights = decay(120, 30)
-
-    shape = standardise(torch.from_numpy(returns.astype(np.float32)), weights, CLIP)
-    found = correlate(shape, shape)
-
-    exact = weights.double().numpy()
-    expected = [
-        [slow_correlation(returns, exact, i, j) if 7 not in (i, j) else 0 for j in range(25)] for i in range(25)
-    ]
-    assert np.abs(found.numpy() - np.array(expected)).max() < 1e-5
-    assert found[3, 4] == pytest.approx(1, abs=1e-5)
-    assert found[5, 6] == pytest.approx(-1, abs=1e-5)
-
-
-def test_without_gaps_it_is_the_textbook_weighted_correlation() -> None:
-    random = np.random.default_rng(5)
-    returns = random.normal(0, 0.02, (90, 8))
-    weights = decay(90, 20)
-
-    shape = standardise(torch.from_numpy(returns.astype(np.float32)), weights, CLIP)
-
-    covariance = np.cov(returns.T, aweights=weights.double().numpy())
-    deviation = np.sqrt(np.diag(covariance))
-    assert np.abs(correlate(shape, shape).numpy() - covariance / np.outer(deviation, deviation)).max() < 1e-5
-    assert decay(90, 20)[-21].item() == pytest.approx(0.5)
-
-
-def test_the_edges_are_the_strongest_slow_correlations(ml_dataset: pl.DataFrame) -> None:
-    edges = make_graphs(ml_dataset, PARAMS)
-    when = edges["graph_date"].max()
-    assert isinstance(when, date)
-    wide = (
-        ml_dataset.sort("date")
-        .with_columns(r=(pl.col("close") / pl.col("close").shift(1) - 1).over("code"))
-        .pivot("code", index="date", values="r")
-        .sort("date")
-        .filter(pl.col("date") <= when)
-    )
-    codes = sorted(set(wide.columns) - {"date"})
-    returns = wide.select(codes).to_numpy()
-    index = index_observations(select_universe(ml_dataset.lazy(), UniverseParams()))
-    last = [list(index.days).index(day) for day in wide["date"][-120:].to_list()]
-    chosen = np.asarray(index.eligible)[last][:, [list(index.codes).index(code) for code in codes]]
-    median = np.nanmedian(np.where(chosen, returns[-120:], np.nan), axis=1, keepdims=True)
-    relative = returns[-120:] - median
-    weights = 0.5 ** (np.arange(119, -1, -1) / 30)
-
-    mine = edges.filter(pl.col("graph_date") == when)
-    members = sorted(set(mine["code"]))
-    for code in members:
-        near = {
-            other: slow_correlation(relative, weights, codes.index(code), codes.index(other))
-            for other in members
-            if other != code
-        }
-        strongest = sorted(near, key=lambda other: -abs(near[other]))[:5]
-        rows = mine.filter(pl.col("code") == code).sort("rank")
-        assert rows["neighbour"].to_list() == strongest
-        assert rows["rank"].to_list() == [1, 2, 3, 4, 5]
-        assert rows["correlation"].to_list() == pytest.approx([near[other] for other in strongest], abs=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["correlation", "sector", "random"])
@@ -302,36 +208,6 @@ def test_what_cannot_be_is_said(
 def test_a_window_too_short_for_what_is_asked_is_refused() -> None:
     with pytest.raises(ValidationError, match="min_observations 60 do not fit a window of 20 days"):
         GraphParams(window=20)
-
-
-def test_turnover_is_the_share_of_new_neighbours() -> None:
-    days = [date(2020, 1, 1), date(2020, 1, 8), date(2020, 1, 15)]
-    pairs = [["ab", "ac", "bc"], ["ab", "ac", "bd"], ["xb", "xc", "bd"]]
-    edges = pl.DataFrame(
-        [
-            {"graph_date": day, "code": p[0], "neighbour": p[1]}
-            for day, some in zip(days, pairs, strict=True)
-            for p in some
-        ]
-    )
-
-    turnover = measure_turnover(edges.lazy())
-
-    assert turnover["graph_date"].to_list() == days[1:]
-    assert turnover["turnover"].to_list() == pytest.approx([1 / 3, 2 / 3])
-    assert draw_turnover(turnover).data[0].y == pytest.approx([1 / 3, 2 / 3])
-
-
-def test_the_picture_shows_the_newest_graph(ml_dataset: pl.DataFrame) -> None:
-    edges = make_graphs(ml_dataset, PARAMS)
-
-    figure = draw_graph(edges.lazy())
-
-    assert str(edges["graph_date"].max()) in figure.layout.title.text
-    assert (
-        len(figure.data[2].x)
-        == edges.filter(pl.col("graph_date") == pl.col("graph_date").max())["neighbour"].n_unique()
-    )
 
 
 def test_frames_come_some_graphs_at_a_time(ml_dataset: pl.DataFrame) -> None:

@@ -1,6 +1,5 @@
 """Each part against an independent reference or a property."""
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -8,7 +7,6 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch_geometric.nn import GATv2Conv
 
-from atft_kedro.network.fan import FrequencyNorm
 from atft_kedro.network.gat import GraphAttention, GraphFusion
 from atft_kedro.network.gated import LockedDropout
 from atft_kedro.network.heads import in_order
@@ -16,68 +14,6 @@ from atft_kedro.network.selection import Selection
 from atft_kedro.network.sizes import NetworkParams
 from atft_kedro.network.temporal import CausalConvolution, WindowAttention
 from random_blocks import random_block
-
-
-def strongest_waves(window: np.ndarray, k: int, ahead: int) -> float:
-    """The main part of one window of one channel, ``ahead`` steps behind its end, by NumPy's transform."""
-    spectrum = np.fft.rfft(window)
-    kept = np.argsort(-np.abs(spectrum))[:k]
-    place = len(window) - 1 + ahead
-    total = 0.0
-    for frequency in kept:
-        mirrored = 0 < frequency < len(window) / 2
-        wave = spectrum[frequency] * np.exp(2j * np.pi * frequency * place / len(window))
-        total += (2 if mirrored else 1) * wave.real / len(window)
-    return total
-
-
-@pytest.mark.parametrize("window", [8, 7])
-@pytest.mark.parametrize("k", [1, 3])
-def test_the_fourier_split_is_the_window_by_window_one(window: int, k: int) -> None:
-    x = torch.randn(3, 20, 4, generator=torch.Generator().manual_seed(1))
-    fan = FrequencyNorm(channels=4, window=window, k=k, horizons=(1, 5))
-
-    main = fan.split(x.transpose(1, 2)).detach().numpy()
-
-    for stock in range(3):
-        for end in range(20 - window + 1):
-            for channel in range(4):
-                piece = x[stock, end : end + window, channel].double().numpy()
-                expected = [strongest_waves(piece, k, ahead) for ahead in (0, 1, 5)]
-                assert np.allclose(main[stock, channel, end], expected, atol=1e-5)
-
-
-def test_with_all_frequencies_the_main_part_is_everything() -> None:
-    x = torch.randn(2, 15, 3, generator=torch.Generator().manual_seed(2))
-    fan = FrequencyNorm(channels=3, window=8, k=5, horizons=(1,))
-    with torch.no_grad():
-        fan.gate.fill_(1)
-
-    residual, _ = fan(x)
-
-    assert residual.abs().max() < 1e-5
-
-
-def test_a_pure_wave_is_taken_out_and_continued_exactly() -> None:
-    step = torch.arange(40.0)
-    x = torch.cos(2 * torch.pi * 2 * step / 16 + 0.7).view(1, -1, 1)
-    fan = FrequencyNorm(channels=1, window=16, k=1, horizons=(1, 5))
-    with torch.no_grad():
-        fan.gate.fill_(1)
-
-    residual, ahead = fan(x)
-
-    assert residual.abs().max() < 1e-5
-    assert torch.allclose(ahead[0, 0, :-5, 0], x[0, 16:-4, 0], atol=1e-5)
-    assert torch.allclose(ahead[0, 0, :-5, 1], x[0, 20:, 0], atol=1e-5)
-
-
-def test_the_split_starts_as_the_identity() -> None:
-    x = torch.randn(2, 12, 6)
-
-    left, _ = FrequencyNorm(channels=4, window=5, k=2, horizons=(1,))(x)
-
-    assert torch.equal(left, x[:, 4:])
 
 
 def test_graph_attention_is_pytorch_geometrics() -> None:

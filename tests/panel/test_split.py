@@ -17,7 +17,6 @@ from atft_kedro.panel.split import (
     Split,
     SplitParams,
     Stretch,
-    require_stocks,
     separate,
     split_days,
 )
@@ -149,45 +148,6 @@ def test_a_stretch_inside_another_cannot_be_written_down() -> None:
         Split(name="wrong", stretches=(one, other))
 
 
-def test_expanding_folds_test_every_later_day_once() -> None:
-    days = trading_days(1000)
-
-    folds = plan_folds(days, FoldParams(), 20).folds
-
-    tested = np.concatenate([fold.days_of("test", days) for fold in folds])
-    assert tested.tolist() == list(range(600, 1000))
-    assert [fold.part("train")[0].days for fold in folds] == [460, 540, 620, 700, 780]
-    for fold in folds:
-        parts = [fold.days_of(part, days) for part in PARTS]
-        assert parts[0].max() + 41 <= parts[1].min()
-        assert parts[1].max() + 41 <= parts[2].min()
-
-
-def test_rolling_folds_forget() -> None:
-    days = trading_days(1000)
-
-    folds = plan_folds(days, FoldParams(kind="rolling", train_days=300), 20).folds
-
-    assert {fold.part("train")[0].days for fold in folds} == {260}
-    assert folds[0].stretches[0].role == "train"
-    assert folds[-1].stretches[0].role == "history"
-
-
-def test_combinatorial_folds_test_every_choice_and_keep_a_gap_on_both_sides() -> None:
-    days = trading_days(1000)
-
-    folds = plan_folds(days, FoldParams(kind="combinatorial", n_folds=6, test_groups=2), 20).folds
-
-    assert len(folds) == 15
-    counts = np.zeros(len(days))
-    for fold in folds:
-        tested, trained = fold.days_of("test", days), fold.days_of("train", days)
-        counts[tested] += 1
-        nearest = np.abs(tested[:, None] - trained).min(axis=0)
-        assert nearest.min() >= 41
-    assert set(counts) == {5}
-
-
 def test_a_min_date_leaves_earlier_days_as_history() -> None:
     days = trading_days(1000)
 
@@ -215,22 +175,6 @@ def test_a_min_date_leaves_earlier_days_as_history() -> None:
 def test_a_split_that_leaves_a_part_empty_is_refused(params: SplitParams, message: str) -> None:
     with pytest.raises(InputError, match=message):
         split_days(trading_days(1000), params, 20)
-
-
-def test_folds_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(InputError, match="5 folds do not fit the history: of 590 days, 500 train and 100 validate"):
-        plan_folds(trading_days(590), FoldParams(), 20)
-    with pytest.raises(InputError, match="fold 1 has no validation days: the gap of 20 purge and 90 embargo"):
-        plan_folds(trading_days(1000), FoldParams(embargo_days=90), 20)
-
-
-def test_a_fold_whose_universe_is_empty_is_refused() -> None:
-    days = trading_days(1000)
-    split = split_days(days, SplitParams(), 20)
-    stocks = np.where(np.arange(1000) < 800, 10, 0)
-
-    with pytest.raises(InputError, match="no stock is in the universe on any test day"):
-        require_stocks(split, days, stocks)
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,8 @@
 
 import json
 import os
-import resource
 import shutil
-import subprocess
 import time
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +23,7 @@ from atft_kedro.panel.store import (
     identify,
     open_panel,
 )
-from atft_kedro.panel.writing import PanelDraft, PanelRows, write_panel
+from atft_kedro.panel.writing import PanelDraft, PanelRows
 from atft_kedro.params import InputError
 from atft_kedro.schema import feature_columns
 from made import make_panel
@@ -176,75 +172,6 @@ def test_another_feature_catalogue_is_refused(panel: Panel) -> None:
         panel.require_catalogue("made", features[:-1])
     with pytest.raises(InputError, match="holds 59 features of catalogue made, the model needs 59 of other"):
         panel.require_catalogue("other", features)
-
-
-def test_a_failure_in_the_middle_leaves_the_older_panel(panel: Panel, tmp_path: Path) -> None:
-    def broken() -> Iterator[PanelRows]:
-        yield pieces_of(panel)[0]
-        raise RuntimeError("the dataset's disk is gone")
-
-    with pytest.raises(RuntimeError):
-        write_panel(tmp_path / "panel", replace(draft_of(panel, []), pieces=broken()))
-
-    assert open_panel(tmp_path / "panel").identity == panel.identity
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["panel"]
-
-
-def test_a_source_that_fails_is_not_called_a_full_disk(panel: Panel, tmp_path: Path) -> None:
-    def lost() -> Iterator[PanelRows]:
-        yield pieces_of(panel)[0]
-        raise FileNotFoundError("ml_dataset.parquet")
-
-    with pytest.raises(FileNotFoundError, match="ml_dataset"):
-        write_panel(tmp_path / "panel", replace(draft_of(panel, []), pieces=lost()))
-
-
-def test_a_swap_that_fails_puts_the_older_panel_back(
-    panel: Panel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rename = Path.rename
-
-    def fails_once(self: Path, target: Path) -> Path:
-        if self.name == ".panel.partial":
-            raise OSError("the disk is gone")
-        return rename(self, target)
-
-    monkeypatch.setattr(Path, "rename", fails_once)
-    with pytest.raises(OSError, match="the disk is gone"):
-        write_panel(tmp_path / "panel", draft_of(panel, pieces_of(panel)))
-
-    assert open_panel(tmp_path / "panel").identity == panel.identity
-
-
-def test_a_file_that_may_not_grow_is_told_plainly(panel: Panel, tmp_path: Path) -> None:
-    """The kernel's own limit, in place of a disk that fills up."""
-    draft = draft_of(panel, pieces_of(panel))
-    old = resource.getrlimit(resource.RLIMIT_FSIZE)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, old[1]))
-        with pytest.raises(
-            InputError, match="new cannot be written: File too large; .* GB are free. What was there before still is"
-        ):
-            write_panel(tmp_path / "new", draft)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, old)
-
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["panel"]
-
-
-def test_a_full_disk_is_told_before_any_work(panel: Panel, tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=512k", "none", str(disk)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("a small disk can be mounted by root only")
-    try:
-        with pytest.raises(InputError, match="No space left on device"):
-            write_panel(disk / "panel", draft_of(panel, pieces_of(panel)))
-
-        assert list(disk.iterdir()) == []
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
 
 
 def test_it_opens_at_once_whatever_its_size(panel: Panel, tmp_path: Path) -> None:

@@ -1,0 +1,92 @@
+"""Files that cannot be read, or not as they are mapped."""
+
+import gzip
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import pytest
+from kedro.io import DatasetError
+
+from atft_kedro.datasets import PriceFilesDataset
+from atft_kedro.market.files import PriceFileParams, read_prices
+from atft_kedro.params import InputError
+
+DAYS = [date(2024, 1, day) for day in (2, 3, 4)]
+PRICES = pl.DataFrame(
+    {
+        "date": DAYS * 2,
+        "code": ["A"] * 3 + ["B"] * 3,
+        "open": [10.0, 11.0, 12.0, 20.0, 21.0, 22.0],
+        "high": [10.5, 11.5, 12.5, 20.5, 21.5, 22.5],
+        "low": [9.5, 10.5, 11.5, 19.5, 20.5, 21.5],
+        "close": [10.2, 11.2, 12.2, 20.2, 21.2, 22.2],
+        "volume": [100.0, 200.0, 300.0, 400.0, 500.0, 600.0],
+    }
+)
+
+
+def read(path: Path, **params: object) -> pl.DataFrame:
+    found = read_prices(path, PriceFileParams.model_validate(params)).collect()
+    return found.sort("code", "date").select(PRICES.columns)
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("spoil", ["gz", "latin", "parquet", "entry", "zone"])
+def test_whatever_cannot_be_read_is_one_clear_message_at_the_door(tmp_path: Path, spoil: str) -> None:
+    path, more = tmp_path / "p.csv", {}
+    if spoil == "gz":
+        path = tmp_path / "p.csv.gz"
+        path.write_bytes(gzip.compress(PRICES.write_csv().encode() * 50)[:-40])
+    elif spoil == "latin":
+        path.write_bytes("date,code,close\n2024-01-02,Zürich,1\n".encode("latin-1"))
+    elif spoil == "parquet":
+        path = tmp_path / "p.parquet"
+        pl.concat([PRICES] * 3000).write_parquet(path, compression="zstd")
+        broken = bytearray(path.read_bytes())
+        broken[60:2000] = b"\x00" * 1940
+        path.write_bytes(broken)
+    else:
+        PRICES.write_csv(path)
+        more = {"layuot": "wide"} if spoil == "entry" else {"dates": {"time_zone": "Mars/Base"}}
+
+    with pytest.raises((InputError, DatasetError), match=r"p\.|layuot|time zone") as refused:
+        PriceFilesDataset(path=str(path), **more).load()
+
+    assert isinstance(refused.value, InputError) or isinstance(refused.value.__cause__, InputError)
+
+
+def test_a_parquet_file_cut_off_in_the_middle(tmp_path: Path) -> None:
+    path = tmp_path / "prices.parquet"
+    PRICES.write_parquet(path)
+    path.write_bytes(path.read_bytes()[:-200])
+
+    with pytest.raises(InputError, match=r"prices\.parquet is not a whole parquet file"):
+        read(path)
+
+
+def test_a_folder_of_mixed_schemas_names_the_files_and_the_columns(tmp_path: Path) -> None:
+    PRICES.drop("code").head(3).write_csv(tmp_path / "A.csv")
+    PRICES.drop("code", "volume").head(3).write_csv(tmp_path / "B.csv")
+
+    with pytest.raises(InputError, match=r"B\.csv and .*A\.csv do not have the same columns: volume"):
+        read(tmp_path)
+
+
+def test_a_mapping_that_names_an_absent_column_lists_what_is_there(tmp_path: Path) -> None:
+    PRICES.write_csv(tmp_path / "p.csv")
+
+    with pytest.raises(InputError, match="close → 'Adj Close'.*The file has date, code, open"):
+        read(tmp_path / "p.csv", columns={"close": "Adj Close"})
+
+
+def test_a_mapping_of_a_column_that_is_not_ours(tmp_path: Path) -> None:
+    PRICES.write_csv(tmp_path / "p.csv")
+
+    with pytest.raises(InputError, match=r"maps \['closing'\]"):
+        read(tmp_path / "p.csv", columns={"closing": "close"})

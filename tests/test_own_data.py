@@ -1,0 +1,47 @@
+"""People's own prices and datasets, as a person runs them."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from in_project import SMALL, kedro
+
+pytestmark = pytest.mark.slow
+
+
+def test_prices_come_from_a_users_files(ran_project: Path) -> None:
+    prices = pl.read_parquet(ran_project / "data" / "02_intermediate" / "clean_prices.parquet")
+    folder = ran_project / "data" / "01_raw" / "prices"
+    folder.mkdir(parents=True)
+    for (code,), rows in prices.drop("vwap").partition_by("code", as_dict=True).items():
+        rows.drop("code").rename({"date": "Date", "close": "Close"}).write_csv(folder / f"{code}.csv")
+
+    kedro(ran_project, "run", "--env", "files")
+
+    report = json.loads((ran_project / "data" / "08_reporting" / "price_report.json").read_text())
+    assert (report["rows_in"], report["left_out"]) == (prices.height, [])
+
+
+def test_a_users_own_dataset_enters_at_the_guard_and_is_never_overwritten(ran_project: Path) -> None:
+    rows = pl.read_parquet(ran_project / "data" / "05_model_input" / "ml_dataset.parquet")
+    mine = ran_project / "mine.parquet"
+    rows.filter(pl.col("code") != rows["code"][0]).write_parquet(mine)
+    before = mine.read_bytes()
+    own = ("--env", "dataset", "--params", f"ml_dataset={mine}")
+
+    kedro(ran_project, "run", "--pipelines", "train", "--from-inputs", "ml_dataset", *own)
+    refused = kedro(ran_project, "run", *own, fails=True)
+
+    report = json.loads((ran_project / "data" / "08_reporting" / "guard_report.json").read_text())
+    assert report["stocks"] == rows["code"].n_unique() - 1
+    assert "is yours and is not overwritten" in refused
+    assert mine.read_bytes() == before
+
+
+def test_an_entry_lag_makes_targets_that_the_guard_expects(ran_project: Path) -> None:
+    kedro(ran_project, "run", "--params", f"{SMALL},features.entry_lag=1")
+
+    report = json.loads((ran_project / "data" / "08_reporting" / "guard_report.json").read_text())
+    assert report["errors"] == 0
