@@ -18,6 +18,7 @@ ELIGIBLE = "eligible"
 GRAPH_DATE, NEIGHBOUR, RANK = "graph_date", "neighbour", "rank"
 CORRELATION, SAME_SECTOR, SIZE_SIMILARITY = "correlation", "same_sector", "size_similarity"
 FORECAST, HORIZON, SPLIT = "forecast", "horizon", "split"
+FORECASTER, REALISED = "forecaster", "target"
 EDGE_ATTRIBUTES = (CORRELATION, SAME_SECTOR, SIZE_SIMILARITY)
 
 Horizons = Annotated[tuple[Annotated[int, Field(gt=0)], ...], Field(min_length=1)]

@@ -6,10 +6,29 @@ import numpy as np
 import pytest
 import torch
 
-from atft_kedro import losses
-from atft_kedro.evaluation.portfolio import PortfolioParams, best, deciles, keep, record, stagger, weigh
+from atft_kedro import losses, metrics
+from atft_kedro.evaluation.portfolio import Trader, Trades, deciles, hold_best, hold_by_signal, hold_tenths, record
 
 NAN = float("nan")
+
+
+def rank(forecast: torch.Tensor) -> torch.Tensor:
+    return metrics.ranks(forecast, forecast.isfinite())
+
+
+def weigh(forecast: torch.Tensor, how: str) -> torch.Tensor:
+    return hold_tenths(rank(forecast)) if how == "decile" else hold_by_signal(forecast)
+
+
+def trade(
+    books: torch.Tensor, returns: torch.Tensor, value: torch.Tensor | None = None, hold: int = 1, at_once: int = 7
+) -> Trades:
+    """Trade some days at a time, as they come."""
+    trader = Trader(hold)
+    for start in range(0, len(books), at_once):
+        days = slice(start, start + at_once)
+        trader.trade(books[days], returns[days], None if value is None else value[days])
+    return trader.close()
 
 
 def test_the_best_tenth_is_bought_and_the_worst_sold() -> None:
@@ -48,49 +67,57 @@ def test_days_that_say_nothing_hold_nothing() -> None:
     assert (weigh(constant, "decile") == 0).all()
     assert (weigh(constant, "signal") == 0).all()
     assert (weigh(few, "decile") == 0).all()
-    assert (deciles(few, few.isfinite()) == -1).all()
+    assert (deciles(rank(few)) == -1).all()
 
 
 def test_equal_forecasts_share_a_tenth() -> None:
     forecast = torch.tensor([[0.0] * 5 + list(range(1, 16))], dtype=torch.float64)
-    group = deciles(forecast, forecast.isfinite())[0]
+    group = deciles(rank(forecast))[0]
 
     assert group[:5].tolist() == [1] * 5  # ranks 1 to 5 of 20, on average 3
     assert group[-2:].tolist() == [9, 9]
 
 
 def test_the_best_are_held_in_equal_parts() -> None:
-    held = best(torch.tensor([[1.0, 3.0, 2.0, NAN]], dtype=torch.float64), 2)[0]
+    held = hold_best(rank(torch.tensor([[1.0, 3.0, 2.0, NAN]], dtype=torch.float64)), 2)[0]
 
     assert held.tolist() == [0, 0.5, 0.5, 0]
 
 
-def test_books_are_held_for_the_horizon() -> None:
-    weights = torch.randn(9, 4, dtype=torch.float64)
-    held = stagger(weights, 3)
+def test_the_best_of_equals_are_nobody() -> None:
+    assert (hold_best(rank(torch.full((1, 30), 0.1)), 20) == 0).all()
+    assert (hold_best(rank(torch.tensor([[2.0, 2.0, 1.0]])), 1) == 0).all()  # they share places one and two
 
+
+@pytest.mark.parametrize("at_once", [1, 2, 9])
+def test_books_are_held_for_the_horizon(at_once: int) -> None:
+    books, returns = torch.randn(9, 4, dtype=torch.float64), torch.randn(9, 4, dtype=torch.float64)
+    trades = trade(books, returns, hold=3, at_once=at_once)
+
+    before = torch.zeros(4)
     for day in range(9):
-        wanted = sum(weights[day - back] for back in range(3) if day >= back) / 3
-        assert torch.allclose(held[day], torch.as_tensor(wanted))
-    assert torch.allclose(stagger(weights, 1), weights)
+        held = torch.stack([books[day - back] for back in range(3) if day >= back]).sum(0) / 3
+        assert trades.gross[day] == pytest.approx(float(held @ returns[day]))
+        assert trades.turnover[day] == pytest.approx(float((held - before).abs().sum()))
+        before = held
 
 
 def test_costs_are_paid_for_every_trade() -> None:
     weights = torch.tensor([[0.5, -0.5], [0.5, -0.5], [-0.5, 0.5]], dtype=torch.float64)
     returns = torch.tensor([[0.02, 0.0], [0.01, -0.01], [0.02, NAN]], dtype=torch.float64)
 
-    gross, net, traded = keep(weights, returns, cost_bp=10)
+    trades = trade(weights, returns)
 
-    assert gross.tolist() == pytest.approx([0.01, 0.01, -0.01])
-    assert traded.tolist() == [1.0, 0.0, 2.0]
-    assert net.tolist() == pytest.approx([0.009, 0.01, -0.012])
+    assert trades.gross.tolist() == pytest.approx([0.01, 0.01, -0.01])
+    assert trades.turnover.tolist() == [1.0, 0.0, 2.0]
+    assert trades.net(cost_bp=10).tolist() == pytest.approx([0.009, 0.01, -0.012])
 
 
 def test_what_has_no_return_earns_nothing_and_is_told() -> None:
     weights = torch.tensor([[0.5, -0.5], [0.5, -0.5]], dtype=torch.float64)
     returns = torch.tensor([[0.02, NAN], [0.02, 0.01]], dtype=torch.float64)
 
-    book = record(weights, returns, None, PortfolioParams(cost_bp=0), hold=1)
+    book = record(trade(weights, returns), cost_bp=0, hold=1)
 
     assert book.unpriced == 0.25
     assert book.gross_mean == pytest.approx((0.01 + 0.005) / 2)
@@ -100,7 +127,7 @@ def test_costs_turn_a_good_record_into_a_bad_one_and_none_change_nothing() -> No
     returns = 0.01 * torch.randn(300, 40, dtype=torch.float64)
     weights = weigh(returns + 0.02 * torch.randn(300, 40), "decile")
 
-    free, dear = (record(weights, returns, None, PortfolioParams(cost_bp=cost), hold=1) for cost in (0, 1000))
+    free, dear = (record(trade(weights, returns), cost, hold=1) for cost in (0, 1000))
 
     assert free.net_sharpe == free.gross_sharpe == dear.gross_sharpe
     assert free.gross_sharpe is not None
@@ -113,20 +140,21 @@ def test_costs_turn_a_good_record_into_a_bad_one_and_none_change_nothing() -> No
 def test_a_reversed_forecast_loses_what_a_forecast_wins() -> None:
     returns = 0.01 * torch.randn(100, 40, dtype=torch.float64)
     for how in ("decile", "signal"):
-        params = PortfolioParams(weights=how, cost_bp=0)  # type: ignore[arg-type]
-        good, bad = (record(weigh(sign * returns, params.weights), returns, None, params, hold=1) for sign in (1, -1))
+        good, bad = (record(trade(weigh(sign * returns, how), returns), cost_bp=0, hold=1) for sign in (1, -1))
         assert good.gross_sharpe == pytest.approx(-bad.gross_sharpe)  # type: ignore[operator]
         assert good.gross_sharpe is not None
         assert good.gross_sharpe > 10
         assert good.drawdown == 0
 
 
-def test_capacity_is_the_median_of_what_is_held() -> None:
-    weights = torch.tensor([[0.5, -0.5, 0.0]], dtype=torch.float64)
-    book = record(weights, weights, torch.tensor([[10.0, 30.0, 99.0]]), PortfolioParams(), hold=1)
+def test_capacity_is_that_of_each_days_median_stock() -> None:
+    weights = torch.tensor([[0.5, -0.25, -0.25, 0.0], [0.5, -0.25, -0.25, 0.0]], dtype=torch.float64)
+    value = torch.tensor([[10.0, 30.0, 20.0, 99.0], [NAN, 40.0, NAN, 99.0]], dtype=torch.float64)
+    book = record(trade(weights, weights, value), cost_bp=0, hold=1)
 
-    assert book.capacity == 20.0
-    assert np.isclose(book.gross_mean or 0, 0.5)
+    assert book.capacity == 30.0
+    assert record(trade(weights, weights), cost_bp=0, hold=1).capacity is None
+    assert np.isclose(book.gross_mean or 0, 0.375)
 
 
 @pytest.mark.parametrize("stocks", [10, 15, 25, 37, 95])
@@ -136,8 +164,8 @@ def test_a_reversed_forecast_has_the_reversed_book_and_only_the_ends_are_held(st
 
     assert torch.equal(weigh(-forecast, "decile"), -weights)
     assert 2 <= (weights != 0).sum() <= 2 * math.ceil(stocks / 10)
-    group = deciles(forecast, forecast.isfinite())[0]
-    mirrored = deciles(-forecast, forecast.isfinite())[0] == 9 - group
+    group = deciles(rank(forecast))[0]
+    mirrored = deciles(rank(-forecast))[0] == 9 - group
     assert mirrored.sum() >= stocks - stocks % 2  # the stock in the middle of an odd number is in the upper half
     assert sorted(set(group.tolist())) == list(range(10))
 

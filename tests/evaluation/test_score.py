@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from atft_kedro.evaluation.score import EvaluationParams, HorizonScore, evaluate
+from atft_kedro.evaluation.laying import lay_ground
+from atft_kedro.evaluation.score import EvaluationParams, HorizonScore, evaluate, judge
 from atft_kedro.market.latent import MarketParams
 from atft_kedro.market.oracle import attainable_ic
 from atft_kedro.market.simulation import simulate_market
@@ -110,7 +111,7 @@ def test_a_repeated_date_and_code_is_refused() -> None:
             r"forecasts have no column \['horizon'\]",
         ),
         (forecast(realise(days=3), pl.lit(1.0), 20), "there is no 'target_20d'"),
-        (forecast(realise(days=3), pl.lit(1.0)).clear(), "no forecasts to score"),
+        (forecast(realise(days=3), pl.lit(1.0)).clear(), "There are no forecasts"),
     ],
 )
 def test_what_is_no_table_of_forecasts_is_refused(forecasts: pl.DataFrame, message: str) -> None:
@@ -157,12 +158,49 @@ def test_signal_weights_and_top_stocks_are_parameters() -> None:
     assert (told.long_only.turnover or 0) > 1  # five of forty change nearly all
 
 
-def test_the_scale_of_forecasts_in_deviations_is_that_of_their_days() -> None:
+def test_the_scale_of_forecasts_is_beside_the_labels_of_their_days() -> None:
     realised = realise()
     day = pl.col("target_1d").std(ddof=0).over("date")
-    told = evaluate(forecast(realised, pl.col("target_1d") / day / 2), realised).horizons["h1"]
+    said = forecast(realised, pl.col("target_1d") / day / 2)
 
-    assert told.scale.mean == pytest.approx(0.5)
+    assert evaluate(said, realised, EvaluationParams(units="zscore")).horizons["h1"].scale.mean == pytest.approx(0.5)
+
+
+def test_a_quantile_covers_what_lies_below_it() -> None:
+    realised = realise(days=200)
+    said = (
+        forecast(realised, pl.lit(0.0))
+        .with_columns(
+            forecast=pl.Series(np.random.default_rng(1).normal(size=len(realised))), q10=-1.2816, q50=0.0, q97_5=9.0
+        )
+        .rename({"q97_5": "q97.5"})
+    )
+    told = evaluate(said, realised).horizons["h1"]
+
+    assert list(told.coverage) == ["q10", "q50", "q97.5"]
+    assert told.coverage["q10"].mean == pytest.approx(0.1, abs=1e-9)  # of 40 Gaussian ranks, 4 are below
+    assert told.coverage["q50"].mean == pytest.approx(0.5)
+    assert told.coverage["q97.5"].mean == 1
+
+
+def test_each_day_is_told_and_the_score_is_their_mean() -> None:
+    realised = realise()
+    said = forecast(realised, pl.col("target_1d") + pl.col("target_5d"))
+    judged = judge(said, lay_ground(realised), EvaluationParams())
+    told = judged.score.horizons["h1"]
+
+    assert judged.daily["date"].to_list() == realised["date"].unique().sort().to_list()
+    assert judged.daily["ic"].mean() == pytest.approx(told.ic.mean)
+    assert told.long_short is not None
+    assert judged.daily["long_short_net"].mean() == pytest.approx(told.long_short.net_mean)
+
+
+def test_a_calibrated_forecast_has_labels_like_its_forecasts() -> None:
+    realised = realise(days=100)
+    told = evaluate(forecast(realised, pl.col("target_1d")), realised, EvaluationParams(units="returns"))
+
+    for said, came in told.horizons["h1"].calibration:
+        assert said == pytest.approx(came)
 
 
 def test_books_of_a_week_earn_what_a_slow_loop_says() -> None:
@@ -222,10 +260,3 @@ def test_nothing_traded_has_no_ratio(stocks: int) -> None:
     for book in (told.long_short, told.long_only):
         assert book is not None
         assert (book.gross_sharpe, book.net_sharpe, book.turnover) == (None, None, 0)
-
-
-def test_dates_that_are_text_are_refused() -> None:
-    realised = realise(days=3)
-
-    with pytest.raises(InputError, match="forecasts' date is String, no date"):
-        evaluate(forecast(realised, pl.lit(1.0)).cast({"date": pl.String}), realised)

@@ -39,6 +39,20 @@ def data(metadata: ProjectMetadata, lookback: int, days: int, blocks: int, env: 
 
 
 @bench.command()
+@click.option("--stocks", default=4000, show_default=True)
+@click.option("--days", default=2500, show_default=True)
+def score(stocks: int, days: int) -> None:
+    """Measure how fast random forecasts over all horizons are scored."""
+    from ..operations.bench_score import time_scoring
+
+    measured = time_scoring(stocks, days)
+    table = Table("forecasts", "s", "forecasts/s", "peak memory, GB", title=f"{stocks:,} stocks x {days:,} days")
+    rate = measured.forecasts / measured.seconds
+    table.add_row(f"{measured.forecasts:,}", f"{measured.seconds:.1f}", f"{rate:,.0f}", f"{measured.peak_gb:.2f}")
+    Console().print(table)
+
+
+@bench.command()
 @click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
 @click.option("--compile", "compiled", is_flag=True, help="Compile the network.")
 @click.option("--seconds", default=6.0, show_default=True, help="To spend on each measurement.")

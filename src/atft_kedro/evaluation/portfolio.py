@@ -1,5 +1,6 @@
 """What trading on forecasts would have earned: long the best, short the worst, in staggered books, with costs."""
 
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ from .series import Floats, bootstrap_sharpe, drawdown, or_none, probabilistic_s
 
 DECILES = 10
 BASIS_POINT = 1e-4
+EMPTY = 1e-12  # what rounding leaves of a weight
 
 
 class PortfolioParams(Params):
@@ -41,18 +43,21 @@ class Book(Params):
     turnover: float | None  # mean sum of absolute changes of the weights
     drawdown: float | None  # of the net returns, at the most
     unpriced: float | None  # share of what is held whose return is unknown, and counts as 0
-    capacity: float | None  # traded value of the median stock held, where volume is known
+    capacity: float | None  # traded value of each day's median stock held, on average, where volume is known
     days: int
 
 
-def weigh(forecast: Tensor, how: Literal["decile", "signal"]) -> Tensor:
-    """Weigh the stocks of each day (day, stock): 0 in sum, 1 in absolute values; days that say nothing hold nothing."""
+def hold_tenths(rank: Tensor) -> Tensor:
+    """Buy the best tenth of each day's ranked stocks and sell the worst: 0 in sum, 1 in absolute values."""
+    group = deciles(rank)
+    longs, shorts = _share_out(group == DECILES - 1), _share_out(group == 0)
+    both = (longs.sum(-1, keepdim=True) > 0) & (shorts.sum(-1, keepdim=True) > 0)
+    return torch.where(both, (longs - shorts) / 2, 0)
+
+
+def hold_by_signal(forecast: Tensor) -> Tensor:
+    """Hold each day's stocks by tanh of their standardised forecast: 0 in sum, 1 in absolute values."""
     valid = forecast.isfinite()
-    if how == "decile":
-        group = deciles(forecast, valid)
-        longs, shorts = _share_out(group == DECILES - 1), _share_out(group == 0)
-        both = (longs.sum(-1, keepdim=True) > 0) & (shorts.sum(-1, keepdim=True) > 0)
-        return torch.where(both, (longs - shorts) / 2, 0)
     z = metrics.standardise(forecast, valid)
     raw = torch.tanh(z).where(valid & z.isfinite(), 0)
     neutral = (raw - raw.sum(-1, keepdim=True) / valid.sum(-1, keepdim=True).clamp(min=1)).where(valid, 0)
@@ -60,14 +65,15 @@ def weigh(forecast: Tensor, how: Literal["decile", "signal"]) -> Tensor:
     return torch.where(gross > 0, neutral / gross, 0)
 
 
-def deciles(forecast: Tensor, valid: Tensor) -> Tensor:
-    """Sort each day's stocks into tenths from 0 on, equal forecasts together; −1 where unknown or a day has too few.
+def deciles(rank: Tensor) -> Tensor:
+    """Sort each day's ranked stocks into tenths from 0 on, equal ones together; −1 where unknown or a day has too few.
 
     A stock on the border of two tenths belongs to the one nearer the middle, so that a reversed forecast has the
     reversed tenths.
     """
+    valid = rank.isfinite()
     count = valid.sum(-1, keepdim=True)
-    twice = (2 * metrics.ranks(forecast.double(), valid) - 1).where(valid, 1).long()  # whole: ranks end in .0 or .5
+    twice = (2 * rank - 1).where(valid, 1).long()  # whole: ranks end in .0 or .5
     up, down = _tenth(twice, count), DECILES - 1 - _tenth(2 * count - twice, count)
     return torch.where(twice < count, up, down).where(valid & (count >= DECILES), -1)
 
@@ -77,14 +83,17 @@ def _tenth(twice: Tensor, count: Tensor) -> Tensor:
     return (twice * DECILES).div(2 * count.clamp(min=1), rounding_mode="floor")
 
 
-def best(forecast: Tensor, count: int) -> Tensor:
-    """Hold the best stocks of each day in equal parts, those whose rank is ``count`` at most.
+def hold_best(rank: Tensor, most: int) -> Tensor:
+    """Hold the best of each day's ranked stocks in equal parts, those whose place from the top is ``most`` at most.
 
-    Equal forecasts share their average rank, and are held or left together; a day of nothing else holds nothing.
+    Equal forecasts share their average place, and are held or left together. A day that chooses nobody, for all are
+    equal or all are held, holds nothing.
     """
-    valid = forecast.isfinite()
-    differ = metrics.standardise(forecast, valid).isfinite()
-    return _share_out((metrics.ranks(-forecast, valid) <= count) & valid & differ)
+    valid = rank.isfinite()
+    count = valid.sum(-1, keepdim=True)
+    all_same = (2 * rank == count + 1).sum(-1, keepdim=True) == count
+    held = (count + 1 - rank <= most) & valid & ~all_same
+    return _share_out(held & (held.sum(-1, keepdim=True) < count))
 
 
 def _share_out(held: Tensor) -> Tensor:
@@ -92,50 +101,83 @@ def _share_out(held: Tensor) -> Tensor:
     return held.double() / held.sum(-1, keepdim=True).clamp(min=1)
 
 
-def stagger(weights: Tensor, days: int) -> Tensor:
-    """Hold each day's book for some days: the mean of the last ``days`` books, none before the first."""
-    total = torch.nn.functional.pad(weights, (0, 0, days, 0)).cumsum(0)
-    return (total[days:] - total[:-days]) / days
+@dataclass(frozen=True)
+class Trades:
+    """What a portfolio did on each day."""
+
+    gross: Floats  # return
+    turnover: Floats  # sum of absolute changes of the weights
+    held: Floats  # sum of absolute weights
+    unpriced: Floats  # those of them whose return is unknown
+    value: Floats  # traded value of the median stock held; NaN where unknown
+
+    def net(self, cost_bp: float) -> Floats:
+        """Take the costs of every trade, on its side, from what was earned."""
+        return self.gross - cost_bp * BASIS_POINT * self.turnover
 
 
-def keep(weights: Tensor, returns: Tensor, cost_bp: float) -> tuple[Floats, Floats, Floats]:
-    """Earn each day's returns (day, stock): gross and net returns, and what was traded.
+@dataclass
+class Trader:
+    """Holds each day's book for some days: the mean of the last ``hold`` books, none before the first.
 
     What is held while its return is unknown, as of a stock that does not trade that day, earns nothing then.
     """
-    gross = (weights * returns.where(returns.isfinite(), 0)).sum(-1)
-    traded = torch.diff(weights, dim=0, prepend=torch.zeros_like(weights[:1])).abs().sum(-1)
-    net = gross - cost_bp * BASIS_POINT * traded
-    return gross.numpy(), net.numpy(), traded.numpy()
+
+    hold: int
+    books: Tensor | None = None  # of the last days
+    days: list[tuple[Tensor, ...]] = field(default_factory=list)
+
+    def trade(self, books: Tensor, returns: Tensor, traded_value: Tensor | None) -> None:
+        """Go on for some days, with what each stock earns and how much of it is traded."""
+        if self.books is None:
+            self.books = torch.zeros(self.hold, books.shape[1], dtype=books.dtype)
+        known = torch.cat([self.books, books])
+        self.books = known[-self.hold :]
+        weights = stagger(known, self.hold)  # from the day before on
+        held, priced = weights[1:].abs(), returns.isfinite()
+        self.days.append(
+            (
+                (weights[1:] * returns.where(priced, 0)).sum(-1),
+                weights.diff(dim=0).abs().sum(-1),
+                held.sum(-1),
+                held.where(~priced, 0).sum(-1),
+                _median_value(held, traded_value),
+            )
+        )
+
+    def close(self) -> Trades:
+        """Look back."""
+        return Trades(*(torch.cat(each).numpy() for each in zip(*self.days, strict=True)))
 
 
-def record(weights: Tensor, returns: Tensor, traded_value: Tensor | None, params: PortfolioParams, hold: int) -> Book:
-    """Keep a portfolio's record; ``weights`` are those held on each day, each book for ``hold`` days."""
-    gross, net, traded = keep(weights, returns, params.cost_bp)
-    low, high = bootstrap_sharpe(net, block=max(hold, round(len(net) ** (1 / 3))))
+def stagger(books: Tensor, days: int) -> Tensor:
+    """Average each ``days`` books in a row (day, stock), from the first that are complete on."""
+    total = torch.nn.functional.pad(books, (0, 0, 1, 0)).cumsum(0)
+    return (total[days:] - total[:-days]) / days
+
+
+def _median_value(held: Tensor, traded_value: Tensor | None) -> Tensor:
+    if traded_value is None:
+        return torch.full((len(held),), torch.nan, dtype=torch.float64)
+    return traded_value.where(held > EMPTY, torch.nan).nanmedian(-1).values
+
+
+def record(trades: Trades, cost_bp: float, hold: int) -> Book:
+    """Keep a portfolio's record, each book of which was held for ``hold`` days."""
+    gross, net, days = trades.gross, trades.net(cost_bp), len(trades.gross)
+    low, high = bootstrap_sharpe(net, block=max(hold, round(days ** (1 / 3))))
+    value = trades.value[np.isfinite(trades.value)]
     return Book(
         gross_sharpe=or_none(sharpe(gross)),
         net_sharpe=or_none(sharpe(net)),
         net_sharpe_low=or_none(low),
         net_sharpe_high=or_none(high),
         probability=or_none(probabilistic_sharpe(net)),
-        gross_mean=or_none(gross.mean()) if len(gross) else None,
-        net_mean=or_none(net.mean()) if len(net) else None,
-        turnover=or_none(traded.mean()) if len(traded) else None,
-        drawdown=or_none(drawdown(net)) if len(net) else None,
-        unpriced=_weigh_unpriced(weights, returns),
-        capacity=_capacity(weights, traded_value),
-        days=len(gross),
+        gross_mean=or_none(gross.mean()) if days else None,
+        net_mean=or_none(net.mean()) if days else None,
+        turnover=or_none(trades.turnover.mean()) if days else None,
+        drawdown=or_none(drawdown(net)) if days else None,
+        unpriced=or_none(trades.unpriced.sum() / trades.held.sum()) if trades.held.any() else None,
+        capacity=or_none(value.mean()) if len(value) else None,
+        days=days,
     )
-
-
-def _weigh_unpriced(weights: Tensor, returns: Tensor) -> float | None:
-    held = weights.abs()
-    return or_none(float(held.where(~returns.isfinite(), 0).sum() / held.sum()))
-
-
-def _capacity(weights: Tensor, traded_value: Tensor | None) -> float | None:
-    if traded_value is None:
-        return None
-    held = traded_value[(weights != 0) & traded_value.isfinite()]
-    return or_none(float(np.median(held.numpy()))) if len(held) else None

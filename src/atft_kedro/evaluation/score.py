@@ -1,24 +1,25 @@
 """One score for any forecast: correlations, hit rate, scale, deciles and portfolios of every horizon."""
 
-from typing import Literal
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-import torch
-from torch import Tensor
+from pydantic import Field
 
 from .. import metrics
-from ..params import Params
-from ..schema import HORIZON
-from .laying import Excluded, Field, Ground, lay_ground, lay_out, require_forecasts
-from .portfolio import DECILES, Book, PortfolioParams, best, deciles, record, stagger, weigh
-from .series import Floats, Mean, average, or_none
+from ..params import InputError, Params
+from ..schema import DATE, HORIZON
+from .daily import Days, measure_days
+from .laying import Excluded, Ground, Spoken, lay_ground, lay_out, require_forecasts, tell_excluded
+from .portfolio import Book, PortfolioParams, Trader, Trades, hold_best, hold_by_signal, hold_tenths, record
+from .quantiles import Units
+from .series import Floats, Mean, average, mean_or_none
 
 
 class EvaluationParams(Params):
-    """How forecasts are scored; ``units`` are what forecasts are written in: a day's deviations, or returns."""
+    """How forecasts are scored; ``units`` are what they are written in: the labels of their training, or returns."""
 
-    units: Literal["deviations", "returns"] = "deviations"
+    units: Units = "gaussian_rank"
     portfolio: PortfolioParams = PortfolioParams()
 
 
@@ -28,12 +29,15 @@ class HorizonScore(Params):
     ic: Mean
     rank_ic: Mean
     hit_rate: Mean
-    scale: Mean  # deviation of the forecasts over that of the returns
+    scale: Mean  # deviation of the forecasts over that of what they should have been
     deciles: tuple[float | None, ...]  # mean return beyond the day's, worst tenth first
+    calibration: tuple[tuple[float | None, float | None], ...]  # of each tenth: mean forecast, and what it should be
+    coverage: dict[str, Mean]  # share of what came that lies no higher than each quantile
     long_short: Book | None  # daily, in books held for the horizon; needs returns of one day
     long_only: Book | None  # the best stocks, beyond the mean of all that are forecast
     decay: dict[str, float | None]  # mean IC of the same forecasts with the returns of every horizon
     forecasts: int  # that were scored
+    stocks: float | None  # that were scored on the mean day
     excluded: Excluded
 
 
@@ -45,82 +49,122 @@ class Score(Params):
     last: str
 
 
+class Rival(Params):
+    """Another forecaster's score, and how far the run is ahead of it, paired by day."""
+
+    score: HorizonScore
+    ahead: dict[str, Mean]  # in IC, rank IC and daily net return
+
+
+class Goal(Params):
+    """What was wanted of a run, and what came."""
+
+    wanted: float
+    is_least: bool  # else it is the most that is wanted
+    reached: float | None
+
+    @property
+    def is_met(self) -> bool:
+        """Say whether it came as it was wanted."""
+        if self.reached is None:
+            return False
+        return self.reached >= self.wanted if self.is_least else self.reached < self.wanted
+
+
 class RunScore(Params):
     """What a run's forecasts are worth, in each part of the days and over each horizon: ``h1``, ``h5`` and so on."""
 
     run: str
     split: dict[str, dict[str, HorizonScore]]
     days: dict[str, tuple[str, str]]  # the first and the last of each part
+    baselines: dict[str, dict[str, dict[str, Rival]]] = Field(default_factory=dict)  # by name, part and horizon
+    oracle: dict[str, dict[str, HorizonScore]] = Field(default_factory=dict)  # what can be known, where that is
+    targets: dict[str, Goal] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A score, and the days that it is the sum of: a row for each horizon and date."""
+
+    score: Score
+    daily: pl.DataFrame
 
 
 def evaluate(forecasts: pl.DataFrame, realised: pl.DataFrame, params: EvaluationParams | None = None) -> Score:
     """Score forecasts (date, code, horizon, forecast) by realised returns (date, code, target_1d, target_5d, …).
 
-    Each day of each horizon is scored over the stocks whose forecast and return are known. Where the realised table
-    holds ``close`` and ``volume``, portfolios have a capacity.
+    Each day of each horizon is scored over the stocks whose forecast and return are known. Where the forecasts have
+    quantiles (q10, q90, …), their coverage is; where the realised table holds ``close`` and ``volume``, portfolios
+    have a capacity.
     """
-    params = params or EvaluationParams()
+    return judge(forecasts, lay_ground(realised), params or EvaluationParams()).score
+
+
+def judge(forecasts: pl.DataFrame, ground: Ground, params: EvaluationParams) -> Judged:
+    """Score forecasts, and tell each day."""
     require_forecasts(forecasts)
-    ground = lay_ground(realised)
-    fields = [lay_out(forecasts, ground, horizon) for horizon in sorted(forecasts[HORIZON].unique().to_list())]
-    first, last = min(field.days.start for field in fields), max(field.days.stop for field in fields) - 1
-    return Score(
-        horizons={f"h{field.horizon}": _score(field, ground, params) for field in fields},
-        first=str(ground.days[first]),
-        last=str(ground.days[last]),
-    )
+    scores, tables, places = {}, [], []
+    for horizon in sorted(forecasts[HORIZON].unique().to_list()):
+        field = lay_out(forecasts, ground, horizon)
+        if field.days == slice(0, 0):
+            raise InputError(f"Nothing can be scored over {horizon} days: {tell_excluded(field.excluded)}.")
+        days = measure_days(field, params.units)
+        books = _trade(field, params.portfolio) if 1 in ground.returns else None
+        scores[f"h{horizon}"] = _score(field, days, books, params.portfolio)
+        tables.append(_tabulate(field, days, books, params.portfolio))
+        places += [field.days.start, field.days.stop - 1]
+    first, last = (str(ground.days[place]) for place in (min(places), max(places)))
+    return Judged(Score(horizons=scores, first=first, last=last), pl.concat(tables))
 
 
-def _score(field: Field, ground: Ground, params: EvaluationParams) -> HorizonScore:
-    forecast, actual, horizon = field.forecast, field.actual, field.horizon
-    valid = metrics.valid_pairs(forecast, actual)
-    asked = (valid.sum(-1) >= metrics.FEWEST).numpy()
-    unit = metrics.deviation(actual, valid).unsqueeze(-1) if params.units == "deviations" else torch.ones(())
-    daily = {
-        "ic": metrics.daily_ic(forecast, actual),
-        "rank_ic": metrics.daily_rank_ic(forecast, actual),
-        "hit_rate": metrics.daily_hit_rate(forecast, actual),
-        "scale": metrics.daily_scale(forecast, actual / unit),
-    }
-    books = _trade(field, ground, params.portfolio) if 1 in ground.returns else (None, None)
+Books = tuple[Trades, Trades]  # long and short, long only
+
+
+def _score(field: Spoken, days: Days, books: Books | None, params: PortfolioParams) -> HorizonScore:
+    asked = days.stocks > 0
+    horizon = field.horizon
+    records = [record(trades, params.cost_bp, horizon) for trades in books] if books else [None, None]
+    tenths = {name: [mean_or_none(column) for column in values.T] for name, values in days.tenths.items()}
     return HorizonScore(
-        **{name: average(values.double().numpy(), horizon, asked) for name, values in daily.items()},
-        deciles=earn_by_decile(forecast, actual, valid),
-        long_short=books[0],
-        long_only=books[1],
-        decay={
-            f"h{other}": or_none(metrics.mean_of(metrics.daily_ic(forecast, returns[field.days])))
-            for other, returns in ground.returns.items()
-        },
-        forecasts=int(valid.sum()),
+        **{name: average(values, horizon, asked) for name, values in days.numbers.items()},
+        deciles=tuple(tenths["earned"]),
+        calibration=tuple(zip(tenths["forecast"], tenths["label"], strict=True)),
+        coverage={name: average(values, horizon, asked) for name, values in days.coverage.items()},
+        long_short=records[0],
+        long_only=records[1],
+        decay={f"h{other}": mean_or_none(values) for other, values in days.decay.items()},
+        forecasts=int(days.stocks.sum()),
+        stocks=mean_or_none(np.where(days.stocks > 0, days.stocks, np.nan)),
         excluded=field.excluded,
     )
 
 
-def earn_by_decile(forecast: Tensor, actual: Tensor, valid: Tensor) -> tuple[float | None, ...]:
-    """Average what each tenth earned beyond its day's mean, over the days that have stocks enough."""
-    group = deciles(forecast, valid)
-    count = valid.sum(-1, keepdim=True).clamp(min=1)
-    beyond = (actual - actual.where(valid, 0).sum(-1, keepdim=True) / count).where(valid, 0)
-    earned = []
-    for number in range(DECILES):
-        mine = group == number
-        by_day: Floats = (beyond.where(mine, 0).sum(-1) / mine.sum(-1)).numpy()
-        known = by_day[np.isfinite(by_day)]
-        earned.append(or_none(known.mean()) if len(known) else None)
-    return tuple(earned)
-
-
-def _trade(field: Field, ground: Ground, params: PortfolioParams) -> tuple[Book, Book]:
+def _trade(field: Spoken, params: PortfolioParams) -> Books:
     """Trade the forecasts day by day, each book held for the horizon, as long as returns are known."""
-    known = ground.returns[1][field.days].isfinite().any(-1).nonzero().flatten().tolist() or [-1]
-    forecast, mine = field.forecast[: known[-1] + 1], slice(field.days.start, field.days.start + known[-1] + 1)
-    daily, value = ground.returns[1][mine], None if ground.traded is None else ground.traded[mine]
-    universe = forecast.isfinite() & daily.isfinite()
-    market = daily.where(universe, 0).sum(-1, keepdim=True) / universe.sum(-1, keepdim=True).clamp(min=1)
-    held = stagger(weigh(forecast, params.weights), field.horizon)
-    longs = stagger(best(forecast, params.top), field.horizon)
-    return (
-        record(held, daily, value, params, field.horizon),
-        record(longs, daily - market, value, params, field.horizon),
-    )
+    ground, daily = field.ground, field.returns(1)
+    traded = None if ground.traded is None else ground.traded[field.days]
+    known = daily.isfinite().any(-1).nonzero().flatten().tolist() or [-1]
+    end = known[-1] + 1
+    both, longs = Trader(field.horizon), Trader(field.horizon)
+    for stretch in field.stretches():
+        mine = slice(min(stretch.start, end), min(stretch.stop, end))
+        forecast, returns = field.forecast[mine], daily[mine]
+        value = None if traded is None else traded[mine]
+        universe = metrics.valid_pairs(forecast, returns)
+        market = returns.where(universe, 0).sum(-1, keepdim=True) / universe.sum(-1, keepdim=True).clamp(min=1)
+        rank = field.rank[mine]
+        both.trade(hold_tenths(rank) if params.weights == "decile" else hold_by_signal(forecast), returns, value)
+        longs.trade(hold_best(rank, params.top), returns - market, value)
+    return both.close(), longs.close()
+
+
+def _tabulate(field: Spoken, days: Days, books: Books | None, params: PortfolioParams) -> pl.DataFrame:
+    """Tell each day in a row; returns are unknown at the end, where horizons reach beyond the data."""
+    dates = field.ground.days[field.days.start : field.days.stop]
+    columns: dict[str, Floats] = dict(days.numbers)
+    for name, trades in zip(("long_short", "long_only"), books or (), strict=False):
+        traded = {"gross": trades.gross, "net": trades.net(params.cost_bp), "turnover": trades.turnover}
+        missing = np.full(len(dates) - len(trades.gross), np.nan)
+        columns |= {f"{name}_{what}": np.concatenate([values, missing]) for what, values in traded.items()}
+    table = pl.DataFrame({DATE: dates, **columns}).with_columns(pl.selectors.float().fill_nan(None))
+    return table.select(DATE, pl.lit(field.horizon, dtype=pl.Int16).alias(HORIZON), pl.exclude(DATE))

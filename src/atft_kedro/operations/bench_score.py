@@ -1,0 +1,46 @@
+"""How fast forecasts are scored, and in how much memory."""
+
+import resource
+import time
+from datetime import date, timedelta
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from ..evaluation.score import evaluate
+from ..schema import CLOSE, CODE, DATE, FORECAST, HORIZON, HORIZONS, VOLUME, target
+
+SEED = 7
+FIRST = date(2000, 1, 1)
+
+
+class Scored(NamedTuple):
+    """One measurement."""
+
+    forecasts: int
+    seconds: float
+    peak_gb: float  # of the whole process, random forecasts and returns included
+
+
+def time_scoring(stocks: int, days: int) -> Scored:
+    """Score random forecasts of so many stocks and days over all horizons."""
+    random, size = np.random.default_rng(SEED), stocks * days
+    dates = pl.Series([FIRST + timedelta(days=day) for day in range(days)])
+    codes = pl.Series([f"S{stock:05d}" for stock in range(stocks)])
+    day, stock = np.repeat(np.arange(days), stocks), np.tile(np.arange(stocks), days)
+    keys = pl.DataFrame({DATE: dates.gather(day), CODE: codes.gather(stock)})
+    draw = {target(horizon): random.standard_normal(size, dtype=np.float32) for horizon in HORIZONS}
+    quotes = {CLOSE: np.ones(size, np.float32), VOLUME: random.random(size, dtype=np.float32)}
+    realised = keys.with_columns(pl.Series(name, values) for name, values in (draw | quotes).items())
+    forecasts = pl.concat(
+        keys.with_columns(
+            pl.lit(horizon, pl.Int16).alias(HORIZON),
+            pl.Series(FORECAST, random.standard_normal(size, dtype=np.float32)),
+        )
+        for horizon in HORIZONS
+    )
+    started = time.perf_counter()
+    evaluate(forecasts, realised)
+    seconds = time.perf_counter() - started
+    return Scored(len(forecasts), seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)

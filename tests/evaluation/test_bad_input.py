@@ -1,0 +1,111 @@
+"""What cannot be scored is refused by name, or counted."""
+
+from datetime import date, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from atft_kedro.evaluation.score import EvaluationParams, evaluate
+from atft_kedro.params import InputError
+
+FIRST = date(2024, 1, 1)
+
+
+def realise(days: int = 30, stocks: int = 12) -> pl.DataFrame:
+    random = np.random.default_rng(3)
+    rows = [(FIRST + timedelta(days=day), f"S{stock:02d}") for stock in range(stocks) for day in range(days)]
+    return pl.DataFrame(rows, schema=["date", "code"], orient="row").with_columns(
+        target_1d=pl.Series(0.02 * random.normal(size=len(rows)))
+    )
+
+
+def forecast(realised: pl.DataFrame, said: pl.Expr = pl.col("target_1d")) -> pl.DataFrame:  # noqa: B008
+    return realised.select("date", "code", horizon=pl.lit(1), forecast=said)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda f: f.cast({"date": pl.String}), r"forecasts' date is String, no date: cast it with \.dt\.date"),
+        (lambda f: f.cast({"date": pl.Datetime("us")}), "forecasts' date is Datetime"),
+        (lambda f: f.with_columns(date=pl.lit(None, pl.Date)), "360 rows of the forecasts have no date"),
+        (lambda f: f.with_columns(code=pl.lit(None, pl.String)), "360 rows of the forecasts have no code"),
+        (lambda f: f.cast({"horizon": pl.String}), r"horizon is a whole number .* not {'horizon': String}"),
+        (lambda f: f.with_columns(horizon=pl.lit(None, pl.Int16)), "360 forecasts have no horizon"),
+        (lambda f: f.cast({"forecast": pl.String}), r"not {'forecast': String}"),
+        (lambda f: f.with_columns(q10=pl.lit("low")), r"not {'q10': String}"),
+        (
+            lambda f: f.with_columns(forecast=pl.lit(float("nan"))),
+            "Nothing can be scored over 1 days: 360 that are no number",
+        ),
+        (
+            lambda f: f.with_columns(date=pl.lit(date(1999, 1, 1))),
+            "Nothing can be scored over 1 days: 360 forecasts of dates",
+        ),
+    ],
+)
+def test_forecasts_that_are_none_are_refused(change, message: str) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    with pytest.raises(InputError, match=message):
+        evaluate(change(forecast(realise())), realise())
+
+
+@pytest.mark.parametrize("kind", [pl.Datetime("us"), pl.Datetime("ms"), pl.String])
+def test_returns_of_what_is_no_date_are_refused(kind: pl.DataType) -> None:
+    with pytest.raises(InputError, match="realised returns' date is"):
+        evaluate(forecast(realise()), realise().cast({"date": kind}))
+
+
+def test_no_returns_are_refused() -> None:
+    with pytest.raises(InputError, match="There are no realised returns"):
+        evaluate(forecast(realise()), realise().clear())
+
+
+@pytest.mark.parametrize("stocks", [1, 2])
+def test_days_of_one_or_two_stocks_are_counted_and_are_no_number(stocks: int) -> None:
+    told = evaluate(forecast(realise(stocks=stocks)), realise(stocks=stocks)).horizons["h1"]
+
+    assert (told.ic.mean, told.ic.days, told.ic.undefined) == (None, 0, 30)
+    assert told.deciles == (None,) * 10
+    assert told.long_only is not None
+    assert told.long_only.gross_sharpe is None
+
+
+def test_days_whose_returns_are_all_unknown_are_nothing_to_measure() -> None:
+    late = pl.col("date") >= FIRST + timedelta(days=20)
+    masked = realise().with_columns(target_1d=pl.when(~late).then("target_1d"))
+    told = evaluate(forecast(realise()), masked).horizons["h1"]
+
+    assert (told.ic.days, told.ic.undefined, told.excluded.unrealised) == (20, 0, 120)
+
+
+def test_tied_forecasts_share_their_ranks() -> None:
+    realised = pl.DataFrame({"date": [FIRST] * 4, "code": list("abcd"), "target_1d": [0.01, 0.02, 0.03, 0.04]})
+    told = evaluate(forecast(realised, pl.Series([1.0, 1.0, 2.0, 2.0])), realised, EvaluationParams(units="returns"))
+
+    first = told.horizons["h1"]
+    assert first.rank_ic.mean == pytest.approx(2 / 5**0.5)  # of ranks 1.5 1.5 3.5 3.5 and 1 2 3 4: 4 / sqrt(4 x 5)
+    assert first.ic.mean == pytest.approx(2 / 5**0.5)
+    assert first.hit_rate.mean == 1
+
+
+@pytest.mark.parametrize("stocks", [9, 15, 20])
+def test_where_all_stocks_would_be_held_nobody_is(stocks: int) -> None:
+    book = evaluate(forecast(realise(stocks=stocks)), realise(stocks=stocks)).horizons["h1"].long_only
+
+    assert book is not None
+    assert (book.gross_sharpe, book.gross_mean, book.turnover) == (None, 0, 0)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_perfect_forecast_of_a_week_earns_and_a_reversed_one_loses(sign: int) -> None:
+    realised = realise(days=120, stocks=40).sort("code", "date")
+    week = (pl.col("target_1d") + 1).log().rolling_sum(5).shift(-4).over("code").exp() - 1
+    realised = realised.with_columns(target_5d=week)
+    said = realised.select("date", "code", horizon=pl.lit(5), forecast=sign * pl.col("target_5d")).drop_nulls()
+    told = evaluate(said, realised).horizons["h5"]
+
+    assert told.ic.mean == pytest.approx(sign, abs=1e-9)
+    for book in (told.long_short, told.long_only):
+        assert book is not None
+        assert sign * (book.gross_sharpe or 0) > 10
