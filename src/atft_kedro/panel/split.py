@@ -45,12 +45,26 @@ class Split(Params):
         """List the stretches of one role."""
         return tuple(stretch for stretch in self.stretches if stretch.role == role)
 
+    def ending(self, role: Role, days: np.ndarray, most: int) -> Self:
+        """Leave a role its last days only; nobody has the others."""
+        first = days[self.days_of(role, days)[-most:]][0].item()
+        kept = [stretch for stretch in self.stretches if stretch.role != role or stretch.last >= first]
+        return self.model_copy(update={"stretches": tuple(_begin(each, role, first, days) for each in kept)})
+
     def days_of(self, role: Role, days: np.ndarray) -> np.ndarray:
         """Find the places of a role's days among ``days``."""
         inside = np.zeros(len(days), dtype=bool)
         for stretch in self.part(role):
             inside |= (days >= np.datetime64(stretch.first)) & (days <= np.datetime64(stretch.last))
         return np.flatnonzero(inside)
+
+
+def _begin(stretch: Stretch, role: Role, first: date, days: np.ndarray) -> Stretch:
+    """Let a stretch of a role begin no earlier than a day."""
+    if stretch.role != role or stretch.first >= first:
+        return stretch
+    inside = (days >= np.datetime64(first)) & (days <= np.datetime64(stretch.last))
+    return stretch.model_copy(update={"first": first, "days": int(inside.sum())})
 
 
 class Gap(Params):

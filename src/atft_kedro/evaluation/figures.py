@@ -1,0 +1,226 @@
+"""What forecasts are worth, drawn: each figure says in its caption how to read it."""
+
+from collections.abc import Mapping
+
+import plotly.graph_objects as go
+import polars as pl
+from plotly.subplots import make_subplots
+
+from ..schema import DATE, FORECASTER, HORIZON, SPLIT
+from .baselines import ORACLE
+from .judging import NETWORK
+from .quantiles import levels_of
+from .score import HorizonScore, RunScore
+from .series import Mean
+from .style import COLOURS, GREY, colour_of, dress
+
+MONTH = 21  # trading days
+TEST = "test"
+
+
+def draw_scores(score: RunScore, daily: pl.DataFrame) -> tuple[go.Figure, ...]:
+    """Draw what a run is worth: IC over time, rivals, tenths, equity, calibration, coverage, decay."""
+    tested = score.split[TEST]
+    mine = daily.filter(pl.col(FORECASTER) == NETWORK)
+    return (
+        draw_ic(mine),
+        draw_rivals(score),
+        draw_deciles(tested),
+        draw_equity(mine.filter(pl.col(SPLIT) == TEST)),
+        draw_calibration(tested),
+        draw_coverage(tested),
+        draw_decay(tested),
+    )
+
+
+def draw_ic(daily: pl.DataFrame) -> go.Figure:
+    """Draw each horizon's rank IC over time, and its sum."""
+    figure = make_subplots(rows=2, shared_xaxes=True, vertical_spacing=0.06)
+    days = daily.filter(pl.col(SPLIT) != "train").sort(DATE)
+    for (horizon,), mine in days.group_by(HORIZON, maintain_order=True):
+        line = {"color": colour_of(int(horizon))}
+        smooth = mine.select(pl.col("rank_ic").rolling_mean(MONTH, min_samples=MONTH // 2).over(SPLIT)).to_series()
+        name = f"{horizon} d"
+        figure.add_scatter(
+            x=mine[DATE].to_list(), y=smooth.to_list(), name=name, line=line, legendgroup=name, row=1, col=1
+        )
+        total = mine["rank_ic"].fill_null(0).cum_sum().to_list()
+        figure.add_scatter(
+            x=mine[DATE].to_list(), y=total, name=name, line=line, legendgroup=name, showlegend=False, row=2, col=1
+        )
+    if TEST in days[SPLIT]:
+        begins = str(days.filter(pl.col(SPLIT) == TEST)[DATE].min())
+        figure.add_vline(x=begins, line_dash="dot", line_color=GREY)
+        figure.add_annotation(
+            x=begins, y=1, yref="paper", text="test begins", showarrow=False, xanchor="left", yanchor="top", xshift=4
+        )
+    figure.add_hline(y=0, line_color=GREY, line_width=1, row=1, col=1)
+    figure.update_yaxes(title_text=f"rank IC, mean of {MONTH} days", row=1, col=1)
+    figure.update_yaxes(title_text="sum of daily rank ICs", row=2, col=1)
+    return dress(
+        figure,
+        "Rank IC over time",
+        "How well each day's forecasts order the stocks, by horizon. A line that rises steadily below is a forecast "
+        "that holds; long horizons look smoother only because their returns overlap.",
+        height=560,
+    )
+
+
+def draw_rivals(score: RunScore) -> go.Figure:
+    """Draw the test days' rank IC of the run, its baselines and the oracle."""
+    tables: dict[str, Mapping[str, HorizonScore]] = {NETWORK: score.split[TEST]}
+    for name, parts in score.baselines.items():
+        tables[name] = {horizon: rival.score for horizon, rival in parts.get(TEST, {}).items()}
+    if TEST in score.oracle:
+        tables[ORACLE] = score.oracle[TEST]
+    figure = go.Figure()
+    for name, horizons in tables.items():
+        if any(each.rank_ic.mean is not None for each in horizons.values()):
+            figure.add_bar(
+                x=[_days(horizon) for horizon in horizons],
+                y=[each.rank_ic.mean for each in horizons.values()],
+                error_y=_twice([each.rank_ic for each in horizons.values()]),
+                name=name,
+                marker_color=COLOURS.get(name),
+            )
+    figure.update_layout(barmode="group", xaxis_title="horizon", yaxis_title="rank IC on the test days")
+    return dress(
+        figure,
+        "The run beside its baselines",
+        "Mean rank IC with twice its Newey-West error. Bars overlap far more than they differ: what counts is the "
+        "paired difference in the table.",
+    )
+
+
+def draw_deciles(tested: Mapping[str, HorizonScore]) -> go.Figure:
+    """Draw what each tenth of the forecasts earned."""
+    figure = make_subplots(cols=len(tested), horizontal_spacing=0.08, subplot_titles=[_days(name) for name in tested])
+    for column, (name, each) in enumerate(tested.items(), start=1):
+        earned = [None if value is None else 1e4 * value for value in each.deciles]
+        figure.add_bar(
+            x=list(range(1, 11)), y=earned, marker_color=colour_of(int(name[1:])), showlegend=False, row=1, col=column
+        )
+        figure.update_xaxes(title_text="tenth", tickvals=[1, 5, 10], row=1, col=column)
+    figure.update_yaxes(title_text="bp beyond the day's mean", row=1, col=1)
+    return dress(
+        figure,
+        "Returns by tenth of the forecast",
+        "Mean return over the horizon beyond the day's mean, in basis points; the lowest forecasts are tenth 1. "
+        "Steps should rise from left to right.",
+    )
+
+
+def draw_equity(tested: pl.DataFrame) -> go.Figure:
+    """Draw what the books earned, and how much they traded."""
+    figure = make_subplots(rows=2, shared_xaxes=True, vertical_spacing=0.06, row_heights=[0.7, 0.3])
+    for (horizon,), mine in tested.sort(DATE).group_by(HORIZON, maintain_order=True):
+        days = mine[DATE].to_list()
+        for book, what, dash in (
+            ("long_short", "net", "solid"),
+            ("long_short", "gross", "dot"),
+            ("long_only", "net", "dash"),
+        ):
+            if f"{book}_{what}" in mine.columns:
+                worth = (100 * ((1 + mine[f"{book}_{what}"]).cum_prod() - 1)).to_list()
+                figure.add_scatter(
+                    x=days,
+                    y=worth,
+                    name=f"{horizon} d, {book.replace('_', '-')}, {what}",
+                    line={"color": colour_of(int(horizon)), "dash": dash},
+                    visible=True if book == "long_short" and (what == "net" or horizon == 1) else "legendonly",
+                    row=1,
+                    col=1,
+                )
+        if "long_short_turnover" in mine.columns:
+            traded = mine["long_short_turnover"].rolling_mean(MONTH, min_samples=1).to_list()
+            figure.add_scatter(
+                x=days, y=traded, showlegend=False, line={"color": colour_of(int(horizon))}, row=2, col=1
+            )
+    figure.update_yaxes(title_text="earned, %", row=1, col=1)
+    figure.update_yaxes(title_text="turnover a day", rangemode="tozero", row=2, col=1)
+    return dress(
+        figure,
+        "Equity of the books on the test days",
+        "The best tenth against the worst (gross weight 1), held for the horizon in staggered books; net of costs, and "
+        "gross dotted. Long-only books, beyond the mean of all stocks, are in the legend. Below, what is traded. A "
+        "book of h days is fully invested after h − 1 days.",
+        height=620,
+    )
+
+
+def draw_calibration(tested: Mapping[str, HorizonScore]) -> go.Figure:
+    """Draw what came beside what was forecast, tenth by tenth."""
+    figure, ends = go.Figure(), [0.0]
+    for name, each in tested.items():
+        pairs = [(said, came) for said, came in each.calibration if said is not None and came is not None]
+        ends += [said for said, _ in pairs]
+        figure.add_scatter(
+            x=[said for said, _ in pairs],
+            y=[came for _, came in pairs],
+            name=_days(name),
+            mode="lines+markers",
+            line={"color": colour_of(int(name[1:]))},
+        )
+    _add_diagonal(figure, min(ends), max(ends))
+    figure.update_layout(xaxis_title="mean forecast of a tenth", yaxis_title="mean of what it should have been")
+    return dress(
+        figure,
+        "Calibration",
+        "In the units of the labels. On the diagonal forecasts are as large as they should be; flatter means that "
+        "they claim too much.",
+    )
+
+
+def draw_coverage(tested: Mapping[str, HorizonScore]) -> go.Figure:
+    """Draw how much more or less of what came lies below each quantile than should."""
+    figure = go.Figure()
+    for name, each in tested.items():
+        levels = levels_of(list(each.coverage))
+        figure.add_scatter(
+            x=[f"{level:.0%}" for level in levels.values()],
+            y=[None if mean.mean is None else mean.mean - levels[quantile] for quantile, mean in each.coverage.items()],
+            error_y=_twice(list(each.coverage.values())),
+            name=_days(name),
+            mode="lines+markers",
+            line={"color": colour_of(int(name[1:]))},
+        )
+    figure.add_hline(y=0, line_color=GREY, line_width=1)
+    figure.update_layout(xaxis_title="quantile", yaxis_title="share below it, beyond what it says")
+    figure.update_xaxes(type="category")
+    figure.update_yaxes(tickformat="+.1%")
+    return dress(
+        figure,
+        "Coverage of the quantiles",
+        "At zero, quantiles mean what they say; with twice the Newey-West error. These are the network's own; "
+        "forecasts that are handed on are corrected by what the validation days showed.",
+    )
+
+
+def draw_decay(tested: Mapping[str, HorizonScore]) -> go.Figure:
+    """Draw how each horizon's forecast fares with the returns of all."""
+    figure = go.Figure()
+    for name, each in tested.items():
+        figure.add_scatter(
+            x=[int(horizon[1:]) for horizon in each.decay],
+            y=list(each.decay.values()),
+            name=f"forecast for {_days(name)}",
+            mode="lines+markers",
+            line={"color": colour_of(int(name[1:]))},
+        )
+    figure.update_layout(xaxis_title="days over which the return is measured", yaxis_title="IC")
+    figure.update_xaxes(tickvals=[int(name[1:]) for name in tested])
+    return dress(figure, "Decay", "Each horizon's forecasts against the returns over every horizon.")
+
+
+def _add_diagonal(figure: go.Figure, low: float, high: float) -> None:
+    figure.add_scatter(
+        x=[low, high], y=[low, high], mode="lines", line={"color": GREY, "dash": "dot"}, name="ideal", hoverinfo="skip"
+    )
+
+
+def _twice(means: list[Mean]) -> dict[str, object]:
+    return {"type": "data", "array": [2 * (mean.se or 0) for mean in means], "thickness": 1, "width": 3}
+
+
+def _days(horizon: str) -> str:
+    return f"{horizon[1:]} d"

@@ -1,0 +1,58 @@
+"""What is wanted of a run, and whether it came."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated
+
+from pydantic import Field
+
+from ..params import Params
+from .score import Goal, HorizonScore
+
+ByHorizon = dict[str, float]
+Split = Mapping[str, Mapping[str, HorizonScore]]
+
+
+class TargetParams(Params):
+    """What a run is measured by on its test days, each horizon by its name: ``h1``, ``h5`` and so on.
+
+    ``train_gap`` is the share of the train days' rank IC that is lost on the validation days, over the shortest
+    horizon; ``gradient_norm`` the largest before clipping.
+    """
+
+    ic: ByHorizon = Field(default_factory=lambda: {"h1": 0.15})
+    rank_ic: ByHorizon = Field(default_factory=lambda: {"h1": 0.18, "h5": 0.15})
+    net_sharpe: ByHorizon = Field(default_factory=lambda: {"h1": 0.849})
+    train_gap: float | None = 0.2
+    gradient_norm: Annotated[float, Field(gt=0)] | None = 10.0
+
+
+def judge_targets(split: Split, gradient: float | None, params: TargetParams) -> dict[str, Goal]:
+    """Put each target beside what was reached; horizons that were not forecast are reached by nobody."""
+    goals = dict(_least(split.get("test", {}), params))
+    if params.train_gap is not None:
+        goals["train_gap"] = Goal(wanted=params.train_gap, is_least=False, reached=measure_gap(split))
+    if params.gradient_norm is not None:
+        goals["gradient_norm"] = Goal(wanted=params.gradient_norm, is_least=False, reached=gradient)
+    return goals
+
+
+def _least(tested: Mapping[str, HorizonScore], params: TargetParams) -> Iterator[tuple[str, Goal]]:
+    for name in ("ic", "rank_ic", "net_sharpe"):
+        for horizon, wanted in getattr(params, name).items():
+            reached = _read(tested[horizon], name) if horizon in tested else None
+            yield f"{name}_{horizon}", Goal(wanted=wanted, is_least=True, reached=reached)
+
+
+def _read(score: HorizonScore, name: str) -> float | None:
+    if name == "net_sharpe":
+        return score.long_short.net_sharpe if score.long_short else None
+    return score.ic.mean if name == "ic" else score.rank_ic.mean
+
+
+def measure_gap(split: Split) -> float | None:
+    """Say which share of the train days' rank IC is lost on the validation days."""
+    if not {"train", "validation"} <= split.keys():
+        return None
+    shortest = next(iter(split["train"]))
+    train, validation = (split[part][shortest].rank_ic.mean for part in ("train", "validation"))
+    return None if not train or validation is None or train < 0 else 1 - validation / train
