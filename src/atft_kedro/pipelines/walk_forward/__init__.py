@@ -1,4 +1,4 @@
-"""The folds of a walk through the history."""
+"""A walk through the history: a network trained in every fold, and all their test days as one record."""
 
 from .pipeline import create_pipeline
 

@@ -1,14 +1,29 @@
-"""Nodes that plan the folds and show them."""
+"""Nodes that plan the folds, train them, and score them one by one and together."""
+
+from typing import Any
 
 import plotly.graph_objects as go
 import polars as pl
 
-from atft_kedro.panel import folds as walking
+from atft_kedro.evaluation.score import EvaluationParams
+from atft_kedro.network.sizes import NetworkParams
+from atft_kedro.operations import walk as walking
+from atft_kedro.operations import walk_score as scoring
+from atft_kedro.operations.fold import History, Recipe
+from atft_kedro.operations.walk import TrainedFolds, WalkParams
+from atft_kedro.operations.walk_page import draw_walk, number_folds, write_walk
+from atft_kedro.operations.walk_score import WalkScore
+from atft_kedro.panel import folds as planning
+from atft_kedro.panel.fitting import FeatureCatalogue
 from atft_kedro.panel.folds import FoldParams, Folds
 from atft_kedro.panel.index import index_observations
 from atft_kedro.panel.pictures import draw_splits
+from atft_kedro.panel.scaler import ScalerParams
 from atft_kedro.panel.split import require_stocks
 from atft_kedro.schema import ColumnParams, adopt_ml_dataset, longest_reach
+from atft_kedro.training.mode import TrainingParams
+from atft_kedro.training.runs import Runs
+from atft_kedro.training.tracking import Tracker
 
 
 def plan_folds(
@@ -17,7 +32,7 @@ def plan_folds(
     """Split the trading days once for each fold."""
     index = index_observations(universe.collect())
     reach = longest_reach(adopt_ml_dataset(ml_dataset, columns), entry_lag)
-    planned = walking.plan_folds(index.days, params, reach)
+    planned = planning.plan_folds(index.days, params, reach)
     for fold in planned.folds:
         require_stocks(fold, index.days, index.stocks_per_day())
     return planned
@@ -26,3 +41,56 @@ def plan_folds(
 def draw_folds(folds: Folds) -> go.Figure:
     """Draw which days do what in each fold."""
     return draw_splits(folds.folds)
+
+
+def train_folds(  # noqa: PLR0913, PLR0917 — a walk needs all that a training does
+    ml_dataset: pl.LazyFrame,
+    universe: pl.LazyFrame,
+    graphs: pl.LazyFrame,
+    folds: Folds,
+    feature_catalogue: dict[str, Any],
+    fold_folders: Runs,
+    columns: ColumnParams,
+    entry_lag: int,
+    scaler: ScalerParams,
+    network: NetworkParams,
+    training: TrainingParams,
+    walk: WalkParams,
+) -> TrainedFolds:
+    """Scale, lay out, train and forecast every fold that has not finished yet, each in its own process and folder."""
+    history = History(adopt_ml_dataset(ml_dataset, columns), universe, graphs)
+    recipe = Recipe(FeatureCatalogue.of(feature_catalogue), entry_lag, scaler, network, training)
+    return walking.train_folds(folds.folds, history, recipe, fold_folders, walk)
+
+
+def pool_forecasts(
+    trained_folds: TrainedFolds, fold_folders: Runs, ml_dataset: pl.LazyFrame, columns: ColumnParams
+) -> pl.LazyFrame:
+    """Put the test days of all folds that finished into one record."""
+    return scoring.pool_forecasts(trained_folds, fold_folders.folder, adopt_ml_dataset(ml_dataset, columns))
+
+
+def score_folds(  # noqa: PLR0913, PLR0917 — what came, how it is scored, and whom to tell
+    trained_folds: TrainedFolds,
+    fold_folders: Runs,
+    walk_forecasts: pl.LazyFrame,
+    ml_dataset: pl.LazyFrame,
+    tracker: Tracker,
+    columns: ColumnParams,
+    params: EvaluationParams,
+) -> tuple[WalkScore, str, go.Figure]:
+    """Score each fold and the whole record by what came, and tell that."""
+    dataset = adopt_ml_dataset(ml_dataset, columns)
+    judged = scoring.score_walk(trained_folds, fold_folders.folder, walk_forecasts.collect(), dataset, params)
+    page, picture = write_walk(judged.score), draw_walk(judged.score, judged.daily)
+    for place, numbers in number_folds(judged.score):
+        tracker.log(numbers, place)
+    tracker.write(page, "walk.md")
+    tracker.write(picture.to_html(), "walk.html")
+    return judged.score, page, picture
+
+
+def require_every_fold(walk_score: WalkScore) -> dict[str, int]:
+    """End the run in failure where a fold has failed, after all that the others gave is written."""
+    walk_score.require_every_fold()
+    return {"folds": len(walk_score.folds)}

@@ -1,4 +1,4 @@
-"""Universe to folds."""
+"""ML dataset, universe and graphs to folds, and to what a network is worth that is trained in each of them."""
 
 from kedro.pipeline import Node, Pipeline
 
@@ -6,7 +6,7 @@ from . import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """Plan the folds, and look at them."""
+    """Plan the folds, train and forecast in each, and score them one by one and together."""
     return Pipeline(
         [
             Node(
@@ -16,6 +16,32 @@ def create_pipeline() -> Pipeline:
                 name="plan_folds",
             ),
             Node(nodes.draw_folds, "folds", "folds_picture", name="draw_folds"),
+            Node(
+                nodes.train_folds,
+                [
+                    *("ml_dataset", "universe", "graphs", "folds", "feature_catalogue", "fold_folders"),
+                    *("params:columns", "params:features.entry_lag", "params:scaler"),
+                    *("params:network", "params:training", "params:walk_forward"),
+                ],
+                "trained_folds",
+                name="train_folds",
+            ),
+            Node(
+                nodes.pool_forecasts,
+                ["trained_folds", "fold_folders", "ml_dataset", "params:columns"],
+                "walk_forecasts",
+                name="pool_forecasts",
+            ),
+            Node(
+                nodes.score_folds,
+                [
+                    *("trained_folds", "fold_folders", "walk_forecasts", "ml_dataset", "tracker"),
+                    *("params:columns", "params:evaluation"),
+                ],
+                ["walk_score", "walk_summary", "walk_picture"],
+                name="score_folds",
+            ),
+            Node(nodes.require_every_fold, "walk_score", "walk_verdict", name="require_every_fold"),
         ],
         tags="walk_forward",
     )

@@ -1,0 +1,34 @@
+"""What the newest walk gave, fold by fold."""
+
+from typing import Any
+
+import click
+from kedro.framework.startup import ProjectMetadata
+from rich.console import Console
+from rich.table import Table
+
+from ..operations.walk_page import HEAD, tell_folds
+from ..operations.walk_score import WalkScore
+from .project import of_project, open_catalog
+
+
+@click.command()
+@of_project
+def folds(metadata: ProjectMetadata, env: str | None, params: dict[str, Any]) -> None:
+    """Show the folds of the newest walk: what each is worth, and which failed."""
+    with open_catalog(metadata, env, params) as catalog:
+        score = catalog["walk_score"].load()
+    Console().print(draw_folds(score))
+
+
+def draw_folds(score: WalkScore) -> Table:
+    """Draw a row for each horizon and fold, and for each fold that failed."""
+    table = Table("horizon", *HEAD)
+    for horizon in score.pooled:
+        for row in tell_folds(score, horizon):
+            table.add_row(f"{horizon[1:]}d", *row)
+        table.add_section()
+    for each in score.folds:
+        if each.fold.reason is not None:
+            table.add_row("", each.fold.name, f"[red]failed[/]: {each.fold.reason}")
+    return table

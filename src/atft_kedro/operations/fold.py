@@ -1,0 +1,170 @@
+"""One fold of a walk: all that decides its forecasts, and the work of making them in a folder of its own."""
+
+import logging
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import polars as pl
+import torch
+
+from ..disk import written_whole
+from ..graph.placing import place_graphs
+from ..network.sizes import NetworkParams
+from ..panel.filling import draft_panel
+from ..panel.fitting import FeatureCatalogue, fit_scaler
+from ..panel.index import index_observations
+from ..panel.scaler import ScalerParams
+from ..panel.split import PARTS, Role, Split
+from ..panel.store import HEADER, Panel, open_panel
+from ..panel.writing import write_panel
+from ..params import Params
+from ..schema import DATE, GRAPH_DATE, REALISED
+from ..source_code import code_of, digest
+from ..training.members import open_members
+from ..training.mode import TrainingParams
+from ..training.run import WATCHING, Material, train_in_run
+from ..training.runs import LATEST, MANIFEST, Runs, TrainedRun
+from .scoring import FORECASTS, forecast_part
+
+PANEL, RECORD, LOG = "panel", "fold.json", "log.txt"
+SAID: tuple[Role, ...] = ("validation", "test")
+
+_logger = logging.getLogger(__name__)
+
+
+class FoldRecord(Params):
+    """What a finished fold was: its training, and how long the last try took."""
+
+    trained: TrainedRun
+    seconds: float
+    size: int  # of its forecasts, in bytes
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What every fold of a walk is made with."""
+
+    catalogue: FeatureCatalogue
+    entry_lag: int
+    scaler: ScalerParams
+    network: NetworkParams
+    training: TrainingParams
+
+    def parts(self) -> list[str]:
+        """Write down all that decides numbers."""
+        training = self.training.model_dump_json(exclude=set(WATCHING))
+        params = [self.scaler.model_dump_json(), self.network.model_dump_json(), training]
+        versions = [np.__version__, pl.__version__, torch.__version__]
+        return [*params, self.catalogue.hash, str(self.catalogue.families), str(self.entry_lag), *versions]
+
+
+@dataclass(frozen=True)
+class History:
+    """What is known of a market, table by table."""
+
+    dataset: pl.LazyFrame
+    universe: pl.LazyFrame
+    graphs: pl.LazyFrame
+
+    def until(self, day: date) -> Self:
+        """Forget every later day."""
+        return type(self)(
+            self.dataset.filter(pl.col(DATE) <= day),
+            self.universe.filter(pl.col(DATE) <= day),
+            self.graphs.filter(pl.col(GRAPH_DATE) <= day),
+        )
+
+    def digest_days(self) -> list[pl.DataFrame]:
+        """Hash the content of each table day by day, whatever the order of its rows."""
+        tables = ((self.dataset, DATE), (self.universe, DATE), (self.graphs, GRAPH_DATE))
+        return [_digest_days(table, day) for table, day in tables]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One fold: its days, and nothing that is dated later than they are."""
+
+    split: Split
+    history: History
+    recipe: Recipe
+
+    @classmethod
+    def cut(cls, split: Split, history: History, recipe: Recipe) -> Self:
+        """Leave out all that comes after the last day that the fold uses."""
+        last = last_day(split)
+        used = tuple(stretch for stretch in split.stretches if stretch.first <= last)
+        return cls(Split(name="fold", stretches=used), history.until(last), recipe)
+
+
+def last_day(split: Split) -> date:
+    """Name the last day that a fold trains, validates or tests on."""
+    return max(stretch.last for stretch in split.stretches if stretch.role in PARTS)
+
+
+def name_folders(folds: Sequence[Fold], history: History) -> list[str]:
+    """Name each fold's folder by its first test day and the hash of all that decides its forecasts."""
+    tables = history.digest_days()
+    schema, code = str(history.dataset.collect_schema()), code_of(train_fold)
+    names = []
+    for fold in folds:
+        known = [table.filter(pl.col("day") <= last_day(fold.split))["digest"] for table in tables]
+        days = [each.to_numpy().tobytes().hex() for each in known]
+        made_of = digest(fold.split.model_dump_json(), schema, *days, *fold.recipe.parts(), code)
+        names.append(f"{fold.split.part('test')[0].first}-{made_of}")
+    return names
+
+
+def _digest_days(table: pl.LazyFrame, day: str) -> pl.DataFrame:
+    rows = table.select(pl.col(day).alias("day"), pl.struct(pl.all()).hash().alias("digest"))
+    return rows.group_by("day").agg(pl.col("digest").sum()).sort("day").collect(engine="streaming")
+
+
+def read_record(folder: Path) -> FoldRecord | None:
+    """Read what a fold left; None where it has not finished, or where its forecasts are gone or cut off."""
+    path, forecasts = folder / RECORD, folder / FORECASTS
+    if not path.exists() or not forecasts.exists():
+        return None
+    record = FoldRecord.model_validate_json(path.read_text())
+    return record if forecasts.stat().st_size == record.size else None
+
+
+def train_fold(fold: Fold, runs: Runs, threads: int) -> None:
+    """Scale, lay out, train and forecast a fold in its folder, ``runs``, going on where an earlier try ended.
+
+    The panel stays until the fold is finished; it is scaled by the fold's own train days.
+    """
+    torch.set_num_threads(threads)
+    started = time.monotonic()
+    folder, recipe = runs.folder, fold.recipe
+    with runs.alone(folder):
+        panel = _lay_out(fold, folder / PANEL)
+        material = Material(panel, place_graphs(fold.history.graphs, panel), fold.split)
+        begun = LATEST if (folder / LATEST / MANIFEST).exists() else None
+        training = recipe.training.model_copy(update={"resume": begun})
+        trained = train_in_run(material, recipe.network, training, runs)
+        experts = open_members(runs.find(trained.run), material)
+        with written_whole(folder / FORECASTS) as partial:
+            said = pl.concat([forecast_part(experts, material, part) for part in SAID])
+            said.drop(REALISED).write_parquet(partial)  # the fold's panel ends before all that came
+        with written_whole(folder / RECORD) as partial:
+            size = (folder / FORECASTS).stat().st_size
+            record = FoldRecord(trained=trained, seconds=time.monotonic() - started, size=size)
+            partial.write_text(record.model_dump_json(indent=2))
+        shutil.rmtree(folder / PANEL, ignore_errors=True)
+
+
+def _lay_out(fold: Fold, folder: Path) -> Panel:
+    """Write the fold's panel, or open the one that an earlier try has left."""
+    if not (folder / HEADER).exists():
+        _logger.info("writing the panel")
+        index = index_observations(fold.history.universe.collect())
+        dataset, recipe = fold.history.dataset, fold.recipe
+        scaler = fit_scaler(dataset, index, fold.split, recipe.catalogue, recipe.scaler)
+        write_panel(folder, draft_panel(dataset, index, scaler, recipe.entry_lag))
+    return open_panel(folder)

@@ -1,0 +1,94 @@
+"""A walk's score as a page of text, as a picture, and as numbers for a tracker."""
+
+from collections.abc import Iterator, Mapping
+
+import plotly.graph_objects as go
+import polars as pl
+from plotly.subplots import make_subplots
+
+from ..evaluation.score import HorizonScore
+from ..evaluation.style import colour_of, dress
+from ..schema import DATE, HORIZON
+from .tables import say
+from .walk import list_failures
+from .walk_score import FoldScore, WalkScore
+
+HEAD = ("fold", "tested", "days", "stocks", "IC", "± se", "rank IC", "± se", "net Sharpe (95 %)")
+POOLED = "all"
+
+
+def write_walk(score: WalkScore) -> str:
+    """Tell each fold's numbers and those of the whole record, horizon by horizon."""
+    first, last = score.days
+    pages = [f"# Walk: {first} to {last}"]
+    failures = list_failures([each.fold for each in score.folds])
+    if failures:
+        pages.append(f"Failed, and in none of these numbers:\n\n{failures}")
+    for name in score.pooled:
+        table = [HEAD, ["---"] * len(HEAD), *tell_folds(score, name)]
+        rows = "\n".join(f"| {' | '.join(row)} |" for row in table)
+        pages.append(f"## {name[1:]} days\n\n{rows}")
+    return "\n\n".join(pages) + "\n"
+
+
+def tell_folds(score: WalkScore, horizon: str) -> Iterator[list[str]]:
+    """Tell one horizon: a row for each fold that finished, and one for all of them."""
+    for each in score.folds:
+        if horizon in each.horizons:
+            told = each.horizons[horizon]
+            row = [each.fold.name, _name_days(each), str(told.ic.days), str(each.stocks), *_tell(told)]
+            yield row if len(each.fold.tested) == 1 else [*row[:-1], "–"]  # a pause in trading would count as returns
+    whole = score.pooled[horizon]
+    yield [POOLED, " to ".join(score.days), str(whole.ic.days), "", *_tell(whole)]
+
+
+def _name_days(each: FoldScore) -> str:
+    return ", ".join(f"{stretch.first} to {stretch.last}" for stretch in each.fold.tested)
+
+
+def _tell(told: HorizonScore) -> list[str]:
+    book = told.long_short
+    between = "" if book is None else f" ({say(book.net_sharpe_low, 1)} to {say(book.net_sharpe_high, 1)})"
+    traded = "–" if book is None else say(book.net_sharpe, 2) + between
+    return [say(told.ic.mean), say(told.ic.se), say(told.rank_ic.mean), say(told.rank_ic.se), traded]
+
+
+def draw_walk(score: WalkScore, daily: pl.DataFrame) -> go.Figure:
+    """Draw each fold's rank IC with its error, and the whole record's rank IC summed up day by day."""
+    figure = make_subplots(rows=2, vertical_spacing=0.1)
+    for name in score.pooled:
+        horizon = int(name[1:])
+        look = {"name": f"{horizon} d", "legendgroup": name, "marker": {"color": colour_of(horizon)}}
+        scored = [(each.fold.name, each.horizons[name].rank_ic) for each in score.folds if name in each.horizons]
+        errors = {"type": "data", "array": [2 * (mean.se or 0.0) for _, mean in scored]}
+        means = [mean.mean for _, mean in scored]
+        figure.add_bar(x=[fold for fold, _ in scored], y=means, error_y=errors, row=1, col=1, **look)
+        mine = daily.filter(pl.col(HORIZON) == horizon).sort(DATE).drop_nulls("rank_ic")
+        summed = mine["rank_ic"].cum_sum().to_list()
+        figure.add_scatter(x=mine[DATE].to_list(), y=summed, mode="lines", showlegend=False, row=2, col=1, **look)
+    figure.update_yaxes(title_text="rank IC ± 2 se", row=1, col=1)
+    figure.update_yaxes(title_text="sum of daily rank ICs", row=2, col=1)
+    return dress(
+        figure,
+        "The walk, fold by fold",
+        "How well each fold's network orders the stocks on test days that it has never seen, and all test days in a "
+        "row below. What holds in one fold only is luck until it comes again.",
+        height=640,
+    )
+
+
+def number_folds(score: WalkScore) -> Iterator[tuple[int, Mapping[str, float]]]:
+    """Yield the numbers of each fold that finished, with the fold's place, and those of the whole record with 0."""
+    yield 0, _number("walk", score.pooled)
+    for place, each in enumerate(score.folds, start=1):
+        if each.horizons:
+            yield place, _number("fold", each.horizons)
+
+
+def _number(prefix: str, horizons: Mapping[str, HorizonScore]) -> dict[str, float]:
+    numbers: dict[str, float] = {}
+    for name, told in horizons.items():
+        sharpe = told.long_short.net_sharpe if told.long_short else None
+        known = {"ic": told.ic.mean, "rank_ic": told.rank_ic.mean, "net_sharpe": sharpe}
+        numbers |= {f"{prefix}/{what}_{name[1:]}d": value for what, value in known.items() if value is not None}
+    return numbers
