@@ -16,9 +16,13 @@ from .returns import Returns
 
 
 def build_graphs(market: Returns, params: GraphParams) -> Iterator[pl.DataFrame]:
-    """Yield the edges of every refresh day, some graphs at a time, sorted by (graph_date, code, rank)."""
+    """Yield the edges of every refresh day."""
+    return build_graphs_of(np.arange(0, len(market.index.days), params.refresh_days), market, params)
+
+
+def build_graphs_of(dates: np.ndarray, market: Returns, params: GraphParams) -> Iterator[pl.DataFrame]:
+    """Yield the edges of some days, a few graphs at a time, sorted by (graph_date, code, rank)."""
     codes = pl.Series(CODE, market.index.codes, dtype=pl.String)
-    dates = np.arange(0, len(market.index.days), params.refresh_days)
     relative, luck = market.beside_the_market(), draw_luck(market.index.codes, params.seed)
     _require_possible(market, params)
     frames: list[pl.DataFrame] = [_no_edges()]

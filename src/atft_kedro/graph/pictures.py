@@ -25,6 +25,7 @@ def draw_graph(edges: pl.LazyFrame) -> go.Figure:
     figure.add_trace(_points(newest, places))
     figure.update_layout(
         title=f"Graph of {newest[GRAPH_DATE][0]}: {len(network)} of {total} stocks, those that most others are near to",
+        meta={"caption": f"{len(network)} stocks, those that most others are near to; point at one for its nearest."},
         template="plotly_white",
         height=720,
         legend={"orientation": "h", "y": -0.03},

@@ -1,6 +1,7 @@
 """What graphs are built from: daily returns, traded values and sectors as matrices of days and stocks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import polars as pl
@@ -30,6 +31,16 @@ class Returns:
         market[known, 0] = np.nanmedian(inside[known], axis=1)
         relative: np.ndarray = self.returns - market
         return relative
+
+    def newest(self, days: int) -> Self:
+        """Keep the newest days alone."""
+        last = slice(max(len(self.index.days) - days, 0), None)
+        index = replace(
+            self.index, days=self.index.days[last], row_of=self.index.row_of[last], eligible=self.index.eligible[last]
+        )
+        return replace(
+            self, index=index, returns=self.returns[last], traded=self.traded[last], sector=self.sector[last]
+        )
 
 
 def read_returns(frame: pl.LazyFrame, index: PanelIndex, entry_lag: int) -> Returns:

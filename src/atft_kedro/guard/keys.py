@@ -44,15 +44,14 @@ class CoverageParams(WarnParams):
 
 
 def check_columns(data: InspectedDataset, params: RuleParams) -> Finding:
-    """Need at least one feature and one target, and no key that is null."""
-    empty = [what for what, names in (("feature", data.features), ("target", data.targets)) if not names]
+    """Need at least one feature, and no key that is null; targets are needed where something is trained."""
     nulls = data.keys.filter(pl.any_horizontal(pl.col(KEY).is_null()))
-    if empty:
+    if not data.features:
         return Finding(
-            says=f"the dataset has no {' and no '.join(empty)} column",
-            count=len(empty),
-            columns=empty,
-            advice="Features are float columns; targets are named by columns.target. Map or convert them.",
+            says="the dataset has no feature column",
+            count=1,
+            columns=["feature"],
+            advice="Features are float columns. Map or convert them.",
         )
     return rows_at_fault("rows without date or code", nulls, list(KEY), "Remove them from the source.")
 

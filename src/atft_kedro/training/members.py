@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from ..network.atft import Atft
 from ..network.sizes import NetworkParams, Part
+from ..panel.blocks import BlockReader
 from ..panel.split import Role
 from .callbacks import BEST
 from .forecasting import Forecasts, forecast_days
@@ -48,6 +50,10 @@ def forecast_together(experts: Sequence[Expert], material: Material, part: Role)
     network = experts[0].network
     mine = replace(material, panel=choose_horizons(material.panel, network.horizons))
     course = mine.course(part, network.params.lookback, TrainingParams(), Ranks())
-    days = list(course.sampler.in_order())
-    said = [forecast_days(each.network, course.reader, days, each.parts) for each in experts]
+    return average_forecasts(experts, course.reader, list(course.sampler.in_order()))
+
+
+def average_forecasts(experts: Sequence[Expert], reader: BlockReader, days: Sequence[np.ndarray]) -> Forecasts:
+    """Forecast the days of some blocks by the mean of all networks."""
+    said = [forecast_days(each.network, reader, days, each.parts) for each in experts]
     return replace(said[0], quantiles=torch.stack([each.quantiles for each in said]).mean(0))

@@ -14,10 +14,11 @@ from atft_kedro.schema import ColumnParams, adopt_ml_dataset
 
 def build_graphs(
     ml_dataset: pl.LazyFrame, universe: pl.LazyFrame, columns: ColumnParams, entry_lag: int, params: GraphParams
-) -> Iterator[pl.DataFrame]:
-    """Find every stock's neighbours on every refresh day."""
+) -> tuple[Iterator[pl.DataFrame], GraphParams]:
+    """Find every stock's neighbours on every refresh day; how that was done stays beside them."""
     index = index_observations(universe.collect())
-    return daily.build_graphs(read_returns(adopt_ml_dataset(ml_dataset, columns), index, entry_lag), params)
+    returns = read_returns(adopt_ml_dataset(ml_dataset, columns), index, entry_lag)
+    return daily.build_graphs(returns, params), params
 
 
 def draw_graph(graphs: pl.LazyFrame) -> go.Figure:

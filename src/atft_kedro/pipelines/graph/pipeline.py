@@ -12,7 +12,7 @@ def create_pipeline() -> Pipeline:
             Node(
                 nodes.build_graphs,
                 ["ml_dataset", "universe", "params:columns", "params:features.entry_lag", "params:graph"],
-                "graphs",
+                ["graphs", "graphs_recipe"],
                 name="build_graphs",
             ),
             Node(nodes.draw_graph, "graphs", "graph_picture", name="draw_graph"),

@@ -20,9 +20,12 @@ from atft_kedro.schema import ColumnParams, adopt_ml_dataset, longest_reach
 
 def select_universe(
     ml_dataset: pl.LazyFrame, guard_verdict: dict[str, Any], columns: ColumnParams, params: UniverseParams
-) -> pl.DataFrame:
-    """Say of every row whether it is forecast; the verdict is there because the guard lets the dataset pass."""
-    return choosing.select_universe(adopt_ml_dataset(ml_dataset, columns), params)
+) -> tuple[pl.DataFrame, UniverseParams]:
+    """Say of every row whether it is forecast, and by which rule.
+
+    The verdict is there because the guard lets the dataset pass.
+    """
+    return choosing.select_universe(adopt_ml_dataset(ml_dataset, columns), params), params
 
 
 def split_days(

@@ -12,7 +12,7 @@ def create_pipeline() -> Pipeline:
             Node(
                 nodes.select_universe,
                 ["ml_dataset", "guard_verdict", "params:columns", "params:universe"],
-                "universe",
+                ["universe", "universe_recipe"],
                 name="select_universe",
             ),
             Node(

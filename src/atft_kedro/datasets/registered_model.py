@@ -1,0 +1,114 @@
+"""A model in MLflow's registry."""
+
+import logging
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import mlflow
+import polars as pl
+from kedro.io import AbstractDataset
+from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, DataType, Schema
+
+from ..disk import written_whole
+from ..handoff.registration import Registration
+from ..params import InputError, Params
+from . import served_model
+from .tracker import UntilItFails
+
+PACKAGE = Path(__file__).parent.parent
+NEEDED = ("mlflow", "numpy", "pandas", "polars", "pyarrow", "pydantic", "rich", "safetensors", "torch")
+
+_logger = logging.getLogger(__name__)
+
+
+class RegisteredModel(Params):
+    """Where a registered model is found."""
+
+    name: str
+    version: str
+    uri: str
+    run: str  # that was trained
+
+
+class RegisteredModelDataset(AbstractDataset[Registration, RegisteredModel]):
+    """A model logged to the active MLflow run and registered under a name; the file says as which version.
+
+    Nothing of it is pickled: the package's own code is copied beside the handed-on folder. Where no MLflow run is
+    active, or the server does not answer, that is said, and no file is left.
+
+    Example usage for the YAML API:
+
+        registered_model:
+          type: atft_kedro.datasets.RegisteredModelDataset
+          filepath: data/06_models/registered_model.json
+          name: atft_gat_fan
+    """
+
+    def __init__(self, *, filepath: str, name: str, metadata: dict[str, Any] | None = None) -> None:
+        self._filepath = Path(filepath)
+        self._name = name
+        self.metadata = metadata
+
+    def load(self) -> RegisteredModel:
+        """Read where the model is."""
+        if not self._filepath.exists():
+            raise InputError(f"{self._filepath} does not exist: no model is registered.")
+        return RegisteredModel.model_validate_json(self._filepath.read_text())
+
+    def save(self, data: Registration) -> None:
+        """Log and register, or say why not."""
+        self._filepath.unlink(missing_ok=True)
+        if mlflow.active_run() is None:
+            _logger.warning("the model of run %s is not registered: no MLflow run is active", data.run)
+            return
+        attempt = UntilItFails(f"the model of run {data.run} is not registered, for MLflow does not answer")
+        attempt(lambda: self._write(register(data, self._name)))
+
+    def _write(self, registered: RegisteredModel) -> None:
+        with written_whole(self._filepath) as partial:
+            partial.write_text(registered.model_dump_json(indent=2))
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._filepath), "name": self._name}
+
+    def _exists(self) -> bool:
+        return self._filepath.exists()
+
+
+def register(data: Registration, name: str) -> RegisteredModel:
+    """Log the model to the active run, with all that MLflow would else find out by running it.
+
+    What columns look like is a file of the run's: three rows, which MLflow would try to forecast and could not.
+    """
+    MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)  # of two files that are copied
+    logged = mlflow.pyfunc.log_model(
+        name=name,
+        python_model=served_model.__file__,
+        artifacts={served_model.FOLDER: str(data.folder)},
+        signature=ModelSignature(_columns(data.example.schema, data.more), _columns(data.answers)),
+        code_paths=[str(PACKAGE)],
+        pip_requirements=[f"{package}=={version(package).partition('+')[0]}" for package in NEEDED],
+        registered_model_name=name,
+        tags={"run": data.run},
+        metadata={"run": data.run, "folder": data.folder.name},
+    )
+    mlflow.log_text(data.example.write_csv(), f"{name}/columns.csv")
+    made = logged.registered_model_version
+    return RegisteredModel(name=name, version=str(made), uri=f"models:/{name}/{made}", run=data.run)
+
+
+def _columns(schema: pl.Schema, more: Mapping[str, pl.DataType] = MappingProxyType({})) -> Schema:
+    """Write columns as MLflow does: dates as text, every float in double precision."""
+    needed = [ColSpec(_type(dtype), name) for name, dtype in schema.items()]
+    return Schema([*needed, *(ColSpec(_type(dtype), name, required=False) for name, dtype in more.items())])
+
+
+def _type(dtype: pl.DataType) -> DataType:
+    if dtype.is_float():
+        return DataType.double
+    return DataType.integer if dtype.is_integer() else DataType.string

@@ -1,0 +1,41 @@
+"""The changelog of runs: a line for each that was handed on, the newest first."""
+
+import json
+from pathlib import Path
+
+from ..disk import written_whole
+from ..evaluation.score import RunScore
+from ..operations.tables import say
+from ..training.runs import MANIFEST
+from .export import ExportedModel, shortest
+
+CHANGELOG = "changelog.md"  # beside the runs
+HEAD = ("date", "run", "commit", "dataset", "horizon", "IC", "rank IC", "net Sharpe", "model")
+
+
+def enter(run: Path, exported: ExportedModel, score: RunScore) -> None:
+    """Write a run's line into the changelog, in place of the one it had; what people wrote stays."""
+    path = run.parent / CHANGELOG
+    ruler = _row(["---"] * len(HEAD))
+    page = path.read_text() if path.exists() else f"# Runs that were handed on\n\n{_row(HEAD)}\n{ruler}\n"
+    others = [line for line in page.splitlines() if f"| {run.name} |" not in line]
+    begin = others.index(ruler) + 1 if ruler in others else len(others)
+    told = [line for line in others[begin:] if line.startswith("| ")]
+    rows = sorted([*told, _tell(run, exported, score)], key=lambda line: line.split(" | ")[1], reverse=True)
+    after = [line for line in others[begin:] if not line.startswith("| ")]
+    with written_whole(path) as partial:
+        partial.write_text("\n".join([*others[:begin], *rows, *after, ""]))
+
+
+def _tell(run: Path, exported: ExportedModel, score: RunScore) -> str:
+    manifest = json.loads((run / MANIFEST).read_text())
+    commit = manifest["commit"][:9] + (" with changes" if manifest["is_dirty"] else "")
+    test = shortest(score)
+    horizon = min(int(name[1:]) for name in score.split["test"])
+    day = f"{run.name[:4]}-{run.name[4:6]}-{run.name[6:8]}"
+    worth = [say(test.ic.mean), say(test.rank_ic.mean), say(exported.score, 2)]
+    return _row([day, run.name, commit, manifest["panel"], f"{horizon}d", *worth, exported.folder])
+
+
+def _row(cells: list[str] | tuple[str, ...]) -> str:
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,129 @@
+"""A handed-on model, loaded: observations in, ranked forecasts out."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from pydantic import ValidationError
+from safetensors.torch import load
+from torch import Tensor
+
+from ..metrics import FEWEST
+from ..network.atft import Atft
+from ..params import InputError
+from ..schema import CODE, DATE, EDGE_ATTRIBUTES, ELIGIBLE, FORECAST, HORIZON, RANK, target
+from ..training.members import Expert, average_forecasts
+from .card import CARD, WEIGHTS, MemberCard, ModelCard
+from .observations import Newest, Sight, read_newest
+
+DEVIATION = "deviation"
+RECENT = 60  # days whose deviations are averaged
+
+
+@dataclass(frozen=True)
+class Model:
+    """A run's networks and their card."""
+
+    card: ModelCard
+    experts: tuple[Expert, ...]
+
+    def forecast(self, observations: pl.DataFrame | pl.LazyFrame, days: int = 1) -> pl.DataFrame:
+        """Forecast the newest days of some observations: date, code, horizon, rank, forecast, quantiles, deviation.
+
+        Observations are rows of an ML dataset under our names, as far back as the model looks; whatever history
+        they have beyond that decides with it who is in the universe. Rank 1 is the best of its day and horizon;
+        forecast times deviation is a return beside the day's mean. The deviation is unknown where the observations
+        carry no targets.
+        """
+        frame = observations.lazy()
+        newest = read_newest(frame, self.card.inputs, self._sight(days))
+        said = average_forecasts(self.experts, newest.reader, [newest.asked])
+        table = self._tabulate(self.card.corrections.correct(said.quantiles, self.card.horizons), newest)
+        place = pl.col(FORECAST).rank("min", descending=True).over(DATE, HORIZON)
+        deviations = measure_deviations(frame, newest.universe, self.card.horizons)
+        ranked = table.with_columns(place.cast(pl.Int32).alias(RANK)).join(deviations, on=HORIZON, how="left")
+        return ranked.select(DATE, CODE, HORIZON, RANK, FORECAST, *self.quantiles, DEVIATION).sort(
+            DATE, HORIZON, RANK, CODE
+        )
+
+    @property
+    def quantiles(self) -> list[str]:
+        """Name the columns of the quantiles."""
+        return [f"q{level * 100:g}" for level in self.card.network.quantiles]
+
+    def _sight(self, days: int) -> Sight:
+        hears = any("gat" in each.parts for each in self.experts)
+        return Sight(self.card.network.lookback, self.card.horizons, hears, days)
+
+    def _tabulate(self, quantiles: Tensor, newest: Newest) -> pl.DataFrame:
+        """Write what is said (day, stock, horizon, quantile) as rows."""
+        meaning = newest.reader.panel.meaning
+        point = self.experts[0].network.point(quantiles)
+        day, stock, horizon = np.nonzero(point.isfinite().numpy())
+        said = quantiles.numpy()[day, stock, horizon]
+        dates, codes = pl.Series(meaning.days, dtype=pl.Date), pl.Series(meaning.codes, dtype=pl.String)
+        return pl.DataFrame(
+            {
+                DATE: dates.gather(newest.asked[day]),
+                CODE: codes.gather(stock),
+                HORIZON: pl.Series(self.card.horizons, dtype=pl.Int16).gather(horizon),
+                FORECAST: point.numpy()[day, stock, horizon],
+                **{name: said[:, at] for at, name in enumerate(self.quantiles)},
+            }
+        )
+
+
+def measure_deviations(frame: pl.LazyFrame, universe: pl.DataFrame, horizons: tuple[int, ...]) -> pl.DataFrame:
+    """Average the universe's deviation of returns over the last days on which they are known: horizon, deviation."""
+    known = [horizon for horizon in horizons if target(horizon) in frame.collect_schema()]
+    rows = frame.select(DATE, *(pl.col(target(horizon)).cast(pl.Float64) for horizon in known)).collect()
+    inside = rows.filter(universe[ELIGIBLE])
+    measured = {horizon: _mean_deviation(inside, target(horizon)) for horizon in known}
+    column = [measured.get(horizon) for horizon in horizons]
+    return pl.DataFrame({HORIZON: horizons, DEVIATION: column}, schema={HORIZON: pl.Int16, DEVIATION: pl.Float32})
+
+
+def _mean_deviation(rows: pl.DataFrame, name: str) -> float | None:
+    there = rows.filter(pl.col(name).is_finite())
+    daily = there.group_by(DATE).agg(pl.col(name).std(ddof=0), pl.len()).filter(pl.col("len") >= FEWEST)
+    mean = daily.sort(DATE).tail(RECENT)[name].mean()
+    assert mean is None or isinstance(mean, float)
+    return mean
+
+
+def open_model(folder: Path) -> Model:
+    """Load a model from its folder; nothing in it is run."""
+    card = _read_card(folder / CARD)
+    if not (folder / WEIGHTS).exists():
+        raise InputError(f"{folder} has no {WEIGHTS}.")
+    content = (folder / WEIGHTS).read_bytes()
+    if hashlib.sha256(content).hexdigest() != card.weights:
+        raise InputError(f"{folder / WEIGHTS} is not the file that {CARD} was written with: cut off, or another's.")
+    weights = load(content)
+    return Model(card, tuple(_make_expert(card, member, weights, folder) for member in card.members))
+
+
+def _make_expert(card: ModelCard, member: MemberCard, weights: dict[str, Tensor], folder: Path) -> Expert:
+    """Make one of a model's networks, with exactly the weights it had."""
+    network = Atft(card.network, len(card.inputs.scaler.features), card.horizons, len(card.edge_attributes))
+    prefix = f"{member.seed}."
+    mine = {name.removeprefix(prefix): weight for name, weight in weights.items() if name.startswith(prefix)}
+    try:
+        network.load_state_dict(mine)
+    except RuntimeError as error:
+        raise InputError(f"The weights in {folder} do not fit the network of {CARD}: {error}") from error
+    return Expert(network.eval(), frozenset(member.parts))
+
+
+def _read_card(path: Path) -> ModelCard:
+    if not path.exists():
+        raise InputError(f"{path.parent} is no handed-on model: it has no {path.name}.")
+    try:
+        card = ModelCard.model_validate_json(path.read_text())
+    except ValidationError as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+    if card.edge_attributes != EDGE_ATTRIBUTES:
+        raise InputError(f"{path}: the model knows the edges' {card.edge_attributes}, this version {EDGE_ATTRIBUTES}.")
+    return card

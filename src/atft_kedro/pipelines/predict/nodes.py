@@ -1,0 +1,31 @@
+"""The node that forecasts live."""
+
+from datetime import date
+from typing import Any
+
+import polars as pl
+
+from atft_kedro.guard.inspection import GuardParams
+from atft_kedro.handoff import predicting
+from atft_kedro.handoff.export import HandedModels
+from atft_kedro.handoff.predicting import PredictParams
+from atft_kedro.panel.fitting import FeatureCatalogue
+from atft_kedro.schema import ColumnParams, adopt_ml_dataset
+
+
+def forecast_newest(  # noqa: PLR0913, PLR0917 — what is new, who forecasts it, and what may be refused
+    ml_dataset: pl.LazyFrame,
+    guard_verdict: dict[str, Any],
+    feature_catalogue: dict[str, Any],
+    handed_models: HandedModels,
+    today: date,
+    columns: ColumnParams,
+    entry_lag: int,
+    guard: GuardParams,
+    params: PredictParams,
+) -> tuple[pl.DataFrame, str]:
+    """Forecast the newest days; the verdict is there because the guard lets the dataset pass."""
+    dataset = adopt_ml_dataset(ml_dataset, columns)
+    predicting.require_fresh(dataset, today, params, guard.recency)
+    said = predicting.predict(dataset, FeatureCatalogue.of(feature_catalogue), entry_lag, handed_models, params)
+    return said, said.write_csv()

@@ -1,0 +1,23 @@
+"""Newest observations to forecasts."""
+
+from kedro.pipeline import Node, Pipeline
+
+from . import nodes
+
+
+def create_pipeline() -> Pipeline:
+    """Forecast with the model that a run has handed on."""
+    return Pipeline(
+        [
+            Node(
+                nodes.forecast_newest,
+                [
+                    *("ml_dataset", "guard_verdict", "feature_catalogue", "handed_models", "prediction_day"),
+                    *("params:columns", "params:features.entry_lag", "params:guard", "params:predict"),
+                ],
+                ["predictions", "predictions_csv"],
+                name="forecast_newest",
+            ),
+        ],
+        tags="predict",
+    )

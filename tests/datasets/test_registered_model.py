@@ -1,0 +1,104 @@
+"""The registry's door: it registers, or says why not and leaves no word of an older model."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow
+import polars as pl
+import pytest
+
+from atft_kedro.datasets import HandedModelsDataset, RegisteredModelDataset
+from atft_kedro.handoff.export import CARD
+from atft_kedro.handoff.registration import Registration
+
+ROWS = pl.DataFrame({"date": ["2020-01-01"], "code": ["a"], "ret_1": [0.5]}).with_columns(pl.col("date").str.to_date())
+
+
+@pytest.fixture
+def registration(tmp_path: Path) -> Registration:
+    folder = tmp_path / "gatfan_20200101_Sharpe1.00"
+    folder.mkdir()
+    (folder / CARD).write_text("{}")
+    answers = pl.Schema({"date": pl.Date, "code": pl.String, "rank": pl.Int32, "forecast": pl.Float32})
+    return Registration(folder, "20200101-a", ROWS, pl.Schema({"target_1d": pl.Float32}), answers)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("mlflow")
+
+
+@pytest.fixture
+def tracked(store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.chdir(store)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store}/mlflow.db")
+    with mlflow.start_run():
+        yield
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> RegisteredModelDataset:
+    return RegisteredModelDataset(filepath=str(tmp_path / "registered.json"), name="mine")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("tracked")
+def test_a_model_is_registered_with_its_columns_and_a_version(
+    door: RegisteredModelDataset, registration: Registration
+) -> None:
+    door.save(registration)
+    first = door.load()
+    door.save(registration)
+
+    info = mlflow.models.get_model_info("models:/mine/1")
+    assert (first.uri, first.run, door.load().version) == ("models:/mine/1", "20200101-a", "2")
+    assert info.signature.inputs.input_names() == ["date", "code", "ret_1", "target_1d"]
+    assert info.signature.inputs.required_input_names() == ["date", "code", "ret_1"]
+    assert [str(each) for each in info.signature.inputs.input_types()] == ["DataType.string"] * 2 + [
+        "DataType.double"
+    ] * 2
+    assert info.signature.outputs.input_names() == ["date", "code", "rank", "forecast"]
+    assert info.flavors["python_function"]["loader_module"] == "mlflow.pyfunc.loaders.code_model"
+
+
+def test_without_an_active_run_it_says_so_and_forgets_the_older_model(
+    door: RegisteredModelDataset, registration: Registration, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "registered.json").write_text("{}")
+
+    door.save(registration)
+
+    assert not door.exists()
+    assert "the model of run 20200101-a is not registered: no MLflow run is active" in caplog.text
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("tracked")
+def test_a_registry_that_does_not_answer_stops_nothing(
+    door: RegisteredModelDataset,
+    registration: Registration,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", "http://127.0.0.1:9")
+
+    with caplog.at_level(logging.WARNING):
+        door.save(registration)
+
+    assert not door.exists()
+    assert "the model of run 20200101-a is not registered, for MLflow does not answer" in caplog.text
+
+
+def test_a_model_that_is_new_or_made_again_is_seen_by_the_cache(tmp_path: Path) -> None:
+    door = HandedModelsDataset(path=str(tmp_path))
+    folder = tmp_path / "20200101-a" / "gatfan_20200101_Sharpe1.00"
+    none = door._describe()
+    folder.mkdir(parents=True)
+    (folder / CARD).write_text("{}")
+    one = door._describe()
+    (tmp_path / "20200101-a" / "heartbeat.json").write_text("{}")
+    (tmp_path / "latest").symlink_to("20200101-a")
+
+    assert none != one == door._describe()
