@@ -14,6 +14,7 @@ from atft_kedro.training.callbacks import (
     StopFile,
 )
 from atft_kedro.training.engine import Stop, Trainer
+from atft_kedro.training.mode import TrainingParams
 from atft_kedro.training.phases import PhaseParams, rate_at, share_epochs
 from atft_kedro.training.runs import STOP_FILE
 from atft_kedro.training.state import read_checkpoint
@@ -231,3 +232,21 @@ def test_epochs_are_shared_in_proportion() -> None:
 def test_a_phase_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         PhaseParams.model_validate({"name": "x", "epochs": 1, "learning_rate": 1e-3} | wrong)
+
+
+def test_what_a_training_goes_without_never_learns(make: Make) -> None:
+    trainer = make(without="gat fan", loss="mse:1")
+    before = {name: weight.clone() for name, weight in trainer.network.named_parameters()}
+    trainer.fit()
+
+    assert all(not {"gat", "fan"} & set(phase.parts) for phase in trainer.params.curriculum)
+    assert {tuple(phase.loss.active()) for phase in trainer.params.curriculum} == {("mse",)}
+    for name, weight in trainer.network.named_parameters():
+        if name.startswith(("gat.", "fan.")):
+            assert torch.equal(weight, before[name]), name
+    assert not torch.equal(trainer.network.heads.straight.weight, before["heads.straight.weight"])
+
+
+def test_an_unknown_part_cannot_be_gone_without() -> None:
+    with pytest.raises(ValidationError, match="without"):
+        TrainingParams.model_validate({"without": "graph"})

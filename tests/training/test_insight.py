@@ -50,7 +50,7 @@ def test_a_feature_and_a_lag_that_a_network_looks_at_are_found(network: Atft, ma
     insight = look(network, material)
 
     days = material.panel.days[torch.cat(insight.day).numpy()]
-    features = tabulate_by_day(days, torch.cat(insight.features), "feature", material.panel.meaning.features)
+    features = tabulate_by_day(days, insight.features, "feature", material.panel.meaning.features)
     lags = tabulate_lags(insight)
     best = features.sort("weight", descending=True).head(len(days))
     assert set(best["feature"]) == {material.panel.meaning.features[11]}
@@ -60,6 +60,15 @@ def test_a_feature_and_a_lag_that_a_network_looks_at_are_found(network: Atft, ma
     assert newest["weight"][0] > 0.9
     even = lags.filter(head=0)["weight"]
     assert even.max() - even.min() < 1e-3  # type: ignore[operator]
+
+
+def test_parts_that_are_off_look_at_nothing(network: Atft, material: Material) -> None:
+    course = material.course("validation", NETWORK.lookback, TrainingParams(), Ranks())
+    insight = look_inside(network, course.reader, course.sampler.in_order(), frozenset())
+
+    assert insight.features
+    assert tabulate_by_day(np.array([]), insight.neighbours, "rank", range(3)).is_empty()
+    assert tabulate_frequencies(insight, NETWORK.fan_window).is_empty()
 
 
 def test_the_table_of_frequencies_names_periods(network: Atft, material: Material) -> None:

@@ -25,7 +25,7 @@ class Atft(nn.Module):
         super().__init__()
         hidden = params.hidden_size
         self.params, self.horizons = params, horizons
-        self.selection = Selection(features, hidden, params.selection_size)
+        self.selection = Selection(features, hidden, params.selection_size, market_gate=params.market_gate)
         self.fan = FrequencyNorm(params.fan_channels, params.fan_window, params.fan_k, horizons)
         rates = (params.dropout, params.layer_scale)
         self.temporal = TemporalFusion(hidden, params.kernel, params.windows, params.heads, rates)

@@ -20,11 +20,11 @@ class Selection(nn.Module):
     Shapes: block of ``(stock, step, feature) -> (stock, step, hidden)``
     """
 
-    def __init__(self, features: int, hidden: int, size: int) -> None:
+    def __init__(self, features: int, hidden: int, size: int, *, market_gate: bool = True) -> None:
         super().__init__()
         self.missing = nn.Parameter(torch.zeros(features))
         self.own = nn.Linear(features, size)
-        self.market = nn.Linear(2 * features, size, bias=False)
+        self.market = nn.Linear(2 * features, size, bias=False) if market_gate else None
         self.weigh = nn.Linear(size, features)
         self.embed = nn.Linear(features, hidden)
         self.reset_parameters()
@@ -46,8 +46,10 @@ class Selection(nn.Module):
 
     def weights(self, x: Tensor, block: Block) -> Tensor:
         """Weigh the features (stock, step, feature); on average over them the weight is one."""
-        state = functional.embedding(block.row_day, self.market(block.market))  # (stock, step, size)
-        logits = self.weigh(functional.elu(self.own(x) + state))
+        inner = self.own(x)  # (stock, step, size)
+        if self.market is not None:
+            inner = inner + functional.embedding(block.row_day, self.market(block.market))
+        logits = self.weigh(functional.elu(inner))
         return logits.softmax(-1) * x.shape[-1]
 
     def extra_repr(self) -> str:

@@ -17,7 +17,8 @@ class NetworkParams(Params):
     """The network's sizes.
 
     A forecast sees exactly its stock's last ``lookback`` observations: ``fan_window`` of them in the Fourier split,
-    ``kernel`` in the convolution, and what remains is shared by the attention ``layers``.
+    ``kernel`` in the convolution, and what remains is shared by the attention ``layers``. Without ``market_gate`` the
+    market's state does not weigh the features.
     """
 
     hidden_size: Annotated[int, Field(gt=0, multiple_of=8)] = 64
@@ -27,6 +28,7 @@ class NetworkParams(Params):
     kernel: Size = 3
     dropout: Share = 0.0
     selection_size: Size = 8
+    market_gate: bool = True
     fan_window: Annotated[int, Field(gt=1)] = 12
     fan_k: Size = 2
     fan_channels: Size = 16

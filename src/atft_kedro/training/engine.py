@@ -76,7 +76,7 @@ class Trainer:
         self.progress = Progress()
         self.average, self.swa = copy_still(network), copy_still(network)
         self.best = copy.deepcopy(network.state_dict())
-        self.epochs = share_epochs(params.phases, params.epochs)
+        self.epochs = share_epochs(params.curriculum, params.epochs)
         self.learner = Learner(network, train.reader, params, self.ranks)
         self.random: list[Tree] = []
         self.forecasts = 0  # made while training in the last epoch
@@ -99,7 +99,7 @@ class Trainer:
     @property
     def phase(self) -> PhaseParams:
         """Say which phase it is."""
-        return self.params.phases[self.progress.phase]
+        return self.params.curriculum[self.progress.phase]
 
     def fit(self) -> None:
         """Train from where the progress stands to the end of the last phase."""
@@ -115,7 +115,7 @@ class Trainer:
 
     def _train_phases(self) -> None:
         """Go through what is left of the phases."""
-        for place in range(self.progress.phase, len(self.params.phases)):
+        for place in range(self.progress.phase, len(self.params.curriculum)):
             if self.progress.phase != place:
                 self.progress = replace(self.progress, phase=place, epoch=0, step=0, since_best=0, rate=1.0)
             self._enter()

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..network.atft import Atft
+from ..network.sizes import PARTS, Part
 from ..network.temporal import WindowAttention
 from ..panel.blocks import Block, BlockReader
 
@@ -24,8 +25,10 @@ class Insight:
 
 
 @torch.no_grad()
-def look_inside(network: Atft, reader: BlockReader, blocks: Iterable[np.ndarray]) -> Insight:
-    """Let a network forecast some blocks, and watch what it looks at."""
+def look_inside(
+    network: Atft, reader: BlockReader, blocks: Iterable[np.ndarray], parts: frozenset[Part] = frozenset(PARTS)
+) -> Insight:
+    """Let a network forecast some blocks, and watch what it looks at; parts that are off look at nothing."""
     insight, network = Insight(), network.eval()
     inputs: dict[nn.Module, tuple[Tensor, ...]] = {}
     watched = [network.fan, network.gat, *network.temporal.attentions]
@@ -33,7 +36,7 @@ def look_inside(network: Atft, reader: BlockReader, blocks: Iterable[np.ndarray]
     try:
         for days in blocks:
             block = reader.read(days)
-            network(block)
+            network(block, parts)
             _look(network, block, inputs, insight)
     finally:
         for hook in hooks:
@@ -47,18 +50,21 @@ def _look(network: Atft, block: Block, inputs: dict[nn.Module, tuple[Tensor, ...
     place = block.slot.clamp(min=0) + weights.shape[1] * torch.arange(len(weights), device=weights.device)
     insight.day.append(block.day[there])
     insight.features.append(_mean(weights.flatten(0, 1)[place], forecast)[there])
-    x, neighbours, edges = inputs[network.gat]
-    heard, _ = network.gat.attention.attend(network.gat.norm(x), neighbours, edges)  # (1 + neighbour, day, stock, head)
-    insight.neighbours.append(_mean(heard.mean(-1).permute(1, 2, 0), forecast)[there])
+    if network.gat in inputs:
+        x, neighbours, edges = inputs[network.gat]
+        heard, _ = network.gat.attention.attend(network.gat.norm(x), neighbours, edges)
+        by_day = heard.mean(-1).permute(1, 2, 0)  # (day, stock, 1 + neighbour)
+        insight.neighbours.append(_mean(by_day, forecast)[there])
     alive = forecast.any(0)
     for layer, attention in enumerate(network.temporal.attentions):
         assert isinstance(attention, WindowAttention)
         by_lag = attention.weights(*inputs[attention])[alive]  # (stock, head, step, lag)
         insight.lags.setdefault(layer, []).append(by_lag.mean((0, 2)))
-    (x,) = inputs[network.fan]
-    channels = x[alive][..., : network.fan.channels].transpose(1, 2)
-    taken = network.fan.strongest(network.fan.transform(channels)).chunk(2, -1)[0]
-    insight.frequencies.append(taken.mean((0, 2)))
+    if network.fan in inputs:
+        (x,) = inputs[network.fan]
+        channels = x[alive][..., : network.fan.channels].transpose(1, 2)
+        taken = network.fan.strongest(network.fan.transform(channels)).chunk(2, -1)[0]
+        insight.frequencies.append(taken.mean((0, 2)))
 
 
 def _mean(values: Tensor, forecast: Tensor) -> Tensor:

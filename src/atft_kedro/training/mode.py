@@ -2,8 +2,10 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from ..losses import LossWeights
+from ..network.sizes import Part
 from ..params import Params
 from .phases import DEFAULT_PHASES, PhaseParams
 
@@ -25,16 +27,24 @@ class CollapseParams(Params):
     epochs: Annotated[int, Field(ge=0)] = 3
 
 
+def _split_text(value: object) -> object:
+    """Accept ``"gat fan"``, for no list can be given with ``--params``."""
+    return value.split() if isinstance(value, str) else value
+
+
 class TrainingParams(Params):
     """A training: its phases, and how each step computes.
 
     ``epochs`` in all are shared by the phases in proportion, one each at least; null leaves each phase its own.
     ``resume`` goes on in a run, by its name or ``latest``. ``seeds`` networks are trained one after the other, from
-    ``seed`` on. ``exposures`` are features, or ``sector``, for the loss of that name.
+    ``seed`` on. ``exposures`` are features, or ``sector``, for the loss of that name. To learn what a part is worth,
+    ``without`` switches it off in every phase, and ``loss`` takes the place of all phases' losses.
     """
 
     phases: Annotated[tuple[PhaseParams, ...], Field(min_length=1)] = DEFAULT_PHASES
     epochs: Annotated[int, Field(gt=0)] | None = None
+    without: Annotated[tuple[Part, ...], BeforeValidator(_split_text)] = ()
+    loss: LossWeights | None = None
     seed: Annotated[int, Field(ge=0)] = 7
     seeds: Annotated[int, Field(gt=0)] = 1
     resume: str | None = None
@@ -59,6 +69,19 @@ class TrainingParams(Params):
     detect_anomaly: bool = False
 
     @property
+    def curriculum(self) -> tuple[PhaseParams, ...]:
+        """List the phases as they are trained."""
+        return tuple(
+            phase.model_copy(
+                update={
+                    "parts": tuple(part for part in phase.parts if part not in self.without),
+                    "loss": self.loss or phase.loss,
+                }
+            )
+            for phase in self.phases
+        )
+
+    @property
     def all_seeds(self) -> range:
         """List the seeds of a run's networks."""
         return range(self.seed, self.seed + self.seeds)
@@ -69,7 +92,7 @@ class TrainingParams(Params):
 
     @model_validator(mode="after")
     def _exposure_has_exposures(self) -> Self:
-        for phase in self.phases:
+        for phase in self.curriculum:
             if phase.loss.exposure and not self.exposures:
                 raise ValueError(f"phase {phase.name} weighs the loss exposure, and exposures names nothing")
             if phase.loss.variance_floor and not self.scale_floor:

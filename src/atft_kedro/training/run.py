@@ -168,7 +168,7 @@ def make_trainer(material: Material, network: NetworkParams, training: TrainingP
     torch.manual_seed(training.seed)
     panel = material.panel
     model = Atft(network, len(panel.meaning.features), panel.meaning.horizons, material.graphs.edges.shape[-1])
-    for phase in training.phases:
+    for phase in training.curriculum:
         phase.weigh_horizons(panel.meaning.horizons)
         phase.require_children(name for name, _ in model.named_children())
     train, validation = (material.course(part, network.lookback, training, ranks) for part in ("train", "validation"))
