@@ -36,7 +36,8 @@ demo: $(VENV)/installed
 	@echo "The features      data/08_reporting/feature_catalogue.json"
 	@echo "What trains       data/05_model_input/panel, graphs.parquet, split.json, scaler.json"
 	@echo "The training      data/06_models/runs/latest: metrics.jsonl, manifest.json, best.pt"
-	@echo "What it is worth  data/06_models/runs/latest: summary.md, metrics.json, forecasts.parquet"
+	@echo "What it is worth  data/06_models/runs/latest: report.html, summary.md, metrics.json, forecasts.parquet"
+	@echo "The model         data/06_models/runs/latest/gatfan_*; forecast with it: $(BIN)/kedro run --pipelines predict"
 	@echo "The lineage       $(BIN)/kedro viz run"
 
 train-optimized: ALSO = $(if $(DATASET),training.precision=bf16$(comma)training.compile=true$(comma)network.hidden_size=256$(comma))

@@ -6,17 +6,19 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbclient import NotebookClient
 
 ROOT = Path(__file__).parent.parent
 KEDRO = Path(sys.executable).with_name("kedro")
-SMALL = "market.stocks=24,market.days=300,training.epochs=1"
+SMALL = "market.stocks=24,market.days=300,training.epochs=1,baselines.lightgbm.rounds=10"
 
 
 def copy_project(folder: Path) -> Path:
     """Copy the project, with nothing run yet."""
-    kept = shutil.ignore_patterns(
-        ".git", ".venv", "__pycache__", "*.parquet", "*.db", "mlartifacts", ".viz", ".*_cache"
-    )
+    kept = shutil.ignore_patterns(".git", ".venv", "*.parquet", "*.db", "mlartifacts", ".viz", ".*_cache")
     shutil.copytree(ROOT, folder, ignore=kept)
     shutil.rmtree(folder / "data")
     return folder
@@ -49,3 +51,10 @@ def run_statuses(project: Path) -> list[str]:
         return []
     with sqlite3.connect(project / "mlflow.db") as store:
         return [row[0] for row in store.execute("select status from runs order by start_time")]
+
+
+def execute_notebook(path: Path) -> list[Any]:
+    """Run a notebook where it lies, and give what its cells put out."""
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}}).execute()
+    return [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]

@@ -8,12 +8,10 @@ import sys
 import time
 from pathlib import Path
 
-import nbformat
 import polars as pl
 import pytest
-from nbclient import NotebookClient
 
-from in_project import KEDRO, SMALL, environment, kedro, run_statuses
+from in_project import KEDRO, SMALL, environment, execute_notebook, kedro, run_statuses
 
 pytestmark = pytest.mark.slow
 
@@ -23,7 +21,7 @@ def test_a_first_run_makes_everything_and_a_second_nothing(project: Path) -> Non
     made = {str(file.relative_to(project / "data")) for file in (project / "data").rglob("*") if file.is_file()}
     second = kedro(project, "run", "--params", SMALL)
 
-    assert "0 of 17 stages are fresh" in first
+    assert "0 of 25 stages are fresh" in first
     assert {
         "05_model_input/ml_dataset.parquet",
         "05_model_input/panel/features.npy",
@@ -34,7 +32,7 @@ def test_a_first_run_makes_everything_and_a_second_nothing(project: Path) -> Non
         "08_reporting/graph.json",
         "stages.json",
     } <= made
-    assert "17 of 17 stages are fresh" in second
+    assert "25 of 25 stages are fresh" in second
     assert "Traceback" not in first + second
 
 
@@ -42,7 +40,7 @@ def test_a_changed_parameter_reruns_what_depends_on_it(project: Path) -> None:
     guard_only = kedro(project, "run", "--params", f"{SMALL},guard.leak.max_ic=0.5")
     stale = kedro(project, "atft", "stages", "--params", f"{SMALL},guard.leak.max_ic=0.5,features.entry_lag=1")
 
-    assert "3 of 17 stages are fresh" in guard_only
+    assert "3 of 25 stages are fresh" in guard_only
     assert "stage select_universe will run: require_no_error has to run" in guard_only
     assert "stage inspect_dataset will run: params:guard changed" in guard_only
     assert "admit_prices │ fresh" in stale
@@ -67,7 +65,7 @@ def test_a_dataset_that_the_guard_has_not_seen_is_not_prepared(project: Path) ->
 
 def test_walk_forward_plans_and_draws_its_folds(project: Path) -> None:
     folds = "folds.train_days=150,folds.validation_days=60,folds.n_folds=2"
-    kedro(project, "run", "--pipelines", "walk_forward", "--params", f"{SMALL},{folds}")
+    kedro(project, "run", "--pipelines", "walk_forward", "--to-nodes", "draw_folds", "--params", f"{SMALL},{folds}")
     refused = kedro(project, "run", "--pipelines", "walk_forward", "--params", SMALL, fails=True)
 
     planned = json.loads((project / "data" / "05_model_input" / "folds.json").read_text())
@@ -190,8 +188,9 @@ def test_a_terminated_run_is_called_killed(project: Path) -> None:
 
 
 def test_kedros_own_commands_work(project: Path) -> None:
-    assert "- __default__ - data - evaluate - fit - graph - guard - prepare - train - walk_forward" in kedro(
-        project, "registry", "list"
+    assert (
+        "- __default__ - data - evaluate - fit - graph - guard - hand_off - predict - prepare - train - walk_forward"
+        in kedro(project, "registry", "list")
     )
     assert "atft_kedro.datasets.TableDataset" in kedro(project, "catalog", "describe-datasets").replace("table.", "")
     assert "--no-cache" in kedro(project, "run", "--help")
@@ -213,10 +212,6 @@ def test_the_package_runs_as_a_module(project: Path) -> None:
 
 def test_the_notebook_runs(project: Path) -> None:
     kedro(project, "run", "--pipelines", "data,guard")
-    path = project / "notebooks" / "01_market_and_features.ipynb"
-    notebook = nbformat.read(path, as_version=4)
+    shown = execute_notebook(project / "notebooks" / "01_market_and_features.ipynb")
 
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}}).execute()
-
-    shown = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     assert any("measured" in output.get("data", {}).get("text/plain", "") for output in shown)

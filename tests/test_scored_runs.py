@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from in_project import SMALL, kedro
+from in_project import SMALL, execute_notebook, kedro
 
 pytestmark = pytest.mark.slow
 
@@ -17,12 +17,14 @@ def test_the_forecasts_of_a_run_are_scored(ran_project: Path) -> None:
     told = json.loads((run / "metrics.json").read_text())
     summary = (run / "summary.md").read_text()
 
-    validation, test = (forecasts.filter(split=part) for part in ("validation", "test"))
+    train, validation, test = (forecasts.filter(split=part) for part in ("train", "validation", "test"))
+    assert train["date"].max() < validation["date"].min()  # type: ignore[operator]
     assert validation["date"].max() < test["date"].min()  # type: ignore[operator]
+    assert train["date"].n_unique() == validation["date"].n_unique()
     assert forecasts.select("date", "code", "horizon").is_unique().all()
     assert (forecasts["q10"] < forecasts["forecast"]).all()
     assert (forecasts["forecast"] == forecasts["q50"]).all()
-    assert list(told["split"]) == ["validation", "test"]
+    assert list(told["split"]) == ["train", "validation", "test"]
     assert list(told["split"]["test"]) == ["h1", "h5", "h10", "h20"]
     assert told["days"]["test"] == [str(test["date"].min()), str(test["date"].max())]
     first = told["split"]["test"]["h1"]
@@ -39,7 +41,7 @@ def test_the_forecasts_of_a_run_are_scored(ran_project: Path) -> None:
 
 def test_a_run_is_scored_anew_with_other_costs(ran_project: Path) -> None:
     run = (ran_project / "data" / "06_models" / "runs" / "latest").resolve()
-    before = json.loads((run / "metrics.json").read_text())
+    before, report = json.loads((run / "metrics.json").read_text()), (run / "report.html").read_text()
     try:
         said = kedro(ran_project, "atft", "evaluate", "--params", f"{SMALL},evaluation.portfolio.cost_bp=1000")
         dear = json.loads((run / "metrics.json").read_text())
@@ -52,6 +54,41 @@ def test_a_run_is_scored_anew_with_other_costs(ran_project: Path) -> None:
     assert costly["gross_sharpe"] == book["gross_sharpe"]
     assert costly["net_mean"] == pytest.approx(book["gross_mean"] - 0.1 * book["turnover"])
     assert json.loads((run / "metrics.json").read_text()) == before
-    assert said.count(run.name) == 8
+    assert (run / "report.html").read_text().count("js-plotly-plot") == report.count("js-plotly-plot")
+    assert said.count(run.name) == 12
     assert table.count(run.name) == 4
     assert "There is no run 'mine'" in unknown
+
+
+def test_what_came_is_beside_every_forecast(ran_project: Path) -> None:
+    models = ran_project / "data" / "06_models" / "runs" / "latest"
+    forecasts = pl.read_parquet(models / "forecasts.parquet").filter(split="test")
+    dataset = pl.read_parquet(ran_project / "data" / "05_model_input" / "ml_dataset.parquet")
+
+    for horizon in (1, 20):
+        both = forecasts.filter(horizon=horizon).join(dataset, on=["date", "code"])
+        assert both["target"].equals(both[f"target_{horizon}d"])
+        assert both["target"].null_count() > 0
+
+
+def test_baselines_the_oracle_and_targets_stand_beside_a_run(ran_project: Path) -> None:
+    models = ran_project / "data" / "06_models" / "runs" / "latest"
+    told = json.loads((models / "metrics.json").read_text())
+    summary = (models / "summary.md").read_text()
+    manifest = json.loads((models / "manifest.json").read_text())
+
+    assert list(told["baselines"]) == ["zero", "reversal", "momentum", "ridge", "lightgbm"]
+    assert told["oracle"]["test"]["h1"]["ic"]["mean"] > told["split"]["test"]["h1"]["ic"]["mean"]
+    assert told["targets"]["rank_ic_h1"]["wanted"] == 0.18
+    lead = told["baselines"]["ridge"]["test"]["h5"]["ahead"]["rank_ic"]
+    assert f"{lead['mean']:+.4f} ± {lead['se']:.4f}" in summary
+    assert manifest["commit"] in summary
+    assert manifest["panel"] in summary
+
+
+def test_the_review_notebook_runs(ran_project: Path) -> None:
+    shown = execute_notebook(ran_project / "notebooks" / "02_experiment_review.ipynb")
+    run = (ran_project / "data" / "06_models" / "runs" / "latest").resolve().name
+
+    assert sum("plotly" in "".join(output.get("data", {})) for output in shown) == 3
+    assert any(run in str(output.get("data", {}).get("text/html", "")) for output in shown)

@@ -159,10 +159,10 @@ def test_every_epoch_is_tracked_with_what_the_run_was_made_of(project: Path) -> 
     assert tags["panel"] == json.loads((run / "manifest.json").read_text())["panel"]
     assert {"commit", "device"} <= set(tags)
     kept = {file.name for file in (project / "mlartifacts").glob(f"{uuid}/artifacts/*")}
-    assert {"best.pt", "metrics.jsonl", "manifest.json", "summary.md", "learning.html"} <= kept
+    assert {"best.pt", "metrics.jsonl", "manifest.json", "summary.md", "report.html", "plots"} <= kept
     assert run.name in (project / "mlartifacts" / uuid / "artifacts" / "summary.md").read_text()
-    drawn = json.loads((project / "data" / "08_reporting" / "learning.json").read_text())
-    assert [line["name"] for line in drawn["data"]] == ["1d", "5d", "10d", "20d"]
+    drawn = json.loads((project / "data" / "06_models" / "runs" / "latest" / "plots" / "learning.json").read_text())
+    assert [line["name"] for line in drawn["data"]] == ["1 d", "5 d", "10 d", "20 d", "train loss"]
 
 
 def test_a_dead_tracking_server_kills_no_training(project: Path) -> None:
@@ -197,7 +197,7 @@ def test_two_processes_train_one_run(project: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(list(runs.iterdir())) == before + 1
     assert run_statuses(project)[tracked:] == ["FINISHED"]
-    assert "0 of 17 stages" not in done.stdout
+    assert "0 of 25 stages" not in done.stdout
 
 
 def test_what_the_network_is_and_looks_at_is_told(project: Path) -> None:
@@ -206,7 +206,7 @@ def test_what_the_network_is_and_looks_at_is_told(project: Path) -> None:
     said = kedro(project, "atft", "model", "--params", SMALL)
     share = kedro(project, "atft", "oracle", "--params", SMALL)
 
-    reports = project / "data" / "08_reporting"
+    reports = project / "data" / "06_models" / "runs" / "latest"
     weights = pl.read_parquet(reports / "feature_weights.parquet")
     assert weights.group_by("date").agg(pl.col("weight").mean())["weight"].to_list() == pytest.approx(
         [1.0] * weights["date"].n_unique(), abs=1e-3

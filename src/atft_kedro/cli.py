@@ -10,10 +10,11 @@ from rich.console import Console
 from rich.table import Table
 
 from .commands.bench import bench
+from .commands.folds import folds
 from .commands.project import mistakes_told_plainly, of_project, open_catalog
 from .commands.ranks import NOTHING_LEFT, follow
 from .commands.runs import model, monitor, oracle, status, stop
-from .commands.scores import evaluate, metrics
+from .commands.scores import compare, evaluate, metrics
 
 CACHED = "atft_kedro.stages.runner.StageSequentialRunner"
 
@@ -73,5 +74,5 @@ def stages(metadata: ProjectMetadata, pipeline: str, env: str | None, params: di
     Console().print(table)
 
 
-for command in (bench, status, monitor, stop, model, oracle, evaluate, metrics):
+for command in (bench, status, monitor, stop, model, oracle, evaluate, metrics, compare, folds):
     atft.add_command(command)

@@ -9,13 +9,17 @@ from kedro.config import OmegaConfigLoader
 from omegaconf import OmegaConf
 from pydantic import ValidationError
 
+from .evaluation.baselines import BaselineParams
 from .evaluation.score import EvaluationParams
+from .evaluation.targets import TargetParams
 from .features.sets import FeatureParams
 from .graph.choice import GraphParams
 from .guard.inspection import GuardParams
+from .handoff.predicting import PredictParams
 from .market.admission import AdmissionParams
 from .market.latent import MarketParams
 from .network.sizes import NetworkParams
+from .operations.walk import WalkParams
 from .panel.folds import FoldParams
 from .panel.scaler import ScalerParams
 from .panel.split import SplitParams
@@ -38,6 +42,10 @@ BLOCKS: dict[str, type[Params]] = {
     "network": NetworkParams,
     "training": TrainingParams,
     "evaluation": EvaluationParams,
+    "predict": PredictParams,
+    "baselines": BaselineParams,
+    "targets": TargetParams,
+    "walk_forward": WalkParams,
 }
 PATHS = ("prices", "ml_dataset", "data_root")  # text that only `--params` gives and only the catalog reads
 

@@ -2,11 +2,11 @@
 
 from kedro.pipeline import Pipeline
 
-from .pipelines import data, evaluate, fit, graph, guard, prepare, walk_forward
+from .pipelines import data, evaluate, fit, graph, guard, hand_off, predict, prepare, walk_forward
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """Name every pipeline; ``train`` is the chain from prices to what a trained network is worth."""
+    """Name every pipeline; ``train`` is the chain from prices to what a network is worth, ``walk_forward`` to many."""
     parts = {
         "data": data.create_pipeline(),
         "guard": guard.create_pipeline(),
@@ -14,6 +14,10 @@ def register_pipelines() -> dict[str, Pipeline]:
         "graph": graph.create_pipeline(),
         "fit": fit.create_pipeline(),
         "evaluate": evaluate.create_pipeline(),
+        "hand_off": hand_off.create_pipeline(),
     }
     chain = sum(parts.values(), Pipeline([]))
-    return parts | {"walk_forward": walk_forward.create_pipeline(), "train": chain, "__default__": chain}
+    shared = parts["data"] + parts["guard"] + parts["prepare"].only_nodes("select_universe") + parts["graph"]
+    walk = shared + walk_forward.create_pipeline()
+    live = parts["data"] + parts["guard"] + predict.create_pipeline()
+    return parts | {"predict": live, "walk_forward": walk, "train": chain, "__default__": chain}

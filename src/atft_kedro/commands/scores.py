@@ -8,13 +8,17 @@ from rich.console import Console
 from rich.table import Table
 
 from ..evaluation.score import RunScore
-from ..operations.scoring import read_score, rescore
-from ..operations.summary import HEAD, tell
+from ..operations.comparison import Compared, compare_runs, find_left_horizons, read_part, require_several
+from ..operations.judged_run import read_score, rescore
+from ..operations.tables import HEAD, say, say_lead, tell
 from ..schema import adopt_ml_dataset
 from ..training.runs import LATEST
 from .project import of_project, open_catalog
 
 RUNS = click.argument("runs", nargs=-1)
+COMPARED = ("horizon", "run", "IC ± se", "rank IC ± se", "net Sharpe", "no luck", "rank IC ahead", "days", "left out")
+PARTS = click.Choice(["train", "validation", "test"])
+READING = "no luck: the probability that a Sharpe ratio is above the best that luck gives so many runs (deflated)"
 
 
 @click.command()
@@ -24,14 +28,15 @@ def evaluate(metadata: ProjectMetadata, runs: tuple[str, ...], env: str | None, 
     """Score the forecasts of RUNS anew (default: the latest run) by the returns that are known now."""
     with open_catalog(metadata, env, params) as catalog:
         dataset = adopt_ml_dataset(catalog["ml_dataset"].load(), catalog["params:columns"].load())
-        how, kept = catalog["params:evaluation"].load(), catalog["runs"].load()
-        scores = [rescore(kept.find(run), dataset, how) for run in runs or [LATEST]]
+        how, wanted = catalog["params:evaluation"].load(), catalog["params:targets"].load()
+        kept = catalog["runs"].load()
+        scores = [rescore(kept.find(run), dataset, how, wanted) for run in runs or [LATEST]]
     Console().print(draw_scores(scores))
 
 
 @click.command()
 @RUNS
-@click.option("--part", default="test", show_default=True, help="validation or test.")
+@click.option("--part", type=PARTS, default="test", show_default=True)
 @of_project
 def metrics(
     metadata: ProjectMetadata, runs: tuple[str, ...], part: str, env: str | None, params: dict[str, Any]
@@ -42,6 +47,49 @@ def metrics(
         folders = [kept.find(run) for run in runs or kept.names()]
         scores = [score for folder in folders if (score := read_score(folder, is_asked=bool(runs))) is not None]
     Console().print(draw_scores(scores, part))
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True)
+@click.option("--part", type=PARTS, default="test", show_default=True)
+@click.option("--trials", default=0, help="Of how many runs these are the best; by default there were no others.")
+@of_project
+def compare(
+    metadata: ProjectMetadata, runs: tuple[str, ...], part: str, trials: int, env: str | None, params: dict[str, Any]
+) -> None:
+    """Put RUNS side by side on what all of them forecast; each is paired by day with the first."""
+    with open_catalog(metadata, env, params) as catalog:
+        kept, how = catalog["runs"].load(), catalog["params:evaluation"].load()
+        folders = [kept.find(run) for run in runs]
+        require_several(folders)
+        said = {folder.name: read_part(folder, part) for folder in folders}
+        compared = compare_runs(said, how, trials)
+    console = Console()
+    console.print(draw_comparison(compared, part))
+    for horizon in find_left_horizons(said):
+        console.print(f"Not all runs forecast {horizon}d: it is not compared.")
+
+
+def draw_comparison(compared: list[Compared], part: str) -> Table:
+    """Draw a row for each horizon and run; runs are numbered, for their names are long."""
+    runs = list(dict.fromkeys(row.run for row in compared))
+    named = "\n".join(f"{number} = {run}" for number, run in enumerate(runs, start=1))
+    table = Table(*COMPARED, title=f"{part} days, forecasts that all runs have\n{named}", caption=READING)
+    for row in compared:
+        score, book = row.score, row.score.long_short
+        table.add_row(
+            f"{row.horizon}d",
+            str(1 + runs.index(row.run)),
+            f"{say(score.ic.mean)} ± {say(score.ic.se)}",
+            f"{say(score.rank_ic.mean)} ± {say(score.rank_ic.se)}",
+            say(book.net_sharpe if book else None, 2),
+            say(row.deflated, 3),
+            say_lead(row.ahead.get("rank_ic")) if row.ahead else "",
+            str(score.ic.days),
+            f"{row.left_out:,}",
+            end_section=row.run == runs[-1],
+        )
+    return table
 
 
 def draw_scores(scores: list[RunScore], part: str | None = None) -> Table:

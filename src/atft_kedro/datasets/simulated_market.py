@@ -8,10 +8,13 @@ from kedro.io import AbstractDataset, DatasetError
 
 from ..market.latent import MarketParams
 from ..market.simulation import SimulatedMarket, simulate_market
+from ..schema import CODE, DATE
 
 
 class SimulatedMarketDataset(AbstractDataset[None, pl.LazyFrame]):
     """A table of the market that the parameters describe: its prices, its oracle or its hidden neighbours.
+
+    With ``market: null`` the market is not simulated, and nobody knows the latter two.
 
     Example usage for the YAML API:
 
@@ -23,16 +26,18 @@ class SimulatedMarketDataset(AbstractDataset[None, pl.LazyFrame]):
     def __init__(
         self,
         *,
-        market: dict[str, Any],
+        market: dict[str, Any] | None,
         table: Literal["prices", "oracle", "neighbours"] = "prices",
         metadata: dict[str, Any] | None = None,
     ) -> None:
-        self._market = MarketParams.model_validate(market)
+        self._market = None if market is None else MarketParams.model_validate(market)
         self._table = table
         self.metadata = metadata
 
     def load(self) -> pl.LazyFrame:
-        """Simulate the market, or take the one just simulated."""
+        """Simulate the market, or take the one just simulated; of none, an empty table."""
+        if self._market is None:
+            return pl.LazyFrame(schema={DATE: pl.Date, CODE: pl.String})
         market = _last_market(self._market.model_dump_json())
         return {"prices": market.prices, "oracle": market.oracle, "neighbours": market.neighbours}[self._table].lazy()
 
@@ -41,7 +46,7 @@ class SimulatedMarketDataset(AbstractDataset[None, pl.LazyFrame]):
         raise DatasetError("The simulated market is made from its parameters, not saved.")
 
     def _describe(self) -> dict[str, Any]:
-        return {"table": self._table, **self._market.model_dump(mode="json")}
+        return {"table": self._table, **(self._market.model_dump(mode="json") if self._market else {})}
 
     def _exists(self) -> bool:
         return True

@@ -9,6 +9,7 @@ from typing import Any
 import mlflow
 from kedro.io import AbstractDataset, DatasetError
 from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..training.tracking import NoTracker, Tracker
@@ -43,8 +44,9 @@ class MlflowTracker:
         self._try = UntilItFails("MLflow no longer answers, the run folder has everything")
 
     def tag(self, tags: Mapping[str, str]) -> None:
-        """Say what a run is made of."""
-        self._try(lambda: mlflow.set_tags(dict(tags)))
+        """Say what a run is made of, and call MLflow's run by its name."""
+        named = {MLFLOW_RUN_NAME: tags["run"]} if "run" in tags else {}
+        self._try(lambda: mlflow.set_tags({**tags, **named}))
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
         """Write numbers down, all that are numbers."""

@@ -1,36 +1,80 @@
-"""How a run learned, drawn."""
+"""How a run learned and what its network looks at, drawn."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import plotly.graph_objects as go
+import polars as pl
+from plotly.subplots import make_subplots
 
-CORNER = {"xanchor": "left", "yanchor": "bottom"}
+from ..evaluation.style import GREY, SHADES, colour_of, dress
+from ..schema import DATE
+
+SHOWN = 20  # features of a picture that a person can still tell apart
 
 
 def draw_learning(epochs: Sequence[dict[str, Any]]) -> go.Figure:
-    """Draw each horizon's validation rank IC over the epochs, a line for each seed, and where phases begin."""
-    figure = go.Figure()
+    """Draw each horizon's validation rank IC and the train loss over the epochs, and where phases begin."""
+    figure = make_subplots(rows=2, shared_xaxes=True, vertical_spacing=0.06, row_heights=[0.65, 0.35])
     seeds = sorted({epoch["seed"] for epoch in epochs})
     for seed in seeds:
         mine = [epoch for epoch in epochs if epoch["seed"] == seed]
-        horizons = [name for name in mine[0]["validation"] if name.startswith("rank_ic_")]
-        for name in horizons:
-            label = name.removeprefix("rank_ic_") + (f", seed {seed}" if len(seeds) > 1 else "")
+        places, suffix = list(range(1, len(mine) + 1)), f", seed {seed}" if len(seeds) > 1 else ""
+        for name in (name for name in mine[0]["validation"] if name.startswith("rank_ic_")):
+            days = int(name.removeprefix("rank_ic_").removesuffix("d"))
             values = [epoch["validation"][name] for epoch in mine]
-            figure.add_scatter(x=list(range(1, len(mine) + 1)), y=values, name=label, mode="lines+markers")
-    first = [epoch for epoch in epochs if epoch["seed"] == seeds[0]] if seeds else []
-    for place, epoch in enumerate(first):
-        if place == 0 or epoch["phase"] != first[place - 1]["phase"]:
-            figure.add_vline(x=place + 0.5, line_dash="dot", line_color="grey")
-            figure.add_annotation(
-                x=place + 0.5, y=0, yref="paper", text=epoch["phase"], textangle=90, showarrow=False, **CORNER
-            )
-    figure.update_layout(
-        title="What the run learned",
-        xaxis_title="epoch",
-        yaxis_title="rank IC on the validation days",
-        legend_title="horizon",
-        template="plotly_white",
+            look = {"mode": "lines+markers", "line": {"color": colour_of(days)}, "name": f"{days} d{suffix}"}
+            figure.add_scatter(x=places, y=values, row=1, col=1, **look)
+        losses = [epoch["train_loss"] for epoch in mine]
+        look = {"mode": "lines+markers", "line": {"color": GREY}, "name": f"train loss{suffix}"}
+        figure.add_scatter(x=places, y=losses, row=2, col=1, **look)
+    _mark_phases(figure, [epoch for epoch in epochs if epoch["seed"] == seeds[0]] if seeds else [])
+    figure.update_yaxes(title_text="rank IC, validation", row=1, col=1)
+    figure.update_yaxes(title_text="train loss", row=2, col=1)
+    figure.update_xaxes(title_text="epoch", row=2, col=1)
+    return dress(figure, "What the run learned", "After each epoch; dotted lines are where a phase begins.", height=580)
+
+
+def _mark_phases(figure: go.Figure, epochs: Sequence[dict[str, Any]]) -> None:
+    for place, epoch in enumerate(epochs):
+        if place == 0 or epoch["phase"] != epochs[place - 1]["phase"]:
+            figure.add_vline(x=place + 0.5, line_dash="dot", line_color=GREY)
+            text = {"text": epoch["phase"], "textangle": 90, "showarrow": False, "font": {"size": 11, "color": GREY}}
+            figure.add_annotation(x=place + 0.5, y=0, yref="paper", xanchor="left", yanchor="bottom", **text)
+
+
+def draw_features(weights: pl.DataFrame) -> go.Figure:
+    """Draw the weights of the features that matter most, month by month."""
+    by_month = weights.group_by(pl.col(DATE).dt.truncate("1mo"), "feature").agg(pl.col("weight").mean())
+    most = weights.group_by("feature").agg(pl.col("weight").mean()).top_k(SHOWN, by="weight")
+    table = by_month.join(most.select("feature"), on="feature").pivot("feature", index=DATE, values="weight").sort(DATE)
+    names = most.sort("weight")["feature"].to_list()
+    figure = go.Figure(
+        go.Heatmap(
+            z=[table[name].to_list() for name in names],
+            x=[str(month)[:7] for month in table[DATE]],
+            y=names,
+            colorscale="Blues",
+            colorbar={"title": "weight"},
+            hovertemplate="%{y}<br>%{x}<br>%{z:.3f}<extra></extra>",
+        )
     )
-    return figure
+    figure.update_xaxes(type="category")
+    return dress(
+        figure,
+        "Features that the network weighs most",
+        f"Mean weight of the selection gate, the {len(names)} largest of {weights['feature'].n_unique()} features, on "
+        "the validation days; 1 is what each would have if all were alike.",
+        height=140 + 24 * len(names),
+    )
+
+
+def draw_lags(weights: pl.DataFrame) -> go.Figure:
+    """Draw how far back each layer's attention looks."""
+    figure = go.Figure()
+    for (layer, head), mine in weights.sort("lag").group_by("layer", "head", maintain_order=True):
+        look = {"mode": "lines+markers", "line": {"color": SHADES[int(head) % len(SHADES)]}}
+        name, weight = f"layer {layer}, head {head}", mine["weight"].to_list()
+        figure.add_scatter(x=mine["lag"].to_list(), y=weight, name=name, **look)
+    figure.update_layout(xaxis_title="observations back", yaxis_title="mean attention")
+    return dress(figure, "Attention over lags", "On the validation days, averaged over stocks and days.")

@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 
 from ..params import InputError, Params
-from ..training.runs import HEARTBEAT, METRICS, STOP_FILE
+from ..training.runs import HEARTBEAT, MANIFEST, METRICS, STOP_FILE
 
 STALE = 120.0  # seconds without a heartbeat after which a run on another machine counts as dead
 LOOK_EVERY = 0.1
@@ -85,6 +85,22 @@ def read_history(folder: Path, most: int | None = None) -> list[dict[str, Any]]:
     whole = log.read_text().rpartition("\n")[0]
     lines = [json.loads(line) for line in whole.splitlines() if '"train_loss"' in line]
     return lines if most is None else lines[-most:]
+
+
+def read_gradient(folder: Path) -> float | None:
+    """Find the largest norm that a step's gradient had before it was clipped."""
+    log = folder / METRICS
+    if not log.exists():
+        return None
+    whole = log.read_text().rpartition("\n")[0]
+    norms = [json.loads(line)["gradient"] for line in whole.splitlines() if '"gradient": ' in line]
+    return max((norm for norm in norms if not isnan(norm)), default=None)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read what a run was made of."""
+    manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
+    return manifest
 
 
 def ask_to_stop(folder: Path, wait: float) -> RunStatus:

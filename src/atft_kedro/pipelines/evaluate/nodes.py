@@ -1,13 +1,16 @@
-"""Nodes that forecast and score."""
+"""Nodes that forecast, score, draw and tell."""
 
 import plotly.graph_objects as go
 import polars as pl
 
+from atft_kedro.evaluation import baselines, figures
+from atft_kedro.evaluation.baselines import BaselineParams
 from atft_kedro.evaluation.score import EvaluationParams, RunScore
+from atft_kedro.evaluation.targets import TargetParams
 from atft_kedro.graph.placing import place_graphs
-from atft_kedro.operations.pictures import draw_learning
-from atft_kedro.operations.scoring import forecast_part, score_run
-from atft_kedro.operations.summary import write_summary
+from atft_kedro.operations import judged_run, pictures, scoring
+from atft_kedro.operations.report import title_of
+from atft_kedro.operations.tables import number_score
 from atft_kedro.operations.watch import read_history
 from atft_kedro.panel.split import Split
 from atft_kedro.panel.store import Panel
@@ -19,24 +22,69 @@ from atft_kedro.training.tracking import Tracker
 
 
 def forecast_parts(panel: Panel, graphs: pl.LazyFrame, split: Split, runs: Runs, trained: TrainedRun) -> pl.DataFrame:
-    """Forecast every validation and test day by the mean of a run's networks."""
+    """Forecast the last train days and all validation and test days by the mean of a run's networks."""
     material = Material(panel, place_graphs(graphs, panel), split)
-    experts = open_members(runs.find(trained.run), material)
-    return pl.concat([forecast_part(experts, material, part) for part in ("validation", "test")])
+    return scoring.forecast_parts(open_members(runs.find(trained.run), material), material)
 
 
-def score_forecasts(  # noqa: PLR0913, PLR0917 — what came, how it is scored, and whom to tell
+def forecast_baselines(  # noqa: PLR0913, PLR0917 — rules read prices, models the panel
     forecasts: pl.LazyFrame,
+    ml_dataset: pl.LazyFrame,
+    oracle: pl.LazyFrame,
+    panel: Panel,
+    graphs: pl.LazyFrame,
+    split: Split,
+    columns: ColumnParams,
+    evaluation: EvaluationParams,
+    params: BaselineParams,
+) -> pl.DataFrame:
+    """Forecast what the run forecasts, by every baseline and by the oracle of a simulated market."""
+    material = Material(panel, place_graphs(graphs, panel), split)
+    dataset, asked = adopt_ml_dataset(ml_dataset, columns), forecasts.collect()
+    rivals = baselines.forecast_baselines(asked, dataset, material, evaluation.units, params)
+    return pl.concat([rivals, baselines.ask_oracle(asked, oracle.collect())])
+
+
+def score_forecasts(  # noqa: PLR0913, PLR0917 — what came, and how it is scored
+    forecasts: pl.LazyFrame,
+    baseline_forecasts: pl.LazyFrame,
     ml_dataset: pl.LazyFrame,
     trained: TrainedRun,
     runs: Runs,
-    tracker: Tracker,
     columns: ColumnParams,
     params: EvaluationParams,
-) -> tuple[RunScore, str, go.Figure]:
-    """Score both parts by what came, and tell that and how the run learned."""
-    score = score_run(trained.run, forecasts.collect(), adopt_ml_dataset(ml_dataset, columns), params)
-    summary, learning = write_summary(score), draw_learning(read_history(runs.find(trained.run)))
+    targets: TargetParams,
+) -> tuple[RunScore, pl.DataFrame]:
+    """Score every part by what came, beside the baselines and the targets."""
+    dataset, folder = adopt_ml_dataset(ml_dataset, columns), runs.find(trained.run)
+    return judged_run.judge(folder, forecasts.collect(), baseline_forecasts.collect(), dataset, params, targets)
+
+
+def draw_scores(metrics: RunScore, daily_scores: pl.LazyFrame) -> tuple[go.Figure, ...]:
+    """Draw what the forecasts are worth."""
+    return figures.draw_scores(metrics, daily_scores.collect())
+
+
+def draw_insight(
+    trained: TrainedRun, runs: Runs, feature_weights: pl.LazyFrame, lag_weights: pl.LazyFrame, graph: go.Figure
+) -> tuple[go.Figure, ...]:
+    """Draw how the run learned and what its network looks at; a graph stays with the run that was trained on it."""
+    return (
+        pictures.draw_learning(read_history(runs.find(trained.run))),
+        pictures.draw_features(feature_weights.collect()),
+        pictures.draw_lags(lag_weights.collect()),
+        graph,
+    )
+
+
+def write_report(
+    metrics: RunScore, trained: TrainedRun, runs: Runs, tracker: Tracker, *drawn: go.Figure
+) -> tuple[str, str]:
+    """Write the pages that people read, and give them, every figure and the test days' numbers to the tracker."""
+    summary, report = judged_run.write_pages(runs.find(trained.run), metrics, drawn)
     tracker.write(summary, "summary.md")
-    tracker.write(learning.to_html(), "learning.html")
-    return score, summary, learning
+    tracker.write(report, "report.html")
+    tracker.log(number_score(metrics), 0)
+    for figure in drawn:
+        tracker.write(figure.to_json(), f"plots/{title_of(figure)}.json")
+    return summary, report

@@ -1,12 +1,15 @@
-"""Trained network to forecasts and their score."""
+"""Trained network to forecasts, their score and the pages about it."""
 
 from kedro.pipeline import Node, Pipeline
 
 from . import nodes
 
+SCORED = ["ic_picture", "rivals_picture", "decile_picture", "equity_picture"]
+SCORED += ["calibration_picture", "coverage_picture", "decay_picture"]
+
 
 def create_pipeline() -> Pipeline:
-    """Forecast the validation and the test days, and score that."""
+    """Forecast, score that beside baselines, draw it and tell it."""
     return Pipeline(
         [
             Node(
@@ -16,10 +19,38 @@ def create_pipeline() -> Pipeline:
                 name="forecast_parts",
             ),
             Node(
+                nodes.forecast_baselines,
+                [
+                    *("forecasts", "ml_dataset", "oracle", "panel", "graphs", "split"),
+                    *("params:columns", "params:evaluation", "params:baselines"),
+                ],
+                "baseline_forecasts",
+                name="forecast_baselines",
+            ),
+            Node(
                 nodes.score_forecasts,
-                ["forecasts", "ml_dataset", "trained_run", "runs", "tracker", "params:columns", "params:evaluation"],
-                ["metrics", "summary", "learning_picture"],
+                [
+                    *("forecasts", "baseline_forecasts", "ml_dataset", "trained_run", "runs"),
+                    *("params:columns", "params:evaluation", "params:targets"),
+                ],
+                ["metrics", "daily_scores"],
                 name="score_forecasts",
+            ),
+            Node(nodes.draw_scores, ["metrics", "daily_scores"], SCORED, name="draw_scores"),
+            Node(
+                nodes.draw_insight,
+                ["trained_run", "runs", "feature_weights", "lag_weights", "graph_picture"],
+                ["learning_picture", "feature_picture", "lag_picture", "run_graph_picture"],
+                name="draw_insight",
+            ),
+            Node(
+                nodes.write_report,
+                [
+                    *("metrics", "trained_run", "runs", "tracker"),
+                    *("learning_picture", *SCORED, "feature_picture", "lag_picture", "run_graph_picture"),
+                ],
+                ["summary", "report"],
+                name="write_report",
             ),
         ],
         tags="evaluate",

@@ -23,14 +23,15 @@ def explain_network(
 ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """Tell what the first network of a run looks at on the validation days."""
     material = Material(panel, place_graphs(graphs, panel), split)
-    network = open_members(runs.find(trained.run), material)[0].network
+    expert = open_members(runs.find(trained.run), material)[0]
+    network = expert.network
     course = material.course("validation", network.params.lookback, TrainingParams(), Ranks())
-    insight = look_inside(network, course.reader, course.sampler.in_order())
-    days, heard = panel.days[torch.cat(insight.day).numpy()], torch.cat(insight.neighbours)
+    insight = look_inside(network, course.reader, course.sampler.in_order(), expert.parts)
+    days, ranks = panel.days[torch.cat(insight.day).numpy()], range(1 + material.graphs.neighbours.shape[-1])
     return (
-        tabulate_by_day(days, torch.cat(insight.features), "feature", panel.meaning.features),
+        tabulate_by_day(days, insight.features, "feature", panel.meaning.features),
         tabulate_lags(insight),
-        tabulate_by_day(days, heard, "rank", range(heard.shape[1])),
+        tabulate_by_day(days, insight.neighbours, "rank", ranks),
         tabulate_frequencies(insight, network.fan.window),
     )
 

@@ -1,0 +1,98 @@
+"""What a run was judged to be worth, in its folder: written, written anew, read."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import plotly.graph_objects as go
+import polars as pl
+
+from ..disk import written_whole
+from ..evaluation.figures import draw_scores
+from ..evaluation.judging import judge_run
+from ..evaluation.score import EvaluationParams, RunScore
+from ..evaluation.targets import TargetParams, judge_targets
+from ..params import InputError
+from ..schema import CODE, DATE, HORIZON, REALISED, target_columns
+from ..training.mode import TrainingParams
+from .comparison import SAME
+from .report import write_report
+from .scoring import FORECASTS
+from .summary import write_summary
+from .tables import tabulate_run
+from .watch import read_gradient, read_history, read_manifest
+
+BASELINES, SCORE, DAILY = "baselines.parquet", "metrics.json", "daily.parquet"
+SUMMARY, REPORT = "summary.md", "report.html"
+PLOTS = "plots"
+
+
+def judge(
+    folder: Path,
+    forecasts: pl.DataFrame,
+    rivals: pl.DataFrame,
+    dataset: pl.LazyFrame,
+    params: EvaluationParams,
+    targets: TargetParams,
+) -> tuple[RunScore, pl.DataFrame]:
+    """Score a run's forecasts, in the units that it was trained in, and its rivals', and say which targets are met."""
+    labels = TrainingParams.model_validate(read_manifest(folder)["training"]).labels
+    mine = params.model_copy(update={"units": labels.transform})
+    score, daily = judge_run(folder.name, forecasts, rivals, dataset, mine)
+    goals = judge_targets(score.split, read_gradient(folder), targets)
+    return score.model_copy(update={"targets": goals}), daily
+
+
+def learn_returns(run: str, forecasts: pl.DataFrame, dataset: pl.LazyFrame) -> pl.DataFrame:
+    """Put what is known by now beside forecasts; a dataset that says otherwise than the run's own is refused."""
+    tables = []
+    for name, horizon in target_columns(dataset.collect_schema()).items():
+        came = dataset.select(DATE, CODE, pl.col(name).alias("came")).collect()
+        mine = forecasts.filter(pl.col(HORIZON) == horizon)
+        tables.append(mine.join(came, on=[DATE, CODE], how="left", maintain_order="left"))
+    both = pl.concat(tables)
+    known = both.drop_nulls([REALISED, "came"])
+    differ = known.filter((pl.col(REALISED) - pl.col("came")).abs() > SAME)
+    if len(differ) or not len(known):
+        raise InputError(
+            f"The ML dataset is not the one that run {run} was trained on: it has other returns for {len(differ):,} of "
+            f"the {len(known):,} forecasts that both know."
+        )
+    return both.with_columns(pl.coalesce("came", REALISED).alias(REALISED)).drop("came")
+
+
+def write_pages(folder: Path, score: RunScore, figures: Sequence[go.Figure]) -> tuple[str, str]:
+    """Write the summary and the report of a run."""
+    grids = tabulate_run(score, read_manifest(folder), read_history(folder))
+    return write_summary(score.run, grids), write_report(score.run, grids, figures)
+
+
+def rescore(folder: Path, dataset: pl.LazyFrame, params: EvaluationParams, targets: TargetParams) -> RunScore:
+    """Score the forecasts in a run's folder by the returns that are known now, and write that down there."""
+    drawn = [folder / PLOTS / name for name in ("learning.json", "feature.json", "lag.json", "graph.json")]
+    missing = [path.name for path in (folder / FORECASTS, folder / BASELINES, *drawn) if not path.exists()]
+    if missing:
+        raise InputError(
+            f"Run {folder.name} has no {', '.join(missing)}; kedro run --pipelines fit,evaluate makes the latest run's."
+        )
+    forecasts = learn_returns(folder.name, pl.read_parquet(folder / FORECASTS), dataset)
+    score, daily = judge(folder, forecasts, pl.read_parquet(folder / BASELINES), dataset, params, targets)
+    learned, *seen = (go.Figure(json.loads(path.read_text())) for path in drawn)
+    summary, report = write_pages(folder, score, [learned, *draw_scores(score, daily), *seen])
+    for name, table in ((FORECASTS, forecasts), (DAILY, daily)):
+        with written_whole(folder / name) as partial:
+            table.write_parquet(partial)
+    for name, text in ((SCORE, score.model_dump_json(indent=2)), (SUMMARY, summary), (REPORT, report)):
+        with written_whole(folder / name) as partial:
+            partial.write_text(text)
+    return score
+
+
+def read_score(folder: Path, *, is_asked: bool) -> RunScore | None:
+    """Read what a run was scored; a run that was not is refused where it is asked for by name."""
+    path = folder / SCORE
+    if path.exists():
+        return RunScore.model_validate_json(path.read_text())
+    if is_asked:
+        raise InputError(f"Run {folder.name} is not scored; kedro atft evaluate {folder.name} does that.")
+    return None

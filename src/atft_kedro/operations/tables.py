@@ -1,0 +1,246 @@
+"""What a run's pages tell in tables: made of what, what was wanted, what it is worth, beside whom, by which phases."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from ..evaluation.portfolio import Book
+from ..evaluation.score import HorizonScore, RunScore
+from ..evaluation.series import Mean
+
+Row = Sequence[str]
+History = Sequence[Mapping[str, Any]]
+
+HEAD = (
+    *("horizon", "IC", "± se", "rank IC", "± se", "hit rate", "scale"),
+    *("gross Sharpe", "net Sharpe (95 %)", "turnover", "days"),
+)
+APART = ("IC of days apart", "± se", "IC's mean over deviation", "stocks a day")
+BOOKS = (
+    *("horizon", "book", "gross bp a day", "net bp a day", "net Sharpe", "likely above 0", "turnover a day"),
+    *("drawdown", "unpriced", "capacity"),
+)
+SCALE = "The scale of the best possible forecast is about its IC; days apart share no returns."
+NAMES = {"long_short": "long-short", "long_only": "long only"}
+EXCLUDED = {
+    "unknown": "forecasts of dates and codes without any return",
+    "not_finite": "forecasts that are no number",
+    "unrealised": "forecasts whose return is not known",
+}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table under its title, with a line on how to read it."""
+
+    title: str
+    head: Row
+    rows: Sequence[Row]
+    note: str = ""
+
+
+def tabulate_run(score: RunScore, manifest: Mapping[str, Any], history: History) -> list[Grid]:
+    """Tell everything, what matters most first."""
+    grids = [tabulate_targets(score), *(tabulate_part(score, part) for part in reversed(score.split))]
+    grids.append(tabulate_books(score, "test"))
+    if score.baselines:
+        grids.append(tabulate_rivals(score, "test"))
+    if score.oracle:
+        grids.append(tabulate_oracle(score, "test"))
+    return [*grids, tabulate_phases(history), tabulate_making(manifest)]
+
+
+def tabulate_part(score: RunScore, part: str) -> Grid:
+    """Tell one part's numbers, horizon by horizon, and what could not be scored."""
+    horizons = score.split[part]
+    first, last = score.days[part]
+    excluded = {name: sum(getattr(each.excluded, name) for each in horizons.values()) for name in EXCLUDED}
+    left_out = [f"{count:,} {EXCLUDED[name]}" for name, count in excluded.items() if count]
+    undefined = sum(each.ic.undefined for each in horizons.values())
+    left_out += [f"{undefined:,} days without a defined IC"] if undefined else []
+    return Grid(
+        title=f"{part.capitalize()}: {first} to {last}"
+        + (", the last days that were learned" if part == "train" else ""),
+        head=(*HEAD, *APART),
+        rows=[[*tell(name, told), *_tell_apart(told)] for name, told in horizons.items()],
+        note=" ".join([SCALE, f"Not scored, over all horizons: {'; '.join(left_out)}." if left_out else ""]).strip(),
+    )
+
+
+def tabulate_books(score: RunScore, part: str) -> Grid:
+    """Tell what trading one part's forecasts would have earned."""
+    rows = []
+    for horizon, told in score.split[part].items():
+        for name, title in NAMES.items():
+            book: Book | None = getattr(told, name)
+            if book is not None:
+                rows.append([f"{horizon[1:]}d", title, *_tell_book(book)])
+    return Grid(
+        f"Portfolios on the {part} days",
+        BOOKS,
+        rows,
+        "The best tenth against the worst, and the best stocks beyond the mean of all; each book is held for its "
+        "horizon, so that over h days it takes h − 1 days until all is invested. Capacity is what is traded in a day "
+        "of the median stock held.",
+    )
+
+
+def _tell_book(book: Book) -> list[str]:
+    bp = [None if mean is None else 1e4 * mean for mean in (book.gross_mean, book.net_mean)]
+    shares = [None if share is None else 100 * share for share in (book.drawdown, book.unpriced)]
+    return [
+        *(say(value, 1) for value in bp),
+        say(book.net_sharpe, 2),
+        say(book.probability, 3),
+        say(book.turnover, 2),
+        *(say(value, 1) + " %" if value is not None else "–" for value in shares),
+        "–" if book.capacity is None else f"{book.capacity:,.0f}",
+    ]
+
+
+def tell(name: str, told: HorizonScore) -> list[str]:
+    """Tell one horizon's numbers, as `HEAD` names them."""
+    book = told.long_short
+    traded = ["", "", ""]
+    if book is not None:
+        between = f"{say(book.net_sharpe_low, 1)} to {say(book.net_sharpe_high, 1)}"
+        traded = [say(book.gross_sharpe, 2), f"{say(book.net_sharpe, 2)} ({between})", say(book.turnover, 2)]
+    return [
+        f"{name[1:]}d",
+        say(told.ic.mean),
+        say(told.ic.se),
+        say(told.rank_ic.mean),
+        say(told.rank_ic.se),
+        say(told.hit_rate.mean, 3),
+        say(told.scale.mean, 2),
+        *traded,
+        str(told.ic.days),
+    ]
+
+
+def _tell_apart(told: HorizonScore) -> list[str]:
+    """Tell what days that share no returns say."""
+    return [say(told.ic.apart_mean), say(told.ic.apart_se), say(told.ic.ir, 2), say(told.stocks, 0)]
+
+
+def tabulate_targets(score: RunScore) -> Grid:
+    """Tell what was wanted and what came."""
+    rows = []
+    for name, goal in score.targets.items():
+        wanted = f"{'≥' if goal.is_least else '<'} {goal.wanted:g}"
+        came = "not measured" if goal.reached is None else "met" if goal.is_met else "missed"
+        rows.append([_name_target(name), wanted, say(goal.reached, 3), came])
+    return Grid("Targets", ("target", "wanted", "reached", ""), rows, "Aspirations, not promises.")
+
+
+def _name_target(name: str) -> str:
+    if name in {"train_gap", "gradient_norm"}:
+        return {
+            "train_gap": "share of the train days' rank IC that is lost on the validation days",
+            "gradient_norm": "largest norm of a step's gradient",
+        }[name]
+    metric, _, horizon = name.rpartition("_h")
+    words = {"ic": "IC", "rank_ic": "rank IC", "net_sharpe": "net Sharpe ratio"}
+    return f"{words[metric]} over {horizon} d on the test days"
+
+
+def tabulate_rivals(score: RunScore, part: str) -> Grid:
+    """Tell how far the run is ahead of each baseline, paired by day."""
+    horizons = list(score.split[part])
+    rows = []
+    for name, parts in score.baselines.items():
+        rivals = parts.get(part, {})
+        for what, title in (("rank_ic", "rank IC"), ("ic", "IC"), ("long_short_net", "net return a day, bp")):
+            scale, digits = (1e4, 2) if what == "long_short_net" else (1, 4)
+            leads = [
+                say_lead(rivals[each].ahead.get(what), scale, digits) if each in rivals else "–" for each in horizons
+            ]
+            rows.append([name if what == "rank_ic" else "", title, *leads])
+    return Grid(
+        f"Ahead of the baselines on the {part} days",
+        ("baseline", "in", *(f"{each[1:]}d" for each in horizons)),
+        rows,
+        "Mean of the daily differences, on what both forecast, ± their error, and t. Who says nothing (zero) has an IC "
+        "of 0. Over 20 days, 110 days are few spans: there |t| > 2 is luck one time in seven.",
+    )
+
+
+def tabulate_oracle(score: RunScore, part: str) -> Grid:
+    """Tell which share of what can be known of a simulated market the run knows."""
+    rows = []
+    for name, best in score.oracle[part].items():
+        mine = score.split[part].get(name)
+        share = mine.ic.mean / best.ic.mean if mine and mine.ic.mean is not None and best.ic.mean else None
+        rows.append([f"{name[1:]}d", say(best.ic.mean), say(best.ic.se), "–" if share is None else f"{share:.1%}"])
+    return Grid(
+        f"The oracle of the simulated market on the {part} days",
+        ("horizon", "its IC", "± se", "share that the run reaches"),
+        rows,
+        "The best possible forecast: the conditional expected return from which the market was made.",
+    )
+
+
+def tabulate_phases(history: History) -> Grid:
+    """Tell what each phase of each seed's training gave."""
+    rows = []
+    for (seed, phase), epochs in groupby(history, key=lambda epoch: (epoch["seed"], epoch["phase"])):
+        mine = list(epochs)
+        rank_ics = [epoch["validation"]["rank_ic"] for epoch in mine]
+        rows.append(
+            [
+                phase,
+                str(seed),
+                str(len(mine)),
+                say(mine[-1]["train_loss"]),
+                say(rank_ics[-1]),
+                say(max(rank_ics)),
+                say(sum(epoch["seconds"] for epoch in mine), 1),
+            ]
+        )
+    head = ("phase", "seed", "epochs", "train loss", "rank IC at its end", "at its best", "seconds")
+    return Grid("Phases", head, rows, "Rank IC on the validation days, horizons weighed as in training.")
+
+
+def tabulate_making(manifest: Mapping[str, Any]) -> Grid:
+    """Tell what a run was made of."""
+    training, network = manifest["training"], manifest["network"]
+    dirty = ", with uncommitted changes" if manifest["is_dirty"] else ""
+    known = {
+        "commit": f"{manifest['commit']}{dirty}",
+        "data": f"{manifest['panel']} (hash of all features and targets)",
+        "features": f"{manifest['features']}, catalogue {manifest['catalogue']}",
+        "split": "; ".join(
+            f"{each['role']} {each['first']} to {each['last']} ({each['days']} days)"
+            for each in manifest["split"]["stretches"]
+            if each["role"] in {"train", "validation", "test"}
+        ),
+        "network": f"hidden size {network['hidden_size']}, lookback {network['lookback']}",
+        "seeds": f"{training['seeds']}, from {training['seed']} on",
+        "device": f"{manifest['device']}, {training['precision']}",
+        "versions": ", ".join(f"{name} {version}" for name, version in manifest["versions"].items()),
+    }
+    return Grid("What it was made of", ("what", ""), list(known.items()))
+
+
+def number_score(score: RunScore) -> dict[str, float]:
+    """Name the numbers of the test days by which runs are compared."""
+    numbers: dict[str, float | None] = {}
+    for horizon, told in score.split.get("test", {}).items():
+        days = f"{horizon[1:]}d"
+        numbers |= {f"test/ic_{days}": told.ic.mean, f"test/rank_ic_{days}": told.rank_ic.mean}
+        numbers[f"test/net_sharpe_{days}"] = told.long_short.net_sharpe if told.long_short else None
+    return {name: value for name, value in numbers.items() if value is not None}
+
+
+def say_lead(lead: Mean | None, scale: float = 1.0, digits: int = 4) -> str:
+    """Write a difference with its error and its t."""
+    if lead is None or lead.mean is None:
+        return "–"
+    t = f" (t {lead.mean / lead.se:.1f})" if lead.se else ""
+    return f"{lead.mean * scale:+.{digits}f} ± {say(None if lead.se is None else lead.se * scale, digits)}{t}"
+
+
+def say(value: float | None, digits: int = 4) -> str:
+    """Write a number, or a dash where there is none."""
+    return "–" if value is None else f"{value:.{digits}f}"
