@@ -121,6 +121,7 @@ def test_other_features_are_refused(ran_project: Path) -> None:
 
 
 def test_a_dataset_without_targets_is_forecast(ran_project: Path) -> None:
+    kedro(ran_project, "run", "--pipelines", "data", "--params", SMALL)
     dataset = pl.read_parquet(ran_project / "data" / "05_model_input" / "ml_dataset.parquet")
     mine = ran_project / "untold.parquet"
     dataset.drop(pl.selectors.matches("^target_")).write_parquet(mine)

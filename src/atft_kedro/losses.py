@@ -226,9 +226,19 @@ def transform_labels(returns: Tensor, valid: Tensor, drop_extremes: float, *, ga
 
     Returns the labels and which of them count in the loss.
     """
-    place = (ranks(returns, valid) - 0.5) / valid.sum(-1, keepdim=True).clamp(min=1)  # inside (0, 1)
+    place = place_ranks(ranks(returns, valid), valid)
     kept = valid & (place >= drop_extremes) & (place <= 1 - drop_extremes)
     if gaussian:
-        return torch.special.ndtri(place.clamp(1e-6, 1 - 1e-6)).where(kept, 0), kept
+        return spread_normally(place).where(kept, 0), kept
     centred = centre(returns, kept)
     return centred / (deviation(returns, kept).unsqueeze(-1) + TINY), kept
+
+
+def place_ranks(rank: Tensor, valid: Tensor) -> Tensor:
+    """Bring each day's ranks into (0, 1)."""
+    return (rank - 0.5) / valid.sum(-1, keepdim=True).clamp(min=1)
+
+
+def spread_normally(place: Tensor) -> Tensor:
+    """Give places in (0, 1) the values that a normal distribution has there."""
+    return torch.special.ndtri(place.clamp(1e-6, 1 - 1e-6))

@@ -44,13 +44,14 @@ def measure_days(field: Spoken, units: Units) -> Days:
 def _measure(field: Spoken, stretch: slice, units: Units) -> dict[str, Floats]:
     forecast, actual = field.forecast[stretch], field.actual[stretch]
     valid = metrics.valid_pairs(forecast, actual)
-    label = label_returns(actual, valid, units)
+    came = metrics.ranks(actual, valid)
+    label = label_returns(actual, valid, units, came)
     count = valid.sum(-1)
     beyond = actual - actual.where(valid, 0).sum(-1, keepdim=True) / count.clamp(min=1).unsqueeze(-1)
     rank = field.rank[stretch] if torch.equal(valid, forecast.isfinite()) else metrics.ranks(forecast, valid)
     measured = {
         "ic": metrics.daily_ic(forecast, actual),
-        "rank_ic": metrics.daily_ic(rank, metrics.ranks(actual, valid)),  # which is what Spearman's is
+        "rank_ic": metrics.daily_ic(rank, came),  # which is what Spearman's is
         "hit_rate": metrics.daily_hit_rate(forecast, actual),
         "scale": metrics.daily_scale(forecast, label),
     }

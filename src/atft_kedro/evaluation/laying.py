@@ -41,8 +41,7 @@ class Placed:
     """Rows of a table and where each lies."""
 
     rows: pl.DataFrame
-    day: NDArray[np.int32]
-    stock: NDArray[np.uint32]
+    cell: NDArray[np.int64]  # of the days and stocks in a row
 
 
 @dataclass(frozen=True)
@@ -56,9 +55,9 @@ class Ground:
 
     def lay(self, placed: Placed, column: str) -> Tensor:
         """Lay a column out; NaN where no row is."""
-        cells = np.full((len(self.days), len(self.codes)), np.nan, dtype=np.float64)
-        cells[placed.day, placed.stock] = placed.rows[column].cast(pl.Float64).fill_null(float("nan")).to_numpy()
-        return torch.from_numpy(cells)
+        cells = np.full(len(self.days) * len(self.codes), np.nan, dtype=np.float64)
+        cells[placed.cell] = placed.rows[column].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+        return torch.from_numpy(cells).view(len(self.days), len(self.codes))
 
     def place(self, frame: pl.DataFrame) -> Placed:
         """Find the place of each row; those without one are left out."""
@@ -71,13 +70,13 @@ class Ground:
         there = (day >= 0) & stock.is_not_null().to_numpy()
         if not there.all():
             frame, day, stock = frame.filter(there), day[there], stock.filter(there)
-        placed = Placed(frame, day, stock.to_numpy())
+        placed = Placed(frame, day.astype(np.int64) * len(self.codes) + stock.to_numpy())
         self._require_once(placed)
         return placed
 
     def _require_once(self, placed: Placed) -> None:
-        seen = np.zeros((len(self.days), len(self.codes)), dtype=bool)
-        seen[placed.day, placed.stock] = True
+        seen = np.zeros(len(self.days) * len(self.codes), dtype=bool)
+        seen[placed.cell] = True
         repeats = len(placed.rows) - int(seen.sum())
         if repeats:
             twice = placed.rows.filter(pl.struct(DATE, CODE).is_duplicated()).row(0, named=True)

@@ -6,17 +6,22 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..losses import transform_labels
+from ..losses import place_ranks, spread_normally, transform_labels
 
 Units = Literal["gaussian_rank", "zscore", "returns"]
 
 QUANTILE = re.compile(r"q(\d+(?:\.\d+)?)")  # a column: q2.5 is the forecast that 2.5 % of what comes lie below
 
 
-def label_returns(actual: Tensor, valid: Tensor, units: Units) -> Tensor:
-    """Write returns (day, stock) as forecasts are written, each day over its valid stocks; NaN elsewhere."""
+def label_returns(actual: Tensor, valid: Tensor, units: Units, rank: Tensor | None = None) -> Tensor:
+    """Write returns (day, stock) as forecasts are written, each day over its valid stocks; NaN elsewhere.
+
+    Who has ranked them already says so, for that takes most of the time.
+    """
     if units == "returns":
         return actual.where(valid, torch.nan)
+    if units == "gaussian_rank" and rank is not None:
+        return spread_normally(place_ranks(rank, valid))
     label, _ = transform_labels(actual, valid, 0.0, gaussian=units == "gaussian_rank")
     return label.where(valid, torch.nan)
 
