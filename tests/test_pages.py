@@ -39,6 +39,8 @@ def test_nothing_of_the_report_is_wider_than_its_window(report: str, width: int)
         looked.page.wait_for_selector(f"{PLOTS} .main-svg")
 
         assert not looked.is_wider_than_its_window()
+        tables = "[...document.querySelectorAll('.scroll')].filter(each => each.scrollWidth > each.clientWidth).length"
+        assert width < 1000 or looked.page.evaluate(tables) == 0
         for plot in looked.page.locator(PLOTS).all():
             assert (plot.bounding_box() or {"width": width + 1})["width"] <= width
 

@@ -10,7 +10,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 
-from ..operations.tables import say
+from ..operations.saying import say
 from ..operations.watch import RunStatus, ask_to_stop, kill, read_history, read_status
 from ..panel.split import Role
 from ..training.runs import LATEST

@@ -10,7 +10,8 @@ from rich.table import Table
 from ..evaluation.score import RunScore
 from ..operations.comparison import Compared, compare_runs, find_left_horizons, read_part, require_several
 from ..operations.judged_run import read_score, rescore
-from ..operations.tables import HEAD, say, say_lead, tell
+from ..operations.saying import say, say_lead
+from ..operations.tables import HEAD, tell
 from ..schema import adopt_ml_dataset
 from ..training.runs import LATEST
 from .project import of_project, open_catalog
@@ -93,11 +94,13 @@ def draw_comparison(compared: list[Compared], part: str) -> Table:
 
 
 def draw_scores(scores: list[RunScore], part: str | None = None) -> Table:
-    """Draw a row for each run, part and horizon."""
-    table = Table("run", "part", *HEAD)
-    for score in scores:
+    """Draw a row for each run, part and horizon; runs are numbered, for their names are long."""
+    named = "\n".join(f"{number} = {score.run}" for number, score in enumerate(scores, start=1))
+    table = Table("run", "part", *HEAD, title=named)
+    for number, score in enumerate(scores, start=1):
         for name, horizons in score.split.items():
             if part in {None, name}:
                 for horizon, told in horizons.items():
-                    table.add_row(score.run, name, *tell(horizon, told))
+                    table.add_row(str(number), name, *tell(horizon, told))
+                table.add_section()
     return table

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ..disk import written_whole
 from ..evaluation.score import RunScore
-from ..operations.tables import say
+from ..operations.saying import say
 from ..training.runs import MANIFEST
 from .export import ExportedModel, shortest
 

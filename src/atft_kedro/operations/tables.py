@@ -7,19 +7,19 @@ from typing import Any
 
 from ..evaluation.portfolio import Book
 from ..evaluation.score import HorizonScore, RunScore
-from ..evaluation.series import Mean
+from .saying import say, say_between, say_lead
 
 Row = Sequence[str]
 History = Sequence[Mapping[str, Any]]
 
-HEAD = (
-    *("horizon", "IC", "± se", "rank IC", "± se", "hit rate", "scale"),
-    *("gross Sharpe", "net Sharpe (95 %)", "turnover", "days"),
+HEAD = ("horizon", "IC", "± se", "rank IC", "± se", "hits", "scale", "net Sharpe", "turnover", "days")
+PART = (
+    *("horizon", "IC", "± se", "rank IC", "± se", "IC of days apart", "± se", "mean over deviation"),
+    *("hit rate", "scale", "stocks a day", "days"),
 )
-APART = ("IC of days apart", "± se", "IC's mean over deviation", "stocks a day")
 BOOKS = (
-    *("horizon", "book", "gross bp a day", "net bp a day", "net Sharpe", "likely above 0", "turnover a day"),
-    *("drawdown", "unpriced", "capacity"),
+    *("horizon", "book", "gross bp", "net bp", "gross Sharpe", "net Sharpe (95 %)", "likely above 0"),
+    *("turnover", "drawdown", "unpriced", "capacity"),
 )
 SCALE = "The scale of the best possible forecast is about its IC; days apart share no returns."
 NAMES = {"long_short": "long-short", "long_only": "long only"}
@@ -43,7 +43,7 @@ class Grid:
 def tabulate_run(score: RunScore, manifest: Mapping[str, Any], history: History) -> list[Grid]:
     """Tell everything, what matters most first."""
     grids = [tabulate_targets(score), *(tabulate_part(score, part) for part in reversed(score.split))]
-    grids.append(tabulate_books(score, "test"))
+    grids += [tabulate_books(score, part) for part in ("test", "validation") if part in score.split]
     if score.baselines:
         grids.append(tabulate_rivals(score, "test"))
     if score.oracle:
@@ -62,8 +62,8 @@ def tabulate_part(score: RunScore, part: str) -> Grid:
     return Grid(
         title=f"{part.capitalize()}: {first} to {last}"
         + (", the last days that were learned" if part == "train" else ""),
-        head=(*HEAD, *APART),
-        rows=[[*tell(name, told), *_tell_apart(told)] for name, told in horizons.items()],
+        head=PART,
+        rows=[_tell_part(name, told) for name, told in horizons.items()],
         note=" ".join([SCALE, f"Not scored, over all horizons: {'; '.join(left_out)}." if left_out else ""]).strip(),
     )
 
@@ -81,8 +81,8 @@ def tabulate_books(score: RunScore, part: str) -> Grid:
         BOOKS,
         rows,
         "The best tenth against the worst, and the best stocks beyond the mean of all; each book is held for its "
-        "horizon, so that over h days it takes h − 1 days until all is invested. Capacity is what is traded in a day "
-        "of the median stock held.",
+        "horizon, so that over h days it takes h − 1 days until all is invested. Returns and turnover are a day's; "
+        "capacity is what is traded in a day of the median stock held.",
     )
 
 
@@ -91,7 +91,8 @@ def _tell_book(book: Book) -> list[str]:
     shares = [None if share is None else 100 * share for share in (book.drawdown, book.unpriced)]
     return [
         *(say(value, 1) for value in bp),
-        say(book.net_sharpe, 2),
+        say(book.gross_sharpe, 2),
+        say_between(book),
         say(book.probability, 3),
         say(book.turnover, 2),
         *(say(value, 1) + " %" if value is not None else "–" for value in shares),
@@ -102,10 +103,7 @@ def _tell_book(book: Book) -> list[str]:
 def tell(name: str, told: HorizonScore) -> list[str]:
     """Tell one horizon's numbers, as `HEAD` names them."""
     book = told.long_short
-    traded = ["", "", ""]
-    if book is not None:
-        between = f"{say(book.net_sharpe_low, 1)} to {say(book.net_sharpe_high, 1)}"
-        traded = [say(book.gross_sharpe, 2), f"{say(book.net_sharpe, 2)} ({between})", say(book.turnover, 2)]
+    traded = [say(book.net_sharpe, 2), say(book.turnover, 2)] if book else ["", ""]
     return [
         f"{name[1:]}d",
         say(told.ic.mean),
@@ -119,9 +117,18 @@ def tell(name: str, told: HorizonScore) -> list[str]:
     ]
 
 
-def _tell_apart(told: HorizonScore) -> list[str]:
-    """Tell what days that share no returns say."""
-    return [say(told.ic.apart_mean), say(told.ic.apart_se), say(told.ic.ir, 2), say(told.stocks, 0)]
+def _tell_part(name: str, told: HorizonScore) -> list[str]:
+    """Tell one horizon's numbers, as `PART` names them."""
+    return [
+        f"{name[1:]}d",
+        *(say(mean) for mean in (told.ic.mean, told.ic.se, told.rank_ic.mean, told.rank_ic.se)),
+        *(say(mean) for mean in (told.ic.apart_mean, told.ic.apart_se)),
+        say(told.ic.ir, 2),
+        say(told.hit_rate.mean, 3),
+        say(told.scale.mean, 2),
+        say(told.stocks, 0),
+        str(told.ic.days),
+    ]
 
 
 def tabulate_targets(score: RunScore) -> Grid:
@@ -231,16 +238,3 @@ def number_score(score: RunScore) -> dict[str, float]:
         numbers |= {f"test/ic_{days}": told.ic.mean, f"test/rank_ic_{days}": told.rank_ic.mean}
         numbers[f"test/net_sharpe_{days}"] = told.long_short.net_sharpe if told.long_short else None
     return {name: value for name, value in numbers.items() if value is not None}
-
-
-def say_lead(lead: Mean | None, scale: float = 1.0, digits: int = 4) -> str:
-    """Write a difference with its error and its t."""
-    if lead is None or lead.mean is None:
-        return "–"
-    t = f" (t {lead.mean / lead.se:.1f})" if lead.se else ""
-    return f"{lead.mean * scale:+.{digits}f} ± {say(None if lead.se is None else lead.se * scale, digits)}{t}"
-
-
-def say(value: float | None, digits: int = 4) -> str:
-    """Write a number, or a dash where there is none."""
-    return "–" if value is None else f"{value:.{digits}f}"

@@ -9,7 +9,7 @@ from plotly.subplots import make_subplots
 from ..evaluation.score import HorizonScore
 from ..evaluation.style import colour_of, dress
 from ..schema import DATE, HORIZON
-from .tables import say
+from .saying import say
 from .walk import list_failures
 from .walk_score import FoldScore, WalkScore
 
