@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from atft_kedro.features.build import build_ml_dataset
@@ -16,7 +17,7 @@ from atft_kedro.panel.scaler import ScalerParams
 from atft_kedro.panel.split import SplitParams, split_days
 from atft_kedro.panel.store import Panel, open_panel
 from atft_kedro.panel.universe import UniverseParams, select_universe
-from atft_kedro.panel.writing import write_panel
+from atft_kedro.panel.writing import PanelDraft, PanelRows, write_panel
 from atft_kedro.schema import feature_columns
 
 
@@ -48,3 +49,19 @@ def make_graphs(frame: pl.DataFrame, params: GraphParams, universe: UniversePara
     """Build all graphs at once."""
     index = index_observations(select_universe(frame.lazy(), universe or UniverseParams()))
     return pl.concat(build_graphs(read_returns(frame.lazy(), index, 0), params))
+
+
+def draft_of(panel: Panel, pieces: list[PanelRows]) -> PanelDraft:
+    """Draft a panel again, of other pieces."""
+    eligible, row_of = panel.eligible.numpy(), panel.row_of.numpy()
+    return PanelDraft(panel.meaning, row_of, eligible, len(panel.features) - 1, pieces)
+
+
+def pieces_of(panel: Panel) -> list[PanelRows]:
+    """Cut a panel into two pieces."""
+    rows = np.arange(len(panel.features) - 1)
+    days, market = np.arange(len(panel.market)), panel.market.numpy()
+    return [
+        PanelRows(some, panel.features.numpy()[some], panel.targets.numpy()[some], days, market)
+        for some in np.split(rows, [7])
+    ]

@@ -2,26 +2,12 @@
 
 from datetime import date, timedelta
 
-import numpy as np
 import polars as pl
 import pytest
 
 from atft_kedro.evaluation.score import EvaluationParams, evaluate
 from atft_kedro.params import InputError
-
-FIRST = date(2024, 1, 1)
-
-
-def realise(days: int = 30, stocks: int = 12) -> pl.DataFrame:
-    random = np.random.default_rng(3)
-    rows = [(FIRST + timedelta(days=day), f"S{stock:02d}") for stock in range(stocks) for day in range(days)]
-    return pl.DataFrame(rows, schema=["date", "code"], orient="row").with_columns(
-        target_1d=pl.Series(0.02 * random.normal(size=len(rows)))
-    )
-
-
-def forecast(realised: pl.DataFrame, said: pl.Expr = pl.col("target_1d")) -> pl.DataFrame:  # noqa: B008
-    return realised.select("date", "code", horizon=pl.lit(1), forecast=said)
+from scored import FIRST, forecast, realise, score
 
 
 @pytest.mark.parametrize(
@@ -47,23 +33,27 @@ def forecast(realised: pl.DataFrame, said: pl.Expr = pl.col("target_1d")) -> pl.
 )
 def test_forecasts_that_are_none_are_refused(change, message: str) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
     with pytest.raises(InputError, match=message):
-        evaluate(change(forecast(realise())), realise())
+        evaluate(change(forecast(realise(days=30, stocks=12), pl.col("target_1d"))), realise(days=30, stocks=12))
 
 
 @pytest.mark.parametrize("kind", [pl.Datetime("us"), pl.Datetime("ms"), pl.String])
 def test_returns_of_what_is_no_date_are_refused(kind: pl.DataType) -> None:
     with pytest.raises(InputError, match="realised returns' date is"):
-        evaluate(forecast(realise()), realise().cast({"date": kind}))
+        evaluate(
+            forecast(realise(days=30, stocks=12), pl.col("target_1d")), realise(days=30, stocks=12).cast({"date": kind})
+        )
 
 
 def test_no_returns_are_refused() -> None:
     with pytest.raises(InputError, match="There are no realised returns"):
-        evaluate(forecast(realise()), realise().clear())
+        evaluate(forecast(realise(days=30, stocks=12), pl.col("target_1d")), realise(days=30, stocks=12).clear())
 
 
 @pytest.mark.parametrize("stocks", [1, 2])
 def test_days_of_one_or_two_stocks_are_counted_and_are_no_number(stocks: int) -> None:
-    told = evaluate(forecast(realise(stocks=stocks)), realise(stocks=stocks)).horizons["h1"]
+    told = evaluate(
+        forecast(realise(days=30, stocks=stocks), pl.col("target_1d")), realise(days=30, stocks=stocks)
+    ).horizons["h1"]
 
     assert (told.ic.mean, told.ic.days, told.ic.undefined) == (None, 0, 30)
     assert told.deciles == (None,) * 10
@@ -73,8 +63,8 @@ def test_days_of_one_or_two_stocks_are_counted_and_are_no_number(stocks: int) ->
 
 def test_days_whose_returns_are_all_unknown_are_nothing_to_measure() -> None:
     late = pl.col("date") >= FIRST + timedelta(days=20)
-    masked = realise().with_columns(target_1d=pl.when(~late).then("target_1d"))
-    told = evaluate(forecast(realise()), masked).horizons["h1"]
+    masked = realise(days=30, stocks=12).with_columns(target_1d=pl.when(~late).then("target_1d"))
+    told = evaluate(forecast(realise(days=30, stocks=12), pl.col("target_1d")), masked).horizons["h1"]
 
     assert (told.ic.days, told.ic.undefined, told.excluded.unrealised) == (20, 0, 120)
 
@@ -91,7 +81,11 @@ def test_tied_forecasts_share_their_ranks() -> None:
 
 @pytest.mark.parametrize("stocks", [9, 15, 20])
 def test_where_all_stocks_would_be_held_nobody_is(stocks: int) -> None:
-    book = evaluate(forecast(realise(stocks=stocks)), realise(stocks=stocks)).horizons["h1"].long_only
+    book = (
+        evaluate(forecast(realise(days=30, stocks=stocks), pl.col("target_1d")), realise(days=30, stocks=stocks))
+        .horizons["h1"]
+        .long_only
+    )
 
     assert book is not None
     assert (book.gross_sharpe, book.gross_mean, book.turnover) == (None, 0, 0)
@@ -109,3 +103,51 @@ def test_a_perfect_forecast_of_a_week_earns_and_a_reversed_one_loses(sign: int) 
     for book in (told.long_short, told.long_only):
         assert book is not None
         assert sign * (book.gross_sharpe or 0) > 10
+
+
+def test_what_cannot_be_scored_is_counted() -> None:
+    realised = realise(days=10, stocks=12).with_columns(
+        target_1d=pl.when(pl.col("date") < FIRST + timedelta(days=9)).then("target_1d")
+    )
+    forecasts = realised.select("date", "code", horizon=1, forecast=pl.int_range(pl.len()).cast(pl.Float64))
+    forecasts = pl.concat(
+        [
+            forecasts.with_columns(
+                forecast=pl.when(pl.int_range(pl.len()) == 0).then(float("nan")).otherwise("forecast")
+            ),
+            pl.DataFrame({"date": [FIRST - timedelta(days=7)], "code": ["S00"], "horizon": [1], "forecast": [1.0]}),
+            pl.DataFrame({"date": [FIRST], "code": ["NEW"], "horizon": [1], "forecast": [1.0]}),
+        ],
+        how="vertical_relaxed",
+    )
+    told = score(forecasts, realised)
+
+    assert told.excluded.model_dump() == {"unknown": 2, "not_finite": 1, "unrealised": 12}
+    assert told.forecasts == 9 * 12 - 1
+    assert told.ic.days == 9
+
+
+def test_a_repeated_date_and_code_is_refused() -> None:
+    realised = realise(days=5)
+    forecasts = forecast(realised, pl.col("target_1d"))
+
+    with pytest.raises(InputError, match=r"1 rows repeat the date and code of another, as 2024-01-01 S00\."):
+        evaluate(pl.concat([forecasts, forecasts.head(1)]), realised)
+    with pytest.raises(InputError, match="repeat"):
+        evaluate(forecasts, pl.concat([realised, realised.head(1)]))
+
+
+@pytest.mark.parametrize(
+    ("forecasts", "message"),
+    [
+        (
+            pl.DataFrame({"date": [FIRST], "code": ["S00"], "forecast": [1.0]}),
+            r"forecasts have no column \['horizon'\]",
+        ),
+        (forecast(realise(days=3), pl.lit(1.0), 20), "there is no 'target_20d'"),
+        (forecast(realise(days=3), pl.lit(1.0)).clear(), "There are no forecasts"),
+    ],
+)
+def test_what_is_no_table_of_forecasts_is_refused(forecasts: pl.DataFrame, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        evaluate(forecasts, realise(days=3))

@@ -1,36 +1,17 @@
 """Whole scores: cases by hand, and what cannot be scored."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 
 import numpy as np
 import polars as pl
 import pytest
 
 from atft_kedro.evaluation.laying import lay_ground
-from atft_kedro.evaluation.score import EvaluationParams, HorizonScore, evaluate, judge
+from atft_kedro.evaluation.score import EvaluationParams, evaluate, judge
 from atft_kedro.market.latent import MarketParams
 from atft_kedro.market.oracle import attainable_ic
 from atft_kedro.market.simulation import simulate_market
-from atft_kedro.params import InputError
-
-FIRST = date(2024, 1, 1)
-
-
-def realise(days: int = 60, stocks: int = 40, seed: int = 3) -> pl.DataFrame:
-    random = np.random.default_rng(seed)
-    rows = [(FIRST + timedelta(days=day), f"S{stock:02d}") for stock in range(stocks) for day in range(days)]
-    return pl.DataFrame(rows, schema=["date", "code"], orient="row").with_columns(
-        target_1d=pl.Series(0.02 * random.normal(size=len(rows))),
-        target_5d=pl.Series(0.04 * random.normal(size=len(rows))),
-    )
-
-
-def forecast(realised: pl.DataFrame, said: pl.Expr, horizon: int = 1) -> pl.DataFrame:
-    return realised.select("date", "code", horizon=pl.lit(horizon), forecast=said).drop_nulls()
-
-
-def score(forecasts: pl.DataFrame, realised: pl.DataFrame, horizon: int = 1) -> HorizonScore:
-    return evaluate(forecasts, realised, EvaluationParams(units="returns")).horizons[f"h{horizon}"]
+from scored import FIRST, forecast, realise, score
 
 
 @pytest.mark.parametrize("horizon", [1, 5])
@@ -61,62 +42,6 @@ def test_a_constant_forecast_is_worth_no_number() -> None:
     assert told.deciles.count(None) == 9  # all share the middle
     assert told.long_short is not None
     assert told.long_short.gross_sharpe is None
-
-
-def test_a_market_of_two_stocks_is_worth_no_number() -> None:
-    realised = realise(stocks=2)
-    told = score(forecast(realised, pl.col("target_1d")), realised)
-
-    assert told.ic.mean is None
-    assert told.deciles == (None,) * 10
-
-
-def test_what_cannot_be_scored_is_counted() -> None:
-    realised = realise(days=10, stocks=12).with_columns(
-        target_1d=pl.when(pl.col("date") < FIRST + timedelta(days=9)).then("target_1d")
-    )
-    forecasts = realised.select("date", "code", horizon=1, forecast=pl.int_range(pl.len()).cast(pl.Float64))
-    forecasts = pl.concat(
-        [
-            forecasts.with_columns(
-                forecast=pl.when(pl.int_range(pl.len()) == 0).then(float("nan")).otherwise("forecast")
-            ),
-            pl.DataFrame({"date": [FIRST - timedelta(days=7)], "code": ["S00"], "horizon": [1], "forecast": [1.0]}),
-            pl.DataFrame({"date": [FIRST], "code": ["NEW"], "horizon": [1], "forecast": [1.0]}),
-        ],
-        how="vertical_relaxed",
-    )
-    told = score(forecasts, realised)
-
-    assert told.excluded.model_dump() == {"unknown": 2, "not_finite": 1, "unrealised": 12}
-    assert told.forecasts == 9 * 12 - 1
-    assert told.ic.days == 9
-
-
-def test_a_repeated_date_and_code_is_refused() -> None:
-    realised = realise(days=5)
-    forecasts = forecast(realised, pl.col("target_1d"))
-
-    with pytest.raises(InputError, match=r"1 rows repeat the date and code of another, as 2024-01-01 S00\."):
-        evaluate(pl.concat([forecasts, forecasts.head(1)]), realised)
-    with pytest.raises(InputError, match="repeat"):
-        evaluate(forecasts, pl.concat([realised, realised.head(1)]))
-
-
-@pytest.mark.parametrize(
-    ("forecasts", "message"),
-    [
-        (
-            pl.DataFrame({"date": [FIRST], "code": ["S00"], "forecast": [1.0]}),
-            r"forecasts have no column \['horizon'\]",
-        ),
-        (forecast(realise(days=3), pl.lit(1.0), 20), "there is no 'target_20d'"),
-        (forecast(realise(days=3), pl.lit(1.0)).clear(), "There are no forecasts"),
-    ],
-)
-def test_what_is_no_table_of_forecasts_is_refused(forecasts: pl.DataFrame, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        evaluate(forecasts, realise(days=3))
 
 
 def test_the_order_of_rows_changes_nothing() -> None:

@@ -6,36 +6,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-import polars as pl
 import pytest
 
 from atft_kedro.panel.store import (
     Panel,
     open_panel,
 )
-from atft_kedro.panel.writing import PanelDraft, PanelRows, write_panel
+from atft_kedro.panel.writing import PanelRows, write_panel
 from atft_kedro.params import InputError
-from made import make_panel
-
-
-@pytest.fixture
-def panel(ml_dataset: pl.DataFrame, tmp_path: Path) -> Panel:
-    return make_panel(ml_dataset, tmp_path / "panel")
-
-
-def draft_of(panel: Panel, pieces: list[PanelRows]) -> PanelDraft:
-    eligible, row_of = panel.eligible.numpy(), panel.row_of.numpy()
-    return PanelDraft(panel.meaning, row_of, eligible, len(panel.features) - 1, pieces)
-
-
-def pieces_of(panel: Panel) -> list[PanelRows]:
-    rows = np.arange(len(panel.features) - 1)
-    days, market = np.arange(len(panel.market)), panel.market.numpy()
-    return [
-        PanelRows(some, panel.features.numpy()[some], panel.targets.numpy()[some], days, market)
-        for some in np.split(rows, [7])
-    ]
+from made import draft_of, pieces_of
 
 
 def test_a_failure_in_the_middle_leaves_the_older_panel(panel: Panel, tmp_path: Path) -> None:

@@ -23,29 +23,9 @@ from atft_kedro.panel.store import (
     identify,
     open_panel,
 )
-from atft_kedro.panel.writing import PanelDraft, PanelRows
 from atft_kedro.params import InputError
 from atft_kedro.schema import feature_columns
 from made import make_panel
-
-
-@pytest.fixture
-def panel(ml_dataset: pl.DataFrame, tmp_path: Path) -> Panel:
-    return make_panel(ml_dataset, tmp_path / "panel")
-
-
-def draft_of(panel: Panel, pieces: list[PanelRows]) -> PanelDraft:
-    eligible, row_of = panel.eligible.numpy(), panel.row_of.numpy()
-    return PanelDraft(panel.meaning, row_of, eligible, len(panel.features) - 1, pieces)
-
-
-def pieces_of(panel: Panel) -> list[PanelRows]:
-    rows = np.arange(len(panel.features) - 1)
-    days, market = np.arange(len(panel.market)), panel.market.numpy()
-    return [
-        PanelRows(some, panel.features.numpy()[some], panel.targets.numpy()[some], days, market)
-        for some in np.split(rows, [7])
-    ]
 
 
 def test_every_value_lies_by_stock_and_day(ml_dataset: pl.DataFrame, panel: Panel) -> None:

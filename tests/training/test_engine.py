@@ -1,11 +1,9 @@
 """The loop: it learns, each phase does what it says, and a killed training goes on to the same numbers."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from pydantic import ValidationError
 
 from atft_kedro.params import InputError
 from atft_kedro.training.callbacks import (
@@ -14,8 +12,6 @@ from atft_kedro.training.callbacks import (
     StopFile,
 )
 from atft_kedro.training.engine import Stop, Trainer
-from atft_kedro.training.mode import TrainingParams
-from atft_kedro.training.phases import PhaseParams, rate_at, share_epochs
 from atft_kedro.training.runs import STOP_FILE
 from atft_kedro.training.state import read_checkpoint
 from in_training import IDENTITY, NETWORK, PHASES, Make, Watch
@@ -193,47 +189,6 @@ def test_plateau_halves_the_rate(make: Make) -> None:
     assert trainer.progress.rate <= 0.5
 
 
-def test_horizons_weigh_less_the_longer_they_are_or_as_they_are_told() -> None:
-    phase = PhaseParams(name="x", epochs=1, learning_rate=1)
-    told = phase.model_copy(update={"horizon_weights": (1.0, 2.0)})
-
-    assert phase.weigh_horizons((1, 10)) == pytest.approx([1, 0.1])
-    assert told.weigh_horizons((1, 10)) == [1, 2]
-    with pytest.raises(InputError, match="x weighs 2 horizons with a sum of 3.0; there are 1"):
-        told.weigh_horizons((5,))
-
-
-def test_the_cosine_warms_up_and_falls_to_a_tenth() -> None:
-    phase = PhaseParams(name="x", epochs=1, learning_rate=1, warmup=0.1)
-    rates = [rate_at(phase, done) for done in (0, 0.05, 0.1, 0.55, 1)]
-
-    assert rates == pytest.approx([0.01, 0.505, 1, 0.55, 0.1], abs=0.01)
-    assert rate_at(phase.model_copy(update={"scheduler": "constant"}), 0.9) == 1
-
-
-def test_epochs_are_shared_in_proportion() -> None:
-    phases = [PhaseParams(name="x", epochs=epochs, learning_rate=1) for epochs in (5, 10, 8, 6)]
-
-    assert share_epochs(phases, None) == [5, 10, 8, 6]
-    assert share_epochs(phases, 1) == [1, 1, 1, 1]
-    assert share_epochs(phases, 58) == [10, 20, 16, 12]
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"parts": ["gatt"]},
-        {"loss": {"mae": 1}},
-        {"scheduler": "linear"},
-        {"epochs": 0},
-        {"start_from": "first"},
-    ],
-)
-def test_a_phase_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError):
-        PhaseParams.model_validate({"name": "x", "epochs": 1, "learning_rate": 1e-3} | wrong)
-
-
 def test_what_a_training_goes_without_never_learns(make: Make) -> None:
     trainer = make(without="gat fan", loss="mse:1")
     before = {name: weight.clone() for name, weight in trainer.network.named_parameters()}
@@ -245,8 +200,3 @@ def test_what_a_training_goes_without_never_learns(make: Make) -> None:
         if name.startswith(("gat.", "fan.")):
             assert torch.equal(weight, before[name]), name
     assert not torch.equal(trainer.network.heads.straight.weight, before["heads.straight.weight"])
-
-
-def test_an_unknown_part_cannot_be_gone_without() -> None:
-    with pytest.raises(ValidationError, match="without"):
-        TrainingParams.model_validate({"without": "graph"})

@@ -117,7 +117,7 @@ def _work(task: Task, said: Connection) -> None:
     try:
         _write_into(task.log)
         task.work(*task.arguments)
-    except Exception as error:
+    except Exception as error:  # whatever it is, who waits is told, and it is raised
         kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
         said.send(f"{kind}{error}"[:LONGEST])
         raise

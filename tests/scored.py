@@ -1,0 +1,27 @@
+"""Random returns, and forecasts of them."""
+
+from datetime import date, timedelta
+
+import numpy as np
+import polars as pl
+
+from atft_kedro.evaluation.score import EvaluationParams, HorizonScore, evaluate
+
+FIRST = date(2024, 1, 1)
+
+
+def realise(days: int = 60, stocks: int = 40, seed: int = 3) -> pl.DataFrame:
+    random = np.random.default_rng(seed)
+    rows = [(FIRST + timedelta(days=day), f"S{stock:02d}") for stock in range(stocks) for day in range(days)]
+    return pl.DataFrame(rows, schema=["date", "code"], orient="row").with_columns(
+        target_1d=pl.Series(0.02 * random.normal(size=len(rows))),
+        target_5d=pl.Series(0.04 * random.normal(size=len(rows))),
+    )
+
+
+def forecast(realised: pl.DataFrame, said: pl.Expr, horizon: int = 1) -> pl.DataFrame:
+    return realised.select("date", "code", horizon=pl.lit(horizon), forecast=said).drop_nulls()
+
+
+def score(forecasts: pl.DataFrame, realised: pl.DataFrame, horizon: int = 1) -> HorizonScore:
+    return evaluate(forecasts, realised, EvaluationParams(units="returns")).horizons[f"h{horizon}"]
