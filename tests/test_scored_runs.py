@@ -56,8 +56,8 @@ def test_a_run_is_scored_anew_with_other_costs(ran_project: Path) -> None:
     assert json.loads((run / "metrics.json").read_text()) == before
     assert (run / "report.html").read_text().count("js-plotly-plot") == report.count("js-plotly-plot")
     assert f"1 = {run.name}" in said
-    assert [said.count(f"│ {part} │") for part in ("train", "validation", "test")] == [4, 4, 4]
-    assert [table.count(f"│ {part} │") for part in ("train", "validation", "test")] == [0, 0, 4]
+    assert [said.count(f" 1 {part} ") for part in ("train", "validation", "test")] == [4, 4, 4]
+    assert [table.count(f" 1 {part} ") for part in ("train", "validation", "test")] == [0, 0, 4]
     assert "There is no run 'mine'" in unknown
 
 

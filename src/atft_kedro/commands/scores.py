@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 from kedro.framework.startup import ProjectMetadata
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -75,7 +76,13 @@ def draw_comparison(compared: list[Compared], part: str) -> Table:
     """Draw a row for each horizon and run; runs are numbered, for their names are long."""
     runs = list(dict.fromkeys(row.run for row in compared))
     named = "\n".join(f"{number} = {run}" for number, run in enumerate(runs, start=1))
-    table = Table(*COMPARED, title=f"{part} days, forecasts that all runs have\n{named}", caption=READING)
+    table = Table(
+        *COMPARED,
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        title=f"{part} days, forecasts that all runs have\n{named}",
+        caption=READING,
+    )
     for row in compared:
         score, book = row.score, row.score.long_short
         table.add_row(
@@ -96,7 +103,7 @@ def draw_comparison(compared: list[Compared], part: str) -> Table:
 def draw_scores(scores: list[RunScore], part: str | None = None) -> Table:
     """Draw a row for each run, part and horizon; runs are numbered, for their names are long."""
     named = "\n".join(f"{number} = {score.run}" for number, score in enumerate(scores, start=1))
-    table = Table("run", "part", *HEAD, title=named)
+    table = Table("run", "part", *HEAD, title=named, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for number, score in enumerate(scores, start=1):
         for name, horizons in score.split.items():
             if part in {None, name}:

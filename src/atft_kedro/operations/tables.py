@@ -12,7 +12,7 @@ from .saying import say, say_between, say_lead
 Row = Sequence[str]
 History = Sequence[Mapping[str, Any]]
 
-HEAD = ("horizon", "IC", "± se", "rank IC", "± se", "hits", "scale", "net Sharpe", "turnover", "days")
+HEAD = ("horizon", "IC", "± se", "rank IC", "± se", "hits", "net Sharpe", "days")  # fits a terminal of 80 characters
 PART = (
     *("horizon", "IC", "± se", "rank IC", "± se", "IC of days apart", "± se", "mean over deviation"),
     *("hit rate", "scale", "stocks a day", "days"),
@@ -103,16 +103,11 @@ def _tell_book(book: Book) -> list[str]:
 def tell(name: str, told: HorizonScore) -> list[str]:
     """Tell one horizon's numbers, as `HEAD` names them."""
     book = told.long_short
-    traded = [say(book.net_sharpe, 2), say(book.turnover, 2)] if book else ["", ""]
     return [
         f"{name[1:]}d",
-        say(told.ic.mean),
-        say(told.ic.se),
-        say(told.rank_ic.mean),
-        say(told.rank_ic.se),
+        *(say(mean) for mean in (told.ic.mean, told.ic.se, told.rank_ic.mean, told.rank_ic.se)),
         say(told.hit_rate.mean, 3),
-        say(told.scale.mean, 2),
-        *traded,
+        say(book.net_sharpe if book else None, 2),
         str(told.ic.days),
     ]
 
