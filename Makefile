@@ -16,7 +16,8 @@ OPTIONS = $(if $(BATCH_SIZE),training.days_per_block=$(BATCH_SIZE)$(comma))$(if 
 PARAMS = $(if $(OPTIONS),--params "$(OPTIONS:%$(comma)=%)")
 OWN = $(if $(DATASET),--env dataset --from-inputs ml_dataset)
 
-.PHONY: help demo test lint lock clean train-optimized train-quick train-safe train-monitor train-status train-stop smoke
+.PHONY: help demo test lint lock clean train-optimized train-quick train-safe train-monitor train-status train-stop smoke \
+	hpo-setup hpo-run hpo-resume hpo-status hpo-worker mlflow-up mlflow-down doctor project-health-check
 
 help:
 	@echo "make demo      install, run the pipelines on the simulated market, say where the results are"
@@ -26,6 +27,9 @@ help:
 	@echo "make train-optimized | train-quick | train-safe | smoke    train (EPOCHS=3 DATASET=PATH BATCH_SIZE=8"
 	@echo "               GRADIENT_ACCUMULATION_STEPS=2 GRAPH_WINDOW=252 become parameters)"
 	@echo "make train-status | train-monitor | train-stop             look after the newest training"
+	@echo "make hpo-setup | hpo-run | hpo-resume | hpo-status | hpo-worker    search (HPO_TRIALS=24 HPO_STUDY=atft_prod)"
+	@echo "make mlflow-up | mlflow-down    the tracked runs in a browser (MLFLOW_PORT=5000 MLFLOW_STORE=sqlite:///mlflow.db)"
+	@echo "make doctor    what is wrong with this setup, and what to do about it"
 	@echo "make clean     remove .venv and what runs have made (never data/01_raw)"
 
 demo: $(VENV)/installed
@@ -59,6 +63,27 @@ smoke: $(VENV)/installed
 train-monitor train-status train-stop: $(VENV)/installed
 	$(BIN)/kedro atft $(@:train-%=%)
 
+hpo-setup: $(VENV)/installed
+	$(BIN)/kedro run --pipelines data,guard,prepare,graph $(PARAMS)
+
+hpo-run hpo-resume: ALSO = $(if $(HPO_STUDY),hpo.study=$(HPO_STUDY)$(comma))$(if $(HPO_TRIALS),hpo.n_trials=$(HPO_TRIALS)$(comma))
+hpo-run hpo-resume: $(VENV)/installed
+	$(BIN)/kedro run --pipelines hpo $(PARAMS)
+
+hpo-status hpo-worker: $(VENV)/installed
+	$(BIN)/kedro atft hpo $(@:hpo-%=%) $(if $(HPO_STUDY),--study $(HPO_STUDY))
+
+# The store may hold a password: it goes into the environment, not onto a command line.
+mlflow-up: export MLFLOW_BACKEND_STORE_URI = $(MLFLOW_STORE)
+mlflow-up: $(VENV)/installed
+	$(BIN)/kedro atft mlflow up $(if $(MLFLOW_PORT),--port $(MLFLOW_PORT))
+
+mlflow-down: $(VENV)/installed
+	$(BIN)/kedro atft mlflow down
+
+doctor project-health-check: $(VENV)/installed
+	$(BIN)/kedro atft doctor
+
 test: $(VENV)/installed
 	$(BIN)/pytest $(ARGS)
 
@@ -71,7 +96,7 @@ lint: $(VENV)/installed
 lock: $(VENV)/installed
 	echo "torch==2.13.0" | $(BIN)/uv pip compile --quiet --all-extras --no-annotate --no-header \
 		--python-version 3.11 --constraint - pyproject.toml \
-		| sed -E '/^(nvidia-|cuda-|triton)/d; s/\+cpu$$//' > constraints.txt
+		| sed -E '/^nvidia-ml-py/b; /^(nvidia-|cuda-|triton)/d; s/\+cpu$$//' > constraints.txt
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -80,5 +105,6 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) .viz mlflow.db mlartifacts data/stages.json
+	$(if $(wildcard .mlflow/server.json),-$(BIN)/kedro atft mlflow down)
+	rm -rf $(VENV) .viz .mlflow mlflow.db mlartifacts data/stages.json
 	find data/0[2-8]_* -type f ! -name .gitkeep -delete

@@ -11,8 +11,9 @@ from atft_kedro.features.sets import FeatureParams
 from atft_kedro.market.admission import AdmissionParams, admit_prices
 from atft_kedro.market.latent import MarketParams
 from atft_kedro.market.simulation import SimulatedMarket, simulate_market
+from atft_kedro.training.run import Material
 from in_project import SMALL, copy_project, kedro
-from made import make_ml_dataset
+from made import make_material, make_ml_dataset
 
 ROOT = Path(__file__).parent.parent
 
@@ -56,3 +57,8 @@ def clean_prices(market: SimulatedMarket) -> pl.DataFrame:
 @pytest.fixture(scope="session")
 def ml_dataset(clean_prices: pl.DataFrame) -> pl.DataFrame:
     return make_ml_dataset(clean_prices, FeatureParams())
+
+
+@pytest.fixture(scope="session")
+def material(ml_dataset: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Material:
+    return make_material(ml_dataset, tmp_path_factory.mktemp("material") / "panel")

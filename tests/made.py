@@ -9,6 +9,7 @@ from atft_kedro.features.build import build_ml_dataset
 from atft_kedro.features.sets import FeatureParams
 from atft_kedro.graph.choice import GraphParams
 from atft_kedro.graph.daily import build_graphs
+from atft_kedro.graph.placing import place_graphs
 from atft_kedro.graph.returns import read_returns
 from atft_kedro.panel.filling import draft_panel
 from atft_kedro.panel.fitting import FeatureCatalogue, fit_scaler
@@ -19,6 +20,7 @@ from atft_kedro.panel.store import Panel, open_panel
 from atft_kedro.panel.universe import UniverseParams, select_universe
 from atft_kedro.panel.writing import PanelDraft, PanelRows, write_panel
 from atft_kedro.schema import feature_columns
+from atft_kedro.training.run import Material
 
 
 def make_ml_dataset(prices: pl.DataFrame, params: FeatureParams) -> pl.DataFrame:
@@ -49,6 +51,14 @@ def make_graphs(frame: pl.DataFrame, params: GraphParams, universe: UniversePara
     """Build all graphs at once."""
     index = index_observations(select_universe(frame.lazy(), universe or UniverseParams()))
     return pl.concat(build_graphs(read_returns(frame.lazy(), index, 0), params))
+
+
+def make_material(frame: pl.DataFrame, folder: Path) -> Material:
+    """Make all that a network is trained on."""
+    panel = make_panel(frame, folder)
+    split = split_days(panel.days, SplitParams(embargo_days=0), 20)
+    graphs = place_graphs(make_graphs(frame, GraphParams(neighbours=4)).lazy(), panel)
+    return Material(panel, graphs, split)
 
 
 def draft_of(panel: Panel, pieces: list[PanelRows]) -> PanelDraft:

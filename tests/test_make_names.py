@@ -26,9 +26,20 @@ pytestmark = pytest.mark.slow
             '"ml_dataset=x.parquet,training.deterministic=true,training.detect_anomaly=true"',
         ),
         ("smoke GRADIENT_ACCUMULATION_STEPS=2", 'run --env smoke --params "training.accumulate=2"'),
+        ("hpo-setup", "run --pipelines data,guard,prepare,graph"),
+        (
+            "hpo-run HPO_TRIALS=24 HPO_STUDY=atft_prod",
+            'run --pipelines hpo --params "hpo.study=atft_prod,hpo.n_trials=24"',
+        ),
+        ("hpo-resume HPO_STUDY=atft_prod", 'run --pipelines hpo --params "hpo.study=atft_prod"'),
+        ("hpo-status HPO_STUDY=atft_prod", "atft hpo status --study atft_prod"),
         ("train-status", "atft status"),
         ("train-monitor", "atft monitor"),
         ("train-stop", "atft stop"),
+        ("mlflow-up", "atft mlflow up"),
+        ("mlflow-up MLFLOW_PORT=5001 MLFLOW_STORE=sqlite:///other.db", "atft mlflow up --port 5001"),
+        ("mlflow-down", "atft mlflow down"),
+        ("project-health-check", "atft doctor"),
     ],
 )
 def test_the_old_names_are_kedro_commands(project: Path, words: str, command: str) -> None:

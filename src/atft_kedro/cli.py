@@ -10,11 +10,15 @@ from rich.console import Console
 from rich.table import Table
 
 from .commands.bench import bench
+from .commands.diagnose import diagnose_run
+from .commands.doctor import doctor
 from .commands.folds import folds
+from .commands.hpo import hpo
 from .commands.project import mistakes_told_plainly, of_project, open_catalog
 from .commands.ranks import NOTHING_LEFT, follow
 from .commands.runs import model, monitor, oracle, status, stop
 from .commands.scores import compare, evaluate, metrics
+from .commands.tracking import mlflow
 
 CACHED = "atft_kedro.stages.runner.StageSequentialRunner"
 
@@ -74,5 +78,8 @@ def stages(metadata: ProjectMetadata, pipeline: str, env: str | None, params: di
     Console().print(table)
 
 
-for command in (bench, status, monitor, stop, model, oracle, evaluate, metrics, compare, folds):
+for command in (
+    *(bench, doctor, status, monitor, stop, diagnose_run, model, oracle),
+    *(evaluate, metrics, compare, folds, hpo, mlflow),
+):
     atft.add_command(command)

@@ -26,6 +26,8 @@ from .panel.split import SplitParams
 from .panel.universe import UniverseParams
 from .params import InputError, Params
 from .schema import ColumnParams
+from .search.claim import PROMOTED, is_as_promoted
+from .search.plan import SearchParams, hide
 from .training.mode import TrainingParams
 
 BLOCKS: dict[str, type[Params]] = {
@@ -46,6 +48,7 @@ BLOCKS: dict[str, type[Params]] = {
     "baselines": BaselineParams,
     "targets": TargetParams,
     "walk_forward": WalkParams,
+    "hpo": SearchParams,
 }
 PATHS = ("prices", "ml_dataset", "data_root")  # text that only `--params` gives and only the catalog reads
 
@@ -64,7 +67,8 @@ class ProjectConfigLoader(OmegaConfigLoader):
 
     def require_valid_parameters(self) -> None:
         """Check every block against its model and raise one error that names all that is wrong."""
-        complaints = [*_complaints(self["parameters"]), *self._unread_paths()]
+        complaints = [*_complaints(self["parameters"]), *self._unread_paths(), *self._exposed_secrets()]
+        self._require_as_promoted()
         wrong = [f"  {complaint} — {self._file_of(keys)}" for keys, complaint in complaints]
         if wrong:
             count = "1 parameter is" if len(wrong) == 1 else f"{len(wrong)} parameters are"
@@ -80,6 +84,21 @@ class ProjectConfigLoader(OmegaConfigLoader):
                 yield (name,), f"{name} = {given!r}: this environment's catalog does not read it; try {HINTS[name]}"
             elif given is None and name in self["parameters"]:
                 yield (name,), f"{name}: give it with --params, or write it into the catalog"
+
+    def _exposed_secrets(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Complain of a password on the command line, which shells and MLflow remember."""
+        url = ((self.runtime_params or {}).get("hpo") or {}).get("storage")
+        if isinstance(url, str) and "***" in hide(url):
+            yield ("hpo", "storage"), "hpo.storage: a password belongs into conf/local/parameters.yml or ~/.pgpass"
+
+    def _require_as_promoted(self) -> None:
+        """Refuse a file that claims to be a trial of a search, and was edited since."""
+        for file in self._folders()[0].glob(f"**/{PROMOTED}"):
+            if not is_as_promoted(file):
+                raise InputError(
+                    f"{file} says that it is a trial of a search, and was edited since. Take the line with its digest "
+                    "out to make it yours, or promote again with --force."
+                )
 
     def _folders(self) -> list[Path]:
         """Name the folders of the environment and of the base."""

@@ -16,7 +16,7 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook
 from mlflow.entities import RunStatus
-from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES
+from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES, MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT
 from pydantic import BaseModel
 
 from .configuration import ProjectConfigLoader
@@ -83,6 +83,7 @@ class ExperimentHook(MlflowHook):
         """Set tracking up, with a server that may be dead."""
         if not MLFLOW_HTTP_REQUEST_MAX_RETRIES.is_set():
             MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(RETRIES)
+        MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.set(True)  # a server's page for the run, once for every node
         self._try(lambda: super(ExperimentHook, self).after_context_created(context))
 
     @hook_impl

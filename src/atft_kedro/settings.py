@@ -4,14 +4,19 @@ import warnings
 from pathlib import Path
 
 from kedro.utils import find_kedro_project
+from mlflow.environment_variables import MLFLOW_DISABLE_TELEMETRY
+from mlflow.telemetry import set_telemetry_client
 
 from .configuration import ProjectConfigLoader
 from .hooks import ExperimentHook, ParameterHook, RanksHook, TerminationHook
 
 warnings.filterwarnings("ignore", message=r"register_new_resolver\(\) is")  # Kedro 1.7 under omegaconf 2.4
 
+MLFLOW_DISABLE_TELEMETRY.set(True)  # here and in every process that this one starts
+set_telemetry_client()
+
 HOOKS = (TerminationHook(), RanksHook(), ExperimentHook(), ParameterHook())
-DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow",)  # ExperimentHook takes its place
+DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow", "kedro-telemetry")  # ExperimentHook takes its place; nothing is reported
 CONFIG_LOADER_CLASS = ProjectConfigLoader
 CONFIG_LOADER_ARGS = {
     "base_env": "base",

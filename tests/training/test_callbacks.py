@@ -45,6 +45,10 @@ def test_the_run_folder_tells_what_happened(make: Make, tmp_path: Path) -> None:
     assert epochs["phase"].to_list() == ["one", "one", "two", "two"]
     assert (epochs["forecasts_per_second"] > 0).all()
     assert (epochs["peak_memory_gb"] > 0.1).all()
+    assert epochs["train"].struct.field("rank_ic_1d").is_finite().all()
+    assert ((epochs["reading_seconds"] > 0) & (epochs["reading_seconds"] < epochs["seconds"])).all()
+    assert (epochs["cpu_seconds"] > 0).all()
+    assert epochs["pieces"].to_list() == [1, 1, 1, 1]
     assert lines["swa"].struct.field("rank_ic").drop_nulls().len() == 1
     assert (told["seconds_left"].item(), told["state"].item()) == (0, "done")
     assert sorted(path.name for path in (tmp_path / EPOCHS).iterdir()) == ["epoch_003.pt", "epoch_004.pt"]
@@ -116,9 +120,11 @@ class Listening(NoTracker):
 
     def __init__(self) -> None:
         self.heard: list[tuple[int, float]] = []
+        self.names: set[str] = set()
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
         self.heard += [(step, value) for name, value in metrics.items() if name == "validation/rank_ic"]
+        self.names |= set(metrics)
 
 
 def test_a_tracker_that_is_new_to_a_training_is_told_all_of_it(make: Make, tmp_path: Path) -> None:
@@ -135,3 +141,4 @@ def test_a_tracker_that_is_new_to_a_training_is_told_all_of_it(make: Make, tmp_p
     assert 0 < len(first.heard) < len(whole)
     assert first.heard == whole[: len(first.heard)]
     assert second.heard == whole
+    assert {"train/loss", "train/rank_ic", "train/rank_ic_1d", "validation/se_rank_ic_1d"} <= second.names

@@ -10,6 +10,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 
+from ..operations.health.diagnosis import diagnose
 from ..operations.saying import say
 from ..operations.watch import RunStatus, ask_to_stop, kill, read_history, read_status
 from ..panel.split import Role
@@ -27,7 +28,8 @@ RUN = click.argument("run", default=LATEST)
 def status(metadata: ProjectMetadata, run: str, env: str | None, params: Any) -> None:
     """Show where a RUN stands (default: the latest), and whether it is alive."""
     with open_catalog(metadata, env, params) as catalog:
-        Console().print(draw_status(read_status(catalog["runs"].load().find(run))))
+        folder = catalog["runs"].load().find(run)
+        Console().print(draw_status(read_status(folder), diagnose(folder).headline))
 
 
 @click.command()
@@ -38,14 +40,16 @@ def monitor(metadata: ProjectMetadata, run: str, every: float, env: str | None, 
     """Watch a RUN live until it ends; Ctrl-C leaves it alone."""
     with open_catalog(metadata, env, params) as catalog:
         folder = catalog["runs"].load().find(run)
-        told = read_status(folder)
+        told, health = read_status(folder), diagnose(folder).headline
         with Live(console=Console(), auto_refresh=False) as live:
             while True:
-                live.update(Group(draw_status(told), draw_history(read_history(folder, 12))), refresh=True)
+                live.update(Group(draw_status(told, health), draw_history(read_history(folder, 12))), refresh=True)
                 if told.state != "training":
                     break
                 time.sleep(every)
-                told = read_status(folder)
+                before, told = told, read_status(folder)
+                if _place(told) != _place(before):
+                    health = diagnose(folder).headline
 
 
 @click.command()
@@ -115,12 +119,18 @@ def oracle(metadata: ProjectMetadata, run: str, part: Role, env: str | None, par
     Console().print(table)
 
 
-def draw_status(told: RunStatus) -> Table:
+def _place(told: RunStatus) -> tuple[str, int, str, int]:
+    """Say what a run has to change in for its health to be looked at anew."""
+    return told.state, told.seed, told.phase, told.epoch
+
+
+def draw_status(told: RunStatus, health: str) -> Table:
     """Draw one run."""
     table = Table(show_header=False, title=f"run {told.run}")
     for name, value in told.rows().items():
         style = STYLES.get(value.split(" ")[0], "") if name == "state" else ""
         table.add_row(name, f"[{style}]{value}[/]" if style else value)
+    table.add_row("health", f"{health}\n(kedro atft diagnose)" if "trouble" in health or "watch" in health else health)
     return table
 
 

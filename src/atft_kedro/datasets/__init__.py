@@ -11,6 +11,7 @@ from .table import TableDataset
 from .today import TodayDataset
 from .tracker import TrackerDataset
 from .trained_folds import TrainedFoldsDataset
+from .trial_trackers import TrialTrackersDataset
 from .whole_json import WholeJSONDataset
 
 __all__ = [
@@ -25,5 +26,6 @@ __all__ = [
     "TodayDataset",
     "TrackerDataset",
     "TrainedFoldsDataset",
+    "TrialTrackersDataset",
     "WholeJSONDataset",
 ]

@@ -171,8 +171,14 @@ def deflated_sharpe(returns: Floats, tried: Floats, trials: int | None = None) -
     count = trials or len(tried)
     if len(tried) < 2:
         return probabilistic_sharpe(returns)
-    best = (1 - EULER) * NORMAL.inv_cdf(1 - 1 / count) + EULER * NORMAL.inv_cdf(1 - 1 / (count * math.e))
-    return probabilistic_sharpe(returns, benchmark=float(tried.std(ddof=1)) * best)
+    return probabilistic_sharpe(returns, benchmark=float(tried.std(ddof=1)) * expect_best(count))
+
+
+def expect_best(count: int) -> float:
+    """Say by how many deviations luck alone is expected to lift the best of so many draws above their mean."""
+    if count < 2:
+        return 0.0
+    return (1 - EULER) * NORMAL.inv_cdf(1 - 1 / count) + EULER * NORMAL.inv_cdf(1 - 1 / (count * math.e))
 
 
 def drawdown(returns: Floats) -> float:

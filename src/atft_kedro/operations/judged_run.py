@@ -64,7 +64,8 @@ def learn_returns(run: str, forecasts: pl.DataFrame, dataset: pl.LazyFrame) -> p
 def write_pages(folder: Path, score: RunScore, figures: Sequence[go.Figure]) -> tuple[str, str]:
     """Write the summary and the report of a run."""
     grids = tabulate_run(score, read_manifest(folder), read_history(folder))
-    return write_summary(score.run, grids), write_report(score.run, grids, figures)
+    title = f"Run {score.run}"
+    return write_summary(title, grids), write_report(title, grids, figures)
 
 
 def rescore(folder: Path, dataset: pl.LazyFrame, params: EvaluationParams, targets: TargetParams) -> RunScore:

@@ -1,4 +1,4 @@
-"""A run's tables and figures as a page that a person reads, complete in one file."""
+"""Tables and figures as a page that a person reads, complete in one file."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from .tables import Grid
 CONFIG = {"displaylogo": False, "responsive": True, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
 
 
-def write_report(run: str, grids: Sequence[Grid], figures: Sequence[go.Figure]) -> str:
+def write_report(title: str, grids: Sequence[Grid], figures: Sequence[go.Figure]) -> str:
     """Draw the page: tables first, then figures, each with its caption."""
     template = (Path(__file__).parent / "report.html").read_text()
     page = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(template)
@@ -24,7 +24,7 @@ def write_report(run: str, grids: Sequence[Grid], figures: Sequence[go.Figure]) 
         }
         for figure in figures
     ]
-    return page.render(run=run, grids=grids, figures=drawn, plotly=get_plotlyjs())
+    return page.render(title=title, grids=grids, figures=drawn, plotly=get_plotlyjs())
 
 
 def title_of(figure: go.Figure) -> str:

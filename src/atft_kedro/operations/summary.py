@@ -1,13 +1,13 @@
-"""A run's tables as a page of text."""
+"""Tables as a page of text."""
 
 from collections.abc import Sequence
 
 from .tables import Grid
 
 
-def write_summary(run: str, grids: Sequence[Grid]) -> str:
+def write_summary(title: str, grids: Sequence[Grid]) -> str:
     """Write tables in Markdown."""
-    return "\n\n".join([f"# Run {run}", *map(_write, grids)]) + "\n"
+    return "\n\n".join([f"# {title}", *map(_write, grids)]) + "\n"
 
 
 def _write(grid: Grid) -> str:

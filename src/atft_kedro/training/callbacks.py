@@ -32,6 +32,7 @@ class MetricsLog(Callback):
     every: int = 20
     _steps: list[tuple[int, float, dict[str, Tensor]]] = field(default_factory=list)
     _said: float = field(default_factory=time.perf_counter)
+    _worked: float = field(default_factory=time.process_time)
 
     def after_step(self, trainer: Trainer, days: list[np.ndarray], terms: dict[str, Tensor]) -> None:
         """Keep a step's terms where they are."""
@@ -43,12 +44,17 @@ class MetricsLog(Callback):
         """Write the epoch's steps and its scores."""
         lines = self._fetch(trainer)
         said, self._said = self._said, time.perf_counter()
+        worked, self._worked = self._worked, time.process_time()
         lines.append(
             {
                 **where(trainer),
                 "validation": scores,
+                "train": trainer.train_scores,
                 "train_loss": trainer.progress.loss,
                 "seconds": self._said - said,
+                "cpu_seconds": self._worked - worked,
+                "reading_seconds": trainer.learner.reading.take(),
+                "pieces": trainer.learner.pieces,
                 "forecasts_per_second": trainer.forecasts / (self._said - said),
                 **read_memory(trainer.learner.device),
                 **read_devices(trainer.learner.device),
@@ -202,13 +208,15 @@ class EpochLines(Callback):
 
     def after_epoch(self, trainer: Trainer, scores: dict[str, float]) -> None:
         """Say it."""
+        trained = trainer.train_scores.get("rank_ic")
         _logger.info(
-            "%s %d/%d: validation rank IC %.4f (best %.4f), scale %.3f",
+            "%s %d/%d: validation rank IC %.4f (best %.4f%s), scale %.3f",
             trainer.phase.name,
             trainer.progress.epoch,
             trainer.epochs[trainer.progress.phase],
             scores["rank_ic"],
             trainer.progress.best,
+            "" if trained is None else f", train {trained:.4f}",
             scores["scale"],
         )
 

@@ -3,17 +3,16 @@
 import copy
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..network.atft import Atft
-from ..panel.blocks import BlockReader
-from ..panel.sampler import BlockSampler
 from ..params import InputError
 from .averaging import copy_still, follow
+from .course import Course
 from .forecasting import score_days
 from .learning import Learner
 from .mode import TrainingParams
@@ -23,14 +22,7 @@ from .state import Progress, Tree
 from .suspicion import suspicion
 
 STOPPED = 75  # exit code: not done, to be gone on with (EX_TEMPFAIL of BSD's sysexits)
-
-
-@dataclass(frozen=True)
-class Course:
-    """The days to train or to validate on, in their order."""
-
-    reader: BlockReader
-    sampler: BlockSampler
+FEWEST_SCORED = 20  # train days, for fewer say nothing
 
 
 class Stop(SystemExit):
@@ -80,6 +72,9 @@ class Trainer:
         self.learner = Learner(network, train.reader, params, self.ranks)
         self.random: list[Tree] = []
         self.forecasts = 0  # made while training in the last epoch
+        scored = max(round(params.scored_share * len(train.days)), FEWEST_SCORED)
+        self.train_end = train.ending(min(scored, len(validation.days))) if params.scored_share else None
+        self.train_scores: dict[str, float] = {}  # of those days, in the last epoch
 
     @property
     def steps_per_epoch(self) -> int:
@@ -159,6 +154,7 @@ class Trainer:
     def _end_epoch(self) -> None:
         """Validate the average, remember the best, and tell."""
         scores = self.validate(self.average)
+        self.train_scores = self._score(self.average, self.train_end) if self.train_end else {}
         loss, self.forecasts = self.learner.read_sums()
         is_best = scores["rank_ic"] > self.progress.best
         if is_best:
@@ -183,9 +179,12 @@ class Trainer:
 
     def validate(self, network: Atft) -> dict[str, float]:
         """Score some weights on the validation days."""
-        reader, sampler = self.validation.reader, self.validation.sampler
+        return self._score(network, self.validation)
+
+    def _score(self, network: Atft, course: Course) -> dict[str, float]:
         weights = self.phase.weigh_horizons(network.horizons)
-        return score_days(network, reader, sampler.in_order(), frozenset(self.phase.parts), weights, self.ranks)
+        days, parts = course.sampler.in_order(), frozenset(self.phase.parts)
+        return score_days(network, course.reader, days, parts, weights, self.ranks)
 
     def _judge_average(self) -> dict[str, float]:
         """Validate the average of the last epochs; it may be the best of all."""

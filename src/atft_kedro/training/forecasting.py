@@ -58,7 +58,10 @@ def score_days(
     weights: Sequence[float],
     ranks: Ranks,
 ) -> dict[str, float]:
-    """Average rank IC, IC and scale over the days of all ranks, for each horizon, and over the horizons weighed."""
+    """Average rank IC, IC and scale over the days of all ranks, for each horizon, and over the horizons weighed.
+
+    The rank IC of each horizon of h days has its standard error, as if every h-th day said something new.
+    """
     forecasts = forecast_days(network, reader, blocks, parts)
     point = network.point(forecasts.quantiles).transpose(1, 2)  # (day, horizon, stock)
     actual = forecasts.targets.transpose(1, 2)
@@ -68,14 +71,28 @@ def score_days(
         "ic": metrics.daily_ic(point, actual),
         "scale": metrics.daily_scale(point, actual / spread),  # the labels' deviation is one
     }
-    sums = {name: torch.stack([values.nansum(0), values.isfinite().sum(0)]).double() for name, values in daily.items()}
+    sums = {name: _add_up(values) for name, values in daily.items()}
     ranks.add(list(sums.values()))
     share = torch.tensor(weights, dtype=torch.float64, device=point.device)
     scores = {}
-    for name, (total, days) in sums.items():
+    for name, (total, days, _) in sums.items():
         mean = total / days
         for place, horizon in enumerate(network.horizons):
             scores[f"{name}_{horizon}d"] = float(mean[place])
         known = days > 0
         scores[name] = float((mean * share)[known].sum() / share[known].sum())
-    return scores
+    return scores | _measure_errors(sums["rank_ic"], network.horizons)
+
+
+def _add_up(values: Tensor) -> Tensor:
+    """Add up what is defined of each column (day, horizon): itself, how often that is, and its square."""
+    return torch.stack([values.nansum(0), values.isfinite().sum(0), values.square().nansum(0)]).double()
+
+
+def _measure_errors(sums: Tensor, horizons: Sequence[int]) -> dict[str, float]:
+    """Say how far each horizon's mean rank IC may be off."""
+    total, days, squares = sums
+    variance = ((squares - total.square() / days) / (days - 1)).clamp(min=0)  # NaN of one day
+    overlap = torch.tensor(horizons, dtype=torch.float64, device=sums.device)
+    errors = (variance * overlap / days).sqrt()
+    return {f"se_rank_ic_{horizon}d": float(error) for horizon, error in zip(horizons, errors, strict=True)}

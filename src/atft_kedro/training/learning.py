@@ -19,6 +19,7 @@ from .compiling import compile_network
 from .mode import TrainingParams
 from .phases import PhaseParams
 from .ranks import Ranks
+from .stopwatch import Stopwatch
 
 Terms = dict[str, Tensor]
 
@@ -36,6 +37,7 @@ class Learner:
         self.forecast = compile_network(network) if params.compile else network
         self.ask = Asking(network, reader.panel.meaning, params)
         self.device = reader.panel.row_of.device
+        self.reading = Stopwatch(self.device)
         self.pieces = 1  # that each block is cut into, for want of memory
         self.weights: dict[str, Tensor] = {}  # of the horizons, by phase
         self.rate = 0.0  # the last step's learning rate
@@ -94,7 +96,9 @@ class Learner:
             shares = [float((piece >= 0).sum() / max((days >= 0).sum(), 1)) for piece in pieces]
             for piece, share in zip(pieces, shares, strict=True):
                 if share or not there:
-                    yield self.reader.read(fill_days(piece, self.reader.days)), share
+                    with self.reading.running():
+                        block = self.reader.read(fill_days(piece, self.reader.days))
+                    yield block, share
 
     def _judge(self, block: Block, phase: PhaseParams) -> Terms:
         """Forecast a block and weigh how wrong that is."""

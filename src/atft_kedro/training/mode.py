@@ -37,12 +37,15 @@ class TrainingParams(Params):
 
     ``epochs`` in all are shared by the phases in proportion, one each at least; null leaves each phase its own.
     ``resume`` goes on in a run, by its name or ``latest``. ``seeds`` networks are trained one after the other, from
-    ``seed`` on. ``exposures`` are features, or ``sector``, for the loss of that name. To learn what a part is worth,
-    ``without`` switches it off in every phase, and ``loss`` takes the place of all phases' losses.
+    ``seed`` on. ``exposures`` are features, or ``sector``, for the loss of that name. ``learning_rate`` is that of the
+    fastest phase, the others' in proportion. To learn what a part is worth, ``without`` switches it off in every phase,
+    and ``loss`` takes the place of all phases' losses. After each epoch the last train days, a ``scored_share`` of them
+    and no more than validate, are scored as the validation days are.
     """
 
     phases: Annotated[tuple[PhaseParams, ...], Field(min_length=1)] = DEFAULT_PHASES
     epochs: Annotated[int, Field(gt=0)] | None = None
+    learning_rate: Annotated[float, Field(gt=0)] | None = None
     without: Annotated[tuple[Part, ...], BeforeValidator(_split_text)] = ()
     loss: LossWeights | None = None
     seed: Annotated[int, Field(ge=0)] = 7
@@ -62,6 +65,7 @@ class TrainingParams(Params):
     compile: bool = False
     device: Literal["auto", "cpu", "cuda"] = "auto"
     log_every: Annotated[int, Field(gt=0)] = 20
+    scored_share: Annotated[float, Field(ge=0, lt=1)] = 0.05
     keep_epochs: Annotated[int, Field(ge=0)] = 3
     nan_budget: Annotated[int, Field(ge=0)] = 10
     collapse: CollapseParams = CollapseParams()
@@ -71,15 +75,22 @@ class TrainingParams(Params):
     @property
     def curriculum(self) -> tuple[PhaseParams, ...]:
         """List the phases as they are trained."""
+        pace = self.fastest / max(phase.learning_rate for phase in self.phases)
         return tuple(
             phase.model_copy(
                 update={
+                    "learning_rate": phase.learning_rate * pace,
                     "parts": tuple(part for part in phase.parts if part not in self.without),
                     "loss": self.loss or phase.loss,
                 }
             )
             for phase in self.phases
         )
+
+    @property
+    def fastest(self) -> float:
+        """Say what the learning rate of the fastest phase is."""
+        return self.learning_rate or max(phase.learning_rate for phase in self.phases)
 
     @property
     def all_seeds(self) -> range:

@@ -95,7 +95,12 @@ def share_epochs(phases: Sequence[PhaseParams], epochs: int | None) -> list[int]
     if epochs is None:
         return [phase.epochs for phase in phases]
     total = sum(phase.epochs for phase in phases)
-    return [max(1, round(epochs * phase.epochs / total)) for phase in phases]
+    wanted = [epochs * phase.epochs / total for phase in phases]
+    given = [1] * len(phases)
+    for _ in range(epochs - len(phases)):
+        neediest = max(range(len(phases)), key=lambda place: wanted[place] - given[place])
+        given[neediest] += 1
+    return given
 
 
 def rate_at(phase: PhaseParams, done: float) -> float:

@@ -23,7 +23,8 @@ from ..panel.split import Role, Split
 from ..panel.store import Panel
 from ..params import InputError
 from .callbacks import BEST, LAST, Checkpoints, EpochLines, Heartbeat, MetricsLog, StopFile
-from .engine import Callback, Course, Trainer
+from .course import Course
+from .engine import Callback, Trainer
 from .memory import keep_freed_memory
 from .mode import TrainingParams
 from .ranks import Ranks, join
@@ -33,7 +34,7 @@ from .state import Identity, read_checkpoint
 from .tracking import NOBODY, Tracker, Tracking
 from .vigil import Collapse, Vigil
 
-WATCHING = ("resume", "nan_budget", "collapse", "keep_epochs", "log_every", "device")
+WATCHING = ("resume", "nan_budget", "collapse", "keep_epochs", "log_every", "scored_share", "device")
 
 _logger = logging.getLogger(__name__)
 

@@ -57,7 +57,7 @@ class Tracking(Callback):
     told: int = 0  # epochs
 
     def after_epoch(self, trainer: Trainer, scores: dict[str, float]) -> None:
-        """Log validation scores and the train loss."""
+        """Log validation scores, and the train loss and scores."""
         history = trainer.progress.history
         for epoch in range(self.told, len(history)):
             validated = {f"{self.seed}validation/{name}": value for name, value in history[epoch].items()}
@@ -65,6 +65,7 @@ class Tracking(Callback):
         self.told = len(history)
         numbers = {
             "train/loss": trainer.progress.loss,
+            **{f"train/{name}": value for name, value in trainer.train_scores.items()},
             "phase": float(trainer.progress.phase),
             "learning_rate": trainer.learner.rate,
         }

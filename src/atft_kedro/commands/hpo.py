@@ -1,0 +1,166 @@
+"""Work on a search for hyper-parameters, look at it, stop it, and promote its winner."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import click
+from kedro.framework.project import settings
+from kedro.framework.startup import ProjectMetadata
+from kedro.io import CatalogProtocol
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group
+from rich.markup import escape
+from rich.table import Table
+
+from ..network.sizes import NetworkParams
+from ..operations.saying import say
+from ..search.plan import SearchParams
+from ..search.space import say_chosen
+from ..search.standing import Standing, read_standing, say_best, say_counts
+from ..training.mode import TrainingParams
+from ..training.runs import Runs
+from .project import of_project, open_catalog
+
+STYLES = {"complete": "green", "pruned": "yellow", "failed": "red", "running": "blue"}
+STUDY = click.option("--study", help="The study's name.  [default: hpo.study]")
+MOST = 20  # trials that are shown
+
+
+@click.group()
+def hpo() -> None:
+    """Search for hyper-parameters: kedro run --pipelines hpo begins a study, these work on it."""
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What the commands need of the catalog."""
+
+    name: str
+    url: str
+    runs: Runs
+
+
+def find_study(catalog: CatalogProtocol, study: str | None) -> Searched:
+    """Say which study is meant, and where it is."""
+    from ..search.searching import find_storage
+
+    params = SearchParams.model_validate(catalog["params:hpo"].load())
+    runs = catalog["trial_folders"].load()
+    return Searched(study or params.study, find_storage(params, runs), runs)
+
+
+@hpo.command()
+@STUDY
+@of_project
+def worker(metadata: ProjectMetadata, study: str | None, env: str | None, params: Any) -> None:
+    """Train trials of a study, beside its other workers, here or on other machines, until there are no more."""
+    from ..graph.placing import place_graphs
+    from ..search.searching import help_search
+    from ..training.run import Material
+
+    with open_catalog(metadata, env, params) as catalog:
+        searched = find_study(catalog, study)
+        panel = catalog["panel"].load()
+        material = Material(panel, place_graphs(catalog["graphs"].load(), panel), catalog["split"].load())
+        trackers = catalog["trial_trackers"].load()
+        standing = help_search(searched.name, material, searched.url, searched.runs, trackers)
+    Console().print(draw_standing(standing))
+
+
+@hpo.command()
+@STUDY
+@of_project
+def status(metadata: ProjectMetadata, study: str | None, env: str | None, params: Any) -> None:
+    """Show a study's trials, the best, what mattered, and how long it will take."""
+    from ..search.searching import look_at
+
+    with open_catalog(metadata, env, params) as catalog:
+        searched = find_study(catalog, study)
+        standing = read_standing(look_at(searched.name, searched.url))
+    Console().print(draw_standing(standing))
+
+
+@hpo.command()
+@STUDY
+@of_project
+def stop(metadata: ProjectMetadata, study: str | None, env: str | None, params: Any) -> None:
+    """Stop a study: every worker ends after its epoch, and its trial goes on when the study does."""
+    from ..search.searching import look_at
+    from ..search.study import STOP
+
+    with open_catalog(metadata, env, params) as catalog:
+        searched = find_study(catalog, study)
+        look_at(searched.name, searched.url).set_user_attr(STOP, True)
+    Console().print(f"The study {searched.name} stops after the epochs that are trained now.")
+    Console().print("  kedro run --pipelines hpo  # with its parameters goes on with it", highlight=False)
+
+
+@hpo.command()
+@click.argument("environment")
+@STUDY
+@click.option("--trial", type=int, help="Its number.  [default: the best]")
+@click.option("--force", is_flag=True, help="Overwrite what was promoted before.")
+@of_project
+def promote(  # noqa: PLR0913, PLR0917 — its options
+    metadata: ProjectMetadata,
+    environment: str,
+    study: str | None,
+    trial: int | None,
+    force: bool,
+    env: str | None,
+    params: Any,
+) -> None:
+    """Write the winner of a study into conf/ENVIRONMENT, for kedro run --env ENVIRONMENT."""
+    from ..search import promotion
+    from ..search.searching import look_at
+    from ..search.study import read_spec
+
+    with open_catalog(metadata, env, params) as catalog:
+        searched = find_study(catalog, study)
+        opened = look_at(searched.name, searched.url)
+        standing = read_standing(opened)
+        chosen = promotion.choose_trial(standing, trial)
+        confirmation = catalog["confirmation"].load() if catalog["confirmation"].exists() else None
+        text = promotion.write_promotion(standing, read_spec(opened), chosen, read_base(metadata), confirmation)
+        folder = metadata.project_path / "conf" / environment
+        path = promotion.place_promotion(folder, text, force=force)
+    console = Console(highlight=False)
+    console.print(promotion.say_confirmed(confirmation, standing, chosen))
+    console.print(f"Trial {chosen.number} of {standing.study} is now in {path.relative_to(metadata.project_path)}.")
+    console.print(f"  kedro run --env {environment}")
+
+
+def read_base(metadata: ProjectMetadata) -> tuple[NetworkParams, TrainingParams]:
+    """Read what ``conf/base`` alone configures."""
+    arguments = {**settings.CONFIG_LOADER_ARGS, "default_run_env": settings.CONFIG_LOADER_ARGS["base_env"]}
+    loader = settings.CONFIG_LOADER_CLASS(str(metadata.project_path / settings.CONF_SOURCE), **arguments)
+    read = loader["parameters"]
+    return NetworkParams.model_validate(read["network"]), TrainingParams.model_validate(read["training"])
+
+
+def draw_standing(standing: Standing) -> Group:
+    """Draw a study: what became of its trials, and each of them, the newest last."""
+    left = "-" if standing.seconds_left is None else str(timedelta(seconds=round(standing.seconds_left)))
+    mattered = say_chosen({path: f"{share:.2f}" for path, share in standing.importance.items()})
+    about = Table(show_header=False, title=f"study {standing.study}")
+    for what, told in {
+        "trials": f"{say_counts(standing)}; {standing.wanted} wanted",
+        "best": say_best(standing),
+        "left": left,
+        "importance": mattered or "-",
+    }.items():
+        about.add_row(what, told)
+    table = Table("trial", "state", "score", "epochs", "s", "chosen", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for trial in standing.trials[-MOST:]:
+        chosen = say_chosen(trial.chosen)
+        table.add_row(
+            str(trial.number),
+            f"[{STYLES.get(trial.state, 'dim')}]{trial.state}[/]",
+            say(trial.score),
+            str(trial.epochs),
+            say(trial.seconds, 0),
+            f"{chosen}\n[red]{escape(trial.reason)}[/]" if trial.reason else chosen,
+        )
+    earlier = len(standing.trials) - MOST
+    return Group(about, table, f"and {earlier} earlier" if earlier > 0 else "")

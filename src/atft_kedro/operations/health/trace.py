@@ -1,0 +1,220 @@
+"""What a training has written down on its way, by seed and phase, whether it is done or still runs."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...evaluation.series import Mean
+from ...params import InputError
+from ...training.mode import TrainingParams
+from ...training.phases import PhaseParams, share_epochs
+from ...training.runs import HEARTBEAT, METRICS
+from ...training.vigil import NAN_BATCHES
+from ..judged_run import SCORE
+from ..watch import RunStatus, read_manifest, read_status
+
+Floats = NDArray[np.float64]
+Line = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """An epoch's line; what an older run did not write, or a CPU does not have, is null or empty."""
+
+    phase: str
+    epoch: int  # of the phase
+    epochs: int  # of the training
+    steps: int  # of the training
+    train_loss: float
+    seconds: float
+    forecasts_per_second: float
+    validation: dict[str, float]
+    train: dict[str, float] = field(default_factory=dict)
+    cpu_seconds: float | None = None
+    reading_seconds: float | None = None
+    pieces: int = 1
+    peak_memory_gb: float | None = None
+    gpu_utilisation: float | None = None  # percent
+
+    @classmethod
+    def read(cls, line: Line) -> Self:
+        """Take the line's numbers that are known here."""
+        return cls(**{each.name: line[each.name] for each in fields(cls) if each.name in line})
+
+
+@dataclass(frozen=True)
+class PhaseTrace:
+    """One phase of one seed's training: its epochs so far, and its steps."""
+
+    seed: int
+    place: int
+    params: PhaseParams
+    planned: int  # epochs
+    epochs: tuple[Epoch, ...]
+    number: NDArray[np.int64]  # of each step, in the training
+    steps: Mapping[str, Floats]  # each step's loss, gradient, learning_rate, skipped; gradient/… NaN where not written
+
+    @property
+    def losses(self) -> Floats:
+        """List the epochs' train losses."""
+        return np.array([epoch.train_loss for epoch in self.epochs])
+
+
+@dataclass(frozen=True)
+class SeedTrace:
+    """One seed's training: the phases that it has begun."""
+
+    seed: int
+    phases: tuple[PhaseTrace, ...]
+    swa: dict[str, float]  # how the average of the last epochs does; empty before the end
+
+    @property
+    def epochs(self) -> list[Epoch]:
+        """List the epochs of all phases."""
+        return [epoch for phase in self.phases for epoch in phase.epochs]
+
+    def phase_of(self, epoch: Epoch) -> PhaseTrace:
+        """Find the phase that an epoch is of."""
+        return next(phase for phase in self.phases if epoch in phase.epochs)
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A step that was skipped because something was not finite."""
+
+    seed: int
+    step: int
+    phase: str
+    not_finite: list[str]
+    days: list[str]
+    codes_with_infinite_features: list[str]
+    infinite_features: dict[str, int]
+
+    @classmethod
+    def read(cls, told: Line) -> Self:
+        """Take what is known here."""
+        return cls(**{each.name: told[each.name] for each in fields(cls)})
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A run as its folder tells it."""
+
+    run: str
+    training: TrainingParams
+    network: Mapping[str, Any]  # its sizes
+    device: str
+    status: RunStatus | None  # None before the first step
+    seeds: tuple[SeedTrace, ...]
+    skipped: tuple[Skipped, ...]
+    rank_ic: dict[str, Mean]  # of each part's days over the shortest horizon, where the run is scored
+
+    def is_running(self, seed: SeedTrace) -> bool:
+        """Say whether a seed is being trained now."""
+        return self.status is not None and self.status.state == "training" and self.status.seed == seed.seed
+
+    def is_done(self, seed: SeedTrace) -> bool:
+        """Say whether a seed's training came to its own end."""
+        return self.status is not None and (self.status.state == "done" or self.status.seed != seed.seed)
+
+    def plan(self, seed: SeedTrace, done: int) -> int:
+        """Count the steps that a seed will have made at its end."""
+        return self.status.total_steps if self.status is not None and self.is_running(seed) else done
+
+    @property
+    def horizon(self) -> int | None:
+        """Name the shortest horizon."""
+        named = (name for seed in self.seeds for epoch in seed.epochs for name in epoch.validation)
+        days = [int(name[8:-1]) for name in named if name.startswith("rank_ic_")]
+        return min(days, default=None)
+
+
+def read_trace(folder: Path) -> Trace:
+    """Read all that a run has written; a line that is being written is left for the next time."""
+    manifest = read_manifest(folder)
+    training = TrainingParams.model_validate(manifest["training"])
+    log, nans, scored = folder / METRICS, folder / NAN_BATCHES, folder / SCORE
+    lines = [json.loads(line) for line in _whole_lines(log)] if log.exists() else []
+    skipped = json.loads(nans.read_text()) if nans.exists() else []
+    status = read_status(folder) if (folder / HEARTBEAT).exists() else None
+    if not lines and not skipped and status is None:
+        raise InputError(f"Run {folder.name} has written nothing yet: it has not made its first step.")
+    return Trace(
+        run=folder.name,
+        training=training,
+        network=manifest["network"],
+        device=manifest["device"],
+        status=status,
+        seeds=tuple(_trace_seeds(lines, training)),
+        skipped=tuple(Skipped.read(each) for each in skipped),
+        rank_ic=_read_score(scored) if scored.exists() else {},
+    )
+
+
+def _whole_lines(log: Path) -> list[str]:
+    return log.read_text().rpartition("\n")[0].splitlines()
+
+
+def _read_score(path: Path) -> dict[str, Mean]:
+    """Read each part's rank IC over the shortest horizon."""
+    split = json.loads(path.read_text())["split"]
+    return {part: Mean.model_validate(next(iter(horizons.values()))["rank_ic"]) for part, horizons in split.items()}
+
+
+def _trace_seeds(lines: Sequence[Line], training: TrainingParams) -> Iterator[SeedTrace]:
+    """Sort lines by seed; what was done twice, for a training was killed and went on, counts as it was done last."""
+    for seed in dict.fromkeys(line["seed"] for line in lines):
+        mine = [line for line in lines if line["seed"] == seed]
+        steps = {line["step"]: line for line in mine if "step" in line}
+        epochs = {line["epochs"]: Epoch.read(line) for line in mine if "train_loss" in line}
+        swa: dict[str, float] = next((line["swa"] for line in reversed(mine) if "swa" in line), {})
+        told = [epochs[number] for number in sorted(epochs)]
+        yield SeedTrace(seed, tuple(_trace_phases(seed, told, list(steps.values()), training)), swa)
+
+
+def _trace_phases(
+    seed: int, epochs: Sequence[Epoch], steps: Sequence[Line], training: TrainingParams
+) -> Iterator[PhaseTrace]:
+    """Give each phase its epochs and steps; the steps of an epoch that has no end yet are the last phase's."""
+    curriculum = training.curriculum
+    planned = share_epochs(curriculum, training.epochs)
+    places = _place_epochs(epochs, curriculum)
+    number = np.array([line["step"] for line in steps], dtype=np.int64)
+    of_epoch = np.searchsorted([epoch.steps for epoch in epochs], number)
+    last = places[-1] if places else 0
+    if places and epochs[-1].epoch >= planned[last]:
+        last = min(last + 1, len(curriculum) - 1)
+    of_phase = np.array([*places, last])[of_epoch]
+    for place in sorted({*places, *of_phase.tolist()}):
+        mine = [line for line, at in zip(steps, of_phase, strict=True) if at == place]
+        yield PhaseTrace(
+            seed=seed,
+            place=place,
+            params=curriculum[place],
+            planned=planned[place],
+            epochs=tuple(epoch for epoch, at in zip(epochs, places, strict=True) if at == place),
+            number=number[of_phase == place],
+            steps=_gather(mine),
+        )
+
+
+def _place_epochs(epochs: Sequence[Epoch], curriculum: Sequence[PhaseParams]) -> list[int]:
+    """Find each epoch's phase; several phases may have one name."""
+    places: list[int] = []
+    for epoch in epochs:
+        first = 0 if not places else places[-1] + (epoch.epoch <= epochs[len(places) - 1].epoch)
+        places.append(next(at for at in range(first, len(curriculum)) if curriculum[at].name == epoch.phase))
+    return places
+
+
+def _gather(lines: Iterable[Line]) -> dict[str, Floats]:
+    """Bring steps' numbers to columns."""
+    mine = list(lines)
+    names = {name for line in mine for name in line if name.startswith("gradient/")}
+    names |= {"loss", "gradient", "learning_rate", "skipped"}
+    return {name: np.array([line.get(name, np.nan) for line in mine], dtype=np.float64) for name in sorted(names)}

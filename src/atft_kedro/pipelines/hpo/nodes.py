@@ -1,0 +1,76 @@
+"""Nodes that search, draw, confirm and tell."""
+
+import plotly.graph_objects as go
+import polars as pl
+
+from atft_kedro.evaluation.score import EvaluationParams
+from atft_kedro.graph.placing import place_graphs
+from atft_kedro.network.sizes import NetworkParams
+from atft_kedro.operations.report import title_of
+from atft_kedro.panel.split import Split
+from atft_kedro.panel.store import Panel
+from atft_kedro.search import pages, searching
+from atft_kedro.search.confirmation import Confirmation, Retrial, confirm
+from atft_kedro.search.plan import SearchParams
+from atft_kedro.search.standing import Standing
+from atft_kedro.search.trying import Trackers
+from atft_kedro.training.mode import TrainingParams
+from atft_kedro.training.run import Material
+from atft_kedro.training.runs import Runs
+from atft_kedro.training.tracking import Tracker
+
+
+def search(  # noqa: PLR0913, PLR0917 — what every trial is made of
+    panel: Panel,
+    graphs: pl.LazyFrame,
+    split: Split,
+    trials: Runs,
+    trackers: Trackers,
+    network: NetworkParams,
+    training: TrainingParams,
+    params: SearchParams,
+) -> Standing:
+    """Try configurations until as many as are wanted have ended."""
+    material = Material(panel, place_graphs(graphs, panel), split)
+    return searching.search(material, network, training, params, trials, trackers)
+
+
+def draw_study(standing: Standing, trials: Runs, params: SearchParams) -> tuple[go.Figure, ...]:
+    """Draw what was tried."""
+    return pages.draw_study(searching.look_at(standing.study, searching.find_storage(params, trials)))
+
+
+def confirm_winner(  # noqa: PLR0913, PLR0917 — what is trained, and how it is compared
+    standing: Standing,
+    panel: Panel,
+    graphs: pl.LazyFrame,
+    split: Split,
+    trials: Runs,
+    trackers: Trackers,
+    network: NetworkParams,
+    training: TrainingParams,
+    params: SearchParams,
+    evaluation: EvaluationParams,
+) -> Confirmation:
+    """Train the winner, and the configuration as it is, with several other seeds."""
+    material = Material(panel, place_graphs(graphs, panel), split)
+    retrial = Retrial(material, trials, trackers)
+    return confirm(standing, retrial, (network, training), params, evaluation)
+
+
+def write_search(
+    standing: Standing,
+    confirmation: Confirmation,
+    tracker: Tracker,
+    network: NetworkParams,
+    training: TrainingParams,
+    *drawn: go.Figure,
+) -> tuple[str, str]:
+    """Write the pages that people read, and give them, every figure and the result to the tracker."""
+    summary, report = pages.write_search(standing, confirmation, (network, training), drawn)
+    tracker.write(summary, "search.md")
+    tracker.write(report, "search.html")
+    tracker.log(pages.number_search(standing, confirmation), 0)
+    for figure in drawn:
+        tracker.write(figure.to_json(), f"plots/{title_of(figure)}.json")
+    return summary, report

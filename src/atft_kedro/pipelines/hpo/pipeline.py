@@ -1,0 +1,41 @@
+"""Panel and graphs to a study, its winner, and what that is worth."""
+
+from kedro.pipeline import Node, Pipeline
+
+from . import nodes
+
+DRAWN = ["history_picture", "importance_picture", "parallel_picture", "slice_picture", "curves_picture"]
+
+
+def create_pipeline() -> Pipeline:
+    """Search, draw, confirm, tell."""
+    return Pipeline(
+        [
+            Node(
+                nodes.search,
+                [
+                    *("panel", "graphs", "split", "trial_folders", "trial_trackers"),
+                    *("params:network", "params:training", "params:hpo"),
+                ],
+                "study",
+                name="search",
+            ),
+            Node(nodes.draw_study, ["study", "trial_folders", "params:hpo"], DRAWN, name="draw_study"),
+            Node(
+                nodes.confirm_winner,
+                [
+                    *("study", "panel", "graphs", "split", "trial_folders", "trial_trackers"),
+                    *("params:network", "params:training", "params:hpo", "params:evaluation"),
+                ],
+                "confirmation",
+                name="confirm_winner",
+            ),
+            Node(
+                nodes.write_search,
+                ["study", "confirmation", "tracker", "params:network", "params:training", *DRAWN],
+                ["search_summary", "search_report"],
+                name="write_search",
+            ),
+        ],
+        tags="hpo",
+    )

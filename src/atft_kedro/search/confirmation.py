@@ -1,0 +1,126 @@
+"""The winner of a search, trained again with seeds that it was not chosen by, beside the configuration as it is."""
+
+from dataclasses import dataclass, replace
+
+import polars as pl
+
+from ..evaluation.score import EvaluationParams
+from ..evaluation.series import NORMAL, Mean, expect_best
+from ..network.sizes import NetworkParams
+from ..operations.comparison import compare_runs
+from ..operations.scoring import forecast_part
+from ..params import InputError, Params
+from ..source_code import digest
+from ..training.members import open_members
+from ..training.mode import TrainingParams
+from ..training.run import WATCHING, Material, train_in_run
+from ..training.runs import LATEST, MANIFEST, Runs
+from .plan import SearchParams
+from .space import Chosen, put
+from .standing import Standing
+from .trying import Trackers, TrialTracker
+
+BEFORE, AFTER = "as it is", "winner"
+
+
+class Lead(Params):
+    """By how much the winner's networks together are ahead over one horizon, in daily rank IC.
+
+    ``chance`` is the probability that they truly are, when what luck gives the best of so many trials is taken off;
+    ``deflated`` that their Sharpe ratio is above what luck gives.
+    """
+
+    rank_ic: Mean
+    chance: float | None
+    deflated: float | None
+
+
+class Confirmation(Params):
+    """What the winner is worth on the validation days: each seed's best rank IC, and the lead by horizon."""
+
+    study: str
+    trial: int
+    chosen: Chosen
+    tried: int
+    before: tuple[float, ...]
+    after: tuple[float, ...]
+    leads: dict[int, Lead]
+
+    @property
+    def gain(self) -> float | None:
+        """Say by how much the winner's seeds are better on the average; None where none were trained."""
+        if not self.after:
+            return None
+        return sum(self.after) / len(self.after) - sum(self.before) / len(self.before)
+
+
+@dataclass(frozen=True)
+class Retrial:
+    """Where configurations are trained again, and who is told."""
+
+    material: Material
+    runs: Runs
+    trackers: Trackers
+
+    def train(
+        self, name: str, network: NetworkParams, training: TrainingParams
+    ) -> tuple[tuple[float, ...], pl.DataFrame]:
+        """Train, or go on where an earlier try ended; give each seed's best rank IC and what all say of the validation.
+
+        Its folder is named by all that decides the numbers.
+        """
+        decided = (network.model_dump_json(), training.model_dump_json(exclude=set(WATCHING)))
+        made_of = digest(*decided, self.material.panel.identity, self.material.digest)
+        home = replace(self.runs, folder=self.runs.folder / "_confirmed" / f"{name.replace(' ', '_')}-{made_of}")
+        begun = LATEST if (home.folder / LATEST / MANIFEST).exists() else None
+        resumed = training.model_copy(update={"resume": begun})
+        with self.trackers.trial(name, {"seeds": training.seeds}, self.trackers.current()) as tracker:
+            told = TrialTracker(tracker, lambda run: None)
+            trained = train_in_run(self.material, network, resumed, home, tracker=told)
+        experts = open_members(home.find(trained.run), self.material)
+        return tuple(member.best_rank_ic for member in trained.members), forecast_part(
+            experts, self.material, "validation"
+        )
+
+
+def confirm(
+    standing: Standing,
+    retrial: Retrial,
+    configured: tuple[NetworkParams, TrainingParams],
+    params: SearchParams,
+    evaluation: EvaluationParams,
+) -> Confirmation:
+    """Train the best trial's configuration and the one as it is, both to their full length, and compare them by day."""
+    winner = standing.winner
+    if winner is None:
+        raise InputError(f"No trial of the study {standing.study} was trained to its end: there is nothing to confirm.")
+    said = {"study": standing.study, "trial": winner.number, "chosen": winner.chosen, "tried": standing.tried}
+    if not params.confirm_seeds:
+        return Confirmation(**said, before=(), after=(), leads={})
+    network, training = configured
+    others = {
+        "seed": training.seed + 1,
+        "seeds": params.confirm_seeds,
+        "keep_epochs": 0,
+    }  # the trials had training.seed
+    training = training.model_copy(update=others)
+    before, as_it_is = retrial.train(BEFORE, network, training)
+    after, chosen = retrial.train(AFTER, *put(winner.chosen, network, training))
+    rows = compare_runs({BEFORE: as_it_is, AFTER: chosen}, evaluation, standing.tried)
+    leads = {
+        row.horizon: Lead(
+            rank_ic=row.ahead["rank_ic"],
+            chance=chance_of(row.ahead["rank_ic"], standing.tried),
+            deflated=row.deflated,
+        )
+        for row in rows
+        if row.run == AFTER
+    }
+    return Confirmation(**said, before=before, after=after, leads=leads)
+
+
+def chance_of(lead: Mean, tried: int) -> float | None:
+    """Say how likely a lead is no luck of having been chosen as the best of so many."""
+    if lead.mean is None or not lead.se:
+        return None
+    return NORMAL.cdf(lead.mean / lead.se - expect_best(tried))

@@ -1,0 +1,104 @@
+"""A trial's configuration as a file of an environment, with where it came from."""
+
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..disk import written_whole
+from ..network.sizes import NetworkParams
+from ..params import InputError
+from ..training.mode import TrainingParams
+from .claim import PROMOTED, claim, is_as_promoted
+from .confirmation import Confirmation
+from .pages import say_verdict
+from .space import FIXED, put
+from .standing import Standing, TriedTrial
+from .study import Spec
+
+BLOCKS = ("network", "training")
+LENGTH = FIXED - {"phases"}  # how long and by which seeds is trained is not searched
+
+
+def choose_trial(standing: Standing, number: int | None) -> TriedTrial:
+    """Find the trial to promote: the best, or the one that is asked for."""
+    if number is None:
+        if standing.winner is None:
+            raise InputError(f"No trial of the study {standing.study} was trained to its end.")
+        return standing.winner
+    asked = next((trial for trial in standing.trials if trial.number == number), None)
+    if asked is None or asked.state != "complete":
+        why = "there is none" if asked is None else f"it is {asked.state}"
+        raise InputError(f"Trial {number} of the study {standing.study} cannot be promoted: {why}.")
+    return asked
+
+
+def write_promotion(
+    standing: Standing,
+    spec: Spec,
+    trial: TriedTrial,
+    base: tuple[NetworkParams, TrainingParams],
+    confirmation: Confirmation | None,
+) -> str:
+    """Write all by which a trial's configuration differs from that of ``conf/base``, and where it came from."""
+    made = put(trial.chosen, spec.network, spec.training)
+    tree = differ(*(_dump(each, trial) for each in (made, base)))
+    for path, value in trial.chosen.items():
+        *way, name = path.split(".")
+        place = tree
+        for each in way:
+            place = place.setdefault(each, {})
+        place[name] = value
+    body = yaml.safe_dump(tree, sort_keys=False)
+    told = (
+        f"Trial {trial.number} of the study {standing.study}, promoted on {date.today()}: validation rank IC",
+        f"{trial.score:.4f} after {trial.epochs} epochs, {standing.tried} tried, on the panel {spec.panel}.",
+        say_confirmed(confirmation, standing, trial),
+        "Whoever edits this file takes the digest out: then it is no longer that trial.",
+    )
+    return claim(told, body)
+
+
+def say_confirmed(confirmation: Confirmation | None, standing: Standing, trial: TriedTrial) -> str:
+    """Write what came of training it again."""
+    if confirmation is None or (confirmation.study, confirmation.trial) != (standing.study, trial.number):
+        return "Not trained again with other seeds: its score is that of the best of many, and too high."
+    return f"Trained again, {say_verdict(confirmation)}."
+
+
+def _dump(configured: tuple[NetworkParams, TrainingParams], trial: TriedTrial) -> dict[str, Any]:
+    network, training = configured
+    return {"network": network.model_dump(mode="json"), "training": training.model_dump(mode="json", exclude=LENGTH)}
+
+
+def differ(tree: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep what is not the same in ``base``."""
+    kept: dict[str, Any] = {}
+    for name, value in tree.items():
+        other = base.get(name)
+        if isinstance(value, Mapping) and isinstance(other, Mapping):
+            inner = differ(value, other)
+            kept |= {name: inner} if inner else {}
+        elif value != other:
+            kept[name] = value
+    return kept
+
+
+def place_promotion(folder: Path, text: str, *, force: bool) -> Path:
+    """Write the file into an environment's folder; no other file is touched."""
+    for other in sorted(folder.glob("**/parameters*.y*ml")):
+        sets = [block for block in BLOCKS if block in (yaml.safe_load(other.read_text()) or {})]
+        if sets and other.name != PROMOTED:
+            raise InputError(
+                f"{other} sets {' and '.join(sets)}, and Kedro reads a block from one file of an environment only: "
+                "name another environment."
+            )
+    path = folder / PROMOTED
+    if path.exists() and not force:
+        edited = "" if is_as_promoted(path) else ", which was edited by hand since"
+        raise InputError(f"{path} exists{edited}; --force overwrites it.")
+    with written_whole(path) as partial:
+        partial.write_text(text)
+    return path

@@ -1,0 +1,205 @@
+"""A study: what is searched, where its trials are written down, and that all who work on it mean the same."""
+
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.exceptions import ExperimentalWarning
+from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
+from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from ..network.sizes import NetworkParams
+from ..params import InputError, Params
+from ..training.mode import TrainingParams
+from ..training.run import WATCHING
+from .plan import SearchParams, Size, hide
+from .space import Dimension, require_possible
+
+SPEC, SIZE, MLFLOW_RUN, STOP = "spec", "size", "mlflow_run", "stop"  # what a study is told of itself
+RETRY = "retry_history"  # Optuna's word for the trials that one tries again
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+SILENT = 4  # heartbeats after which a trial's worker counts as dead
+RETRIES = 3  # of a trial whose worker died; whoever dies of one each time must not go on for ever
+STARTUP = 3  # trials that are never pruned, for there is nothing to compare with
+CONNECTING = {"postgresql": {"connect_timeout": 5}, "sqlite": {"timeout": 60}}  # seconds
+
+
+class Spec(Params):
+    """What all trials of a study have in common; every worker reads it from the study."""
+
+    space: dict[str, Dimension]
+    network: NetworkParams
+    training: TrainingParams
+    horizon_weights: dict[int, float] | None
+    pruner: str
+    prune_after: int
+    seed: int
+    heartbeat_seconds: int
+    panel: str
+    material: str  # graphs and split
+
+    def require_same(self, study: str, found: "Spec") -> None:
+        """Refuse to go on with a study of something else."""
+        watching = {"training": set(WATCHING)}
+        mine, theirs = (_flatten(each.model_dump(mode="json", exclude=watching)) for each in (self, found))
+        names = [name for name in sorted({*mine, *theirs}) if mine.get(name) != theirs.get(name)]
+        if names:
+            told = "; ".join(f"{name} was {theirs.get(name)}, is {mine.get(name)}" for name in names[:5])
+            more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+            raise InputError(
+                f"The study {study} exists and searches something else ({told}{more}); its trials could not be "
+                "compared. Name another one with hpo.study."
+            )
+
+    def require_material(self, study: str, panel: str, material: str) -> None:
+        """Refuse to work on a study with other data."""
+        self.model_copy(update={"panel": panel, "material": material}).require_same(study, self)
+
+
+def _flatten(tree: Mapping[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        inner = _flatten(value) if isinstance(value, Mapping) else {}
+        flat |= {f"{name}.{each}": leaf for each, leaf in inner.items()} or {name: value}
+    return flat
+
+
+def make_spec(
+    params: SearchParams, size: Size, configured: tuple[NetworkParams, TrainingParams], panel: str, material: str
+) -> Spec:
+    """Say what the trials of a search have in common."""
+    network, training = configured
+    space = params.choose_space(size.tiers)
+    require_possible(space)
+    plain = {"epochs": size.epochs, "seeds": 1, "resume": None, "keep_epochs": 0}
+    return Spec(
+        space=space,
+        network=network,
+        training=training.model_copy(update=plain),
+        horizon_weights=params.horizon_weights,
+        pruner=params.pruner,
+        prune_after=params.prune_after,
+        seed=params.seed,
+        heartbeat_seconds=params.heartbeat_seconds,
+        panel=panel,
+        material=material,
+    )
+
+
+def connect(url: str, heartbeat: int | None = None) -> RDBStorage:
+    """Open the database that holds studies; with a heartbeat, to find trials whose worker died and try them again."""
+    address = make_url(url)
+    arguments = CONNECTING.get(address.get_backend_name(), {})
+    try:
+        if address.get_backend_name() == "sqlite" and address.database:
+            Path(address.database).parent.mkdir(parents=True, exist_ok=True)
+        with quiet():
+            return RDBStorage(
+                url,
+                engine_kwargs={"connect_args": arguments},
+                heartbeat_interval=heartbeat,
+                grace_period=SILENT * heartbeat if heartbeat else None,
+                heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=RETRIES),
+            )
+    except ImportError:
+        raise InputError(
+            f"The studies in {hide(url)} cannot be reached: the database's driver is not installed. For PostgreSQL: "
+            "pip install 'atft-kedro[postgres]'"
+        ) from None
+    except (SQLAlchemyError, OSError) as error:
+        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        raise InputError(f"The studies in {hide(url)} cannot be reached: {reason}") from None
+
+
+def begin_study(url: str, name: str, spec: Spec, size: Size) -> optuna.Study:
+    """Create a study, or go on with the one of that name if it searches the same."""
+    storage = connect(url, spec.heartbeat_seconds)
+    with quiet():
+        study = optuna.create_study(
+            storage=storage, study_name=name, direction="maximize", pruner=make_pruner(spec), load_if_exists=True
+        )
+    if SPEC in study.user_attrs:
+        spec.require_same(name, read_spec(study))
+    else:
+        study.set_user_attr(SPEC, spec.model_dump_json())
+    study.set_user_attr(SIZE, size.model_dump_json())
+    study.set_user_attr(STOP, False)
+    return study
+
+
+def join_study(url: str, name: str) -> optuna.Study:
+    """Open a study to work on it, with the heartbeat that all its workers have."""
+    spec = read_spec(open_study(connect(url), name))
+    return open_study(connect(url, spec.heartbeat_seconds), name)
+
+
+def open_study(storage: RDBStorage, name: str) -> optuna.Study:
+    """Open a study that was begun."""
+    names = optuna.get_all_study_names(storage)
+    if name not in names:
+        raise InputError(
+            f"There is no study {name!r}; there are {', '.join(sorted(names)) or 'none'}. Begin one with "
+            f"kedro run --pipelines hpo --params hpo.study={name}"
+        )
+    with quiet():
+        study = optuna.load_study(storage=storage, study_name=name)
+        if SPEC not in study.user_attrs:
+            raise InputError(f"The study {name} was not begun by this project: it does not say what it searches.")
+        study.pruner = make_pruner(read_spec(study))
+    return study
+
+
+def find_size(url: str, name: str) -> Size | None:
+    """Find out how large a study was last asked to be; None where there is none of that name."""
+    storage = connect(url)
+    if name not in optuna.get_all_study_names(storage):
+        return None
+    return read_size(open_study(storage, name))
+
+
+def read_size(study: optuna.Study) -> Size:
+    """Read how large a study is to be."""
+    return Size.model_validate_json(study.user_attrs[SIZE])
+
+
+def read_spec(study: optuna.Study) -> Spec:
+    """Read what a study searches."""
+    return Spec.model_validate_json(study.user_attrs[SPEC])
+
+
+def make_pruner(spec: Spec) -> BasePruner:
+    """Make what ends a trial that is not worth its time."""
+    made: dict[str, BasePruner] = {
+        "median": MedianPruner(n_startup_trials=STARTUP, n_warmup_steps=spec.prune_after),
+        "halving": SuccessiveHalvingPruner(min_resource=spec.prune_after),
+        "hyperband": HyperbandPruner(min_resource=spec.prune_after, max_resource=spec.training.epochs or "auto"),
+        "none": NopPruner(),
+    }
+    return made[spec.pruner]
+
+
+def find_originals(trials: list[FrozenTrial]) -> list[FrozenTrial]:
+    """Leave out the trials that only try others again."""
+    return [trial for trial in trials if RETRY not in trial.system_attrs]
+
+
+def find_retried(trials: list[FrozenTrial]) -> set[int]:
+    """List the numbers of trials that others have tried again, or will."""
+    return {number for trial in trials for number in trial.system_attrs.get(RETRY, [])}
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep Optuna from telling of each trial, which a worker does itself, and of what is experimental."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        yield

@@ -1,0 +1,212 @@
+"""Each check finds what a log was made to tell, says its numbers, and finds nothing in a healthy one."""
+
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from atft_kedro.operations.health.diagnosis import diagnose
+from atft_kedro.training.runs import HEARTBEAT
+from in_health import RISING, STEPS, Lines, diagnose_run, find, list_causes, tell, write_run
+
+
+def test_a_healthy_log_is_in_order(tmp_path: Path) -> None:
+    diagnosis = diagnose_run(tmp_path, tell(*RISING))
+
+    assert diagnosis.headline == "in order"
+    assert list_causes(diagnosis) == set()
+
+
+def sway(step: int) -> float:
+    """Make a loss that stands out once an epoch."""
+    return 1 + 0.01 * math.sin(step) + (step % STEPS == 20)
+
+
+@pytest.mark.parametrize(
+    ("about", "state", "said", "told"),
+    [
+        ("gradient", "trouble", "0.3 at first and 20.1", {"steps": {"gradient": lambda step: 0.1 * step}}),
+        ("gradient", "watch", "1 at first and 0.001", {"steps": {"gradient": lambda step: 1e-3 ** (step > 9)}}),
+        ("clipping", "watch", "cut to 1 in 66.7%", {"steps": {"gradient": lambda step: 2 if step % 3 else 0.3}}),
+        ("modules", "trouble", "gat gets the least", {"steps": {"gradient/gat": 0.0, "gradient/heads": 0.3}}),
+        ("modules", "watch", "gat gets the least", {"steps": {"gradient/gat": 1e-7, "gradient/heads": 0.3}}),
+        ("loss spikes", "watch", "2.5% of the steps stand out", {"steps": {"loss": sway}}),
+        ("divergence", "trouble", "least 1 in epoch 2", {"train_loss": lambda epoch: 1 + abs(epoch - 2)}),
+        ("divergence", "trouble", "first step had 1", {"train_loss": 2.1}),
+        ("learning rate", "watch", "weight by 0.0024", {"steps": {"learning_rate": 1e-5}}),
+        ("memory", "watch", "2.00 times what it was", {"peak_memory_gb": lambda epoch: 1.0 + (epoch > 5)}),
+        ("memory", "watch", "learned in 2 pieces", {"pieces": 2}),
+        ("reading", "watch", "30.0% of the time", {"reading_seconds": 1.5}),
+        ("reading", "trouble", "60.0% of the time", {"reading_seconds": 3.0}),
+        ("GPU", "watch", "busy 30 %", {"gpu_utilisation": 30.0}),
+        ("GPU", "trouble", "busy 5 %", {"gpu_utilisation": 5.0}),
+    ],
+)
+def test_what_steps_and_epochs_were_made_to_tell_is_found_alone(
+    tmp_path: Path, about: str, state: str, said: str, told: dict[str, Any]
+) -> None:
+    phase = {"name": "one", "epochs": 6, "learning_rate": 1e-3, "parts": ["fan", "gat"]}
+    diagnosis = diagnose_run(tmp_path, tell(*RISING, **told), phases=[phase])
+
+    found = find(diagnosis, about)
+    assert found.state == state
+    assert said in found.measured
+    assert found.advice
+    assert list_causes(diagnosis) == {about}
+
+
+@pytest.mark.parametrize(
+    ("about", "said", "rank_ics"),
+    [
+        ("plateau", "last rose in epoch 2 of 9", (0.05, 0.08, 0.079, 0.08, 0.079, 0.08, 0.079, 0.08, 0.079)),
+        ("length", "last 2 of 6 epochs gained 0.0200", (0.01, 0.02, 0.03, 0.04, 0.05, 0.06)),
+    ],
+)
+def test_scores_that_stand_still_or_still_rise_are_watched(
+    tmp_path: Path, about: str, said: str, rank_ics: tuple[float, ...]
+) -> None:
+    diagnosis = diagnose_run(tmp_path, tell(*rank_ics))
+
+    assert find(diagnosis, about).state == "watch"
+    assert said in find(diagnosis, about).measured
+    assert list_causes(diagnosis) == {about}
+
+
+def test_weights_that_still_jump_at_the_end_are_watched(tmp_path: Path) -> None:
+    lines = [*tell(*RISING), {"seed": 7, "swa": {"rank_ic": 0.11}}]
+    diagnosis = diagnose_run(tmp_path, lines)
+
+    assert "0.1100, the best epoch 0.0890" in find(diagnosis, "last weights").measured
+    assert list_causes(diagnosis) == {"last weights"}
+
+
+def test_modules_that_are_off_or_frozen_need_no_gradient(tmp_path: Path) -> None:
+    steps = {f"gradient/{name}": 0.0 for name in ("gat", "fan", "carry", "tokens", "selection")} | {
+        "gradient/heads": 0.3
+    }
+    phase = {"name": "one", "epochs": 6, "learning_rate": 1e-3, "freeze": ["selection"]}
+
+    assert find(diagnose_run(tmp_path, tell(*RISING, steps=steps), phases=[phase]), "modules").state == "ok"
+
+
+def test_validation_that_falls_while_training_rises_is_memory(tmp_path: Path) -> None:
+    def learned(epoch: int) -> dict[str, float]:
+        return {"rank_ic": 0.05 * epoch, "rank_ic_1d": 0.05 * epoch, "se_rank_ic_1d": 0.005, "scale": 0.1}
+
+    diagnosis = diagnose_run(tmp_path, tell(0.05, 0.08, 0.07, 0.06, 0.05, train=learned))
+
+    found = find(diagnosis, "overfitting")
+    assert found.state == "trouble"
+    assert "rank IC over 1 d is 0.250 ± 0.005 on the last train days and 0.050 ± 0.005 on the" in found.measured
+    assert "fallen by 38% since epoch 2" in found.measured
+    assert found.advice[0] == "--params training.epochs=2 (now 5)"
+    assert list_causes(diagnosis) == {"overfitting"}
+
+
+def test_a_gap_that_may_be_luck_is_none(tmp_path: Path) -> None:
+    unsure = {"rank_ic": 0.1, "rank_ic_1d": 0.1, "se_rank_ic_1d": 0.04, "scale": 0.1}
+    lines = tell(0.06, 0.05, 0.055, train=unsure)
+
+    assert find(diagnose_run(tmp_path, lines), "overfitting").state == "ok"
+
+
+def test_a_network_that_does_not_know_its_own_days_learned_nothing(tmp_path: Path) -> None:
+    nothing = {"rank_ic": 0.004, "rank_ic_1d": 0.004, "se_rank_ic_1d": 0.005, "scale": 0.01}
+    lines = tell(0.001, 0.002, 0.001, train=nothing)
+
+    diagnosis, young = diagnose_run(tmp_path / "a", lines), write_run(tmp_path / "b", lines, state="training")
+    beat = json.loads((young / HEARTBEAT).read_text())
+    (young / HEARTBEAT).write_text(json.dumps(beat | {"total_steps": 100 * STEPS}))
+
+    assert find(diagnosis, "underfitting").state == "trouble"
+    assert "--params training.epochs=9 (now 3)" in find(diagnosis, "underfitting").advice
+    assert list_causes(diagnosis) == {"underfitting"}
+    assert find(diagnose(young), "underfitting").state == "ok"
+
+
+@pytest.mark.parametrize(
+    ("scale", "rank_ic", "state"),
+    [(1e-4, 0.05, "trouble"), (0.004, 0.08, "watch"), (0.08, 0.08, "ok"), (0.5, 0.08, "watch"), (3.0, 0.08, "trouble")],
+)
+def test_the_scale_of_forecasts_is_about_their_rank_ic(
+    tmp_path: Path, scale: float, rank_ic: float, state: str
+) -> None:
+    scores = {"rank_ic": rank_ic, "rank_ic_1d": rank_ic, "se_rank_ic_1d": 0.005, "scale": scale}
+    lines = tell(rank_ic, rank_ic, rank_ic, validation=scores)
+
+    assert find(diagnose_run(tmp_path / "a", lines), "scale").state == state
+    only_ranks = diagnose_run(tmp_path / "b", lines, loss={"ic": 1.0})  # which say nothing of how wide forecasts are
+    assert find(only_ranks, "scale").state == ("trouble" if scale < 1e-3 else "ok")
+
+
+def test_forecasts_without_a_rank_ic_are_in_trouble(tmp_path: Path) -> None:
+    none = {"rank_ic": math.nan, "rank_ic_1d": math.nan, "se_rank_ic_1d": math.nan, "scale": 0.0}
+    diagnosis = diagnose_run(tmp_path, tell(math.nan, math.nan, math.nan, validation=none, train=none))
+
+    assert find(diagnosis, "scale").state == "trouble"
+    assert "rank IC is undefined" in find(diagnosis, "scale").measured
+    assert json.loads(diagnosis.model_dump_json())["state"] == "trouble"
+
+
+def test_a_phase_that_took_long_and_gave_nothing_is_named(tmp_path: Path) -> None:
+    names = ["one", "one", "two", "two"]
+    lines = tell(0.05, 0.09, 0.08, 0.085, phase=lambda n: names[n - 1], epoch=lambda n: 1 + (n - 1) % 2)
+    phases = [{"name": name, "epochs": 2, "learning_rate": 1e-3} for name in ("one", "two")]
+
+    found = find(diagnose_run(tmp_path, lines, phases=phases), "phases")
+
+    assert found.state == "watch"
+    assert "one +0.0900 in 10.0 s, two +0.0000 in 10.0 s" in found.measured
+    assert found.advice == ("training.phases: without two",)
+
+
+def test_a_seed_that_learned_little_is_named(tmp_path: Path) -> None:
+    lines: Lines = []
+    for seed, share in ((7, 1.0), (8, 0.95), (9, 0.2)):
+        lines += [line | {"seed": seed} for line in tell(*(share * each for each in RISING))]
+
+    diagnosis = diagnose_run(tmp_path, lines, seeds=3)
+
+    found = find(diagnosis, "seeds")
+    assert found.state == "trouble"
+    assert "7 0.0890, 8 0.0845, 9 0.0178" in found.measured
+    assert found.advice[0].startswith("seed 9 learned little")
+    assert "finite" not in list_causes(diagnosis)
+
+
+def test_a_pace_that_falls_by_other_work_is_told_from_its_own(tmp_path: Path) -> None:
+    slow: dict[str, Any] = {"forecasts_per_second": lambda epoch: 1000.0 if epoch < 4 else 500.0}
+    waiting = find(diagnose_run(tmp_path / "a", tell(*RISING, **slow)), "pace")
+    working = find(diagnose_run(tmp_path / "b", tell(*RISING, **slow, cpu_seconds=lambda n: 4.0 + 4 * (n > 3))), "pace")
+
+    assert "ran at 50% of its first, by the processor's own time at 100%" in waiting.measured
+    assert "others use it" in waiting.advice[0]
+    assert "by the processor's own time at 50%" in working.measured
+    assert "throttled" in working.advice[0]
+
+
+def test_how_a_run_ended_is_told(tmp_path: Path) -> None:
+    lines = tell(*RISING)
+    stopped, dead = (write_run(tmp_path / state, lines, state=state) for state in ("stopped", "training"))
+    beat = json.loads((dead / HEARTBEAT).read_text())
+    (dead / HEARTBEAT).write_text(json.dumps(beat | {"pid": 2**22 + 1}))
+    silent = write_run(tmp_path / "silent", lines, state="training")
+    (silent / HEARTBEAT).write_text(json.dumps(beat | {"host": "elsewhere", "time": time.time() - 70}))
+
+    assert "training.resume=stopped goes on" in find(diagnose(stopped), "ending").advice[0]
+    assert find(diagnose(stopped), "ending").state == "ok"
+    assert find(diagnose(dead), "ending").state == "trouble"
+    assert "it had used 1.0 GB at most" in find(diagnose(dead), "ending").measured
+    assert find(diagnose(silent), "running").state == "trouble"
+    assert "heard of 70 s ago" in find(diagnose(silent), "running").measured
+
+
+def test_a_young_training_raises_no_alarm(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, tell(0.01), state="training", average=0.995)
+    beat = json.loads((folder / HEARTBEAT).read_text())
+    (folder / HEARTBEAT).write_text(json.dumps(beat | {"total_steps": 50 * STEPS}))
+
+    assert list_causes(diagnose(folder)) == set()

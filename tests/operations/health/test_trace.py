@@ -1,0 +1,69 @@
+"""A run's folder, read while it is written, after it was killed and gone on with, and where it is older."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from atft_kedro.operations.health.diagnosis import diagnose
+from atft_kedro.operations.health.trace import read_trace
+from atft_kedro.params import InputError
+from atft_kedro.training.runs import HEARTBEAT, METRICS
+from in_health import RISING, STEPS, diagnose_run, find, tell, tell_epoch, tell_steps, write_run
+
+
+def test_steps_and_epochs_are_given_to_their_phases(tmp_path: Path) -> None:
+    names, lines = ["one", "two", "two", "two"], []
+    for number, (name, epoch) in enumerate(zip(names, (1, 1, 2, 1), strict=True), start=1):
+        lines += [*tell_steps(number, loss=float(number)), tell_epoch(number, 0.1, phase=name, epoch=epoch)]
+    lines += tell_steps(5, loss=5.0)[:7]  # of an epoch that was stopped
+    phases = [
+        {"name": name, "epochs": epochs, "learning_rate": 1e-3} for name, epochs in (("one", 1), ("two", 2), ("two", 2))
+    ]
+
+    (seed,) = read_trace(write_run(tmp_path, lines, phases=phases)).seeds
+
+    assert [phase.place for phase in seed.phases] == [0, 1, 2]
+    assert [len(phase.epochs) for phase in seed.phases] == [1, 2, 1]
+    assert [len(phase.number) for phase in seed.phases] == [STEPS, 2 * STEPS, STEPS + 7]
+    assert [set(phase.steps["loss"]) for phase in seed.phases] == [{1.0}, {2.0, 3.0}, {4.0, 5.0}]
+
+
+def test_what_was_done_twice_or_is_being_written_counts_once(tmp_path: Path) -> None:
+    lines = tell(*RISING)
+    twice = [*tell(*RISING[:2], 0.5), *tell_steps(3, loss=9.0), *lines[-4 * (STEPS + 1) :]]  # killed, and gone on with
+    folder = write_run(tmp_path / "twice", twice)
+    with (folder / METRICS).open("a") as log:
+        log.write('{"step": 1, "lo')
+
+    whole = diagnose_run(tmp_path / "once", lines)
+
+    assert diagnose(folder).findings[1:] == whole.findings[1:]
+
+
+def test_an_older_run_is_diagnosed_by_what_it_has(tmp_path: Path) -> None:
+    lines = tell(*RISING)
+    for line in lines:
+        for name in ("train", "cpu_seconds"):
+            line.pop(name, None)
+        line.get("validation", {}).pop("se_rank_ic_1d", None)
+    folder = write_run(tmp_path, lines)
+    before = {each.about for each in diagnose(folder).findings}
+    mean = {"std": 0.1, "ir": 1.0, "apart_mean": 0.1, "apart_se": 0.01, "days": 100, "undefined": 0}
+    parts = {"train": 0.3, "validation": 0.1, "test": 0.01}
+    split = {part: {"h1": {"rank_ic": mean | {"mean": value, "se": 0.01}}} for part, value in parts.items()}
+    (folder / "metrics.json").write_text(json.dumps({"split": split}))
+
+    scored = diagnose(folder)
+
+    assert not {"overfitting", "reading", "GPU"} & before
+    assert find(scored, "overfitting").numbers["lost"] == pytest.approx(2 / 3)
+    assert find(scored, "new days").state == "watch"
+
+
+def test_a_run_that_has_written_nothing_says_so(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, [])
+    (folder / HEARTBEAT).unlink()
+
+    with pytest.raises(InputError, match="has written nothing yet: it has not made its first step"):
+        diagnose(folder)

@@ -1,0 +1,26 @@
+"""Scores of a part's days: each horizon's rank IC has the error of its mean."""
+
+import numpy as np
+import pytest
+
+from atft_kedro import metrics
+from atft_kedro.training.forecasting import forecast_days, score_days
+from atft_kedro.training.ranks import Ranks
+from in_training import Make
+
+
+def test_a_rank_ic_has_the_error_of_days_that_share_returns(make: Make) -> None:
+    trainer = make()
+    network, course = trainer.average, trainer.validation
+
+    scores = score_days(network, course.reader, course.sampler.in_order(), frozenset(), [1, 0, 0, 0], Ranks())
+
+    said = forecast_days(network, course.reader, course.sampler.in_order(), frozenset())
+    point = network.point(said.quantiles)
+    for place, horizon in ((0, 1), (3, 20)):
+        daily = metrics.daily_rank_ic(point[..., place], said.targets[..., place]).numpy()
+        known = daily[np.isfinite(daily)]
+        error = known.std(ddof=1) / np.sqrt(len(known) / horizon)
+        assert scores[f"se_rank_ic_{horizon}d"] == pytest.approx(error)
+        assert scores[f"rank_ic_{horizon}d"] == pytest.approx(known.mean())
+    assert scores["rank_ic"] == scores["rank_ic_1d"]
