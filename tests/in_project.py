@@ -49,9 +49,11 @@ def kedro(project: Path, *words: str, fails: bool = False) -> str:
         process = FORKS.Process(target=run_kedro, args=(words, str(project), environment(project), log.name))
         process.start()
         process.join(300)
+        has_ended = process.exitcode is not None
         process.kill()
         process.join()
         said = log.read()
+    assert has_ended, said
     assert (process.exitcode != 0) == fails, said
     return " ".join(said.split())
 

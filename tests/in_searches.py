@@ -44,7 +44,9 @@ class Told:
         return self.parent
 
     @contextmanager
-    def trial(self, name: str, params: Mapping[str, object], parent: str | None) -> Iterator[Tracker]:
+    def trial(
+        self, name: str, params: Mapping[str, object], parent: str | None, former: str | None = None
+    ) -> Iterator[Tracker]:
         self.names.append(name)
         self.params.append(params)
         self.parents.append(parent)

@@ -11,8 +11,12 @@ from in_project import SMALL, copy_project, kedro
 
 pytestmark = pytest.mark.slow
 
-ASKED = f"{SMALL},hpo.study=mine,hpo.n_trials=4,hpo.epochs=2,hpo.confirm_seeds=2,hpo.prune_after=1"
+ASKED = f"{SMALL},hpo.study=mine,hpo.n_trials=4,hpo.epochs=2,hpo.confirm_seeds=1,hpo.prune_after=1"
 SPACE = """
+training:
+  phases:
+    - {name: one, epochs: 1, learning_rate: 4.0e-3}
+    - {name: two, epochs: 1, learning_rate: 4.0e-3, parts: [fan, gat]}
 hpo:
   heartbeat_seconds: 1
   ranges:
@@ -49,7 +53,7 @@ def test_a_search_leaves_its_study_its_pictures_and_its_pages(searched: Path) ->
     assert [trial["number"] for trial in study["trials"]] == [0, 1, 2, 3]
     assert set(study["trials"][0]["chosen"]) == {"training.learning_rate", "network.hidden_size", "network.dropout"}
     assert confirmation["trial"] == study["best"]
-    assert len(confirmation["after"]) == 2
+    assert len(confirmation["after"]) == 1
     for word in ("Search mine", "verdict", "History", "Importance", "Parallel coordinates", "Slice", "Curves"):
         assert word in report
 
@@ -90,6 +94,7 @@ def test_a_promoted_winner_is_trained_with_exactly_its_values(searched: Path) ->
     for path, value in study["trials"][study["best"]]["chosen"].items():
         block, _, name = path.partition(".")
         assert manifest[block][name] == value
+    assert [phase["name"] for phase in manifest["training"]["phases"]] == ["one", "two"]
     promoted = searched / "conf" / "best" / "parameters_promoted.yml"
     promoted.write_text(promoted.read_text().replace("hidden_size: ", "hidden_size: 6"))
     said = kedro(searched, "run", "--env", "best", "--params", SMALL, fails=True)

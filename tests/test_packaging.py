@@ -21,6 +21,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the wheel of a marked copy, and lay it out in `src`, which `environment` puts in front of everything."""
     folder = tmp_path_factory.mktemp("package")
     source = copy_project(folder / "source")
+    for listed in (source / "src").glob("*.egg-info"):  # of an installation; its list would be packaged, whole or not
+        shutil.rmtree(listed)
     page = source / "src" / "atft_kedro" / "guard" / "page.html"
     page.write_text(page.read_text() + MARK)
     building = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder]

@@ -1,13 +1,59 @@
-"""What the README says is so."""
+"""What the README and the pages beside it say is so."""
 
+import re
+import shlex
 from pathlib import Path
+from typing import get_args
 
+import click
 import pytest
 
+from atft_kedro.cli import cli
+from atft_kedro.configuration import BLOCKS, PATHS
 from atft_kedro.features.sets import FEATURE_SETS
+from atft_kedro.params import Params
+from atft_kedro.pipeline_registry import register_pipelines
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+TEXT = README + "".join(page.read_text() for page in sorted((ROOT / "docs").glob("*.md")))
+MAKEFILE = (ROOT / "Makefile").read_text()
+OTHERS = {"viz", "package", "airflow", "…"}  # commands of Kedro and its plugins, and those that are not told
+MISTAKES = {"market.stoks"}  # shown for what is answered to them
+
+
+def list_commands(program: str) -> list[str]:
+    """List what the pages tell to type, in lines of code and between backticks, without the program's name."""
+    joined = re.sub(r"\\\n\s*", "", TEXT)
+    code = re.findall(r"^ {4}(.+)$", joined, flags=re.MULTILINE) + re.findall(r"`([^`\n]+)`", joined)
+    found = [re.search(rf"(?:^|[\s/]){program} (\S[^|>;&]*)", line.split("# ")[0]) for line in code if "{" not in line]
+    return sorted({each[1].strip() for each in found if each})
+
+
+def is_parameter(name: str) -> bool:
+    block, *keys = name.split(".")
+    model: type[Params] | None = BLOCKS.get(block)
+    if model is None:
+        return not keys and block in PATHS
+    for key in keys:
+        if model is None:
+            return True
+        if key not in model.model_fields:
+            return False
+        kind = model.model_fields[key].annotation
+        model = next(
+            (each for each in (kind, *get_args(kind)) if isinstance(each, type) and issubclass(each, Params)), None
+        )
+    return True
+
+
+def require_options(command: click.Command, words: list[str]) -> None:
+    """Parse options as click does, which refuses those that there are not; what they name has to be there too."""
+    options, _, _ = command.make_parser(click.Context(command)).parse_args(words)
+    given = re.findall(r"(?:^|,)([a-z_][\w.]*)=", options.get("params") or "")
+    assert [name for name in given if not is_parameter(name) and name not in MISTAKES] == []
+    pipelines = (options.get("pipelines") or options.get("pipeline") or "__default__").split(",")
+    assert set(pipelines) <= set(register_pipelines())
 
 
 def test_the_feature_counts_are_those_of_the_sets() -> None:
@@ -26,3 +72,28 @@ def test_every_folder_is_in_the_tree(folder: str) -> None:
 @pytest.mark.parametrize("env", sorted(path.name for path in (ROOT / "conf").iterdir() if path.is_dir()))
 def test_every_environment_is_named(env: str) -> None:
     assert env == "local" or f"`{env}`" in README
+
+
+@pytest.mark.parametrize("typed", list_commands("kedro"))
+def test_every_command_of_kedro_is_there_with_its_options(typed: str) -> None:
+    words, command = shlex.split(typed), cli
+    while isinstance(command, click.Group) and words and words[0] not in OTHERS:
+        command = command.commands[words.pop(0)]
+    if not isinstance(command, click.Group):
+        require_options(command, words)
+
+
+@pytest.mark.parametrize("typed", list_commands("make"))
+def test_every_target_of_make_is_there(typed: str) -> None:
+    targets = [word for word in typed.split() if "=" not in word]
+
+    assert [
+        target
+        for target in targets
+        if not re.search(rf"^(?:[\w-]+ )*{target}(?: [\w-]+)*:", MAKEFILE, flags=re.MULTILINE)
+    ] == []
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_every_page_is_linked_from_the_readme(page: Path) -> None:
+    assert f"](docs/{page.name})" in README

@@ -14,6 +14,8 @@ from .commands.diagnose import diagnose_run
 from .commands.doctor import doctor
 from .commands.folds import folds
 from .commands.hpo import hpo
+from .commands.memory import memory
+from .commands.profile import profile
 from .commands.project import mistakes_told_plainly, of_project, open_catalog
 from .commands.ranks import NOTHING_LEFT, follow
 from .commands.runs import model, monitor, oracle, status, stop
@@ -79,7 +81,7 @@ def stages(metadata: ProjectMetadata, pipeline: str, env: str | None, params: di
 
 
 for command in (
-    *(bench, doctor, status, monitor, stop, diagnose_run, model, oracle),
+    *(bench, doctor, status, monitor, stop, diagnose_run, model, oracle, memory, profile),
     *(evaluate, metrics, compare, folds, hpo, mlflow),
 ):
     atft.add_command(command)

@@ -27,7 +27,7 @@ from .panel.universe import UniverseParams
 from .params import InputError, Params
 from .schema import ColumnParams
 from .search.claim import PROMOTED, is_as_promoted
-from .search.plan import SearchParams, hide
+from .search.plan import SearchParams, hide, is_url
 from .training.mode import TrainingParams
 
 BLOCKS: dict[str, type[Params]] = {
@@ -50,6 +50,7 @@ BLOCKS: dict[str, type[Params]] = {
     "walk_forward": WalkParams,
     "hpo": SearchParams,
 }
+SECRET = {("hpo", "storage")}
 PATHS = ("prices", "ml_dataset", "data_root")  # text that only `--params` gives and only the catalog reads
 
 HINTS = {"prices": "--env files", "ml_dataset": "--env dataset", "data_root": "the base catalog"}
@@ -87,8 +88,9 @@ class ProjectConfigLoader(OmegaConfigLoader):
 
     def _exposed_secrets(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Complain of a password on the command line, which shells and MLflow remember."""
-        url = ((self.runtime_params or {}).get("hpo") or {}).get("storage")
-        if isinstance(url, str) and "***" in hide(url):
+        hpo = (self.runtime_params or {}).get("hpo")
+        url = hpo.get("storage") if isinstance(hpo, Mapping) else None
+        if isinstance(url, str) and is_url(url) and "***" in hide(url):
             yield ("hpo", "storage"), "hpo.storage: a password belongs into conf/local/parameters.yml or ~/.pgpass"
 
     def _require_as_promoted(self) -> None:
@@ -132,7 +134,12 @@ def _block_complaints(name: str, block: Any) -> Iterator[tuple[tuple[str, ...], 
             keys = (name, *map(str, error["loc"]))
             unknown = error["type"] == "extra_forbidden"
             said = f"unknown{_suggest(keys[-1], _fields(BLOCKS[name], keys[1:-1]))}" if unknown else error["msg"]
-            yield keys, f"{'.'.join(keys)} = {error['input']!r}: {said}"
+            yield keys, f"{'.'.join(keys)}{_show(keys, error['input'])}: {said}"
+
+
+def _show(keys: tuple[str, ...], given: Any) -> str:
+    """Write what was given, but no whole block, and nothing that may hold a password."""
+    return "" if len(keys) == 1 or keys in SECRET else f" = {given!r}"
 
 
 def _fields(model: type[Params], keys: tuple[str, ...]) -> list[str]:

@@ -12,9 +12,9 @@ from atft_kedro.evaluation.series import average, expect_best
 from atft_kedro.network.sizes import NetworkParams
 from atft_kedro.params import InputError
 from atft_kedro.search.claim import CLAIM, PROMOTED, is_as_promoted
-from atft_kedro.search.confirmation import Confirmation, Retrial, chance_of, confirm
+from atft_kedro.search.confirmation import Confirmation, Retrial, chance_of, confirm, spread_of
 from atft_kedro.search.pages import draw_study, tabulate_search
-from atft_kedro.search.promotion import choose_trial, differ, place_promotion, write_promotion
+from atft_kedro.search.promotion import choose_trial, differ, place_promotion, require_name, write_promotion
 from atft_kedro.search.searching import look_at
 from atft_kedro.search.space import put
 from atft_kedro.search.standing import Standing
@@ -43,7 +43,7 @@ def spec(standing: Standing, home: Path) -> Spec:
 
 @pytest.fixture(scope="module")
 def confirmation(standing: Standing, material: Material, home: Path) -> Confirmation:
-    retrial = Retrial(material, runs_in(home), Told())
+    retrial = Retrial(material, runs_in(home), Told(), None)
     return confirm(standing, retrial, (NETWORK, TRAINING), ask(confirm_seeds=2), EVALUATION)
 
 
@@ -70,7 +70,7 @@ def test_a_confirmation_that_was_made_is_not_made_again(
     confirmation: Confirmation, standing: Standing, material: Material, home: Path
 ) -> None:
     before = sorted(home.glob("_confirmed/*/2*"))
-    retrial = Retrial(material, runs_in(home), Told())
+    retrial = Retrial(material, runs_in(home), Told(), None)
 
     assert confirm(standing, retrial, (NETWORK, TRAINING), ask(confirm_seeds=2), EVALUATION) == confirmation
     assert sorted(home.glob("_confirmed/*/2*")) == before
@@ -85,21 +85,28 @@ def test_luck_is_taken_off_a_lead() -> None:
 
     assert expect_best(1) == 0
     assert expect_best(12) == pytest.approx(draws, abs=0.05)
-    assert chance_of(lead, 1) == pytest.approx(norm.cdf(lead.mean / lead.se))
-    assert chance_of(lead, 12) == pytest.approx(norm.cdf(lead.mean / lead.se - expect_best(12)))
-    assert chance_of(average(np.array([0.1]), 1), 12) is None
+    assert chance_of(lead, 1, 0.0) == pytest.approx(norm.cdf(lead.mean / lead.se))
+    assert chance_of(lead, 12, 0.0) == pytest.approx(norm.cdf(lead.mean / lead.se - expect_best(12)))
+    assert chance_of(average(np.array([0.1]), 1), 12, 0.0) is None
+    assert spread_of((0.1, 0.3), (0.2, 0.2)) == pytest.approx(np.sqrt(0.02 / 2))
+    assert chance_of(lead, 1, lead.mean) == pytest.approx(norm.cdf(lead.mean / np.hypot(lead.se, lead.mean)))
 
 
-def test_the_verdict_says_that_the_winner_is_no_better(confirmation: Confirmation, standing: Standing) -> None:
+def test_the_verdict_follows_the_numbers(confirmation: Confirmation, standing: Standing) -> None:
     worse = confirmation.model_copy(update={"after": (0.01, 0.02), "before": (0.03, 0.02)})
     better = worse.model_copy(update={"after": worse.before, "before": worse.after})
+    sure = better.model_copy(update={"leads": {1: better.leads[1].model_copy(update={"chance": 0.97})}, "horizon": 1})
     unknown = confirmation.model_copy(update={"after": (), "before": (), "leads": {}})
-    said = [tabulate_search(standing, each, (NETWORK, TRAINING))[0].rows[-1][1] for each in (worse, better, unknown)]
+    unsure = better.model_copy(update={"leads": {1: better.leads[1].model_copy(update={"chance": None})}, "horizon": 1})
+    all_of_them = (worse, unsure, unknown, sure)
+    said = [tabulate_search(standing, each, (NETWORK, TRAINING))[0].rows[-1][1] for each in all_of_them]
 
     assert said[0] == (
         "the search does not beat the configuration as it is: -0.0100 in rank IC by 2 seeds that it was not chosen by"
     )
-    assert said[1].startswith("the winner beats the configuration as it is: +0.0100")
+    assert said[1].startswith("the winner may be better than the configuration as it is, and may be not: +0.0100")
+    assert said[3].startswith("the winner beats the configuration as it is: +0.0100")
+    assert said[3].endswith("no luck of the best of 3 with probability 0.97")
     assert said[2] == "not retrained (hpo.confirm_seeds is 0): the score of the best of 3 is too high"
 
 
@@ -156,6 +163,13 @@ def test_nothing_is_overwritten_unasked_and_no_other_file_is_touched(
     (tmp_path / "parameters_mine.yml").write_text("training: {epochs: 3}\n")
     with pytest.raises(InputError, match=r"parameters_mine.yml sets training, and Kedro reads a block from one file"):
         place_promotion(tmp_path, text, force=True)
+
+
+@pytest.mark.parametrize("name", ["base", "../best", "/tmp/best", "", "a b"])
+def test_only_an_environment_of_ones_own_is_promoted_to(name: str) -> None:
+    with pytest.raises(InputError, match="name an environment of your own"):
+        require_name(name)
+    require_name("best-2")
 
 
 def test_only_a_trial_that_ended_well_is_promoted(standing: Standing) -> None:

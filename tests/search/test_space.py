@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from atft_kedro.network.sizes import NetworkParams
 from atft_kedro.params import InputError
-from atft_kedro.search.plan import SearchParams, Size
+from atft_kedro.search.plan import SearchParams, Size, hide
 from atft_kedro.search.space import Range, find_field, is_whole, put, require_possible
 from atft_kedro.training.mode import TrainingParams
 
@@ -38,6 +38,8 @@ def test_what_cannot_be_searched_is_told_by_its_name(path: str, message: str) ->
         ({"low": 1}, "Field required"),
         ({"low": 0, "high": 1, "log": True}, "a log scale takes a low above 0"),
         ({"low": 1, "high": 9, "log": True, "step": 2}, "and no step"),
+        ({"low": 1, "high": 9, "step": 0}, "a step of 0 leads nowhere from 1 to 9"),
+        ({"low": 1, "high": 9, "step": 10}, "a step of 10 leads nowhere from 1 to 9"),
     ],
 )
 def test_a_range_that_holds_nothing_is_refused(given: dict[str, Any], message: str) -> None:
@@ -86,6 +88,12 @@ def test_a_value_that_its_parameter_cannot_have_is_refused_before_any_trial() ->
 
     with pytest.raises(InputError, match="hpo: network.hidden_size = 12 cannot be: .*multiple of 8"):
         require_possible(space)
+    with pytest.raises(InputError, match="hpo: network.hidden_size = 12 cannot be"):
+        require_possible({"network.hidden_size": Range(low=8, high=24, step=4)})
+    with pytest.raises(InputError, match="hpo: network.layers = 1.5 cannot be"):
+        require_possible({"network.layers": Range(low=1, high=3, step=1.5)})
+    with pytest.raises(InputError, match="hpo: network.market_gate has a range, and is no number"):
+        require_possible({"network.market_gate": Range(low=0, high=1)})
     require_possible({"network.fan_window": Range(low=2, high=40)})  # with a longer lookback, why not
 
 
@@ -128,5 +136,8 @@ def test_a_password_is_in_nothing_that_is_written_down() -> None:
 
     assert "secret" not in params.model_dump_json() + repr(params) + str(params.model_dump(mode="json"))
     assert params.storage == "postgresql://me:secret@host/db"
-    with pytest.raises(ValidationError, match="no database URL"):
-        SearchParams.model_validate({"storage": "nonsense"})
+    for wrong in ("nonsense", "postgresql//me:secret@host/db", "postgresql://me:secret@host:port/db"):
+        with pytest.raises(ValidationError, match="no database URL"):
+            SearchParams.model_validate({"storage": wrong})
+    assert "secret" not in hide("postgresql://host/db?user=me&password=secret")
+    assert "user=me" in hide("postgresql://host/db?user=me&password=secret")

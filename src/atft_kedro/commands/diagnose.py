@@ -27,7 +27,7 @@ WHERE = "training.phases[0] is the first phase in conf/base/parameters_training.
 @click.option("--json", "as_json", is_flag=True, help="Print JSON alone.")
 @click.option("--strict", is_flag=True, help="Exit with 1 where something is in trouble.")
 @of_project
-def diagnose_run(  # noqa: PLR0913, PLR0917 — options of a command
+def diagnose_run(
     metadata: ProjectMetadata, run: str, as_json: bool, strict: bool, env: str | None, params: dict[str, Any]
 ) -> None:
     """Say what is wrong with a RUN (default: the latest), by what was measured, and what to change.
@@ -45,26 +45,28 @@ def diagnose_run(  # noqa: PLR0913, PLR0917 — options of a command
 
 
 def draw_diagnosis(diagnosis: Diagnosis) -> Group:
-    """Draw what is wrong with its advice, then what is in order."""
+    """Draw what is wrong with its advice, then what is in order; of several seeds that are, the first alone."""
+    seeds = {each.seed for each in diagnosis.findings if each.seed is not None}
     drawn: list[RenderableType] = [Text(f"run {diagnosis.run}: {diagnosis.headline}", style="bold")]
     for state, (title, style) in TITLES.items():
         found = diagnosis.among(state)
+        if state == "ok":
+            found = [each for place, each in enumerate(found) if each.about not in {one.about for one in found[:place]}]
         if found:
-            drawn += [Padding(Text(title, style=style), (1, 0, 0, 0)), _draw(found, style)]
+            drawn += [Padding(Text(title, style=style), (1, 0, 0, 0)), _draw(found, style, len(seeds) > 1)]
     if any("phases[" in advice for each in diagnosis.findings for advice in each.advice):
         drawn.append(Padding(Text(WHERE, style="dim"), (1, 0, 0, 0)))
     return Group(*drawn)
 
 
-def _draw(found: list[Finding], style: str) -> Table:
-    """Draw a row for each finding, and one for each advice."""
-    seeds = {each.seed for each in found if each.seed is not None}
+def _draw(found: list[Finding], style: str, are_many: bool) -> Table:
+    """Draw a row for each finding, and one for each advice; seeds are named where there are many."""
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column()
     for each in found:
-        seed = f" (seed {each.seed})" if each.seed is not None and len(seeds) > 1 else ""
-        table.add_row(Text(f"  {each.about}{seed}", style=style), Text(each.measured))
+        seed = f"seed {each.seed}, " if are_many and each.seed is not None else ""
+        table.add_row(Text(f"  {each.about}", style=style), Text(f"{seed}{each.measured}"))
         for advice in each.advice:
             table.add_row("", Text(f"→ {advice}", style="bold"))
     return table

@@ -117,6 +117,7 @@ def promote(  # noqa: PLR0913, PLR0917 — its options
     from ..search.study import read_spec
 
     with open_catalog(metadata, env, params) as catalog:
+        promotion.require_name(environment)
         searched = find_study(catalog, study)
         opened = look_at(searched.name, searched.url)
         standing = read_standing(opened)
@@ -126,9 +127,9 @@ def promote(  # noqa: PLR0913, PLR0917 — its options
         folder = metadata.project_path / "conf" / environment
         path = promotion.place_promotion(folder, text, force=force)
     console = Console(highlight=False)
-    console.print(promotion.say_confirmed(confirmation, standing, chosen))
+    console.print(promotion.say_confirmed(confirmation, chosen))
     console.print(f"Trial {chosen.number} of {standing.study} is now in {path.relative_to(metadata.project_path)}.")
-    console.print(f"  kedro run --env {environment}")
+    console.print(f"  kedro run --env {environment}  # what conf/local sets is not read with --env")
 
 
 def read_base(metadata: ProjectMetadata) -> tuple[NetworkParams, TrainingParams]:

@@ -24,11 +24,15 @@ class MlflowTrials:
         return None if active is None else str(active.info.run_id)
 
     @contextmanager
-    def trial(self, name: str, params: Mapping[str, object], parent: str | None) -> Iterator[Tracker]:
-        """Track a trial as a child of a run; without one nobody is told."""
+    def trial(
+        self, name: str, params: Mapping[str, object], parent: str | None, former: str | None = None
+    ) -> Iterator[Tracker]:
+        """Track a trial as a child of a run, or go on where a former worker was; without a parent nobody is told."""
         begun: list[str] = []
         if parent is not None:
-            self._try(lambda: begun.append(_begin(name, params, parent)))
+            self._try(lambda: begun.append(_begin(name, parent, former)))
+        if begun:
+            self._try(lambda: mlflow.log_params(dict(params)))
         status = RunStatus.FAILED
         try:
             yield MlflowTracker() if begun else NOBODY
@@ -41,9 +45,8 @@ class MlflowTrials:
                 self._try(lambda: mlflow.end_run(RunStatus.to_string(status)))
 
 
-def _begin(name: str, params: Mapping[str, object], parent: str) -> str:
-    run = mlflow.start_run(run_name=name, nested=True, parent_run_id=parent)
-    mlflow.log_params(dict(params))
+def _begin(name: str, parent: str, former: str | None) -> str:
+    run = mlflow.start_run(former, run_name=name, nested=True, parent_run_id=None if former else parent)
     return str(run.info.run_id)
 
 

@@ -13,6 +13,7 @@ import psutil
 
 from ..params import InputError, Params
 from ..training.runs import HEARTBEAT, MANIFEST, METRICS, STOP_FILE
+from .memory.load import LOAD, say_load
 
 STALE = 120.0  # seconds without a heartbeat after which a run on another machine counts as dead
 LOOK_EVERY = 0.1
@@ -35,6 +36,7 @@ class RunStatus(Params):
     pid: int
     host: str
     age: float
+    load: dict[str, float]  # of its machine
 
     def rows(self) -> dict[str, str]:
         """Say it all in words."""
@@ -46,6 +48,7 @@ class RunStatus(Params):
             "step": f"{self.steps} of {self.total_steps}",
             "left": left if self.state == "training" else "-",
             "validation rank IC": score,
+            **say_load(self.load),
         }
 
 
@@ -62,7 +65,8 @@ def read_status(folder: Path) -> RunStatus:
     fields = {name: told[name] for name in RunStatus.model_fields if name in told and name != "state"}
     rank_ic = told["validation"].get("rank_ic")
     rank_ic = None if rank_ic is None or isnan(rank_ic) else rank_ic
-    return RunStatus(run=folder.name, state=state, age=age, rank_ic=rank_ic, **fields)
+    load = {name: told[name] for name in LOAD if name in told}
+    return RunStatus(run=folder.name, state=state, age=age, rank_ic=rank_ic, load=load, **fields)
 
 
 def _is_alive(pid: int, host: str, age: float) -> bool:

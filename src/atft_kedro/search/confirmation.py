@@ -1,6 +1,8 @@
 """The winner of a search, trained again with seeds that it was not chosen by, beside the configuration as it is."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from statistics import variance
 
 import polars as pl
 
@@ -11,6 +13,7 @@ from ..operations.comparison import compare_runs
 from ..operations.scoring import forecast_part
 from ..params import InputError, Params
 from ..source_code import digest
+from ..training.engine import Callback, Trainer
 from ..training.members import open_members
 from ..training.mode import TrainingParams
 from ..training.run import WATCHING, Material, train_in_run
@@ -18,7 +21,7 @@ from ..training.runs import LATEST, MANIFEST, Runs
 from .plan import SearchParams
 from .space import Chosen, put
 from .standing import Standing
-from .trying import Trackers, TrialTracker
+from .trying import Trackers, TrialTracker, weigh
 
 BEFORE, AFTER = "as it is", "winner"
 
@@ -26,17 +29,18 @@ BEFORE, AFTER = "as it is", "winner"
 class Lead(Params):
     """By how much the winner's networks together are ahead over one horizon, in daily rank IC.
 
-    ``chance`` is the probability that they truly are, when what luck gives the best of so many trials is taken off;
-    ``deflated`` that their Sharpe ratio is above what luck gives.
+    ``chance`` is the probability that they truly are, when what luck gives the best of so many trials is taken off.
     """
 
     rank_ic: Mean
     chance: float | None
-    deflated: float | None
 
 
 class Confirmation(Params):
-    """What the winner is worth on the validation days: each seed's best rank IC, and the lead by horizon."""
+    """What the winner is worth on the validation days: each seed's score, and the lead by horizon.
+
+    ``horizon`` is the one that weighs most in the score.
+    """
 
     study: str
     trial: int
@@ -45,6 +49,7 @@ class Confirmation(Params):
     before: tuple[float, ...]
     after: tuple[float, ...]
     leads: dict[int, Lead]
+    horizon: int
 
     @property
     def gain(self) -> float | None:
@@ -54,6 +59,19 @@ class Confirmation(Params):
         return sum(self.after) / len(self.after) - sum(self.before) / len(self.before)
 
 
+@dataclass
+class Scoring(Callback):
+    """Remembers each seed's best score, as a trial's is found."""
+
+    weights: Mapping[int, float] | None
+    best: dict[int, float] = field(default_factory=dict)
+
+    def at_end(self, trainer: Trainer, scores: dict[str, float]) -> None:
+        """Look back at all epochs, and at the average of the last."""
+        epochs = [*trainer.progress.history, *([scores] if scores else [])]
+        self.best[trainer.params.seed] = max(weigh(epoch, self.weights) for epoch in epochs)
+
+
 @dataclass(frozen=True)
 class Retrial:
     """Where configurations are trained again, and who is told."""
@@ -61,6 +79,7 @@ class Retrial:
     material: Material
     runs: Runs
     trackers: Trackers
+    weights: Mapping[int, float] | None
 
     def train(
         self, name: str, network: NetworkParams, training: TrainingParams
@@ -74,13 +93,12 @@ class Retrial:
         home = replace(self.runs, folder=self.runs.folder / "_confirmed" / f"{name.replace(' ', '_')}-{made_of}")
         begun = LATEST if (home.folder / LATEST / MANIFEST).exists() else None
         resumed = training.model_copy(update={"resume": begun})
+        scoring = Scoring(self.weights)
         with self.trackers.trial(name, {"seeds": training.seeds}, self.trackers.current()) as tracker:
             told = TrialTracker(tracker, lambda run: None)
-            trained = train_in_run(self.material, network, resumed, home, tracker=told)
-        experts = open_members(home.find(trained.run), self.material)
-        return tuple(member.best_rank_ic for member in trained.members), forecast_part(
-            experts, self.material, "validation"
-        )
+            trained = train_in_run(self.material, network, resumed, home, tracker=told, watchers=[scoring])
+        said = forecast_part(open_members(home.find(trained.run), self.material), self.material, "validation")
+        return tuple(scoring.best[member.seed] for member in trained.members), said
 
 
 def confirm(
@@ -96,31 +114,30 @@ def confirm(
         raise InputError(f"No trial of the study {standing.study} was trained to its end: there is nothing to confirm.")
     said = {"study": standing.study, "trial": winner.number, "chosen": winner.chosen, "tried": standing.tried}
     if not params.confirm_seeds:
-        return Confirmation(**said, before=(), after=(), leads={})
+        return Confirmation(**said, before=(), after=(), leads={}, horizon=0)
     network, training = configured
-    others = {
-        "seed": training.seed + 1,
-        "seeds": params.confirm_seeds,
-        "keep_epochs": 0,
-    }  # the trials had training.seed
+    others = {"seed": training.seed + 1, "seeds": params.confirm_seeds, "keep_epochs": 0}  # trials had training.seed
     training = training.model_copy(update=others)
     before, as_it_is = retrial.train(BEFORE, network, training)
     after, chosen = retrial.train(AFTER, *put(winner.chosen, network, training))
-    rows = compare_runs({BEFORE: as_it_is, AFTER: chosen}, evaluation, standing.tried)
+    rows = [row for row in compare_runs({BEFORE: as_it_is, AFTER: chosen}, evaluation) if row.run == AFTER]
+    spread = spread_of(before, after)
     leads = {
-        row.horizon: Lead(
-            rank_ic=row.ahead["rank_ic"],
-            chance=chance_of(row.ahead["rank_ic"], standing.tried),
-            deflated=row.deflated,
-        )
+        row.horizon: Lead(rank_ic=row.ahead["rank_ic"], chance=chance_of(row.ahead["rank_ic"], standing.tried, spread))
         for row in rows
-        if row.run == AFTER
     }
-    return Confirmation(**said, before=before, after=after, leads=leads)
+    weights = params.horizon_weights or {horizon: 1 / horizon for horizon in leads}
+    heaviest = max(leads, key=lambda horizon: weights.get(horizon, 0))
+    return Confirmation(**said, before=before, after=after, leads=leads, horizon=heaviest)
 
 
-def chance_of(lead: Mean, tried: int) -> float | None:
-    """Say how likely a lead is no luck of having been chosen as the best of so many."""
+def spread_of(before: tuple[float, ...], after: tuple[float, ...]) -> float:
+    """Say how sure the difference of two means over seeds is; nothing is known from a single seed."""
+    return float(sum(variance(scores) / len(scores) for scores in (before, after) if len(scores) > 1) ** 0.5)
+
+
+def chance_of(lead: Mean, tried: int, spread: float) -> float | None:
+    """Say how likely a lead is no luck of having been chosen as the best of so many, nor of its seeds."""
     if lead.mean is None or not lead.se:
         return None
-    return NORMAL.cdf(lead.mean / lead.se - expect_best(tried))
+    return NORMAL.cdf(lead.mean / (lead.se**2 + spread**2) ** 0.5 - expect_best(tried))

@@ -7,7 +7,7 @@ import optuna
 import plotly.graph_objects as go
 from optuna import visualization
 
-from ..evaluation.style import dress
+from ..evaluation.style import SHADES, dress
 from ..network.sizes import NetworkParams
 from ..operations.report import write_report
 from ..operations.saying import say, say_lead
@@ -17,7 +17,9 @@ from ..training.mode import TrainingParams
 from .confirmation import Confirmation
 from .space import say_chosen, say_value
 from .standing import Standing, say_best, say_counts
+from .study import quiet
 
+SURE = 0.95  # probability from which a winner is said to be better
 Configured = tuple[NetworkParams, TrainingParams]
 
 CAPTIONS = {
@@ -27,26 +29,31 @@ CAPTIONS = {
     "slice": "The score of each finished trial over each parameter's values.",
     "curves": "The score of every trial, epoch by epoch, pruned ones too.",
 }
-ENOUGH = 2  # finished trials for a picture
 
 
 def draw_study(study: optuna.Study) -> tuple[go.Figure, ...]:
     """Draw a study's history, what mattered, its trials as lines, each parameter, and the trials' curves."""
     finished = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
-    if len(finished) < ENOUGH:
+    if len(finished) < 2:
         return tuple(_dress(_draw_nothing(len(finished)), name) for name in CAPTIONS)
-    drawn = (
+    with quiet():
+        drawn = _draw(study)
+    return tuple(_dress(figure, name) for figure, name in zip(drawn, CAPTIONS, strict=True))
+
+
+def _draw(study: optuna.Study) -> tuple[go.Figure, ...]:
+    return (
         visualization.plot_optimization_history(study, target_name="score"),
         visualization.plot_param_importances(study),
         visualization.plot_parallel_coordinate(study, target_name="score"),
         visualization.plot_slice(study, target_name="score"),
         visualization.plot_intermediate_values(study),
     )
-    return tuple(_dress(figure, name) for figure, name in zip(drawn, CAPTIONS, strict=True))
 
 
 def _dress(figure: go.Figure, name: str) -> go.Figure:
-    return dress(go.Figure(figure), name.capitalize(), CAPTIONS[name]).update_layout(hovermode="closest")
+    dressed = dress(go.Figure(figure), name.capitalize(), CAPTIONS[name])
+    return dressed.update_layout(hovermode="closest", colorway=SHADES)
 
 
 def _draw_nothing(finished: int) -> go.Figure:
@@ -95,9 +102,11 @@ def say_verdict(confirmation: Confirmation) -> str:
     gained = f"{confirmation.gain:+.4f} in rank IC by {len(confirmation.after)} seeds that it was not chosen by"
     if confirmation.gain <= 0:
         return f"the search does not beat the configuration as it is: {gained}"
-    first = next(iter(confirmation.leads.values()))
-    sure = f"; no luck of the best of {confirmation.tried} with probability {say(first.chance, 2)}"
-    return f"the winner beats the configuration as it is: {gained}{sure if first.chance is not None else ''}"
+    chance = confirmation.leads[confirmation.horizon].chance
+    sure = f"{gained}; no luck of the best of {confirmation.tried} with probability {say(chance, 2)}"
+    if chance is None or chance < SURE:
+        return f"the winner may be better than the configuration as it is, and may be not: {sure}"
+    return f"the winner beats the configuration as it is: {sure}"
 
 
 def tabulate_winner(standing: Standing, confirmation: Confirmation, configured: Configured) -> Grid:
@@ -123,13 +132,14 @@ def find_value(tree: Mapping[str, Any], path: str) -> object:
 def tabulate_leads(confirmation: Confirmation) -> Grid:
     """Tell by how much the winner is ahead, day by day."""
     rows = [
-        (f"{horizon}d", say_lead(lead.rank_ic), say(lead.chance, 2), say(lead.deflated, 2), str(lead.rank_ic.days))
+        (f"{horizon}d", say_lead(lead.rank_ic), say(lead.chance, 2), str(lead.rank_ic.days))
         for horizon, lead in confirmation.leads.items()
     ]
-    head = ("horizon", "rank IC ahead", "likely no luck", "Sharpe likely no luck", "days")
+    head = ("horizon", "rank IC ahead", "likely no luck", "days")
     note = (
         "Daily rank IC on the validation days: the mean of the winner's networks less that of the configuration's as "
-        f"it is. Likely no luck: with what luck gives the best of {confirmation.tried} trials taken off."
+        f"it is. Likely no luck: with what luck gives the best of {confirmation.tried} trials taken off, and the "
+        "spread of the seeds in its error."
     )
     return Grid("The winner beside the configuration as it is", head, rows, note)
 

@@ -9,6 +9,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from ..params import InputError, Params
 from .space import AnyOf, Dimension, Ranges
 
+SECRETS = {"password", "sslpassword"}  # that a URL may carry behind its question mark
+
 
 def _split_numbers(value: object) -> object:
     """Accept ``"1 2"``, for no list can be given with ``--params``."""
@@ -16,19 +18,25 @@ def _split_numbers(value: object) -> object:
 
 
 def _require_url(url: str) -> str:
-    try:
-        make_url(url)
-    except SQLAlchemyError:
-        raise ValueError("no database URL; say postgresql://user@host/database") from None
+    if not is_url(url):
+        raise ValueError("no database URL; say postgresql://user@host/database")
     return url
+
+
+def is_url(text: str) -> bool:
+    """Say whether a text can be a database's URL."""
+    try:
+        make_url(text)
+    except (SQLAlchemyError, ValueError):
+        return False
+    return True
 
 
 def hide(url: str) -> str:
     """Write a database's URL without its password."""
-    try:
-        return make_url(url).render_as_string(hide_password=True)
-    except SQLAlchemyError:  # not one: its parameter's check says so
-        return ""
+    address = make_url(url)
+    masked = dict.fromkeys(SECRETS & address.query.keys(), "***")
+    return address.update_query_dict(masked).render_as_string(hide_password=True)
 
 
 class SearchParams(Params):

@@ -1,5 +1,6 @@
 """A trial's configuration as a file of an environment, with where it came from."""
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -19,7 +20,14 @@ from .standing import Standing, TriedTrial
 from .study import Spec
 
 BLOCKS = ("network", "training")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 LENGTH = FIXED - {"phases"}  # how long and by which seeds is trained is not searched
+
+
+def require_name(environment: str) -> None:
+    """Refuse what is no name of an environment that a trial can become."""
+    if not NAME.fullmatch(environment) or environment == "base":
+        raise InputError(f"{environment!r} cannot be promoted to: name an environment of your own, say best.")
 
 
 def choose_trial(standing: Standing, number: int | None) -> TriedTrial:
@@ -55,15 +63,15 @@ def write_promotion(
     told = (
         f"Trial {trial.number} of the study {standing.study}, promoted on {date.today()}: validation rank IC",
         f"{trial.score:.4f} after {trial.epochs} epochs, {standing.tried} tried, on the panel {spec.panel}.",
-        say_confirmed(confirmation, standing, trial),
+        say_confirmed(confirmation, trial),
         "Whoever edits this file takes the digest out: then it is no longer that trial.",
     )
     return claim(told, body)
 
 
-def say_confirmed(confirmation: Confirmation | None, standing: Standing, trial: TriedTrial) -> str:
+def say_confirmed(confirmation: Confirmation | None, trial: TriedTrial) -> str:
     """Write what came of training it again."""
-    if confirmation is None or (confirmation.study, confirmation.trial) != (standing.study, trial.number):
+    if confirmation is None or confirmation.gain is None or confirmation.chosen != trial.chosen:
         return "Not trained again with other seeds: its score is that of the best of many, and too high."
     return f"Trained again, {say_verdict(confirmation)}."
 

@@ -1,7 +1,7 @@
 """What a search may change: parameters by their dotted names, each with its range or its choices."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Self, get_args
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
@@ -31,6 +31,8 @@ class Range(Params):
     def _holds_something(self) -> Self:
         if self.low >= self.high:
             raise ValueError(f"the range from {self.low:g} to {self.high:g} is empty")
+        if self.step is not None and not 0 < self.step <= self.high - self.low:
+            raise ValueError(f"a step of {self.step:g} leads nowhere from {self.low:g} to {self.high:g}")
         if self.log and (self.low <= 0 or self.step is not None):
             raise ValueError("a log scale takes a low above 0, and no step")
         return self
@@ -84,8 +86,7 @@ def find_field(path: str) -> FieldInfo:
 
 
 def _models(field: FieldInfo) -> list[type[Params]]:
-    kinds = [field.annotation, *get_args(field.annotation)]
-    return [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Params)]
+    return [kind for kind in _kinds(field.annotation) if issubclass(kind, Params)]
 
 
 def _has_model(field: FieldInfo) -> bool:
@@ -100,8 +101,17 @@ def _model_in(field: FieldInfo, path: str) -> type[Params]:
 
 def is_whole(path: str) -> bool:
     """Say whether a parameter is a whole number."""
-    annotation = find_field(path).annotation
-    return int in {annotation, *get_args(annotation)}
+    return int in _kinds(find_field(path).annotation)
+
+
+def _is_number(path: str) -> bool:
+    return bool({int, float} & _kinds(find_field(path).annotation))
+
+
+def _kinds(annotation: Any) -> set[Any]:
+    """List the plain types that an annotation is made of."""
+    inner = get_args(annotation)
+    return set().union(*map(_kinds, inner)) if inner else {annotation} if isinstance(annotation, type) else set()
 
 
 def put(
@@ -128,12 +138,22 @@ def put(
 def require_possible(space: Mapping[str, Dimension]) -> None:
     """Refuse a range or a choice that its parameter cannot have, whatever the others are."""
     for path, dimension in space.items():
-        for value in (dimension.low, dimension.high) if isinstance(dimension, Range) else dimension:
-            block = path.partition(".")[0]
-            tree = _nest(path, value)
-            wrong = _complaint(BLOCKS[block], tree, path)
+        if isinstance(dimension, Range) and not _is_number(path):
+            raise InputError(f"hpo: {path} has a range, and is no number; give it choices.")
+        for value in _values(path, dimension):
+            wrong = _complaint(BLOCKS[path.partition(".")[0]], _nest(path, value), path)
             if wrong:
                 raise InputError(f"hpo: {path} = {value} cannot be: {wrong}.")
+
+
+def _values(path: str, dimension: Dimension) -> Iterable[Choice]:
+    """List what a parameter may become: of a range of whole numbers all, of another its ends."""
+    if not isinstance(dimension, Range):
+        return dimension
+    if not is_whole(path):
+        return dimension.low, dimension.high
+    ends = (dimension.low, dimension.high, dimension.step or 1)
+    return range(int(ends[0]), int(ends[1]) + 1, int(ends[2])) if all(end == int(end) for end in ends) else ends
 
 
 def _nest(path: str, value: Choice) -> dict[str, Any]:

@@ -11,10 +11,11 @@ from optuna.trial import FrozenTrial, TrialState
 from ..operations.saying import say
 from ..params import Params
 from .space import Chosen
-from .study import FINISHED, find_originals, find_retried, read_size
+from .study import FINISHED, SURPLUS, find_originals, find_retried, quiet, read_size
 from .trying import HOST, PID, REASON, RUN
 
-State = Literal["complete", "pruned", "failed", "retried", "running", "waiting"]
+State = Literal["complete", "pruned", "failed", "retried", "surplus", "running", "waiting"]
+ENOUGH = 5  # finished trials to say what mattered
 STATES: dict[TrialState, State] = {
     TrialState.COMPLETE: "complete",
     TrialState.PRUNED: "pruned",
@@ -76,7 +77,7 @@ def read_standing(study: optuna.Study) -> Standing:
         wanted=wanted,
         trials=tuple(_tell(trial, is_retried=trial.number in retried) for trial in trials),
         best=None if best is None else best.number,
-        importance=measure_importance(study) if len(complete) > 1 else {},
+        importance=measure_importance(study) if len(complete) >= ENOUGH else {},
         seconds_left=_expect_seconds(trials, wanted),
     )
 
@@ -84,6 +85,8 @@ def read_standing(study: optuna.Study) -> Standing:
 def _tell(trial: FrozenTrial, *, is_retried: bool) -> TriedTrial:
     told = trial.user_attrs
     state = "retried" if is_retried and trial.state == TrialState.FAIL else STATES[trial.state]
+    if SURPLUS in told:
+        state = "surplus"
     scores = [score for score in trial.intermediate_values.values() if isfinite(score)]
     return TriedTrial(
         number=trial.number,
@@ -100,7 +103,8 @@ def _tell(trial: FrozenTrial, *, is_retried: bool) -> TriedTrial:
 
 def measure_importance(study: optuna.Study) -> dict[str, float]:
     """Say which parameters the scores of the finished trials depend on, in parts of one."""
-    importance = optuna.importance.get_param_importances(study)
+    with quiet():
+        importance = optuna.importance.get_param_importances(study)
     return {path: share for path, share in importance.items() if isfinite(share)}
 
 

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
-from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
+from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,12 +17,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from ..network.sizes import NetworkParams
 from ..params import InputError, Params
 from ..training.mode import TrainingParams
+from ..training.phases import share_epochs
 from ..training.run import WATCHING
 from .plan import SearchParams, Size, hide
 from .space import Dimension, require_possible
 
 SPEC, SIZE, MLFLOW_RUN, STOP = "spec", "size", "mlflow_run", "stop"  # what a study is told of itself
 RETRY = "retry_history"  # Optuna's word for the trials that one tries again
+DEATHS, SURPLUS = "deaths", "surplus"  # what a trial is told: how many workers died of it, that it is not wanted
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 SILENT = 4  # heartbeats after which a trial's worker counts as dead
 RETRIES = 3  # of a trial whose worker died; whoever dies of one each time must not go on for ever
@@ -78,7 +79,8 @@ def make_spec(
     network, training = configured
     space = params.choose_space(size.tiers)
     require_possible(space)
-    plain = {"epochs": size.epochs, "seeds": 1, "resume": None, "keep_epochs": 0}
+    epochs = sum(share_epochs(training.curriculum, size.epochs))  # each phase has one at least
+    plain = {"epochs": epochs, "seeds": 1, "resume": None, "keep_epochs": 0}
     return Spec(
         space=space,
         network=network,
@@ -97,16 +99,18 @@ def connect(url: str, heartbeat: int | None = None) -> RDBStorage:
     """Open the database that holds studies; with a heartbeat, to find trials whose worker died and try them again."""
     address = make_url(url)
     arguments = CONNECTING.get(address.get_backend_name(), {})
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # a worker tells of its trials itself
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         if address.get_backend_name() == "sqlite" and address.database:
             Path(address.database).parent.mkdir(parents=True, exist_ok=True)
         with quiet():
             return RDBStorage(
                 url,
-                engine_kwargs={"connect_args": arguments},
+                engine_kwargs={"connect_args": arguments, "pool_pre_ping": True},
                 heartbeat_interval=heartbeat,
                 grace_period=SILENT * heartbeat if heartbeat else None,
-                heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=RETRIES),
+                heartbeat_stale_trial_callback=bury,
             )
     except ImportError:
         raise InputError(
@@ -127,11 +131,15 @@ def begin_study(url: str, name: str, spec: Spec, size: Size) -> optuna.Study:
         )
     if SPEC in study.user_attrs:
         spec.require_same(name, read_spec(study))
-    else:
-        study.set_user_attr(SPEC, spec.model_dump_json())
-    study.set_user_attr(SIZE, size.model_dump_json())
-    study.set_user_attr(STOP, False)
+    elif study.trials:
+        raise _not_ours(name)
+    for attribute, value in {SIZE: size.model_dump_json(), STOP: False, SPEC: spec.model_dump_json()}.items():
+        study.set_user_attr(attribute, value)  # the last says that the beginning is whole
     return study
+
+
+def _not_ours(name: str) -> InputError:
+    return InputError(f"The study {name} was not begun by this project: it does not say what it searches.")
 
 
 def join_study(url: str, name: str) -> optuna.Study:
@@ -151,7 +159,7 @@ def open_study(storage: RDBStorage, name: str) -> optuna.Study:
     with quiet():
         study = optuna.load_study(storage=storage, study_name=name)
         if SPEC not in study.user_attrs:
-            raise InputError(f"The study {name} was not begun by this project: it does not say what it searches.")
+            raise _not_ours(name)
         study.pruner = make_pruner(read_spec(study))
     return study
 
@@ -161,7 +169,8 @@ def find_size(url: str, name: str) -> Size | None:
     storage = connect(url)
     if name not in optuna.get_all_study_names(storage):
         return None
-    return read_size(open_study(storage, name))
+    study = optuna.load_study(storage=storage, study_name=name)
+    return read_size(study) if SIZE in study.user_attrs else None
 
 
 def read_size(study: optuna.Study) -> Size:
@@ -186,8 +195,8 @@ def make_pruner(spec: Spec) -> BasePruner:
 
 
 def find_originals(trials: list[FrozenTrial]) -> list[FrozenTrial]:
-    """Leave out the trials that only try others again."""
-    return [trial for trial in trials if RETRY not in trial.system_attrs]
+    """Leave out the trials that only try others again, or were one too many."""
+    return [trial for trial in trials if RETRY not in trial.system_attrs and SURPLUS not in trial.user_attrs]
 
 
 def find_retried(trials: list[FrozenTrial]) -> set[int]:
@@ -195,11 +204,30 @@ def find_retried(trials: list[FrozenTrial]) -> set[int]:
     return {number for trial in trials for number in trial.system_attrs.get(RETRY, [])}
 
 
+def bury(study: optuna.Study, trial: FrozenTrial) -> None:
+    """Try a trial again whose worker has died, unless too many have died of it."""
+    deaths = trial.user_attrs.get(DEATHS, 0) + 1
+    if deaths <= RETRIES:
+        queue_again(study, trial, {DEATHS: deaths})
+
+
+def queue_again(study: optuna.Study, trial: FrozenTrial, told: dict[str, Any]) -> None:
+    """Let the next worker try a trial that has ended."""
+    history = [*trial.system_attrs.get(RETRY, []), trial.number]
+    study.add_trial(
+        optuna.trial.create_trial(
+            state=TrialState.WAITING,
+            params=trial.params,
+            distributions=trial.distributions,
+            user_attrs=trial.user_attrs | told,
+            system_attrs=trial.system_attrs | {RETRY: history},
+        )
+    )
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep Optuna from telling of each trial, which a worker does itself, and of what is experimental."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    """Let Optuna not warn of what is experimental, or of few trials."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
+        warnings.simplefilter("ignore")
         yield

@@ -4,25 +4,25 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf, isfinite
 from pathlib import Path
 from typing import Protocol, cast
 
 import optuna
-from optuna.storages import RetryHeartbeatStaleTrialCallback
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from ..params import InputError
 from ..training.engine import Callback, Stop, Trainer
 from ..training.run import Material, train_in_run
-from ..training.runs import MANIFEST, Runs
+from ..training.runs import Runs
 from ..training.tracking import Tracker
 from ..training.vigil import TrainingTrouble
 from .space import Choice, Chosen, Dimension, Range, is_whole, put
-from .study import MLFLOW_RUN, RETRY, STOP, Spec, find_originals, quiet, read_size
+from .study import MLFLOW_RUN, RETRY, STOP, SURPLUS, Spec, find_originals, queue_again, read_size
 
-RUN, REASON, HOST, PID = "run", "reason", "host", "pid"  # what a trial is told of itself
+RUN, REASON, HOST, PID, TRACKED = "run", "reason", "host", "pid", "tracked"  # what a trial is told of itself
 LONGEST = 500  # characters of a reason
 
 _logger = logging.getLogger(__name__)
@@ -34,8 +34,10 @@ class Trackers(Protocol):
     def current(self) -> str | None:
         """Name the experiment's run that is active now."""
 
-    def trial(self, name: str, params: Mapping[str, object], parent: str | None) -> AbstractContextManager[Tracker]:
-        """Track a trial as a child of a run."""
+    def trial(
+        self, name: str, params: Mapping[str, object], parent: str | None, former: str | None = None
+    ) -> AbstractContextManager[Tracker]:
+        """Track a trial as a child of a run, or go on where a former worker was."""
 
 
 @dataclass(frozen=True)
@@ -47,15 +49,17 @@ class Bench:
     material: Material
     runs: Runs
     trackers: Trackers
+    begun: list[int] = field(default_factory=list)  # the numbers of this worker's trials
 
     def try_out(self, trial: optuna.Trial) -> float:
         """Train with a trial's parameters, or go on where its dead worker's last checkpoint is; give its score."""
+        self.begun.append(trial.number)
         try:
             return self._train(trial)
-        except Stop:
+        except (Stop, KeyboardInterrupt):
             self._hand_back(trial)
-            raise
-        except optuna.TrialPruned:
+            raise Stop from None  # of an interrupt Optuna would make a failure
+        except (optuna.TrialPruned, UpdateFinishedTrialError):
             raise
         except Exception as error:
             if not isinstance(error, InputError):
@@ -70,16 +74,18 @@ class Bench:
         chosen = choose(trial, self.spec.space)
         network, training = put(chosen, self.spec.network, self.spec.training)
         begun = trial.user_attrs.get(RUN)
-        if begun is not None and (self.runs.folder / begun / MANIFEST).exists():
+        if begun is not None and self.runs.is_free(begun):
             training = training.model_copy(update={"resume": begun})
         reporting = Reporting(trial, self.spec.horizon_weights)
         parent = self.study.user_attrs.get(MLFLOW_RUN)
-        with self.trackers.trial(f"trial {trial.number}", chosen, parent) as tracker:
+        with self.trackers.trial(f"trial {trial.number}", chosen, parent, trial.user_attrs.get(TRACKED)) as tracker:
+            trial.set_user_attr(TRACKED, self.trackers.current())
             told = TrialTracker(tracker, lambda run: trial.set_user_attr(RUN, run))
             try:
                 train_in_run(self.material, network, training, self.runs, tracker=told, watchers=[reporting])
             except optuna.TrialPruned:
                 reporting.is_pruned = True  # to the tracker an end like another, and no failure
+            tracker.log({"score": reporting.best}, reporting.told)
             tracker.tag({"trial": "pruned" if reporting.is_pruned else "complete"})
         if reporting.is_pruned:
             raise optuna.TrialPruned(f"After {reporting.told} epochs it was behind others, at {reporting.best:.4f}.")
@@ -89,13 +95,19 @@ class Bench:
         """Refuse a trial that two workers began at the same moment, where only one was wanted."""
         trials = self.study.get_trials(deepcopy=False)[: trial.number + 1]
         if RETRY not in trials[-1].system_attrs and len(find_originals(trials)) > read_size(self.study).trials:
+            trial.set_user_attr(SURPLUS, True)
             raise InputError("One too many: another worker had begun the last that is wanted.")
 
     def _hand_back(self, trial: optuna.Trial) -> None:
         """Give a trial that was stopped to whoever works on the study next."""
+        if self.has_ended(trial.number):
+            return
         self.study.tell(trial, state=TrialState.FAIL)
-        with quiet():
-            RetryHeartbeatStaleTrialCallback()(self.study, self.study.trials[trial.number])
+        queue_again(self.study, self.study.trials[trial.number], {})
+
+    def has_ended(self, number: int) -> bool:
+        """Say whether a trial has ended, if only because its worker was thought to be dead."""
+        return self.study.get_trials(deepcopy=False)[number].state.is_finished()
 
 
 def choose(trial: optuna.Trial, space: Mapping[str, Dimension]) -> Chosen:

@@ -3,6 +3,7 @@
 import logging
 import os
 import time
+from datetime import datetime
 from math import isfinite, nan
 from pathlib import Path
 from zlib import crc32
@@ -15,8 +16,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ..params import InputError
 from .space import say_chosen
-from .study import FINISHED, STARTUP, STOP, find_originals, quiet, read_size
-from .trying import REASON, RUN, Bench
+from .study import FINISHED, SILENT, STARTUP, STOP, SURPLUS, bury, find_originals, quiet, read_size
+from .trying import HOST, REASON, RUN, Bench
 
 HOPELESS = 3  # trials that fail before any succeeds: whatever it is will fail all others too
 SOON = 5.0  # seconds between looks at what other workers do
@@ -27,13 +28,9 @@ _logger = logging.getLogger(__name__)
 def work(bench: Bench) -> None:
     """Try until as many trials have begun as are wanted and all have ended, here or elsewhere."""
     study, awaited = bench.study, ""
-    if study.user_attrs.get(STOP):
-        raise InputError(
-            f"The study {study.study_name} was stopped; kedro run --pipelines hpo with its parameters goes on with it."
-        )
     while True:
-        with quiet():
-            fail_stale_trials(study)
+        _require_going(study)
+        _bury_dead(study, SILENT * bench.spec.heartbeat_seconds)
         trials = study.get_trials(deepcopy=False)
         running = ", ".join(str(trial.number) for trial in trials if trial.state == TrialState.RUNNING)
         if is_work_left(trials, read_size(study).trials):
@@ -46,6 +43,25 @@ def work(bench: Bench) -> None:
             _logger.info("waiting for other workers' trials: %s", running)
         else:
             time.sleep(min(bench.spec.heartbeat_seconds, SOON))
+
+
+def _require_going(study: optuna.Study) -> None:
+    if study.user_attrs.get(STOP):
+        raise InputError(
+            f"The study {study.study_name} was stopped; kedro run --pipelines hpo with its parameters goes on with it."
+        )
+
+
+def _bury_dead(study: optuna.Study, silence: float) -> None:
+    """Let trials be tried again whose worker has died, even before its first heartbeat."""
+    with quiet():
+        fail_stale_trials(study)
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        assert trial.datetime_start is not None
+        age = datetime.now(trial.datetime_start.tzinfo) - trial.datetime_start
+        if HOST not in trial.user_attrs and age.total_seconds() > silence:
+            study.tell(trial.number, state=TrialState.FAIL)
+            bury(study, trial)
 
 
 def is_work_left(trials: list[FrozenTrial], wanted: int) -> bool:
@@ -66,8 +82,10 @@ def try_one(bench: Bench, place: str) -> None:
             gc_after_trial=True,
             callbacks=[lambda _, trial: _end(bench, trial)],
         )
-    except UpdateFinishedTrialError:
-        _logger.warning("a trial of this worker was given to another one, for this one was silent too long")
+    except (UpdateFinishedTrialError, ValueError):  # Optuna's ways to say that a trial had ended before its worker did
+        if not bench.has_ended(bench.begun[-1]):
+            raise
+        _logger.warning("trial %d was given to another worker, for this one was silent too long", bench.begun[-1])
     _require_hope(study)
 
 
@@ -82,14 +100,14 @@ def _end(bench: Bench, trial: FrozenTrial) -> None:
 
 def forget_checkpoints(folder: Path, trial: FrozenTrial) -> None:
     """Remove what an ended trial does not need any more: of many trials it would be much."""
-    if RUN in trial.user_attrs and trial.state in FINISHED:
+    if RUN in trial.user_attrs:
         for checkpoint in (folder / trial.user_attrs[RUN]).rglob("*.pt"):
             checkpoint.unlink()
 
 
 def _require_hope(study: optuna.Study) -> None:
     """Give up where nothing but failures has come."""
-    trials = study.get_trials(deepcopy=False)
+    trials = [trial for trial in study.get_trials(deepcopy=False) if SURPLUS not in trial.user_attrs]
     failed = [trial for trial in trials if trial.state == TrialState.FAIL and REASON in trial.user_attrs]
     if len(failed) >= HOPELESS and not any(trial.state in FINISHED for trial in trials):
         told = "\n".join(f"  trial {trial.number}: {trial.user_attrs[REASON]}" for trial in failed[:HOPELESS])

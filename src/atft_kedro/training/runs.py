@@ -63,6 +63,16 @@ class Runs:
                 raise InputError(f"Run {folder.name} is being trained by another process.") from None
             yield
 
+    def is_free(self, name: str) -> bool:
+        """Say whether there is a run of that name, and no process trains in it."""
+        if not (self.folder / name / MANIFEST).exists():
+            return False
+        try:
+            with self.alone(self.folder / name):
+                return True
+        except InputError:
+            return False
+
     def begin(self, manifest: dict[str, object]) -> Path:
         """Make a new run's folder, and let ``latest`` point at it."""
         text = json.dumps(manifest, indent=2, sort_keys=True)

@@ -1,29 +1,88 @@
-"""What the machine does while a network trains."""
+"""What the machine does while a network trains: its memory, and its GPU as the driver tells it."""
 
+import functools
 import resource
 import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
 import torch
 
 BYTES_PER_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
+STATM = Path("/proc/self/statm")  # Linux: sizes of this process in pages, what is in memory second
+
+ALLOCATOR = {
+    "gpu_memory_allocated_gb": "allocated_bytes.all.current",
+    "peak_gpu_memory_gb": "allocated_bytes.all.peak",
+    "gpu_memory_reserved_gb": "reserved_bytes.all.current",
+    "peak_gpu_memory_reserved_gb": "reserved_bytes.all.peak",
+    "gpu_memory_retries": "num_alloc_retries",
+    "gpu_memory_ooms": "num_ooms",
+}
+COUNTERS: dict[str, Callable[[Any, Any], float]] = {
+    "gpu_utilisation": lambda nvml, gpu: nvml.nvmlDeviceGetUtilizationRates(gpu).gpu,  # percent
+    "gpu_memory_used_gb": lambda nvml, gpu: nvml.nvmlDeviceGetMemoryInfo(gpu).used / 1e9,  # by all processes
+    "gpu_memory_total_gb": lambda nvml, gpu: nvml.nvmlDeviceGetMemoryInfo(gpu).total / 1e9,
+    "gpu_temperature": lambda nvml, gpu: nvml.nvmlDeviceGetTemperature(gpu, nvml.NVML_TEMPERATURE_GPU),  # °C
+    "gpu_power_w": lambda nvml, gpu: nvml.nvmlDeviceGetPowerUsage(gpu) / 1000,
+    "gpu_power_limit_w": lambda nvml, gpu: nvml.nvmlDeviceGetEnforcedPowerLimit(gpu) / 1000,
+}
 
 
 def read_memory(device: torch.device) -> dict[str, float]:
-    """Read the most memory that was used so far, in gigabytes."""
-    peak = {"peak_memory_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * BYTES_PER_UNIT / 1e9}
-    if device.type == "cuda":
-        peak["peak_gpu_memory_gb"] = torch.cuda.max_memory_allocated(device) / 1e9
-    return peak
+    """Read what this process holds now and held at the most; on a GPU what torch's allocator says too."""
+    told = {"peak_memory_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * BYTES_PER_UNIT / 1e9}
+    if STATM.exists():
+        told["memory_gb"] = int(STATM.read_text().split()[1]) * resource.getpagesize() / 1e9
+    return told | read_allocator(torch.cuda.memory_stats(device)) if device.type == "cuda" else told
+
+
+def read_allocator(stats: Mapping[str, int]) -> dict[str, float]:
+    """Pick from the allocator's counts: bytes as gigabytes, and how often memory ran short."""
+    units = {name: 1e9 if name.endswith("_gb") else 1 for name in ALLOCATOR}
+    return {name: stats[key] / units[name] for name, key in ALLOCATOR.items() if key in stats}
 
 
 def read_devices(device: torch.device) -> dict[str, float]:
-    """Read how busy (%) and how hot (°C) the GPU is; nothing where there is none, or nothing to read it with."""
+    """Read how busy and how hot the GPU is, and what it draws; nothing where there is none, or nobody to ask."""
     if device.type != "cuda":
         return {}
+    found = _find_gpu(torch.cuda.current_device() if device.index is None else device.index)
+    return {} if found is None else read_counters(*found)
+
+
+def read_counters(nvml: Any, gpu: Any) -> dict[str, float]:
+    """Read every counter that this GPU has: a slice of one, or an old one, lacks some."""
+    told = {}
+    for name, read in COUNTERS.items():
+        try:
+            told[name] = float(read(nvml, gpu))
+        except nvml.NVMLError:
+            continue
+    return told
+
+
+@functools.cache
+def _find_gpu(place: int) -> tuple[Any, Any] | None:
+    """Find one of torch's GPUs in NVML, once."""
     try:
-        return {
-            "gpu_utilisation": float(torch.cuda.utilization(device)),
-            "gpu_temperature": float(torch.cuda.temperature(device)),
-        }
-    except ModuleNotFoundError:  # NVML's bindings are not installed
-        return {}
+        import pynvml
+    except ModuleNotFoundError:  # a bare machine has torch, numpy and pydantic only
+        return None
+    gpu = find_by_uuid(pynvml, str(torch.cuda.get_device_properties(place).uuid))
+    return None if gpu is None else (pynvml, gpu)
+
+
+def find_by_uuid(nvml: Any, uuid: str) -> Any | None:
+    """Find a GPU, or a slice of one, by what no setting reorders; None where no driver answers or it knows none."""
+    try:
+        nvml.nvmlInit()
+    except nvml.NVMLError:
+        return None
+    for kind in ("GPU", "MIG"):
+        try:
+            return nvml.nvmlDeviceGetHandleByUUID(f"{kind}-{uuid}")
+        except nvml.NVMLError:
+            continue
+    return None

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from atft_kedro.operations.health.diagnosis import trace_back
+from atft_kedro.operations.health.finding import Finding, State
 from atft_kedro.training.engine import Callback, Trainer
 from atft_kedro.training.run import Material
 from in_health import Train, find, list_causes
@@ -123,3 +125,22 @@ def test_memory_that_ran_out_is_told_with_blocks_that_fit(train: Train) -> None:
     assert "blocks of 16 days are learned in 4 pieces" in found.measured
     assert found.advice[0].startswith("--params training.days_per_block=4,training.accumulate=4 ")
     assert list_causes(diagnosis) == {"memory"}
+
+
+def test_what_comes_of_something_worse_waits_for_that_one() -> None:
+    def say(about: str, state: State, seed: int | None = 7) -> Finding:
+        return Finding(about=about, state=state, measured="so much", advice=("change it",), seed=seed)
+
+    found = [
+        say("divergence", "trouble"),
+        say("overfitting", "trouble"),
+        say("scale", "watch"),
+        say("scale", "watch", 8),
+    ]
+
+    first, second, third, other = trace_back(found)
+
+    assert (first.state, first.advice) == ("trouble", ("change it",))
+    assert (second.state, second.advice) == ("watch", ("may come of divergence: mend that first",))
+    assert third.advice == ("may come of divergence: mend that first",)  # and not of what comes of that itself
+    assert other.advice == ("change it",)

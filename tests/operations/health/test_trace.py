@@ -21,11 +21,15 @@ def test_steps_and_epochs_are_given_to_their_phases(tmp_path: Path) -> None:
         {"name": name, "epochs": epochs, "learning_rate": 1e-3} for name, epochs in (("one", 1), ("two", 2), ("two", 2))
     ]
 
-    (seed,) = read_trace(write_run(tmp_path, lines, phases=phases)).seeds
+    (seed,) = read_trace(write_run(tmp_path / "a", lines, phases=phases)).seeds
+    before = lines[: 3 * (STEPS + 1)] + tell_steps(4)[:7]  # stopped in the last phase's first epoch
+    (stopped,) = read_trace(write_run(tmp_path / "b", before, phases=phases)).seeds
 
     assert [phase.place for phase in seed.phases] == [0, 1, 2]
     assert [len(phase.epochs) for phase in seed.phases] == [1, 2, 1]
     assert [len(phase.number) for phase in seed.phases] == [STEPS, 2 * STEPS, STEPS + 7]
+    assert [len(phase.number) for phase in stopped.phases] == [STEPS, 2 * STEPS, 7]
+    assert stopped.phases[-1].epochs == ()
     assert [set(phase.steps["loss"]) for phase in seed.phases] == [{1.0}, {2.0, 3.0}, {4.0, 5.0}]
 
 

@@ -10,7 +10,7 @@ from .trace import Floats, PhaseTrace, SeedTrace, Skipped, Trace
 
 SKIPPED_SHARE = 0.01  # of steps; what is rarer costs next to nothing
 FIRST = 5  # steps whose median is where a phase's gradient begins
-FEWEST_STEPS = 30  # of a phase, for fewer have no trend
+FEWEST_STEPS = 30  # of a phase, for fewer have neither trend nor rule
 EXPLODES = 10.0  # times its beginning: more than the loss's own noise ever makes
 VANISHES = 0.01  # of its beginning
 CLIPPED_SHARE = 0.5  # of steps; beyond, clipping is the rule, and lets the wild days weigh no more than the calm
@@ -100,7 +100,7 @@ def _grow(phase: PhaseTrace) -> float:
 
 def check_clipping(trace: Trace, seed: SeedTrace) -> Finding | None:
     """Look whether clipping is the rule."""
-    found = pick(seed.phases, lambda phase: _clip(phase) if len(_norms(phase)) else None)
+    found = pick(seed.phases, lambda phase: _clip(phase) if len(_norms(phase)) >= FEWEST_STEPS else None)
     if found is None:
         return None
     phase, share = found

@@ -8,13 +8,13 @@ from .trace import Floats, PhaseTrace, SeedTrace, Trace
 
 FEWEST_STEPS = 30  # of a phase, for fewer have no usual loss
 WINDOW = 25  # steps, whose median is what a loss in their middle is compared with
-SPIKE = 8.0  # deviations above that: no luck, even of returns
+SPIKE, JUMP = 8.0, 0.1  # deviations above that, and of its size: wild days of returns make one of them, not both
 SPIKE_SHARE, OFTEN = 0.01, 0.05  # of steps; a rare spike is clipped and forgotten, many are no training
 NOISE = 3.0  # deviations that are no luck
 LOST_SHARE = 0.5  # of what a phase had gained
 BLOWN = 0.5  # on top of the first step's loss, and as much of it: worse than not to train at all
 STILL, SLOW = 1e-3, 1e-2  # the most that weights of about 0.1 can have moved: not at all, and little
-REMEMBERED, HELD = 0.1, 0.5  # share of the untrained weights in the average: a little too much, most of it
+REMEMBERED, HELD = 0.1, 0.25  # share of the untrained weights in the average: a little too much, and what costs rank IC
 
 
 def check_spikes(trace: Trace, seed: SeedTrace) -> Finding | None:
@@ -45,16 +45,21 @@ def _losses(phase: PhaseTrace) -> Floats:
     return losses[np.isfinite(losses)]
 
 
+def _around(phase: PhaseTrace) -> Floats:
+    """Take the median of the losses around each step."""
+    return np.median(sliding_window_view(np.pad(_losses(phase), WINDOW // 2, mode="reflect"), WINDOW), axis=1)
+
+
 def _rise(phase: PhaseTrace) -> Floats:
     """Say by how many typical deviations each step's loss lies above the steps around it."""
-    losses = _losses(phase)
-    around = np.median(sliding_window_view(np.pad(losses, WINDOW // 2, mode="reflect"), WINDOW), axis=1)
-    off = losses - around
+    off = _losses(phase) - _around(phase)
     return off / max(float(TYPICAL * np.median(np.abs(off))), 1e-12)
 
 
 def _count_spikes(phase: PhaseTrace) -> float:
-    return float(np.mean(_rise(phase) > SPIKE))
+    """Say which share of a phase's steps stand out."""
+    around = _around(phase)
+    return float(np.mean((_rise(phase) > SPIKE) & (_losses(phase) - around > JUMP * np.abs(around))))
 
 
 def check_divergence(trace: Trace, seed: SeedTrace) -> Finding | None:
@@ -90,7 +95,7 @@ def _lose(phase: PhaseTrace) -> float:
     epochs = phase.losses
     lost, gained = epochs[-1] - epochs.min(), epochs[0] - epochs.min()
     luck = NOISE * _deviate(phase) * np.sqrt(len(epochs) / len(_losses(phase)))
-    return float(lost / max(gained, luck)) if lost > luck > 0 else 0.0
+    return float(lost / max(gained, luck, 1e-12)) if lost > luck else 0.0
 
 
 def check_rate(trace: Trace, seed: SeedTrace) -> Finding | None:

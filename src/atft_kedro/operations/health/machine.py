@@ -80,13 +80,15 @@ def check_gpu(trace: Trace, seed: SeedTrace) -> Finding | None:
     if not busy:
         return None
     usual, training = float(np.median(busy)), trace.training
+    hottest = max((epoch.gpu_temperature for epoch in seed.epochs if epoch.gpu_temperature is not None), default=None)
+    told = f"busy {usual:.0f} % of the time at the end of the median epoch"
     advice = [] if training.compile else ["--params training.compile=true (now false)"]
     advice += [] if training.precision == "bf16" else ["--params training.precision=bf16 (now fp32)"]
     advice += [set_param("training.days_per_block", 4 * training.days_per_block, training.days_per_block)]
     return Finding(
         about="GPU",
         state=find_worst((usual < IDLE, "watch"), (usual < ASLEEP, "trouble")),
-        measured=f"busy {usual:.0f} % of the time, in the median epoch",
+        measured=told if hottest is None else f"{told}, at most {hottest:.0f} °C",
         advice=tuple(advice) if usual < IDLE else (),
         seed=seed.seed,
         numbers={"busy": usual},
@@ -94,37 +96,48 @@ def check_gpu(trace: Trace, seed: SeedTrace) -> Finding | None:
 
 
 def check_memory(trace: Trace, seed: SeedTrace) -> Finding | None:
-    """Look whether memory ran out, or fills up epoch by epoch."""
-    peaks = [epoch.peak_memory_gb for epoch in seed.epochs if epoch.peak_memory_gb is not None]
-    if not peaks:
+    """Look whether memory ran out or short, or fills up epoch by epoch."""
+    if not seed.epochs or seed.epochs[-1].peak_memory_gb is None:
         return None
-    first = next((epoch for epoch in seed.epochs if epoch.pieces > 1), None)
-    grown = _grow(seed)
-    told, advice = f"{peaks[-1]:.2f} GB at most", []
-    days, training = trace.training.days_per_block, trace.training
-    if first is not None:
-        pieces = seed.epochs[-1].pieces
-        told += f"; it ran out by epoch {first.epochs}: blocks of {days} days are learned in {pieces} pieces"
-        whole = f"training.days_per_block={-(-days // pieces)},training.accumulate={training.accumulate * pieces}"
-        advice = [f"--params {whole} (now {days} and {training.accumulate}) takes as large steps"]
-        advice += ["--params training.precision=bf16 (now fp32)"] if training.precision == "fp32" else []
+    last, grown, told = seed.epochs[-1], _grow(seed), [f"{seed.epochs[-1].peak_memory_gb:.2f} GB at most"]
+    if last.peak_gpu_memory_gb is not None and last.gpu_memory_total_gb is not None:
+        told.append(f"{last.peak_gpu_memory_gb:.1f} of the GPU's {last.gpu_memory_total_gb:.1f} GB")
+    lacks, advice = _run_short(trace, seed)
     if grown > GROWS:
-        told += f", {grown:.2f} times what it was in the middle of the phase"
+        lacks.append(f"{grown:.2f} times what it was in the middle of the phase")
         advice.append("something keeps what it should let go; stop, and go on with training.resume")
     return Finding(
         about="memory",
-        state="watch" if first is not None or grown > GROWS else "ok",
-        measured=told,
+        state="watch" if lacks else "ok",
+        measured=", ".join(told + lacks),
         advice=tuple(advice),
         seed=seed.seed,
-        numbers={"peak_gb": peaks[-1], "grown": grown},
+        numbers={"peak_gb": last.peak_memory_gb or 0.0, "grown": grown},
     )
+
+
+def _run_short(trace: Trace, seed: SeedTrace) -> tuple[list[str], list[str]]:
+    """Say whether memory ran out or short, and advise blocks that fit."""
+    last, training = seed.epochs[-1], trace.training
+    days, steps = training.days_per_block, training.accumulate
+    if last.pieces > 1:
+        first = next(epoch.epochs for epoch in seed.epochs if epoch.pieces > 1)
+        lacks = f"it ran out by epoch {first}: blocks of {days} days are learned in {last.pieces} pieces"
+        fit = f"training.days_per_block={-(-days // last.pieces)},training.accumulate={steps * last.pieces}"
+        advice = [f"--params {fit} (now {days} and {steps}) takes as large steps"]
+    elif last.gpu_memory_retries:
+        lacks = f"the GPU's ran short {last.gpu_memory_retries:.0f} times"
+        advice = [set_param("training.days_per_block", max(days // 2, 1), days)]
+    else:
+        return [], []
+    return [lacks], advice + (["--params training.precision=bf16 (now fp32)"] if training.precision == "fp32" else [])
 
 
 def _grow(seed: SeedTrace) -> float:
     """Say how many times the memory of its middle the last phase has at its end."""
-    peaks = [epoch.peak_memory_gb for epoch in seed.phases[-1].epochs if epoch.peak_memory_gb is not None]
-    return peaks[-1] / peaks[len(peaks) // 2] if len(peaks) >= FEWEST_EPOCHS else 1.0
+    held = [epoch.memory_gb or epoch.peak_memory_gb for epoch in seed.phases[-1].epochs]
+    known = [each for each in held if each]
+    return known[-1] / known[len(known) // 2] if len(known) >= FEWEST_EPOCHS else 1.0
 
 
 def check_pace(trace: Trace, seed: SeedTrace) -> Finding | None:

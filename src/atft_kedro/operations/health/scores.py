@@ -16,7 +16,7 @@ FALLEN = 0.25  # of the best validation rank IC: what is lost by memorising on
 SHORTER = 0.8  # of the epochs; to save fewer changes nothing
 WIDE, FLAT = 5.0, 0.1  # the forecasts' scale, in rank ICs; of the best possible forecast it is about one
 KNOWN = 0.02  # a rank IC that is worth having; of less the scale tells nothing
-SURE = 0.03  # a rank IC's error; with a larger one too few days or stocks are known to judge
+SURE = 0.01  # a rank IC's error; with a larger one too few days or stocks are known to miss one that is worth having
 TERMS_OF_SCALE = {"mse", "huber", "quantile"}  # losses that say how wide forecasts are
 YOUNG = 1 / 3  # of its steps; a training that has done less may still learn
 
@@ -142,17 +142,18 @@ def check_underfitting(trace: Trace, seed: SeedTrace) -> Finding | None:
         return None
     done = seed.epochs[-1].steps
     is_young = done < YOUNG * trace.plan(seed, done)
-    is_nothing = sides.known < NOISE * sides.known_error and not is_young
-    told = f"rank IC over {trace.horizon} d is {sides.known:.3f} ± {sides.known_error:.3f} on the last train days "
-    told += f"{sides.where}"
+    knows = sides.known > NOISE * sides.known_error or sides.new > NOISE * sides.new_error
+    is_nothing, error = not knows and not is_young, min(sides.known_error, sides.new_error)
+    told = f"rank IC over {trace.horizon} d is {sides.known:.3f} ± {sides.known_error:.3f} on the last train days and "
+    told += f"{sides.new:.3f} ± {sides.new_error:.3f} on the validation days {sides.where}"
     told += "; too early to judge" if is_young else ""
     return Finding(
         about="underfitting",
-        state=find_worst((is_nothing, "watch"), (is_nothing and sides.known_error < SURE, "trouble")),
+        state=find_worst((is_nothing, "watch"), (is_nothing and error < SURE, "trouble")),
         measured=told,
         advice=_learn_more(trace, seed) if is_nothing else (),
         seed=seed.seed,
-        numbers={"train": sides.known, "error": sides.known_error},
+        numbers={"train": sides.known, "validation": sides.new, "error": error},
     )
 
 

@@ -39,7 +39,12 @@ class Epoch:
     reading_seconds: float | None = None
     pieces: int = 1
     peak_memory_gb: float | None = None
+    memory_gb: float | None = None  # at the epoch's end
+    peak_gpu_memory_gb: float | None = None
+    gpu_memory_total_gb: float | None = None
+    gpu_memory_retries: float = 0.0  # how often the GPU's allocator ran short so far
     gpu_utilisation: float | None = None  # percent
+    gpu_temperature: float | None = None  # °C
 
     @classmethod
     def read(cls, line: Line) -> Self:

@@ -1,0 +1,57 @@
+"""Where the time of a training step goes."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from kedro.framework.startup import ProjectMetadata
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from ..operations.tables import Grid
+from ..params import InputError
+from .project import of_project, open_catalog
+
+
+@click.command()
+@click.option("--steps", type=click.IntRange(min=1), default=5, show_default=True, help="To take; each three times.")
+@click.option("--phase", help="Of the training; by default the one with most epochs.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="A new folder for what is found.")
+@of_project
+def profile(
+    metadata: ProjectMetadata, steps: int, phase: str | None, out: Path | None, env: str | None, params: dict[str, Any]
+) -> None:
+    """Watch some training steps: a table of operations, a trace, a flame graph.
+
+    The network and the training are the project's; no run is begun and nothing is kept of what is learned.
+    """
+    from ..graph.placing import place_graphs
+    from ..operations.profile.page import PAGE, TABLES, TRACE, write_profile
+    from ..operations.profile.steps import Rehearsal, choose_phase
+    from ..training.run import Material
+
+    with open_catalog(metadata, env, params) as catalog:
+        folder = out or catalog["profiles"].load().folder / f"{datetime.now():%Y%m%d-%H%M%S}"
+        if folder.exists():
+            raise InputError(f"{folder} exists; a profile is written into a new folder.")
+        training, network = catalog["params:training"].load(), catalog["params:network"].load()
+        chosen = choose_phase(training, phase)
+        panel = catalog["panel"].load()
+        material = Material(panel, place_graphs(catalog["graphs"].load(), panel), catalog["split"].load())
+        told = write_profile(Rehearsal.begin(material, network, training, chosen), steps, folder)
+    console = Console()
+    console.print(draw_grid(told.parts), draw_grid(told.operations), *told.notes, sep="\n")
+    for name, what in ((PAGE, "the flame graph"), (TRACE, "for ui.perfetto.dev"), (TABLES, "these tables")):
+        console.print(f"{folder / name}  # {what}", soft_wrap=True)
+
+
+def draw_grid(grid: Grid) -> Table:
+    """Draw a table; numbers to the right."""
+    table = Table(title=grid.title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for place, name in enumerate(grid.head):
+        table.add_column(name, justify="left" if place == 0 or name == "mostly for" else "right")
+    for row in grid.rows:
+        table.add_row(*row)
+    return table

@@ -1,0 +1,117 @@
+"""What a training tells of its machine: read from NVML where it answers, silent where it does not."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pynvml
+import pytest
+import torch
+
+from atft_kedro.training.telemetry import find_by_uuid, read_allocator, read_counters, read_devices, read_memory
+
+
+class Nvml:
+    """NVML of a machine with two GPUs, which are listed the other way round than torch lists them."""
+
+    NVMLError = pynvml.NVMLError
+    NVML_TEMPERATURE_GPU = pynvml.NVML_TEMPERATURE_GPU
+
+    def __init__(self, *lacks: str, driver: bool = True, kind: str = "GPU") -> None:
+        self.lacks, self.driver, self.kind = lacks, driver, kind
+
+    def nvmlInit(self) -> None:
+        if not self.driver:
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_DRIVER_NOT_LOADED)
+
+    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> str:
+        if uuid not in {f"{self.kind}-one", f"{self.kind}-other"}:
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_FOUND)
+        return uuid
+
+    def __getattr__(self, name: str) -> Any:
+        """Answer every question about a GPU."""
+        answers = {
+            "nvmlDeviceGetUtilizationRates": SimpleNamespace(gpu=87, memory=40),
+            "nvmlDeviceGetMemoryInfo": SimpleNamespace(used=12_300_000_000, free=67_700_000_000, total=80_000_000_000),
+            "nvmlDeviceGetTemperature": 54,
+            "nvmlDeviceGetPowerUsage": 301_500,
+            "nvmlDeviceGetEnforcedPowerLimit": 700_000,
+        }
+
+        def answer(gpu: str, *_: int) -> Any:
+            if any(lack in name for lack in self.lacks):
+                raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+            return answers[name]
+
+        return answer
+
+
+def test_every_counter_is_told_in_its_unit() -> None:
+    assert read_counters(Nvml(), "GPU-one") == {
+        "gpu_utilisation": 87,
+        "gpu_memory_used_gb": 12.3,
+        "gpu_memory_total_gb": 80,
+        "gpu_temperature": 54,
+        "gpu_power_w": 301.5,
+        "gpu_power_limit_w": 700,
+    }
+
+
+def test_a_counter_that_a_gpu_lacks_is_left_out_alone() -> None:
+    told = read_counters(Nvml("Utilization", "Power"), "MIG-one")
+
+    assert set(told) == {"gpu_memory_used_gb", "gpu_memory_total_gb", "gpu_temperature"}
+
+
+def test_a_gpu_is_found_by_what_no_setting_reorders() -> None:
+    assert find_by_uuid(Nvml(), "other") == "GPU-other"
+    assert find_by_uuid(Nvml(kind="MIG"), "one") == "MIG-one"
+    assert find_by_uuid(Nvml(), "somebody else's") is None
+
+
+def test_a_driver_that_does_not_answer_is_no_error() -> None:
+    assert find_by_uuid(Nvml(driver=False), "one") is None
+
+
+def test_every_question_is_one_that_nvml_knows() -> None:
+    asked = ["nvmlInit", "nvmlDeviceGetHandleByUUID", "nvmlDeviceGetUtilizationRates", "nvmlDeviceGetMemoryInfo"]
+    asked += ["nvmlDeviceGetTemperature", "nvmlDeviceGetPowerUsage", "nvmlDeviceGetEnforcedPowerLimit"]
+
+    assert all(callable(getattr(pynvml, name)) for name in asked)
+
+
+def test_a_machine_without_a_gpu_tells_of_its_memory_only() -> None:
+    cpu = torch.device("cpu")
+
+    assert read_devices(cpu) == {}
+    told = read_memory(cpu)
+    assert set(told) == {"peak_memory_gb", "memory_gb"}
+    assert 0.05 < told["memory_gb"] < 1.05 * told["peak_memory_gb"] < 100
+
+
+def test_memory_that_is_taken_is_told() -> None:
+    before = read_memory(torch.device("cpu"))["memory_gb"]
+
+    taken = torch.ones(50_000_000)
+
+    assert read_memory(torch.device("cpu"))["memory_gb"] - before == pytest.approx(taken.nbytes / 1e9, rel=0.1)
+
+
+def test_the_allocator_is_told_in_gigabytes_and_counts() -> None:
+    stats = {
+        "allocated_bytes.all.current": 2_000_000_000,
+        "allocated_bytes.all.peak": 5_000_000_000,
+        "reserved_bytes.all.current": 6_000_000_000,
+        "reserved_bytes.all.peak": 7_000_000_000,
+        "num_alloc_retries": 2,
+        "num_ooms": 1,
+    }
+
+    assert read_allocator(stats) == {
+        "gpu_memory_allocated_gb": 2,
+        "peak_gpu_memory_gb": 5,
+        "gpu_memory_reserved_gb": 6,
+        "peak_gpu_memory_reserved_gb": 7,
+        "gpu_memory_retries": 2,
+        "gpu_memory_ooms": 1,
+    }
