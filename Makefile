@@ -74,7 +74,9 @@ hpo-status hpo-worker: $(VENV)/installed
 	$(BIN)/kedro atft hpo $(@:hpo-%=%) $(if $(HPO_STUDY),--study $(HPO_STUDY))
 
 # The store may hold a password: it goes into the environment, not onto a command line.
-mlflow-up: export MLFLOW_BACKEND_STORE_URI = $(MLFLOW_STORE)
+ifdef MLFLOW_STORE
+mlflow-up: export MLFLOW_BACKEND_STORE_URI := $(value MLFLOW_STORE)
+endif
 mlflow-up: $(VENV)/installed
 	$(BIN)/kedro atft mlflow up $(if $(MLFLOW_PORT),--port $(MLFLOW_PORT))
 

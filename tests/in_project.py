@@ -34,9 +34,11 @@ SMALL = "market.stocks=24,market.days=300,training.epochs=1,baselines.lightgbm.r
 
 def copy_project(folder: Path) -> Path:
     """Copy the project, with nothing run yet."""
-    kept = shutil.ignore_patterns(".git", ".venv", "*.parquet", "*.db", "mlartifacts", ".viz", ".*_cache")
+    kept = shutil.ignore_patterns(".git", ".venv", "*.parquet", "*.db", "mlartifacts", ".mlflow", ".viz", ".*_cache")
     shutil.copytree(ROOT, folder, ignore=kept)
     shutil.rmtree(folder / "data")
+    for own in (folder / "conf" / "local").glob("*.yml"):  # what somebody has set for themselves
+        own.unlink()
     return folder
 
 

@@ -42,7 +42,7 @@ def execute(installed: Path, folder: Path, *words: str | Path) -> str:
 
 @pytest.mark.slow
 def test_the_wheel_runs_with_its_configuration_elsewhere(installed: Path, tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "conf", tmp_path / "settings")
+    shutil.copytree(installed / "source" / "conf", tmp_path / "settings")
     work, home = tmp_path / "work", tmp_path / "home"
     work.mkdir()
     python = [sys.executable, "-m", "atft_kedro", f"--conf-source={tmp_path / 'settings'}"]
@@ -58,7 +58,7 @@ def test_the_wheel_runs_with_its_configuration_elsewhere(installed: Path, tmp_pa
 
     (home / "src").mkdir(parents=True)
     shutil.copy(ROOT / "pyproject.toml", home)
-    shutil.copytree(ROOT / "conf", home / "conf")
+    shutil.copytree(tmp_path / "settings", home / "conf")
     assert "done (pid" in execute(installed, home, KEDRO, "atft", "status", "--params", f"data_root={work / 'data'}")
 
 

@@ -19,6 +19,7 @@ from .handoff.predicting import PredictParams
 from .market.admission import AdmissionParams
 from .market.latent import MarketParams
 from .network.sizes import NetworkParams
+from .operations.database_url import hide, is_url
 from .operations.walk import WalkParams
 from .panel.folds import FoldParams
 from .panel.scaler import ScalerParams
@@ -27,7 +28,7 @@ from .panel.universe import UniverseParams
 from .params import InputError, Params
 from .schema import ColumnParams
 from .search.claim import PROMOTED, is_as_promoted
-from .search.plan import SearchParams, hide, is_url
+from .search.plan import SearchParams
 from .training.mode import TrainingParams
 
 BLOCKS: dict[str, type[Params]] = {

@@ -17,7 +17,8 @@ CARD = Card("H100", "550.54", free=70.0, total=80.0)
         ([], False, "ok", "none; torch"),
         ([CARD], True, "ok", "H100, 70 of 80 GB free; driver 550.54"),
         ([CARD], False, "warn", "torch cannot use it: H100"),
-        ([CARD, Card("H100", "550.54", 1.0, 80.0)], True, "warn", "H100, 1 of 80 GB free"),
+        ([CARD, Card("H100", "550.54", 1.0, 80.0)], True, "ok", "H100, 1 of 80 GB free"),
+        ([Card("H100", "550.54", 1.0, 80.0)], True, "warn", "H100, 1 of 80 GB free"),
     ],
 )
 def test_a_gpu_that_cannot_be_used_or_is_full_is_named(cards: list[Card], usable: bool, state: str, told: str) -> None:

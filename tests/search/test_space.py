@@ -6,8 +6,9 @@ import pytest
 from pydantic import ValidationError
 
 from atft_kedro.network.sizes import NetworkParams
+from atft_kedro.operations.database_url import hide
 from atft_kedro.params import InputError
-from atft_kedro.search.plan import SearchParams, Size, hide
+from atft_kedro.search.plan import SearchParams, Size
 from atft_kedro.search.space import Range, find_field, is_whole, put, require_possible
 from atft_kedro.training.mode import TrainingParams
 
@@ -140,4 +141,5 @@ def test_a_password_is_in_nothing_that_is_written_down() -> None:
         with pytest.raises(ValidationError, match="no database URL"):
             SearchParams.model_validate({"storage": wrong})
     assert "secret" not in hide("postgresql://host/db?user=me&password=secret")
+    assert "ss" not in hide("postgresql://me:p@ss@host/db")
     assert "user=me" in hide("postgresql://host/db?user=me&password=secret")

@@ -119,7 +119,7 @@ def look_at_project(project: Path, env: str | None, params: dict[str, Any]) -> I
     yield from data
     yield attempt("panel", find_panel, setup)
     if parameters.state == "ok":
-        yield from look_at_catalog(setup, has_dataset=data[-1].state == "ok")
+        yield from look_at_catalog(setup, has_dataset=any(each.name == DATASET and each.state == "ok" for each in data))
 
 
 def find_data(setup: Configured, name: str) -> Check:

@@ -21,6 +21,7 @@ from ..params import InputError
 from .project import of_project, open_catalog
 
 SIZE = click.IntRange(min=1)
+BESIDE = 90_000_000  # bytes that `kedro run` takes and this command does not: the runner, tables, tracking, checkpoints
 
 
 @click.command()
@@ -46,7 +47,7 @@ def memory(
 def show_plan(catalog: CatalogProtocol, wanted: dict[str, int]) -> bool:
     """Print what the configuration will take; say whether there is as much."""
     network, training = catalog["params:network"].load(), catalog["params:training"].load()
-    machine = measure_machine(training.device)
+    machine = measure_machine(training.device, BESIDE)
     plan = Plan(find_sizes(catalog, wanted), network, training)
     need = plan.predict(machine)
     console = Console()
@@ -130,7 +131,7 @@ def show_run(catalog: CatalogProtocol, run: str) -> None:
     if plan is None:
         table.add_row("was to take", "not known: it was trained on another panel")
     else:
-        machine = measure_machine("cpu" if taken.gpu is None else "cuda")
+        machine = measure_machine("cpu" if taken.gpu is None else "cuda", BESIDE)
         need = plan.predict(machine)
         console.print(draw_need(plan, need, machine.has_gpu))
         said = taken.compare(need)

@@ -65,7 +65,7 @@ def judge_gpu(cards: list[Card], usable: bool, torch_says: str) -> Check:
     if not usable:
         advice = "install torch's CUDA build and a driver that is new enough for it: see Installing in README.md"
         return Check("gpu", "warn", f"torch cannot use it: {found}", advice)
-    if min(card.free for card in cards) < LEAST_GPU_MEMORY:
+    if max(card.free for card in cards) < LEAST_GPU_MEMORY:
         return Check("gpu", "warn", found, "nvidia-smi says who holds its memory: end that, or wait")
     return Check("gpu", "ok", found)
 

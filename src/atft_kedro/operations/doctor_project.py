@@ -11,10 +11,11 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from sqlalchemy import URL, create_engine, make_url
+from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..training.runs import HEARTBEAT, LATEST, MANIFEST, Runs
+from .database_url import hide, is_url
 from .doctor import Check, State, show
 from .watch import read_status
 
@@ -46,12 +47,12 @@ def _git(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 def check_runs(runs: Runs) -> Check:
     """Look for trainings that nobody goes on with, and whether ``latest`` is one."""
     names, latest = runs.names(), runs.folder / LATEST
-    stale = {name: why for name in reversed(names) if (why := find_end(runs.folder / name))}
+    stale = {name: why for name in reversed(names) if (why := find_end(runs.folder / name)) and runs.is_free(name)}
     found, advice = [f"{len(names)}, of which stale: {len(stale)}"], []
     if stale:
         found += [f"{name} {why}" for name, why in stale.items()][:2]
-        advice.append(f"kedro run --pipelines fit --params training.resume={next(iter(stale))} goes on")
-        advice.append(f"rm -r {show(runs.folder)}/{next(iter(stale))} forgets it")
+        goes_on = f"kedro run --pipelines fit --params training.resume={next(iter(stale))} goes on"
+        advice.append(f"{goes_on}, with the --env and parameters that it began with")
     if (names or latest.is_symlink()) and not (latest / MANIFEST).exists():
         found.append(f"{show(latest)} points at no run")
         advice.append(f"ln -sfn {names[-1]} {show(latest)}" if names else f"rm {show(latest)}")
@@ -71,15 +72,15 @@ def check_tracking(uri: str) -> Check:
     """Ask the experiment store whether it is there; nothing is made of it that is not."""
     parts, place = urlsplit(uri), find_place(uri)
     if parts.scheme in {"http", "https"}:
-        host = parts.netloc.rpartition("@")[2]  # without the password
-        return check_server(f"{parts.scheme}://{host}{parts.path.rstrip('/')}")
+        place_of_it = uri.partition("://")[2].rpartition("@")[2]  # without the password
+        return check_server(f"{parts.scheme}://{place_of_it.rstrip('/')}")
     if parts.scheme == "sqlite" and place is not None:
         return check_store(place)
     if place is not None:
         advice = "server.mlflow_tracking_uri: sqlite:///mlflow.db in conf/*/mlflow.yml"
         return Check("tracking", "error", f"{uri} is a folder, and MLflow no longer writes to one", advice)
     if parts.scheme.partition("+")[0] in {"postgresql", "mysql"}:
-        return check_database(make_url(uri))
+        return check_database(uri)
     return Check("tracking", "ok", f"{parts.scheme or uri}: not looked at")
 
 
@@ -104,9 +105,11 @@ def check_store(path: Path) -> Check:
     return Check("tracking", "ok", f"{path.name} answers; runs: {runs}")
 
 
-def check_database(url: URL) -> Check:
+def check_database(url: str) -> Check:
     """Connect to a database server, whose password nobody is shown."""
-    shown = url.render_as_string(hide_password=True)
+    if not is_url(url):
+        return Check("tracking", "error", "server.mlflow_tracking_uri is no database URL", "mend conf/*/mlflow.yml")
+    shown = hide(url)
     try:
         create_engine(url, connect_args={"connect_timeout": math.ceil(PATIENCE)}).connect().close()
     except (SQLAlchemyError, ImportError) as error:

@@ -15,6 +15,7 @@ from sqlalchemy import URL, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
 
 from ..params import InputError, Params
+from .database_url import hide
 
 FOLDER = ".mlflow"  # beside the project's mlflow.db
 HOST = "127.0.0.1"
@@ -46,7 +47,7 @@ def start_server(project: Path, port: int, store: str) -> Server:
     _require_free(port)
     (project / FOLDER).mkdir(mode=0o700, exist_ok=True)
     process = _spawn(project, port, url.render_as_string(hide_password=False))
-    started, shown = psutil.Process(process.pid).create_time(), url.render_as_string(hide_password=True)
+    started, shown = psutil.Process(process.pid).create_time(), hide(store)
     server = Server(pid=process.pid, started=started, port=port, store=shown)
     try:
         _remember(project, server)
@@ -104,7 +105,7 @@ def _read_store(store: str) -> URL:
         kinds = "sqlite:///mlflow.db or postgresql://user:password@host/database"
         raise InputError(f"The store is no database that is known here; write {kinds}.")
     if url.get_backend_name() == "postgresql":
-        _require_answer(url, url.render_as_string(hide_password=True))
+        _require_answer(url, hide(store))
     return url
 
 

@@ -3,13 +3,10 @@
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_serializer, model_validator
-from sqlalchemy import make_url
-from sqlalchemy.exc import SQLAlchemyError
 
+from ..operations.database_url import hide, is_url
 from ..params import InputError, Params
 from .space import AnyOf, Dimension, Ranges
-
-SECRETS = {"password", "sslpassword"}  # that a URL may carry behind its question mark
 
 
 def _split_numbers(value: object) -> object:
@@ -21,22 +18,6 @@ def _require_url(url: str) -> str:
     if not is_url(url):
         raise ValueError("no database URL; say postgresql://user@host/database")
     return url
-
-
-def is_url(text: str) -> bool:
-    """Say whether a text can be a database's URL."""
-    try:
-        make_url(text)
-    except (SQLAlchemyError, ValueError):
-        return False
-    return True
-
-
-def hide(url: str) -> str:
-    """Write a database's URL without its password."""
-    address = make_url(url)
-    masked = dict.fromkeys(SECRETS & address.query.keys(), "***")
-    return address.update_query_dict(masked).render_as_string(hide_password=True)
 
 
 class SearchParams(Params):

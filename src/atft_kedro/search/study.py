@@ -15,11 +15,12 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..network.sizes import NetworkParams
+from ..operations.database_url import hide
 from ..params import InputError, Params
 from ..training.mode import TrainingParams
 from ..training.phases import share_epochs
 from ..training.run import WATCHING
-from .plan import SearchParams, Size, hide
+from .plan import SearchParams, Size
 from .space import Dimension, require_possible
 
 SPEC, SIZE, MLFLOW_RUN, STOP = "spec", "size", "mlflow_run", "stop"  # what a study is told of itself

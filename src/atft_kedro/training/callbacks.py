@@ -53,7 +53,7 @@ class MetricsLog(Callback):
                 "train_loss": trainer.progress.loss,
                 "seconds": self._said - said,
                 "cpu_seconds": self._worked - worked,
-                "reading_seconds": trainer.learner.reading.take(),
+                "reading_seconds": trainer.reading,
                 "pieces": trainer.learner.pieces,
                 "forecasts_per_second": trainer.forecasts / (self._said - said),
                 **read_memory(trainer.learner.device),

@@ -71,7 +71,7 @@ class Trainer:
         self.epochs = share_epochs(params.curriculum, params.epochs)
         self.learner = Learner(network, train.reader, params, self.ranks)
         self.random: list[Tree] = []
-        self.forecasts = 0  # made while training in the last epoch
+        self.forecasts, self.reading = 0, 0.0  # made while training in the last epoch; seconds of it spent on reading
         scored = max(round(params.scored_share * len(train.days)), FEWEST_SCORED)
         self.train_end = train.ending(min(scored, len(validation.days))) if params.scored_share else None
         self.train_scores: dict[str, float] = {}  # of those days, in the last epoch
@@ -156,6 +156,7 @@ class Trainer:
         scores = self.validate(self.average)
         self.train_scores = self._score(self.average, self.train_end) if self.train_end else {}
         loss, self.forecasts = self.learner.read_sums()
+        self.reading = self.learner.reading.take()
         is_best = scores["rank_ic"] > self.progress.best
         if is_best:
             self.best = copy.deepcopy(self.average.state_dict())

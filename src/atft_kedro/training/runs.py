@@ -67,11 +67,15 @@ class Runs:
         """Say whether there is a run of that name, and no process trains in it."""
         if not (self.folder / name / MANIFEST).exists():
             return False
-        try:
-            with self.alone(self.folder / name):
-                return True
-        except InputError:
-            return False
+        lock = self.folder / name / LOCK
+        if not lock.exists():
+            return True
+        with lock.open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+        return True
 
     def begin(self, manifest: dict[str, object]) -> Path:
         """Make a new run's folder, and let ``latest`` point at it."""

@@ -75,7 +75,7 @@ def sway(step: int) -> float:
         ("reading", "watch", "30.0% of the time", {"reading_seconds": 1.5}),
         ("reading", "trouble", "60.0% of the time", {"reading_seconds": 3.0}),
         ("GPU", "watch", "busy 30 %", {"gpu_utilisation": 30.0}),
-        ("GPU", "trouble", "busy 5 %", {"gpu_utilisation": 5.0}),
+        ("GPU", "watch", "busy 5 %", {"gpu_utilisation": 5.0}),
     ],
 )
 def test_what_steps_and_epochs_were_made_to_tell_is_found_alone(
@@ -91,6 +91,29 @@ def test_what_steps_and_epochs_were_made_to_tell_is_found_alone(
     assert list_causes(diagnosis) == {about}
 
 
+@pytest.mark.parametrize(("average", "state"), [(0.985, "ok"), (0.992, "watch"), (0.996, "trouble")])
+def test_an_average_should_have_forgotten_the_untrained_weights(tmp_path: Path, average: float, state: str) -> None:
+    found = find(diagnose_run(tmp_path, tell(*RISING), average=average), "average")
+
+    assert found.state == state
+    assert found.numbers["left"] == pytest.approx(average ** (6 * STEPS))
+
+
+def test_a_rise_of_the_loss_that_may_be_luck_is_none(tmp_path: Path) -> None:
+    steps = {"loss": lambda step: 1 + 0.2 * math.sin(7 * step)}
+    lines = tell(*RISING, steps=steps, train_loss=lambda epoch: 1 + 0.005 * epoch)
+
+    assert list_causes(diagnose_run(tmp_path, lines)) == set()
+
+
+def test_a_few_steps_have_no_rule(tmp_path: Path) -> None:
+    lines = tell(0.05, steps={"gradient": lambda step: 2.0 * step})[20:]
+
+    about = {each.about for each in diagnose_run(tmp_path, lines).findings}
+    assert "gradient" in about
+    assert not {"clipping", "loss spikes"} & about
+
+
 def test_modules_that_are_off_or_frozen_need_no_gradient(tmp_path: Path) -> None:
     steps = {f"gradient/{name}": 0.0 for name in ("gat", "fan", "carry", "tokens", "selection")} | {
         "gradient/heads": 0.3
@@ -98,74 +121,6 @@ def test_modules_that_are_off_or_frozen_need_no_gradient(tmp_path: Path) -> None
     phase = {"name": "one", "epochs": 6, "learning_rate": 1e-3, "freeze": ["selection"]}
 
     assert find(diagnose_run(tmp_path, tell(*RISING, steps=steps), phases=[phase]), "modules").state == "ok"
-
-
-def test_validation_that_falls_while_training_rises_is_memory(tmp_path: Path) -> None:
-    def learned(epoch: int) -> dict[str, float]:
-        known = 0.06 + 0.005 * epoch
-        return {"rank_ic": known, "rank_ic_1d": known, "se_rank_ic_1d": 0.005, "scale": 0.1}
-
-    lines = tell(0.05, 0.08, 0.07, 0.06, 0.05, train=learned)
-    diagnosis, small = diagnose_run(tmp_path / "a", lines), diagnose_run(tmp_path / "b", lines, size=16)
-
-    found = find(diagnosis, "overfitting")
-    assert found.state == "trouble"
-    assert "rank IC over 1 d is 0.085 ± 0.005 on the last train days and 0.050 ± 0.005 on the" in found.measured
-    assert "fallen by 38% since epoch 2" in found.measured
-    assert found.advice[0] == "--params training.epochs=2 (now 5)"
-    assert "--params network.hidden_size=32 (now 64)" in found.advice
-    assert not any("hidden_size" in advice for advice in find(small, "overfitting").advice)  # for fan_channels are 16
-    assert list_causes(diagnosis) == {"overfitting"}
-
-
-def test_a_gap_that_may_be_luck_is_none(tmp_path: Path) -> None:
-    unsure = {"rank_ic": 0.1, "rank_ic_1d": 0.1, "se_rank_ic_1d": 0.04, "scale": 0.1}
-
-    assert list_causes(diagnose_run(tmp_path, tell(0.06, 0.05, 0.055, train=unsure))) == set()
-
-
-def test_validation_days_that_are_known_show_that_something_was_learned(tmp_path: Path) -> None:
-    unsure = {"rank_ic": 0.01, "rank_ic_1d": 0.01, "se_rank_ic_1d": 0.02, "scale": 0.02}
-
-    assert list_causes(diagnose_run(tmp_path, tell(0.03, 0.034, 0.035, train=unsure))) == set()
-
-
-def test_a_network_that_does_not_know_its_own_days_learned_nothing(tmp_path: Path) -> None:
-    nothing = {"rank_ic": 0.004, "rank_ic_1d": 0.004, "se_rank_ic_1d": 0.005, "scale": 0.01}
-    lines = tell(0.001, 0.002, 0.001, train=nothing, validation=nothing)
-
-    diagnosis, young = diagnose_run(tmp_path / "a", lines), write_run(tmp_path / "b", lines, state="training")
-    beat = json.loads((young / HEARTBEAT).read_text())
-    (young / HEARTBEAT).write_text(json.dumps(beat | {"total_steps": 100 * STEPS}))
-
-    assert find(diagnosis, "underfitting").state == "trouble"
-    assert "--params training.epochs=9 (now 3)" in find(diagnosis, "underfitting").advice
-    assert list_causes(diagnosis) == {"underfitting"}
-    assert find(diagnose(young), "underfitting").state == "ok"
-
-
-@pytest.mark.parametrize(
-    ("scale", "rank_ic", "state"),
-    [(1e-4, 0.05, "trouble"), (0.004, 0.08, "watch"), (0.08, 0.08, "ok"), (0.5, 0.08, "watch"), (3.0, 0.08, "trouble")],
-)
-def test_the_scale_of_forecasts_is_about_their_rank_ic(
-    tmp_path: Path, scale: float, rank_ic: float, state: str
-) -> None:
-    scores = {"rank_ic": rank_ic, "rank_ic_1d": rank_ic, "se_rank_ic_1d": 0.005, "scale": scale}
-    lines = tell(rank_ic, rank_ic, rank_ic, validation=scores)
-
-    assert find(diagnose_run(tmp_path / "a", lines), "scale").state == state
-    only_ranks = diagnose_run(tmp_path / "b", lines, loss={"ic": 1.0})  # which say nothing of how wide forecasts are
-    assert find(only_ranks, "scale").state == ("trouble" if scale < 1e-3 else "ok")
-
-
-def test_forecasts_without_a_rank_ic_are_in_trouble(tmp_path: Path) -> None:
-    none = {"rank_ic": math.nan, "rank_ic_1d": math.nan, "se_rank_ic_1d": math.nan, "scale": math.nan}
-    diagnosis = diagnose_run(tmp_path, tell(math.nan, math.nan, math.nan, validation=none, train=none))
-
-    assert find(diagnosis, "scale").state == "trouble"
-    assert "rank IC is undefined" in find(diagnosis, "scale").measured
-    assert json.loads(diagnosis.model_dump_json())["state"] == "trouble"
 
 
 @pytest.mark.parametrize(("count", "state"), [(1, "watch"), (2, "watch"), (3, "trouble")])
@@ -200,14 +155,15 @@ def test_how_a_run_ended_is_told(tmp_path: Path) -> None:
     beat = json.loads((dead / HEARTBEAT).read_text())
     (dead / HEARTBEAT).write_text(json.dumps(beat | {"pid": 2**22 + 1}))
     silent = write_run(tmp_path / "silent", lines, state="training")
-    (silent / HEARTBEAT).write_text(json.dumps(beat | {"host": "elsewhere", "time": time.time() - 70}))
+    (silent / HEARTBEAT).write_text(json.dumps(beat | {"host": "elsewhere", "time": time.time() - 100}))
 
     assert "training.resume=stopped goes on" in find(diagnose(stopped), "ending").advice[0]
     assert find(diagnose(stopped), "ending").state == "ok"
     assert find(diagnose(dead), "ending").state == "trouble"
     assert "it had used 1.0 GB at most" in find(diagnose(dead), "ending").measured
-    assert find(diagnose(silent), "running").state == "trouble"
-    assert "heard of 70 s ago" in find(diagnose(silent), "running").measured
+    assert find(diagnose(silent), "running").state == "watch"
+    assert "leaves a checkpoint" in find(diagnose(silent), "running").advice[0]
+    assert "heard of 100 s ago" in find(diagnose(silent), "running").measured
 
 
 def test_a_young_training_raises_no_alarm(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_a_large_network_on_few_days_remembers_them(train: Train, material: Mate
     assert found.numbers["train"] > 0.2
     assert found.numbers["lost"] > 0.5
     assert "--params training.weight_decay=0.2 (now 0)" in found.advice
-    assert "training.phases[0].augment.feature_noise: 0.5 (now 0)" in found.advice
+    assert "training.phases[0].augment.feature_noise: 0.1 (now 0)" in found.advice
     assert list_causes(diagnosis) == {"overfitting"}
 
 

@@ -114,7 +114,8 @@ def check_seeds(trace: Trace) -> Iterator[Finding]:
         return
     best = np.array([_score(seed).max() for seed in done])
     spread, mean = float(best.std(ddof=1)), float(best.mean())
-    failed = [seed.seed for seed, mine in zip(done, best, strict=True) if mine < FAILED * np.median(best)]
+    floor = FAILED * max(float(np.median(best)), 0.0)
+    failed = [seed.seed for seed, mine in zip(done, best, strict=True) if mine < floor]
     differ = spread > DIFFER * abs(mean)
     told = ", ".join(f"{seed.seed} {mine:.4f}" for seed, mine in zip(done, best, strict=True))
     advice = [f"seed {enlist(map(str, failed))} learned little; lower learning rates fail less often"] if failed else []

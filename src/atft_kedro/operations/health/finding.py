@@ -16,6 +16,7 @@ Measure = Callable[[PhaseTrace], float | None]
 
 FEWEST_EPOCHS = 5  # for fewer do not tell how much an epoch's score jumps
 HIGHEST = 0.01  # learning rate of AdamW that a network as this one stands, mostly
+LEAP = 10.0  # the most that a rate is raised at once
 TYPICAL = 1.4826  # a normal distribution's standard deviation, in median deviations
 
 
@@ -67,7 +68,7 @@ def set_in_phase(phase: PhaseTrace, name: str, value: float, now: float) -> str:
 def set_rate(trace: Trace, phase: PhaseTrace, factor: float) -> str:
     """Advise another learning rate: of all phases where it is the fastest's, else of this one."""
     now = phase.params.learning_rate
-    value = min(now * factor, HIGHEST) if factor < 1 else now * factor
+    value = min(now * min(factor, LEAP), max(HIGHEST, now) if factor > 1 else HIGHEST)
     if now == max(each.learning_rate for each in trace.training.curriculum):
         return set_param("training.learning_rate", value, now)
     written = trace.training.phases[phase.place].learning_rate

@@ -106,7 +106,7 @@ def check_clipping(trace: Trace, seed: SeedTrace) -> Finding | None:
     phase, share = found
     clip, usual = phase.params.clip_norm, float(np.quantile(_norms(phase), 0.9))
     raise_it = [set_in_phase(phase, "clip_norm", usual, clip)] if usual < EXPLODES * clip else []
-    advice = (*raise_it, set_rate(trace, phase, 0.5))
+    advice = tuple(raise_it or [set_rate(trace, phase, 0.5)])
     return Finding(
         about="clipping",
         state="watch" if share > CLIPPED_SHARE else "ok",

@@ -10,7 +10,8 @@ from .trace import SeedTrace, Trace
 SILENT, COMPILES = 60.0, 600.0  # seconds without a step, and longer than any epoch: it hangs, or compiles a phase anew
 READS, READS_MOSTLY = 0.25, 0.5  # share of the time that goes into reading blocks
 READS_LONG = 5.0  # seconds in all; less is not worth a change
-IDLE, ASLEEP = 50.0, 20.0  # percent that a GPU is busy
+IDLE = 50.0  # percent that a GPU is busy
+FAR = ("data/05_model_input/panel on a local disk, and memory for all of it",)
 GROWS = 1.2  # times its memory in the middle; what is allocated once does not grow on
 FEWEST_EPOCHS = 4  # of a phase, for fewer have no pace
 MOMENT = 1.0  # seconds; what is shorter says nothing of pace
@@ -25,10 +26,11 @@ def check_ending(trace: Trace) -> Iterator[Finding]:
         return
     epochs = [epoch for seed in trace.seeds for epoch in seed.epochs]
     longest = max((epoch.seconds for epoch in epochs), default=0.0)
-    hangs = told.state == "training" and told.age > max(COMPILES if trace.training.compile else SILENT, longest)
+    usual = max(SILENT, 2 * longest) if epochs and not trace.training.compile else COMPILES  # it validates in silence
+    hangs = told.state == "training" and told.age > max(usual, 2 * longest)
     last = max((epoch.peak_memory_gb or 0.0 for epoch in epochs), default=0.0)
     went = f"after step {told.steps:,} of {told.total_steps:,} (seed {told.seed}, phase {told.phase})"
-    goes_on = f"kedro run --pipelines fit --params training.resume={trace.run} goes on with it"
+    goes_on = f"kedro run --pipelines fit --params training.resume={trace.run} goes on with it, with its own --env"
     measured = {
         "done": f"done {went}",
         "stopped": f"was stopped {went}",
@@ -41,9 +43,11 @@ def check_ending(trace: Trace) -> Iterator[Finding]:
     }.get(told.state, ())
     yield Finding(
         about="ending" if told.state != "training" else "running",
-        state="trouble" if hangs or told.state == "dead" else "ok",
+        state=find_worst((hangs, "watch"), (told.state == "dead", "trouble")),
         measured=measured,
-        advice=("kedro atft stop --now, then go on with training.resume",) if hangs else advice,
+        advice=("if it does nothing: kedro atft stop, which waits for its step and leaves a checkpoint",)
+        if hangs
+        else advice,
         numbers={"steps": told.steps, "age": told.age},
     )
 
@@ -63,10 +67,7 @@ def check_reading(trace: Trace, seed: SeedTrace) -> Finding | None:
         state=find_worst((is_slow, "watch"), (is_slow and share > READS_MOSTLY, "trouble")),
         measured=f"{share:.1%} of the time went into reading blocks; of a block of {days} days, {past:.0%} is read "
         "as their past",
-        advice=(
-            set_param("training.days_per_block", 4 * days, days),
-            "data/05_model_input/panel on a local disk, and memory for all of it",
-        )
+        advice=(set_param("training.days_per_block", 4 * days, days), *(FAR if trace.device == "cpu" else ()))
         if is_slow
         else (),
         seed=seed.seed,
@@ -87,7 +88,7 @@ def check_gpu(trace: Trace, seed: SeedTrace) -> Finding | None:
     advice += [set_param("training.days_per_block", 4 * training.days_per_block, training.days_per_block)]
     return Finding(
         about="GPU",
-        state=find_worst((usual < IDLE, "watch"), (usual < ASLEEP, "trouble")),
+        state="watch" if usual < IDLE else "ok",  # of a moment after the epoch
         measured=told if hottest is None else f"{told}, at most {hottest:.0f} °C",
         advice=tuple(advice) if usual < IDLE else (),
         seed=seed.seed,

@@ -95,7 +95,7 @@ def check_overfitting(trace: Trace, seed: SeedTrace) -> Finding | None:
     best, fallen = _fall(seed)
     state = find_worst(
         (sides.is_sure and sides.lost > GAP, "watch"),
-        (sides.is_sure and sides.lost > WIDE_GAP, "trouble"),
+        (sides.is_sure and sides.lost > WIDE_GAP and sides.new < NOISE * sides.new_error, "trouble"),
         (sides.is_sure and fallen > FALLEN, "trouble"),
     )
     told = f"rank IC over {trace.horizon} d is {sides.known:.3f} ± {sides.known_error:.3f} on the last train days and "
@@ -128,8 +128,9 @@ def _generalise(trace: Trace, seed: SeedTrace, best: Epoch) -> tuple[str, ...]:
     fits = half >= sizes["fan_channels"] and not half % sizes["heads"] and not half % sizes["graph_heads"]
     return (
         *([set_param("training.epochs", best.epochs, count)] if best.epochs <= SHORTER * count else []),
+        *([set_param("network.dropout", 0.2, dropout)] if (dropout := trace.network["dropout"]) < 0.2 else []),
+        set_in_phase(phase, "augment.feature_noise", max(1.5 * noise, 0.1), noise),
         set_decay(trace, 2),
-        set_in_phase(phase, "augment.feature_noise", max(2 * noise, 0.5), noise),
         *([set_param("network.hidden_size", half, sizes["hidden_size"])] if half and fits else []),
         "more days or stocks, fewer features",
     )

@@ -4,7 +4,7 @@ import warnings
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -15,15 +15,19 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from ...network.atft import Atft
-from ...network.sizes import NetworkParams
-from ...panel.blocks import BlockReader, DailyGraphs
+from ...network.sizes import NetworkParams, Part
+from ...panel.blocks import Block, BlockReader, DailyGraphs
 from ...panel.sampler import BlockSampler
 from ...panel.store import Panel
 from ...training.course import Course
 from ...training.engine import Trainer
+from ...training.forecasting import score_days
 from ...training.mode import TrainingParams
 from ...training.phases import PhaseParams
+from ...training.ranks import Ranks
 from .sizes import Sizes
+
+SCORED_IN = 16  # blocks: enough that what reading one holds does not count
 
 aten = torch.ops.aten
 
@@ -141,7 +145,7 @@ def walk_through(sizes: Sizes, network: NetworkParams, training: TrainingParams)
         trainer = Trainer(model, Course(train, scored), Course(validation, scored), training)
         average_bytes = tally.grow()
         step, phase = max((_step(trainer, phase, tally), phase.name) for phase in training.curriculum)
-        scoring = _score(trainer, tally)
+        scoring = _score(model, panel, graphs, sizes, tally)
         state = tree_leaves(list(trainer.learner.optimizer.state.values()))
         optimizer = sum(each.nbytes for each in state if isinstance(each, Tensor))
     held = (panel_bytes, graph_bytes, index_bytes, weight_bytes, average_bytes, optimizer)
@@ -159,10 +163,22 @@ def _step(trainer: Trainer, phase: PhaseParams, tally: Tally) -> int:
     return tally.take()
 
 
-def _score(trainer: Trainer, tally: Tally) -> int:
-    """Score the validation days as the last phase does, and tell what that holds."""
-    trainer.progress = replace(trainer.progress, phase=len(trainer.params.phases) - 1)
-    trainer.validate(trainer.average)
+class Silent(Atft):
+    """Says nothing, at once: what scoring then holds is what it makes of forecasts."""
+
+    def forward(self, block: Block, parts: frozenset[Part] = frozenset()) -> Tensor:
+        """Lay out room for the forecasts."""
+        return torch.empty((*block.slot.shape, len(self.horizons), len(self.params.quantiles)))
+
+
+def _score(network: Atft, panel: Panel, graphs: DailyGraphs, sizes: Sizes, tally: Tally) -> int:
+    """Score the validation days, and tell what that holds beside what makes the forecasts."""
+    silent = Silent(network.params, len(sizes.meaning.features), network.horizons, sizes.attributes)
+    days = -(-sizes.validation_days // SCORED_IN)
+    reader = _make_reader(panel, graphs, 1, days, sizes.active)
+    blocks = BlockSampler([np.arange(sizes.validation_days)], days, seed=0).in_order()
+    tally.take()
+    score_days(silent, reader, blocks, frozenset(), [1.0] * len(network.horizons), Ranks())
     return tally.take()
 
 

@@ -42,11 +42,14 @@ class Machine:
     gpu: Room | None = None  # None: it is not this machine's
 
 
-def measure_machine(wanted: str) -> Machine:
-    """Measure this one, for a training on the device that ``training.device`` asks for; that may be elsewhere."""
+def measure_machine(wanted: str, beside: int = 0) -> Machine:
+    """Measure this one, for a training on the device that ``training.device`` asks for; that may be elsewhere.
+
+    The training's process may take some bytes ``beside`` what this one takes.
+    """
     has_gpu = wanted == "cuda" or (wanted == "auto" and torch.cuda.is_available())
     device = choose_device("auto" if has_gpu else "cpu")
-    process, room = measure_process(device), measure_room()
+    process, room = measure_process(device) + beside, measure_room()
     gpu = Room(*torch.cuda.mem_get_info(device)) if device.type == "cuda" else None
     return Machine(process, keep_freed_memory(), room, has_gpu, gpu)
 

@@ -1,5 +1,6 @@
 """A profile as people look at it: tables, and a page with the flame graph that needs no network."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from .steps import Profile, Rehearsal, profile_steps
 TITLE = "Where the time of a training step goes"
 PAGE, TABLES, TRACE = "flame.html", "operations.md", "trace.json"
 MOST = 10  # operations
+COMPILED = re.compile(r"## Call CompiledFxGraph \w+ ##")
 CONFIG = {"displaylogo": False, "responsive": True, "displayModeBar": False}
 
 
@@ -66,8 +68,9 @@ def tabulate_operations(profile: Profile, flames: Flames) -> Grid:
     rows = []
     for each in profile.operations[:MOST]:
         line, share = flames.find(each.name)
+        name = COMPILED.sub("compiled code, beside its loops", each.name)
         mostly = f"{line} ({share:.0%})" if line else ""
-        rows.append((each.name, f"{each.calls:,.0f}", f"{1000 * each.seconds:,.1f}", f"{each.share:.1%}", mostly))
+        rows.append((name, f"{each.calls:,.0f}", f"{1000 * each.seconds:,.1f}", f"{each.share:.1%}", mostly))
     head = ("operation", "calls", "own ms", "share", "mostly for")
     return Grid(f"The {len(rows)} most expensive operations", head, rows)
 

@@ -96,14 +96,16 @@ class Rehearsal:
         return self.trainer.learner.device.type == "cuda"
 
     def take(self, steps: int) -> float:
-        """Take some steps, and say how long one took."""
-        started = time.perf_counter()
+        """Take some steps, and say how long one took: their median."""
+        took = []
         for step in range(steps):
+            started = time.perf_counter()
             with record_function(STEP):
                 self.trainer.learner.learn(self.groups[step % len(self.groups)], self.phase, self.phase.learning_rate)
-        if self.is_on_gpu:
-            torch.cuda.synchronize()
-        return (time.perf_counter() - started) / steps
+            if self.is_on_gpu:
+                torch.cuda.synchronize()
+            took.append(time.perf_counter() - started)
+        return float(np.median(took))
 
     def watch(self, steps: int, *, lines: bool) -> tuple[profile, float]:
         """Take some steps under the profiler, which may note every line too, and say how long one took."""
