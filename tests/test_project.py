@@ -189,7 +189,7 @@ def test_a_terminated_run_is_called_killed(project: Path) -> None:
 
 def test_kedros_own_commands_work(project: Path) -> None:
     assert (
-        "- __default__ - data - evaluate - fit - graph - guard - hand_off - predict - prepare - train - walk_forward"
+        "- __default__ - data - evaluate - fit - graph - guard - hand_off - hpo - predict - prepare - train - walk_forward"
         in kedro(project, "registry", "list")
     )
     assert "atft_kedro.datasets.TableDataset" in kedro(project, "catalog", "describe-datasets").replace("table.", "")

@@ -1,7 +1,7 @@
 """What memory a training will take before it is run, and what a run takes beside that."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import click
@@ -11,6 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from ..features.sets import FEATURE_SETS
 from ..operations.memory.load import say_load
 from ..operations.memory.need import Need, Plan
 from ..operations.memory.room import Machine, Room, measure_machine
@@ -53,22 +54,23 @@ def show_plan(catalog: CatalogProtocol, wanted: dict[str, int]) -> bool:
     console = Console()
     console.print(draw_need(plan, need, machine.has_gpu))
     for line in tell_verdict(plan, need, machine):
-        console.print(line)
+        console.print(line, soft_wrap=True)
     return need.fits(machine)
 
 
 def find_sizes(catalog: CatalogProtocol, wanted: dict[str, int]) -> Sizes:
-    """Measure the project's panel, or make one up of the sizes that are wanted and, of the rest, the project's."""
+    """Measure the project's panel, or make one up: of the sizes that are wanted, else of the project's."""
     graph, split = catalog["params:graph"].load(), catalog["params:split"].load()
     features = catalog["params:features"].load()
     known = {"features": len(features.features())}
     if catalog["panel"].exists():
         panel = catalog["panel"].load()
-        if not wanted:
+        if not is_ours(panel.meaning.features):
+            known["features"] = len(panel.meaning.features)
+        if not wanted and known["features"] == len(panel.meaning.features):
             days = catalog["params:training"].load().days_per_block
             return Sizes.measure(panel, catalog["split"].load(), graph, days)
-        days, stocks = panel.row_of.shape
-        known = {"features": panel.features.shape[1], "stocks": stocks, "days": days}
+        known |= {"days": panel.row_of.shape[0], "stocks": panel.row_of.shape[1]}
     lacking = [f"--{name}" for name in ("stocks", "days") if name not in known | wanted]
     if lacking:
         raise InputError(
@@ -76,6 +78,11 @@ def find_sizes(catalog: CatalogProtocol, wanted: dict[str, int]) -> Sizes:
             "`kedro run --pipelines data,guard,prepare`."
         )
     return Sizes.make_up(name_panel(**(known | wanted), horizons=features.horizons), split, graph)
+
+
+def is_ours(names: Iterable[str]) -> bool:
+    """Say whether features are made by this project, so that its parameters say which there will be."""
+    return {feature.name for each in FEATURE_SETS.values() for feature in each}.issuperset(names)
 
 
 def draw_need(plan: Plan, need: Need, has_gpu: bool) -> Table:

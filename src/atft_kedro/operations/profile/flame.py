@@ -9,7 +9,7 @@ from typing import Any, Self
 import plotly.graph_objects as go
 from torch._C._profiler import _EventType as Kind
 
-from .steps import BACKWARD, Rehearsal
+from .steps import BACKWARD, MARKS, Rehearsal
 
 LINE = re.compile(r"atft_kedro/((?:panel/|network/|training/|losses|metrics).*)\.py\(\d+\): (\w+)$")
 MODULE = re.compile(r"nn\.Module: (\w+)_\d+$")
@@ -83,10 +83,12 @@ class Flames:
             self.root.add_along(place, -seconds)
             place = (*self._behind(event), event.name.removeprefix(f"{BACKWARD}: "))
             self.root.add_along(place, seconds)
+        elif kind == Kind.TorchOp and event.name.startswith(MARKS):
+            pass  # it begins in one call and ends in another: nothing is told by where it lies
         elif kind == Kind.TorchOp and ("::" in event.name or not event.children):
             self.root.add((*place, event.name), seconds)
             return self._own(event, place)
-        elif kind == Kind.TorchOp:  # a mark, or what only calls others
+        elif kind == Kind.TorchOp:  # it only calls others
             self._written[event.typed[1].sequence_number] = place
         for child in event.children:
             self._look(child, place, module)
