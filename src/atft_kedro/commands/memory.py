@@ -110,6 +110,8 @@ def tell_verdict(plan: Plan, need: Need, machine: Machine) -> Iterator[str]:
         yield tell_room("GPU's memory", need.gpu, machine.gpu)
     elif machine.has_gpu:
         yield "Of the GPU it is said what tensors take; its driver and its allocator take some more."
+    if plan.training.compile:
+        yield "Counted uncompiled; compiled code holds less."
     if need.fits(machine):
         return
     smaller = plan.find_smaller(machine, need)
