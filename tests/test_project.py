@@ -188,8 +188,9 @@ def test_a_terminated_run_is_called_killed(project: Path) -> None:
 
 
 def test_kedros_own_commands_work(project: Path) -> None:
-    names = "__default__ data evaluate fit graph guard hand_off hpo predict prepare train walk_forward".split()
-    assert " ".join(f"- {name}" for name in names) in kedro(project, "registry", "list")
+    listed = kedro(project, "registry", "list")
+    assert "- __default__ - data - evaluate - fit - graph - guard - hand_off - hpo - predict" in listed
+    assert "- prepare - train - walk_forward" in listed
     assert "atft_kedro.datasets.TableDataset" in kedro(project, "catalog", "describe-datasets").replace("table.", "")
     assert "--no-cache" in kedro(project, "run", "--help")
     assert "Show which stages are fresh" in kedro(project, "atft", "--help")
