@@ -7,7 +7,7 @@ import pynvml
 import pytest
 import torch
 
-from atft_kedro.training.telemetry import find_by_uuid, read_allocator, read_counters, read_devices, read_memory
+from atft_kedro.training.telemetry import STATM, find_by_uuid, read_allocator, read_counters, read_devices, read_memory
 
 
 class Nvml:
@@ -80,15 +80,17 @@ def test_every_question_is_one_that_nvml_knows() -> None:
     assert all(callable(getattr(pynvml, name)) for name in asked)
 
 
+@pytest.mark.skipif(not STATM.exists(), reason="only Linux tells what a process holds now")
 def test_a_machine_without_a_gpu_tells_of_its_memory_only() -> None:
     cpu = torch.device("cpu")
 
     assert read_devices(cpu) == {}
     told = read_memory(cpu)
     assert set(told) == {"peak_memory_gb", "memory_gb"}
-    assert 0.05 < told["memory_gb"] < 1.05 * told["peak_memory_gb"] < 100
+    assert 0.05 < told["memory_gb"] <= told["peak_memory_gb"] < 100
 
 
+@pytest.mark.skipif(not STATM.exists(), reason="only Linux tells what a process holds now")
 def test_memory_that_is_taken_is_told() -> None:
     before = read_memory(torch.device("cpu"))["memory_gb"]
 

@@ -34,7 +34,8 @@ def read_memory(device: torch.device) -> dict[str, float]:
     """Read what this process holds now and held at the most; on a GPU what torch's allocator says too."""
     told = {"peak_memory_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * BYTES_PER_UNIT / 1e9}
     if STATM.exists():
-        told["memory_gb"] = int(STATM.read_text().split()[1]) * resource.getpagesize() / 1e9
+        now = int(STATM.read_text().split()[1]) * resource.getpagesize() / 1e9
+        told = {"peak_memory_gb": max(now, told["peak_memory_gb"]), "memory_gb": now}  # the system counts in lumps
     return told | read_allocator(torch.cuda.memory_stats(device)) if device.type == "cuda" else told
 
 

@@ -154,12 +154,11 @@ def walk_through(sizes: Sizes, network: NetworkParams, training: TrainingParams)
 
 def _step(trainer: Trainer, phase: PhaseParams, tally: Tally) -> int:
     """Learn as a phase does, and tell what that holds."""
-    days = trainer.params.days_per_block
     for name, child in trainer.network.named_children():
         child.requires_grad_(name not in phase.freeze)
     trainer.learner.begin()
     tally.take()
-    trainer.learner.learn([np.arange(days)] * min(trainer.params.accumulate, 2), phase, phase.learning_rate)
+    trainer.learner.learn([np.arange(trainer.params.days_per_block)], phase, phase.learning_rate)
     return tally.take()
 
 

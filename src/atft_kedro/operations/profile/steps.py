@@ -162,7 +162,7 @@ def split_step(events: EventList, steps: int, took: Callable[[FunctionEvent], fl
         if event.name == STEP:
             whole += took(event) / steps
         kind = _kind_of(event)
-        if kind is not None and not _is_inside_a_part(event):
+        if kind is not None:
             parts[PARTS[kind]] += took(event) / steps
     return parts | {REST: max(whole - sum(parts.values()), 0.0)}
 
@@ -187,16 +187,6 @@ def _mark(name: str, do: Callable[[], Tensor]) -> Tensor:
 def _kind_of(event: FunctionEvent) -> str | None:
     """Say which part of a step an event begins."""
     return next((kind for kind in PARTS if event.name.startswith(kind)), None)
-
-
-def _is_inside_a_part(event: FunctionEvent) -> bool:
-    """Say whether another part has it inside."""
-    parent = event.cpu_parent
-    while parent is not None:
-        if _kind_of(parent) is not None:
-            return True
-        parent = parent.cpu_parent
-    return False
 
 
 def _processor_seconds(event: FunctionEvent) -> float:
