@@ -18,7 +18,7 @@ LEAST = 0.002  # of a step: what took less is left out, for it could not be seen
 COLOURS = {"backward": "#d99a6c", "network": "#6f9bd1", "losses": "#8fbf8f", "panel": "#b79fd4", "metrics": "#8fbf8f"}
 OTHER = "#c9d1da"
 WIDE = 0.1  # of a step: what takes as much has room to say how long
-LONG, SHORT = "%{label} %{value:.3~g} ms", "%{label}"
+LONG, SHORT = "%{label} %{value:,.3~r} ms", "%{label}"
 Place = tuple[str, ...]  # lines of the code, each called by the one before
 
 
