@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +22,7 @@ from atft_kedro.panel.writing import PanelDraft, PanelRows, write_panel
 from atft_kedro.training.mode import TrainingParams
 from atft_kedro.training.run import Material, train_in_run
 from atft_kedro.training.runs import Runs
+from atft_kedro.training.telemetry import measure_memory
 
 PHASES = [
     {"name": "plain", "epochs": 1, "learning_rate": 1e-3},
@@ -61,7 +61,7 @@ def train(panel: Panel, network: NetworkParams, training: TrainingParams, folder
     edges = torch.zeros((*neighbours.shape, 3), dtype=torch.float16)
     graphs = DailyGraphs(neighbours, edges, torch.arange(days) // 5)
     train_in_run(Material(panel, graphs, split), network, training, Runs(folder / "runs", "made", is_dirty=False))
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return measure_memory()["peak"]
 
 
 if __name__ == "__main__":

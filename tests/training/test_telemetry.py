@@ -1,5 +1,7 @@
 """What a training tells of its machine: read from NVML where it answers, silent where it does not."""
 
+import subprocess
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -7,7 +9,7 @@ import pynvml
 import pytest
 import torch
 
-from atft_kedro.training.telemetry import STATM, find_by_uuid, read_allocator, read_counters, read_devices, read_memory
+from atft_kedro.training.telemetry import STATUS, find_by_uuid, read_allocator, read_counters, read_devices, read_memory
 
 
 class Nvml:
@@ -80,7 +82,7 @@ def test_every_question_is_one_that_nvml_knows() -> None:
     assert all(callable(getattr(pynvml, name)) for name in asked)
 
 
-@pytest.mark.skipif(not STATM.exists(), reason="only Linux tells what a process holds now")
+@pytest.mark.skipif(not STATUS.exists(), reason="only Linux tells what a process holds now")
 def test_a_machine_without_a_gpu_tells_of_its_memory_only() -> None:
     cpu = torch.device("cpu")
 
@@ -90,13 +92,23 @@ def test_a_machine_without_a_gpu_tells_of_its_memory_only() -> None:
     assert 0.05 < told["memory_gb"] <= told["peak_memory_gb"] < 100
 
 
-@pytest.mark.skipif(not STATM.exists(), reason="only Linux tells what a process holds now")
+@pytest.mark.skipif(not STATUS.exists(), reason="only Linux tells what a process holds now")
 def test_memory_that_is_taken_is_told() -> None:
     before = read_memory(torch.device("cpu"))["memory_gb"]
 
     taken = torch.ones(50_000_000)
 
     assert read_memory(torch.device("cpu"))["memory_gb"] - before == pytest.approx(taken.nbytes / 1e9, rel=0.1)
+
+
+@pytest.mark.skipif(not STATUS.exists(), reason="elsewhere the system counts the parent's peak as the child's")
+def test_a_peak_is_the_process_s_own_and_not_its_parent_s() -> None:
+    held = torch.ones(500_000_000)
+    asked = "from atft_kedro.training.telemetry import measure_memory; print(measure_memory()['peak'])"
+
+    peak = int(subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout)
+
+    assert peak < held.nbytes / 2
 
 
 def test_the_allocator_is_told_in_gigabytes_and_counts() -> None:

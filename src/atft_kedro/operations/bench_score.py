@@ -1,6 +1,5 @@
 """How fast forecasts are scored, and in how much memory."""
 
-import resource
 import time
 from datetime import date, timedelta
 from typing import NamedTuple
@@ -10,6 +9,7 @@ import polars as pl
 
 from ..evaluation.score import evaluate
 from ..schema import CLOSE, CODE, DATE, FORECAST, HORIZON, HORIZONS, VOLUME, target
+from ..training.telemetry import measure_memory
 
 SEED = 7
 FIRST = date(2000, 1, 1)
@@ -43,4 +43,4 @@ def time_scoring(stocks: int, days: int) -> Scored:
     started = time.perf_counter()
     evaluate(forecasts, realised)
     seconds = time.perf_counter() - started
-    return Scored(len(forecasts), seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
+    return Scored(len(forecasts), seconds, measure_memory()["peak"] / 1e9)

@@ -3,7 +3,6 @@
 Needs torch, numpy and pydantic only: ``python -m atft_kedro.operations.bench_train [fp32|bf16] [compile]``.
 """
 
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -24,6 +23,7 @@ from ..training.learning import Learner
 from ..training.memory import keep_freed_memory
 from ..training.mode import TrainingParams
 from ..training.ranks import Ranks
+from ..training.telemetry import measure_memory
 
 SIZES = ((60, 64, 20, 1000), (158, 128, 60, 1000), (395, 256, 60, 2000), (82, 256, 20, 256))
 GPU_SIZES = ((60, 64, 20, 4000), (158, 128, 60, 4000), (395, 256, 60, 4000), (82, 256, 20, 256))
@@ -74,7 +74,7 @@ def measure_pace(size: tuple[int, int, int, int], training: TrainingParams, seco
         flops=counter.get_total_flops() / took,
         product=measure_product(training.precision, device, seconds / 4),
         alone=stocks / alone,
-        memory=torch.cuda.max_memory_allocated() if device.type == "cuda" else _peak_memory(),
+        memory=torch.cuda.max_memory_allocated() if device.type == "cuda" else measure_memory()["peak"],
     )
 
 
@@ -141,10 +141,6 @@ def time_steps(step: Callable[[], object], seconds: float, device: torch.device)
         if len(took) >= 3 and sum(took) > seconds:
             break
     return float(np.median(took))
-
-
-def _peak_memory() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def print_bench(precision: str, compiled: bool, seconds: float) -> None:

@@ -1,5 +1,6 @@
 """The processes that train together: what they add up, agree on and tell each other."""
 
+import atexit
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -67,6 +68,7 @@ def join() -> Ranks:
     if is_launched() and not dist.is_initialized():
         has_gpu = torch.cuda.is_available()
         dist.init_process_group("cpu:gloo,cuda:nccl" if has_gpu else "gloo", timeout=PATIENCE)
+        atexit.register(dist.destroy_process_group)  # threads of its own would outlive what they use
         if has_gpu:
             torch.cuda.set_device(dist.get_node_local_rank())
     return Ranks()

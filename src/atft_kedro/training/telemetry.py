@@ -1,6 +1,7 @@
 """What the machine does while a network trains: its memory, and its GPU as the driver tells it."""
 
 import functools
+import re
 import resource
 import sys
 from collections.abc import Callable, Mapping
@@ -9,8 +10,7 @@ from typing import Any
 
 import torch
 
-BYTES_PER_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
-STATM = Path("/proc/self/statm")  # Linux: sizes of this process in pages, what is in memory second
+STATUS = Path("/proc/self/status")  # Linux: what this process holds (VmRSS) and held at the most (VmHWM), in KiB
 
 ALLOCATOR = {
     "gpu_memory_allocated_gb": "allocated_bytes.all.current",
@@ -30,12 +30,19 @@ COUNTERS: dict[str, Callable[[Any, Any], float]] = {
 }
 
 
+def measure_memory() -> dict[str, int]:
+    """Measure the bytes this process holds now (where the system tells) and held at the most."""
+    if not STATUS.exists():
+        return {"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)}
+    told = dict(re.findall(r"^(VmRSS|VmHWM):\s+(\d+) kB$", STATUS.read_text(), re.MULTILINE))
+    now, peak = (int(told[name]) * 1024 for name in ("VmRSS", "VmHWM"))  # ru_maxrss would count the parent's peak too
+    return {"now": now, "peak": max(now, peak)}  # the system counts in lumps
+
+
 def read_memory(device: torch.device) -> dict[str, float]:
     """Read what this process holds now and held at the most; on a GPU what torch's allocator says too."""
-    told = {"peak_memory_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * BYTES_PER_UNIT / 1e9}
-    if STATM.exists():
-        now = int(STATM.read_text().split()[1]) * resource.getpagesize() / 1e9
-        told = {"peak_memory_gb": max(now, told["peak_memory_gb"]), "memory_gb": now}  # the system counts in lumps
+    names = {"now": "memory_gb", "peak": "peak_memory_gb"}
+    told = {names[name]: held / 1e9 for name, held in measure_memory().items()}
     return told | read_allocator(torch.cuda.memory_stats(device)) if device.type == "cuda" else told
 
 

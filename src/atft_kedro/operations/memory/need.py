@@ -8,7 +8,7 @@ from ...training.mode import TrainingParams
 from .room import Machine
 from .sizes import Sizes
 
-GAPS = 1.55  # what the C library's heap takes of the system for each byte in use, where it keeps what is freed
+GAPS = 1.55  # bytes of heap for each that is in use, where what is freed is kept: see docs/performance.md
 
 
 @dataclass(frozen=True)
