@@ -52,9 +52,14 @@ BLOCKS: dict[str, type[Params]] = {
     "hpo": SearchParams,
 }
 SECRET = {("hpo", "storage")}
-PATHS = ("prices", "ml_dataset", "data_root")  # text that only `--params` gives and only the catalog reads
+PATHS = ("prices", "labels", "ml_dataset", "data_root")  # text that only `--params` gives and only the catalog reads
 
-HINTS = {"prices": "--env files", "ml_dataset": "--env dataset", "data_root": "the base catalog"}
+HINTS = {
+    "prices": "--env files",
+    "labels": "--env benchmark",
+    "ml_dataset": "--env dataset",
+    "data_root": "the base catalog",
+}
 
 
 class ProjectConfigLoader(OmegaConfigLoader):

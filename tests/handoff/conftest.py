@@ -54,7 +54,7 @@ def trained(dataset: pl.DataFrame, catalogue: FeatureCatalogue, tmp_path_factory
     runs = Runs(tmp_path_factory.mktemp("handoff") / "runs", commit="abcdef0123456", is_dirty=True)
     run = runs.find(train_in_run(material, NETWORK, TRAINING, runs).run)
     experts = open_members(run, material)
-    forecasts = forecast_parts(experts, material)
+    forecasts, _ = forecast_parts(dict(enumerate(experts)), material)
     nobody = forecasts.clear().with_columns(pl.lit("").alias(FORECASTER))
     return Trained(
         dataset=dataset,

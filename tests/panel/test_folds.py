@@ -41,6 +41,28 @@ def test_rolling_folds_forget() -> None:
     assert folds[-1].stretches[0].role == "history"
 
 
+def test_yearly_folds_test_calendar_years_and_forget() -> None:
+    days = np.arange("2010-01-01", "2018-01-09", dtype="datetime64[D]")
+    days = days[np.is_busday(days)]
+
+    folds = plan_folds(days, FoldParams(kind="yearly", n_folds=5, train_days=500, embargo_days=5), 20).folds
+
+    tested = [days[fold.days_of("test", days)] for fold in folds]
+    assert [str(each[0].astype("datetime64[Y]")) for each in tested] == ["2013", "2014", "2015", "2016", "2017"]
+    assert str(tested[-1][-1]) == "2018-01-08"  # six days of a year are none of their own
+    assert all(len(np.unique(each.astype("datetime64[Y]"))) == 1 for each in tested[:-1])
+    for fold, mine in zip(folds, tested, strict=True):
+        validated = days[fold.days_of("validation", days)].astype("datetime64[Y]")
+        assert (validated == mine[0].astype("datetime64[Y]") - 1).all()
+        assert len(fold.days_of("train", days)) == 475
+    later = plan_folds(days[:-3], FoldParams(kind="yearly", n_folds=5, train_days=500, embargo_days=5), 20).folds
+    assert [fold.stretches[:-1] for fold in later[:-1]] == [
+        fold.stretches[:-1] for fold in folds[:-1]
+    ]  # all else stays
+    with pytest.raises(InputError, match="7 yearly folds do not fit the history: of its 8 years"):
+        plan_folds(days, FoldParams(kind="yearly", n_folds=7), 20)
+
+
 def test_combinatorial_folds_test_every_choice_and_keep_a_gap_on_both_sides() -> None:
     days = trading_days(1000)
 

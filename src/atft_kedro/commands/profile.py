@@ -10,7 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from ..operations.tables import Grid
+from ..operations.grid import Grid
 from ..params import InputError
 from .project import of_project, open_catalog
 

@@ -1,6 +1,7 @@
 """Doors to disk that Kedro's own datasets do not have: each writes a whole thing or nothing."""
 
 from .handed_models import HandedModelsDataset
+from .labels import LabelsDataset
 from .model import ModelDataset
 from .panel import PanelDataset
 from .price_files import PriceFilesDataset
@@ -16,6 +17,7 @@ from .whole_json import WholeJSONDataset
 
 __all__ = [
     "HandedModelsDataset",
+    "LabelsDataset",
     "ModelDataset",
     "PanelDataset",
     "PriceFilesDataset",

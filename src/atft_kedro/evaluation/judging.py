@@ -6,13 +6,15 @@ import numpy as np
 import polars as pl
 
 from ..params import InputError
-from ..schema import CLOSE, CODE, DATE, FORECAST, FORECASTER, HORIZON, SPLIT, VOLUME, target_columns
+from ..schema import CLOSE, CODE, DATE, FORECAST, FORECASTER, HORIZON, REALISED, SPLIT, VOLUME, target, target_columns
 from .baselines import ORACLE, ZERO
 from .laying import Ground, lay_ground
+from .published import PublishedScore, score_as_published
 from .score import EvaluationParams, HorizonScore, Judged, Rival, RunScore, judge
 from .series import Mean, average
 
 NETWORK = "network"
+SEED = "seed "
 PAIRED = ("ic", "rank_ic", "long_short_net")
 
 
@@ -21,14 +23,15 @@ def judge_run(
 ) -> tuple[RunScore, pl.DataFrame]:
     """Score a run and its rivals (``forecaster``, and the columns of forecasts) in each part by the returns that came.
 
-    The days are told too: a row for each forecaster, part, horizon and date.
+    Rivals that are called ``seed 7`` are one of the run's own networks. The days are told too: a row for each
+    forecaster, part, horizon and date.
     """
     if "test" not in forecasts[SPLIT]:
         raise InputError(f"Run {run} forecasts no test day, and cannot be judged.")
     split: dict[str, dict[str, HorizonScore]] = {}
     days, tables = {}, []
     names = rivals[FORECASTER].unique(maintain_order=True).to_list()
-    baselines: dict[str, dict[str, dict[str, Rival]]] = {name: {} for name in names if name != ORACLE}
+    beside: dict[str, dict[str, dict[str, Rival]]] = {name: {} for name in names if name != ORACLE}
     oracle: dict[str, dict[str, HorizonScore]] = {}
     for part in forecasts[SPLIT].unique(maintain_order=True):
         said = forecasts.filter(pl.col(SPLIT) == part)
@@ -42,8 +45,34 @@ def judge_run(
                 oracle[part] = theirs.score.horizons
             else:
                 alike = _judge_alike(said, rivals, (name, part), ground, params) or mine
-                baselines[name][part] = pair(alike, theirs, is_zero=name == ZERO)
-    return RunScore(run=run, split=split, days=days, baselines=baselines, oracle=oracle), pl.concat(tables)
+                beside[name][part] = pair(alike, theirs, is_zero=name == ZERO)
+    score = RunScore(
+        run=run,
+        split=split,
+        days=days,
+        baselines={name: each for name, each in beside.items() if not name.startswith(SEED)},
+        seeds={name.removeprefix(SEED): each for name, each in beside.items() if name.startswith(SEED)},
+        published=_judge_as_published(forecasts, rivals, dataset),
+        oracle=oracle,
+    )
+    return score, pl.concat(tables)
+
+
+def _judge_as_published(
+    forecasts: pl.DataFrame, rivals: pl.DataFrame, dataset: pl.LazyFrame
+) -> dict[str, PublishedScore]:
+    """Score the next day's test forecasts as published tables do; nothing without forecasts of one day."""
+    next_day = (pl.col(SPLIT) == "test") & (pl.col(HORIZON) == 1)
+    mine = forecasts.filter(next_day).select(DATE, CODE, FORECAST)
+    if mine.is_empty() or target(1) not in dataset.collect_schema():
+        return {}
+    came = read_realised(dataset, mine).select(DATE, CODE, pl.col(target(1)).alias(REALISED))
+    theirs = rivals.filter(next_day, pl.col(FORECASTER) != ORACLE).partition_by(FORECASTER, as_dict=True)
+    said = {NETWORK: mine} | {str(name): table.select(DATE, CODE, FORECAST) for (name,), table in theirs.items()}
+    return {
+        name: score_as_published(table.join(came, on=[DATE, CODE], how="left", maintain_order="left"))
+        for name, table in said.items()
+    }
 
 
 def read_realised(dataset: pl.LazyFrame, said: pl.DataFrame) -> pl.DataFrame:

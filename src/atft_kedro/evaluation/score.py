@@ -12,6 +12,7 @@ from ..schema import DATE, HORIZON
 from .daily import Days, measure_days
 from .laying import Excluded, Ground, Spoken, lay_ground, lay_out, require_forecasts, tell_excluded
 from .portfolio import Book, PortfolioParams, Trader, Trades, hold_best, hold_by_signal, hold_tenths, record
+from .published import PublishedScore
 from .quantiles import Units
 from .series import Floats, Mean, average, mean_or_none
 
@@ -78,6 +79,8 @@ class RunScore(Params):
     split: dict[str, dict[str, HorizonScore]]
     days: dict[str, tuple[str, str]]  # the first and the last of each part
     baselines: dict[str, dict[str, dict[str, Rival]]] = Field(default_factory=dict)  # by name, part and horizon
+    seeds: dict[str, dict[str, dict[str, Rival]]] = Field(default_factory=dict)  # each network alone, where several are
+    published: dict[str, PublishedScore] = Field(default_factory=dict)  # by forecaster: the next day, as papers count
     oracle: dict[str, dict[str, HorizonScore]] = Field(default_factory=dict)  # what can be known, where that is
     targets: dict[str, Goal] = Field(default_factory=dict)
 

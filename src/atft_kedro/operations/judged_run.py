@@ -22,7 +22,7 @@ from .summary import write_summary
 from .tables import tabulate_run
 from .watch import read_gradient, read_history, read_manifest
 
-BASELINES, SCORE, DAILY = "baselines.parquet", "metrics.json", "daily.parquet"
+BASELINES, SEEDS, SCORE, DAILY = "baselines.parquet", "seeds.parquet", "metrics.json", "daily.parquet"
 SUMMARY, REPORT = "summary.md", "report.html"
 PLOTS = "plots"
 
@@ -77,7 +77,8 @@ def rescore(folder: Path, dataset: pl.LazyFrame, params: EvaluationParams, targe
             f"Run {folder.name} has no {', '.join(missing)}; kedro run --pipelines fit,evaluate makes the latest run's."
         )
     forecasts = learn_returns(folder.name, pl.read_parquet(folder / FORECASTS), dataset)
-    score, daily = judge(folder, forecasts, pl.read_parquet(folder / BASELINES), dataset, params, targets)
+    rivals = pl.concat(pl.read_parquet(folder / name) for name in (BASELINES, SEEDS) if (folder / name).exists())
+    score, daily = judge(folder, forecasts, rivals, dataset, params, targets)
     learned, *seen = (go.Figure(json.loads(path.read_text())) for path in drawn)
     summary, report = write_pages(folder, score, [learned, *draw_scores(score, daily), *seen])
     for name, table in ((FORECASTS, forecasts), (DAILY, daily)):

@@ -1,32 +1,53 @@
 """A run's forecasts as a table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import polars as pl
 
+from ..evaluation.baselines import KEYS
+from ..evaluation.judging import SEED
+from ..network.atft import Atft
 from ..panel.split import Role
-from ..schema import CODE, DATE, FORECAST, HORIZON, REALISED, SPLIT
-from ..training.members import Expert, forecast_together
+from ..schema import CODE, DATE, FORECAST, FORECASTER, HORIZON, REALISED, SPLIT
+from ..training.forecasting import Forecasts
+from ..training.members import Expert, average, forecast_apart, forecast_together
 from ..training.run import Material
 
 FORECASTS = "forecasts.parquet"
 
 
-def forecast_parts(experts: Sequence[Expert], material: Material) -> pl.DataFrame:
-    """Forecast the validation days, the test days, and as many of the last train days as validate."""
+def forecast_parts(experts: Mapping[int, Expert], material: Material) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Forecast the validation days, the test days, and as many of the last train days as validate.
+
+    First by the mean of all networks; then, of several, each alone, under its seed: no quantiles, no train days.
+    """
     days = material.panel.days
     ending = material.split.ending("train", days, len(material.split.days_of("validation", days)))
     parts: list[tuple[Material, Role]] = [(replace(material, split=ending), "train")]
     parts += [(material, "validation"), (material, "test")]
-    return pl.concat([forecast_part(experts, mine, part) for mine, part in parts])
+    network = next(iter(experts.values())).network
+    means, singles = [], []
+    for mine, part in parts:
+        said = forecast_apart(list(experts.values()), mine, part)
+        means.append(tabulate(average(said), network, mine, part))
+        if len(experts) > 1 and part != "train":
+            singles += [
+                tabulate(alone, network, mine, part).select(pl.lit(f"{SEED}{seed}").alias(FORECASTER), *KEYS, FORECAST)
+                for seed, alone in zip(experts, said, strict=True)
+            ]
+    nobody = means[0].clear().select(pl.lit("").alias(FORECASTER), *KEYS, FORECAST)
+    return pl.concat(means), pl.concat([nobody, *singles])
 
 
 def forecast_part(experts: Sequence[Expert], material: Material, part: Role) -> pl.DataFrame:
-    """Forecast the days of a part: a row for each date, code and horizon, with every quantile and what came."""
-    network = experts[0].network
-    said = forecast_together(experts, material, part)
+    """Forecast the days of a part by the mean of all networks."""
+    return tabulate(forecast_together(experts, material, part), experts[0].network, material, part)
+
+
+def tabulate(said: Forecasts, network: Atft, material: Material, part: Role) -> pl.DataFrame:
+    """Write forecasts of a part as rows, for each date, code and horizon, with every quantile and what came."""
     days, codes = material.panel.days[said.day.numpy()], pl.Series(material.panel.meaning.codes, dtype=pl.String)
     point = network.point(said.quantiles)
     tables = []

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from .tables import Grid
+from .grid import Grid
 
 
 def write_summary(title: str, grids: Sequence[Grid]) -> str:

@@ -1,15 +1,15 @@
 """What a run's pages tell in tables: made of what, what was wanted, what it is worth, beside whom, by which phases."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 from ..evaluation.portfolio import Book
 from ..evaluation.score import HorizonScore, RunScore
-from .saying import say, say_between, say_lead
+from .grid import Grid
+from .rival_tables import tabulate_oracle, tabulate_published, tabulate_rivals, tabulate_seeds
+from .saying import say, say_between
 
-Row = Sequence[str]
 History = Sequence[Mapping[str, Any]]
 
 HEAD = ("horizon", "IC", "± se", "rank IC", "± se", "hits", "net Sharpe", "days")  # fits a terminal of 80 characters
@@ -30,24 +30,18 @@ EXCLUDED = {
 }
 
 
-@dataclass(frozen=True)
-class Grid:
-    """A table under its title, with a line on how to read it."""
-
-    title: str
-    head: Row
-    rows: Sequence[Row]
-    note: str = ""
-
-
 def tabulate_run(score: RunScore, manifest: Mapping[str, Any], history: History) -> list[Grid]:
     """Tell everything, what matters most first."""
     grids = [tabulate_targets(score), *(tabulate_part(score, part) for part in reversed(score.split))]
     grids += [tabulate_books(score, part) for part in ("test", "validation") if part in score.split]
     if score.baselines:
         grids.append(tabulate_rivals(score, "test"))
+    if score.seeds:
+        grids.append(tabulate_seeds(score, "test"))
     if score.oracle:
         grids.append(tabulate_oracle(score, "test"))
+    if score.published:
+        grids.append(tabulate_published(score.published))
     return [*grids, tabulate_phases(history), tabulate_making(manifest)]
 
 
@@ -145,42 +139,6 @@ def _name_target(name: str) -> str:
     metric, _, horizon = name.rpartition("_h")
     words = {"ic": "IC", "rank_ic": "rank IC", "net_sharpe": "net Sharpe ratio"}
     return f"{words[metric]} over {horizon} d on the test days"
-
-
-def tabulate_rivals(score: RunScore, part: str) -> Grid:
-    """Tell how far the run is ahead of each baseline, paired by day."""
-    horizons = list(score.split[part])
-    rows = []
-    for name, parts in score.baselines.items():
-        rivals = parts.get(part, {})
-        for what, title in (("rank_ic", "rank IC"), ("ic", "IC"), ("long_short_net", "net return a day, bp")):
-            scale, digits = (1e4, 2) if what == "long_short_net" else (1, 4)
-            leads = [
-                say_lead(rivals[each].ahead.get(what), scale, digits) if each in rivals else "–" for each in horizons
-            ]
-            rows.append([name if what == "rank_ic" else "", title, *leads])
-    return Grid(
-        f"Ahead of the baselines on the {part} days",
-        ("baseline", "in", *(f"{each[1:]}d" for each in horizons)),
-        rows,
-        "Mean of the daily differences, on what both forecast, ± their error, and t. Who says nothing (zero) has an IC "
-        "of 0. Over 20 days, 110 days are few spans: there |t| > 2 is luck one time in seven.",
-    )
-
-
-def tabulate_oracle(score: RunScore, part: str) -> Grid:
-    """Tell which share of what can be known of a simulated market the run knows."""
-    rows = []
-    for name, best in score.oracle[part].items():
-        mine = score.split[part].get(name)
-        share = mine.ic.mean / best.ic.mean if mine and mine.ic.mean is not None and best.ic.mean else None
-        rows.append([f"{name[1:]}d", say(best.ic.mean), say(best.ic.se), "–" if share is None else f"{share:.1%}"])
-    return Grid(
-        f"The oracle of the simulated market on the {part} days",
-        ("horizon", "its IC", "± se", "share that the run reaches"),
-        rows,
-        "The best possible forecast: the conditional expected return from which the market was made.",
-    )
 
 
 def tabulate_phases(history: History) -> Grid:

@@ -15,12 +15,13 @@ class FoldParams(Params):
     """How a history is walked through.
 
     ``expanding`` and ``rolling`` test ``n_folds`` consecutive stretches after the first ``train_days`` and
-    ``validation_days``; ``rolling`` forgets days older than ``train_days``. ``combinatorial`` cuts the history
-    into ``n_folds`` groups, tests every choice of ``test_groups`` of them, and validates on the newest other one.
+    ``validation_days``; ``rolling`` forgets days older than ``train_days``. ``yearly`` tests each of the last
+    ``n_folds`` calendar years, validates the year before it and forgets as ``rolling``. ``combinatorial`` cuts the
+    history into ``n_folds`` groups, tests every choice of ``test_groups`` of them, and validates on the newest other.
     Gaps are taken from the days that a part is given here.
     """
 
-    kind: Literal["expanding", "rolling", "combinatorial"] = "expanding"
+    kind: Literal["expanding", "rolling", "yearly", "combinatorial"] = "expanding"
     n_folds: Annotated[int, Field(gt=1)] = 5
     train_days: Annotated[int, Field(gt=0)] = 500
     validation_days: Annotated[int, Field(gt=0)] = 100
@@ -45,8 +46,11 @@ def plan_folds(days: np.ndarray, params: FoldParams, reach: int) -> Folds:
     """Split the trading days once for each fold, for labels that look ``reach`` days ahead."""
     gap = Gap(purge=reach, embargo=params.embargo_days)
     history = int(np.searchsorted(days, np.datetime64(params.min_date))) if params.min_date else 0
-    plan = _combine if params.kind == "combinatorial" else _walk
-    drawn = plan(len(days) - history, params)
+    if params.kind == "yearly":
+        drawn = _walk_years(days[history:], params, reach)
+    else:
+        plan = _combine if params.kind == "combinatorial" else _walk
+        drawn = plan(len(days) - history, params)
     before = np.full(history, "history", dtype="<U10")
     splits = [
         separate(f"fold {number}", days, np.concatenate([before, roles]), gap)
@@ -72,6 +76,30 @@ def _walk(days: int, params: FoldParams) -> list[np.ndarray]:
             roles[: validation - params.train_days] = "history"
         roles[validation : tested[0]] = "validation"
         roles[tested] = "test"
+        walks.append(roles)
+    return walks
+
+
+def _walk_years(days: np.ndarray, params: FoldParams, reach: int) -> list[np.ndarray]:
+    """Test calendar years; a last one that has hardly begun is tested with the one before."""
+    year = days.astype("datetime64[Y]")
+    known, count = np.unique(year, return_counts=True)
+    if count[-1] <= reach and len(known) > 1:
+        year[year == known[-1]] = known[-2]
+        known = known[:-1]
+    if len(known) < params.n_folds + 2:
+        raise InputError(
+            f"{params.n_folds} yearly folds do not fit the history: of its {len(known)} years one validates before the "
+            "first test, and one trains. Change `folds:` in conf/."
+        )
+    walks = []
+    for tested in known[-params.n_folds :]:
+        roles = np.full(len(days), "unused", dtype="<U10")
+        first = int(np.searchsorted(year, tested - 1))
+        roles[:first] = "train"
+        roles[: max(first - params.train_days, 0)] = "history"
+        roles[year == tested - 1] = "validation"
+        roles[year == tested] = "test"
         walks.append(roles)
     return walks
 

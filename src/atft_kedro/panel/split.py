@@ -75,9 +75,12 @@ class Gap(Params):
 
 
 class SplitParams(Params):
-    """Three parts by dates or, where none are given, by their shares of the days from ``min_date`` on."""
+    """Three parts by dates or, where none are given, by their shares of the days from ``min_date`` on.
 
-    min_date: date | None = None
+    Where labels are fixed, the shares are of their days, and a ``min_date`` of ``labels`` is their first forecast's.
+    """
+
+    min_date: date | Literal["labels"] | None = None
     train_until: date | None = None
     validation_until: date | None = None
     test_until: date | None = None
@@ -92,14 +95,32 @@ class SplitParams(Params):
         if self.train + self.validation >= 1:
             raise ValueError(f"train {self.train} and validation {self.validation} leave nothing to test")
         given = [day for day in (self.min_date, self.train_until, self.validation_until, self.test_until) if day]
+        given = [day for day in given if isinstance(day, date)]
         if sorted(set(given)) != given:
             raise ValueError("min_date, train_until, validation_until and test_until must follow each other")
         return self
+
+    def date_by(self, labels: np.ndarray, days: np.ndarray) -> Self:
+        """Find the dates for the days of some labels: each is forecast on the trading day before it."""
+        if not len(labels):
+            return self
+        asked = days[np.searchsorted(days, labels[labels > days[0]]) - 1]
+        train = round(self.train * len(asked))
+        places = {
+            "train_until": train,
+            "validation_until": train + round(self.validation * len(asked)),
+            "test_until": 0,
+        }
+        found = {name: asked[place - 1].item() for name, place in places.items() if getattr(self, name) is None}
+        first = {"min_date": asked[0].item()} if self.min_date == "labels" else {}
+        return type(self).model_validate(self.model_dump() | found | first)
 
 
 def split_days(days: np.ndarray, params: SplitParams, reach: int) -> Split:
     """Cut the trading days into train, validation and test for labels that look ``reach`` days ahead."""
     roles = np.full(len(days), "test", dtype="<U10")
+    if params.min_date == "labels":
+        raise InputError("split.min_date is labels, and there are none: run with --env benchmark, or give a date.")
     if params.min_date:
         roles[days < np.datetime64(params.min_date)] = "history"
     if params.test_until:

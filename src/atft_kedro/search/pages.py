@@ -9,10 +9,10 @@ from optuna import visualization
 
 from ..evaluation.style import SHADES, dress
 from ..network.sizes import NetworkParams
+from ..operations.grid import Grid
 from ..operations.report import write_report
 from ..operations.saying import say, say_lead
 from ..operations.summary import write_summary
-from ..operations.tables import Grid
 from ..training.mode import TrainingParams
 from .confirmation import Confirmation
 from .space import say_chosen, say_value

@@ -47,13 +47,26 @@ def open_members(folder: Path, material: Material) -> list[Expert]:
 
 def forecast_together(experts: Sequence[Expert], material: Material, part: Role) -> Forecasts:
     """Forecast the days of a part by the mean of all networks."""
+    return average(forecast_apart(experts, material, part))
+
+
+def forecast_apart(experts: Sequence[Expert], material: Material, part: Role) -> list[Forecasts]:
+    """Forecast the days of a part by each network."""
     network = experts[0].network
     mine = replace(material, panel=choose_horizons(material.panel, network.horizons))
     course = mine.course(part, network.params.lookback, TrainingParams(), Ranks())
-    return average_forecasts(experts, course.reader, list(course.sampler.in_order()))
+    return _forecast(experts, course.reader, list(course.sampler.in_order()))
 
 
 def average_forecasts(experts: Sequence[Expert], reader: BlockReader, days: Sequence[np.ndarray]) -> Forecasts:
     """Forecast the days of some blocks by the mean of all networks."""
-    said = [forecast_days(each.network, reader, days, each.parts) for each in experts]
+    return average(_forecast(experts, reader, days))
+
+
+def average(said: Sequence[Forecasts]) -> Forecasts:
+    """Take the mean of several forecasts of the same."""
     return replace(said[0], quantiles=torch.stack([each.quantiles for each in said]).mean(0))
+
+
+def _forecast(experts: Sequence[Expert], reader: BlockReader, days: Sequence[np.ndarray]) -> list[Forecasts]:
+    return [forecast_days(each.network, reader, days, each.parts) for each in experts]

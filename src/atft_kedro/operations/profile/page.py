@@ -8,8 +8,8 @@ import jinja2
 import torch
 from plotly.offline import get_plotlyjs
 
+from ..grid import Grid
 from ..summary import write_summary
-from ..tables import Grid
 from .flame import COLOURS, OTHER, Flames, draw_flames
 from .steps import Profile, Rehearsal, profile_steps
 

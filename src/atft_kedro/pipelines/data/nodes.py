@@ -10,6 +10,8 @@ from atft_kedro.features import build
 from atft_kedro.features.sets import FeatureParams
 from atft_kedro.market import admission
 from atft_kedro.market.admission import AdmissionParams
+from atft_kedro.market.labels import Labels
+from atft_kedro.schema import DATE
 
 
 def admit_prices(prices: pl.LazyFrame, today: date, params: AdmissionParams) -> tuple[pl.DataFrame, dict[str, Any]]:
@@ -17,6 +19,10 @@ def admit_prices(prices: pl.LazyFrame, today: date, params: AdmissionParams) -> 
     return admission.admit_prices(prices, params, newest=today)
 
 
-def build_ml_dataset(clean_prices: pl.LazyFrame, params: FeatureParams) -> Iterator[pl.DataFrame]:
-    """Compute features and targets along each stock and across each day."""
-    return build.build_ml_dataset(clean_prices, params)
+def build_ml_dataset(clean_prices: pl.LazyFrame, labels: Labels, params: FeatureParams) -> Iterator[pl.DataFrame]:
+    """Compute features and targets along each stock and across each day; labels have the last word on the next day."""
+    dataset = build.build_ml_dataset(clean_prices, params)
+    if labels.rows.is_empty():
+        return dataset
+    answers = labels.answer(clean_prices.select(DATE).collect()[DATE], params.entry_lag)
+    return map(answers.put_into, dataset)

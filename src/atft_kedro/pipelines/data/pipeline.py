@@ -17,7 +17,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 nodes.build_ml_dataset,
-                ["clean_prices", "params:features"],
+                ["clean_prices", "labels", "params:features"],
                 "ml_dataset",
                 name="build_ml_dataset",
             ),

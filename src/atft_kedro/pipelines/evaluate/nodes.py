@@ -21,10 +21,14 @@ from atft_kedro.training.runs import Runs, TrainedRun
 from atft_kedro.training.tracking import Tracker
 
 
-def forecast_parts(panel: Panel, graphs: pl.LazyFrame, split: Split, runs: Runs, trained: TrainedRun) -> pl.DataFrame:
-    """Forecast the last train days and all validation and test days by the mean of a run's networks."""
+def forecast_parts(
+    panel: Panel, graphs: pl.LazyFrame, split: Split, runs: Runs, trained: TrainedRun
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Forecast the last train days and all validation and test days by the mean of a run's networks, and by each."""
     material = Material(panel, place_graphs(graphs, panel), split)
-    return scoring.forecast_parts(open_members(runs.find(trained.run), material), material)
+    experts = open_members(runs.find(trained.run), material)
+    seeds = [member.seed for member in trained.members]
+    return scoring.forecast_parts(dict(zip(seeds, experts, strict=True)), material)
 
 
 def forecast_baselines(  # noqa: PLR0913, PLR0917 — rules read prices, models the panel
@@ -48,6 +52,7 @@ def forecast_baselines(  # noqa: PLR0913, PLR0917 — rules read prices, models 
 def score_forecasts(  # noqa: PLR0913, PLR0917 — what came, and how it is scored
     forecasts: pl.LazyFrame,
     baseline_forecasts: pl.LazyFrame,
+    seed_forecasts: pl.LazyFrame,
     ml_dataset: pl.LazyFrame,
     trained: TrainedRun,
     runs: Runs,
@@ -55,9 +60,10 @@ def score_forecasts(  # noqa: PLR0913, PLR0917 — what came, and how it is scor
     params: EvaluationParams,
     targets: TargetParams,
 ) -> tuple[RunScore, pl.DataFrame]:
-    """Score every part by what came, beside the baselines and the targets."""
+    """Score every part by what came, beside the baselines, each network alone and the targets."""
     dataset, folder = adopt_ml_dataset(ml_dataset, columns), runs.find(trained.run)
-    return judged_run.judge(folder, forecasts.collect(), baseline_forecasts.collect(), dataset, params, targets)
+    rivals = pl.concat([baseline_forecasts, seed_forecasts]).collect()
+    return judged_run.judge(folder, forecasts.collect(), rivals, dataset, params, targets)
 
 
 def draw_scores(metrics: RunScore, daily_scores: pl.LazyFrame) -> tuple[go.Figure, ...]:

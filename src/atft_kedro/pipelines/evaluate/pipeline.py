@@ -15,7 +15,7 @@ def create_pipeline() -> Pipeline:
             Node(
                 nodes.forecast_parts,
                 ["panel", "graphs", "split", "runs", "trained_run"],
-                "forecasts",
+                ["forecasts", "seed_forecasts"],
                 name="forecast_parts",
             ),
             Node(
@@ -30,7 +30,7 @@ def create_pipeline() -> Pipeline:
             Node(
                 nodes.score_forecasts,
                 [
-                    *("forecasts", "baseline_forecasts", "ml_dataset", "trained_run", "runs"),
+                    *("forecasts", "baseline_forecasts", "seed_forecasts", "ml_dataset", "trained_run", "runs"),
                     *("params:columns", "params:evaluation", "params:targets"),
                 ],
                 ["metrics", "daily_scores"],

@@ -5,6 +5,7 @@ from typing import Any
 import plotly.graph_objects as go
 import polars as pl
 
+from atft_kedro.market.labels import Labels
 from atft_kedro.panel import filling, fitting
 from atft_kedro.panel import split as splitting
 from atft_kedro.panel import universe as choosing
@@ -19,22 +20,31 @@ from atft_kedro.schema import ColumnParams, adopt_ml_dataset, longest_reach
 
 
 def select_universe(
-    ml_dataset: pl.LazyFrame, guard_verdict: dict[str, Any], columns: ColumnParams, params: UniverseParams
+    ml_dataset: pl.LazyFrame,
+    guard_verdict: dict[str, Any],
+    labels: Labels,
+    columns: ColumnParams,
+    params: UniverseParams,
 ) -> tuple[pl.DataFrame, UniverseParams]:
     """Say of every row whether it is forecast, and by which rule.
 
     The verdict is there because the guard lets the dataset pass.
     """
-    return choosing.select_universe(adopt_ml_dataset(ml_dataset, columns), params), params
+    return labels.admit(choosing.select_universe(adopt_ml_dataset(ml_dataset, columns), params)), params
 
 
 def split_days(
-    ml_dataset: pl.LazyFrame, universe: pl.LazyFrame, columns: ColumnParams, entry_lag: int, params: SplitParams
+    ml_dataset: pl.LazyFrame,
+    universe: pl.LazyFrame,
+    labels: Labels,
+    columns: ColumnParams,
+    entry_lag: int,
+    params: SplitParams,
 ) -> Split:
     """Cut the trading days into train, validation and test."""
     index = index_observations(universe.collect())
     reach = longest_reach(adopt_ml_dataset(ml_dataset, columns), entry_lag)
-    drawn = splitting.split_days(index.days, params, reach)
+    drawn = splitting.split_days(index.days, params.date_by(labels.days, index.days), reach)
     require_stocks(drawn, index.days, index.stocks_per_day())
     return drawn
 

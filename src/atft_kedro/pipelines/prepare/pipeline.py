@@ -11,13 +11,13 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 nodes.select_universe,
-                ["ml_dataset", "guard_verdict", "params:columns", "params:universe"],
+                ["ml_dataset", "guard_verdict", "labels", "params:columns", "params:universe"],
                 ["universe", "universe_recipe"],
                 name="select_universe",
             ),
             Node(
                 nodes.split_days,
-                ["ml_dataset", "universe", "params:columns", "params:features.entry_lag", "params:split"],
+                ["ml_dataset", "universe", "labels", "params:columns", "params:features.entry_lag", "params:split"],
                 "split",
                 name="split_days",
             ),

@@ -1,0 +1,85 @@
+"""The benchmark's command on a market of its own: simulated prices, labels of some of its stocks and days."""
+
+import json
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from atft_kedro.market.latent import MarketParams
+from atft_kedro.market.simulation import simulate_market
+from in_project import kedro
+
+pytestmark = pytest.mark.slow
+
+STOCKS, LABELLED, DAYS, LABEL_DAYS = 40, 30, 500, 360
+QUICK = "training.epochs=5,training.seeds=2,network.hidden_size=16,baselines.lightgbm.rounds=10"
+
+
+@pytest.fixture
+def market(tmp_path: Path) -> Path:
+    """Write prices, and labels of three quarters of the stocks in the last days but ten."""
+    params = MarketParams(stocks=STOCKS, days=DAYS, seed=5, start=date(2011, 3, 1), late_listings=0, delistings=0)
+    prices = simulate_market(params).prices.sort("code", "date").drop("sector", "vwap", strict=False)
+    prices.write_parquet(tmp_path / "prices.parquet")
+    days = prices["date"].unique().sort()[-LABEL_DAYS - 10 : -10]
+    codes = prices["code"].unique().sort()[:LABELLED]
+    cells = pl.DataFrame({"date": days}).join(pl.DataFrame({"code": codes}), how="cross")
+    closes = cells.join(prices.select("date", "code", "close"), on=["date", "code"], how="left").sort("code", "date")
+    returns = (pl.col("close") / pl.col("close").shift(1).over("code") - 1).fill_null(0)
+    closes.select(
+        "date", "code", pl.col("close").is_not_null().alias("observed"), returns.cast(pl.Float32).alias("return_1d")
+    ).write_parquet(tmp_path / "labels.parquet")
+    return tmp_path
+
+
+def test_one_command_leads_from_prices_and_labels_to_a_table(project: Path, market: Path) -> None:
+    paths = f"prices={market / 'prices.parquet'},labels={market / 'labels.parquet'}"
+
+    kedro(project, "run", "--env", "benchmark", "--params", f"{paths},{QUICK}")
+
+    run = project / "data" / "06_models" / "runs" / "latest"
+    score = json.loads((run / "metrics.json").read_text())
+    labels = pl.read_parquet(market / "labels.parquet")
+    said = pl.read_parquet(run / "forecasts.parquet")
+    test = said.filter((pl.col("split") == "test") & (pl.col("horizon") == 1))
+    label_days = labels["date"].unique().sort()
+    known = test.drop_nulls("target")
+    answers = known.join(pl.DataFrame({"date": label_days[:-1], "next": label_days[1:]}), on="date", how="inner").join(
+        labels.rename({"date": "next"}), on=["next", "code"]
+    )
+    assert set(test["code"]) <= set(labels["code"])
+    assert test["date"].max() == label_days[-2]
+    assert test["date"].n_unique() == LABEL_DAYS - round(0.607 * LABEL_DAYS) - round(0.2025 * LABEL_DAYS)
+    assert len(answers) == len(known) > 0
+    assert answers["observed"].all()
+    assert (answers["target"] - answers["return_1d"]).abs().max() < 1e-6
+    assert sorted(score["seeds"]) == ["7", "8"]
+    assert set(score["published"]) == {
+        "network",
+        "zero",
+        "reversal",
+        "momentum",
+        "ridge",
+        "lightgbm",
+        "seed 7",
+        "seed 8",
+    }
+    page = (run / "summary.md").read_text()
+    assert "Each network alone on the test days" in page
+    assert "As published tables count" in page
+
+
+def test_a_path_that_is_missing_is_named(project: Path, market: Path) -> None:
+    said = kedro(
+        project,
+        "run",
+        "--env",
+        "benchmark",
+        "--params",
+        f"prices={market / 'prices.parquet'},labels=no.parquet",
+        fails=True,
+    )
+
+    assert "no.parquet do not exist" in said
