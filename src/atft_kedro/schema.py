@@ -19,6 +19,7 @@ GRAPH_DATE, NEIGHBOUR, RANK = "graph_date", "neighbour", "rank"
 CORRELATION, SAME_SECTOR, SIZE_SIMILARITY = "correlation", "same_sector", "size_similarity"
 FORECAST, HORIZON, SPLIT = "forecast", "horizon", "split"
 FORECASTER, REALISED = "forecaster", "target"
+ALONE = "seed "  # and its number: the forecaster that is one network of a run
 EDGE_ATTRIBUTES = (CORRELATION, SAME_SECTOR, SIZE_SIMILARITY)
 
 Horizons = Annotated[tuple[Annotated[int, Field(gt=0)], ...], Field(min_length=1)]

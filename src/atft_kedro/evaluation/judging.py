@@ -6,7 +6,20 @@ import numpy as np
 import polars as pl
 
 from ..params import InputError
-from ..schema import CLOSE, CODE, DATE, FORECAST, FORECASTER, HORIZON, REALISED, SPLIT, VOLUME, target, target_columns
+from ..schema import (
+    ALONE,
+    CLOSE,
+    CODE,
+    DATE,
+    FORECAST,
+    FORECASTER,
+    HORIZON,
+    REALISED,
+    SPLIT,
+    VOLUME,
+    target,
+    target_columns,
+)
 from .baselines import ORACLE, ZERO
 from .laying import Ground, lay_ground
 from .published import PublishedScore, score_as_published
@@ -14,7 +27,6 @@ from .score import EvaluationParams, HorizonScore, Judged, Rival, RunScore, judg
 from .series import Mean, average
 
 NETWORK = "network"
-SEED = "seed "
 PAIRED = ("ic", "rank_ic", "long_short_net")
 
 
@@ -50,8 +62,8 @@ def judge_run(
         run=run,
         split=split,
         days=days,
-        baselines={name: each for name, each in beside.items() if not name.startswith(SEED)},
-        seeds={name.removeprefix(SEED): each for name, each in beside.items() if name.startswith(SEED)},
+        baselines={name: each for name, each in beside.items() if not name.startswith(ALONE)},
+        seeds={name.removeprefix(ALONE): each for name, each in beside.items() if name.startswith(ALONE)},
         published=_judge_as_published(forecasts, rivals, dataset),
         oracle=oracle,
     )

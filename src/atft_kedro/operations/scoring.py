@@ -6,16 +6,15 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from ..evaluation.baselines import KEYS
-from ..evaluation.judging import SEED
 from ..network.atft import Atft
 from ..panel.split import Role
-from ..schema import CODE, DATE, FORECAST, FORECASTER, HORIZON, REALISED, SPLIT
+from ..schema import ALONE, CODE, DATE, FORECAST, FORECASTER, HORIZON, REALISED, SPLIT
 from ..training.forecasting import Forecasts
 from ..training.members import Expert, average, forecast_apart, forecast_together
 from ..training.run import Material
 
 FORECASTS = "forecasts.parquet"
+KEYS = (DATE, CODE, SPLIT, HORIZON)
 
 
 def forecast_parts(experts: Mapping[int, Expert], material: Material) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -34,7 +33,7 @@ def forecast_parts(experts: Mapping[int, Expert], material: Material) -> tuple[p
         means.append(tabulate(average(said), network, mine, part))
         if len(experts) > 1 and part != "train":
             singles += [
-                tabulate(alone, network, mine, part).select(pl.lit(f"{SEED}{seed}").alias(FORECASTER), *KEYS, FORECAST)
+                tabulate(alone, network, mine, part).select(pl.lit(f"{ALONE}{seed}").alias(FORECASTER), *KEYS, FORECAST)
                 for seed, alone in zip(experts, said, strict=True)
             ]
     nobody = means[0].clear().select(pl.lit("").alias(FORECASTER), *KEYS, FORECAST)
