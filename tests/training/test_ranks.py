@@ -32,13 +32,15 @@ def start(folder: Path, ranks: int, **params: object) -> subprocess.Popen[str]:
     launched = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
     command = [*(launched if ranks > 1 else [sys.executable]), RANKED, str(folder), training]
     paths = os.pathsep.join([str(TESTS), str(TESTS.parent / "src")])
-    environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}  # noqa: TID251
+    told = {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "PYTHONFAULTHANDLER": "1"}  # where it dies, if it does
+    environment = os.environ | told  # noqa: TID251
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def finish(process: subprocess.Popen[str]) -> None:
     said, errors = process.communicate(timeout=240)
     assert process.returncode == 0, said + errors
+    assert "outlives the group" not in errors  # it would abort the process now and then
 
 
 def read_log(folder: Path) -> pl.DataFrame:

@@ -1,6 +1,7 @@
 """The processes that train together: what they add up, agree on and tell each other."""
 
 import atexit
+import importlib
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -66,9 +67,10 @@ def is_launched() -> bool:
 def join() -> Ranks:
     """Meet the other processes that ``torchrun`` has started."""
     if is_launched() and not dist.is_initialized():
+        importlib.import_module("torch.distributed.nn")  # an optimizer does; its defaults would hold the group for good
         has_gpu = torch.cuda.is_available()
         dist.init_process_group("cpu:gloo,cuda:nccl" if has_gpu else "gloo", timeout=PATIENCE)
-        atexit.register(dist.destroy_process_group)  # threads of its own would outlive what they use
+        atexit.register(dist.destroy_process_group)  # its threads must not outlive the interpreter
         if has_gpu:
             torch.cuda.set_device(dist.get_node_local_rank())
     return Ranks()
