@@ -71,15 +71,16 @@ def test_one_command_leads_from_prices_and_labels_to_a_table(project: Path, mark
     assert "As published tables count" in page
 
 
-def test_a_path_that_is_missing_is_named(project: Path, market: Path) -> None:
-    said = kedro(
-        project,
-        "run",
-        "--env",
-        "benchmark",
-        "--params",
-        f"prices={market / 'prices.parquet'},labels=no.parquet",
-        fails=True,
+def test_labels_that_are_missing_or_no_table_are_named(project: Path, market: Path) -> None:
+    prices = f"prices={market / 'prices.parquet'}"
+    text = market / "labels.txt"
+    text.write_text("date,code\n")
+
+    missing, no_table = (
+        kedro(project, "run", "--env", "benchmark", "--params", f"{prices},labels={path}", fails=True)
+        for path in ("no.parquet", text)
     )
 
-    assert "no.parquet do not exist" in said
+    assert "no.parquet do not exist" in missing
+    assert "labels.txt are no whole parquet file" in no_table
+    assert "Traceback" not in missing + no_table

@@ -5,6 +5,7 @@ from typing import Any
 
 import polars as pl
 from kedro.io import AbstractDataset, DatasetError
+from polars.exceptions import PolarsError
 
 from ..market.labels import SCHEMA, Labels, read_labels
 from ..params import InputError
@@ -30,7 +31,10 @@ class LabelsDataset(AbstractDataset[None, Labels]):
             return Labels(pl.DataFrame(schema=SCHEMA))
         if not self._path.exists():
             raise InputError(f"The labels {self._path} do not exist: give their path with --params labels=PATH.")
-        return read_labels(pl.scan_parquet(self._path))
+        try:
+            return read_labels(pl.scan_parquet(self._path))
+        except (PolarsError, OSError) as error:
+            raise InputError(f"The labels {self._path} are no whole parquet file: {error}") from error
 
     def save(self, data: None) -> None:
         """Refuse: these are the user's file."""
