@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .commands.bench import bench
+from .commands.benchmarks import benchmarks
 from .commands.diagnose import diagnose_run
 from .commands.doctor import doctor
 from .commands.folds import folds
@@ -82,6 +83,6 @@ def stages(metadata: ProjectMetadata, pipeline: str, env: str | None, params: di
 
 for command in (
     *(bench, doctor, status, monitor, stop, diagnose_run, model, oracle, memory, profile),
-    *(evaluate, metrics, compare, folds, hpo, mlflow),
+    *(evaluate, metrics, compare, benchmarks, folds, hpo, mlflow),
 ):
     atft.add_command(command)

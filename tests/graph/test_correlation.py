@@ -12,27 +12,10 @@ from atft_kedro.graph.correlation import correlate, decay, standardise
 from atft_kedro.panel.index import index_observations
 from atft_kedro.panel.universe import UniverseParams, select_universe
 from made import make_graphs
+from slow_correlation import slow_correlation
 
 PARAMS = GraphParams(neighbours=5, window=120, min_observations=40, half_life=30, floor=0.0, shrinkage=0.0)
 CLIP = PARAMS.clip
-
-
-def slow_correlation(returns: np.ndarray, weights: np.ndarray, one: int, other: int) -> float:
-    """The definition, in float64 and pair by pair: an unknown return counts as the mean, a wild one as its bound."""
-
-    def relative(stock: int) -> np.ndarray:
-        known = np.isfinite(returns[:, stock])
-        x, w = returns[known, stock], weights[known]
-        x = x - np.average(x, weights=w)
-        bound = CLIP * np.sqrt(np.average(x * x, weights=w))
-        x = np.clip(x, -bound, bound)
-        whole = np.zeros(len(returns))
-        whole[known] = x - np.average(x, weights=w)
-        return whole
-
-    x, y = relative(one), relative(other)
-    lengths = np.sqrt((weights * x * x).sum() * (weights * y * y).sum())
-    return float((weights * x * y).sum() / lengths) if lengths > 0 else 0.0
 
 
 def test_the_matrix_product_is_the_slow_correlation() -> None:

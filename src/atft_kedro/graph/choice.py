@@ -20,14 +20,19 @@ NEVER = -torch.inf
 class GraphParams(Params):
     """How neighbours are chosen.
 
-    ``correlation`` ranks by correlation over ``window`` days, the newest weighing most; ``sector`` takes the
-    stocks of the same sector that are nearest in size. ``random`` is the control for any claim about graphs: the
-    correlation graph with each neighbour replaced by one drawn once and for all, its edges otherwise as they are.
+    ``correlation`` ranks by correlation over ``window`` days, the newest weighing most: of both stocks' returns of the
+    same days, or, with ``lag_days``, of a stock's with the others' so many days earlier, which finds who moves first;
+    ``beside_market`` of what they are beyond the day's median.
+    ``sector`` takes the stocks of the same sector that are nearest in size. ``random`` is the control for any claim
+    about graphs: the correlation graph with each neighbour replaced by one drawn once and for all, its edges otherwise
+    as they are.
     """
 
     kind: Literal["correlation", "sector", "random"] = "correlation"
     neighbours: Annotated[int, Field(gt=0)] = 10
     window: Annotated[int, Field(gt=2)] = 252
+    lag_days: Annotated[int, Field(ge=0)] = 0
+    beside_market: bool = True
     half_life: Annotated[float, Field(gt=0)] = 120.0
     min_observations: Annotated[int, Field(gt=2)] = 60
     refresh_days: Annotated[int, Field(gt=0)] = 5
@@ -50,6 +55,7 @@ class Members:
 
     place: np.ndarray  # (member,) among all stocks
     shape: Tensor  # float32 (day, member), standardised returns
+    earlier: Tensor  # float32 (day, member), those of ``lag_days`` earlier
     sector: Tensor  # int16 (member,)
     size: Tensor  # float32 (member,), log of the mean traded value; NaN: unknown
     luck: np.ndarray  # uint64 (member,)
@@ -84,7 +90,7 @@ def choose_neighbours(members: Members, params: GraphParams) -> Edges:
 def _choose(members: Members, some: Tensor, params: GraphParams) -> Edges:
     """Choose the neighbours of some members."""
     most = min(params.neighbours, len(members.place) - 1)
-    correlation = correlate(members.shape[:, some], members.shape) * (1 - params.shrinkage)
+    correlation = correlate(members.shape[:, some], members.earlier) * (1 - params.shrinkage)
     best, near = _best(_nearness(correlation, members, some, params), some, most)
     one, rank = torch.nonzero(best > NEVER, as_tuple=True)
     like = near[one, rank]

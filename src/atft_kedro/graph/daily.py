@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 import torch
+from torch import Tensor
 
 from ..params import InputError
 from ..progress import tracked
@@ -23,7 +24,8 @@ def build_graphs(market: Returns, params: GraphParams) -> Iterator[pl.DataFrame]
 def build_graphs_of(dates: np.ndarray, market: Returns, params: GraphParams) -> Iterator[pl.DataFrame]:
     """Yield the edges of some days, a few graphs at a time, sorted by (graph_date, code, rank)."""
     codes = pl.Series(CODE, market.index.codes, dtype=pl.String)
-    relative, luck = market.beside_the_market(), draw_luck(market.index.codes, params.seed)
+    relative = market.beside_the_market() if params.beside_market else market.returns
+    luck = draw_luck(market.index.codes, params.seed)
     _require_possible(market, params)
     frames: list[pl.DataFrame] = [_no_edges()]
     edges = 0
@@ -59,10 +61,21 @@ def _gather_members(market: Returns, relative: np.ndarray, luck: np.ndarray, dat
     candidate &= enough_history(market.returns[window], params.min_observations)
     place = np.flatnonzero(candidate)
     place = place[~is_flat(torch.from_numpy(market.returns[window][:, place])).numpy()]
-    weights = decay(params.window, params.half_life)
-    shape = standardise(torch.from_numpy(relative[window][:, place]), weights[-(date + 1) :], params.clip)
+    shape = _shape(relative, window, place, params)
+    back = slice(max(window.start - params.lag_days, 0), max(window.stop - params.lag_days, 0))
+    earlier = _shape(relative, back, place, params, len(shape)) if params.lag_days else shape
     sector, size = _newest(market.sector[window][:, place]), _log_mean(market.traded[window][:, place])
-    return Members(place, shape, torch.from_numpy(sector), torch.from_numpy(size), luck[place])
+    return Members(place, shape, earlier, torch.from_numpy(sector), torch.from_numpy(size), luck[place])
+
+
+def _shape(
+    relative: np.ndarray, window: slice, place: np.ndarray, params: GraphParams, days: int | None = None
+) -> Tensor:
+    """Standardise the returns of a window (day, member); where it has fewer days than asked, the first are unknown."""
+    known = relative[window][:, place]
+    missing = np.full(((days or len(known)) - len(known), len(place)), np.nan, dtype=known.dtype)
+    weights = decay(params.window, params.half_life)[-(days or len(known)) :]
+    return standardise(torch.from_numpy(np.concatenate([missing, known])), weights, params.clip)
 
 
 def _newest(sector: np.ndarray) -> np.ndarray:

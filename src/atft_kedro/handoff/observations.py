@@ -86,7 +86,7 @@ def _lay_out(frame: pl.LazyFrame, universe: pl.DataFrame, inputs: ModelInputs, s
 
 def _connect(few: pl.LazyFrame, index: PanelIndex, panel: Panel, inputs: ModelInputs, sight: Sight) -> DailyGraphs:
     """Build a graph for each asked day, of all who were lately in the universe."""
-    back = max(inputs.graph.window, inputs.graph.refresh_days)
+    back = max(inputs.graph.window + inputs.graph.lag_days, inputs.graph.refresh_days)
     market = read_returns(few, index, inputs.entry_lag).newest(back + sight.days - 1)
     dates = np.arange(len(market.index.days))[-sight.days :]
     edges = pl.concat(build_graphs_of(dates, market, inputs.graph))

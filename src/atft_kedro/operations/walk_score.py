@@ -72,7 +72,7 @@ def score_walk(
     trained: TrainedFolds, folder: Path, pooled: pl.DataFrame, dataset: pl.LazyFrame, params: EvaluationParams
 ) -> JudgedWalk:
     """Score each fold and the whole record by the returns that came."""
-    judged = _judge(pooled, dataset, params)
+    judged = judge_record(pooled, dataset, params)
     score = WalkScore(
         folds=tuple(_score_fold(fold, folder, dataset, params) for fold in trained.folds),
         pooled=judged.score.horizons,
@@ -85,8 +85,11 @@ def _score_fold(fold: TrainedFold, folder: Path, dataset: pl.LazyFrame, params: 
     if fold.reason is not None:
         return FoldScore(fold=fold, stocks=0, horizons={})
     said = _read_tested(folder, fold).collect()
-    return FoldScore(fold=fold, stocks=said[CODE].n_unique(), horizons=_judge(said, dataset, params).score.horizons)
+    return FoldScore(
+        fold=fold, stocks=said[CODE].n_unique(), horizons=judge_record(said, dataset, params).score.horizons
+    )
 
 
-def _judge(said: pl.DataFrame, dataset: pl.LazyFrame, params: EvaluationParams) -> Judged:
+def judge_record(said: pl.DataFrame, dataset: pl.LazyFrame, params: EvaluationParams) -> Judged:
+    """Score forecasts of test days by the returns that came."""
     return judge(said, lay_ground(read_realised(dataset, said)), params)

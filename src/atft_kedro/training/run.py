@@ -4,12 +4,12 @@ import hashlib
 import json
 import logging
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -46,6 +46,7 @@ class Material:
     panel: Panel
     graphs: DailyGraphs
     split: Split
+    graphs_recipe: Mapping[str, Any] = field(default_factory=dict)  # for the manifest: how the graphs were made
 
     @cached_property
     def digest(self) -> str:
@@ -217,6 +218,7 @@ def describe(material: Material, network: NetworkParams, training: TrainingParam
         "catalogue": material.panel.meaning.catalogue,
         "features": len(material.panel.meaning.features),
         "split": material.split.model_dump(mode="json"),
+        "graph": dict(material.graphs_recipe),
         "network": network.model_dump(mode="json"),
         "training": training.model_dump(mode="json"),
         "versions": {"python": platform.python_version(), "torch": torch.__version__},

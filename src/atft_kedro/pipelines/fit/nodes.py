@@ -1,5 +1,7 @@
 """The node that trains."""
 
+from typing import Any
+
 import polars as pl
 import torch
 
@@ -39,6 +41,7 @@ def explain_network(
 def fit_network(  # noqa: PLR0913, PLR0917 — a training needs them all
     panel: Panel,
     graphs: pl.LazyFrame,
+    graphs_recipe: dict[str, Any],
     split: Split,
     runs: Runs,
     tracker: Tracker,
@@ -46,5 +49,5 @@ def fit_network(  # noqa: PLR0913, PLR0917 — a training needs them all
     training: TrainingParams,
 ) -> TrainedRun:
     """Train through all phases, in a run folder of its own."""
-    material = Material(panel, place_graphs(graphs, panel), split)
+    material = Material(panel, place_graphs(graphs, panel), split, graphs_recipe)
     return train_in_run(material, network, training, runs, tracker=tracker, watchers=bars())

@@ -11,7 +11,7 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 nodes.fit_network,
-                ["panel", "graphs", "split", "runs", "tracker", "params:network", "params:training"],
+                ["panel", "graphs", "graphs_recipe", "split", "runs", "tracker", "params:network", "params:training"],
                 "trained_run",
                 name="fit_network",
                 tags="ranked",

@@ -1,0 +1,59 @@
+"""The page of a benchmark: what a run is worth, what its parts add, and what a walk says."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+from kedro.framework.startup import ProjectMetadata
+from kedro.io import CatalogProtocol
+
+from ..disk import written_whole
+from ..operations.comparison import compare_runs, read_part, require_several
+from ..operations.proof.evidence import Evidence
+from ..operations.proof.page import Walk, write_benchmarks
+from ..operations.walk_score import judge_record
+from ..schema import adopt_ml_dataset
+from ..training.runs import LATEST
+from .project import of_project, open_catalog
+
+PAGE = "docs/benchmarks.md"
+
+
+@click.command()
+@click.argument("runs", nargs=-1)
+@click.option(
+    "--output", type=click.Path(path_type=Path), help=f"Where the page goes; by default {PAGE} of the project."
+)
+@click.option("--walk/--no-walk", default=True, show_default=True, help="With the newest walk, where there is one.")
+@of_project
+def benchmarks(
+    metadata: ProjectMetadata,
+    runs: tuple[str, ...],
+    output: Path | None,
+    walk: bool,
+    env: str | None,
+    params: dict[str, Any],
+) -> None:
+    """Write the page of a benchmark: what the first of RUNS is worth (default: the latest), the others beside it."""
+    with open_catalog(metadata, env, params) as catalog:
+        kept, how = catalog["runs"].load(), catalog["params:evaluation"].load()
+        folders = [kept.find(run) for run in runs or [LATEST]]
+        if len(folders) > 1:
+            require_several(folders)
+        evidence = [Evidence.read(folder) for folder in folders]
+        said = {folder.name: read_part(folder, "test") for folder in folders}
+        compared = compare_runs(said, how) if len(folders) > 1 else []
+        walked = _read_walk(catalog) if walk and catalog["walk_score"].exists() else None
+    command = f"kedro atft benchmarks {' '.join(folder.name for folder in folders)}"
+    page = write_benchmarks(evidence, compared, walked, f"{command} --env {env}" if env else command)
+    path = output or Path(metadata.project_path) / PAGE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(path) as partial:
+        partial.write_text(page)
+    click.echo(path)
+
+
+def _read_walk(catalog: CatalogProtocol) -> Walk:
+    dataset = adopt_ml_dataset(catalog["ml_dataset"].load(), catalog["params:columns"].load())
+    record, how = catalog["walk_forecasts"].load().collect(), catalog["params:evaluation"].load()
+    return Walk(catalog["walk_score"].load(), judge_record(record, dataset, how).daily)

@@ -1,0 +1,1 @@
+"""What runs prove on a benchmark: evidence out of their folders, and the page that is made of it."""
