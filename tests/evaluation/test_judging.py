@@ -78,18 +78,26 @@ def test_the_oracle_is_no_baseline(judged: tuple[RunScore, pl.DataFrame]) -> Non
 def test_targets_are_met_or_missed(judged: tuple[RunScore, pl.DataFrame]) -> None:
     split = judged[0].split
     ic = split["test"]["h1"].ic.mean or 0
-    params = TargetParams(ic={"h1": ic - 0.01, "h5": 0.1}, rank_ic={"h1": 0.99}, net_sharpe={"h1": -99.0})
+    ratio = split["test"]["h1"].ic.ir or 0
+    params = TargetParams(
+        ic={"h1": ic - 0.01, "h5": 0.1},
+        ic_ir={"h1": ratio + 0.1},
+        rank_ic={"h1": 0.99, "h5": None},
+        net_sharpe={"h1": -99.0},
+    )
     goals = judge_targets(split, 3.0, params)
 
     assert {name: goal.is_met for name, goal in goals.items()} == {
         "ic_h1": True,
         "ic_h5": False,
+        "ic_ir_h1": False,
         "rank_ic_h1": False,
         "net_sharpe_h1": True,
         "train_gap": False,
         "gradient_norm": True,
     }
     assert goals["ic_h5"].reached is None
+    assert goals["ic_ir_h1"].reached == ratio
     assert not Goal(wanted=10, is_least=False, reached=10.0).is_met
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch_geometric.nn import GATv2Conv
 
-from atft_kedro.network.gat import GraphAttention, GraphFusion
+from atft_kedro.network.gat import LOUDNESS, GraphAttention, GraphFusion
 from atft_kedro.network.gated import LockedDropout
 from atft_kedro.network.heads import in_order
 from atft_kedro.network.selection import Selection
@@ -46,6 +46,33 @@ def test_graph_attention_is_pytorch_geometrics() -> None:
                     attributes.append(block.edges[day, stock, place].float())
         expected = theirs(x[day], torch.tensor(edges).t(), torch.stack(attributes))
         assert torch.allclose(heard[day], expected, atol=1e-5)
+
+
+def test_signed_heads_hear_each_neighbour_by_its_correlation_and_the_others_attend() -> None:
+    block = random_block(stocks=9, days=2, neighbours=4)
+    block.neighbours[0, 3, 2:] = -1
+    x = torch.randn(2, 9, 16, generator=torch.Generator().manual_seed(3))
+    mine = GraphAttention(16, size=12, heads=3, attributes=3, dropout=0.0, signed=1)
+    plain = GraphAttention(16, size=12, heads=3, attributes=3, dropout=0.0)
+    with torch.no_grad():
+        plain.source.load_state_dict(mine.source.state_dict())
+        for name in ("target", "edge"):
+            getattr(plain, name).weight[:8] = getattr(mine, name).weight
+        plain.target.bias[:8] = mine.target.bias
+        plain.attention[:2] = mine.attention.normal_()
+
+    heard = mine(x, block.neighbours, block.edges)
+
+    assert torch.allclose(heard[..., :8], plain(x, block.neighbours, block.edges)[..., :8], atol=1e-6)
+    said = mine.source(x)[..., 8:]
+    for day, stock in ((0, 3), (1, 7)):
+        expected = torch.zeros(4)
+        for place, other in enumerate(block.neighbours[day, stock].tolist()):
+            if other >= 0:
+                expected += block.edges[day, stock, place, 0].float() * said[day, other] * LOUDNESS / 4
+        assert torch.allclose(heard[day, stock, 8:], expected, atol=1e-5)
+    turned = mine(x, block.neighbours, -block.edges)[..., 8:]
+    assert torch.allclose(turned, -heard[..., 8:], atol=1e-6)
 
 
 def test_the_graph_starts_silent_and_speaks_at_the_stocks_own_length() -> None:

@@ -8,20 +8,22 @@ from pydantic import Field
 from ..params import Params
 from .score import Goal, HorizonScore
 
-ByHorizon = dict[str, float]
+ByHorizon = dict[str, float | None]  # null: nobody wants anything
 Split = Mapping[str, Mapping[str, HorizonScore]]
 
 
 class TargetParams(Params):
     """What a run is measured by on its test days, each horizon by its name: ``h1``, ``h5`` and so on.
 
+    ``ic_ir`` is the daily IC's mean over its deviation.
     ``train_gap`` is the share of the train days' rank IC that is lost on the validation days, over the shortest
     horizon; ``gradient_norm`` the largest before clipping.
     """
 
-    ic: ByHorizon = Field(default_factory=lambda: {"h1": 0.15})
-    rank_ic: ByHorizon = Field(default_factory=lambda: {"h1": 0.18, "h5": 0.15})
-    net_sharpe: ByHorizon = Field(default_factory=lambda: {"h1": 0.849})
+    ic: ByHorizon = Field(default={"h1": 0.15})
+    ic_ir: ByHorizon = Field(default_factory=dict)
+    rank_ic: ByHorizon = Field(default={"h1": 0.18, "h5": 0.15})
+    net_sharpe: ByHorizon = Field(default={"h1": 0.849})
     train_gap: float | None = 0.2
     gradient_norm: Annotated[float, Field(gt=0)] | None = 10.0
 
@@ -37,16 +39,17 @@ def judge_targets(split: Split, gradient: float | None, params: TargetParams) ->
 
 
 def _least(tested: Mapping[str, HorizonScore], params: TargetParams) -> Iterator[tuple[str, Goal]]:
-    for name in ("ic", "rank_ic", "net_sharpe"):
+    for name in ("ic", "ic_ir", "rank_ic", "net_sharpe"):
         for horizon, wanted in getattr(params, name).items():
             reached = _read(tested[horizon], name) if horizon in tested else None
-            yield f"{name}_{horizon}", Goal(wanted=wanted, is_least=True, reached=reached)
+            if wanted is not None:
+                yield f"{name}_{horizon}", Goal(wanted=wanted, is_least=True, reached=reached)
 
 
 def _read(score: HorizonScore, name: str) -> float | None:
     if name == "net_sharpe":
         return score.long_short.net_sharpe if score.long_short else None
-    return score.ic.mean if name == "ic" else score.rank_ic.mean
+    return {"ic": score.ic.mean, "ic_ir": score.ic.ir, "rank_ic": score.rank_ic.mean}[name]
 
 
 def measure_gap(split: Split) -> float | None:

@@ -30,7 +30,7 @@ class Atft(nn.Module):
         rates = (params.dropout, params.layer_scale)
         self.temporal = TemporalFusion(hidden, params.kernel, params.windows, params.heads, rates)
         self.carry = Carry(params.fan_channels * len(horizons), hidden)
-        self.gat = GraphFusion(hidden, params.graph_heads, attributes, params.graph_dropout)
+        self.gat = GraphFusion(hidden, params.graph_heads, attributes, params.graph_dropout, params.graph_signed_heads)
         self.tokens = MarketTokens(hidden, params.market_tokens, params.heads) if params.market_tokens else None
         self.heads = Heads(params, len(horizons))
 

@@ -6,6 +6,7 @@ from torch.nn import functional
 
 SELF_EDGE = 1.0  # every attribute of a stock's edge to itself
 EDGE_SPREAD = 2.0  # of the first weights of the edges' attributes
+LOUDNESS = 15.0  # of what is heard by correlation: those of one day with the next are small
 
 
 class GraphAttention(nn.Module):
@@ -16,17 +17,23 @@ class GraphAttention(nn.Module):
     GATv2 ("How Attentive are Graph Attention Networks?", Brody et al., 2022), with the same numbers as PyTorch
     Geometric's ``GATv2Conv``. Ours gathers the K neighbours of every stock densely, for K is the same for all.
 
+    The last ``signed`` heads attend to nobody: they hear each neighbour by the edge's correlation c, their first
+    attribute, so that what goes the other way is heard the other way round, which no softmax can say.
+
+    .. math:: \frac{1}{K} \sum_j c_{ij} W_r h_j
+
     Shapes: ``(day, stock, hidden)``, neighbours ``(day, stock, neighbour)``, edges ``(day, stock, neighbour,
     attribute) -> (day, stock, size)``
     """
 
-    def __init__(self, hidden: int, size: int, heads: int, attributes: int, dropout: float) -> None:
+    def __init__(self, hidden: int, size: int, heads: int, attributes: int, dropout: float, signed: int = 0) -> None:
         super().__init__()
-        self.heads, self.dropout = heads, dropout
-        self.target = nn.Linear(hidden, size)
+        self.heads, self.signed, self.dropout = heads, signed, dropout
+        attended = (heads - signed) * (size // heads)
+        self.target = nn.Linear(hidden, attended)
         self.source = nn.Linear(hidden, size)
-        self.edge = nn.Linear(attributes, size, bias=False)
-        self.attention = nn.Parameter(torch.empty(heads, size // heads))
+        self.edge = nn.Linear(attributes, attended, bias=False)
+        self.attention = nn.Parameter(torch.empty(heads - signed, size // heads))
         self.bias = nn.Parameter(torch.zeros(size))
         self.reset_parameters()
 
@@ -43,12 +50,20 @@ class GraphAttention(nn.Module):
         """Hear the neighbours, and measure how long what each says is, on average (day, stock, 1)."""
         weight, heard = self.attend(x, neighbours, edges)
         kept = functional.dropout(weight, self.dropout, self.training)
+        if self.signed:
+            kept = torch.cat([kept, self.correlate(neighbours, edges.to(kept.dtype))], -1)
         said = (kept.unsqueeze(-1) * self.by_head(heard)).sum(0).flatten(-2) + self.bias
         length = (weight.mean(-1, keepdim=True) * heard.square().sum(-1, keepdim=True)).sum(0).sqrt()
         return said, length
 
+    def correlate(self, neighbours: Tensor, edges: Tensor) -> Tensor:
+        """Weigh oneself with nothing and each neighbour by its edge (1 + neighbour, day, stock, signed head)."""
+        correlation = edges[..., 0].where(neighbours >= 0, 0).permute(2, 0, 1)
+        weight = functional.pad(correlation * (LOUDNESS / neighbours.shape[-1]), (0, 0, 0, 0, 1, 0))
+        return weight.unsqueeze(-1).expand(-1, -1, -1, self.signed)
+
     def attend(self, x: Tensor, neighbours: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
-        """Weigh oneself and each neighbour (1 + neighbour, day, stock, head); the rest is what they say.
+        """Weigh oneself and each neighbour (1 + neighbour, day, stock, attending head); the rest is what they say.
 
         The neighbours' axis comes first, so that all that is shared or summed over it runs over whole rows; and all
         but the projections is elementwise, so that a compiler makes one loop of it.
@@ -60,8 +75,9 @@ class GraphAttention(nn.Module):
         attributes = torch.cat([torch.full_like(edges[:1], SELF_EDGE), edges])
         place = others.clamp(min=0) + stocks * torch.arange(days, device=x.device).unsqueeze(1)
         heard = functional.embedding(place, self.source(x).flatten(0, 1))  # (1 + neighbour, day, stock, size)
-        mixed = functional.leaky_relu(self.target(x) + heard + self.edge(attributes), 0.2)
-        score = (self.by_head(mixed) * self.attention).sum(-1)
+        asked = heard[..., : self.target.out_features]
+        mixed = functional.leaky_relu(self.target(x) + asked + self.edge(attributes), 0.2)
+        score = (mixed.unflatten(-1, self.attention.shape) * self.attention).sum(-1)
         return score.masked_fill((others < 0).unsqueeze(-1), -torch.inf).softmax(0), heard
 
     def by_head(self, x: Tensor) -> Tensor:
@@ -81,10 +97,10 @@ class GraphFusion(nn.Module):
     Shapes: as :class:`GraphAttention`, ``-> (day, stock, hidden)``
     """
 
-    def __init__(self, hidden: int, heads: int, attributes: int, dropout: float) -> None:
+    def __init__(self, hidden: int, heads: int, attributes: int, dropout: float, signed: int = 0) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(hidden, bias=False)
-        self.attention = GraphAttention(hidden, hidden, heads, attributes, dropout)
+        self.attention = GraphAttention(hidden, hidden, heads, attributes, dropout, signed)
         self.gate = nn.Parameter(torch.zeros(hidden))
 
     def forward(self, x: Tensor, neighbours: Tensor, edges: Tensor) -> Tensor:

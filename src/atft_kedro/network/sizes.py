@@ -18,7 +18,8 @@ class NetworkParams(Params):
 
     A forecast sees exactly its stock's last ``lookback`` observations: ``fan_window`` of them in the Fourier split,
     ``kernel`` in the convolution, and what remains is shared by the attention ``layers``. Without ``market_gate`` the
-    market's state does not weigh the features.
+    market's state does not weigh the features. ``graph_signed_heads`` of the ``graph_heads`` hear each neighbour by the
+    edge's correlation instead of attending.
     """
 
     hidden_size: Annotated[int, Field(gt=0, multiple_of=8)] = 64
@@ -33,6 +34,7 @@ class NetworkParams(Params):
     fan_k: Size = 2
     fan_channels: Size = 16
     graph_heads: Size = 4
+    graph_signed_heads: Annotated[int, Field(ge=0)] = 0
     graph_dropout: Share = 0.0
     market_tokens: Annotated[int, Field(ge=0)] = 0
     head_dropout: Share = 0.0
@@ -46,6 +48,8 @@ class NetworkParams(Params):
     def _fits_together(self) -> Self:
         if self.hidden_size % self.heads or self.hidden_size % self.graph_heads:
             raise ValueError("heads and graph_heads must divide hidden_size")
+        if self.graph_signed_heads >= self.graph_heads:
+            raise ValueError("graph_signed_heads must leave one of graph_heads at least, which attends")
         if self.attention_reach < self.layers:
             raise ValueError(
                 f"lookback {self.lookback} is too short for fan_window {self.fan_window}, kernel {self.kernel} and "

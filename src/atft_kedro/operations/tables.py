@@ -137,7 +137,7 @@ def _name_target(name: str) -> str:
             "gradient_norm": "largest norm of a step's gradient",
         }[name]
     metric, _, horizon = name.rpartition("_h")
-    words = {"ic": "IC", "rank_ic": "rank IC", "net_sharpe": "net Sharpe ratio"}
+    words = {"ic": "IC", "ic_ir": "ICIR", "rank_ic": "rank IC", "net_sharpe": "net Sharpe ratio"}
     return f"{words[metric]} over {horizon} d on the test days"
 
 
