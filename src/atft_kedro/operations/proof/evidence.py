@@ -11,9 +11,10 @@ from ...evaluation.judging import NETWORK
 from ...evaluation.score import RunScore
 from ...panel.split import Role, Split, Stretch
 from ...params import InputError
-from ...schema import DATE, FORECASTER, HORIZON, SPLIT
+from ...schema import CODE, DATE, FORECASTER, HORIZON, SPLIT
 from ...training.run import WATCHING
 from ..judged_run import DAILY, read_score
+from ..scoring import FORECASTS
 from ..watch import read_history, read_manifest
 
 MADE_OF = ("graph", "network", "training")
@@ -43,6 +44,11 @@ class Evidence:
             raise InputError(f"Run {self.folder.name} has no {DAILY}; kedro atft evaluate {self.folder.name} makes it.")
         mine = (pl.col(FORECASTER) == forecaster) & (pl.col(SPLIT) == "test") & (pl.col(HORIZON) == horizon)
         return pl.scan_parquet(path).filter(mine).sort(DATE).collect()
+
+    def count_stocks(self) -> int:
+        """Count the stocks that are forecast."""
+        count: int = pl.scan_parquet(self.folder / FORECASTS).select(pl.col(CODE).n_unique()).collect().item()
+        return count
 
     def stretch(self, role: Role) -> Stretch:
         """Find the days of a role, from its first to its last."""

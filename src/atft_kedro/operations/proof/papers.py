@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from datetime import date
 
-FIRST, LAST = date(2017, 1, 3), date(2017, 12, 8)  # of the returns that they test on, of stocks of NASDAQ
+FIRST, LAST = date(2017, 1, 3), date(2017, 12, 8)  # of the returns that they test on
+STOCKS = 1026  # of NASDAQ
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,7 @@
 from collections.abc import Sequence
 from itertools import groupby
 
-import polars as pl
-
-from ...schema import CODE
 from ..grid import Grid
-from ..scoring import FORECASTS
 from .evidence import Evidence
 
 GRAPH = ("kind", "neighbours", "sign", "window", "half_life", "lag_days")  # what is told of its recipe
@@ -26,12 +22,11 @@ LIMITS = (
 def tabulate_protocol(run: Evidence) -> Grid:
     """Tell which stocks and days were forecast from what, and by which code."""
     manifest, training = run.manifest, run.manifest["training"]
-    stocks = pl.scan_parquet(run.folder / FORECASTS).select(pl.col(CODE).n_unique()).collect().item()
     parts = [(role, run.stretch(role)) for role in ("train", "validation", "test")]
     dirty = ", with uncommitted changes" if manifest["is_dirty"] else ""
     graph = manifest.get("graph", {})
     rows = [
-        ["stocks", f"{stocks:,}"],
+        ["stocks", f"{run.count_stocks():,}"],
         *([role, f"{each.first} to {each.last}, {each.days:,} days"] for role, each in parts),
         ["between them", f"purged, so that no label reaches into the next part, and {_embargo(run)} days of embargo"],
         ["horizons", ", ".join(f"{horizon} d" for horizon in run.horizons)],

@@ -1,0 +1,165 @@
+"""The page of a benchmark against what lies in the runs' folders."""
+
+import json
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from atft_kedro.evaluation.judging import judge_run
+from atft_kedro.evaluation.score import EvaluationParams
+from atft_kedro.operations.comparison import compare_runs, read_part
+from atft_kedro.operations.proof.evidence import Evidence, name_difference
+from atft_kedro.operations.proof.luck import try_luck
+from atft_kedro.operations.proof.page import write_benchmarks
+from atft_kedro.operations.proof.tables import is_published, tabulate_costs, tabulate_hold, tabulate_next_day
+
+DAYS, TEST, STOCKS = 120, 60, 30
+PUBLISHED = date(2016, 12, 30), date(2017, 12, 7)  # forecasts of the published days
+TRAINING = {"seeds": 2, "seed": 7, "without": [], "loss": None, "resume": None}
+
+
+@pytest.fixture(scope="module")
+def returns() -> pl.DataFrame:
+    return draw_returns(STOCKS, [date(2024, 1, 1) + timedelta(days=day) for day in range(DAYS)])
+
+
+def draw_returns(stocks: int, days: list[date]) -> pl.DataFrame:
+    random = np.random.default_rng(2)
+    cells = pl.DataFrame({"date": days}).join(pl.DataFrame({"code": [f"S{n:04d}" for n in range(stocks)]}), how="cross")
+    return cells.with_columns(
+        target_1d=pl.Series(0.01 * random.normal(size=len(cells))), noise=pl.Series(random.normal(size=len(cells)))
+    )
+
+
+def make_run(folder: Path, returns: pl.DataFrame, skill: float, **training: Any) -> Evidence:
+    """Write a run that knows a part of the returns, beside two baselines that know less, and two networks."""
+    folder.mkdir(parents=True)
+    days = returns["date"].unique().sort()
+    half = days[len(days) // 2]
+
+    def say(share: float, turn: int, name: str | None = None) -> pl.DataFrame:
+        said = returns.select(
+            "date",
+            "code",
+            split=pl.when(pl.col("date") < half).then(pl.lit("validation")).otherwise(pl.lit("test")),
+            horizon=pl.lit(1, pl.Int16),
+            forecast=share * 100 * pl.col("target_1d") + pl.col("noise").shift(turn).fill_null(0),
+        )
+        return said if name is None else said.select(pl.lit(name).alias("forecaster"), pl.all())
+
+    forecasts = say(skill, 0)
+    names = {"ridge": 0.1, "lightgbm": 0.2, "seed 7": skill / 2, "seed 8": skill}
+    rivals = pl.concat(say(share, 1 + turn, name) for turn, (name, share) in enumerate(names.items()))
+    score, daily = judge_run(folder.name, forecasts, rivals, returns.lazy(), EvaluationParams())
+    (folder / "metrics.json").write_text(score.model_dump_json())
+    daily.write_parquet(folder / "daily.parquet")
+    forecasts.join(returns.select("date", "code", target="target_1d"), on=["date", "code"]).write_parquet(
+        folder / "forecasts.parquet"
+    )
+    stretches = [("train", "2024-01"), ("embargo", "2024-02"), ("validation", "2024-03"), ("test", "2024-04")]
+    manifest = {
+        "split": {
+            "name": "split",
+            "stretches": [
+                {"role": role, "first": f"{month}-01", "last": f"{month}-05", "days": 5} for role, month in stretches
+            ],
+        },
+        "training": TRAINING | training,
+        "network": {"hidden_size": 8},
+        "graph": {"kind": "correlation", "neighbours": 10},
+        "commit": "0123456789abcdef",
+        "is_dirty": False,
+        "features": 3,
+        "device": "cpu",
+        "versions": {"python": "3"},
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    epoch = {"phase": "one", "seconds": 2.0, "forecasts_per_second": 500.0, "reading_seconds": 0.5, "train_loss": 1.0}
+    lines = [json.dumps({"seed": seed} | epoch) for seed in (7, 7, 8, 8)]
+    (folder / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+    return Evidence.read(folder)
+
+
+def test_the_halves_are_halves_and_the_leads_are_the_mean_of_the_days(returns: pl.DataFrame, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", returns, skill=0.5)
+    daily = pl.read_parquet(run.folder / "daily.parquet").filter(split="test")
+    mine, ridge = (daily.filter(forecaster=name).sort("date") for name in ("network", "ridge"))
+
+    grid = tabulate_hold(run, 1)
+
+    rows = {str(row[0]): row for row in grid.rows}
+    first = next(row for title, row in rows.items() if title.startswith("first half"))
+    second = next(row for title, row in rows.items() if title.startswith("second half"))
+    assert first[1] == f"{mine['ic'][: TEST // 2].mean():.4f}"
+    assert second[1] == f"{mine['ic'][TEST // 2 :].mean():.4f}"
+    lead = (mine["ic"] - ridge["ic"])[: TEST // 2].mean()
+    place = grid.head.index("ahead of ridge in IC")
+    assert first[place].startswith(f"{lead:+.4f} ± ")
+    assert float(rows["network 7 alone"][1]) < float(rows["network 8 alone"][1])
+
+
+def test_costs_are_taken_off_what_was_traded(returns: pl.DataFrame, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", returns, skill=0.5)
+    book = pl.read_parquet(run.folder / "daily.parquet").filter(split="test", forecaster="network")
+    gross, turnover = (book[f"long_short_{what}"].drop_nulls().to_numpy() for what in ("gross", "turnover"))
+
+    _, _, before, five, ten, told, even = tabulate_costs(run).rows[0]
+
+    net = gross - 5e-4 * turnover
+    assert before.startswith(f"{1e4 * gross.mean():.1f} (")
+    assert five == f"{1e4 * net.mean():.1f} ({net.mean() / net.std(ddof=1) * np.sqrt(252):.2f})"
+    assert float(ten.split()[0]) == pytest.approx(1e4 * book["long_short_net"].drop_nulls().mean(), abs=0.051)  # type: ignore[operator]
+    assert told == f"{turnover.mean():.2f}"
+    assert float(even) == pytest.approx(1e4 * gross.mean() / turnover.mean(), abs=0.051)
+
+
+def test_luck_has_no_ic_and_half_of_the_best_ten_rise(returns: pl.DataFrame) -> None:
+    luck = try_luck(returns.select("date", "code", target="target_1d"))
+
+    (ic, apart), (hit, _) = luck.spread("ic"), luck.spread("precision")
+
+    assert abs(ic) < 3 * apart / np.sqrt(len(luck.drawn))
+    assert hit == pytest.approx(0.5, abs=0.02)
+
+
+def test_runs_are_named_by_what_differs(returns: pl.DataFrame, tmp_path: Path) -> None:
+    first = make_run(tmp_path / "first", returns, skill=0.5)
+    same = make_run(tmp_path / "same", returns, skill=0.4, resume="first")
+    bare = make_run(tmp_path / "bare", returns, skill=0.3, without=["gat", "fan"], loss={"mse": 1.0, "ic": 0.0})
+    longer = make_run(tmp_path / "longer", returns, skill=0.5)
+    longer.manifest["split"]["stretches"][0]["first"] = "2001-01-01"
+
+    assert name_difference(same, first) == "the same again"
+    assert name_difference(bare, first) == "training.loss = 1 mse, training.without = gat and fan"
+    assert name_difference(longer, first) == "trained from 2001-01-01"
+
+
+def test_the_page_holds_the_folders_numbers(returns: pl.DataFrame, tmp_path: Path) -> None:
+    runs = [make_run(tmp_path / name, returns, skill) for name, skill in (("a", 0.5), ("b", 0.3))]
+    said = {run.folder.name: read_part(run.folder, "test") for run in runs}
+
+    page = write_benchmarks(runs, compare_runs(said, EvaluationParams()), None, "kedro atft benchmarks a b")
+
+    told = runs[0].score.split["test"]["h1"]
+    assert f"rank IC is {told.rank_ic.mean:.4f} ± {told.rank_ic.se:.4f}" in page
+    other = next(line for line in page.splitlines() if line.endswith("| `b` |"))
+    assert f"{runs[1].score.split['test']['h1'].ic.mean:.4f} ± " in other
+    assert other.split("|")[6].strip().startswith("-")  # it knows less, and is behind
+    assert "| as above | 2 x 2 epochs | 4 s | 0.1 min | 500 | 25.0% | one 2 x 2.0 s |" in page
+
+
+def test_published_rows_stand_beside_their_own_stocks_and_days_alone(returns: pl.DataFrame, tmp_path: Path) -> None:
+    before = [date(2016, 12, day) for day in (20, 21, 22)]  # validation days
+    days = [*before, PUBLISHED[0], date(2017, 6, 1), PUBLISHED[1]]
+    theirs, half = (make_run(tmp_path / str(stocks), draw_returns(stocks, days), 0.1) for stocks in (1026, 513))
+    other = make_run(tmp_path / "other", returns, 0.1)
+
+    assert is_published(theirs, 1)
+    assert not is_published(half, 1)
+    assert not is_published(other, 1)
+    assert any("StockMixer" in row[0] for row in tabulate_next_day(theirs, 1, None).rows)
+    assert not any("StockMixer" in row[0] for row in tabulate_next_day(other, 1, None).rows)
