@@ -15,7 +15,8 @@ from atft_kedro.operations.comparison import compare_runs, read_part
 from atft_kedro.operations.proof.evidence import Evidence, name_difference
 from atft_kedro.operations.proof.luck import try_luck
 from atft_kedro.operations.proof.page import write_benchmarks
-from atft_kedro.operations.proof.tables import is_published, tabulate_costs, tabulate_hold, tabulate_next_day
+from atft_kedro.operations.proof.tables import is_published, tabulate_hold, tabulate_next_day
+from atft_kedro.operations.proof.trades import tabulate_costs
 
 DAYS, TEST, STOCKS = 120, 60, 30
 PUBLISHED = date(2016, 12, 30), date(2017, 12, 7)  # forecasts of the published days
@@ -148,7 +149,13 @@ def test_the_page_holds_the_folders_numbers(returns: pl.DataFrame, tmp_path: Pat
     assert f"rank IC is {told.rank_ic.mean:.4f} ± {told.rank_ic.se:.4f}" in page
     other = next(line for line in page.splitlines() if line.endswith("| `b` |"))
     assert f"{runs[1].score.split['test']['h1'].ic.mean:.4f} ± " in other
-    assert other.split("|")[6].strip().startswith("-")  # it knows less, and is behind
+    assert other.split("|")[7].strip().startswith("-")  # it knows less, and is behind
+    daily = [pl.read_parquet(run.folder / "daily.parquet").filter(split="test") for run in runs]
+    alone = [
+        daily[1].filter(forecaster=f"seed {seed}")["rank_ic"] - daily[0].filter(forecaster=f"seed {seed}")["rank_ic"]
+        for seed in (7, 8)
+    ]
+    assert other.split("|")[8].strip().startswith(f"{((alone[0] + alone[1]) / 2).mean():+.4f} ± ")
     assert "| as above | 2 x 2 epochs | 4 s | 0.1 min | 500 | 25.0% | one 2 x 2.0 s |" in page
 
 

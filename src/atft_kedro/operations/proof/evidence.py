@@ -11,7 +11,7 @@ from ...evaluation.judging import NETWORK
 from ...evaluation.score import RunScore
 from ...panel.split import Role, Split, Stretch
 from ...params import InputError
-from ...schema import CODE, DATE, FORECASTER, HORIZON, SPLIT
+from ...schema import ALONE, CODE, DATE, FORECASTER, HORIZON, SPLIT
 from ...training.run import WATCHING
 from ..judged_run import DAILY, read_score
 from ..scoring import FORECASTS
@@ -49,6 +49,12 @@ class Evidence:
         """Count the stocks that are forecast."""
         count: int = pl.scan_parquet(self.folder / FORECASTS).select(pl.col(CODE).n_unique()).collect().item()
         return count
+
+    def networks(self) -> dict[str, str]:
+        """Name each network's forecasts by its seed."""
+        if self.score.seeds:
+            return {seed: ALONE + seed for seed in self.score.seeds}
+        return {str(self.manifest["training"]["seed"]): NETWORK}
 
     def stretch(self, role: Role) -> Stretch:
         """Find the days of a role, from its first to its last."""

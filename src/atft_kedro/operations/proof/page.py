@@ -17,16 +17,11 @@ from ..walk_page import HEAD, tell_folds
 from ..walk_score import WalkScore
 from .evidence import Evidence, name_difference
 from .luck import Luck, try_luck
-from .pictures import draw_bars, draw_months
+from .pictures import draw_bars, draw_sums
 from .protocol import LIMITS, tabulate_protocol, tabulate_speed
-from .tables import (
-    tabulate_costs,
-    tabulate_hold,
-    tabulate_horizons,
-    tabulate_next_day,
-    tabulate_trades,
-    tabulate_variants,
-)
+from .tables import tabulate_hold, tabulate_horizons, tabulate_next_day
+from .trades import tabulate_costs, tabulate_trades
+from .variants import tabulate_variants
 
 
 @dataclass(frozen=True)
@@ -50,7 +45,7 @@ def write_benchmarks(runs: Sequence[Evidence], compared: Sequence[Compared], wal
         write_grid(tabulate_protocol(first)),
         write_grid(tabulate_next_day(first, shortest, _try_luck(first, shortest))),
         write_grid(tabulate_hold(first, shortest)),
-        *_draw(first, shortest),
+        _draw(first, shortest),
         write_grid(tabulate_horizons(first)),
         write_grid(tabulate_costs(first)),
     ]
@@ -86,16 +81,10 @@ def _try_luck(run: Evidence, horizon: int) -> Luck | None:
     return try_luck(pl.scan_parquet(run.folder / FORECASTS).filter(asked).select(DATE, CODE, REALISED).collect())
 
 
-def _draw(run: Evidence, horizon: int) -> Iterator[str]:
-    """Draw the months beside the best of the baselines."""
-    means = {
-        name: mean
-        for name, parts in run.score.baselines.items()
-        if (mean := parts["test"][f"h{horizon}"].score.rank_ic.mean) is not None
-    }
-    if means:
-        best = max(means, key=lambda name: means[name])
-        yield draw_months(run.days(horizon), run.days(horizon, best), best)
+def _draw(run: Evidence, horizon: int) -> str:
+    """Draw the days beside those of the baselines that say something."""
+    names = [name for name in run.score.baselines if name != ZERO]
+    return draw_sums({"ours": run.days(horizon), **{name: run.days(horizon, name) for name in names}})
 
 
 def _tell_walk(walk: Walk) -> Iterator[str]:

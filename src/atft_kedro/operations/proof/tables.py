@@ -8,18 +8,16 @@ import polars as pl
 from ...evaluation.baselines import ZERO
 from ...evaluation.judging import NETWORK, measure_lead, pair_days
 from ...evaluation.score import HorizonScore, Rival
-from ...evaluation.series import Mean, average, sharpe
+from ...evaluation.series import Mean, average
 from ...schema import ALONE, DATE
-from ..comparison import Compared
 from ..grid import Grid, Row
 from ..saying import say, say_lead
-from .evidence import Evidence, name_difference
+from .evidence import Evidence
 from .luck import Luck
 from .papers import CAUTION, FIRST, LAST, STOCKS, TABLE
 
 WEEK = 7  # days
 STRONG = ("ridge", "lightgbm")  # the baselines that learn
-COSTS = (5.0, 10.0)  # basis points of each trade, on its side
 READING = (
     "The first four columns are ours: means over the test days, their Newey-West errors, and mean over deviation of "
     "the days. The last four are counted as published tables count: stocks without a return that day lie at (0, 0), "
@@ -28,17 +26,16 @@ READING = (
 )
 OURS = ("IC ± se", "ICIR", "rank IC ± se", "rank ICIR")
 COLUMNS = (("ic", 4), ("ric", 3), ("precision", 3), ("sharpe", 2))  # of published tables, and their digits
-BOOKS = {"long_short": "best tenth less worst", "long_only": "best stocks less the mean"}
 
 
 def tabulate_next_day(run: Evidence, horizon: int, luck: Luck | None) -> Grid:
     """Tell what each forecaster is worth over the shortest horizon, and what published tables would print."""
     name, score = f"h{horizon}", run.score
-    rows = [[f"**mean of {_count_networks(run)}**", *_tell(score.split["test"][name]), *_print(run, NETWORK)]]
+    rows = [[f"**mean of {_count_networks(run)}**", *tell_score(score.split["test"][name]), *_print(run, NETWORK)]]
     if score.seeds:
         rows.append(["one network, mean ± deviation over seeds", *_tell_spread(run, name)])
     for each, parts in score.baselines.items():
-        rows.append([each, *_tell(parts["test"][name].score), *_print(run, each)])
+        rows.append([each, *tell_score(parts["test"][name].score), *_print(run, each)])
     if luck is not None:
         printed = [
             f"{mean:.{digits}f} ± {deviation:.{digits}f}"
@@ -74,7 +71,8 @@ def _count_networks(run: Evidence) -> str:
     return f"{count} networks" if count > 1 else "1 network"
 
 
-def _tell(told: HorizonScore) -> list[str]:
+def tell_score(told: HorizonScore) -> list[str]:
+    """Tell the four columns that are `OURS`."""
     return [_with_error(told.ic), say(told.ic.ir, 3), _with_error(told.rank_ic), say(told.rank_ic.ir, 3)]
 
 
@@ -130,13 +128,14 @@ def tabulate_hold(run: Evidence, horizon: int) -> Grid:
 
 
 def _beside(title: str, mine: pl.DataFrame, rivals: dict[str, pl.DataFrame], horizon: int) -> Row:
-    ic, rank_ic = (_average(mine, metric, horizon) for metric in ("ic", "rank_ic"))
+    ic, rank_ic = (average_days(mine, metric, horizon) for metric in ("ic", "rank_ic"))
     leads = [measure_lead(pair_days(mine, theirs, horizon), horizon) for theirs in rivals.values()]
     told = [say_lead(lead.get(metric)) for lead in leads for metric in ("ic", "rank_ic")]
     return [title, say(ic.mean), say(ic.ir, 3), say(rank_ic.mean), *told]
 
 
-def _average(days: pl.DataFrame, metric: str, horizon: int) -> Mean:
+def average_days(days: pl.DataFrame, metric: str, horizon: int) -> Mean:
+    """Average a column of days."""
     values = days[metric].cast(pl.Float64).fill_null(np.nan).to_numpy()
     return average(values, horizon, days[metric].is_not_null().to_numpy())
 
@@ -147,7 +146,7 @@ def tabulate_horizons(run: Evidence) -> Grid:
     names = [name for name in run.score.baselines if name != ZERO]
     for horizon, told in run.score.split["test"].items():
         rivals = [run.score.baselines[name]["test"].get(horizon) for name in names]
-        rows.append([f"{horizon[1:]} d", *_tell(told), *(_say_rival(rival) for rival in rivals)])
+        rows.append([f"{horizon[1:]} d", *tell_score(told), *(_say_rival(rival) for rival in rivals)])
     head = (
         "horizon",
         "IC ± se",
@@ -161,66 +160,3 @@ def tabulate_horizons(run: Evidence) -> Grid:
 
 def _say_rival(rival: Rival | None) -> str:
     return "–" if rival is None else say_lead(rival.ahead.get("rank_ic"))
-
-
-def tabulate_costs(run: Evidence, title: str = "What is left after costs") -> Grid:
-    """Tell what trading the test days' forecasts would have earned, at each cost."""
-    return tabulate_trades({horizon: run.days(horizon) for horizon in run.horizons}, title)
-
-
-def tabulate_trades(days: dict[int, pl.DataFrame], title: str) -> Grid:
-    """Tell what each horizon's books earned, before and after costs."""
-    rows: list[Row] = []
-    for horizon, table in days.items():
-        for name, book in BOOKS.items():
-            if f"{name}_gross" not in table.columns:
-                continue
-            known = table.select(pl.col(f"{name}_gross", f"{name}_turnover")).drop_nulls().to_numpy().T
-            gross, turnover = known
-            nets = [gross - cost * 1e-4 * turnover for cost in COSTS]
-            even = gross.mean() / turnover.mean() * 1e4 if turnover.mean() > 0 else None
-            earned = [f"{1e4 * each.mean():.1f}" for each in (gross, *nets)]
-            ratios = [_say_ratio(each) for each in (gross, *nets)]
-            both = [f"{bp} ({ratio})" for bp, ratio in zip(earned, ratios, strict=True)]
-            rows.append([f"{horizon} d", book, *both, f"{turnover.mean():.2f}", say(even, 1)])
-    costs = [f"at {cost:g} bp" for cost in COSTS]
-    return Grid(
-        title,
-        ("horizon", "book", "before costs", *costs, "turnover a day", "worth nothing at, bp"),
-        rows,
-        "Basis points a day, and in brackets the year's Sharpe ratio. Each book is held for its horizon, a part of it "
-        "renewed every day; every trade costs so much on its side. Nothing is paid for borrowing stocks.",
-    )
-
-
-def _say_ratio(returns: np.ndarray) -> str:
-    ratio = sharpe(returns)
-    return f"{ratio:.2f}" if np.isfinite(ratio) else "–"
-
-
-def tabulate_variants(compared: Sequence[Compared], runs: Sequence[Evidence], horizon: int) -> Grid:
-    """Tell what else was trained, each paired with the first by day."""
-    first, by_name = runs[0], {run.folder.name: run for run in runs}
-    rows = []
-    for each in compared:
-        if each.horizon == horizon:
-            title = "**as above**" if not each.ahead else name_difference(by_name[each.run], first)
-            lead = [say_lead(each.ahead.get(metric)) if each.ahead else "" for metric in ("ic", "rank_ic")]
-            rows.append([title, *_tell(each.score), *lead, f"`{each.run}`"])
-    head = (
-        "what differs",
-        "IC ± se",
-        "ICIR",
-        "rank IC ± se",
-        "rank ICIR",
-        "its lead in IC",
-        "its lead in rank IC",
-        "run",
-    )
-    return Grid(
-        "What a part is worth, and a longer past",
-        head,
-        rows,
-        "Each row is a run with as many networks as it says, on the same test days; a lead below zero says that the "
-        "first run is better.",
-    )

@@ -1,0 +1,47 @@
+"""What trading on forecasts would have earned, and what of it is left after costs."""
+
+import numpy as np
+import polars as pl
+
+from ...evaluation.series import sharpe
+from ..grid import Grid, Row
+from ..saying import say
+from .evidence import Evidence
+
+COSTS = (5.0, 10.0)  # basis points of each trade, on its side
+BOOKS = {"long_short": "best tenth less worst", "long_only": "best stocks less the mean"}
+
+
+def tabulate_costs(run: Evidence, title: str = "What is left after costs") -> Grid:
+    """Tell what trading the test days' forecasts would have earned, at each cost."""
+    return tabulate_trades({horizon: run.days(horizon) for horizon in run.horizons}, title)
+
+
+def tabulate_trades(days: dict[int, pl.DataFrame], title: str) -> Grid:
+    """Tell what each horizon's books earned, before and after costs."""
+    rows: list[Row] = []
+    for horizon, table in days.items():
+        for name, book in BOOKS.items():
+            if f"{name}_gross" not in table.columns:
+                continue
+            known = table.select(pl.col(f"{name}_gross", f"{name}_turnover")).drop_nulls().to_numpy().T
+            gross, turnover = known
+            nets = [gross - cost * 1e-4 * turnover for cost in COSTS]
+            even = gross.mean() / turnover.mean() * 1e4 if turnover.mean() > 0 else None
+            earned = [f"{1e4 * each.mean():.1f}" for each in (gross, *nets)]
+            ratios = [_say_ratio(each) for each in (gross, *nets)]
+            both = [f"{bp} ({ratio})" for bp, ratio in zip(earned, ratios, strict=True)]
+            rows.append([f"{horizon} d", book, *both, f"{turnover.mean():.2f}", say(even, 1)])
+    costs = [f"at {cost:g} bp" for cost in COSTS]
+    return Grid(
+        title,
+        ("horizon", "book", "before costs", *costs, "turnover a day", "worth nothing at, bp"),
+        rows,
+        "Basis points a day, and in brackets the year's Sharpe ratio. Each book is held for its horizon, a part of it "
+        "renewed every day; every trade costs so much on its side. Nothing is paid for borrowing stocks.",
+    )
+
+
+def _say_ratio(returns: np.ndarray) -> str:
+    ratio = sharpe(returns)
+    return f"{ratio:.2f}" if np.isfinite(ratio) else "–"
