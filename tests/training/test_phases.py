@@ -51,6 +51,11 @@ def test_a_phase_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
         PhaseParams.model_validate({"name": "x", "epochs": 1, "learning_rate": 1e-3} | wrong)
 
 
+@pytest.mark.parametrize(("said", "meant"), [("gat fan", ("gat", "fan")), ("", ()), (None, ()), (["gat"], ("gat",))])
+def test_parts_to_go_without_are_words(said: object, meant: tuple[str, ...]) -> None:
+    assert TrainingParams.model_validate({"without": said}).without == meant
+
+
 def test_an_unknown_part_cannot_be_gone_without() -> None:
     with pytest.raises(ValidationError, match="without"):
         TrainingParams.model_validate({"without": "graph"})

@@ -28,8 +28,8 @@ class CollapseParams(Params):
 
 
 def _split_text(value: object) -> object:
-    """Accept ``"gat fan"``, for no list can be given with ``--params``."""
-    return value.split() if isinstance(value, str) else value
+    """Accept ``"gat fan"`` and nothing, for no list can be given with ``--params``."""
+    return (value or "").split() if isinstance(value, str | None) else value
 
 
 class TrainingParams(Params):
