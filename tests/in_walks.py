@@ -44,7 +44,7 @@ def make_history(prices: pl.DataFrame, folder: Path) -> History:
 
 def make_recipe(history: History, training: TrainingParams = SHORT) -> Recipe:
     families = dict.fromkeys(feature_columns(history.dataset.collect_schema()), "own")
-    return Recipe(FeatureCatalogue("made", families), 0, ScalerParams(), NETWORK, training)
+    return Recipe(FeatureCatalogue("made", families), 0, ScalerParams(), NETWORK, training, GraphParams())
 
 
 def splits_of(history: History, params: FoldParams = FOLDS) -> tuple[Split, ...]:

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from torch.nn.functional import pad
 from torch_geometric.nn import GATv2Conv
 
 from atft_kedro.network.gat import LOUDNESS, GraphAttention, GraphFusion
@@ -69,10 +70,13 @@ def test_signed_heads_hear_each_neighbour_by_its_correlation_and_the_others_atte
         expected = torch.zeros(4)
         for place, other in enumerate(block.neighbours[day, stock].tolist()):
             if other >= 0:
-                expected += block.edges[day, stock, place, 0].float() * said[day, other] * LOUDNESS / 4
+                expected += block.edges[day, stock, place, 0].float() * said[day, other] * LOUDNESS
+        expected /= (block.neighbours[day, stock] >= 0).sum()
         assert torch.allclose(heard[day, stock, 8:], expected, atol=1e-5)
     turned = mine(x, block.neighbours, -block.edges)[..., 8:]
     assert torch.allclose(turned, -heard[..., 8:], atol=1e-6)
+    wider = mine(x, pad(block.neighbours, (0, 3), value=-1), pad(block.edges, (0, 0, 0, 3)))
+    assert torch.allclose(wider, heard, atol=1e-6)
 
 
 def test_the_graph_starts_silent_and_speaks_at_the_stocks_own_length() -> None:

@@ -6,7 +6,7 @@ from torch.nn import functional
 
 SELF_EDGE = 1.0  # every attribute of a stock's edge to itself
 EDGE_SPREAD = 2.0  # of the first weights of the edges' attributes
-LOUDNESS = 15.0  # of what is heard by correlation: those of one day with the next are small
+LOUDNESS = 15.0  # of what is heard by correlation: a return's with those of the day before are below 0.2
 
 
 class GraphAttention(nn.Module):
@@ -20,7 +20,7 @@ class GraphAttention(nn.Module):
     The last ``signed`` heads attend to nobody: they hear each neighbour by the edge's correlation c, their first
     attribute, so that what goes the other way is heard the other way round, which no softmax can say.
 
-    .. math:: \frac{1}{K} \sum_j c_{ij} W_r h_j
+    .. math:: \frac{15}{|N_i|} \sum_{j \in N_i} c_{ij} W_r h_j
 
     Shapes: ``(day, stock, hidden)``, neighbours ``(day, stock, neighbour)``, edges ``(day, stock, neighbour,
     attribute) -> (day, stock, size)``
@@ -49,17 +49,17 @@ class GraphAttention(nn.Module):
     def listen(self, x: Tensor, neighbours: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
         """Hear the neighbours, and measure how long what each says is, on average (day, stock, 1)."""
         weight, heard = self.attend(x, neighbours, edges)
-        kept = functional.dropout(weight, self.dropout, self.training)
-        if self.signed:
-            kept = torch.cat([kept, self.correlate(neighbours, edges.to(kept.dtype))], -1)
+        signed = self.weigh_by_correlation(neighbours, edges.to(weight.dtype))
+        kept = functional.dropout(torch.cat([weight, signed], -1), self.dropout, self.training)
         said = (kept.unsqueeze(-1) * self.by_head(heard)).sum(0).flatten(-2) + self.bias
         length = (weight.mean(-1, keepdim=True) * heard.square().sum(-1, keepdim=True)).sum(0).sqrt()
         return said, length
 
-    def correlate(self, neighbours: Tensor, edges: Tensor) -> Tensor:
+    def weigh_by_correlation(self, neighbours: Tensor, edges: Tensor) -> Tensor:
         """Weigh oneself with nothing and each neighbour by its edge (1 + neighbour, day, stock, signed head)."""
-        correlation = edges[..., 0].where(neighbours >= 0, 0).permute(2, 0, 1)
-        weight = functional.pad(correlation * (LOUDNESS / neighbours.shape[-1]), (0, 0, 0, 0, 1, 0))
+        there = neighbours >= 0
+        share = LOUDNESS / there.sum(-1, keepdim=True).clamp(min=1)
+        weight = functional.pad((edges[..., 0] * share).where(there, 0).permute(2, 0, 1), (0, 0, 0, 0, 1, 0))
         return weight.unsqueeze(-1).expand(-1, -1, -1, self.signed)
 
     def attend(self, x: Tensor, neighbours: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
@@ -91,8 +91,8 @@ class GraphFusion(nn.Module):
     .. math:: x + g \odot y\, \|x\| / \overline{\|y_j\|}
 
     with the length that the neighbours' messages have before they are averaged, so that neighbours who agree are
-    louder than those who do not, and a gate g per channel that starts at zero, so that switching the graph on
-    changes nothing at first.
+    louder than those who do not (and what signed heads hear is as loud as its correlation is large), and a gate g per
+    channel that starts at zero, so that switching the graph on changes nothing at first.
 
     Shapes: as :class:`GraphAttention`, ``-> (day, stock, hidden)``
     """

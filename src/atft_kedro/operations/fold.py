@@ -14,6 +14,7 @@ import polars as pl
 import torch
 
 from ..disk import written_whole
+from ..graph.choice import GraphParams
 from ..graph.placing import place_graphs
 from ..network.sizes import NetworkParams
 from ..panel.filling import draft_panel
@@ -55,6 +56,7 @@ class Recipe:
     scaler: ScalerParams
     network: NetworkParams
     training: TrainingParams
+    graph: GraphParams  # how the history's graphs were made; their edges are what counts
 
     def parts(self) -> list[str]:
         """Write down all that decides numbers."""
@@ -144,7 +146,7 @@ def train_fold(fold: Fold, runs: Runs, threads: int) -> None:
     folder, recipe = runs.folder, fold.recipe
     with runs.alone(folder):
         panel = _lay_out(fold, folder / PANEL)
-        material = Material(panel, place_graphs(fold.history.graphs, panel), fold.split)
+        material = Material(panel, place_graphs(fold.history.graphs, panel), fold.split, recipe.graph)
         begun = LATEST if (folder / LATEST / MANIFEST).exists() else None
         training = recipe.training.model_copy(update={"resume": begun})
         trained = train_in_run(material, recipe.network, training, runs)

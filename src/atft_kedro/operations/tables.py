@@ -126,7 +126,7 @@ def tabulate_targets(score: RunScore) -> Grid:
     for name, goal in score.targets.items():
         wanted = f"{'≥' if goal.is_least else '<'} {goal.wanted:g}"
         came = "not measured" if goal.reached is None else "met" if goal.is_met else "missed"
-        rows.append([_name_target(name), wanted, say(goal.reached, 3), came])
+        rows.append([_name_target(name), wanted, say(goal.reached), came])
     return Grid("Targets", ("target", "wanted", "reached", ""), rows, "Aspirations, not promises.")
 
 

@@ -4,12 +4,12 @@ import hashlib
 import json
 import logging
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from ..panel.blocks import BlockReader, DailyGraphs, known_until, stretches_of
 from ..panel.sampler import BlockSampler
 from ..panel.split import Role, Split
 from ..panel.store import Panel
-from ..params import InputError
+from ..params import InputError, Params
 from .callbacks import BEST, LAST, Checkpoints, EpochLines, Heartbeat, MetricsLog, StopFile
 from .course import Course
 from .engine import Callback, Trainer
@@ -46,7 +46,7 @@ class Material:
     panel: Panel
     graphs: DailyGraphs
     split: Split
-    graphs_recipe: Mapping[str, Any] = field(default_factory=dict)  # for the manifest: how the graphs were made
+    graphs_recipe: Params | None = None  # for the manifest: how the graphs were made, where that is known
 
     @cached_property
     def digest(self) -> str:
@@ -218,9 +218,10 @@ def describe(material: Material, network: NetworkParams, training: TrainingParam
         "catalogue": material.panel.meaning.catalogue,
         "features": len(material.panel.meaning.features),
         "split": material.split.model_dump(mode="json"),
-        "graph": dict(material.graphs_recipe),
+        "graph": material.graphs_recipe and material.graphs_recipe.model_dump(mode="json"),
         "network": network.model_dump(mode="json"),
         "training": training.model_dump(mode="json"),
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
         "device": str(material.panel.features.device),
+        "threads": torch.get_num_threads(),
     }

@@ -1,10 +1,9 @@
 """The node that trains."""
 
-from typing import Any
-
 import polars as pl
 import torch
 
+from atft_kedro.graph.choice import GraphParams
 from atft_kedro.graph.placing import place_graphs
 from atft_kedro.network.sizes import NetworkParams
 from atft_kedro.operations.bar import bars
@@ -41,7 +40,7 @@ def explain_network(
 def fit_network(  # noqa: PLR0913, PLR0917 — a training needs them all
     panel: Panel,
     graphs: pl.LazyFrame,
-    graphs_recipe: dict[str, Any],
+    graphs_recipe: GraphParams,
     split: Split,
     runs: Runs,
     tracker: Tracker,

@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 import polars as pl
 
 from atft_kedro.evaluation.score import EvaluationParams
+from atft_kedro.graph.choice import GraphParams
 from atft_kedro.network.sizes import NetworkParams
 from atft_kedro.operations import walk as walking
 from atft_kedro.operations import walk_score as scoring
@@ -47,6 +48,7 @@ def train_folds(  # noqa: PLR0913, PLR0917 — a walk needs all that a training 
     ml_dataset: pl.LazyFrame,
     universe: pl.LazyFrame,
     graphs: pl.LazyFrame,
+    graphs_recipe: GraphParams,
     folds: Folds,
     feature_catalogue: dict[str, Any],
     fold_folders: Runs,
@@ -59,7 +61,7 @@ def train_folds(  # noqa: PLR0913, PLR0917 — a walk needs all that a training 
 ) -> TrainedFolds:
     """Scale, lay out, train and forecast every fold that has not finished yet, each in its own process and folder."""
     history = History(adopt_ml_dataset(ml_dataset, columns), universe, graphs)
-    recipe = Recipe(FeatureCatalogue.of(feature_catalogue), entry_lag, scaler, network, training)
+    recipe = Recipe(FeatureCatalogue.of(feature_catalogue), entry_lag, scaler, network, training, graphs_recipe)
     return walking.train_folds(folds.folds, history, recipe, fold_folders, walk)
 
 

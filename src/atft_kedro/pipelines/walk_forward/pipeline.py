@@ -19,8 +19,8 @@ def create_pipeline() -> Pipeline:
             Node(
                 nodes.train_folds,
                 [
-                    *("ml_dataset", "universe", "graphs", "folds", "feature_catalogue", "fold_folders"),
-                    *("params:columns", "params:features.entry_lag", "params:scaler"),
+                    *("ml_dataset", "universe", "graphs", "graphs_recipe", "folds", "feature_catalogue"),
+                    *("fold_folders", "params:columns", "params:features.entry_lag", "params:scaler"),
                     *("params:network", "params:training", "params:walk_forward"),
                 ],
                 "trained_folds",
