@@ -75,7 +75,9 @@ def test_the_page_is_made_of_the_runs_folders(project: Path, market: Path) -> No
     paths = f"prices={market / 'prices.parquet'},labels={market / 'labels.parquet'}"
     walked = "folds.n_folds=2,folds.kind=expanding,folds.train_days=120,training.seeds=1"
     kedro(project, "run", "--env", "benchmark", "--params", f"{paths},{QUICK}")
-    kedro(project, "run", "--env", "benchmark", "--params", f"{paths},{QUICK},training.without=gat,graph.neighbours=3")
+    kedro(
+        project, "run", "--env", "benchmark", "--params", f"{paths},{QUICK},training.without=fan gat,graph.neighbours=3"
+    )
     kedro(project, "run", "--pipelines", "walk_forward", "--env", "benchmark", "--params", f"{paths},{QUICK},{walked}")
     runs = sorted(path.parent for path in (project / "data" / "06_models" / "runs").glob("2*/manifest.json"))
     first, other = (json.loads((run / "metrics.json").read_text())["split"]["test"]["h1"] for run in runs)
@@ -85,7 +87,8 @@ def test_the_page_is_made_of_the_runs_folders(project: Path, market: Path) -> No
     page = (project / "docs" / "benchmarks.md").read_text()
     variant = next(line for line in page.splitlines() if "graph.neighbours = 3" in line)
     assert f"rank IC is {first['rank_ic']['mean']:.4f} ± {first['rank_ic']['se']:.4f}" in page
-    assert "graph.neighbours = 3, training.without = gat" in variant
+    assert "without gat, graph.neighbours = 3" in variant
+    assert "2 folds, each with 1 network of its own" in page
     assert f"{other['rank_ic']['mean']:.4f} ± {other['rank_ic']['se']:.4f}" in variant
     for title in ("What was done", "Does it hold?", "What is left after costs", "Walk: 1 d", "How long it took"):
         assert f"\n## {title}\n" in page

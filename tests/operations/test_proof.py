@@ -12,15 +12,20 @@ import pytest
 from atft_kedro.evaluation.judging import judge_run
 from atft_kedro.evaluation.score import EvaluationParams
 from atft_kedro.operations.comparison import compare_runs, read_part
-from atft_kedro.operations.proof.evidence import Evidence, name_difference
+from atft_kedro.operations.proof.columns import is_published, tabulate_columns
+from atft_kedro.operations.proof.evidence import Evidence
 from atft_kedro.operations.proof.luck import try_luck
 from atft_kedro.operations.proof.page import write_benchmarks
-from atft_kedro.operations.proof.tables import is_published, tabulate_hold, tabulate_next_day
+from atft_kedro.operations.proof.pictures import draw_heights, draw_sums
+from atft_kedro.operations.proof.recipe import name_difference
+from atft_kedro.operations.proof.tables import tabulate_beside, tabulate_hold, tabulate_horizons
 from atft_kedro.operations.proof.trades import tabulate_costs
+from atft_kedro.params import InputError
 
 DAYS, TEST, STOCKS = 120, 60, 30
 PUBLISHED = date(2016, 12, 30), date(2017, 12, 7)  # forecasts of the published days
-TRAINING = {"seeds": 2, "seed": 7, "without": [], "loss": None, "resume": None}
+PHASE = {"name": "one", "epochs": 2, "learning_rate": 0.1, "parts": ["fan", "gat"], "loss": {"mse": 1.0, "ic": 0.0}}
+TRAINING = {"seeds": 2, "seed": 7, "without": [], "loss": None, "resume": None, "epochs": None, "phases": [PHASE]}
 
 
 @pytest.fixture(scope="module")
@@ -75,12 +80,16 @@ def make_run(folder: Path, returns: pl.DataFrame, skill: float, **training: Any)
         "commit": "0123456789abcdef",
         "is_dirty": False,
         "features": 3,
+        "catalogue": "made",
+        "panel": "made",
+        "threads": 2,
         "device": "cpu",
         "versions": {"python": "3"},
     }
     (folder / "manifest.json").write_text(json.dumps(manifest))
     epoch = {"phase": "one", "seconds": 2.0, "forecasts_per_second": 500.0, "reading_seconds": 0.5, "train_loss": 1.0}
-    lines = [json.dumps({"seed": seed} | epoch) for seed in (7, 7, 8, 8)]
+    epochs = [(7, 1), (7, 1), (7, 2), (8, 1), (8, 2)]  # one is told twice, by a run that went on
+    lines = [json.dumps({"seed": seed, "epochs": number} | epoch) for seed, number in epochs]
     (folder / "metrics.jsonl").write_text("\n".join(lines) + "\n")
     return Evidence.read(folder)
 
@@ -128,15 +137,30 @@ def test_luck_has_no_ic_and_half_of_the_best_ten_rise(returns: pl.DataFrame) -> 
 
 
 def test_runs_are_named_by_what_differs(returns: pl.DataFrame, tmp_path: Path) -> None:
-    first = make_run(tmp_path / "first", returns, skill=0.5)
-    same = make_run(tmp_path / "same", returns, skill=0.4, resume="first")
-    bare = make_run(tmp_path / "bare", returns, skill=0.3, without=["gat", "fan"], loss={"mse": 1.0, "ic": 0.0})
-    longer = make_run(tmp_path / "longer", returns, skill=0.5)
-    longer.manifest["split"]["stretches"][0]["first"] = "2001-01-01"
+    first = make_run(tmp_path / "first", returns, skill=0.5, without=["fan"]).manifest
 
-    assert name_difference(same, first) == "the same again"
-    assert name_difference(bare, first) == "training.loss = 1 mse, training.without = gat and fan"
-    assert name_difference(longer, first) == "trained from 2001-01-01"
+    def name(**changes: Any) -> str:
+        return name_difference(first | changes, first)
+
+    def trained(**changes: Any) -> str:
+        return name(training=first["training"] | changes)
+
+    begun, *later = first["split"]["stretches"]
+    longer = {"name": "split", "stretches": [begun | {"first": "2001-01-01"}, *later]}
+    shorter = {"name": "split", "stretches": [begun, *later[:-1], later[-1] | {"last": "2024-04-04"}]}
+    faster = [PHASE | {"learning_rate": 0.5, "loss": {"mse": 1.0, "ic": 2.0}}]
+    assert trained(resume="first", seeds=3) == "the same again"
+    assert trained(without=[]) == "with fan"
+    assert trained(without=["gat", "fan"], loss={"mse": 1.0, "ic": 0.0}) == "without gat, training.loss = 1 mse"
+    assert trained(phases=faster) == (
+        "training.phases.one.learning_rate = 0.5, training.phases.one.loss = 1 mse + 2 ic"
+    )
+    assert trained(labels={"transform": "zscore"}) == "training.labels.transform = zscore"
+    assert name(split=longer, panel="other") == "trained from 2001-01-01"
+    assert name(split=shorter) == "other days"
+    assert name(graph={"kind": "random", "neighbours": 10}) == "graph.kind = random"
+    assert name(features=158, catalogue="wide", panel="other") == "other features"
+    assert name(panel="other") == "other data"
 
 
 def test_the_page_holds_the_folders_numbers(returns: pl.DataFrame, tmp_path: Path) -> None:
@@ -156,7 +180,7 @@ def test_the_page_holds_the_folders_numbers(returns: pl.DataFrame, tmp_path: Pat
         for seed in (7, 8)
     ]
     assert other.split("|")[8].strip().startswith(f"{((alone[0] + alone[1]) / 2).mean():+.4f} ± ")
-    assert "| as above | 2 x 2 epochs | 4 s | 0.1 min | 500 | 25.0% | one 2 x 2.0 s |" in page
+    assert "| as above | 2, 2 | 4 s | 0.1 min | 500 | 25.0% | one 2.0 s | cpu, 2 |" in page
 
 
 def test_published_rows_stand_beside_their_own_stocks_and_days_alone(returns: pl.DataFrame, tmp_path: Path) -> None:
@@ -165,8 +189,70 @@ def test_published_rows_stand_beside_their_own_stocks_and_days_alone(returns: pl
     theirs, half = (make_run(tmp_path / str(stocks), draw_returns(stocks, days), 0.1) for stocks in (1026, 513))
     other = make_run(tmp_path / "other", returns, 0.1)
 
-    assert is_published(theirs, 1)
-    assert not is_published(half, 1)
-    assert not is_published(other, 1)
-    assert any("StockMixer" in row[0] for row in tabulate_next_day(theirs, 1, None).rows)
-    assert not any("StockMixer" in row[0] for row in tabulate_next_day(other, 1, None).rows)
+    assert is_published(theirs)
+    assert not is_published(half)
+    assert not is_published(other)
+    luck = try_luck(returns.select("date", "code", target="target_1d"))
+    assert any("StockMixer" in row[0] for row in tabulate_columns([theirs], luck).rows)
+    assert not any("StockMixer" in row[0] for row in tabulate_columns([other], luck).rows)
+
+
+def test_networks_are_averaged_as_they_are_alone(returns: pl.DataFrame, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", returns, skill=0.5)
+    alone = [parts["test"]["h1"].score for parts in run.score.seeds.values()]
+    means, ratios = [each.ic.mean or 0 for each in alone], [each.rank_ic.ir or 0 for each in alone]
+
+    ours, spread, *_ = tabulate_beside(run, 1).rows
+
+    assert ours[0] == "**mean of 2 networks**"
+    assert spread[1] == f"{np.mean(means):.4f} ± {np.std(means, ddof=1):.4f}"
+    assert spread[4] == f"{np.mean(ratios):.3f} ± {np.std(ratios, ddof=1):.3f}"
+
+
+def test_every_horizon_has_its_leads(returns: pl.DataFrame, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", returns, skill=0.5)
+    lead = run.score.baselines["lightgbm"]["test"]["h1"].ahead["rank_ic"]
+
+    grid = tabulate_horizons(run)
+
+    assert grid.rows[0][grid.head.index("ahead of lightgbm in rank IC")].startswith(f"{lead.mean:+.4f} ± {lead.se:.4f}")
+
+
+def test_sums_are_those_of_the_months_of_the_first() -> None:
+    days = [date(2024, 1, 30), date(2024, 1, 31), date(2024, 2, 1)]
+    ours = pl.DataFrame({"date": days, "rank_ic": [0.1, 0.2, -0.1]})
+    late = pl.DataFrame({"date": days[2:], "rank_ic": [0.5]})
+
+    drawn = draw_sums({"ours": ours, "late": late}).splitlines()
+
+    assert drawn[2].strip() == 'title "Sum of the daily rank ICs, at the end from above: late, ours"'
+    assert [line.strip() for line in drawn[3:]] == [
+        'x-axis ["2024-01", "2024-02"]',
+        'y-axis "rank IC"',
+        "line [0.0000, 0.5000]",
+        "line [0.3000, 0.2000]",
+        "```",
+    ]
+
+
+@pytest.mark.parametrize(("heights", "how"), [([0.01, 0.02], "bar [0.0100"), ([-0.01, -0.02], "line [-0.0100")])
+def test_bars_that_would_not_begin_at_zero_are_a_line(heights: list[float], how: str) -> None:
+    assert how in draw_heights("A title", ["one", "two"], heights)
+
+
+def test_a_run_without_baselines_or_epochs_has_a_page(returns: pl.DataFrame, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", returns, skill=0.5)
+    bare = Evidence(run.folder, run.manifest, run.score.model_copy(update={"baselines": {}, "seeds": {}}), [])
+
+    page = write_benchmarks([bare], [], None, "kedro atft benchmarks run")
+
+    assert "The daily differences" not in page
+    assert "| as above | – |" in page
+
+
+def test_a_run_whose_days_are_gone_is_refused(returns: pl.DataFrame, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", returns, skill=0.5)
+    (run.folder / "daily.parquet").unlink()
+
+    with pytest.raises(InputError, match="kedro atft evaluate run makes it"):
+        Evidence.read(run.folder)

@@ -10,7 +10,8 @@ from kedro.io import CatalogProtocol
 from ..disk import written_whole
 from ..operations.comparison import compare_runs, read_part, require_several
 from ..operations.proof.evidence import Evidence
-from ..operations.proof.page import Walk, write_benchmarks
+from ..operations.proof.page import write_benchmarks
+from ..operations.proof.walked import Walk
 from ..operations.walk_score import judge_record
 from ..schema import adopt_ml_dataset
 from ..training.runs import LATEST
@@ -21,9 +22,7 @@ PAGE = "docs/benchmarks.md"
 
 @click.command()
 @click.argument("runs", nargs=-1)
-@click.option(
-    "--output", type=click.Path(path_type=Path), help=f"Where the page goes; by default {PAGE} of the project."
-)
+@click.option("--output", type=click.Path(path_type=Path), help=f"Where the page goes; by default {PAGE}.")
 @click.option("--walk/--no-walk", default=True, show_default=True, help="With the newest walk, where there is one.")
 @of_project
 def benchmarks(
@@ -44,8 +43,8 @@ def benchmarks(
         said = {folder.name: read_part(folder, "test") for folder in folders}
         compared = compare_runs(said, how) if len(folders) > 1 else []
         walked = _read_walk(catalog) if walk and catalog["walk_score"].exists() else None
-    command = f"kedro atft benchmarks {' '.join(folder.name for folder in folders)}"
-    page = write_benchmarks(evidence, compared, walked, f"{command} --env {env}" if env else command)
+        command = f"kedro atft benchmarks {' '.join(folder.name for folder in folders)}"
+        page = write_benchmarks(evidence, compared, walked, f"{command} --env {env}" if env else command)
     path = output or Path(metadata.project_path) / PAGE
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path) as partial:
@@ -56,4 +55,5 @@ def benchmarks(
 def _read_walk(catalog: CatalogProtocol) -> Walk:
     dataset = adopt_ml_dataset(catalog["ml_dataset"].load(), catalog["params:columns"].load())
     record, how = catalog["walk_forecasts"].load().collect(), catalog["params:evaluation"].load()
-    return Walk(catalog["walk_score"].load(), judge_record(record, dataset, how).daily)
+    judged = judge_record(record, dataset, how)
+    return Walk(catalog["walk_score"].load(), judged.daily, catalog["fold_folders"].load().folder)

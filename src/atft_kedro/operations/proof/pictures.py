@@ -6,25 +6,33 @@ import polars as pl
 
 from ...schema import DATE
 
+MONTH = "month"
+
 
 def draw_sums(days: Mapping[str, pl.DataFrame]) -> str:
-    """Draw each forecaster's daily rank ICs, summed up to the end of each month; they are named as they end."""
-    sums = {
-        name: table.sort(DATE)
-        .select(pl.col(DATE).dt.strftime("%Y-%m").alias("month"), pl.col("rank_ic").fill_null(0).cum_sum())
-        .group_by("month", maintain_order=True)
-        .last()
-        for name, table in days.items()
-    }
+    """Draw each forecaster's daily rank ICs, summed up to the end of each of the first one's months.
+
+    They are named in the order in which they end.
+    """
+    dates = next(iter(days.values())).select(DATE)
+    sums = {name: _sum_up(dates.join(table, on=DATE, how="left")) for name, table in days.items()}
     order = sorted(sums, key=lambda name: -sums[name]["rank_ic"][-1])
-    months = sums[order[0]]["month"].to_list()
+    months = sums[order[0]][MONTH].to_list()
     lines = [f"line [{_list(sums[name]['rank_ic'].to_list())}]" for name in order]
     return _draw(f"Sum of the daily rank ICs, at the end from above: {', '.join(order)}", months, lines)
 
 
-def draw_bars(title: str, names: Sequence[str], heights: Sequence[float]) -> str:
-    """Draw named bars of rank IC, which begin at zero where none is below."""
-    return _draw(title, names, [f"bar [{_list(heights)}]"], f" {min(0.0, *heights):.3f} --> {max(heights) * 1.1:.3f}")
+def _sum_up(days: pl.DataFrame) -> pl.DataFrame:
+    month = pl.col(DATE).dt.strftime("%Y-%m").alias(MONTH)
+    summed = days.sort(DATE).select(month, pl.col("rank_ic").fill_null(0).cum_sum())
+    return summed.group_by(MONTH, maintain_order=True).last()
+
+
+def draw_heights(title: str, names: Sequence[str], heights: Sequence[float]) -> str:
+    """Draw a rank IC for each name: bars from zero, or a line across zero where one is below."""
+    if min(heights) < 0:
+        return _draw(title, names, [f"line [{_list(heights)}]", f"line [{_list([0.0] * len(heights))}]"])
+    return _draw(title, names, [f"bar [{_list(heights)}]"], f" 0 --> {1.1 * max(heights):.6f}")
 
 
 def _draw(title: str, names: Sequence[str], lines: Sequence[str], between: str = "") -> str:

@@ -6,10 +6,10 @@ import polars as pl
 from ...evaluation.series import sharpe
 from ..grid import Grid, Row
 from ..saying import say
+from ..tables import NAMES
 from .evidence import Evidence
 
 COSTS = (5.0, 10.0)  # basis points of each trade, on its side
-BOOKS = {"long_short": "best tenth less worst", "long_only": "best stocks less the mean"}
 
 
 def tabulate_costs(run: Evidence, title: str = "What is left after costs") -> Grid:
@@ -21,7 +21,7 @@ def tabulate_trades(days: dict[int, pl.DataFrame], title: str) -> Grid:
     """Tell what each horizon's books earned, before and after costs."""
     rows: list[Row] = []
     for horizon, table in days.items():
-        for name, book in BOOKS.items():
+        for name, book in NAMES.items():
             if f"{name}_gross" not in table.columns:
                 continue
             known = table.select(pl.col(f"{name}_gross", f"{name}_turnover")).drop_nulls().to_numpy().T
@@ -37,8 +37,10 @@ def tabulate_trades(days: dict[int, pl.DataFrame], title: str) -> Grid:
         title,
         ("horizon", "book", "before costs", *costs, "turnover a day", "worth nothing at, bp"),
         rows,
-        "Basis points a day, and in brackets the year's Sharpe ratio. Each book is held for its horizon, a part of it "
-        "renewed every day; every trade costs so much on its side. Nothing is paid for borrowing stocks.",
+        "Basis points a day, and in brackets the year's Sharpe ratio. A long-short book is one half long and one half "
+        "short, the long-only one is told less the mean of all stocks, for which nothing is paid. Each is held for its "
+        "horizon, a part of it renewed every day, and wholly invested after so many days; every trade costs so much on "
+        "its side.",
     )
 
 

@@ -9,7 +9,8 @@ from ...schema import DATE
 from ..comparison import Compared
 from ..grid import Grid
 from ..saying import say_lead
-from .evidence import Evidence, name_difference
+from .evidence import Evidence
+from .recipe import name_difference
 from .tables import OURS, average_days, tell_score
 
 
@@ -19,7 +20,7 @@ def tabulate_variants(compared: Sequence[Compared], runs: Sequence[Evidence], ho
     rows = []
     for each in compared:
         if each.horizon == horizon:
-            title = name_difference(by_name[each.run], first) if each.ahead else "**as above**"
+            title = name_difference(by_name[each.run].manifest, first.manifest) if each.ahead else "**as above**"
             run = by_name[each.run]
             count = str(len(run.networks()))
             lead = (
