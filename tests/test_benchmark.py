@@ -17,12 +17,13 @@ STOCKS, LABELLED, DAYS, LABEL_DAYS = 40, 30, 500, 360
 QUICK = "training.epochs=5,training.seeds=2,network.hidden_size=16,baselines.lightgbm.rounds=10"
 
 
-@pytest.fixture
-def market(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write prices, and labels of three quarters of the stocks in the last days but ten."""
+    folder = tmp_path_factory.mktemp("market")
     params = MarketParams(stocks=STOCKS, days=DAYS, seed=5, start=date(2011, 3, 1), late_listings=0, delistings=0)
     prices = simulate_market(params).prices.sort("code", "date").drop("sector", "vwap", strict=False)
-    prices.write_parquet(tmp_path / "prices.parquet")
+    prices.write_parquet(folder / "prices.parquet")
     days = prices["date"].unique().sort()[-LABEL_DAYS - 10 : -10]
     codes = prices["code"].unique().sort()[:LABELLED]
     cells = pl.DataFrame({"date": days}).join(pl.DataFrame({"code": codes}), how="cross")
@@ -30,8 +31,8 @@ def market(tmp_path: Path) -> Path:
     returns = (pl.col("close") / pl.col("close").shift(1).over("code") - 1).fill_null(0)
     closes.select(
         "date", "code", pl.col("close").is_not_null().alias("observed"), returns.cast(pl.Float32).alias("return_1d")
-    ).write_parquet(tmp_path / "labels.parquet")
-    return tmp_path
+    ).write_parquet(folder / "labels.parquet")
+    return folder
 
 
 def test_one_command_leads_from_prices_and_labels_to_a_table(project: Path, market: Path) -> None:
