@@ -17,7 +17,7 @@ WEEK = 7  # days
 FAR = 2  # deviations of luck
 COLUMNS = (("ic", 4), ("ric", 3), ("precision", 3), ("sharpe", 2))  # with their digits
 READING = (
-    'As published tables count: stocks without a return that day lie at (0, 0) in the correlation, "RIC" is the mean '
+    'Stocks without a return that day lie at (0, 0) in the correlation, "RIC" is the mean '
     "of the daily ICs over their deviation, prec@10 the share of the ten highest forecasts whose return is not "
     "negative, SR mean over deviation of the five highest's mean return, times 15.87, without costs."
 )
@@ -69,7 +69,7 @@ def _separate(told: Sequence[PublishedScore], luck: Luck) -> str:
         known = [value for each in told if (value := getattr(each, column)) is not None]
         counts[column] = f"{sum(abs(value - mean) <= FAR * deviation for value in known)} of {len(known)}"
     return (
-        f"The last two columns hardly tell a forecaster from luck: within {FAR} deviations of random forecasts lie "
+        f"What the last two columns tell of a forecaster: within {FAR} deviations of random forecasts lie "
         f"{counts['precision']} in prec@10 and {counts['sharpe']} in SR, and holding every stock has an SR of "
         f"{luck.everything:.2f}."
     )
