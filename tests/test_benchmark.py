@@ -85,6 +85,7 @@ def test_the_page_is_made_of_the_runs_folders(project: Path, market: Path) -> No
 
     kedro(project, "atft", "benchmarks", *(run.name for run in runs), "--env", "benchmark", "--params", paths)
 
+    nowhere = kedro(project, "atft", "benchmarks", "--env", "benchmark", "--output", "README.md/page.md", fails=True)
     page = (project / "docs" / "benchmarks.md").read_text()
     variant = next(line for line in page.splitlines() if line.endswith(f"| `{runs[1].name}` |"))
     assert f"rank IC is {first['rank_ic']['mean']:.4f} ± {first['rank_ic']['se']:.4f}" in page
@@ -95,6 +96,8 @@ def test_the_page_is_made_of_the_runs_folders(project: Path, market: Path) -> No
         assert f"\n## {title}\n" in page
     assert "StockMixer" not in page  # whose table is of another market
     assert page.count("```mermaid") == 2
+    assert "README.md/page.md cannot be written" in nowhere
+    assert "Traceback" not in nowhere
 
 
 def test_labels_that_are_missing_or_no_table_are_named(project: Path, market: Path) -> None:

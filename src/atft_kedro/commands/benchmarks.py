@@ -46,9 +46,12 @@ def benchmarks(
         command = f"kedro atft benchmarks {' '.join(folder.name for folder in folders)}"
         page = write_benchmarks(evidence, compared, walked, f"{command} --env {env}" if env else command)
     path = output or Path(metadata.project_path) / PAGE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(path) as partial:
-        partial.write_text(page)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with written_whole(path) as partial:
+            partial.write_text(page)
+    except OSError as error:
+        raise click.ClickException(f"{path} cannot be written: {error.strerror}.") from error
     click.echo(path)
 
 
