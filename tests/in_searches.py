@@ -10,17 +10,21 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from optuna.exceptions import OptunaError
+
 from atft_kedro.features.sets import FeatureParams
 from atft_kedro.market.admission import AdmissionParams, admit_prices
 from atft_kedro.market.latent import MarketParams
 from atft_kedro.market.simulation import simulate_market
+from atft_kedro.params import InputError
 from atft_kedro.search.plan import SearchParams
-from atft_kedro.search.searching import help_search, search
-from atft_kedro.search.standing import Standing
+from atft_kedro.search.searching import help_search, look_at, search
+from atft_kedro.search.standing import Standing, read_standing
 from atft_kedro.training.mode import TrainingParams
 from atft_kedro.training.run import Material
 from atft_kedro.training.runs import Runs
 from atft_kedro.training.tracking import NOBODY, Tracker
+from in_processes import wait_for
 from in_training import NETWORK, PHASES
 from made import make_material, make_ml_dataset
 
@@ -69,12 +73,22 @@ def runs_in(folder: Path) -> Runs:
 
 
 def start(folder: Path, *words: str) -> subprocess.Popen[bytes]:
-    """Search in a process of its own: ``search URL TRIALS`` or ``help URL NAME``; what it says is in a log."""
+    """Search in a process of its own: ``search URL TRIALS`` or ``help URL NAME``; what it says is in a log.
+
+    A helper may be started before there is a study: it says that it is ready and waits for one.
+    """
     log = (folder / f"{words[0]}-{len(list(folder.glob('*.log')))}.log").open("wb")
     code = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}  # noqa: TID251
     with log:
         command = [sys.executable, "-m", "in_searches", str(folder), *words]
         return subprocess.Popen(command, stdout=log, stderr=log, env=code)
+
+
+def stand(url: str) -> Standing | None:
+    try:
+        return read_standing(look_at("s", url))
+    except (InputError, OptunaError, KeyError):  # not begun yet
+        return None
 
 
 def main(folder: Path, role: str, url: str, name: str) -> None:
@@ -84,6 +98,8 @@ def main(folder: Path, role: str, url: str, name: str) -> None:
     if role == "search":
         search(material, NETWORK, TRAINING, ask(n_trials=int(name), storage=url, epochs=8), runs, Told())
     else:
+        (folder / "ready").touch()
+        wait_for(lambda: stand(url) is not None)
         help_search("s", material, url, runs, Told())
 
 

@@ -6,18 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from optuna.exceptions import OptunaError
 
-from atft_kedro.params import InputError
-from atft_kedro.search.searching import look_at
-from atft_kedro.search.standing import Standing, TriedTrial, read_standing
+from atft_kedro.search.standing import Standing, TriedTrial
 from atft_kedro.training.engine import STOPPED
 from in_processes import wait_for
-from in_searches import start
+from in_searches import stand, start
 from postgres import running_postgres
 
 pytestmark = pytest.mark.slow
-TRIALS = 9  # that many, so that some are left when the second worker has started on a busy machine
+TRIALS = 5
 
 
 @pytest.fixture
@@ -28,13 +25,6 @@ def processes() -> Iterator[list[subprocess.Popen[bytes]]]:
     for process in started:
         process.kill()
         process.wait()
-
-
-def stand(url: str) -> Standing | None:
-    try:
-        return read_standing(look_at("s", url))
-    except (InputError, OptunaError, KeyError):  # not begun yet
-        return None
 
 
 def running(url: str, pid: int | None = None, epochs: int = 2) -> TriedTrial | None:
@@ -87,12 +77,12 @@ def test_two_workers_share_a_study_in_postgres_and_one_is_killed(
     tmp_path: Path, processes: list[subprocess.Popen[bytes]]
 ) -> None:
     with running_postgres(tmp_path) as url:
-        processes.append(start(tmp_path, "search", url, str(TRIALS)))
-        wait_for(lambda: stand(url) is not None)
         processes.append(start(tmp_path, "help", url, "two"))
-        wait_for(lambda: running(url, processes[1].pid, epochs=1) is not None)
-        processes[1].kill()
-        assert processes[0].wait(180) == 0, (tmp_path / "search-0.log").read_text()
+        wait_for((tmp_path / "ready").exists)  # so that trials are left for it, however busy the machine is
+        processes.append(start(tmp_path, "search", url, str(TRIALS)))
+        wait_for(lambda: running(url, processes[0].pid, epochs=1) is not None)
+        processes[0].kill()
+        assert processes[1].wait(180) == 0, (tmp_path / "search-1.log").read_text()
         standing = stand(url)
 
     require_whole(standing, TRIALS)
