@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,7 +12,7 @@ from atft_kedro.training.callbacks import (
     Checkpoints,
     StopFile,
 )
-from atft_kedro.training.engine import Stop, Trainer
+from atft_kedro.training.engine import Callback, Stop, Trainer
 from atft_kedro.training.runs import STOP_FILE
 from atft_kedro.training.state import read_checkpoint
 from in_training import IDENTITY, NETWORK, PHASES, Make, Watch
@@ -168,6 +169,32 @@ def test_a_phase_can_start_from_the_best(make: Make) -> None:
 
     weights = trainer.network.state_dict()
     assert all(torch.allclose(weights[name], best[name], atol=1e-4) for name in best)
+
+
+class Days(Callback):
+    """Keeps every step's days, and how many steps were counted."""
+
+    def __init__(self) -> None:
+        self.seen, self.begun = list[np.ndarray](), list[int]()
+
+    def after_step(self, trainer: Trainer, days: list[np.ndarray], terms: dict[str, torch.Tensor]) -> None:
+        self.seen.append(np.concatenate(days))
+        self.begun.append(trainer.steps_begun)
+
+
+def test_a_phase_can_see_the_newest_days_only_and_its_steps_are_counted(make: Make) -> None:
+    watch = Days()
+    late = PHASES[1] | {"newest_days": 30}
+    trainer = make([watch], phases=[PHASES[0], late])
+    days, before = trainer.train.days, 2 * trainer.train.sampler.steps
+
+    trainer.fit()
+
+    early, newest = (np.concatenate(watch.seen[piece]) for piece in (slice(before), slice(before, None)))
+    assert sorted(early[early >= 0]) == sorted([*days] * 2)
+    assert sorted(newest[newest >= 0]) == sorted([*days[-30:]] * 2)
+    assert watch.begun == list(range(1, trainer.total_steps + 1))
+    assert trainer.total_steps == before + 2 * trainer.steps[1] < 2 * before
 
 
 def test_patience_ends_a_phase(make: Make) -> None:

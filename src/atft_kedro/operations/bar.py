@@ -22,7 +22,7 @@ class Bar(Callback):
 
     def after_step(self, trainer: Trainer, days: list[np.ndarray], terms: dict[str, Tensor]) -> None:
         """Move on."""
-        done = trainer.epochs_begun * trainer.steps_per_epoch + trainer.progress.step
+        done = trainer.steps_begun
         if self._bar is None:
             self._bar = Progress(
                 TextColumn("{task.description}"),

@@ -121,15 +121,14 @@ class Heartbeat(Callback):
         self._said = time.time()
         done = trainer.progress.steps - (self._first or 0)
         rate = done / max(self._said - self._started, 1e-9)
-        left = (sum(trainer.epochs) - trainer.epochs_begun) * trainer.steps_per_epoch - trainer.progress.step
-        left += self.following * trainer.total_steps
+        left = (1 + self.following) * trainer.total_steps - trainer.steps_begun
         told = {
             **where(trainer),
             "state": state,
             "pid": os.getpid(),
             "host": os.uname().nodename,
             "time": self._said,
-            "steps_per_epoch": trainer.steps_per_epoch,
+            "steps_per_epoch": trainer.steps[trainer.progress.phase],
             "seeds_after": self.following,
             "epochs_of_phase": trainer.epochs[trainer.progress.phase],
             "total_steps": trainer.total_steps,

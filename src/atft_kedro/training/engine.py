@@ -1,6 +1,7 @@
 """The training loop: phases, epochs, steps; what happens at its events lives in callbacks."""
 
 import copy
+import operator
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
@@ -18,7 +19,7 @@ from .learning import Learner
 from .mode import TrainingParams
 from .phases import PhaseParams, rate_at, share_epochs
 from .ranks import Ranks
-from .state import Progress, Tree
+from .state import Progress, Tree, get_random, set_random
 from .suspicion import suspicion
 
 STOPPED = 75  # exit code: not done, to be gone on with (EX_TEMPFAIL of BSD's sysexits)
@@ -69,6 +70,8 @@ class Trainer:
         self.average, self.swa = copy_still(network), copy_still(network)
         self.best = copy.deepcopy(network.state_dict())
         self.epochs = share_epochs(params.curriculum, params.epochs)
+        self.courses = [train.ending(phase.newest_days or len(train.days)) for phase in params.curriculum]
+        self.steps = [-(-course.sampler.steps // params.accumulate) for course in self.courses]  # of an epoch, by phase
         self.learner = Learner(network, train.reader, params, self.ranks)
         self.random: list[Tree] = []
         self.forecasts, self.reading = 0, 0.0  # made while training in the last epoch; seconds of it spent on reading
@@ -77,14 +80,16 @@ class Trainer:
         self.train_scores: dict[str, float] = {}  # of those days, in the last epoch
 
     @property
-    def steps_per_epoch(self) -> int:
-        """Count an epoch's steps."""
-        return -(-self.train.sampler.steps // self.params.accumulate)
-
-    @property
     def total_steps(self) -> int:
         """Count the steps of all phases, none stopped early."""
-        return sum(self.epochs) * self.steps_per_epoch
+        return sum(map(operator.mul, self.epochs, self.steps))
+
+    @property
+    def steps_begun(self) -> int:
+        """Count the steps before the next one, as if no phase had stopped early."""
+        place = self.progress.phase
+        before = sum(map(operator.mul, self.epochs[:place], self.steps))
+        return before + self.progress.epoch * self.steps[place] + self.progress.step
 
     @property
     def epochs_begun(self) -> int:
@@ -129,9 +134,9 @@ class Trainer:
             child.requires_grad_(name not in self.phase.freeze)
 
     def _train_epoch(self) -> None:
-        """See every train day once."""
+        """See every train day of the phase once."""
         self.network.train()
-        blocks = list(self.train.sampler.epoch(self.epochs_begun))
+        blocks = list(self.courses[self.progress.phase].sampler.epoch(self.epochs_begun))
         size = self.params.accumulate
         groups = [blocks[start : start + size] for start in range(0, len(blocks), size)]
         for step in range(self.progress.step, len(groups)):
@@ -235,16 +240,3 @@ class Trainer:
             )
         self.random = tree["random"]
         set_random(tree["random"][self.ranks.rank])
-
-
-def get_random() -> Tree:
-    """Write down where this process's random numbers stand."""
-    gpu = {"cuda": torch.cuda.get_rng_state()} if torch.cuda.is_available() else {}
-    return {"cpu": torch.get_rng_state(), **gpu}
-
-
-def set_random(state: Tree) -> None:
-    """Bring this process's random numbers back to where they stood."""
-    torch.set_rng_state(state["cpu"])
-    if "cuda" in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state["cuda"])

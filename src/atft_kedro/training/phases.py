@@ -20,12 +20,14 @@ class PhaseParams(Params):
     ``parts`` are the parts of the network that are switched on; ``freeze`` names its children whose weights stay.
     ``cosine`` falls from the learning rate to a tenth after a warm-up over a share of the steps; ``plateau``
     halves it when the validation rank IC has not risen for two epochs. Without ``horizon_weights`` a horizon of h
-    days weighs 1/h, for so many of its labels share each day's return.
+    days weighs 1/h, for so many of its labels share each day's return. With ``newest_days`` it sees so many of the last
+    train days only: a long history can be learned first, and the market of today last.
     """
 
     name: str
     epochs: Annotated[int, Field(gt=0)]
     learning_rate: Annotated[float, Field(gt=0)]
+    newest_days: Annotated[int, Field(gt=0)] | None = None
     parts: tuple[Part, ...] = ()
     freeze: tuple[str, ...] = ()
     loss: LossWeights = LossWeights(mse=1)

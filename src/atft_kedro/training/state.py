@@ -88,3 +88,16 @@ def read_checkpoint(path: Path, identity: Identity) -> Tree:
         raise InputError(f"{path} is no checkpoint that can be read safely: {str(error).splitlines()[0]}") from error
     identity.require_same(path, tree.get("identity", {}))
     return tree
+
+
+def get_random() -> Tree:
+    """Write down where this process's random numbers stand."""
+    gpu = {"cuda": torch.cuda.get_rng_state()} if torch.cuda.is_available() else {}
+    return {"cpu": torch.get_rng_state(), **gpu}
+
+
+def set_random(state: Tree) -> None:
+    """Bring this process's random numbers back to where they stood."""
+    torch.set_rng_state(state["cpu"])
+    if "cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"])
