@@ -11,9 +11,10 @@ from atft_kedro.configuration import BLOCKS, ProjectConfigLoader
 from atft_kedro.params import InputError
 from atft_kedro.pipeline_registry import register_pipelines
 from atft_kedro.settings import CONFIG_LOADER_ARGS
+from atft_kedro.training.mode import TrainingParams
 
 CONF = Path(__file__).parent.parent / "conf"
-ENVIRONMENTS = ["local", "safe", "smoke", "production", "files", "dataset"]
+ENVIRONMENTS = ["local", "safe", "smoke", "production", "files", "dataset", "benchmark"]
 
 
 def loader(conf: Path = CONF, env: str = "local", params: dict[str, Any] | None = None) -> ProjectConfigLoader:
@@ -41,6 +42,19 @@ def test_the_environments_are_what_they_are_called() -> None:
     assert (production["training"]["epochs"], production["training"]["precision"]) == (120, "bf16")
     assert (production["network"]["hidden_size"], production["features"]["set"]) == (256, "wide")
     assert production["training"]["compile"]
+
+
+def test_a_benchmark_trains_on_its_labels_days_or_on_all_history() -> None:
+    spans = [loader(env="benchmark", params=params) for params in ({}, {"span": "all"})]
+    for span in spans:
+        span.require_valid_parameters()
+
+    labelled, whole = (TrainingParams.model_validate(span["parameters"]["training"]).phases for span in spans)
+    assert [span["parameters"]["split"]["min_date"] for span in spans] == ["labels", None]
+    assert {phase.newest_days for phase in labelled} == {None}
+    assert [phase.newest_days for phase in whole] == [None, None, 756]
+    with pytest.raises(InputError, match=r"not there: .*_spans\.none"):
+        loader(env="benchmark", params={"span": "none"}).require_valid_parameters()
 
 
 OWN = {"recency", "ranges", "choices", "later"}  # the guard's is off for the simulated market; a search's space is data
@@ -71,8 +85,9 @@ def test_base_spells_every_parameter_with_its_default(name: str) -> None:
             "guard.leak.severity = 'fatal': Input should be 'error', 'warn' or 'off'",
         ),
         ({"columns": {"target": "y"}}, "columns.target = 'y': Value error, must hold {h}"),
-        ({"prices": 3}, "prices = 3: must be a path"),
-        ({"prices": "my.csv"}, "prices = 'my.csv': this environment's catalog does not read it; try --env files"),
+        ({"prices": 3}, "prices = 3: must be text"),
+        ({"span": "all"}, "span = 'all': this environment does not read it; try --env benchmark — --params"),
+        ({"prices": "my.csv"}, "prices = 'my.csv': this environment does not read it; try --env files"),
         ({"training": {"compile": True, "detect_anomaly": True}}, "detect_anomaly needs compile: false"),
     ],
 )

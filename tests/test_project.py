@@ -137,7 +137,7 @@ def test_the_guard_stops_a_run_and_says_where_and_why(project: Path) -> None:
         (("--params", "market.stoks=3"), "market.stoks = 3: unknown; did you mean stocks? — --params"),
         (("--params", "features.set=large"), "features.set = 'large': Input should be 'core', 'alpha158' or 'wide'"),
         (("--env", "files", "--params", "prices=absent.csv"), "absent.csv does not exist"),
-        (("--params", "prices=my.csv"), "this environment's catalog does not read it; try --env files"),
+        (("--params", "prices=my.csv"), "this environment does not read it; try --env files"),
         (("--pipelines", "gard"), "Failed to find the pipeline named 'gard'"),
         (("--env", "mars"), "mars"),
     ],

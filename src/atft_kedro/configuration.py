@@ -7,6 +7,7 @@ from typing import Any
 
 from kedro.config import OmegaConfigLoader
 from omegaconf import OmegaConf
+from omegaconf.errors import InterpolationKeyError
 from pydantic import ValidationError
 
 from .evaluation.baselines import BaselineParams
@@ -52,13 +53,14 @@ BLOCKS: dict[str, type[Params]] = {
     "hpo": SearchParams,
 }
 SECRET = {("hpo", "storage")}
-PATHS = ("prices", "labels", "ml_dataset", "data_root")  # text that only `--params` gives and only the catalog reads
+WORDS = ("prices", "labels", "ml_dataset", "data_root", "span")  # text that only `--params` gives, for files to use
 
 HINTS = {
     "prices": "--env files",
     "labels": "--env benchmark",
     "ml_dataset": "--env dataset",
     "data_root": "the base catalog",
+    "span": "--env benchmark",
 }
 
 
@@ -74,23 +76,26 @@ class ProjectConfigLoader(OmegaConfigLoader):
 
     def require_valid_parameters(self) -> None:
         """Check every block against its model and raise one error that names all that is wrong."""
-        complaints = [*_complaints(self["parameters"]), *self._unread_paths(), *self._exposed_secrets()]
+        try:
+            parameters = self["parameters"]
+        except InterpolationKeyError as missing:
+            raise InputError(f"A parameter takes its value from another one that is not there: {missing}") from missing
+        complaints = [*_complaints(parameters), *self._unread_words(), *self._exposed_secrets()]
         self._require_as_promoted()
         wrong = [f"  {complaint} — {self._file_of(keys)}" for keys, complaint in complaints]
         if wrong:
             count = "1 parameter is" if len(wrong) == 1 else f"{len(wrong)} parameters are"
             raise InputError(f"{count} wrong, nothing was run:\n" + "\n".join(wrong))
 
-    def _unread_paths(self) -> Iterator[tuple[tuple[str, ...], str]]:
-        """Complain of a path that this environment's catalog does not read, and would silently pass over."""
-        files = [file for folder in self._folders() for file in folder.glob("**/catalog*.y*ml")]
-        catalog = "".join(file.read_text() for file in files)
-        for name in PATHS:
+    def _unread_words(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Complain of a word that this environment's files do not read, and would silently pass over."""
+        said = "".join(file.read_text() for folder in self._folders() for file in folder.glob("**/*.y*ml"))
+        for name in WORDS:
             given = (self.runtime_params or {}).get(name)
-            if given is not None and f"runtime_params:{name}" not in catalog:
-                yield (name,), f"{name} = {given!r}: this environment's catalog does not read it; try {HINTS[name]}"
+            if given is not None and f"runtime_params:{name}" not in said:
+                yield (name,), f"{name} = {given!r}: this environment does not read it; try {HINTS[name]}"
             elif given is None and name in self["parameters"]:
-                yield (name,), f"{name}: give it with --params, or write it into the catalog"
+                yield (name,), f"{name}: give it with --params"
 
     def _exposed_secrets(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Complain of a password on the command line, which shells and MLflow remember."""
@@ -126,10 +131,10 @@ def _complaints(parameters: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...]
     for name, block in parameters.items():
         if name in BLOCKS:
             yield from _block_complaints(name, block)
-        elif name not in PATHS:
-            yield (name,), f"{name} = {block!r}: unknown{_suggest(name, [*BLOCKS, *PATHS])}"
-        elif not isinstance(block, str):
-            yield (name,), f"{name} = {block!r}: must be a path"
+        elif name not in WORDS and not name.startswith("_"):  # as in Kedro's catalog, those are for other keys to use
+            yield (name,), f"{name} = {block!r}: unknown{_suggest(name, [*BLOCKS, *WORDS])}"
+        elif name in WORDS and not isinstance(block, str):
+            yield (name,), f"{name} = {block!r}: must be text"
 
 
 def _block_complaints(name: str, block: Any) -> Iterator[tuple[tuple[str, ...], str]]:
