@@ -1,5 +1,6 @@
 """Parameters: each environment is valid, and whatever is wrong is named with its value and its file."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +54,20 @@ def test_a_benchmark_trains_on_its_labels_days_or_on_all_history() -> None:
     assert [span["parameters"]["split"]["min_date"] for span in spans] == ["labels", None]
     assert {phase.newest_days for phase in labelled} == {None}
     assert [phase.newest_days for phase in whole] == [None, None, 756]
-    with pytest.raises(InputError, match=r"not there: .*_spans\.none"):
-        loader(env="benchmark", params={"span": "none"}).require_valid_parameters()
+
+
+@pytest.mark.parametrize("given", ["none", None, True, {"labels": 1}])
+def test_a_choice_that_there_is_not_is_refused_with_those_that_there_are(given: Any) -> None:
+    with pytest.raises(InputError, match=r"--params span = .*: must be one of labels, all\."):
+        loader(env="benchmark", params={"span": given}).require_valid_parameters()
+
+
+def test_a_mistake_in_what_is_chosen_names_the_file_that_holds_it(tmp_path: Path) -> None:
+    shutil.copytree(CONF, tmp_path / "conf")
+    file = tmp_path / "conf" / "benchmark" / "parameters.yml"
+    file.write_text(file.read_text().replace("epochs: 6,", "epochs: -6,", 1))
+    with pytest.raises(InputError, match=r"phases.0.epochs = -6: .* — conf/benchmark/parameters.yml"):
+        loader(tmp_path / "conf", "benchmark").require_valid_parameters()
 
 
 OWN = {"recency", "ranges", "choices", "later"}  # the guard's is off for the simulated market; a search's space is data
@@ -86,6 +99,7 @@ def test_base_spells_every_parameter_with_its_default(name: str) -> None:
         ),
         ({"columns": {"target": "y"}}, "columns.target = 'y': Value error, must hold {h}"),
         ({"prices": 3}, "prices = 3: must be text"),
+        ({"_market": {"stocks": 3}}, "_market = {'stocks': 3}: unknown"),
         ({"span": "all"}, "span = 'all': this environment does not read it; try --env benchmark — --params"),
         ({"prices": "my.csv"}, "prices = 'my.csv': this environment does not read it; try --env files"),
         ({"training": {"compile": True, "detect_anomaly": True}}, "detect_anomaly needs compile: false"),

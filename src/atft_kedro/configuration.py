@@ -7,7 +7,6 @@ from typing import Any
 
 from kedro.config import OmegaConfigLoader
 from omegaconf import OmegaConf
-from omegaconf.errors import InterpolationKeyError
 from pydantic import ValidationError
 
 from .evaluation.baselines import BaselineParams
@@ -54,7 +53,7 @@ BLOCKS: dict[str, type[Params]] = {
 }
 SECRET = {("hpo", "storage")}
 WORDS = ("prices", "labels", "ml_dataset", "data_root", "span")  # text that only `--params` gives, for files to use
-
+CHOICES = {"span": "_spans"}  # words that choose one of several, and where a file holds them
 HINTS = {
     "prices": "--env files",
     "labels": "--env benchmark",
@@ -76,16 +75,27 @@ class ProjectConfigLoader(OmegaConfigLoader):
 
     def require_valid_parameters(self) -> None:
         """Check every block against its model and raise one error that names all that is wrong."""
-        try:
-            parameters = self["parameters"]
-        except InterpolationKeyError as missing:
-            raise InputError(f"A parameter takes its value from another one that is not there: {missing}") from missing
-        complaints = [*_complaints(parameters), *self._unread_words(), *self._exposed_secrets()]
+        self._require_known_choices()
+        complaints = [*_complaints(self._own_parameters()), *self._unread_words(), *self._exposed_secrets()]
         self._require_as_promoted()
         wrong = [f"  {complaint} — {self._file_of(keys)}" for keys, complaint in complaints]
         if wrong:
             count = "1 parameter is" if len(wrong) == 1 else f"{len(wrong)} parameters are"
             raise InputError(f"{count} wrong, nothing was run:\n" + "\n".join(wrong))
+
+    def _own_parameters(self) -> dict[str, Any]:
+        """Leave out what files keep under a leading underscore for their other keys to use, as in Kedro's catalog."""
+        given = self.runtime_params or {}
+        return {name: block for name, block in self["parameters"].items() if name in given or not name.startswith("_")}
+
+    def _require_known_choices(self) -> None:
+        """Refuse a word that chooses from what a file holds, and is not there; OmegaConf's error tells of no choice."""
+        for word, name in CHOICES.items():
+            given = (self.runtime_params or {}).get(word, self)
+            files = [file for folder in self._folders() for file in sorted(folder.glob("**/parameters*.y*ml"))]
+            known = [str(key) for file in files for key in OmegaConf.select(OmegaConf.load(file), name, default={})]
+            if given is not self and known and given not in known:
+                raise InputError(f"--params {word} = {given!r}: must be one of {', '.join(known)}.")
 
     def _unread_words(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Complain of a word that this environment's files do not read, and would silently pass over."""
@@ -131,9 +141,9 @@ def _complaints(parameters: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...]
     for name, block in parameters.items():
         if name in BLOCKS:
             yield from _block_complaints(name, block)
-        elif name not in WORDS and not name.startswith("_"):  # as in Kedro's catalog, those are for other keys to use
+        elif name not in WORDS:
             yield (name,), f"{name} = {block!r}: unknown{_suggest(name, [*BLOCKS, *WORDS])}"
-        elif name in WORDS and not isinstance(block, str):
+        elif not isinstance(block, str):
             yield (name,), f"{name} = {block!r}: must be text"
 
 
@@ -168,10 +178,12 @@ def _suggest(name: str, known: list[str]) -> str:
 
 
 def _depth(tree: Any, keys: tuple[str, ...]) -> int:
-    """Count how far ``keys`` lead into nested mappings and lists."""
+    """Count how far ``keys`` lead into nested mappings and lists; what comes from elsewhere is there whole."""
     for depth, key in enumerate(keys):
         if isinstance(tree, list):
             tree = {str(place): value for place, value in enumerate(tree)}
+        if depth and isinstance(tree, str) and tree.startswith("${"):
+            return len(keys)
         if not isinstance(tree, Mapping) or key not in tree:
             return depth
         tree = tree[key]

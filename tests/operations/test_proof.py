@@ -91,8 +91,9 @@ def test_runs_are_named_by_what_differs(returns: pl.DataFrame, tmp_path: Path) -
     assert trained(phases=faster) == (
         "training.phases.one.learning_rate = 0.5, training.phases.one.loss = 1 mse + 2 ic"
     )
-    assert trained(phases=[PHASE, PHASE | {"name": "late", "epochs": 3, "newest_days": 756}]) == (
-        f"phases one: {PHASE['epochs']} epochs, late: 3 epochs of the newest 756 days"
+    late = {"name": "late", "epochs": 3, "newest_days": 756, "learning_rate": 0.1}
+    assert trained(phases=[PHASE | {"epochs": 1, "learning_rate": 0.5}, PHASE | late]) == (
+        "phases one (1 epochs) then late (3 epochs of the newest 756 days), training.phases.one.learning_rate = 0.5"
     )
     assert trained(labels={"transform": "zscore"}) == "training.labels.transform = zscore"
     assert name(split=longer, panel="other") == "trained from 2001-01-01"

@@ -98,6 +98,7 @@ def test_a_checkpoint_of_another_make_cut_off_or_malicious_is_refused(make: Make
         read_checkpoint(path, Identity("other", "p", "{}"))
     with pytest.raises(InputError, match=r"was made with another params: size = None instead of 3\."):
         read_checkpoint(path, Identity("made", "p", '{"size": 3}'))
+    assert read_checkpoint(path, Identity("made", "p", '{"asked_for_since": null}'))
     path.write_bytes(path.read_bytes()[:-1000])
     with pytest.raises(InputError, match="is no checkpoint that can be read safely"):
         read_checkpoint(path, IDENTITY)

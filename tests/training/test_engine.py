@@ -1,5 +1,6 @@
 """The loop: it learns, each phase does what it says, and a killed training goes on to the same numbers."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,7 @@ def test_two_trainings_with_one_seed_agree_bit_for_bit_and_another_seed_does_not
 
 @pytest.mark.parametrize("at", [1, 10, 13, 27])
 def test_a_stopped_training_goes_on_to_the_same_numbers(make: Make, tmp_path: Path, at: int) -> None:
+    make = partial(make, phases=[PHASES[0], PHASES[1] | {"newest_days": 90}])
     whole = make()
     whole.fit()
     asked = Watch(at, lambda trainer: (tmp_path / STOP_FILE).touch())

@@ -19,7 +19,7 @@ TITLES: dict[State, tuple[str, str]] = {
     "watch": ("to watch", "yellow"),
     "ok": ("in order", "green"),
 }
-WHERE = "training.phases[0] is the first phase in conf/base/parameters_training.yml; --params are for a new kedro run."
+WHERE = "training.phases[0] is the first phase in the environment's parameters; --params are for a new kedro run."
 
 
 @click.command("diagnose")

@@ -23,6 +23,7 @@ from rich.table import Table
 from rich.text import Text
 from yaml import YAMLError
 
+from ..configuration import BLOCKS
 from ..guard.inspection import GuardParams
 from ..handoff.predicting import PredictParams
 from ..operations.doctor import Check, check_lock, check_packages, check_python, find_worst, list_some, show
@@ -140,7 +141,7 @@ def find_panel(setup: Configured) -> Check:
 def check_parameters(setup: Configured) -> Check:
     """Hold every parameter against its model."""
     setup.loader.require_valid_parameters()
-    return Check("parameters", "ok", f"{len(setup.parameters)} blocks as their models have them")
+    return Check("parameters", "ok", f"{len(BLOCKS)} blocks as their models have them")
 
 
 def look_at_catalog(setup: Configured, has_dataset: bool) -> Iterator[Check]:

@@ -45,12 +45,12 @@ class Identity:
     def require_same(self, path: Path, theirs: Mapping[str, object]) -> None:
         """Refuse what was made of something else, and say of what."""
         for name, mine in vars(self).items():
-            if theirs.get(name) != mine:
-                raise InputError(f"{path} was made with another {name}: {_differ(theirs.get(name), mine)}.")
+            if theirs.get(name) != mine and (said := _differ(theirs.get(name), mine)):
+                raise InputError(f"{path} was made with another {name}: {said}.")
 
 
 def _differ(theirs: object, mine: object, most: int = 200) -> str:
-    """Show two values, of JSON only the keys whose values differ."""
+    """Show two values, of JSON only the keys whose values differ; null is what nobody spoke of when it was made."""
     try:
         one, other = flatten(json.loads(str(theirs))), flatten(json.loads(str(mine)))
     except ValueError:

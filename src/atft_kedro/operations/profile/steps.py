@@ -80,7 +80,8 @@ class Rehearsal:
         panel = choose_horizons(material.panel, network.horizons)
         moved = replace(material, panel=panel).to(choose_device(training.device))
         trainer = make_trainer(moved, network, training, Ranks())
-        blocks, size = list(trainer.train.sampler.epoch(0)), training.accumulate
+        course, size = trainer.courses[training.curriculum.index(phase)], training.accumulate
+        blocks = list(course.sampler.epoch(0))
         learner, forecast = trainer.learner, trainer.learner.forecast
         learner.reading = Marked(learner.device)
         learner.forecast = lambda block, parts: _mark(FORWARD, lambda: forecast(block, parts))

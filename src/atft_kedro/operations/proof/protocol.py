@@ -27,7 +27,7 @@ def tabulate_protocol(run: Evidence) -> Grid:
     manifest, training, network = run.manifest, run.manifest["training"], run.manifest["network"]
     parts = [(role, run.stretch(role)) for role in ("train", "validation", "test")]
     dirty = ", with uncommitted changes" if manifest["is_dirty"] else ""
-    phases = [f"{tell_phase(phase)}, {say_value(training['loss'] or phase['loss'])}" for phase in training["phases"]]
+    phases = [f"{tell_phase(phase)}: {say_value(training['loss'] or phase['loss'])}" for phase in training["phases"]]
     rows = [
         ["stocks", f"{run.count_stocks():,}"],
         *([role, f"{each.first} to {each.last}, {each.days:,} days"] for role, each in parts),

@@ -9,20 +9,21 @@ from ...training.run import WATCHING
 
 Manifest = Mapping[str, Any]
 BLOCKS = ("graph", "network", "training")
-PHASES = "training.phases."
 DATA = {"catalogue": "other features", "features": "other features"}
 
 
 def name_difference(mine: Manifest, theirs: Manifest) -> str:
     """Say in what one recipe differs from another."""
     told = [*_tell_days(mine, theirs), *_tell_parts(mine, theirs)]
-    phases, known = (mine["training"]["phases"], theirs["training"]["phases"])
-    is_other_course = [phase["name"] for phase in phases] != [phase["name"] for phase in known]
-    if is_other_course:
-        told.append("phases " + ", ".join(map(tell_phase, phases)))
     flat, other = (dict(_flatten_recipe(manifest)) for manifest in (mine, theirs))
+    ours, known = ([phase["name"] for phase in manifest["training"]["phases"]] for manifest in (mine, theirs))
+    retold: tuple[str, ...] = ()
+    if ours != known:
+        told.append("phases " + " then ".join(map(tell_phase, mine["training"]["phases"])))
+        retold = tuple(f"training.phases.{name}." for name in {*ours} ^ {*known})
+        retold += tuple(f"training.phases.{name}.{what}" for name in ours for what in ("epochs", "newest_days"))
     for name in sorted(flat | other):
-        if flat.get(name) != other.get(name) and not (is_other_course and name.startswith(PHASES)):
+        if flat.get(name) != other.get(name) and not name.startswith(retold):
             told.append(f"{name} = {say_value(flat.get(name))}")
     told += sorted({words for name, words in DATA.items() if mine.get(name) != theirs.get(name)})
     if not told and mine["panel"] != theirs["panel"]:
@@ -33,7 +34,7 @@ def name_difference(mine: Manifest, theirs: Manifest) -> str:
 def tell_phase(phase: Mapping[str, Any]) -> str:
     """Say how long a phase lasts, and on which days where not on all."""
     newest = f" of the newest {phase['newest_days']:,} days" if phase.get("newest_days") else ""
-    return f"{phase['name']}: {phase['epochs']} epochs{newest}"
+    return f"{phase['name']} ({phase['epochs']} epochs{newest})"
 
 
 def list_parts(manifest: Manifest) -> list[str]:
