@@ -1,5 +1,6 @@
 """The page of a benchmark against what lies in the runs' folders."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -110,7 +111,7 @@ def test_the_page_holds_the_folders_numbers(returns: pl.DataFrame, tmp_path: Pat
     page = write_benchmarks(runs, compare_runs(said, EvaluationParams()), None, "kedro atft benchmarks a b")
 
     told = runs[0].score.split["test"]["h1"]
-    assert f"rank IC is {told.rank_ic.mean:.4f} ± {told.rank_ic.se:.4f}" in page
+    assert f"rank IC of {told.rank_ic.mean:.4f} ± {told.rank_ic.se:.4f}" in page
     other = next(line for line in page.splitlines() if line.endswith("| `b` |"))
     assert f"{runs[1].score.split['test']['h1'].ic.mean:.4f} ± " in other
     assert other.split("|")[7].strip().startswith("-")  # it knows less, and is behind
@@ -121,6 +122,26 @@ def test_the_page_holds_the_folders_numbers(returns: pl.DataFrame, tmp_path: Pat
     ]
     assert other.split("|")[8].strip().startswith(f"{((alone[0] + alone[1]) / 2).mean():+.4f} ± ")
     assert "| as above | 2, 2 | 4 s | 0.1 min | 500 | 25.0% | one 2.0 s | cpu, 2 |" in page
+
+
+def test_a_longer_past_is_told_beside_the_first_and_only_clear_leads_are_called_so(
+    returns: pl.DataFrame, tmp_path: Path
+) -> None:
+    skills = {"a": 0.3, "same": 0.3, "worse": 0.0, "longer": 0.6}
+    runs = [make_run(tmp_path / name, returns, skill) for name, skill in skills.items()]
+    begun, *later = runs[3].manifest["split"]["stretches"]
+    split = {"name": "split", "stretches": [begun | {"first": "2001-01-01"}, *later]}
+    runs[3] = replace(runs[3], manifest=runs[3].manifest | {"split": split})
+    runs[2] = replace(runs[2], manifest=runs[2].manifest | {"graph": runs[0].manifest["graph"] | {"kind": "random"}})
+
+    said = {run.folder.name: read_part(run.folder, "test") for run in runs}
+    page = write_benchmarks(runs, compare_runs(said, EvaluationParams()), None, "")
+
+    told = runs[3].score.split["test"]["h1"]
+    assert f"Trained from 2001-01-01 on: Run `longer` has a rank IC of {told.rank_ic.mean:.4f} ± " in page
+    assert "## Does it hold, trained from 2001-01-01 on?" in page
+    assert page.count("## Does it hold") == 2
+    assert "2 of its errors from zero is, so paired: graph.kind = random; trained from 2001-01-01." in page
 
 
 def test_published_rows_stand_beside_their_own_stocks_and_days_alone(returns: pl.DataFrame, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import polars as pl
 from ...evaluation.baselines import ZERO
 from ...schema import CODE, DATE, HORIZON, REALISED, SPLIT
 from ..comparison import Compared
-from ..saying import say
+from ..saying import say, say_lead
 from ..scoring import FORECASTS
 from ..summary import write_grid
 from ..tables import tabulate_targets
@@ -17,7 +17,7 @@ from .luck import try_luck
 from .pictures import draw_sums
 from .protocol import LIMITS, tabulate_protocol, tabulate_speed
 from .recipe import name_difference
-from .tables import tabulate_beside, tabulate_hold, tabulate_horizons
+from .tables import STRONG, tabulate_beside, tabulate_hold, tabulate_horizons
 from .trades import tabulate_costs
 from .variants import tabulate_variants
 from .walked import Walk, write_walk
@@ -27,14 +27,17 @@ def write_benchmarks(runs: Sequence[Evidence], compared: Sequence[Compared], wal
     """Write what the first run is worth, what the others say of its parts, and what a walk says of other years."""
     first = runs[0]
     shortest = first.horizons[0]
+    longer = [run for run in runs[1:] if run.stretch("train") != first.stretch("train")]
     pages = [
         f"# Benchmarks\n\n<!-- Made by `{command}` out of the folders of the runs. Do not edit. -->",
         _sum_up(first, shortest),
+        *(f"{say_past(run).capitalize()}: {_tell(run, shortest)}" for run in longer),
         write_grid(tabulate_targets(first.score)),
         write_grid(tabulate_protocol(first)),
         write_grid(tabulate_beside(first, shortest)),
         _draw(first, shortest),
         write_grid(tabulate_hold(first, shortest)),
+        *(write_grid(tabulate_hold(run, shortest, f"Does it hold, {say_past(run)}?")) for run in longer),
     ]
     if first.score.published:
         pages.append(write_grid(tabulate_columns(runs, try_luck(_read_next_day(first)))))
@@ -50,19 +53,31 @@ def write_benchmarks(runs: Sequence[Evidence], compared: Sequence[Compared], wal
 
 
 def _sum_up(run: Evidence, horizon: int) -> str:
-    """Say the most important numbers in a sentence."""
+    """Say what the page is about, and its most important numbers."""
+    days = run.score.split["test"][f"h{horizon}"].ic.days
+    return f"What forecasts are worth on {days} test days, over {horizon} d. {_tell(run, horizon)}"
+
+
+def say_past(run: Evidence) -> str:
+    """Say from when on a run's networks were trained."""
+    return f"trained from {run.stretch('train').first} on"
+
+
+def _tell(run: Evidence, horizon: int) -> str:
+    """Tell the most important numbers of a run."""
     told = run.score.split["test"][f"h{horizon}"]
-    leads = []
-    for name, parts in run.score.baselines.items():
-        lead = parts["test"][f"h{horizon}"].ahead.get("rank_ic")
-        if name != ZERO and lead is not None and lead.mean is not None and lead.se:
-            leads.append(f"{lead.mean:+.4f} (t {lead.mean / lead.se:.1f}) to {name}")
-    beside = f" The daily differences in rank IC: {', '.join(leads)}." if leads else ""
-    return (
-        f"What the forecasts of run `{run.folder.name}` are worth on {told.ic.days} test days. Over {horizon} d their "
-        f"rank IC is {say(told.rank_ic.mean)} ± {say(told.rank_ic.se)}, their IC {say(told.ic.mean)} ± "
-        f"{say(told.ic.se)}.{beside}"
+    said = (
+        f"Run `{run.folder.name}` has a rank IC of {say(told.rank_ic.mean)} ± {say(told.rank_ic.se)} and an IC of "
+        f"{say(told.ic.mean)} ± {say(told.ic.se)} (ICIR {say(told.ic.ir, 3)})."
     )
+    for name in STRONG:
+        if name in run.score.baselines:
+            ahead = run.score.baselines[name]["test"][f"h{horizon}"].ahead
+            leads = (
+                f"{say_lead(ahead.get(metric))} in {what}" for metric, what in (("rank_ic", "rank IC"), ("ic", "IC"))
+            )
+            said += f" Ahead of {name}: {' and '.join(leads)}."
+    return said
 
 
 def _read_next_day(run: Evidence) -> pl.DataFrame:

@@ -67,7 +67,7 @@ def say_spread(values: Sequence[float | None], digits: int) -> str:
     return f"{np.mean(known):.{digits}f}{deviation}"
 
 
-def tabulate_hold(run: Evidence, horizon: int) -> Grid:
+def tabulate_hold(run: Evidence, horizon: int, title: str = "Does it hold?") -> Grid:
     """Tell whether the lead over the baselines that learn holds in both halves of the test days and in each network."""
     mine = run.days(horizon)
     half = mine[DATE][len(mine) // 2]
@@ -79,13 +79,13 @@ def tabulate_hold(run: Evidence, horizon: int) -> Grid:
     }
     alone = {f"network {name} alone": run.days(horizon, ALONE + name) for name in run.score.seeds}
     leads = {
-        title: {name: measure_lead(pair_days(days, theirs, horizon), horizon) for name, theirs in rivals.items()}
-        for title, days in (stretches | alone).items()
+        which: {name: measure_lead(pair_days(days, theirs, horizon), horizon) for name, theirs in rivals.items()}
+        for which, days in (stretches | alone).items()
     }
-    rows = [_tell_days(title, days, leads[title], horizon) for title, days in (stretches | alone).items()]
-    verdicts = [_judge(name, [leads[title][name] for title in stretches], leads, alone) for name in rivals]
+    rows = [_tell_days(which, days, leads[which], horizon) for which, days in (stretches | alone).items()]
+    verdicts = [_judge(name, [leads[which][name] for which in stretches], leads, alone) for name in rivals]
     return Grid(
-        "Does it hold?",
+        title,
         ("", "IC", "ICIR", "rank IC", *(f"ahead of {name} in {what}" for name in rivals for what in ("IC", "rank IC"))),
         rows,
         " ".join(["Leads are paired by day, ± their Newey-West error, with t.", *verdicts]),
