@@ -19,7 +19,7 @@ Learned = Callable[[Observations], Tensor]  # forecasts (row, horizon)
 class RidgeParams(Params):
     """The penalties that are tried, as shares of a feature's variance; the validation days choose for each horizon."""
 
-    penalties: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] = (1e-3, 1e-2, 0.1, 1.0)
+    penalties: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] = (1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)
 
 
 def fit_ridge(material: Material, units: Units, params: RidgeParams) -> Learned:
