@@ -1,6 +1,7 @@
 """The page of a benchmark, out of the folders of runs: `docs/benchmarks.md`."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import polars as pl
 
@@ -33,15 +34,19 @@ def write_benchmarks(runs: Sequence[Evidence], compared: Sequence[Compared], wal
         _sum_up(first, shortest),
         *(f"{say_past(run).capitalize()}: {_tell(run, shortest)}" for run in longer),
         write_grid(tabulate_targets(first.score)),
+        *(write_grid(replace(tabulate_targets(run.score), title=f"Targets, {say_past(run)}")) for run in longer),
         write_grid(tabulate_protocol(first)),
         write_grid(tabulate_beside(first, shortest)),
         _draw(first, shortest),
         write_grid(tabulate_hold(first, shortest)),
-        *(write_grid(tabulate_hold(run, shortest, f"Does it hold, {say_past(run)}?")) for run in longer),
     ]
+    for run in longer:
+        past = f", {say_past(run)}"
+        pages += [write_grid(tabulate(run, shortest, past)) for tabulate in (tabulate_beside, tabulate_hold)]
     if first.score.published:
         pages.append(write_grid(tabulate_columns(runs, try_luck(_read_next_day(first)))))
     pages += [write_grid(tabulate_horizons(first)), write_grid(tabulate_costs(first))]
+    pages += [write_grid(tabulate_costs(run, f"What is left after costs, {say_past(run)}")) for run in longer]
     if len(runs) > 1:
         pages.append(write_grid(tabulate_variants(compared, runs, shortest)))
     if walk is not None:

@@ -19,7 +19,7 @@ def draw_sums(days: Mapping[str, pl.DataFrame]) -> str:
     order = sorted(sums, key=lambda name: -sums[name]["rank_ic"][-1])
     months = sums[order[0]][MONTH].to_list()
     lines = [f"line [{_list(sums[name]['rank_ic'].to_list())}]" for name in order]
-    return _draw(f"Sum of the daily rank ICs, at the end from above: {', '.join(order)}", months, lines)
+    return f"{_draw('Sum of the daily rank ICs', months, lines)}\n\nAt the end, from above: {', '.join(order)}."
 
 
 def _sum_up(days: pl.DataFrame) -> pl.DataFrame:

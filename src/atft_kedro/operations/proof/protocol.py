@@ -37,7 +37,11 @@ def tabulate_protocol(run: Evidence) -> Grid:
         ["graph", _list(manifest.get("graph"))],
         ["network", f"{_list({name: network.get(name) for name in SIZES})}; with {_parts(run)}"],
         ["phases", "; ".join(phases) + _shared(training["epochs"])],
-        ["networks", f"{training['seeds']}, from seed {training['seed']} on; each kept at its best validation rank IC"],
+        [
+            "networks",
+            f"{training['seeds']}, from seed {training['seed']} on, each kept at its best validation rank IC; what is "
+            "scored is the mean of their forecasts",
+        ],
         ["run", f"`{run.folder.name}`, commit `{manifest['commit'][:12]}`{dirty}"],
         ["made by", ", ".join(f"{name} {version}" for name, version in manifest["versions"].items())],
     ]
@@ -50,7 +54,9 @@ def _embargo(run: Evidence) -> int:
 
 
 def _parts(run: Evidence) -> str:
-    return " and ".join(list_parts(run.manifest)) or "neither graph nor frequencies"
+    off = run.manifest["training"]["without"]
+    on = " and ".join(list_parts(run.manifest)) or "neither graph nor frequencies"
+    return f"{on}, without {' and '.join(off)}" if off else on
 
 
 def _shared(epochs: int | None) -> str:
@@ -68,7 +74,8 @@ def tabulate_speed(runs: Sequence[Evidence], names: Sequence[str]) -> Grid:
         "How long it took",
         (*head, "of the time reading", "an epoch of the first, by phase", "device, threads"),
         [[name, *_time(run)] for run, name in zip(runs, names, strict=True)],
-        "Training and validating, without making the data. A sample is a stock on a day, with all its horizons.",
+        "Training and validating, without making the data. A sample is a stock on a day, with all its horizons. "
+        "Rows are comparable only where nothing else ran beside them.",
     )
 
 

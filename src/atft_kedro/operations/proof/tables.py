@@ -15,11 +15,12 @@ from ..saying import say, say_lead
 from .evidence import Evidence
 
 STRONG = ("ridge", "lightgbm")  # the baselines that learn
+SURE = 2  # errors from zero, for a lead to be one
 OURS = ("IC ± se", "ICIR", "rank IC ± se", "rank ICIR")
 
 
-def tabulate_beside(run: Evidence, horizon: int) -> Grid:
-    """Tell what each forecaster is worth over a horizon."""
+def tabulate_beside(run: Evidence, horizon: int, past: str = "") -> Grid:
+    """Tell what each forecaster is worth over a horizon; ``past`` is what to say of the days that they learned from."""
     name, score = f"h{horizon}", run.score
     rows = [[name_ours(run), *tell_score(score.split["test"][name])]]
     if score.seeds:
@@ -28,10 +29,13 @@ def tabulate_beside(run: Evidence, horizon: int) -> Grid:
     for each, parts in score.baselines.items():
         rows.append([each, *tell_score(parts["test"][name].score)])
     return Grid(
-        f"Over {horizon} d, beside the baselines",
+        f"Over {horizon} d, beside the baselines{past}",
         ("forecaster", *OURS),
         rows,
-        "Means over the test days, their Newey-West errors, and mean over deviation of the days.",
+        "Means over the test days, their Newey-West errors, and mean over deviation of the days. IC is a day's Pearson "
+        "correlation of forecasts and returns over its stocks, rank IC Spearman's; a forecast of zero has none. "
+        "Reversal and momentum are rules; ridge and LightGBM learn from the network's features and train days, and the "
+        "validation days choose their penalty and their rounds.",
     )
 
 
@@ -67,7 +71,7 @@ def say_spread(values: Sequence[float | None], digits: int) -> str:
     return f"{np.mean(known):.{digits}f}{deviation}"
 
 
-def tabulate_hold(run: Evidence, horizon: int, title: str = "Does it hold?") -> Grid:
+def tabulate_hold(run: Evidence, horizon: int, past: str = "") -> Grid:
     """Tell whether the lead over the baselines that learn holds in both halves of the test days and in each network."""
     mine = run.days(horizon)
     half = mine[DATE][len(mine) // 2]
@@ -85,7 +89,7 @@ def tabulate_hold(run: Evidence, horizon: int, title: str = "Does it hold?") -> 
     rows = [_tell_days(which, days, leads[which], horizon) for which, days in (stretches | alone).items()]
     verdicts = [_judge(name, [leads[which][name] for which in stretches], leads, alone) for name in rivals]
     return Grid(
-        title,
+        f"Does it hold{past}?",
         ("", "IC", "ICIR", "rank IC", *(f"ahead of {name} in {what}" for name in rivals for what in ("IC", "rank IC"))),
         rows,
         " ".join(["Leads are paired by day, ± their Newey-West error, with t.", *verdicts]),
@@ -107,8 +111,14 @@ def _judge(
     """Say in words in how many halves and networks the lead in rank IC is one."""
     halves = sum((lead["rank_ic"].mean or 0) > 0 for lead in stretches[1:])
     networks = sum((leads[title][name]["rank_ic"].mean or 0) > 0 for title in alone)
-    counted = f" and in {networks} of {len(alone)} networks alone" if alone else ""
+    sure = sum(is_clear(leads[title][name]["rank_ic"]) for title in alone)
+    counted = f" and in {networks} of {len(alone)} networks alone ({sure} by over {SURE} errors)" if alone else ""
     return f"Ahead of {name} in rank IC in {halves} of 2 halves{counted}."
+
+
+def is_clear(lead: Mean | None) -> bool:
+    """Say whether a lead is further from zero than its error explains."""
+    return lead is not None and lead.mean is not None and bool(lead.se) and abs(lead.mean) > SURE * (lead.se or 0)
 
 
 def average_days(days: pl.DataFrame, metric: str, horizon: int) -> Mean:

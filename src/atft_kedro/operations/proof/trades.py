@@ -1,26 +1,33 @@
 """What trading on forecasts would have earned, and what of it is left after costs."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import polars as pl
 
+from ...evaluation.judging import NETWORK
 from ...evaluation.series import sharpe
 from ..grid import Grid, Row
 from ..saying import say
 from ..tables import NAMES
 from .evidence import Evidence
+from .tables import STRONG
 
 COSTS = (5.0, 10.0)  # basis points of each trade, on its side
 
 
 def tabulate_costs(run: Evidence, title: str = "What is left after costs") -> Grid:
-    """Tell what trading the test days' forecasts would have earned, at each cost."""
-    return tabulate_trades({horizon: run.days(horizon) for horizon in run.horizons}, title)
+    """Tell what trading the test days' forecasts would have earned at each cost, and those of the strong baselines."""
+    traders = {"ours": NETWORK, **{name: name for name in STRONG if name in run.score.baselines}}
+    return tabulate_trades(
+        {(horizon, name): run.days(horizon, said) for horizon in run.horizons for name, said in traders.items()}, title
+    )
 
 
-def tabulate_trades(days: dict[int, pl.DataFrame], title: str) -> Grid:
-    """Tell what each horizon's books earned, before and after costs."""
+def tabulate_trades(days: Mapping[tuple[int, str], pl.DataFrame], title: str) -> Grid:
+    """Tell what each horizon's and forecaster's books earned, before and after costs."""
     rows: list[Row] = []
-    for horizon, table in days.items():
+    for (horizon, who), table in days.items():
         for name, book in NAMES.items():
             if f"{name}_gross" not in table.columns:
                 continue
@@ -31,11 +38,11 @@ def tabulate_trades(days: dict[int, pl.DataFrame], title: str) -> Grid:
             earned = [f"{1e4 * each.mean():.1f}" for each in (gross, *nets)]
             ratios = [_say_ratio(each) for each in (gross, *nets)]
             both = [f"{bp} ({ratio})" for bp, ratio in zip(earned, ratios, strict=True)]
-            rows.append([f"{horizon} d", book, *both, f"{turnover.mean():.2f}", say(even, 1)])
+            rows.append([f"{horizon} d", who, book, *both, f"{turnover.mean():.2f}", say(even, 1)])
     costs = [f"at {cost:g} bp" for cost in COSTS]
     return Grid(
         title,
-        ("horizon", "book", "before costs", *costs, "turnover a day", "worth nothing at, bp"),
+        ("horizon", "forecaster", "book", "before costs", *costs, "turnover a day", "worth nothing at, bp"),
         rows,
         "Basis points a day, and in brackets the year's Sharpe ratio. A long-short book is one half long and one half "
         "short, the long-only one is told less the mean of all stocks, for which nothing is paid. Each is held for its "

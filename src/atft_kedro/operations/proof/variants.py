@@ -9,12 +9,12 @@ from ...evaluation.series import Mean
 from ...schema import DATE
 from ..comparison import Compared
 from ..grid import Grid
-from ..saying import say_lead
+from ..saying import say, say_lead
 from .evidence import Evidence
 from .recipe import name_difference
-from .tables import OURS, average_days, tell_score
+from .tables import OURS, SURE, average_days, is_clear, tell_score
 
-SURE = 2  # errors from zero, for a lead to be one
+METRICS = (("rank_ic", "rank IC"), ("ic", "IC"))
 
 
 def tabulate_variants(compared: Sequence[Compared], runs: Sequence[Evidence], horizon: int) -> Grid:
@@ -23,27 +23,27 @@ def tabulate_variants(compared: Sequence[Compared], runs: Sequence[Evidence], ho
     rows, clear = [], list[str]()
     for each in compared:
         if each.horizon == horizon:
-            title = name_difference(by_name[each.run].manifest, first.manifest) if each.ahead else "**as above**"
-            run = by_name[each.run]
-            count = str(len(run.networks()))
-            paired = _pair_networks(run, first, horizon) if each.ahead else None
-            if paired is not None and paired.mean is not None and paired.se and abs(paired.mean) > SURE * paired.se:
-                clear.append(title)
-            lead = [say_lead(each.ahead.get("rank_ic")), say_lead(paired)] if each.ahead else ["", ""]
-            rows.append([title, count, *tell_score(each.score), *lead, f"`{each.run}`"])
-    head = ("what differs", "networks", *OURS, "its lead in rank IC", "the same, network by network", "run")
+            run, rated = by_name[each.run], METRICS if each.ahead else ()
+            title = name_difference(run.manifest, first.manifest) if each.ahead else "**as above**"
+            leads = {what: _pair_networks(run, first, horizon, metric) for metric, what in rated}
+            clear += [f"{title} ({what})" for what, lead in leads.items() if is_clear(lead)]
+            validated = say(run.score.split["validation"][f"h{horizon}"].rank_ic.mean)
+            paired = [say_lead(lead) for lead in leads.values()] or [""] * len(METRICS)
+            made = f"`{each.run}`, commit `{run.manifest['commit'][:7]}`"
+            rows.append([title, str(len(run.networks())), validated, *tell_score(each.score), *paired, made])
+    leading = [f"its lead in {what}" for _, what in METRICS]
     return Grid(
         "What a part is worth, and a longer past",
-        head,
+        ("what differs", "networks", "validation rank IC", *OURS, *leading, "run"),
         rows,
         "Each row is a run, on the same test days; a lead below zero says that the first run is better. The mean of "
-        "more networks is better than that of fewer: network by network, those of the same seed are paired, and the "
-        f"lead is the mean over them. Further than {SURE} of its errors from zero is, so paired: "
-        f"{'; '.join(clear) or 'none of them'}.",
+        "more networks is better than that of fewer, so leads are paired network by network, those of the same seed, "
+        f"and averaged. Further than {SURE} of its errors from zero is: {'; '.join(clear) or 'none of them'}. What is "
+        "not named there is shown neither to earn its place nor to cost anything.",
     )
 
 
-def _pair_networks(run: Evidence, first: Evidence, horizon: int) -> Mean | None:
+def _pair_networks(run: Evidence, first: Evidence, horizon: int, metric: str) -> Mean | None:
     """Pair the networks of the same seeds by day, and average over them."""
     mine, theirs = run.networks(), first.networks()
     pairs = [
@@ -52,6 +52,6 @@ def _pair_networks(run: Evidence, first: Evidence, horizon: int) -> Mean | None:
     ]
     if not pairs:
         return None
-    leads = [each.select(DATE, lead=pl.col("rank_ic") - pl.col("rank_ic_right")) for each in pairs]
-    days = pl.concat(leads).group_by(DATE).agg(rank_ic=pl.col("lead").mean()).sort(DATE)
-    return average_days(days, "rank_ic", horizon)
+    leads = [each.select(DATE, lead=pl.col(metric) - pl.col(f"{metric}_right")) for each in pairs]
+    days = pl.concat(leads).group_by(DATE).agg(pl.col("lead").mean()).sort(DATE)
+    return average_days(days, "lead", horizon)

@@ -43,7 +43,7 @@ def write_walk(walk: Walk, first: Evidence) -> Iterator[str]:
             heights = [each.horizons[name].rank_ic.mean or 0.0 for each in tested]
             yield draw_heights(f"Rank IC over {name[1:]} d, fold by fold", [each.fold.name for each in tested], heights)
         notes = []
-    days = {int(name[1:]): _days(walk.daily, int(name[1:])) for name in walk.score.pooled}
+    days = {(int(name[1:]), "ours"): _days(walk.daily, int(name[1:])) for name in walk.score.pooled}
     yield write_grid(tabulate_trades(days, "Walk: what is left after costs"))
 
 
