@@ -146,6 +146,14 @@ def test_a_longer_past_is_told_beside_the_first_and_only_clear_leads_are_called_
     )
 
 
+def test_a_network_that_is_clearly_behind_is_not_counted_as_ahead(returns: pl.DataFrame, tmp_path: Path) -> None:
+    behind = tabulate_hold(make_run(tmp_path / "behind", returns, skill=-0.5), 1)
+
+    assert (
+        "Ahead of ridge in rank IC in 0 of 2 halves and in 0 of 2 networks alone (0 by over 2 errors)." in behind.note
+    )
+
+
 def test_published_rows_stand_beside_their_own_stocks_and_days_alone(returns: pl.DataFrame, tmp_path: Path) -> None:
     before = [date(2016, 12, day) for day in (20, 21, 22)]  # validation days
     days = [*before, PUBLISHED[0], date(2017, 6, 1), PUBLISHED[1]]

@@ -52,9 +52,12 @@ class Identity:
 def _differ(theirs: object, mine: object, most: int = 200) -> str:
     """Show two values, of JSON only the keys whose values differ; null is what nobody spoke of when it was made."""
     try:
-        one, other = flatten(json.loads(str(theirs))), flatten(json.loads(str(mine)))
+        trees = [json.loads(str(each)) for each in (theirs, mine)]
     except ValueError:
+        trees = []
+    if not trees or not all(isinstance(tree, dict) for tree in trees):  # a digest may look like a number
         return f"{str(theirs)[:most]} instead of {str(mine)[:most]}"
+    one, other = map(flatten, trees)
     keys = sorted(key for key in one.keys() | other.keys() if one.get(key) != other.get(key))
     return "; ".join(f"{key} = {one.get(key)} instead of {other.get(key)}" for key in keys)[: 4 * most]
 

@@ -18,7 +18,7 @@ from .luck import try_luck
 from .pictures import draw_sums
 from .protocol import LIMITS, tabulate_protocol, tabulate_speed
 from .recipe import name_difference
-from .tables import STRONG, tabulate_beside, tabulate_hold, tabulate_horizons
+from .tables import METRICS, STRONG, tabulate_beside, tabulate_hold, tabulate_horizons
 from .trades import tabulate_costs
 from .variants import tabulate_variants
 from .walked import Walk, write_walk
@@ -32,21 +32,21 @@ def write_benchmarks(runs: Sequence[Evidence], compared: Sequence[Compared], wal
     pages = [
         f"# Benchmarks\n\n<!-- Made by `{command}` out of the folders of the runs. Do not edit. -->",
         _sum_up(first, shortest),
-        *(f"{say_past(run).capitalize()}: {_tell(run, shortest)}" for run in longer),
+        *(f"{_say_past(run).capitalize()}: {_tell(run, shortest)}" for run in longer),
         write_grid(tabulate_targets(first.score)),
-        *(write_grid(replace(tabulate_targets(run.score), title=f"Targets, {say_past(run)}")) for run in longer),
+        *(write_grid(replace(tabulate_targets(run.score), title=f"Targets, {_say_past(run)}")) for run in longer),
         write_grid(tabulate_protocol(first)),
         write_grid(tabulate_beside(first, shortest)),
         _draw(first, shortest),
         write_grid(tabulate_hold(first, shortest)),
     ]
     for run in longer:
-        past = f", {say_past(run)}"
+        past = f", {_say_past(run)}"
         pages += [write_grid(tabulate(run, shortest, past)) for tabulate in (tabulate_beside, tabulate_hold)]
     if first.score.published:
         pages.append(write_grid(tabulate_columns(runs, try_luck(_read_next_day(first)))))
     pages += [write_grid(tabulate_horizons(first)), write_grid(tabulate_costs(first))]
-    pages += [write_grid(tabulate_costs(run, f"What is left after costs, {say_past(run)}")) for run in longer]
+    pages += [write_grid(tabulate_costs(run, f"What is left after costs, {_say_past(run)}")) for run in longer]
     if len(runs) > 1:
         pages.append(write_grid(tabulate_variants(compared, runs, shortest)))
     if walk is not None:
@@ -63,7 +63,7 @@ def _sum_up(run: Evidence, horizon: int) -> str:
     return f"What forecasts are worth on {days} test days, over {horizon} d. {_tell(run, horizon)}"
 
 
-def say_past(run: Evidence) -> str:
+def _say_past(run: Evidence) -> str:
     """Say from when on a run's networks were trained."""
     return f"trained from {run.stretch('train').first} on"
 
@@ -78,9 +78,7 @@ def _tell(run: Evidence, horizon: int) -> str:
     for name in STRONG:
         if name in run.score.baselines:
             ahead = run.score.baselines[name]["test"][f"h{horizon}"].ahead
-            leads = (
-                f"{say_lead(ahead.get(metric))} in {what}" for metric, what in (("rank_ic", "rank IC"), ("ic", "IC"))
-            )
+            leads = (f"{say_lead(ahead.get(metric))} in {what}" for metric, what in METRICS)
             said += f" Ahead of {name}: {' and '.join(leads)}."
     return said
 

@@ -15,6 +15,7 @@ from ..saying import say, say_lead
 from .evidence import Evidence
 
 STRONG = ("ridge", "lightgbm")  # the baselines that learn
+METRICS = (("rank_ic", "rank IC"), ("ic", "IC"))
 SURE = 2  # errors from zero, for a lead to be one
 OURS = ("IC ± se", "ICIR", "rank IC ± se", "rank ICIR")
 
@@ -83,11 +84,11 @@ def tabulate_hold(run: Evidence, horizon: int, past: str = "") -> Grid:
     }
     alone = {f"network {name} alone": run.days(horizon, ALONE + name) for name in run.score.seeds}
     leads = {
-        which: {name: measure_lead(pair_days(days, theirs, horizon), horizon) for name, theirs in rivals.items()}
-        for which, days in (stretches | alone).items()
+        title: {name: measure_lead(pair_days(days, theirs, horizon), horizon) for name, theirs in rivals.items()}
+        for title, days in (stretches | alone).items()
     }
-    rows = [_tell_days(which, days, leads[which], horizon) for which, days in (stretches | alone).items()]
-    verdicts = [_judge(name, [leads[which][name] for which in stretches], leads, alone) for name in rivals]
+    rows = [_tell_days(title, days, leads[title], horizon) for title, days in (stretches | alone).items()]
+    verdicts = [_judge(name, [leads[title][name] for title in stretches], leads, alone) for name in rivals]
     return Grid(
         f"Does it hold{past}?",
         ("", "IC", "ICIR", "rank IC", *(f"ahead of {name} in {what}" for name in rivals for what in ("IC", "rank IC"))),
@@ -111,7 +112,7 @@ def _judge(
     """Say in words in how many halves and networks the lead in rank IC is one."""
     halves = sum((lead["rank_ic"].mean or 0) > 0 for lead in stretches[1:])
     networks = sum((leads[title][name]["rank_ic"].mean or 0) > 0 for title in alone)
-    sure = sum(is_clear(leads[title][name]["rank_ic"]) for title in alone)
+    sure = sum(is_clear(lead := leads[title][name]["rank_ic"]) and (lead.mean or 0) > 0 for title in alone)
     counted = f" and in {networks} of {len(alone)} networks alone ({sure} by over {SURE} errors)" if alone else ""
     return f"Ahead of {name} in rank IC in {halves} of 2 halves{counted}."
 

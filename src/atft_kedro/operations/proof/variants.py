@@ -12,9 +12,7 @@ from ..grid import Grid
 from ..saying import say, say_lead
 from .evidence import Evidence
 from .recipe import name_difference
-from .tables import OURS, SURE, average_days, is_clear, tell_score
-
-METRICS = (("rank_ic", "rank IC"), ("ic", "IC"))
+from .tables import METRICS, OURS, SURE, average_days, is_clear, tell_score
 
 
 def tabulate_variants(compared: Sequence[Compared], runs: Sequence[Evidence], horizon: int) -> Grid:
