@@ -1,6 +1,9 @@
 """Blocks: what a slow loop over days and stocks would read, whichever block reads it."""
 
+import math
 from dataclasses import replace
+from datetime import date
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -12,7 +15,7 @@ from hypothesis import strategies as st
 from atft_kedro.graph.choice import GraphParams
 from atft_kedro.graph.placing import place_graphs
 from atft_kedro.panel.blocks import Block, BlockReader, DailyGraphs, known_until, no_graphs, stretches_of
-from atft_kedro.panel.split import SplitParams, split_days
+from atft_kedro.panel.split import Role, SplitParams, split_days
 from atft_kedro.panel.store import Panel
 from atft_kedro.panel.universe import UniverseParams
 from made import make_graphs, make_panel
@@ -201,11 +204,41 @@ def test_labels_end_before_the_next_part_begins_even_for_stocks_with_gaps(panel:
         own = panel.row_of[:, block.stock[s]]
         for p, horizon in enumerate(panel.meaning.horizons):
             at = (own == row + horizon).nonzero()
-            late = len(at) == 0 or int(at[0]) >= validation
+            lacking = row + horizon - int(own.max())  # rows beyond the stock's last one, a trading day each
+            end = int(at[0]) if len(at) else int((own == own.max()).nonzero()[0]) + lacking
+            late = end >= validation
             known = not free.targets[d, s, p].isnan()
             assert bool(block.targets[d, s, p].isnan()) == (late or not known)
             masked += late and known
     assert masked > 0
+
+
+def disappear(rows: pl.DataFrame, code: str, last: date) -> pl.DataFrame:
+    """Let a stock's rows end on a day, with a target that only the owner of the data can know: it fell by 95 %."""
+    rows = rows.filter((pl.col("code") != code) | (pl.col("date") <= last))
+    fell = (pl.col("code") == code) & (pl.col("date") == last)
+    return rows.with_columns(
+        pl.when(fell).then(-0.95).otherwise(name).alias(name) for name in ("target_1d", "target_5d")
+    )
+
+
+@pytest.mark.parametrize("part", ["train", "validation", "test"])
+def test_the_last_return_of_a_stock_that_disappears_is_a_label(rows: pl.DataFrame, tmp_path: Path, part: Role) -> None:
+    split = split_days(rows["date"].unique().sort().to_numpy(), SplitParams(embargo_days=0), 20)
+    last = split.part(part)[0].last
+    code = rows.filter(date=last)["code"][0]
+    gone = make_panel(disappear(rows, code, last), tmp_path / "panel", UniverseParams(min_history=3))
+    end = int(split.days_of(part, gone.days)[-1])
+    until = known_until(gone, split.part(part))
+
+    def label(limit: np.ndarray) -> list[float]:
+        block = BlockReader(gone, no_graphs(gone), LOOKBACK, 1, limit).read(np.array([end]))
+        stock = block.stock.tolist().index(gone.meaning.codes.index(code))
+        return block.targets[0, stock, :2].tolist()
+
+    assert label(until) == pytest.approx([-0.95, -0.95])
+    assert label(np.full_like(until, end + 4)) == pytest.approx([-0.95, math.nan], nan_ok=True)
+    assert label(np.full_like(until, end)) == pytest.approx([math.nan, math.nan], nan_ok=True)
 
 
 def test_days_that_do_not_follow_each_other_are_refused(panel: Panel) -> None:

@@ -14,6 +14,7 @@ from .split import Role, Split, Stretch
 from .store import Panel
 
 ABSENT = -1
+NO_LIMIT = np.iinfo(np.int64).max  # in place of the last day whose closes a label may use
 STOCKS_MULTIPLE = 8  # the stocks of a block are padded to a multiple of this
 
 
@@ -84,8 +85,9 @@ class BlockReader:
         self.panel, self.graphs = panel, graphs
         self.days, self.steps = days, lookback - 1 + days
         self.stocks = _most_stocks(panel.eligible, days)
-        until = np.full(len(panel.row_of), len(panel.row_of)) if known_until is None else known_until
+        until = np.full(len(panel.row_of), NO_LIMIT) if known_until is None else known_until
         self._known_until = torch.from_numpy(until).to(panel.row_of.device)
+        self._last_row = panel.row_of.amax(0).long()  # (stock,)
         self._day_of, self._stock_of = _invert(panel)
         self._reach = torch.tensor(panel.meaning.horizons, device=panel.row_of.device) + panel.meaning.entry_lag
 
@@ -144,13 +146,17 @@ class BlockReader:
         return rows.where(own & (rows >= 0), ABSENT), slot
 
     def _label(self, day: Tensor, stock: Tensor, rows: Tensor, slot: Tensor) -> Tensor:
-        """Read the targets of the forecasts (day, stock, horizon) whose returns are known in time."""
+        """Read the targets of the forecasts (day, stock, horizon) whose returns are known in time.
+
+        A target may end beyond the last row of its stock, as that of a delisted one does. Each row that the stock
+        lacks then counts as one trading day after its last row.
+        """
         row = rows.t().gather(0, slot.clamp(min=0)).where(slot >= 0, ABSENT)
-        realised = (row.unsqueeze(-1) + self._reach).clamp(max=len(self._day_of) - 1)
-        until = self._known_until[day.clamp(min=0)][:, None, None]
-        in_time = (self._day_of[realised] <= until) & (self._stock_of[realised] == stock[None, :, None])
-        free = until >= len(self._known_until)  # a label that nothing limits may be of a row that was filtered out
-        return _gather(self.panel.targets, row).where(in_time | free, torch.nan)
+        end = row.unsqueeze(-1) + self._reach  # (day, stock, horizon)
+        last = self._last_row[stock.clamp(min=0)][None, :, None]
+        end_day = self._day_of[end.minimum(last).clamp(min=0)] + (end - last).clamp(min=0)
+        in_time = end_day <= self._known_until[day.clamp(min=0)][:, None, None]
+        return _gather(self.panel.targets, row).where(in_time, torch.nan)
 
     def _connect(self, day: Tensor, stock: Tensor, slot: Tensor) -> tuple[Tensor, Tensor]:
         """Translate the days' graphs into places in the block; only who is forecast that day is a neighbour."""
@@ -190,9 +196,13 @@ def _invert(panel: Panel) -> tuple[Tensor, Tensor]:
 
 
 def known_until(panel: Panel, stretches: Sequence[Stretch]) -> np.ndarray:
-    """Say for each day of the panel (day,) the last day whose closes its labels may use."""
+    """Find for each day of the panel (day,) the last day whose closes its labels may use.
+
+    Labels of the days that no later part limits, such as the test days, may end after the panel's last day: a stock
+    that disappears there has its last return.
+    """
     days = panel.days
-    until = np.full(len(days), len(days) - 1)
+    until = np.full(len(days), NO_LIMIT)
     for stretch in stretches:
         inside = (days >= np.datetime64(stretch.first)) & (days <= np.datetime64(stretch.last))
         if stretch.known_until is not None:
