@@ -11,9 +11,13 @@ from typing import Any
 
 import yaml
 
+from atft_kedro.evaluation.laying import Excluded
+from atft_kedro.evaluation.score import HorizonScore, RunScore
+from atft_kedro.evaluation.series import Mean
 from atft_kedro.network.sizes import NetworkParams
 from atft_kedro.operations.health.diagnosis import Diagnosis, diagnose
 from atft_kedro.operations.health.finding import Finding
+from atft_kedro.operations.judged_run import SCORE
 from atft_kedro.training.mode import TrainingParams
 from atft_kedro.training.runs import HEARTBEAT, MANIFEST, METRICS
 
@@ -83,6 +87,31 @@ def write_run(folder: Path, lines: Lines, state: str = "done", size: int = 64, *
     beat |= {"epochs_of_phase": len(epochs), "total_steps": steps, "seconds_left": 0.0, "validation": {}}
     (folder / HEARTBEAT).write_text(json.dumps(beat))
     return folder
+
+
+def write_score(folder: Path, rank_ic: dict[str, float], se: float = 0.01, **more: Any) -> None:
+    """Write the score of a run whose forecasts over one day reach a rank IC in each part."""
+    counts = {"std": 0.1, "ir": 1.0, "apart_mean": 0.1, "apart_se": 0.01, "days": 100, "undefined": 0}
+    split = {
+        part: {"h1": score_horizon(Mean.model_validate(counts | {"mean": mean, "se": se}))}
+        for part, mean in rank_ic.items()
+    }
+    days = dict.fromkeys(rank_ic, ("2024-01-01", "2024-05-01"))
+    score = RunScore.model_validate({"run": folder.name, "split": split, "days": days} | more)
+    (folder / SCORE).write_text(score.model_dump_json())
+
+
+def score_horizon(mean: Mean) -> HorizonScore:
+    """Give forecasts over one day one mean for every metric, and no books."""
+    return HorizonScore(
+        **dict.fromkeys(("ic", "rank_ic", "hit_rate", "scale"), mean),
+        **dict.fromkeys(("deciles", "calibration"), ()),
+        **dict.fromkeys(("long_short", "long_only", "stocks"), None),
+        coverage={},
+        decay={},
+        forecasts=100,
+        excluded=Excluded(unknown=0, not_finite=0, unrealised=0),
+    )
 
 
 def diagnose_run(folder: Path, lines: Lines, **params: Any) -> Diagnosis:

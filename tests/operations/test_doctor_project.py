@@ -66,6 +66,17 @@ def test_trainings_that_nobody_goes_on_with_are_named(tmp_path: Path) -> None:
     assert f"training.resume={silent.name} goes on" in check.advice
 
 
+def test_a_run_that_cannot_be_read_is_named_beside_those_that_died(tmp_path: Path) -> None:
+    runs = Runs(tmp_path, commit="", is_dirty=False)
+    cut, dead = _begin(runs), _begin(runs, state="training", host="elsewhere", time=0.0)
+    (cut / "manifest.json").write_text('{"n": ')
+
+    check = check_runs(runs)
+
+    assert f"{cut / 'manifest.json'} is not readable as JSON" in check.found
+    assert f"{dead.name} died after step 5 of 9" in check.found
+
+
 def test_a_latest_run_that_is_gone_is_named(tmp_path: Path) -> None:
     runs = Runs(tmp_path, commit="", is_dirty=False)
     kept = _begin(runs)

@@ -2,6 +2,7 @@
 
 import math
 import time
+from pathlib import Path
 from typing import Any
 
 import click
@@ -14,6 +15,7 @@ from ..operations.health.diagnosis import diagnose
 from ..operations.saying import say
 from ..operations.watch import RunStatus, ask_to_stop, kill, read_history, read_status
 from ..panel.split import Role
+from ..params import InputError
 from ..training.runs import LATEST
 from .project import of_project, open_catalog
 
@@ -29,7 +31,7 @@ def status(metadata: ProjectMetadata, run: str, env: str | None, params: Any) ->
     """Show where a RUN stands (default: the latest), and whether it is alive."""
     with open_catalog(metadata, env, params) as catalog:
         folder = catalog["runs"].load().find(run)
-        Console().print(draw_status(read_status(folder), diagnose(folder).headline))
+        Console().print(draw_status(read_status(folder), read_health(folder)))
 
 
 @click.command()
@@ -40,7 +42,7 @@ def monitor(metadata: ProjectMetadata, run: str, every: float, env: str | None, 
     """Watch a RUN live until it ends; Ctrl-C leaves it alone."""
     with open_catalog(metadata, env, params) as catalog:
         folder = catalog["runs"].load().find(run)
-        told, health = read_status(folder), diagnose(folder).headline
+        told, health = read_status(folder), read_health(folder)
         with Live(console=Console(), auto_refresh=False) as live:
             while True:
                 live.update(Group(draw_status(told, health), draw_history(read_history(folder, 12))), refresh=True)
@@ -49,7 +51,7 @@ def monitor(metadata: ProjectMetadata, run: str, every: float, env: str | None, 
                 time.sleep(every)
                 before, told = told, read_status(folder)
                 if _place(told) != _place(before):
-                    health = diagnose(folder).headline
+                    health = read_health(folder)
 
 
 @click.command()
@@ -117,6 +119,14 @@ def oracle(metadata: ProjectMetadata, run: str, part: Role, env: str | None, par
             f"{share.agreement:.3f}",
         )
     Console().print(table)
+
+
+def read_health(folder: Path) -> str:
+    """Summarise a run's diagnosis, or say why there is none."""
+    try:
+        return diagnose(folder).headline
+    except InputError as error:
+        return f"unknown: {error}"
 
 
 def _place(told: RunStatus) -> tuple[str, int, str, int]:

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from ..evaluation.score import RunScore
 from ..operations.comparison import Compared, compare_runs, find_left_horizons, read_part, require_several
-from ..operations.judged_run import read_score, rescore
+from ..operations.judged_run import read_scores, rescore
 from ..operations.saying import say, say_lead
 from ..operations.tables import HEAD, tell
 from ..schema import adopt_ml_dataset
@@ -46,9 +46,11 @@ def metrics(
     """Show in one table what RUNS were scored (default: all that were)."""
     with open_catalog(metadata, env, params) as catalog:
         kept = catalog["runs"].load()
-        folders = [kept.find(run) for run in runs or kept.names()]
-        scores = [score for folder in folders if (score := read_score(folder, is_asked=bool(runs))) is not None]
-    Console().print(draw_scores(scores, part))
+        scores, unreadable = read_scores([kept.find(run) for run in runs or kept.names()], are_asked=bool(runs))
+    console = Console()
+    console.print(draw_scores(scores, part))
+    for reason in unreadable:
+        console.print(reason, style="yellow", highlight=False, soft_wrap=True)
 
 
 @click.command()

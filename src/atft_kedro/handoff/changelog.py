@@ -1,9 +1,8 @@
 """The changelog of runs: a line for each that was handed on, the newest first."""
 
-import json
 from pathlib import Path
 
-from ..disk import written_whole
+from ..disk import read_json, written_whole
 from ..evaluation.score import RunScore
 from ..operations.saying import say
 from ..training.runs import MANIFEST
@@ -28,7 +27,7 @@ def enter(run: Path, exported: ExportedModel, score: RunScore) -> None:
 
 
 def _tell(run: Path, exported: ExportedModel, score: RunScore) -> str:
-    manifest = json.loads((run / MANIFEST).read_text())
+    manifest = read_json(run / MANIFEST)
     commit = manifest["commit"][:9] + (" with changes" if manifest["is_dirty"] else "")
     test = shortest(score)
     horizon = min(int(name[1:]) for name in score.split["test"])

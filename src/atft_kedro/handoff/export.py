@@ -1,7 +1,6 @@
 """A run's networks written to one folder that anyone can load without running foreign code."""
 
 import hashlib
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from safetensors.torch import save
 
-from ..disk import told_of_a_full_disk
+from ..disk import parse_model, read_json, told_of_a_full_disk
 from ..evaluation.conformal import Corrections
 from ..evaluation.score import HorizonScore, RunScore
 from ..network.sizes import NetworkParams
@@ -75,8 +74,8 @@ def export_model(
     """Write a run's model into its folder, in place of what was written there before."""
     if score.run != run.name:
         raise InputError(f"The score is that of run {score.run}, the model that of {run.name}: {MADE_BY} makes both.")
-    manifest = json.loads((run / MANIFEST).read_text())
-    seeds = TrainingParams.model_validate(manifest["training"]).all_seeds
+    manifest = read_json(run / MANIFEST)
+    seeds = parse_model(manifest.get("training"), TrainingParams, run / MANIFEST).all_seeds
     weights = save(
         {
             f"{seed}.{name}": weight.contiguous()

@@ -14,10 +14,11 @@ from urllib.parse import urlsplit
 from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from ..params import InputError
 from ..training.runs import HEARTBEAT, LATEST, MANIFEST, Runs
 from .database_url import hide, is_url
 from .doctor import Check, State, show
-from .watch import read_status
+from .watch import read_manifest, read_status
 
 PATIENCE = 3.0  # seconds that a server has to answer
 BEGINNING = 600.0  # seconds that a training may take to its first heartbeat
@@ -47,8 +48,12 @@ def _git(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 def check_runs(runs: Runs) -> Check:
     """Look for trainings that nobody goes on with, and whether ``latest`` is one."""
     names, latest = runs.names(), runs.folder / LATEST
-    stale = {name: why for name in reversed(names) if (why := find_end(runs.folder / name)) and runs.is_free(name)}
+    ends, unreadable = _find_ends(runs)
+    stale = {name: why for name, why in ends.items() if runs.is_free(name)}
     found, advice = [f"{len(names)}, of which stale: {len(stale)}"], []
+    if unreadable:
+        found += unreadable[:2]
+        advice.append("move the runs that cannot be read out of the folder of runs")
     if stale:
         found += [f"{name} {why}" for name, why in stale.items()][:2]
         goes_on = f"kedro run --pipelines fit --params training.resume={next(iter(stale))} goes on"
@@ -57,6 +62,19 @@ def check_runs(runs: Runs) -> Check:
         found.append(f"{show(latest)} points at no run")
         advice.append(f"ln -sfn {names[-1]} {show(latest)}" if names else f"rm {show(latest)}")
     return Check("runs", "warn" if advice else "ok", "; ".join(found), "; ".join(advice))
+
+
+def _find_ends(runs: Runs) -> tuple[dict[str, str], list[str]]:
+    """Find how each run ended, the newest first; and why some cannot be read."""
+    ends, unreadable = {}, []
+    for name in reversed(runs.names()):
+        try:
+            read_manifest(runs.folder / name)
+            if why := find_end(runs.folder / name):
+                ends[name] = why
+        except InputError as error:
+            unreadable.append(str(error))
+    return ends, unreadable
 
 
 def find_end(folder: Path) -> str | None:

@@ -1,26 +1,24 @@
 """What a run was judged to be worth, in its folder: written, written anew, read."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import plotly.graph_objects as go
 import polars as pl
 
-from ..disk import written_whole
+from ..disk import parse_model, read_json, written_whole
 from ..evaluation.figures import draw_scores
 from ..evaluation.judging import judge_run
 from ..evaluation.score import EvaluationParams, RunScore
 from ..evaluation.targets import TargetParams, judge_targets
 from ..params import InputError
 from ..schema import CODE, DATE, HORIZON, REALISED, target_columns
-from ..training.mode import TrainingParams
 from .comparison import SAME
 from .report import write_report
 from .scoring import FORECASTS
 from .summary import write_summary
 from .tables import tabulate_run
-from .watch import read_gradient, read_history, read_manifest
+from .watch import read_gradient, read_history, read_manifest, read_training
 
 BASELINES, SEEDS, SCORE, DAILY = "baselines.parquet", "seeds.parquet", "metrics.json", "daily.parquet"
 SUMMARY, REPORT = "summary.md", "report.html"
@@ -36,7 +34,7 @@ def judge(
     targets: TargetParams,
 ) -> tuple[RunScore, pl.DataFrame]:
     """Score a run's forecasts, in the units that it was trained in, and its rivals', and say which targets are met."""
-    labels = TrainingParams.model_validate(read_manifest(folder)["training"]).labels
+    labels = read_training(folder).labels
     mine = params.model_copy(update={"units": labels.transform})
     score, daily = judge_run(folder.name, forecasts, rivals, dataset, mine)
     goals = judge_targets(score.split, read_gradient(folder), targets)
@@ -79,7 +77,7 @@ def rescore(folder: Path, dataset: pl.LazyFrame, params: EvaluationParams, targe
     forecasts = learn_returns(folder.name, pl.read_parquet(folder / FORECASTS), dataset)
     rivals = pl.concat(pl.read_parquet(folder / name) for name in (BASELINES, SEEDS) if (folder / name).exists())
     score, daily = judge(folder, forecasts, rivals, dataset, params, targets)
-    learned, *seen = (go.Figure(json.loads(path.read_text())) for path in drawn)
+    learned, *seen = (go.Figure(read_json(path)) for path in drawn)
     summary, report = write_pages(folder, score, [learned, *draw_scores(score, daily), *seen])
     for name, table in ((FORECASTS, forecasts), (DAILY, daily)):
         with written_whole(folder / name) as partial:
@@ -94,7 +92,22 @@ def read_score(folder: Path, *, is_asked: bool) -> RunScore | None:
     """Read what a run was scored; a run that was not is refused where it is asked for by name."""
     path = folder / SCORE
     if path.exists():
-        return RunScore.model_validate_json(path.read_text())
+        return parse_model(read_json(path), RunScore, path)
     if is_asked:
         raise InputError(f"Run {folder.name} is not scored; kedro atft evaluate {folder.name} does that.")
     return None
+
+
+def read_scores(folders: Iterable[Path], *, are_asked: bool) -> tuple[list[RunScore], list[str]]:
+    """Read the scores of runs; of runs not asked for by name, those that cannot be read come as reasons."""
+    scores, unreadable = [], []
+    for folder in folders:
+        try:
+            score = read_score(folder, is_asked=are_asked)
+        except InputError as error:
+            if are_asked:
+                raise
+            unreadable.append(f"Run {folder.name} is left out: {error}")
+        else:
+            scores += [score] if score is not None else []
+    return scores, unreadable

@@ -1,6 +1,5 @@
 """Where a training stands, read from its run folder; and how to end it."""
 
-import json
 import os
 import signal
 import time
@@ -11,7 +10,9 @@ from typing import Any
 
 import psutil
 
+from ..disk import parse_model, read_json, read_json_lines
 from ..params import InputError, Params
+from ..training.mode import TrainingParams
 from ..training.runs import HEARTBEAT, MANIFEST, METRICS, STOP_FILE
 from .memory.load import LOAD, say_load
 
@@ -57,7 +58,7 @@ def read_status(folder: Path) -> RunStatus:
     beat = folder / HEARTBEAT
     if not beat.exists():
         raise InputError(f"Run {folder.name} has no heartbeat: it has not made its first step.")
-    told = json.loads(beat.read_text())
+    told = read_json(beat)
     age = time.time() - told["time"]
     state = told["state"]
     if state == "training" and not _is_alive(told["pid"], told["host"], age):
@@ -86,8 +87,7 @@ def read_history(folder: Path, most: int | None = None) -> list[dict[str, Any]]:
     log = folder / METRICS
     if not log.exists():
         return []
-    whole = log.read_text().rpartition("\n")[0]
-    lines = [json.loads(line) for line in whole.splitlines() if '"train_loss"' in line]
+    lines = read_json_lines(log, '"train_loss"')
     return lines if most is None else lines[-most:]
 
 
@@ -96,15 +96,19 @@ def read_gradient(folder: Path) -> float | None:
     log = folder / METRICS
     if not log.exists():
         return None
-    whole = log.read_text().rpartition("\n")[0]
-    norms = [json.loads(line)["gradient"] for line in whole.splitlines() if '"gradient": ' in line]
+    norms = [line["gradient"] for line in read_json_lines(log, '"gradient": ')]
     return max((norm for norm in norms if not isnan(norm)), default=None)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
     """Read what a run was made of."""
-    manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
+    manifest: dict[str, Any] = read_json(folder / MANIFEST)
     return manifest
+
+
+def read_training(folder: Path) -> TrainingParams:
+    """Read the training parameters of a run."""
+    return parse_model(read_manifest(folder).get("training"), TrainingParams, folder / MANIFEST)
 
 
 def ask_to_stop(folder: Path, wait: float) -> RunStatus:

@@ -1,6 +1,5 @@
 """The trained networks of a run, read back as they were best."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..disk import parse_model, read_json
 from ..network.atft import Atft
 from ..network.sizes import NetworkParams, Part
 from ..panel.blocks import BlockReader
@@ -31,9 +31,9 @@ class Expert:
 
 def open_members(folder: Path, material: Material) -> list[Expert]:
     """Make a run's networks again, in the order of their seeds, for the panel and the graphs of their training."""
-    manifest = json.loads((folder / MANIFEST).read_text())
-    params = NetworkParams.model_validate(manifest["network"])
-    training = TrainingParams.model_validate(manifest["training"])
+    manifest = read_json(folder / MANIFEST)
+    params = parse_model(manifest.get("network"), NetworkParams, folder / MANIFEST)
+    training = parse_model(manifest.get("training"), TrainingParams, folder / MANIFEST)
     panel, graphs = choose_horizons(material.panel, params.horizons), material.graphs
     members = []
     for seed in training.all_seeds:

@@ -14,6 +14,7 @@ from typing import Self
 import numpy as np
 import torch
 
+from ..disk import read_json
 from ..metrics import FEWEST
 from ..network.atft import Atft
 from ..network.sizes import NetworkParams
@@ -158,7 +159,7 @@ def _open_run(material: Material, network: NetworkParams, training: TrainingPara
     if training.resume is not None:
         folder = runs.find(training.resume)
         mine = identify(material, network, training)
-        mine.require_same(folder, json.loads((folder / MANIFEST).read_text())["identity"])
+        mine.require_same(folder, read_json(folder / MANIFEST)["identity"])
         (folder / STOP_FILE).unlink(missing_ok=True)
         runs.point_at(folder.name)
         return folder

@@ -8,8 +8,8 @@ import pytest
 from atft_kedro.operations.health.diagnosis import diagnose
 from atft_kedro.operations.health.trace import read_trace
 from atft_kedro.params import InputError
-from atft_kedro.training.runs import HEARTBEAT, METRICS
-from in_health import RISING, STEPS, diagnose_run, find, tell, tell_epoch, tell_steps, write_run
+from atft_kedro.training.runs import HEARTBEAT, MANIFEST, METRICS
+from in_health import RISING, STEPS, diagnose_run, find, tell, tell_epoch, tell_steps, write_run, write_score
 
 
 def test_steps_and_epochs_are_given_to_their_phases(tmp_path: Path) -> None:
@@ -53,16 +53,32 @@ def test_an_older_run_is_diagnosed_by_what_it_has(tmp_path: Path) -> None:
         line.get("validation", {}).pop("se_rank_ic_1d", None)
     folder = write_run(tmp_path, lines)
     before = {each.about for each in diagnose(folder).findings}
-    mean = {"std": 0.1, "ir": 1.0, "apart_mean": 0.1, "apart_se": 0.01, "days": 100, "undefined": 0}
-    parts = {"train": 0.3, "validation": 0.1, "test": 0.01}
-    split = {part: {"h1": {"rank_ic": mean | {"mean": value, "se": 0.01}}} for part, value in parts.items()}
-    (folder / "metrics.json").write_text(json.dumps({"split": split}))
+    write_score(folder, {"train": 0.3, "validation": 0.1, "test": 0.01})
 
     scored = diagnose(folder)
 
     assert not {"overfitting", "reading", "GPU"} & before
     assert find(scored, "overfitting").numbers["lost"] == pytest.approx(2 / 3)
     assert find(scored, "new days").state == "watch"
+
+
+def test_a_run_whose_scores_or_manifest_cannot_be_read_is_named(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, tell(*RISING))
+    before = diagnose(folder)
+    (folder / "metrics.json").write_text('{"run": "a", "split": {"test"')
+
+    cut = diagnose(folder)
+    manifest = json.loads((folder / MANIFEST).read_text())
+    (folder / MANIFEST).write_text(json.dumps(manifest | {"training": manifest["training"] | {"batch": 4}}))
+    with pytest.raises(InputError, match="another version of this project: batch: Extra inputs"):
+        diagnose(folder)
+    (folder / MANIFEST).write_text(json.dumps(manifest)[:100])
+    with pytest.raises(InputError, match="manifest.json is not readable as JSON"):
+        diagnose(folder)
+
+    assert "metrics.json is not readable as JSON" in find(cut, "scores").measured
+    assert find(cut, "scores").advice == (f"kedro atft evaluate {folder.name} writes them anew",)
+    assert {each.about for each in cut.findings} == {each.about for each in before.findings} | {"scores"}
 
 
 def test_a_run_that_has_written_nothing_says_so(tmp_path: Path) -> None:

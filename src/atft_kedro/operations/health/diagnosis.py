@@ -12,6 +12,7 @@ OF_RUN: tuple[Callable[[Trace], Iterator[Finding]], ...] = (
     machine.check_ending,
     gradients.check_finite,
     epochs.check_seeds,
+    scores.check_readable,
     scores.check_new_days,
 )
 OF_SEED: tuple[Callable[[Trace, SeedTrace], Finding | None], ...] = (

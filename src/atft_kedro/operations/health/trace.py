@@ -1,6 +1,5 @@
 """What a training has written down on its way, by seed and phase, whether it is done or still runs."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -9,14 +8,16 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ...disk import read_json, read_json_lines
+from ...evaluation.score import RunScore
 from ...evaluation.series import Mean
 from ...params import InputError
 from ...training.mode import TrainingParams
 from ...training.phases import PhaseParams, share_epochs
 from ...training.runs import HEARTBEAT, METRICS
 from ...training.vigil import NAN_BATCHES
-from ..judged_run import SCORE
-from ..watch import RunStatus, read_manifest, read_status
+from ..judged_run import read_score
+from ..watch import RunStatus, read_manifest, read_status, read_training
 
 Floats = NDArray[np.float64]
 Line = Mapping[str, Any]
@@ -117,7 +118,8 @@ class Trace:
     status: RunStatus | None  # None before the first step
     seeds: tuple[SeedTrace, ...]
     skipped: tuple[Skipped, ...]
-    rank_ic: dict[str, Mean]  # of each part's days over the shortest horizon, where the run is scored
+    score: RunScore | None  # None before the run is scored, and where its scores cannot be read
+    unreadable: str | None = None  # why they cannot
 
     def is_running(self, seed: SeedTrace) -> bool:
         """Say whether a seed is being trained now."""
@@ -132,6 +134,12 @@ class Trace:
         return self.status.total_steps if self.status is not None and self.is_running(seed) else done
 
     @property
+    def rank_ic(self) -> dict[str, Mean]:
+        """Give each part's rank IC over the shortest horizon, where the run is scored."""
+        split = self.score.split if self.score else {}
+        return {part: next(iter(horizons.values())).rank_ic for part, horizons in split.items()}
+
+    @property
     def horizon(self) -> int | None:
         """Name the shortest horizon."""
         named = (name for seed in self.seeds for epoch in seed.epochs for name in epoch.validation)
@@ -141,14 +149,14 @@ class Trace:
 
 def read_trace(folder: Path) -> Trace:
     """Read all that a run has written; a line that is being written is left for the next time."""
-    manifest = read_manifest(folder)
-    training = TrainingParams.model_validate(manifest["training"])
-    log, nans, scored = folder / METRICS, folder / NAN_BATCHES, folder / SCORE
-    lines = [json.loads(line) for line in _whole_lines(log)] if log.exists() else []
-    skipped = json.loads(nans.read_text()) if nans.exists() else []
+    manifest, training = read_manifest(folder), read_training(folder)
+    log, nans = folder / METRICS, folder / NAN_BATCHES
+    lines = read_json_lines(log) if log.exists() else []
+    skipped = read_json(nans) if nans.exists() else []
     status = read_status(folder) if (folder / HEARTBEAT).exists() else None
     if not lines and not skipped and status is None:
         raise InputError(f"Run {folder.name} has written nothing yet: it has not made its first step.")
+    score, unreadable = _read_score(folder)
     return Trace(
         run=folder.name,
         training=training,
@@ -157,18 +165,17 @@ def read_trace(folder: Path) -> Trace:
         status=status,
         seeds=tuple(_trace_seeds(lines, training)),
         skipped=tuple(Skipped.read(each) for each in skipped),
-        rank_ic=_read_score(scored) if scored.exists() else {},
+        score=score,
+        unreadable=unreadable,
     )
 
 
-def _whole_lines(log: Path) -> list[str]:
-    return log.read_text().rpartition("\n")[0].splitlines()
-
-
-def _read_score(path: Path) -> dict[str, Mean]:
-    """Read each part's rank IC over the shortest horizon."""
-    split = json.loads(path.read_text())["split"]
-    return {part: Mean.model_validate(next(iter(horizons.values()))["rank_ic"]) for part, horizons in split.items()}
+def _read_score(folder: Path) -> tuple[RunScore | None, str | None]:
+    """Read a run's scores; or why they cannot be read."""
+    try:
+        return read_score(folder, is_asked=False), None
+    except InputError as error:
+        return None, str(error)
 
 
 def _trace_seeds(lines: Sequence[Line], training: TrainingParams) -> Iterator[SeedTrace]:

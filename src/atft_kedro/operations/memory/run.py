@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from ...disk import parse_model
 from ...graph.choice import GraphParams
 from ...network.sizes import NetworkParams
 from ...panel.split import Split
 from ...panel.store import Panel
-from ...training.mode import TrainingParams
-from ..watch import read_manifest, read_status
+from ...training.runs import MANIFEST
+from ..watch import read_manifest, read_status, read_training
 from .need import Need, Plan
 from .sizes import Sizes
 
@@ -38,6 +39,6 @@ def plan_again(folder: Path, panel: Panel, split: Split, graph: GraphParams) -> 
     manifest = read_manifest(folder)
     if manifest["panel"] != panel.identity:
         return None
-    training = TrainingParams.model_validate(manifest["training"])
-    network = NetworkParams.model_validate(manifest["network"])
+    training = read_training(folder)
+    network = parse_model(manifest.get("network"), NetworkParams, folder / MANIFEST)
     return Plan(Sizes.measure(panel, split, graph, training.days_per_block), network, training)

@@ -1,6 +1,5 @@
 """What a walk says of other years: each fold, the whole record, and what trading it would have left."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from ...disk import read_json
 from ...schema import DATE, HORIZON
 from ...training.runs import MANIFEST
 from ..grid import Grid
@@ -68,5 +68,5 @@ def _introduce(walk: Walk, first: Evidence) -> str:
 
 def _read_manifest(folder: Path, fold: TrainedFold) -> dict[str, Any]:
     assert fold.record is not None
-    told: Mapping[str, Any] = json.loads((folder / fold.folder / fold.record.trained.run / MANIFEST).read_text())
+    told: Mapping[str, Any] = read_json(folder / fold.folder / fold.record.trained.run / MANIFEST)
     return dict(told)

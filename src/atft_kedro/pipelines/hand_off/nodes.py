@@ -1,7 +1,5 @@
 """Nodes that hand a trained run on: what it eats, how its quantiles are moved, its folder, its registration."""
 
-import json
-
 import polars as pl
 
 from atft_kedro.evaluation import conformal
@@ -14,15 +12,15 @@ from atft_kedro.handoff.card import ModelInputs
 from atft_kedro.handoff.changelog import enter
 from atft_kedro.handoff.export import ExportedModel
 from atft_kedro.handoff.registration import Registration, prepare_registration
+from atft_kedro.operations.watch import read_training
 from atft_kedro.panel.scaler import Scaler
 from atft_kedro.panel.split import Split
 from atft_kedro.panel.store import Panel
 from atft_kedro.panel.universe import UniverseParams
 from atft_kedro.schema import ColumnParams, adopt_ml_dataset
 from atft_kedro.training.members import open_members
-from atft_kedro.training.mode import TrainingParams
 from atft_kedro.training.run import Material
-from atft_kedro.training.runs import MANIFEST, Runs, TrainedRun
+from atft_kedro.training.runs import Runs, TrainedRun
 
 
 def describe_inputs(
@@ -41,8 +39,7 @@ def describe_inputs(
 
 def fit_corrections(forecasts: pl.LazyFrame, runs: Runs, trained: TrainedRun) -> Corrections:
     """Find where the validation days say that quantiles belong."""
-    manifest = json.loads((runs.find(trained.run) / MANIFEST).read_text())
-    labels = TrainingParams.model_validate(manifest["training"]).labels
+    labels = read_training(runs.find(trained.run)).labels
     return conformal.fit_corrections(forecasts.collect(), labels.transform)
 
 

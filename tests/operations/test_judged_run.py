@@ -1,0 +1,29 @@
+"""A run's scores in its folder: read beside others that cannot be."""
+
+import json
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from atft_kedro.operations.judged_run import read_scores
+from atft_kedro.params import InputError
+from proved import draw_returns, make_run
+
+
+def test_a_run_that_cannot_be_read_is_named_and_the_others_are_shown(tmp_path: Path) -> None:
+    returns = draw_returns(20, [date(2024, 3, 1) + timedelta(days=day) for day in range(30)])
+    folders = [tmp_path / name for name in ("cut", "older", "whole")]
+    for folder in folders:
+        make_run(folder, returns, 0.3)
+    text = (folders[0] / "metrics.json").read_text()
+    (folders[0] / "metrics.json").write_text(text[: len(text) // 2])
+    (folders[1] / "metrics.json").write_text(json.dumps(json.loads(text) | {"verdict": "good"}))
+
+    scores, unreadable = read_scores([*folders, tmp_path / "never scored"], are_asked=False)
+    with pytest.raises(InputError, match="another version of this project: verdict: Extra inputs"):
+        read_scores(folders[1:], are_asked=True)
+
+    assert [score.run for score in scores] == ["whole"]
+    assert ["cut short" in unreadable[0], "verdict: Extra inputs" in unreadable[1]] == [True, True]
+    assert [reason.split(":")[0] for reason in unreadable] == ["Run cut is left out", "Run older is left out"]
