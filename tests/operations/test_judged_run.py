@@ -4,9 +4,11 @@ import json
 from datetime import date, timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
-from atft_kedro.operations.judged_run import read_scores
+from atft_kedro.operations.judged_run import learn_returns, read_scores
 from atft_kedro.params import InputError
 from proved import draw_returns, make_run
 
@@ -27,3 +29,20 @@ def test_a_run_that_cannot_be_read_is_named_and_the_others_are_shown(tmp_path: P
     assert [score.run for score in scores] == ["whole"]
     assert ["cut short" in unreadable[0], "verdict: Extra inputs" in unreadable[1]] == [True, True]
     assert [reason.split(":")[0] for reason in unreadable] == ["Run cut is left out", "Run older is left out"]
+
+
+def test_a_dataset_without_a_horizon_takes_no_forecast_away() -> None:
+    returns = draw_returns(5, [date(2024, 3, 1) + timedelta(days=day) for day in range(10)])
+    dataset = returns.select("date", "code", "target_1d", target_5d=pl.col("noise"))
+    forecasts = pl.concat(
+        dataset.select("date", "code", horizon=pl.lit(horizon), forecast=0.1, target=f"target_{horizon}d")
+        for horizon in (5, 1)
+    )
+
+    again = learn_returns("a", forecasts, dataset.lazy())
+    with pytest.raises(
+        InputError, match="Run a forecasts returns over 5 days, which the ML dataset does not have: it has 1"
+    ):
+        learn_returns("a", forecasts, dataset.drop("target_5d").lazy())
+
+    assert_frame_equal(again, forecasts)

@@ -43,9 +43,16 @@ def judge(
 
 def learn_returns(run: str, forecasts: pl.DataFrame, dataset: pl.LazyFrame) -> pl.DataFrame:
     """Put what is known by now beside forecasts; a dataset that says otherwise than the run's own is refused."""
+    columns = {horizon: name for name, horizon in target_columns(dataset.collect_schema()).items()}
+    horizons = forecasts[HORIZON].unique(maintain_order=True).to_list()
+    if lacking := sorted(set(horizons) - columns.keys()):
+        raise InputError(
+            f"Run {run} forecasts returns over {', '.join(map(str, lacking))} days, which the ML dataset does not "
+            f"have: it has {', '.join(map(str, columns))}. Score it with the dataset that it was trained on."
+        )
     tables = []
-    for name, horizon in target_columns(dataset.collect_schema()).items():
-        came = dataset.select(DATE, CODE, pl.col(name).alias("came")).collect()
+    for horizon in horizons:
+        came = dataset.select(DATE, CODE, pl.col(columns[horizon]).alias("came")).collect()
         mine = forecasts.filter(pl.col(HORIZON) == horizon)
         tables.append(mine.join(came, on=[DATE, CODE], how="left", maintain_order="left"))
     both = pl.concat(tables)
