@@ -101,6 +101,10 @@ def write_score(folder: Path, rank_ic: dict[str, float], se: float = 0.01, **mor
     (folder / SCORE).write_text(score.model_dump_json())
 
 
+def make_mean(mean: float | None, se: float = 0.01, days: int = 100) -> Mean:
+    return Mean(mean=mean, std=0.1, ir=1.0, se=se, apart_mean=mean, apart_se=se, days=days, undefined=0)
+
+
 def score_horizon(mean: Mean) -> HorizonScore:
     """Give forecasts over one day one mean for every metric, and no books."""
     return HorizonScore(

@@ -114,6 +114,17 @@ def found_share(count: int, horizon: int, lags: int) -> float:
     return float(found / count / (count - 1) / variance)
 
 
+@cache
+def chance_of_lucky_t(count: int, horizon: int, limit: float = 2.0, draws: int = 1000) -> float:
+    """Estimate by simulation how often |t| exceeds a limit where nothing is to be found.
+
+    The days are sums over ``horizon`` independent days, and t is their mean over `error_of_mean`.
+    """
+    sums = np.random.default_rng(7).normal(size=(draws, count + horizon)).cumsum(1)
+    daily = sums[:, horizon:] - sums[:, :-horizon]
+    return float(np.mean([abs(days.mean()) > limit * error_of_mean(days, horizon) for days in daily]))
+
+
 def _sum_rows(by_distance: Floats) -> Floats:
     """Sum the rows of the symmetric matrix whose elements depend on their distance from the diagonal."""
     forward = by_distance.cumsum()

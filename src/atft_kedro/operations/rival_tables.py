@@ -1,11 +1,15 @@
 """What stands beside a run, in tables: baselines, its own networks alone, the oracle, and papers' columns."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from ..evaluation.published import PublishedScore
-from ..evaluation.score import RunScore
+from ..evaluation.score import HorizonScore, RunScore
+from ..evaluation.series import chance_of_lucky_t
 from .grid import Grid
 from .saying import say, say_lead
+
+ENOUGH_SPANS = 20  # of a horizon, that share no return; with more, |t| > 2 is luck nearly as rarely as it should be
+READING = "Mean of the daily differences, on what both forecast, ± their error, and t. `zero` has an IC of 0."
 
 
 def tabulate_rivals(score: RunScore, part: str) -> Grid:
@@ -24,9 +28,17 @@ def tabulate_rivals(score: RunScore, part: str) -> Grid:
         f"Ahead of the baselines on the {part} days",
         ("baseline", "in", *(f"{each[1:]}d" for each in horizons)),
         rows,
-        "Mean of the daily differences, on what both forecast, ± their error, and t. Who says nothing (zero) has an IC "
-        "of 0. Over 20 days, 110 days are few spans: there |t| > 2 is luck one time in seven.",
+        " ".join([READING, *_warn_of_few_spans(score.split[part])]),
     )
+
+
+def _warn_of_few_spans(horizons: Mapping[str, HorizonScore]) -> Iterator[str]:
+    """Say for which horizons the days hold few spans that share no return, and how often |t| > 2 is luck there."""
+    for name, told in horizons.items():
+        horizon, days = int(name[1:]), told.rank_ic.days
+        if 2 * horizon <= days < ENOUGH_SPANS * horizon:
+            spans, once_in = days / horizon, 1 / chance_of_lucky_t(days, horizon)
+            yield f"{days} days are {spans:.3g} spans of {horizon} d: |t| > 2 is luck one time in {once_in:.0f}."
 
 
 def tabulate_seeds(score: RunScore, part: str) -> Grid:
