@@ -1,6 +1,7 @@
 """What a training tells of its machine: read from NVML where it answers, silent where it does not."""
 
 import gc
+import mmap
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -10,7 +11,15 @@ import pynvml
 import pytest
 import torch
 
-from atft_kedro.training.telemetry import STATUS, find_by_uuid, read_allocator, read_counters, read_devices, read_memory
+from atft_kedro.training.telemetry import (
+    STATUS,
+    find_by_uuid,
+    read_allocator,
+    read_counters,
+    read_devices,
+    read_memory,
+    restart_peak,
+)
 
 
 class Nvml:
@@ -131,3 +140,16 @@ def test_the_allocator_is_told_in_gigabytes_and_counts() -> None:
         "gpu_memory_retries": 2,
         "gpu_memory_ooms": 1,
     }
+
+
+@pytest.mark.skipif(not STATUS.exists(), reason="only Linux tells what a process holds now")
+def test_a_peak_counts_from_where_it_is_restarted() -> None:
+    with mmap.mmap(-1, 400_000_000) as taken:
+        taken.write(bytes(len(taken)))
+    before = read_memory(torch.device("cpu"))
+
+    began = restart_peak()["memory_at_start_gb"]
+    after = read_memory(torch.device("cpu"))
+
+    assert before["peak_memory_gb"] - before["memory_gb"] > 0.3
+    assert after["peak_memory_gb"] == pytest.approx(began, abs=0.1)

@@ -143,6 +143,5 @@ def show_run(catalog: CatalogProtocol, run: str) -> None:
         machine = measure_machine("cpu" if taken.gpu is None else "cuda", BESIDE)
         need = plan.predict(machine)
         console.print(draw_need(plan, need, machine.has_gpu))
-        said = taken.compare(need)
-        table.add_row("was to take", f"{said:.2f} times that")
+        table.add_row("was to take", taken.compare(need))
     console.print(table)

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -92,6 +93,7 @@ class Heartbeat(Callback):
     folder: Path
     every: float = 1.0  # seconds
     following: int = 0  # seeds that are trained after this one
+    at_start: Mapping[str, float] = field(default_factory=dict)  # what the process held before the training
     _started: float = field(default_factory=time.time)
     _said: float = 0.0
     _first: int | None = None
@@ -135,6 +137,7 @@ class Heartbeat(Callback):
             "steps_per_second": rate,
             "seconds_left": 0.0 if state == "done" else left / rate if rate else None,
             "validation": self._scores,
+            **self.at_start,
             **read_memory(trainer.learner.device),
             **read_devices(trainer.learner.device),
         }

@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -32,6 +32,7 @@ from .ranks import Ranks, join
 from .runs import MANIFEST, METRICS, STOP_FILE, Member, Runs, TrainedRun
 from .signals import Listener, listening
 from .state import Identity, read_checkpoint
+from .telemetry import restart_peak
 from .tracking import NOBODY, Tracker, Tracking
 from .vigil import Collapse, Vigil
 
@@ -86,6 +87,7 @@ class Job:
     tracker: Tracker
     ranks: Ranks
     watchers: Sequence[Callback]
+    at_start: Mapping[str, float]  # the memory that the process held before
 
     def train(self, seed: int, listener: Listener) -> Member:
         """Train the network of one of the run's seeds, or go on with it."""
@@ -121,7 +123,7 @@ class Job:
             MetricsLog(self.folder, training.log_every),
             Checkpoints(place, identity, training.keep_epochs),
             StopFile(self.folder),
-            Heartbeat(self.folder, following=following - training.seed),
+            Heartbeat(self.folder, following=following - training.seed, at_start=self.at_start),
             EpochLines(),
             Tracking(self.tracker, prefix, (place / BEST,), shared),
             Collapse(training.collapse),
@@ -139,7 +141,7 @@ def train_in_run(
 ) -> TrainedRun:
     """Train in a new run, or go on in the one that ``training.resume`` names; every rank calls this."""
     keep_freed_memory()
-    ranks = join()
+    at_start, ranks = restart_peak(), join()
     panel = choose_horizons(material.panel, network.horizons)
     material = replace(material, panel=panel).to(choose_device(training.device))
     steps = make_trainer(material, network, training, ranks).total_steps * training.seeds  # refuses what cannot be
@@ -148,7 +150,7 @@ def train_in_run(
         {"run": folder.name, "panel": panel.identity, "commit": runs.commit, "device": str(panel.row_of.device)}
     )
     _logger.info("run %s: %d steps on %s; see %s", folder.name, steps, panel.row_of.device, folder)
-    job = Job(material, network, training, folder, tracker, ranks, watchers)
+    job = Job(material, network, training, folder, tracker, ranks, watchers, at_start)
     with listening() as listener, runs.alone(folder) if ranks.is_first else nullcontext():
         members = tuple(job.train(seed, listener) for seed in training.all_seeds)
     return TrainedRun(run=folder.name, members=members)

@@ -12,6 +12,9 @@ import torch
 
 STATUS = Path("/proc/self/status")  # Linux: what this process holds (VmRSS) and held at the most (VmHWM), in KiB
 
+CLEAR_REFS = Path("/proc/self/clear_refs")  # Linux: writing 5 sets what was held at the most to what is held now
+START = "memory_at_start_gb"
+
 ALLOCATOR = {
     "gpu_memory_allocated_gb": "allocated_bytes.all.current",
     "peak_gpu_memory_gb": "allocated_bytes.all.peak",
@@ -37,6 +40,15 @@ def measure_memory() -> dict[str, int]:
     told = dict(re.findall(r"^(VmRSS|VmHWM):\s+(\d+) kB$", STATUS.read_text(), re.MULTILINE))
     now, peak = (int(told[name]) * 1024 for name in ("VmRSS", "VmHWM"))  # ru_maxrss would count the parent's peak too
     return {"now": now, "peak": max(now, peak)}  # the system counts in lumps
+
+
+def restart_peak() -> dict[str, float]:
+    """Measure the peak from now on, and read what this process holds; empty where the system cannot do that."""
+    try:
+        CLEAR_REFS.write_text("5")
+    except OSError:  # not Linux, or a container that hides it
+        return {}
+    return {START: measure_memory()["now"] / 1e9}
 
 
 def read_memory(device: torch.device) -> dict[str, float]:

@@ -25,6 +25,12 @@ def test_a_processor_has_memory_only() -> None:
     assert say_load(MEMORY) == {"memory": "0.81 GB, at most 0.83 GB"}
 
 
+def test_a_peak_is_told_with_what_the_process_held_before() -> None:
+    said = say_load(MEMORY | {"memory_at_start_gb": 0.5})
+
+    assert said == {"memory": "0.81 GB, at most 0.83 GB since the training began with 0.50 GB"}
+
+
 def test_a_gpu_is_told_of_in_full() -> None:
     assert say_load(MEMORY | ALLOCATOR | COUNTERS) == {
         "memory": "0.81 GB, at most 0.83 GB",

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from ...training.telemetry import ALLOCATOR, COUNTERS
+from ...training.telemetry import ALLOCATOR, COUNTERS, START
 
-LOAD = ("memory_gb", "peak_memory_gb", *ALLOCATOR, *COUNTERS)
+LOAD = (START, "memory_gb", "peak_memory_gb", *ALLOCATOR, *COUNTERS)
 
 
 def say_load(told: Mapping[str, float]) -> dict[str, str]:
@@ -15,7 +15,8 @@ def say_load(told: Mapping[str, float]) -> dict[str, str]:
 
 def _say_memory(told: Mapping[str, float]) -> list[str]:
     now = [f"{told['memory_gb']:.2f} GB"] if "memory_gb" in told else []
-    return now + [f"at most {told['peak_memory_gb']:.2f} GB"] if "peak_memory_gb" in told else now
+    began = f" since the training began with {told[START]:.2f} GB" if START in told else ""
+    return now + [f"at most {told['peak_memory_gb']:.2f} GB{began}"] if "peak_memory_gb" in told else now
 
 
 def _say_gpu(told: Mapping[str, float]) -> list[str]:

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Self
 
 from ...network.sizes import NetworkParams
 from ...training.mode import TrainingParams
 from .room import Machine
 from .sizes import Sizes
 
+PROCESS, INDEX = "Python and all libraries, as here", "graphs, and the panel's index"
 GAPS = 1.55  # bytes of heap for each that is in use, where what is freed is kept: see docs/performance.md
 
 
@@ -37,6 +39,12 @@ class Need:
         """Sum the GPU's."""
         return sum(part.gpu for part in self.parts)
 
+    def begin_with(self, memory: int) -> Self:
+        """Replace what the process is expected to hold before a training by what one did, its graphs included."""
+        parts = [part for part in self.parts if part.what not in {PROCESS, INDEX}]
+        gpu = sum(part.gpu for part in self.parts if part.what == INDEX)
+        return replace(self, parts=(Part("the process when its training began", memory, gpu), *parts))
+
     def fits(self, machine: Machine) -> bool:
         """Say whether there is room for it, as far as is known."""
         return self.memory <= machine.room.free and (machine.gpu is None or self.gpu <= machine.gpu.free)
@@ -61,14 +69,14 @@ class Plan:
         else:
             moment = Part(f"forecasts of {self.sizes.validation_days} validation days", walk.scoring - gradients)
         held = [
-            Part("graphs, and the panel's index", walk.graphs + walk.index),
+            Part(INDEX, walk.graphs + walk.index),
             Part("weights", walk.weights),
             Part("gradients", gradients),
             Part("optimizer", walk.optimizer),
             Part("averages and the best weights", walk.averages),
             moment,
         ]
-        process = Part("Python and all libraries, as here", machine.process)
+        process = Part(PROCESS, machine.process)
         if machine.has_gpu:
             panel = Part("panel, read once and copied", self.sizes.mapped, gpu=walk.panel)
             return Need((process, panel, *(Part(part.what, 0, gpu=part.memory) for part in held)), walk.phase)

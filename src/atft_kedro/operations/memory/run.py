@@ -10,6 +10,7 @@ from ...network.sizes import NetworkParams
 from ...panel.split import Split
 from ...panel.store import Panel
 from ...training.runs import MANIFEST
+from ...training.telemetry import START
 from ..watch import read_manifest, read_status, read_training
 from .need import Need, Plan
 from .sizes import Sizes
@@ -17,21 +18,32 @@ from .sizes import Sizes
 
 @dataclass(frozen=True)
 class Taken:
-    """Bytes that a run has taken at the most."""
+    """Bytes that a run's process has taken while it trained."""
 
-    memory: float
-    gpu: float | None  # by tensors; None without a GPU
+    start: int | None  # when its training began; None where the system does not measure a training apart
+    memory: float  # at the most
+    gpu: float | None  # at the most, by tensors; None without a GPU
 
     @classmethod
     def read(cls, folder: Path) -> Self:
         """Read a run's heartbeat."""
         load = read_status(folder).load
         gpu = load.get("peak_gpu_memory_gb")
-        return cls(1e9 * load["peak_memory_gb"], None if gpu is None else 1e9 * gpu)
+        start = round(1e9 * load[START]) if START in load else None
+        return cls(start, 1e9 * load["peak_memory_gb"], None if gpu is None else 1e9 * gpu)
 
-    def compare(self, need: Need) -> float:
-        """Say how many times what was taken had been predicted, of the GPU's memory where there is one."""
-        return need.memory / self.memory if self.gpu is None else need.gpu / self.gpu
+    def compare(self, need: Need) -> str:
+        """Say how many times what was taken had been predicted, of the GPU's memory where there is one.
+
+        Elsewhere a process is compared with a process: what this one held when its training began, and what the
+        training adds to that, with the most that the process held since.
+        """
+        if self.gpu is not None:
+            return f"{need.gpu / self.gpu:.2f} times that, of the GPU's memory by tensors"
+        if self.start is None:
+            return "not comparable: what its process held when the training began was not measured"
+        expected = need.begin_with(self.start).memory
+        return f"{expected / 1e9:.2f} GB, {expected / self.memory:.2f} times that, from what it held at its beginning"
 
 
 def plan_again(folder: Path, panel: Panel, split: Split, graph: GraphParams) -> Plan | None:

@@ -1,0 +1,38 @@
+"""What a run has taken, compared with what it was to take: a process with a process."""
+
+import json
+from pathlib import Path
+
+from atft_kedro.graph.choice import GraphParams
+from atft_kedro.network.sizes import NetworkParams
+from atft_kedro.operations.memory.need import Plan
+from atft_kedro.operations.memory.room import Machine, Room
+from atft_kedro.operations.memory.run import Taken
+from atft_kedro.operations.memory.sizes import Sizes, name_panel
+from atft_kedro.panel.split import SplitParams
+from atft_kedro.training.mode import TrainingParams
+from atft_kedro.training.runs import HEARTBEAT
+from in_health import tell, write_run
+from in_memory import PHASES
+
+SIZES = Sizes.make_up(name_panel(20, 200, 200, (1, 5)), SplitParams(), GraphParams())
+PLAN = Plan(SIZES, NetworkParams(hidden_size=32), TrainingParams.model_validate({"phases": PHASES}))
+
+
+def test_what_earlier_stages_left_in_the_process_is_not_what_the_training_takes(tmp_path: Path) -> None:
+    need = PLAN.predict(Machine(process=400_000_000, keeps_freed=True, room=Room(10**12, 10**12)))
+    index = next(part.memory for part in need.parts if part.what.startswith("graphs"))
+    adds = need.memory - 400_000_000 - index
+    folder = write_run(tmp_path, tell(0.1))
+    beat = json.loads((folder / HEARTBEAT).read_text())
+
+    def compare(**measured: float) -> str:
+        (folder / HEARTBEAT).write_text(json.dumps(beat | measured))
+        return Taken.read(folder).compare(need)
+
+    after_features = compare(memory_at_start_gb=2.0, peak_memory_gb=2 + adds / 1e9)
+    on_gpu = compare(memory_at_start_gb=2.0, peak_memory_gb=2.0, peak_gpu_memory_gb=0.1)
+
+    assert after_features.endswith("GB, 1.00 times that, from what it held at its beginning")
+    assert compare(peak_memory_gb=2.0).startswith("not comparable")
+    assert on_gpu == "0.00 times that, of the GPU's memory by tensors"
