@@ -12,7 +12,7 @@ from torch_geometric.nn import GATv2Conv
 
 from atft_kedro.network.gat import LOUDNESS, GraphAttention, GraphFusion
 from atft_kedro.network.gated import LockedDropout
-from atft_kedro.network.heads import in_order
+from atft_kedro.network.heads import Heads, in_order
 from atft_kedro.network.selection import Selection
 from atft_kedro.network.sizes import NetworkParams
 from atft_kedro.network.temporal import CausalConvolution, WindowAttention
@@ -220,6 +220,20 @@ def test_locked_dropout_drops_whole_channels_of_a_sequence() -> None:
     assert set(dropped.unique().tolist()) == {0, 2}
     assert torch.equal(dropped, dropped[:, :1].expand_as(dropped))
     assert torch.equal(LockedDropout(0.5).eval()(torch.ones(2, 3, 4)), torch.ones(2, 3, 4))
+
+
+def test_head_dropout_drops_other_channels_of_each_stock_and_the_same_again_for_a_seed() -> None:
+    x = torch.ones(3, 5, 64)
+    heads = Heads(NetworkParams(head_dropout=0.5, layer_scale=1.0), horizons=2)
+
+    torch.manual_seed(0)
+    forecast = heads(x).detach()
+    torch.manual_seed(0)
+    again = heads(x).detach()
+
+    assert len(forecast.flatten(0, 1).unique(dim=0)) == 3 * 5
+    assert torch.equal(forecast, again)
+    assert len(heads.eval()(x).detach().flatten(0, 1).unique(dim=0)) == 1
 
 
 @pytest.mark.parametrize(

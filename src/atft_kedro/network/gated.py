@@ -13,15 +13,17 @@ class GatedResidual(nn.Module):
     After "Temporal Fusion Transformers" (Lim et al., 2021). Ours normalises before instead of after, so that the
     residual path stays free, and starts with a ``W_2`` scaled down by ``start``, so that little is added at first.
 
+    ``dropout`` is the module that drops hidden channels while training.
+
     Shapes: ``(..., size) -> (..., size)``
     """
 
-    def __init__(self, size: int, dropout: float, start: float) -> None:
+    def __init__(self, size: int, dropout: nn.Module, start: float) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(size, bias=False)
         self.widen = nn.Linear(size, size)
         self.gate = nn.Linear(size, 2 * size)
-        self.dropout = LockedDropout(dropout)
+        self.dropout = dropout
         start_small(self.gate, start)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ class Heads(nn.Module):
     """A shared trunk, then for each horizon a linear path plus a gated residual.
 
     The median is the point forecast; the other quantiles lie below and above it by sums of positive steps, so they
-    cannot cross.
+    cannot cross. Dropout is independent for every stock and day.
 
     Shapes: ``(day, stock, hidden) -> (day, stock, horizon, quantile)``
     """
@@ -22,7 +22,7 @@ class Heads(nn.Module):
         size, quantiles = params.hidden_size, len(params.quantiles)
         self.horizons, self.middle = horizons, params.quantiles.index(0.5)
         self.norm = nn.LayerNorm(size, bias=False) if params.head_norm else nn.Identity()
-        self.trunk = GatedResidual(size, params.head_dropout, params.layer_scale)
+        self.trunk = GatedResidual(size, nn.Dropout(params.head_dropout), params.layer_scale)
         self.straight = nn.Linear(size, horizons * quantiles)
         self.detour = nn.Linear(size, horizons * quantiles)
         self.gate = nn.Linear(size, horizons)

@@ -128,7 +128,7 @@ class TemporalFusion(nn.Module):
         dropout, start = rates
         self.convolution = CausalConvolution(size, kernel, start)
         self.attentions = nn.ModuleList(WindowAttention(size, heads, window, dropout, start) for window in windows)
-        self.refinements = nn.ModuleList(GatedResidual(size, dropout, start) for _ in windows)
+        self.refinements = nn.ModuleList(GatedResidual(size, LockedDropout(dropout), start) for _ in windows)
 
     def forward(self, x: Tensor, present: Tensor) -> Tensor:
         """Fuse each stock's past into its last steps."""
