@@ -25,11 +25,13 @@ LEVELS = torch.tensor([0.1, 0.5, 0.9], dtype=torch.float64)
 
 
 def question(days: int = 6, horizons: int = 2, stocks: int = 30, seed: int = 0) -> Question:
-    """Random forecasts and labels with gaps, ties and one day that nobody knows."""
+    """Random forecasts and labels with gaps, ties, one day without labels and one without stocks."""
     random = torch.Generator().manual_seed(seed)
     returns = torch.randn(days, horizons, stocks, generator=random, dtype=torch.float64) * 0.02
     returns[:, :, :4] = 0.01  # ties
-    valid = torch.rand(days, horizons, stocks, generator=random) > 0.2
+    present = torch.rand(days, stocks, generator=random) > 0.1
+    present[-1] = False
+    valid = (torch.rand(days, horizons, stocks, generator=random) > 0.2) & present.unsqueeze(1)
     valid[3] = False
     quantiles = torch.randn(days, horizons, stocks, 3, generator=random, dtype=torch.float64).sort(-1).values
     label, kept = transform_labels(returns.where(valid, torch.nan), valid, 0.0, gaussian=False)
@@ -39,6 +41,7 @@ def question(days: int = 6, horizons: int = 2, stocks: int = 30, seed: int = 0) 
         label=label,
         returns=returns.where(valid, torch.nan),
         valid=kept,
+        present=present,
         exposures=torch.randn(days, 2, stocks, generator=random, dtype=torch.float64),
         levels=LEVELS,
         floor=1.5,
@@ -46,13 +49,13 @@ def question(days: int = 6, horizons: int = 2, stocks: int = 30, seed: int = 0) 
 
 
 def daily(q: Question, horizon: int) -> list[tuple[np.ndarray, ...]]:
-    """Each day's valid forecasts, labels, returns, quantiles and exposures."""
+    """Each day's valid forecasts, labels, returns and quantiles."""
     days = []
     for day in range(len(q.point)):
         v = q.valid[day, horizon].numpy()
         if v.sum() >= 3:
             arrays = (q.point, q.label, q.returns, q.quantiles)
-            days.append((*(a[day, horizon].numpy()[v] for a in arrays), q.exposures[day].numpy()[:, v], v))
+            days.append(tuple(a[day, horizon].numpy()[v] for a in arrays))
     return days
 
 
@@ -62,46 +65,65 @@ def weights_of(forecast: np.ndarray) -> np.ndarray:
     return w / np.abs(w).sum()
 
 
+def books_of(q: Question, horizon: int) -> list[np.ndarray | None]:
+    """Each day's weights of all stocks, from all that are forecast, whether their labels are known or not."""
+    books: list[np.ndarray | None] = []
+    for day, mask in enumerate(q.present.numpy()):
+        w = np.zeros(len(mask))
+        if mask.sum() >= 3:
+            w[mask] = weights_of(q.point[day, horizon].numpy()[mask])
+        books.append(w if mask.sum() >= 3 else None)
+    return books
+
+
 def huber_of(error: np.ndarray) -> np.ndarray:
     return np.where(np.abs(error) < 1, 0.5 * error**2, np.abs(error) - 0.5)
 
 
-def sharpe_of(days: list[Any]) -> float:
-    earned = np.array([weights_of(f) @ r for f, _, r, _, _, _ in days])
+def sharpe_of(q: Question, horizon: int) -> float:
+    valid, returns = q.valid[:, horizon].numpy(), q.returns[:, horizon].numpy()
+    books = zip(books_of(q, horizon), valid, returns, strict=True)
+    earned = np.array([book[v] @ r[v] for book, v, r in books if book is not None and v.sum() >= 3])
     return -earned.mean() / earned.std(ddof=1)
 
 
 def turnover_of(q: Question, horizon: int) -> float:
-    whole = []
-    for day in range(len(q.point)):
-        v = q.valid[day, horizon].numpy()
-        w = np.zeros(len(v))
-        if v.sum() >= 3:
-            w[v] = weights_of(q.point[day, horizon].numpy()[v])
-        whole.append(w if v.sum() >= 3 else None)
-    changes = [np.abs(b - a).sum() / 2 for a, b in pairwise(whole) if a is not None and b is not None]
-    return float(np.mean(changes))
+    pairs = pairwise(books_of(q, horizon))
+    return float(np.mean([np.abs(b - a).sum() / 2 for a, b in pairs if a is not None and b is not None]))
+
+
+def exposure_of(q: Question, horizon: int) -> float:
+    found = []
+    for day, mask in enumerate(q.present.numpy()):
+        for exposure in q.exposures[day].numpy():
+            m = mask & np.isfinite(exposure)
+            if m.sum() >= 3:
+                found.append(stats.pearsonr(q.point[day, horizon].numpy()[m], exposure[m])[0] ** 2)
+    return float(np.mean(found))
+
+
+def variance_floor_of(q: Question, horizon: int) -> float:
+    days = zip(q.point[:, horizon].numpy(), q.present.numpy(), strict=True)
+    return float(np.mean([max(1.5 - f[mask].std(), 0) ** 2 for f, mask in days if mask.sum() >= 3]))
 
 
 REFERENCES = {
     "mse": lambda days, q, h: np.mean([np.mean((f - y) ** 2) for f, y, *_ in days]),
     "huber": lambda days, q, h: np.mean([np.mean(huber_of(f - y)) for f, y, *_ in days]),
     "ic": lambda days, q, h: 1 - np.mean([stats.pearsonr(f, y)[0] for f, y, *_ in days]),
-    "sharpe": lambda days, q, h: sharpe_of(days),
+    "sharpe": lambda days, q, h: sharpe_of(q, h),
     "list_net": lambda days, q, h: np.mean(
         [-(np.exp(y) / np.exp(y).sum()) @ np.log(np.exp(f) / np.exp(f).sum()) for f, y, *_ in days]
     ),
     "quantile": lambda days, q, h: np.mean(
         [
             np.mean(np.maximum(LEVELS.numpy() * (y[:, None] - k), (LEVELS.numpy() - 1) * (y[:, None] - k)))
-            for _, y, _, k, *_ in days
+            for _, y, _, k in days
         ]
     ),
     "turnover": lambda days, q, h: turnover_of(q, h),
-    "exposure": lambda days, q, h: np.mean(
-        [np.mean([stats.pearsonr(f, e)[0] ** 2 for e in x]) for f, _, _, _, x, _ in days]
-    ),
-    "variance_floor": lambda days, q, h: np.mean([max(1.5 - f.std(), 0) ** 2 for f, *_ in days]),
+    "exposure": lambda days, q, h: exposure_of(q, h),
+    "variance_floor": lambda days, q, h: variance_floor_of(q, h),
 }
 
 
@@ -113,6 +135,36 @@ def test_a_loss_is_what_its_definition_says(name: str) -> None:
 
     expected = [REFERENCES[name](daily(q, horizon), q, horizon) for horizon in range(2)]
     assert found.tolist() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.5, 0.9])
+def test_an_exposure_that_some_stocks_lack_is_correlated_over_the_others(missing: float) -> None:
+    q = question(horizons=1, stocks=60)
+    known = torch.rand(6, 1, 60, generator=torch.Generator().manual_seed(1)) >= missing
+    own = replace(q, exposures=q.point.where(known, torch.nan))
+
+    assert LOSSES["exposure"](own).item() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("name", ["turnover", "exposure", "variance_floor"])
+def test_what_is_asked_of_forecasts_alone_does_not_depend_on_the_labels(name: str) -> None:
+    q = question()
+    unknown = replace(q, valid=torch.zeros_like(q.valid), returns=torch.full_like(q.returns, torch.nan))
+
+    assert LOSSES[name](unknown).tolist() == LOSSES[name](q).tolist()
+    assert (LOSSES[name](q) > 0).all()
+
+
+def test_constant_forecasts_trade_nothing_but_the_stocks_that_enter_and_leave() -> None:
+    q = question(horizons=1)
+    same = replace(q, point=q.point[:1].expand_as(q.point), present=torch.ones_like(q.present))
+    gone = same.present.clone()
+    gone[3:, 0] = False
+
+    assert LOSSES["turnover"](same).item() == 0
+    leaving = replace(same, present=gone)
+    assert LOSSES["turnover"](leaving).item() == pytest.approx(turnover_of(leaving, 0), rel=1e-5)
+    assert LOSSES["turnover"](leaving).item() > 0
 
 
 def test_rank_ic_is_near_spearman_and_one_minus_it_for_far_apart_forecasts() -> None:
@@ -189,9 +241,10 @@ def test_a_perfect_forecast_beats_a_reversed_one(name: str) -> None:
 def test_constant_forecasts_and_days_without_labels_have_finite_losses_and_gradients(name: str) -> None:
     q = question()
     flat = torch.zeros_like(q.quantiles).requires_grad_()
-    nobody = replace(q, point=flat[..., 1], quantiles=flat, valid=torch.zeros_like(q.valid))
+    unknown = replace(q, point=flat[..., 1], quantiles=flat, valid=torch.zeros_like(q.valid))
+    nobody = replace(unknown, present=torch.zeros_like(q.present))
 
-    for asked in (replace(q, point=flat[..., 1], quantiles=flat), nobody):
+    for asked in (replace(q, point=flat[..., 1], quantiles=flat), unknown, nobody):
         loss = LOSSES[name](asked).sum()
         (gradient,) = torch.autograd.grad(loss, flat, allow_unused=True, materialize_grads=True)
         assert loss.isfinite()
@@ -203,10 +256,10 @@ def test_a_portfolio_is_neutral_and_of_gross_one() -> None:
 
     weight = portfolio(q)
 
-    there = q.valid.any(-1)
+    there = q.present.any(-1)
     assert weight[there].sum(-1).abs().max() < 1e-9
-    assert torch.allclose(weight[there].abs().sum(-1), torch.ones(int(there.sum()), dtype=torch.float64), atol=1e-5)
-    assert (weight[~q.valid] == 0).all()
+    assert torch.allclose(weight[there].abs().sum(-1), torch.ones(int(there.sum()), 2, dtype=torch.float64), atol=1e-5)
+    assert (weight.transpose(1, 2)[~q.present] == 0).all()
 
 
 def test_labels_are_standardised_or_ranked_inside_each_day_and_extremes_count_not() -> None:

@@ -65,15 +65,15 @@ class Question:
     quantiles: Tensor  # (day, horizon, stock, quantile)
     label: Tensor  # (day, horizon, stock), transformed inside its day
     returns: Tensor  # (day, horizon, stock), as they are
-    valid: Tensor  # bool (day, horizon, stock)
+    valid: Tensor  # bool (day, horizon, stock): has a label that counts
+    present: Tensor  # bool (day, stock): is forecast, whether its label is known or not
     exposures: Tensor  # (day, exposure, stock)
     levels: Tensor  # (quantile,)
     floor: float  # of the deviation of a day's forecasts
 
     def days(self, values: Tensor) -> Tensor:
         """Average (day, horizon) over the days with enough stocks (horizon,)."""
-        enough = self.valid.sum(-1) >= FEWEST
-        return values.where(enough, 0).sum(0) / enough.sum(0).clamp(min=1)
+        return average_days(values, self.valid.sum(-1) >= FEWEST)
 
     def stocks(self, values: Tensor) -> Tensor:
         """Average (day, horizon, stock) over the valid stocks (day, horizon)."""
@@ -103,7 +103,11 @@ def rank_ic(q: Question) -> Tensor:
 
 
 def sharpe(q: Question) -> Tensor:
-    """Minus mean over deviation of what a dollar-neutral portfolio earns on the block's days."""
+    """Minus mean over deviation of what a dollar-neutral portfolio earns on the block's days.
+
+    A position whose return is unknown earns nothing. Where memory cuts a block into pieces, this is the average over
+    the pieces of each piece's own ratio.
+    """
     earned = (portfolio(q) * q.returns.where(q.valid, 0)).sum(-1)  # (day, horizon)
     there = q.valid.sum(-1) >= FEWEST
     count = there.sum(0)
@@ -140,26 +144,34 @@ def quantile(q: Question) -> Tensor:
 
 
 def turnover(q: Question) -> Tensor:
-    """Mean absolute change of the portfolio's weights from day to day, half of it: what is traded."""
-    there = q.valid.sum(-1) >= FEWEST
-    both = there[1:] & there[:-1]
-    traded = portfolio(q).diff(dim=0).abs().sum(-1) / 2
-    return traded.where(both, 0).sum(0) / both.sum(0).clamp(min=1)
+    """Mean absolute change of the portfolio's weights from day to day, half of it: what is traded.
+
+    A stock that is no longer forecast is sold, a new one is bought, as in the evaluation's portfolios. Where memory
+    cuts a block into pieces, only consecutive days of the same piece are compared.
+    """
+    there = q.present.sum(-1, keepdim=True) >= FEWEST  # (day, 1)
+    traded = portfolio(q).diff(dim=0).abs().sum(-1) / 2  # (day, horizon)
+    return average_days(traded, there[1:] & there[:-1])
 
 
 def exposure(q: Question) -> Tensor:
-    """Squared correlation of the forecasts with each exposure, averaged over the exposures."""
-    if not q.exposures.shape[1]:
-        return torch.zeros_like(q.point[0, :, 0])
-    forecast = centre(q.point, q.valid).unsqueeze(2)  # (day, horizon, 1, stock)
-    valid = (q.valid.unsqueeze(2) & q.exposures.isfinite().unsqueeze(1)).contiguous()
-    other = centre(q.exposures.unsqueeze(1).expand_as(valid), valid)
-    return q.days(_cosine(forecast.expand_as(other), other).square().mean(2))
+    """Squared correlation of the forecasts with each exposure, over the stocks that have it.
+
+    Averaged over all exposures and days with enough such stocks.
+    """
+    known = q.present.unsqueeze(1) & q.exposures.isfinite()  # (day, exposure, stock)
+    enough = (known.sum(-1) >= FEWEST).unsqueeze(1)
+    mask = known.unsqueeze(1).expand(-1, q.point.shape[1], -1, -1)  # (day, horizon, exposure, stock)
+    forecast, other = centre(q.point.unsqueeze(2), mask), centre(q.exposures.unsqueeze(1), mask)
+    squared = _cosine(forecast, other).square().where(enough, 0)
+    return squared.sum((0, 2)) / enough.sum().clamp(min=1)
 
 
 def variance_floor(q: Question) -> Tensor:
     """Squared shortfall of the deviation of a day's forecasts."""
-    return q.days(functional.relu(q.floor - deviation_with_gradient(q.point, q.valid)).square())
+    mask = q.present.unsqueeze(1).expand_as(q.point)
+    shortfall = functional.relu(q.floor - deviation_with_gradient(q.point, mask)).square()
+    return average_days(shortfall, q.present.sum(-1, keepdim=True) >= FEWEST)
 
 
 LOSSES: dict[str, Callable[[Question], Tensor]] = {
@@ -178,12 +190,24 @@ LOSSES: dict[str, Callable[[Question], Tensor]] = {
 assert set(LOSSES) == set(LossWeights.model_fields)
 
 
+ACROSS_DAYS = ("sharpe", "turnover")  # compare days of a block: cutting it for memory changes their values
+
+
 def portfolio(q: Question) -> Tensor:
-    """Weigh stocks by tanh of the standardised forecast, dollar-neutral, gross 1 (day, horizon, stock)."""
-    centred = centre(q.point, q.valid)
-    spread = (centred.square().sum(-1, keepdim=True) / q.valid.sum(-1, keepdim=True).clamp(min=1) + TINY).sqrt()
-    weight = centre(torch.tanh(centred / spread), q.valid)
+    """Weight all stocks that are forecast by tanh of the standardised forecast (day, horizon, stock).
+
+    Weights are dollar-neutral with gross 1. They do not depend on which labels are known.
+    """
+    mask = q.present.unsqueeze(1).expand_as(q.point)
+    centred = centre(q.point, mask)
+    spread = (centred.square().sum(-1, keepdim=True) / mask.sum(-1, keepdim=True).clamp(min=1) + TINY).sqrt()
+    weight = centre(torch.tanh(centred / spread), mask)
     return weight / (weight.abs().sum(-1, keepdim=True) + TINY)
+
+
+def average_days(values: Tensor, enough: Tensor) -> Tensor:
+    """Average (day, horizon) over the days with enough stocks (horizon,); 0 where there is none."""
+    return values.where(enough, 0).sum(0) / enough.sum(0).clamp(min=1)
 
 
 def soft_rank(x: Tensor, valid: Tensor) -> Tensor:

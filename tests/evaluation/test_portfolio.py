@@ -180,6 +180,7 @@ def test_signal_weights_are_what_the_loss_trades() -> None:
         label=point,
         returns=point,
         valid=point.isfinite(),
+        present=forecast.isfinite(),
         exposures=point,
         levels=torch.tensor([0.5]),
         floor=0.0,

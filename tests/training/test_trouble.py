@@ -92,8 +92,8 @@ def run_out_above(days: int) -> Callable[..., None]:
     return hook
 
 
-def test_a_block_that_does_not_fit_is_learned_in_pieces(make: Make) -> None:
-    phase = {"name": "x", "epochs": 1, "learning_rate": 1e-3, "loss": {"mse": 1}}
+def test_a_block_that_does_not_fit_is_learned_in_pieces(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    phase = {"name": "x", "epochs": 1, "learning_rate": 1e-3, "loss": {"mse": 1, "turnover": 1e-9}}
     calm = NETWORK.model_copy(update={"dropout": 0.0, "head_dropout": 0.0})
     watches = [Watch(), Watch()]
     pieces = []
@@ -107,6 +107,7 @@ def test_a_block_that_does_not_fit_is_learned_in_pieces(make: Make) -> None:
     assert len(watches[0].terms) == len(watches[1].terms)
     whole, cut = ([terms["mse"] for terms in watch.terms] for watch in watches)
     assert whole == pytest.approx(cut, rel=1e-4)
+    assert "the loss turnover now compares the days of each piece only" in caplog.messages
 
 
 def test_a_block_of_one_day_that_does_not_fit_is_an_error(make: Make) -> None:

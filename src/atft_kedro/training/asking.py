@@ -43,6 +43,7 @@ class Asking:
             label=label,
             returns=returns,
             valid=valid,
+            present=block.is_forecast,
             exposures=self.expose(block),
             levels=self.levels,
             floor=self.params.scale_floor,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from ..losses import combine
+from ..losses import ACROSS_DAYS, combine
 from ..network.atft import Atft
 from ..panel.blocks import Block, BlockReader
 from ..panel.sampler import fill_days
@@ -67,6 +67,8 @@ class Learner:
             self.cut(2 * self.pieces)
             days = self.reader.days
             _logger.warning("out of memory: each block is now learned in %d pieces of %d days", self.pieces, days)
+            if changed := [name for name in ACROSS_DAYS if name in phase.loss.active()]:
+                _logger.warning("the loss %s now compares the days of each piece only", " and ".join(changed))
 
     def cut(self, pieces: int) -> None:
         """Learn each block in so many pieces."""
