@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn import functional
 
-from .metrics import FEWEST, deviation, ranks
+from .metrics import FEWEST, ranks
 from .params import Params
 
 KNOTS = 64  # quantiles of the day that a soft rank compares with
@@ -243,26 +243,3 @@ def combine(q: Question, weights: LossWeights, horizons: Tensor) -> dict[str, Te
     terms = {name: (LOSSES[name](q) * share).sum() for name in weights.active()}
     total = torch.stack([weight * terms[name] for name, weight in weights.active().items()]).sum()
     return {"loss": total, **terms}
-
-
-def transform_labels(returns: Tensor, valid: Tensor, drop_extremes: float, *, gaussian: bool) -> tuple[Tensor, Tensor]:
-    """Standardise labels inside each day and horizon, or make them Gaussian ranks; extremes may be dropped.
-
-    Returns the labels and which of them count in the loss.
-    """
-    place = place_ranks(ranks(returns, valid), valid)
-    kept = valid & (place >= drop_extremes) & (place <= 1 - drop_extremes)
-    if gaussian:
-        return spread_normally(place).where(kept, 0), kept
-    centred = centre(returns, kept)
-    return centred / (deviation(returns, kept).unsqueeze(-1) + TINY), kept
-
-
-def place_ranks(rank: Tensor, valid: Tensor) -> Tensor:
-    """Bring each day's ranks into (0, 1)."""
-    return (rank - 0.5) / valid.sum(-1, keepdim=True).clamp(min=1)
-
-
-def spread_normally(place: Tensor) -> Tensor:
-    """Give places in (0, 1) the values that a normal distribution has there."""
-    return torch.special.ndtri(place.clamp(1e-6, 1 - 1e-6))

@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..losses import place_ranks, spread_normally, transform_labels
+from ..labels import place_ranks, spread_normally, transform_labels
 
 Units = Literal["gaussian_rank", "zscore", "returns"]
 

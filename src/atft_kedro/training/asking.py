@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..losses import Question, transform_labels
+from ..labels import transform_labels
+from ..losses import Question
 from ..network.atft import Atft
 from ..panel.blocks import Block
 from ..panel.store import PanelMeaning
