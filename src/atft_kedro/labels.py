@@ -18,8 +18,7 @@ def transform_labels(returns: Tensor, valid: Tensor, drop_extremes: float, *, ga
     if gaussian:
         return spread_normally(place).where(kept, 0), kept
     mean = returns.where(kept, 0).sum(-1, keepdim=True) / kept.sum(-1, keepdim=True).clamp(min=1)
-    spread: Tensor = deviation(returns, kept).unsqueeze(-1) + TINY
-    return (returns - mean).where(kept, 0) / spread, kept
+    return (returns - mean).where(kept, 0) / (deviation(returns, kept).unsqueeze(-1) + TINY), kept
 
 
 def place_ranks(rank: Tensor, valid: Tensor) -> Tensor:

@@ -1,7 +1,10 @@
 """What a training leaves in its folder: logs, checkpoints read safely and strictly, whole even on a full disk."""
 
+import json
+import re
 import resource
 import signal
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,15 +21,15 @@ from atft_kedro.training.callbacks import (
     LAST,
     SWA,
     Checkpoints,
-    Heartbeat,
     MetricsLog,
     StopFile,
 )
-from atft_kedro.training.engine import Stop
+from atft_kedro.training.engine import Stop, Trainer
+from atft_kedro.training.heartbeat import Heartbeat
 from atft_kedro.training.runs import METRICS, STOP_FILE
 from atft_kedro.training.state import Identity, read_checkpoint
 from atft_kedro.training.tracking import NoTracker, Tracking
-from in_training import IDENTITY, NETWORK, Make, Watch
+from in_training import IDENTITY, NETWORK, PHASES, Make, Watch
 
 
 def test_the_run_folder_tells_what_happened(make: Make, tmp_path: Path) -> None:
@@ -109,6 +112,69 @@ def test_a_checkpoint_of_another_make_cut_off_or_malicious_is_refused(make: Make
         read_checkpoint(path, IDENTITY)
     with pytest.raises(InputError, match="There is no checkpoint"):
         read_checkpoint(tmp_path / "absent.pt", IDENTITY)
+
+
+class Killed(BaseException):
+    """Ends a training as a kill does: no callback sees it."""
+
+
+def test_a_training_killed_between_its_log_and_its_checkpoint_ends_with_the_log_of_an_uninterrupted_one(
+    make: Make, tmp_path: Path
+) -> None:
+    logs = []
+    for name, ends in (("whole", ()), ("killed", (4,))):
+        folder = tmp_path / name
+        folder.mkdir()
+        kill = Watch()
+        kill.after_epoch = lambda trainer, scores, ends=ends: kill_at(trainer, ends)  # type: ignore[method-assign]
+        trainer = make([MetricsLog(folder), kill, Checkpoints(folder, IDENTITY)])
+        if ends:
+            with pytest.raises(Killed):
+                trainer.fit()
+            with (folder / METRICS).open("a") as log:
+                log.write('{"step": 1, "lo')
+            trainer = make([MetricsLog(folder), Checkpoints(folder, IDENTITY)])
+            trainer.resume(read_checkpoint(folder / LAST, IDENTITY))
+        trainer.fit()
+        logs.append([without_clocks(json.loads(line)) for line in (folder / METRICS).read_text().splitlines()])
+
+    assert logs[1] == logs[0]
+
+
+def kill_at(trainer: Trainer, epochs: tuple[int, ...]) -> None:
+    if len(trainer.progress.history) in epochs:
+        raise Killed
+
+
+def without_clocks(line: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what differs between two trainings with the same numbers."""
+    return {name: value for name, value in line.items() if not re.search("second|memory", name)}
+
+
+def test_an_epoch_with_a_stop_inside_is_measured_as_a_whole(make: Make, tmp_path: Path) -> None:
+    one_epoch = {"phases": [PHASES[0] | {"epochs": 1}]}
+
+    def wait(trainer: Trainer) -> None:
+        time.sleep(1)
+        (tmp_path / STOP_FILE).touch()
+
+    log, asked = MetricsLog(tmp_path), Watch(make(**one_epoch).total_steps - 1, wait)
+    stopped = make([asked, log, Checkpoints(tmp_path, IDENTITY), StopFile(tmp_path)], **one_epoch)
+    started = time.perf_counter()
+    with pytest.raises(Stop):
+        stopped.fit()
+    longest = time.perf_counter() - started
+    time.sleep(0.5)  # nobody trains
+    resumed = make([MetricsLog(tmp_path)], **one_epoch)
+    resumed.resume(read_checkpoint(tmp_path / LAST, IDENTITY))
+    started = time.perf_counter()
+    resumed.fit()
+    longest += time.perf_counter() - started
+
+    lines = map(json.loads, (tmp_path / METRICS).read_text().splitlines())
+    epoch = next(line for line in lines if "train_loss" in line)
+    assert 1 < epoch["seconds"] < longest
+    assert epoch["forecasts_per_second"] == pytest.approx(resumed.forecasts / epoch["seconds"])
 
 
 class Malicious:

@@ -70,6 +70,21 @@ def test_too_many_skipped_steps_end_the_training_with_their_report(
     assert len(json.loads((tmp_path / NAN_BATCHES).read_text())) == 1
 
 
+def test_a_step_that_is_trained_again_after_a_kill_is_skipped_and_counted_once(
+    make: Make, material: Material, tmp_path: Path
+) -> None:
+    poisoned, one_epoch = poison(material, train_day(material), 5, 7), {"phases": [PHASES[0] | {"epochs": 1}]}
+    whole = make([Vigil(tmp_path, budget=50)], made_of=poisoned, **one_epoch)
+    whole.fit()
+    skipped = json.loads((tmp_path / NAN_BATCHES).read_text())
+
+    again = make([Vigil(tmp_path, budget=len(skipped))], made_of=poisoned, **one_epoch)  # it had no checkpoint yet
+    again.fit()
+
+    assert len(skipped) > 0
+    assert json.loads((tmp_path / NAN_BATCHES).read_text()) == skipped
+
+
 def test_collapsed_forecasts_end_the_training(make: Make) -> None:
     dying = {"name": "dying", "epochs": 9, "learning_rate": 1e-12}
     trainer = make([Collapse(CollapseParams(scale=1e-3, epochs=2))], phases=[dying])

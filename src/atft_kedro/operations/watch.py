@@ -92,12 +92,12 @@ def read_history(folder: Path, most: int | None = None) -> list[dict[str, Any]]:
 
 
 def read_gradient(folder: Path) -> float | None:
-    """Find the largest norm that a step's gradient had before it was clipped."""
+    """Find the largest norm that a step's gradient had before it was clipped; skipped steps have none that counts."""
     log = folder / METRICS
     if not log.exists():
         return None
-    norms = [line["gradient"] for line in read_json_lines(log, '"gradient": ')]
-    return max((norm for norm in norms if not isnan(norm)), default=None)
+    steps = read_json_lines(log, '"gradient": ')
+    return max((step["gradient"] for step in steps if not step["skipped"]), default=None)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -1,19 +1,18 @@
-"""What happens at the loop's events: a log, a heartbeat, checkpoints, a stop."""
+"""What happens at the loop's events: a log, checkpoints, a stop."""
 
 import json
 import logging
-import os
-import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from ..disk import told_of_a_full_disk, written_whole
+from ..disk import read_json_lines, told_of_a_full_disk, written_whole
 from .engine import Callback, Trainer
-from .runs import HEARTBEAT, METRICS, STOP_FILE
+from .heartbeat import where
+from .runs import METRICS, STOP_FILE
 from .state import Identity, write_checkpoint
 from .telemetry import read_devices, read_memory
 
@@ -26,14 +25,22 @@ _logger = logging.getLogger(__name__)
 class MetricsLog(Callback):
     """Writes a line for each step and each epoch; a step's numbers are fetched when its epoch ends.
 
-    Every so many steps the line also has each module's gradient norm.
+    Every so many steps the line also has each module's gradient norm. A resumed training first removes the lines that
+    were written after its checkpoint, for it writes them again.
     """
 
     folder: Path
     every: int = 20
     _steps: list[tuple[int, float, dict[str, Tensor]]] = field(default_factory=list)
-    _said: float = field(default_factory=time.perf_counter)
-    _worked: float = field(default_factory=time.process_time)
+
+    def before_fit(self, trainer: Trainer) -> None:
+        """Remove the lines of steps and epochs that are still to come, and a last line that was cut off."""
+        path = self.folder / METRICS
+        if not path.exists():
+            return
+        kept = [line for line in read_json_lines(path) if not _is_to_come(line, trainer)]
+        with written_whole(path) as partial:
+            partial.write_text(_format_lines(kept))
 
     def after_step(self, trainer: Trainer, days: list[np.ndarray], terms: dict[str, Tensor]) -> None:
         """Keep a step's terms where they are."""
@@ -44,19 +51,15 @@ class MetricsLog(Callback):
     def after_epoch(self, trainer: Trainer, scores: dict[str, float]) -> None:
         """Write the epoch's steps and its scores."""
         lines = self._fetch(trainer)
-        said, self._said = self._said, time.perf_counter()
-        worked, self._worked = self._worked, time.process_time()
         lines.append(
             {
                 **where(trainer),
                 "validation": scores,
                 "train": trainer.train_scores,
                 "train_loss": trainer.progress.loss,
-                "seconds": self._said - said,
-                "cpu_seconds": self._worked - worked,
-                "reading_seconds": trainer.reading,
+                **trainer.times,
                 "pieces": trainer.learner.pieces,
-                "forecasts_per_second": trainer.forecasts / (self._said - said),
+                "forecasts_per_second": trainer.forecasts / trainer.times["seconds"],
                 **read_memory(trainer.learner.device),
                 **read_devices(trainer.learner.device),
             }
@@ -83,66 +86,19 @@ class MetricsLog(Callback):
     def _write(self, lines: list[dict[str, object]]) -> None:
         path = self.folder / METRICS
         with told_of_a_full_disk(path), path.open("a") as file:
-            file.write("".join(json.dumps(line) + "\n" for line in lines))
+            file.write(_format_lines(lines))
 
 
-@dataclass
-class Heartbeat(Callback):
-    """Says who trains, where it stands and when it will be done."""
+def _is_to_come(line: dict[str, Any], trainer: Trainer) -> bool:
+    """Check whether a line is of a step, an epoch or an end that this seed's training has yet to reach."""
+    if line["seed"] != trainer.params.seed:
+        return False
+    progress = trainer.progress
+    return "swa" in line or line.get("step", 0) > progress.steps or line.get("epochs", 0) > len(progress.history)
 
-    folder: Path
-    every: float = 1.0  # seconds
-    following: int = 0  # seeds that are trained after this one
-    at_start: Mapping[str, float] = field(default_factory=dict)  # what the process held before the training
-    _started: float = field(default_factory=time.time)
-    _said: float = 0.0
-    _first: int | None = None
-    _scores: dict[str, float] = field(default_factory=dict)
 
-    def after_step(self, trainer: Trainer, days: list[np.ndarray], terms: dict[str, Tensor]) -> None:
-        """Say it again when it is time."""
-        if self._first is None:
-            self._first = trainer.progress.steps - 1
-        if time.time() - self._said >= self.every:
-            self._say(trainer, "training")
-
-    def after_epoch(self, trainer: Trainer, scores: dict[str, float]) -> None:
-        """Say what the epoch gave."""
-        self._scores = scores
-        self._say(trainer, "training")
-
-    def at_stop(self, trainer: Trainer) -> None:
-        """Say that it has stopped."""
-        self._say(trainer, "stopped")
-
-    def at_end(self, trainer: Trainer, scores: dict[str, float]) -> None:
-        """Say that it is done."""
-        self._say(trainer, "training" if self.following else "done")
-
-    def _say(self, trainer: Trainer, state: str) -> None:
-        self._said = time.time()
-        done = trainer.progress.steps - (self._first or 0)
-        rate = done / max(self._said - self._started, 1e-9)
-        left = (1 + self.following) * trainer.total_steps - trainer.steps_begun
-        told = {
-            **where(trainer),
-            "state": state,
-            "pid": os.getpid(),
-            "host": os.uname().nodename,
-            "time": self._said,
-            "steps_per_epoch": trainer.steps[trainer.progress.phase],
-            "seeds_after": self.following,
-            "epochs_of_phase": trainer.epochs[trainer.progress.phase],
-            "total_steps": trainer.total_steps,
-            "steps_per_second": rate,
-            "seconds_left": 0.0 if state == "done" else left / rate if rate else None,
-            "validation": self._scores,
-            **self.at_start,
-            **read_memory(trainer.learner.device),
-            **read_devices(trainer.learner.device),
-        }
-        with written_whole(self.folder / HEARTBEAT) as partial:
-            partial.write_text(json.dumps(told))
+def _format_lines(lines: list[dict[str, Any]]) -> str:
+    return "".join(json.dumps(line) + "\n" for line in lines)
 
 
 @dataclass
@@ -221,17 +177,3 @@ class EpochLines(Callback):
             "" if trained is None else f", train {trained:.4f}",
             scores["scale"],
         )
-
-
-def where(trainer: Trainer) -> dict[str, object]:
-    """Say where a training stands."""
-    progress = trainer.progress
-    return {
-        "seed": trainer.params.seed,
-        "phase": trainer.phase.name,
-        "epoch": progress.epoch,
-        "step_of_epoch": progress.step,
-        "epochs": len(progress.history),
-        "steps": progress.steps,
-        "best": progress.best,
-    }

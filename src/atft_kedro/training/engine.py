@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from ..network.atft import Atft
-from ..params import InputError
 from .averaging import copy_still, follow
 from .course import Course
 from .forecasting import score_days
@@ -20,6 +19,7 @@ from .mode import TrainingParams
 from .phases import PhaseParams, rate_at, share_epochs
 from .ranks import Ranks
 from .state import Progress, Tree, get_random, set_random
+from .stopwatch import EpochTimer
 from .suspicion import suspicion
 
 STOPPED = 75  # exit code: not done, to be gone on with (EX_TEMPFAIL of BSD's sysexits)
@@ -35,6 +35,9 @@ class Stop(SystemExit):
 
 class Callback:
     """What happens at the loop's events; each does something at some of them."""
+
+    def before_fit(self, trainer: "Trainer") -> None:
+        """See the training before its first step, or before the first one after it was resumed."""
 
     def after_step(self, trainer: "Trainer", days: list[np.ndarray], terms: dict[str, Tensor]) -> bool | None:
         """See a step's days and terms; True asks for a stop."""
@@ -74,7 +77,8 @@ class Trainer:
         self.steps = [-(-course.sampler.steps // params.accumulate) for course in self.courses]  # of an epoch, by phase
         self.learner = Learner(network, train.reader, params, self.ranks)
         self.random: list[Tree] = []
-        self.forecasts, self.reading = 0, 0.0  # made while training in the last epoch; seconds of it spent on reading
+        self.timer = EpochTimer(self.learner.reading)
+        self.forecasts, self.times = 0, self.timer.read()  # made while training in the last epoch; its seconds
         scored = max(round(params.scored_share * len(train.days)), FEWEST_SCORED)
         self.train_end = train.ending(min(scored, len(validation.days))) if params.scored_share else None
         self.train_scores: dict[str, float] = {}  # of those days, in the last epoch
@@ -108,6 +112,8 @@ class Trainer:
         with suspicion(self.network, self.params), ExitStack() as stack:
             for callback in self.callbacks:
                 stack.callback(callback.close)
+                callback.before_fit(self)
+            self.timer.start()
             self._train_phases()
             scores = self._judge_average() if self.progress.averaged else {}
             for callback in self.callbacks:
@@ -161,7 +167,7 @@ class Trainer:
         scores = self.validate(self.average)
         self.train_scores = self._score(self.average, self.train_end) if self.train_end else {}
         loss, self.forecasts = self.learner.read_sums()
-        self.reading = self.learner.reading.take()
+        self.times = self.timer.take()
         is_best = scores["rank_ic"] > self.progress.best
         if is_best:
             self.best = copy.deepcopy(self.average.state_dict())
@@ -221,6 +227,7 @@ class Trainer:
             "optimizer": self.learner.optimizer.state_dict(),
             "sums": self.learner.sums,
             "pieces": self.learner.pieces,
+            "times": self.timer.read(),
             "random": self.random or [get_random()],
         }
 
@@ -233,10 +240,7 @@ class Trainer:
         self.learner.optimizer.load_state_dict(tree["optimizer"])
         self.learner.sums.copy_(tree["sums"])
         self.learner.cut(tree["pieces"])
-        if len(tree["random"]) != self.ranks.count:
-            raise InputError(
-                f"This training was begun by {len(tree['random'])} processes, and can only be gone on with by as many, "
-                f"not by {self.ranks.count}."
-            )
+        self.timer.resume(tree["times"])
+        self.ranks.require_as_many(len(tree["random"]))
         self.random = tree["random"]
         set_random(tree["random"][self.ranks.rank])

@@ -10,6 +10,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from ..params import InputError
+
 PATIENCE = timedelta(hours=12)  # how long a process waits for the first, which may have stages to run before
 
 
@@ -24,6 +26,14 @@ class Ranks:
     def is_first(self) -> bool:
         """Say whether this is the one that writes."""
         return self.rank == 0
+
+    def require_as_many(self, count: int) -> None:
+        """Refuse to resume a training of another number of processes."""
+        if count != self.count:
+            raise InputError(
+                f"This training was begun by {count} processes, and can only be gone on with by as many, "
+                f"not by {self.count}."
+            )
 
     def add(self, tensors: Sequence[Tensor]) -> None:
         """Add tensors up over all processes, in one message."""

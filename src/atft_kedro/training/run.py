@@ -23,9 +23,10 @@ from ..panel.sampler import BlockSampler
 from ..panel.split import Role, Split
 from ..panel.store import Panel
 from ..params import InputError, Params
-from .callbacks import BEST, LAST, Checkpoints, EpochLines, Heartbeat, MetricsLog, StopFile
+from .callbacks import BEST, LAST, Checkpoints, EpochLines, MetricsLog, StopFile
 from .course import Course
 from .engine import Callback, Trainer
+from .heartbeat import Heartbeat
 from .memory import keep_freed_memory
 from .mode import TrainingParams
 from .ranks import Ranks, join

@@ -1,4 +1,4 @@
-"""How long one kind of work takes on its device, added up over many stretches, without waiting for any."""
+"""Clocks of a training: one kind of work on its device, and an epoch as a whole."""
 
 import time
 from collections.abc import Iterator
@@ -32,11 +32,49 @@ class Stopwatch:
         yield
         self.seconds += time.perf_counter() - started
 
-    def take(self) -> float:
-        """Tell the sum since it was last taken."""
+    def read(self) -> float:
+        """Sum up the seconds since the last reset."""
         if self.marks:
             self.marks[-1][1].synchronize()
-        seconds = self.seconds + sum(begin.elapsed_time(end) for begin, end in self.marks) / 1000
-        self.seconds = 0.0
+        self.seconds += sum(begin.elapsed_time(end) for begin, end in self.marks) / 1000
         self.marks.clear()
+        return self.seconds
+
+    def take(self) -> float:
+        """Sum up the seconds since the last reset, and reset."""
+        seconds, self.seconds = self.read(), 0.0
         return seconds
+
+
+class EpochTimer:
+    """Measures an epoch's seconds: wall, processor, and those spent on reading blocks.
+
+    A training that stops inside an epoch stores what it measured; the resumed one continues from there.
+    """
+
+    def __init__(self, reading: Stopwatch) -> None:
+        self.reading = reading
+        self.before = {"seconds": 0.0, "cpu_seconds": 0.0}
+        self.start()
+
+    def start(self) -> None:
+        """Start or restart the clocks; time that passed before does not count."""
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    def read(self) -> dict[str, float]:
+        """Sum up the epoch so far."""
+        now = {"seconds": time.perf_counter() - self._wall, "cpu_seconds": time.process_time() - self._cpu}
+        total = {name: self.before[name] + seconds for name, seconds in now.items()}
+        return total | {"reading_seconds": self.reading.read()}
+
+    def take(self) -> dict[str, float]:
+        """Sum up the epoch, and begin the next one."""
+        total = self.read()
+        self.resume(dict.fromkeys(total, 0.0))
+        return total
+
+    def resume(self, total: dict[str, float]) -> None:
+        """Continue an epoch of which a stopped training measured so much."""
+        self.before = {name: total[name] for name in self.before}
+        self.reading.seconds = total["reading_seconds"]
+        self.start()

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from ..disk import written_whole
+from ..disk import read_json, written_whole
 from ..params import InputError
 from .engine import Callback, Trainer
 from .mode import CollapseParams
@@ -22,17 +22,23 @@ class TrainingTrouble(InputError):
 
 @dataclass
 class Vigil(Callback):
-    """Tells of skipped steps whose loss or gradient was not finite, and ends a training with too many of them."""
+    """Tells of skipped steps whose loss or gradient was not finite, and ends a training with too many of them.
+
+    A step that a killed training skipped after its last checkpoint is trained and counted again, once.
+    """
 
     folder: Path
     budget: int
     _unseen: list[tuple[int, list[np.ndarray], dict[str, Tensor]]] = field(default_factory=list)
     _found: list[dict[str, object]] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
+    def before_fit(self, trainer: Trainer) -> None:
+        """Read the steps that were skipped before the checkpoint, and those of other seeds."""
         report = self.folder / NAN_BATCHES
         if report.exists():
-            self._found = json.loads(report.read_text())
+            seed, steps = trainer.params.seed, trainer.progress.steps
+            self._found = [step for step in read_json(report) if step["seed"] != seed or step["step"] <= steps]
+            self._write()
 
     def after_step(self, trainer: Trainer, days: list[np.ndarray], terms: dict[str, Tensor]) -> None:
         """Look at once on a CPU, and now and then on a GPU, which would have to wait."""
@@ -44,20 +50,27 @@ class Vigil(Callback):
         """Look at the rest."""
         self._look(trainer)
 
+    def at_stop(self, trainer: Trainer) -> None:
+        """Look at the rest: the resumed training does not see these steps."""
+        self._look(trainer)
+
     def _look(self, trainer: Trainer) -> None:
         bad = [seen for seen in self._unseen if seen[2]["skipped"]]
         self._unseen.clear()
         if not bad:
             return
         self._found += [self._describe(trainer, *seen) for seen in bad]
-        with written_whole(self.folder / NAN_BATCHES) as partial:
-            partial.write_text(json.dumps(self._found, indent=2))
+        self._write()
         if len(self._found) > self.budget:
             raise TrainingTrouble(
                 f"{len(self._found)} steps had a loss or a gradient that is not finite, more than nan_budget "
                 f"{self.budget} allows; {self.folder / NAN_BATCHES} names their days, codes and features. "
                 "`kedro run --env safe` names the first tensor at fault."
             )
+
+    def _write(self) -> None:
+        with written_whole(self.folder / NAN_BATCHES) as partial:
+            partial.write_text(json.dumps(self._found, indent=2))
 
     def _describe(
         self, trainer: Trainer, step: int, blocks: list[np.ndarray], terms: dict[str, Tensor]
