@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import torch
 
 from atft_kedro.features.sets import FeatureParams
 from atft_kedro.market.admission import AdmissionParams, admit_prices
@@ -17,7 +18,8 @@ from made import make_material, make_ml_dataset
 
 ROOT = Path(__file__).parent.parent
 
-os.environ["OMP_NUM_THREADS"] = "1"  # noqa: TID251  (read by the workers before torch is: two tests share the processor)
+os.environ["OMP_NUM_THREADS"] = "1"  # noqa: TID251  (for the processes that tests start)
+torch.set_num_threads(1)  # and for this one, which has imported torch before
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -7,9 +7,10 @@ import optuna
 
 from ..network.sizes import NetworkParams
 from ..params import InputError
+from ..training.device import choose_device
 from ..training.mode import TrainingParams
 from ..training.ranks import is_launched
-from ..training.run import Material, choose_device
+from ..training.run import Material
 from ..training.runs import Runs
 from .plan import SearchParams
 from .standing import Standing, read_standing

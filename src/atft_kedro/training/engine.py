@@ -228,6 +228,7 @@ class Trainer:
             "sums": self.learner.sums,
             "pieces": self.learner.pieces,
             "times": self.timer.read(),
+            "threads": torch.get_num_threads(),
             "random": self.random or [get_random()],
         }
 

@@ -64,6 +64,7 @@ class TrainingParams(Params):
     precision: Literal["fp32", "bf16"] = "fp32"
     compile: bool = False
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: Annotated[int, Field(gt=0)] | None = None
     log_every: Annotated[int, Field(gt=0)] = 20
     scored_share: Annotated[float, Field(ge=0, lt=1)] = 0.05
     keep_epochs: Annotated[int, Field(ge=0)] = 3

@@ -25,6 +25,7 @@ from ..panel.store import Panel
 from ..params import InputError, Params
 from .callbacks import BEST, LAST, Checkpoints, EpochLines, MetricsLog, StopFile
 from .course import Course
+from .device import choose_device
 from .engine import Callback, Trainer
 from .heartbeat import Heartbeat
 from .memory import keep_freed_memory
@@ -34,10 +35,11 @@ from .runs import MANIFEST, METRICS, STOP_FILE, Member, Runs, TrainedRun
 from .signals import Listener, listening
 from .state import Identity, read_checkpoint
 from .telemetry import restart_peak
+from .threads import choose_threads, using_threads
 from .tracking import NOBODY, Tracker, Tracking
 from .vigil import Collapse, Vigil
 
-WATCHING = ("resume", "nan_budget", "collapse", "keep_epochs", "log_every", "scored_share", "device")
+WATCHING = ("resume", "nan_budget", "collapse", "keep_epochs", "log_every", "scored_share", "device", "threads")
 
 _logger = logging.getLogger(__name__)
 
@@ -145,28 +147,33 @@ def train_in_run(
     at_start, ranks = restart_peak(), join()
     panel = choose_horizons(material.panel, network.horizons)
     material = replace(material, panel=panel).to(choose_device(training.device))
-    steps = make_trainer(material, network, training, ranks).total_steps * training.seeds  # refuses what cannot be
-    folder = ranks.tell(_open_run(material, network, training, runs) if ranks.is_first else None)
-    tracker.tag(
-        {"run": folder.name, "panel": panel.identity, "commit": runs.commit, "device": str(panel.row_of.device)}
-    )
-    _logger.info("run %s: %d steps on %s; see %s", folder.name, steps, panel.row_of.device, folder)
+    trainer = make_trainer(material, network, training, ranks)  # refuses what cannot be
+    steps = trainer.total_steps * training.seeds
+    folder, threads = ranks.tell(_open_run(material, trainer, runs) if ranks.is_first else None)
+    del trainer
+    device = str(material.panel.row_of.device)
+    tracker.tag({"run": folder.name, "panel": panel.identity, "commit": runs.commit, "device": device})
+    _logger.info("run %s: %d steps on %s, %d threads; see %s", folder.name, steps, device, threads, folder)
     job = Job(material, network, training, folder, tracker, ranks, watchers, at_start)
-    with listening() as listener, runs.alone(folder) if ranks.is_first else nullcontext():
+    alone = runs.alone(folder) if ranks.is_first else nullcontext()
+    with listening() as listener, alone, using_threads(threads):
         members = tuple(job.train(seed, listener) for seed in training.all_seeds)
     return TrainedRun(run=folder.name, members=members)
 
 
-def _open_run(material: Material, network: NetworkParams, training: TrainingParams, runs: Runs) -> Path:
-    """Make a run's folder, or find the one to go on in."""
+def _open_run(material: Material, trainer: Trainer, runs: Runs) -> tuple[Path, int]:
+    """Make a run's folder, or find the one to go on in; choose the threads, or take those that it began with."""
+    network, training = trainer.network.params, trainer.params
     if training.resume is not None:
         folder = runs.find(training.resume)
         mine = identify(material, network, training)
-        mine.require_same(folder, read_json(folder / MANIFEST)["identity"])
+        manifest = read_json(folder / MANIFEST)
+        mine.require_same(folder, manifest["identity"])
         (folder / STOP_FILE).unlink(missing_ok=True)
         runs.point_at(folder.name)
-        return folder
-    return runs.begin(describe(material, network, training, runs))
+        return folder, manifest["threads"]
+    threads = choose_threads(trainer)
+    return runs.begin(describe(material, trainer, runs, threads)), threads
 
 
 def make_trainer(material: Material, network: NetworkParams, training: TrainingParams, ranks: Ranks) -> Trainer:
@@ -179,15 +186,6 @@ def make_trainer(material: Material, network: NetworkParams, training: TrainingP
         phase.require_children(name for name, _ in model.named_children())
     train, validation = (material.course(part, network.lookback, training, ranks) for part in ("train", "validation"))
     return Trainer(model.to(panel.row_of.device), train, validation, training, ranks=ranks)
-
-
-def choose_device(wanted: str) -> torch.device:
-    """Take the GPU where there is one, and say so where one was asked for and there is none."""
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise InputError("training.device is cuda, and torch finds no GPU here.")
-    if wanted == "cpu" or not torch.cuda.is_available():
-        return torch.device("cpu")
-    return torch.device("cuda", torch.cuda.current_device())
 
 
 def choose_horizons(panel: Panel, horizons: tuple[int, ...] | None) -> Panel:
@@ -212,8 +210,9 @@ def identify(material: Material, network: NetworkParams, training: TrainingParam
     return Identity(meaning.catalogue, material.panel.identity, json.dumps(params), material.digest)
 
 
-def describe(material: Material, network: NetworkParams, training: TrainingParams, runs: Runs) -> dict[str, object]:
+def describe(material: Material, trainer: Trainer, runs: Runs, threads: int) -> dict[str, object]:
     """Write down what a run is made of."""
+    network, training = trainer.network.params, trainer.params
     return {
         "commit": runs.commit,
         "is_dirty": runs.is_dirty,
@@ -227,5 +226,5 @@ def describe(material: Material, network: NetworkParams, training: TrainingParam
         "training": training.model_dump(mode="json"),
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
         "device": str(material.panel.features.device),
-        "threads": torch.get_num_threads(),
+        "threads": threads,
     }

@@ -12,10 +12,10 @@ from ...network.sizes import NetworkParams
 from ...panel.blocks import BlockReader
 from ...panel.sampler import BlockSampler
 from ...training.course import Course
+from ...training.device import choose_device
 from ...training.engine import Trainer
 from ...training.memory import keep_freed_memory
 from ...training.mode import TrainingParams
-from ...training.run import choose_device
 from ..bench_train import EDGE_ATTRIBUTES, HORIZONS, make_panel
 
 CGROUP = Path("/sys/fs/cgroup")  # where a container reads its limits

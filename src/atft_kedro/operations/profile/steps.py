@@ -17,12 +17,13 @@ from torch.profiler import ProfilerActivity, profile, record_function
 
 from ...network.sizes import NetworkParams
 from ...params import InputError
+from ...training.device import choose_device
 from ...training.engine import Trainer
 from ...training.memory import keep_freed_memory
 from ...training.mode import TrainingParams
 from ...training.phases import PhaseParams
 from ...training.ranks import Ranks
-from ...training.run import Material, choose_device, choose_horizons, make_trainer
+from ...training.run import Material, choose_horizons, make_trainer
 from ...training.stopwatch import Stopwatch
 
 WARM_UP = 3  # steps; the first compiles, and all ask for the memory that they then keep

@@ -1,0 +1,75 @@
+"""The threads of a training: fixed by a parameter or the environment, else measured, and kept when it goes on."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from atft_kedro.training import threads
+from atft_kedro.training.mode import TrainingParams
+from atft_kedro.training.run import Material, train_in_run
+from atft_kedro.training.runs import LATEST, MANIFEST, Runs
+from atft_kedro.training.threads import choose_threads
+from in_training import NETWORK, Make, Watch
+
+TRAINING = TrainingParams.model_validate({"phases": [{"name": "x", "epochs": 1, "learning_rate": 1e-3}]})
+
+
+@pytest.fixture
+def four_free_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in threads.FIXED_BY:
+        monkeypatch.delenv(name, raising=False)
+    torch.set_num_threads(4)
+    yield
+    torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "chosen"),
+    [
+        ({1: 0.10, 2: 0.08, 4: 0.05}, 4),
+        ({1: 0.10, 2: 0.08, 4: 0.09}, 2),
+        ({1: 0.10, 2: 0.95}, 1),  # another process has taken the second core
+    ],
+)
+def test_as_many_threads_are_taken_as_make_a_step_clearly_faster(
+    make: Make, four_free_threads: None, monkeypatch: pytest.MonkeyPatch, seconds: dict[int, float], chosen: int
+) -> None:
+    monkeypatch.setattr(threads, "measure_step", lambda trainer, count: seconds[count])
+
+    assert choose_threads(make()) == chosen
+
+
+def test_a_measured_training_says_its_threads_writes_them_down_and_keeps_them(
+    material: Material, four_free_threads: None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    runs = Runs(tmp_path, commit="abc", is_dirty=True)
+    train_in_run(material, NETWORK, TRAINING, runs)
+    manifest = json.loads((runs.find(LATEST) / MANIFEST).read_text())
+    measured, during = [text for text in caplog.messages if "threads, by the time of a step (1: " in text], list[int]()
+    torch.set_num_threads(3)
+
+    seen = Watch(1, lambda trainer: during.append(torch.get_num_threads()))
+    (runs.find(LATEST) / "last.pt").unlink()
+    train_in_run(material, NETWORK, TRAINING.model_copy(update={"resume": LATEST}), runs, watchers=[seen])
+
+    checkpoint = torch.load(runs.find(LATEST) / "last.pt", weights_only=True)
+    assert len(measured) == 1
+    assert manifest["threads"] in {1, 2, 4}
+    assert during == [checkpoint["threads"]] == [manifest["threads"]]
+    assert torch.get_num_threads() == 3
+
+
+def test_the_parameter_and_the_environment_fix_the_threads_without_a_measurement(
+    make: Make, four_free_threads: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threads, "measure_step", lambda trainer, count: pytest.fail("it was measured"))
+
+    asked = choose_threads(make(threads=3))
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+
+    assert asked == 3
+    assert choose_threads(make()) == 4
