@@ -88,10 +88,13 @@ def test_features_wait_for_four_fifths_of_their_window(rising_and_falling: pl.Da
 )
 def test_feature_against_numpy(clean_prices: pl.DataFrame, ml_dataset: pl.DataFrame, feature: str, reference) -> None:  # noqa: ANN001
     moves = clean_prices.with_columns((pl.col("close") / pl.col("close").shift(1) - 1).over("code").alias("r"))
-    market = moves.group_by("date").agg(pl.col("r").mean().alias("m"))
+    low, high = pl.col("r").quantile(0.05, "higher"), pl.col("r").quantile(0.95, "lower")
+    place = pl.col("date").rank("dense")
+    without_gaps = moves.with_columns(place.alias("place")).filter(pl.col("place").diff().over("code") == 1)
+    market = without_gaps.group_by("date").agg(pl.col("r").clip(low, high).mean().alias("m"))
     last = clean_prices["date"].max()
     for code in ml_dataset.filter(pl.col("date") == last)["code"][:8]:
-        q = moves.join(market, on="date").filter(pl.col("code") == code).sort("date")
+        q = moves.join(market, on="date", how="left").filter(pl.col("code") == code).sort("date")
         if q.height < 300:
             continue
         columns = {name: q[name].to_numpy() for name in ("high", "low", "close", "volume")}

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import polars as pl
 
+from .market_days import DEFINITION, MARKET_RETURN
 from .shared import SHARED
 
 OWN_FAMILY = "own"  # of a feature that is not declared here
@@ -88,13 +89,19 @@ def describe_columns(names: list[str], features: Iterable[Feature]) -> dict[str,
         return describe_catalogue(declared.values())
     known = [declared[name].describe() if name in declared else {"name": name, "family": OWN_FAMILY} for name in names]
     identities = [declared[name].identity() if name in declared else name for name in names]
-    return {"count": len(known), "hash": _hash(identities), "features": known}
+    shared = _shared() if any(name in declared for name in names) else []
+    return {"count": len(known), "hash": _hash(shared + identities), "features": known}
 
 
 def hash_catalogue(features: Iterable[Feature]) -> str:
     """Identify a feature set: names, order and definitions."""
-    shared = [f"{name}\n{expression.meta.serialize(format='json')}" for name, expression in SHARED.items()]
-    return _hash(shared + [feature.identity() for feature in features])
+    return _hash(_shared() + [feature.identity() for feature in features])
+
+
+def _shared() -> list[str]:
+    """Spell what features share: the market's daily history, and each stock's own columns."""
+    columns = [f"{name}\n{expression.meta.serialize(format='json')}" for name, expression in SHARED.items()]
+    return [f"{MARKET_RETURN}\n{DEFINITION}", *columns]
 
 
 def _hash(parts: list[str]) -> str:

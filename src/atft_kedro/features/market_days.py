@@ -8,51 +8,69 @@ import polars as pl
 from ..schema import CLOSE, CODE, DATE, SECTOR, VOLUME
 
 MARKET_RETURN = "market_return"
-SUMS = ("moves", "squares", "known", "ups", "traded")
+BEFORE, MOVE, TRADED = "before", "move", "traded"
+CLIPPED, FEWEST_CLIPPED = 0.05, 3  # the share of a day's returns that is clipped on each side, and of how many
+DEFINITION = f"returns over the day's usual span, winsorised by {CLIPPED:g} on each side"  # part of the features' hash
 
 
-def sum_days(stocks: pl.DataFrame) -> pl.DataFrame:
-    """Sum what the day statistics need over some stocks, by date and sector; ``stocks`` sorted by (code, date)."""
+def read_moves(stocks: pl.DataFrame) -> pl.DataFrame:
+    """List each row's return since the stock's row before: ``date, sector, before, move, traded``.
+
+    ``stocks`` is sorted by (code, date).
+    """
     within = pl.col(CODE) == pl.col(CODE).shift(1)
-    move = pl.when(within).then(pl.col(CLOSE) / pl.col(CLOSE).shift(1) - 1)
-    rows = stocks.select(
+    return stocks.select(
         DATE,
         SECTOR,
-        move.fill_null(0).alias("moves"),
-        (move**2).fill_null(0).alias("squares"),
-        move.is_not_null().cast(pl.Float64).alias("known"),
-        (move > 0).fill_null(False).cast(pl.Float64).alias("ups"),
-        (pl.col(CLOSE) * pl.col(VOLUME)).fill_null(0).alias("traded"),
+        pl.when(within).then(pl.col(DATE).shift(1)).alias(BEFORE),
+        pl.when(within).then(pl.col(CLOSE) / pl.col(CLOSE).shift(1) - 1).alias(MOVE),
+        (pl.col(CLOSE) * pl.col(VOLUME)).fill_null(0).alias(TRADED),
     )
-    return _add_up(rows, [DATE, SECTOR])
 
 
 def market_days(parts: Iterable[pl.DataFrame]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Add the parts up to one row per day, and one row per day and sector.
+    """Summarise all stocks' moves as one row per day, and one row per day and sector.
 
-    Equal weights; stocks of no sector form a sector of their own.
+    No single stock moves a day's mean or dispersion far. A return counts only where it spans what most stocks'
+    returns of that day span, so that one over a gap is not taken for a day's return. The lowest and highest
+    returns, 5 % on each side and at least one where there are three, are clipped to the next one inwards.
+    Stocks have equal weights; those without a sector form a sector of their own.
     """
-    sums = pl.concat(parts)
-    sectors = _add_up(sums, [DATE, SECTOR]).sort(SECTOR, DATE)
-    return _summarise(_add_up(sums, [DATE]).sort(DATE), [DATE]), _summarise(sectors, [DATE, SECTOR])
+    moves = _drop_gaps(pl.concat(parts))
+    return _summarise(moves, [DATE]), _summarise(moves, [SECTOR, DATE])
 
 
-def _add_up(rows: pl.DataFrame, by: list[str]) -> pl.DataFrame:
-    """Sum groups in the order of their rows: a threaded group-by would round differently from run to run."""
-    keys = rows.select(by).unique(maintain_order=True).with_row_index("group")
-    group = rows.select(by).join(keys, on=by, how="left", nulls_equal=True, maintain_order="left")["group"].to_numpy()
-    sums = {name: np.bincount(group, weights=rows[name].to_numpy(), minlength=keys.height) for name in SUMS}
-    return keys.drop("group").with_columns(pl.Series(name, values) for name, values in sums.items())
+def _drop_gaps(moves: pl.DataFrame) -> pl.DataFrame:
+    """Make returns null that do not begin on the day on which most returns of their day begin; of equals the newest."""
+    spans = moves.drop_nulls(BEFORE).group_by(DATE, BEFORE).len().sort(DATE, "len", BEFORE)
+    usual = spans.group_by(DATE).agg(pl.col(BEFORE).last().alias("usual"))
+    kept = pl.when((pl.col(BEFORE) == pl.col("usual")) & pl.col(MOVE).is_finite()).then(MOVE).alias(MOVE)
+    return moves.join(usual, on=DATE, how="left", maintain_order="left").select(DATE, SECTOR, kept, TRADED)
 
 
-def _summarise(sums: pl.DataFrame, by: list[str]) -> pl.DataFrame:
-    known = pl.col("known")
-    mean = pl.when(known > 0).then(pl.col("moves") / known)
-    variance = pl.when(known > 1).then((pl.col("squares") - known * mean**2) / (known - 1))
-    return sums.select(
-        *by,
-        mean.alias(MARKET_RETURN),
-        variance.clip(0).sqrt().alias("dispersion"),
-        pl.when(known > 0).then(pl.col("ups") / known).alias("breadth"),
-        pl.col("traded"),
+def _summarise(moves: pl.DataFrame, by: list[str]) -> pl.DataFrame:
+    """Summarise groups of rows; their sums run in the order of the rows, for a threaded one rounds differently."""
+    groups = moves.group_by(by).agg(
+        pl.col(MOVE).quantile(CLIPPED, "higher").alias("low"),
+        pl.col(MOVE).quantile(1 - CLIPPED, "lower").alias("high"),
+        pl.col(MOVE).count().cast(pl.Float64).alias("count"),
     )
+    groups = groups.sort(by).with_row_index("group")
+    rows = moves.join(groups, on=by, how="left", nulls_equal=True, maintain_order="left")
+    clipped = pl.when(pl.col("count") < FEWEST_CLIPPED).then(MOVE).otherwise(pl.col(MOVE).clip("low", "high"))
+    mean = _add_up(rows, clipped, groups.height) / groups["count"]
+    beside = clipped - pl.lit(mean).gather(pl.col("group"))
+    variance = _add_up(rows, beside**2, groups.height) / (groups["count"] - 1).clip(0)
+    breadth = _add_up(rows, (pl.col(MOVE) > 0).cast(pl.Float64), groups.height) / groups["count"]
+    columns = {MARKET_RETURN: mean, "dispersion": variance.sqrt(), "breadth": breadth}
+    traded = _add_up(rows, pl.col(TRADED), groups.height).alias(TRADED)
+    unknown_unless_finite = (pl.when(values.is_finite()).then(values).alias(name) for name, values in columns.items())
+    return groups.select(by).with_columns(*unknown_unless_finite, traded)
+
+
+def _add_up(rows: pl.DataFrame, values: pl.Expr, groups: int) -> pl.Series:
+    """Sum what is known of each group."""
+    group, weights = (
+        rows.select(each.alias("one"))["one"].to_numpy() for each in (pl.col("group"), values.fill_null(0))
+    )
+    return pl.Series(np.bincount(group, weights=weights, minlength=groups))

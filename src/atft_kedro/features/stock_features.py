@@ -9,7 +9,7 @@ import polars as pl
 from ..progress import tracked
 from ..schema import CODE, DATE, KEY, QUOTES, SECTOR
 from .feature import unknown_unless_finite
-from .market_days import MARKET_RETURN, market_days, sum_days
+from .market_days import MARKET_RETURN, market_days, read_moves
 from .sets import FeatureParams
 from .shared import SHARED
 from .targets import target_expression
@@ -27,7 +27,7 @@ def build_stock_features(prices: pl.LazyFrame, params: FeatureParams) -> Iterato
     most = max(int(params.memory_gb * 1e9 / (WORKING * CELL * count_columns(params))), 1)
     batches = _cut(prices.group_by(CODE).len().sort(CODE).collect(), most // 2)
     periods = _cut(prices.group_by(DATE).len().sort(DATE).collect(), most // 2)
-    market, sector = market_days(sum_days(_take(prices, codes)) for codes in batches)
+    market, sector = market_days(read_moves(_take(prices, codes)) for codes in batches)
     context = _with_features(market, params, "market"), _with_features(sector, params, "sector")
     for codes in tracked(batches, "features, stocks", len(batches)):
         rows = _compute(_take(prices, codes), market, params)
