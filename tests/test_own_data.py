@@ -18,7 +18,7 @@ def test_prices_come_from_a_users_files(ran_project: Path) -> None:
     for (code,), rows in prices.drop("vwap").partition_by("code", as_dict=True).items():
         rows.drop("code").rename({"date": "Date", "close": "Close"}).write_csv(folder / f"{code}.csv")
 
-    kedro(ran_project, "run", "--env", "files")
+    kedro(ran_project, "run", "--env", "files,smoke")
 
     report = json.loads((ran_project / "data" / "08_reporting" / "price_report.json").read_text())
     assert (report["rows_in"], report["left_out"]) == (prices.height, [])

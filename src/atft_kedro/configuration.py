@@ -1,12 +1,14 @@
 """Every parameter block has one model; a wrong key or value is named with its file before any work."""
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from kedro.config import OmegaConfigLoader
+import yaml
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
 from .evaluation.baselines import BaselineParams
@@ -16,6 +18,7 @@ from .features.sets import FeatureParams
 from .graph.choice import GraphParams
 from .guard.inspection import GuardParams
 from .handoff.predicting import PredictParams
+from .layers import LayeredConfigLoader
 from .market.admission import AdmissionParams
 from .market.latent import MarketParams
 from .network.sizes import NetworkParams
@@ -63,12 +66,25 @@ HINTS = {
 }
 
 
-class ProjectConfigLoader(OmegaConfigLoader):
-    """Kedro's loader; in the catalog, ``${parameters:market}`` is a parameter block."""
+REFERENCE = re.compile(r"\$\{([\w.]+)\}")  # a value that is another parameter's
+
+
+class ProjectConfigLoader(LayeredConfigLoader):
+    """The layers of ``conf/`` with their parameters checked; the catalog reads a block as ``${parameters:market}``."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         OmegaConf.register_resolver("parameters", self._parameter, replace=True)
+
+    def __getitem__(self, key: str) -> dict[str, Any]:
+        """Load one kind of configuration; refuse a ``${…}`` that cannot be resolved, and name its file."""
+        try:
+            loaded: dict[str, Any] = super().__getitem__(key)
+        except OmegaConfBaseException as error:
+            name, reason = error.full_key or key, str(error).splitlines()[0]
+            place, _ = self._find(tuple(re.findall(r"[^.\[\]]+", name)), key)
+            raise InputError(f"{name} cannot be resolved, nothing was run: {reason} — {place}") from error
+        return loaded
 
     def _parameter(self, key: str) -> Any:
         return OmegaConf.select(OmegaConf.create(self["parameters"]), key)
@@ -76,7 +92,8 @@ class ProjectConfigLoader(OmegaConfigLoader):
     def require_valid_parameters(self) -> None:
         """Check every block against its model and raise one error that names all that is wrong."""
         self._require_known_choices()
-        complaints = [*_complaints(self._own_parameters()), *self._unread_words(), *self._exposed_secrets()]
+        parameters = self._own_parameters()
+        complaints = [*_complaints(parameters), *self._unread_words(parameters), *self._exposed_secrets()]
         self._require_as_promoted()
         wrong = [f"  {complaint} — {self._file_of(keys)}" for keys, complaint in complaints]
         if wrong:
@@ -92,19 +109,18 @@ class ProjectConfigLoader(OmegaConfigLoader):
         """Refuse a word that chooses from what a file holds, and is not there; OmegaConf's error tells of no choice."""
         for word, name in CHOICES.items():
             given = (self.runtime_params or {}).get(word, self)
-            files = [file for folder in self._folders() for file in sorted(folder.glob("**/parameters*.y*ml"))]
-            known = [str(key) for file in files for key in OmegaConf.select(OmegaConf.load(file), name, default={})]
+            known = [str(key) for _, tree in self._trees("parameters") for key in tree.get(name, {})]
             if given is not self and known and given not in known:
                 raise InputError(f"--params {word} = {given!r}: must be one of {', '.join(known)}.")
 
-    def _unread_words(self) -> Iterator[tuple[tuple[str, ...], str]]:
+    def _unread_words(self, parameters: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
         """Complain of a word that this environment's files do not read, and would silently pass over."""
-        said = "".join(file.read_text() for folder in self._folders() for file in folder.glob("**/*.y*ml"))
+        said = "".join(file.read_text() for file in self._files(""))
         for name in WORDS:
             given = (self.runtime_params or {}).get(name)
             if given is not None and f"runtime_params:{name}" not in said:
                 yield (name,), f"{name} = {given!r}: this environment does not read it; try {HINTS[name]}"
-            elif given is None and name in self["parameters"]:
+            elif given is None and name in parameters:
                 yield (name,), f"{name}: give it with --params"
 
     def _exposed_secrets(self) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -116,25 +132,36 @@ class ProjectConfigLoader(OmegaConfigLoader):
 
     def _require_as_promoted(self) -> None:
         """Refuse a file that claims to be a trial of a search, and was edited since."""
-        for file in self._folders()[0].glob(f"**/{PROMOTED}"):
-            if not is_as_promoted(file):
+        for file in self._files("parameters"):
+            if file.name == PROMOTED and not is_as_promoted(file):
                 raise InputError(
                     f"{file} says that it is a trial of a search, and was edited since. Take the line with its digest "
                     "out to make it yours, or promote again with --force."
                 )
 
-    def _folders(self) -> list[Path]:
-        """Name the folders of the environment and of the base."""
-        return [Path(self.conf_source) / str(env) for env in (self.env or self.default_run_env, self.base_env)]
+    def _files(self, name: str) -> list[Path]:
+        """List the files whose names start so, those of the strongest layer first."""
+        folders = [Path(self.conf_source) / layer for layer in reversed(self.layers)]
+        return [file for folder in folders for file in sorted(folder.glob(f"**/{name}*.y*ml"))]
+
+    def _trees(self, name: str) -> list[tuple[Path, dict[str, Any]]]:
+        """Read what such files hold, with nothing resolved."""
+        return [(file, yaml.safe_load(file.read_text()) or {}) for file in self._files(name)]
 
     def _file_of(self, keys: tuple[str, ...]) -> str:
-        """Find who sets a key, the last word first: the command line, the environment, the base."""
-        if _depth(self.runtime_params or {}, keys) == len(keys):
-            return "--params"
-        files = [file for folder in self._folders() for file in sorted(folder.glob("**/parameters*.y*ml"))]
-        depths = [(_depth(OmegaConf.to_container(OmegaConf.load(file)), keys), file) for file in files]
-        deepest = max(depths, key=lambda pair: pair[0], default=(0, Path(self.conf_source)))[1]
-        return str(deepest.relative_to(Path(self.conf_source).parent))
+        """Name what sets a parameter; one that is another's value is set where that one is."""
+        place, value = self._find(keys, "parameters")
+        reference = REFERENCE.fullmatch(value) if isinstance(value, str) else None
+        return self._file_of(tuple(reference[1].split("."))) if reference else place
+
+    def _find(self, keys: tuple[str, ...], kind: str) -> tuple[str, Any]:
+        """Find what sets a key, and to which value: the command line, else a file of the strongest layer that does."""
+        depth, value = _follow(self.runtime_params, keys)
+        if kind == "parameters" and depth == len(keys):
+            return "--params", value
+        found = [(file, *_follow(tree, keys)) for file, tree in self._trees(kind)]
+        file, _, value = max(found, key=lambda each: each[1], default=(Path(self.conf_source), 0, None))
+        return str(file.relative_to(Path(self.conf_source).parent)), value
 
 
 def _complaints(parameters: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -177,14 +204,14 @@ def _suggest(name: str, known: list[str]) -> str:
     return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"
 
 
-def _depth(tree: Any, keys: tuple[str, ...]) -> int:
-    """Count how far ``keys`` lead into nested mappings and lists; what comes from elsewhere is there whole."""
+def _follow(tree: Any, keys: tuple[str, ...]) -> tuple[int, Any]:
+    """Count how far ``keys`` lead into mappings and lists, and return what is there; a ``${…}`` holds all others."""
     for depth, key in enumerate(keys):
         if isinstance(tree, list):
             tree = {str(place): value for place, value in enumerate(tree)}
         if depth and isinstance(tree, str) and tree.startswith("${"):
-            return len(keys)
+            return len(keys), tree
         if not isinstance(tree, Mapping) or key not in tree:
-            return depth
+            return depth, tree
         tree = tree[key]
-    return len(keys)
+    return len(keys), tree

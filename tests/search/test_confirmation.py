@@ -125,7 +125,7 @@ def test_a_promoted_file_makes_the_configuration_of_its_trial_and_nothing_else(
 ) -> None:
     base = NetworkParams(hidden_size=32), TrainingParams(accumulate=2)
     winner = choose_trial(standing, None)
-    text = write_promotion(standing, spec, winner, base, confirmation)
+    text = write_promotion(standing, spec, winner, [base], confirmation)
     path = place_promotion(tmp_path / "best", text, force=False)
 
     written = yaml.safe_load(path.read_text())
@@ -146,7 +146,7 @@ def test_nothing_is_overwritten_unasked_and_no_other_file_is_touched(
     standing: Standing, spec: Spec, tmp_path: Path
 ) -> None:
     (tmp_path / "parameters.yml").write_text("predict: {max_age_days: 3}  # mine\n")
-    text = write_promotion(standing, spec, choose_trial(standing, None), (NETWORK, TRAINING), None)
+    text = write_promotion(standing, spec, choose_trial(standing, None), [(NETWORK, TRAINING)], None)
     path = place_promotion(tmp_path, text, force=False)
 
     with pytest.raises(InputError, match=f"{PROMOTED} exists; --force overwrites it"):
@@ -186,7 +186,9 @@ def test_only_a_trial_that_ended_well_is_promoted(standing: Standing) -> None:
 
 
 def test_what_is_the_same_is_not_written() -> None:
-    assert differ({"a": 1, "b": {"c": 2, "d": 3}, "e": None}, {"a": 1, "b": {"c": 2, "d": 4}, "e": 5}) == {
-        "b": {"d": 3},
-        "e": None,
-    }
+    tree = {"a": 1, "b": {"c": 2, "d": 3}, "e": None}
+    base = {"a": 1, "b": {"c": 2, "d": 4}, "e": 5}
+
+    assert differ(tree, [base]) == {"b": {"d": 3}, "e": None}
+    assert differ(tree, [tree, base]) == {"b": {"d": 3}, "e": None}
+    assert differ(tree, [base, base | {"a": 7}]) == {"a": 1, "b": {"d": 3}, "e": None}

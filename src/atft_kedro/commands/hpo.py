@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import click
@@ -123,21 +124,26 @@ def promote(  # noqa: PLR0913, PLR0917 — its options
         standing = read_standing(opened)
         chosen = promotion.choose_trial(standing, trial)
         confirmation = catalog["confirmation"].load() if catalog["confirmation"].exists() else None
-        text = promotion.write_promotion(standing, read_spec(opened), chosen, read_base(metadata), confirmation)
+        lower = read_lower_layers(metadata.project_path)
+        text = promotion.write_promotion(standing, read_spec(opened), chosen, lower, confirmation)
         folder = metadata.project_path / "conf" / environment
         path = promotion.place_promotion(folder, text, force=force)
     console = Console(highlight=False)
     console.print(promotion.say_confirmed(confirmation, chosen))
     console.print(f"Trial {chosen.number} of {standing.study} is now in {path.relative_to(metadata.project_path)}.")
-    console.print(f"  kedro run --env {environment}  # what conf/local sets is not read with --env")
+    console.print(f"  kedro run --env {environment}  # with your own prices: --env files,{environment}")
 
 
-def read_base(metadata: ProjectMetadata) -> tuple[NetworkParams, TrainingParams]:
-    """Read what ``conf/base`` alone configures."""
-    arguments = {**settings.CONFIG_LOADER_ARGS, "default_run_env": settings.CONFIG_LOADER_ARGS["base_env"]}
-    loader = settings.CONFIG_LOADER_CLASS(str(metadata.project_path / settings.CONF_SOURCE), **arguments)
-    read = loader["parameters"]
-    return NetworkParams.model_validate(read["network"]), TrainingParams.model_validate(read["training"])
+def read_lower_layers(project: Path) -> list[tuple[NetworkParams, TrainingParams]]:
+    """Read what ``conf/base`` alone configures, and what it does together with ``conf/local``."""
+    read = []
+    for local in ("", settings.CONFIG_LOADER_ARGS["default_run_env"]):
+        arguments = {**settings.CONFIG_LOADER_ARGS, "default_run_env": local}
+        blocks = settings.CONFIG_LOADER_CLASS(str(project / settings.CONF_SOURCE), **arguments)["parameters"]
+        read.append(
+            (NetworkParams.model_validate(blocks["network"]), TrainingParams.model_validate(blocks["training"]))
+        )
+    return read
 
 
 def draw_standing(standing: Standing) -> Group:

@@ -1,7 +1,7 @@
 """A trial's configuration as a file of an environment, with where it came from."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -47,12 +47,12 @@ def write_promotion(
     standing: Standing,
     spec: Spec,
     trial: TriedTrial,
-    base: tuple[NetworkParams, TrainingParams],
+    lower: Sequence[tuple[NetworkParams, TrainingParams]],
     confirmation: Confirmation | None,
 ) -> str:
-    """Write all by which a trial's configuration differs from that of ``conf/base``, and where it came from."""
+    """Write all by which a trial differs from any of what ``lower`` layers configure, and where it came from."""
     made = put(trial.chosen, spec.network, spec.training)
-    tree = differ(*(_dump(each, trial) for each in (made, base)))
+    tree = differ(_dump(made), [_dump(each) for each in lower])
     for path, value in trial.chosen.items():
         *way, name = path.split(".")
         place = tree
@@ -76,20 +76,21 @@ def say_confirmed(confirmation: Confirmation | None, trial: TriedTrial) -> str:
     return f"Trained again, {say_verdict(confirmation)}."
 
 
-def _dump(configured: tuple[NetworkParams, TrainingParams], trial: TriedTrial) -> dict[str, Any]:
+def _dump(configured: tuple[NetworkParams, TrainingParams]) -> dict[str, Any]:
     network, training = configured
     return {"network": network.model_dump(mode="json"), "training": training.model_dump(mode="json", exclude=LENGTH)}
 
 
-def differ(tree: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
-    """Keep what is not the same in ``base``."""
+def differ(tree: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Keep what is not the same in all of ``others``."""
     kept: dict[str, Any] = {}
     for name, value in tree.items():
-        other = base.get(name)
-        if isinstance(value, Mapping) and isinstance(other, Mapping):
-            inner = differ(value, other)
+        theirs = [other.get(name) for other in others]
+        blocks = [other for other in theirs if isinstance(other, Mapping)]
+        if isinstance(value, Mapping) and len(blocks) == len(theirs):
+            inner = differ(value, blocks)
             kept |= {name: inner} if inner else {}
-        elif value != other:
+        elif any(value != other for other in theirs):
             kept[name] = value
     return kept
 

@@ -1,0 +1,66 @@
+"""Layers of configuration: ``conf/base``, ``conf/local``, then the environments of ``--env``; the last one wins."""
+
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from kedro.config import OmegaConfigLoader
+from omegaconf import DictConfig, OmegaConf
+
+from .params import InputError
+
+
+class LayeredConfigLoader(OmegaConfigLoader):
+    """Merge all layers first, and resolve ``${…}`` in the result.
+
+    A value that refers to another one follows whatever layer sets that. Kedro's own loader reads one environment, and
+    resolves ``conf/base`` before it merges.
+    """
+
+    @property
+    def layers(self) -> list[str]:
+        """Name the layers, the strongest last; a name that is repeated counts where it stands last."""
+        named = [name.strip() for name in self.env.split(",")] if self.env else []
+        optional = [self.default_run_env] if self._exists(self.default_run_env) else []
+        order = [self.base_env, *optional, *named]
+        return list(dict.fromkeys(reversed(order)))[::-1]
+
+    def _exists(self, layer: str) -> bool:
+        return bool(layer) and bool(self._fs.isdir(self._get_conf_env_path(layer)))
+
+    def _require_layers(self) -> None:
+        """Refuse environments that are not there, and name those that are."""
+        unknown = [layer for layer in self.layers if not self._exists(layer)]
+        if unknown:
+            root = Path(self._get_conf_env_path(self.base_env)).parent.as_posix()
+            folders = [
+                Path(each["name"]).name for each in self._fs.ls(root, detail=True) if each["type"] == "directory"
+            ]
+            known = ", ".join(sorted({*folders} - {self.base_env}))
+            raise InputError(f"There is no environment {', '.join(map(repr, unknown))} in {root}; there are {known}.")
+
+    def _read_raw_config(self, key: str) -> tuple[dict[Path, DictConfig], dict[Path, DictConfig], str, str, set[Path]]:
+        """Read and merge the files of all layers; Kedro resolves the result and merges ``--params`` into it."""
+        self._require_layers()
+        files: set[Path] = set()
+        paths = [self._get_conf_env_path(layer) for layer in self.layers]
+        read = [self._read_dir_configs(path, self.config_patterns[key], key, files).values() for path in paths]
+        merged = self._merge(key, list(chain.from_iterable(read)))
+        if key == "credentials":
+            self._resolve_environment_variables(merged)
+        return {Path(paths[-1]): merged}, {}, paths[0], paths[-1], files
+
+    def _merge(self, key: str, configs: list[DictConfig]) -> DictConfig:
+        """Merge blocks key by key where the strategy is soft; else a layer's entry replaces an earlier one whole."""
+        if self.merge_strategy.get(key) == "soft":
+            merged = OmegaConf.unsafe_merge(OmegaConf.create({}), *configs)
+        else:
+            merged = OmegaConf.create({name: value for config in configs for name, value in _plain(config).items()})
+        assert isinstance(merged, DictConfig)
+        return merged
+
+
+def _plain(config: DictConfig) -> dict[Any, Any]:
+    tree = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(tree, dict)
+    return tree
