@@ -1,6 +1,10 @@
-"""The base of every parameter model, and the error that a user's input raises."""
+"""The base of every parameter model, the error that a user's input raises, and short lists for it."""
+
+from collections.abc import Iterable
 
 from pydantic import BaseModel, ConfigDict
+
+MOST_NAMES = 12
 
 
 class Params(BaseModel):
@@ -11,3 +15,10 @@ class Params(BaseModel):
 
 class InputError(ValueError):
     """People's data or configuration is at fault; the message is the whole answer."""
+
+
+def list_names(names: Iterable[object]) -> str:
+    """Join names for a message: the first twelve, and how many more there are."""
+    texts = [str(name) for name in names]
+    more = f" and {len(texts) - MOST_NAMES} more" if len(texts) > MOST_NAMES else ""
+    return ", ".join(texts[:MOST_NAMES]) + more

@@ -5,7 +5,7 @@ from typing import Annotated
 import polars as pl
 from pydantic import Field, field_validator
 
-from .params import InputError, Params
+from .params import InputError, Params, list_names
 
 DATE, CODE, SECTOR = "date", "code", "sector"
 OPEN, HIGH, LOW, CLOSE, VOLUME, VWAP = "open", "high", "low", "close", "volume", "vwap"
@@ -84,7 +84,7 @@ def _require_mapped(schema: pl.Schema, columns: ColumnParams) -> None:
     missing = [theirs for theirs in (*named, *columns.ignore) if theirs not in schema]
     if missing:
         raise InputError(
-            f"The ML dataset has no column {missing}; it has {_shown(schema.names())}. "
+            f"The ML dataset has no column {missing}; it has {list_names(schema.names())}. "
             "Say under `columns:` in conf/ what they are called."
         )
 
@@ -133,8 +133,3 @@ def _horizon_of(name: str, template: str) -> int:
     middle = name[len(head) : len(name) - len(tail)]
     fits = name.startswith(head) and name.endswith(tail) and middle.isdecimal()
     return int(middle) if fits else 0
-
-
-def _shown(names: list[str], most: int = 12) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more

@@ -1,6 +1,7 @@
 """People's price files, as they have them and as they go wrong."""
 
 import gzip
+import time
 from datetime import date
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from atft_kedro.market.cells import DateFormat
-from atft_kedro.market.files import PriceFileParams, read_prices
+from atft_kedro.market.columns import PriceFileParams
+from atft_kedro.market.files import read_prices
 from atft_kedro.params import InputError
 from price_files import PRICES, read, write
 
@@ -172,3 +174,63 @@ def test_text_without_an_offset_keeps_its_written_day(tmp_path: Path) -> None:
     params = PriceFileParams.model_validate({"dates": {"time_zone": "America/New_York"}})
 
     assert read_prices(path, params).collect()["date"].to_list() == [date(2024, 1, 2)]
+
+
+def test_many_files_of_one_stock_each_take_little_more_than_reading_them(tmp_path: Path) -> None:
+    rows = PRICES.filter(code="A").drop("code").write_csv()
+    files = [write(tmp_path / f"{place:03}.csv", rows) for place in range(400)]
+    start = time.process_time()
+    for file in files:
+        pl.read_csv(file, infer_schema=False)
+    bare = time.process_time() - start
+
+    start = time.process_time()
+    found = read(tmp_path)
+
+    assert time.process_time() - start < 15 * bare  # 6 times; one query over all files: 60 times
+    assert found["code"].unique(maintain_order=True).to_list() == [f"{place:03}" for place in range(400)]
+
+
+def test_files_with_other_types_and_dates_lie_in_one_folder(tmp_path: Path) -> None:
+    stock = PRICES.filter(code="A").drop("code")
+    stock.write_csv(tmp_path / "A.csv")
+    stock.with_columns(pl.col("date").dt.to_string("%Y%m%d")).write_csv(tmp_path / "B.csv")
+    stock.cast({"volume": pl.Int64}).write_parquet(tmp_path / "C.parquet")
+    stock.with_columns(pl.col("date").dt.epoch("ms")).write_parquet(tmp_path / "D.parquet")
+
+    found = read(tmp_path)
+
+    for code in "ABCD":
+        assert_frame_equal(found.filter(code=code).drop("code"), stock)
+
+
+def test_a_bad_cell_among_many_files_names_its_own_file_and_row(tmp_path: Path) -> None:
+    for code in "ABC":
+        write(tmp_path / f"{code}.csv", "date,close\n2024-01-02,1\n2024-01-03,2\n")
+    write(tmp_path / "B.csv", "date,close\n2024-01-02,1\n2024-01-03,dear\n")
+
+    with pytest.raises(InputError, match=r"B\.csv, column 'close': 1 cell.* 'dear' in row 2"):
+        read(tmp_path)
+
+    write(tmp_path / "B.csv", "date,close\n2024-01-02,1\n2024-01-03\n")
+    with pytest.raises(InputError, match=r"B\.csv, line 3: '2024-01-03' does not have 2 cells"):
+        read(tmp_path)
+
+
+def test_lists_of_names_in_messages_are_short(tmp_path: Path) -> None:
+    stocks = [f"stock{place}" for place in range(3000)]
+    wide = f"date,{','.join(stocks)}\n2024-01-02{',1.5' * 3000}\n"
+    cases = {
+        "cut": write(tmp_path / "cut" / "p.csv", wide + "2024-01-03" + ",1.5" * 2000),
+        "text": write(tmp_path / "text" / "p.csv", wide.replace("1.5", "dear")),
+        "mapped": write(tmp_path / "mapped" / "p.csv", wide),
+        "folder": write(tmp_path / "folder" / "p.csv", wide).parent,
+    }
+    for place in range(300):
+        write(tmp_path / "folder" / f"p{place}.csv", "date,A,B\n2024-01-02,1.5,1.5\n")
+    columns = {"mapped": {"close": "Last"}}
+
+    for name, path in cases.items():
+        with pytest.raises(InputError) as refused:
+            read(path, columns=columns.get(name, {}))
+        assert len(str(refused.value)) < 1000, name

@@ -9,8 +9,9 @@ import pytest
 from atft_kedro.features.sets import FEATURE_SETS, FeatureParams
 from atft_kedro.guard.inspection import GuardParams, inspect_dataset, require_no_error
 from atft_kedro.market.admission import AdmissionParams, admit_prices
+from atft_kedro.market.columns import PriceFileParams
 from atft_kedro.market.contract import require_clean_prices
-from atft_kedro.market.files import PriceFileParams, read_prices
+from atft_kedro.market.files import read_prices
 from atft_kedro.schema import ColumnParams
 from made import make_ml_dataset
 

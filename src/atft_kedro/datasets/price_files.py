@@ -8,7 +8,8 @@ from kedro.io import AbstractDataset, DatasetError
 from polars.exceptions import PolarsError
 from pydantic import ValidationError
 
-from ..market.files import PriceFileParams, read_prices
+from ..market.columns import PriceFileParams
+from ..market.files import read_prices
 from ..params import InputError
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import polars as pl
 from pydantic import Field
 
-from ..params import InputError, Params
+from ..params import InputError, Params, list_names
 from ..schema import CLOSE, CODE, DATE, HIGH, KEY, LOW, OPEN, QUOTES, SECTOR, VOLUME, VWAP
 
 SLACK = 1e-5  # relative: prices kept in 32 bit or as rounded text touch their bounds
@@ -93,7 +93,7 @@ def _typed(prices: pl.LazyFrame) -> pl.LazyFrame:
     there = prices.collect_schema()
     missing = [name for name in (*KEY, CLOSE) if name not in there]
     if missing:
-        raise InputError(f"The price table has no column {', '.join(missing)}; it has {', '.join(there.names())}.")
+        raise InputError(f"The price table has no column {', '.join(missing)}; it has {list_names(there.names())}.")
     text = dict.fromkeys((CODE, SECTOR), pl.String)
     wanted = {DATE: pl.Date, **text, **dict.fromkeys((*QUOTES, VWAP), pl.Float64)}
     return prices.select(

@@ -1,7 +1,10 @@
 """Reading dates and numbers as people write them; a cell that is neither is an error that shows it."""
 
+from bisect import bisect_right
+from dataclasses import dataclass
+from datetime import time
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 from zoneinfo import available_timezones
 
 import polars as pl
@@ -17,6 +20,7 @@ EPOCH_BELOW: dict[Unit, float] = {
     "us": 5e16,
 }  # an instant of 1990 to 2100 shows its unit by its size
 ISO_DATE = r"^\d{4}-\d{2}-\d{2}($|[T ])"
+TIME = r"\d[T ]\d{1,2}:"
 OFFSET = r"(Z|[+-]\d{2}:?\d{2})$"
 UNKNOWN = ("", "NA", "N/A", "#N/A", "nan", "NaN", "null", "NULL", "None", "-")
 EARLIEST = 3e8  # seconds: a smaller number is no instant after mid-1979
@@ -26,7 +30,8 @@ class DateFormat(Params):
     """How dates are written: ISO text, dates and datetimes need nothing.
 
     ``text`` is a strptime format for other text; ``epoch_unit`` reads whole numbers (guessed from their
-    size when ``auto``); ``time_zone`` moves instants to the exchange's zone before their day is taken.
+    size when ``auto``); ``time_zone`` moves instants to the exchange's zone before their day is taken. Datetimes
+    without a zone of their own are then instants in UTC, unless all are midnights: those are days already.
     """
 
     text: str | None = None
@@ -35,47 +40,70 @@ class DateFormat(Params):
 
     @field_validator("time_zone")
     @classmethod
-    def _is_known(cls, value: str | None) -> str | None:
+    def _isknown(cls, value: str | None) -> str | None:
         if value is not None and value not in available_timezones():
             raise ValueError("no such time zone; they are called like America/New_York")
         return value
 
 
-def parse_dates(frame: pl.LazyFrame, how: DateFormat, file: Path) -> pl.LazyFrame:
+@dataclass(frozen=True)
+class RowOrigin:
+    """The file of each row of a table: the rows from ``starts[i]`` on come from ``files[i]``."""
+
+    files: tuple[Path, ...]
+    starts: tuple[int, ...]
+
+    @classmethod
+    def of(cls, file: Path) -> Self:
+        """Take all rows from one file."""
+        return cls((file,), (0,))
+
+    def locate(self, row: int) -> tuple[Path, int]:
+        """Find a row's file and its number there, counted from 1."""
+        place = bisect_right(self.starts, row) - 1
+        return self.files[place], row - self.starts[place] + 1
+
+
+def code_text(code: pl.Expr) -> pl.Expr:
+    """Write codes as text; one that a float column holds as 1301.0 is 1301."""
+    text = code.cast(pl.String).str.strip_chars().str.replace(r"^(\d+)\.0$", "$1")
+    return pl.when(text != "").then(text)
+
+
+def parse_dates(frame: pl.LazyFrame, how: DateFormat, origin: RowOrigin) -> pl.LazyFrame:
     """Turn the column ``date`` into a Date, whatever it was."""
     dtype = frame.collect_schema()[DATE]
     if dtype == pl.Date:
         return frame
     if dtype == pl.String:
         parsed = _from_text(frame, how)
-    elif dtype.is_temporal():
-        parsed = _day(pl.col(DATE), how, zoned=getattr(dtype, "time_zone", None) is not None)
+    elif isinstance(dtype, pl.Datetime):
+        parsed = _day(pl.col(DATE), how) if dtype.time_zone else _naive_day(frame, pl.col(DATE), how)
     elif dtype.is_numeric():
         parsed = _from_numbers(frame, pl.col(DATE), how)
     else:
-        raise InputError(f"{file}: the date column is {dtype}, which is no date, text or number.")
-    _require_parsed(frame.select(pl.col(DATE), parsed.alias("_parsed")), "a date", file)
+        raise InputError(f"{origin.files[0]}: the date column is {dtype}, which is no date, text or number.")
+    _require_parsed(frame, {DATE: parsed}, "a date", origin)
     return frame.with_columns(parsed.alias(DATE))
 
 
-def parse_numbers(frame: pl.LazyFrame, columns: list[str], file: Path) -> pl.LazyFrame:
-    """Turn ``columns`` into Float64; a text that is no number is an error that names it."""
+def parse_numbers(frame: pl.LazyFrame, columns: list[str], origin: RowOrigin) -> pl.LazyFrame:
+    """Turn ``columns`` into Float64, NaN into null; a text that is no number is an error that names it."""
     schema = frame.collect_schema()
-    for name in (column for column in columns if not schema[column].is_numeric()):
-        parsed = _known(pl.col(name).cast(pl.String)).cast(pl.Float64, strict=False)
-        _require_parsed(frame.select(pl.col(name), parsed.alias("_parsed")), "a number", file)
-    text = [_known(pl.col(name)) for name in columns if schema[name] == pl.String]
-    return frame.with_columns(text).with_columns(pl.col(name).cast(pl.Float64) for name in columns)
+    text = {name: pl.col(name).cast(pl.String).str.strip_chars() for name in columns if not schema[name].is_numeric()}
+    numbers = {name: text.get(name, pl.col(name)).cast(pl.Float64, strict=False) for name in columns}
+    _require_parsed(frame, {name: numbers[name] for name in text}, "a number", origin)
+    return frame.with_columns(number.fill_nan(None).alias(name) for name, number in numbers.items())
 
 
-def _known(text: pl.Expr) -> pl.Expr:
-    """Make null what people write where they know nothing."""
+def known(text: pl.Expr) -> pl.Expr:
+    """Make null what people write for an unknown value."""
     stripped = text.str.strip_chars()
     return pl.when(~stripped.is_in(UNKNOWN)).then(stripped)
 
 
 def _from_text(frame: pl.LazyFrame, how: DateFormat) -> pl.Expr:
-    text = _known(pl.col(DATE))
+    text = known(pl.col(DATE))
     if how.text is not None:
         return text.str.to_date(how.text, strict=False)
     first = frame.select(text.drop_nulls().first()).collect().item()
@@ -84,8 +112,9 @@ def _from_text(frame: pl.LazyFrame, how: DateFormat) -> pl.Expr:
             return text.str.to_date("%Y%m%d", strict=False)
         return _from_numbers(frame, text.cast(pl.Int64, strict=False), how)
     if how.time_zone is not None and frame.select(text.str.contains(OFFSET).any()).collect().item():
-        instant = text.str.to_datetime(time_zone="UTC", strict=False)
-        return _day(instant, how, zoned=True)
+        return _day(text.str.to_datetime(time_zone="UTC", strict=False), how)
+    if how.time_zone is not None and frame.select(text.str.contains(TIME).any()).collect().item():
+        return _naive_day(frame, text.str.to_datetime(time_unit="us", strict=False), how)
     iso = text.str.contains(ISO_DATE)  # the day as written, whatever time or zone follows it
     return (
         pl.when(iso)
@@ -105,24 +134,41 @@ def _from_numbers(frame: pl.LazyFrame, numbers: pl.Expr, how: DateFormat) -> pl.
         if 0 < largest < EARLIEST:
             return pl.lit(None, pl.Date)  # a serial number of a spreadsheet, or no date at all
         unit = next((name for name, limit in EPOCH_BELOW.items() if largest < limit), "ns")
-    instant = pl.from_epoch(numbers.cast(pl.Int64), time_unit=unit)
-    return _day(instant.dt.replace_time_zone("UTC") if how.time_zone else instant, how, zoned=True)
+    instant = pl.from_epoch(numbers.cast(pl.Int64, strict=False), time_unit=unit)
+    return _day(instant.dt.replace_time_zone("UTC"), how)
 
 
-def _day(instant: pl.Expr, how: DateFormat, zoned: bool) -> pl.Expr:
-    """Take an instant's day, in ``time_zone`` where one is asked for."""
-    if how.time_zone is None or not zoned:
+def _naive_day(frame: pl.LazyFrame, instant: pl.Expr, how: DateFormat) -> pl.Expr:
+    """Take the day of datetimes without a zone: as written, or as instants in UTC where ``time_zone`` is given."""
+    if how.time_zone is None or frame.select((instant.dt.time() == time(0)).all()).collect().item():
         return instant.dt.date()
-    return instant.dt.convert_time_zone(how.time_zone).dt.date()
+    return _day(instant.dt.replace_time_zone("UTC"), how)
 
 
-def _require_parsed(pairs: pl.LazyFrame, what: str, file: Path) -> None:
+def _day(instant: pl.Expr, how: DateFormat) -> pl.Expr:
+    """Take an instant's day, in ``time_zone`` where one is given."""
+    return (instant if how.time_zone is None else instant.dt.convert_time_zone(how.time_zone)).dt.date()
+
+
+def _require_parsed(frame: pl.LazyFrame, parsed: dict[str, pl.Expr], what: str, origin: RowOrigin) -> None:
     """Refuse cells that hold something and could not be read."""
-    column = pairs.collect_schema().names()[0]
-    written = _known(pl.col(column).cast(pl.String)).is_not_null()
-    lost = pl.col("_parsed").is_null() & written
-    bad = pairs.with_row_index("row").filter(lost).collect()
-    if bad.height:
-        shown = ", ".join(f"{value!r} in row {row + 1}" for row, value in bad.select("row", column).head(3).iter_rows())
-        hint = " Say how they are written in the catalog entry's `dates:`." if column == DATE else ""
-        raise InputError(f"{file}, column {column!r}: {bad.height} cell(s) are not {what}: {shown}.{hint}")
+    if not parsed:
+        return
+    lost = [(cell.null_count() > pl.col(name).null_count()).alias(name) for name, cell in parsed.items()]
+    suspects = frame.select(lost).collect(engine="streaming").row(0, named=True)
+    for name in (name for name, has_lost in suspects.items() if has_lost):
+        written = known(pl.col(name).cast(pl.String)).is_not_null()
+        cells = frame.select(pl.col(name), (parsed[name].is_null() & written).alias("_lost")).with_row_index("row")
+        bad = cells.filter("_lost").drop("_lost").collect()
+        if bad.height:
+            raise InputError(_describe_lost(bad, what, origin))
+
+
+def _describe_lost(bad: pl.DataFrame, what: str, origin: RowOrigin) -> str:
+    """Name the first file with such cells, how many it has, and the first three."""
+    column = bad.columns[1]
+    places = [(*origin.locate(row), value) for row, value in bad.iter_rows()]
+    file = places[0][0]
+    cells = [f"{value!r} in row {row}" for where, row, value in places if where == file]
+    hint = " Write in the catalog entry's `dates:` how they are written." if column == DATE else ""
+    return f"{file}, column {column!r}: {len(cells)} cell(s) are not {what}: {', '.join(cells[:3])}.{hint}"

@@ -1,32 +1,23 @@
 """Reading people's price files: CSV or parquet, one file or a folder, long or wide, as they have them."""
 
+import itertools
+import re
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal
 
 import polars as pl
-from pydantic import Field
 
-from ..params import InputError, Params
+from ..params import InputError, list_names
 from ..progress import tracked
 from ..schema import CLOSE, CODE, DATE, KEY, PRICES, QUOTES, SECTOR, VOLUME, VWAP
-from .cells import DateFormat, parse_dates, parse_numbers
-from .tables import scan_table, stem, table_files
+from .cells import RowOrigin, code_text, parse_dates, parse_numbers
+from .columns import ADJUSTED_CLOSE, FIELDS, PriceFileParams, find_columns, require_known
+from .recognition import advise_mapping, take_sample
+from .tables import load_table, scan_table, stem, table_files
+from .wide import is_wide, read_wide
 
-ADJUSTED_CLOSE = "adjusted_close"
-FIELDS = (*QUOTES, VWAP, ADJUSTED_CLOSE)
-Layout = Literal["auto", "long", "per_stock", "wide"]
-
-
-class PriceFileParams(Params):
-    """How people's files are laid out and what they call their columns.
-
-    ``columns`` maps our names (date, code, open, high, low, close, volume; optional: sector, vwap,
-    adjusted_close) to theirs. A name that is not mapped is looked for as it is, whatever its case.
-    """
-
-    columns: dict[str, str] = Field(default_factory=dict)
-    layout: Layout = "auto"
-    dates: DateFormat = DateFormat()
+BATCH_BYTES = 32_000_000  # of files on disk that are read together
 
 
 def read_prices(path: Path, params: PriceFileParams) -> pl.LazyFrame:
@@ -36,95 +27,88 @@ def read_prices(path: Path, params: PriceFileParams) -> pl.LazyFrame:
     per field (``close.csv``, ``volume.csv``, each with a column per stock).
     """
     files = table_files(path)
-    _require_known(params.columns)
-    if _is_wide(files, params):
-        frame = _read_wide(files, params)
+    require_known(params.columns)
+    if is_wide(files, params):
+        frame = read_wide(files, params)
+    elif path.is_dir():
+        frame = pl.concat(_read_folder(files, params)).lazy()
     else:
-        read = [_read_long(file, params, named_by_file=path.is_dir()) for file in tracked(files, "files", len(files))]
-        _require_same_columns(files, read)
-        frame = pl.concat(read)
+        frame = _read_file(path, params)
     return _complete(_adjust(frame))
 
 
-def _is_wide(files: list[Path], params: PriceFileParams) -> bool:
-    if params.layout != "auto":
-        return params.layout == "wide"
-    return not _theirs(scan_table(files[0]), params, files[0]).keys() - {DATE}
-
-
-def _theirs(frame: pl.LazyFrame, params: PriceFileParams, file: Path) -> dict[str, str]:
-    """Find which of the file's columns is which of ours."""
-    there = frame.collect_schema().names()
-    plain = {_plain(name): name for name in there}
-    if "adj_close" in plain and plain["adj_close"] not in params.columns.values():
-        plain.setdefault(ADJUSTED_CLOSE, plain["adj_close"])
-    found = {ours: plain[ours] for ours in (*KEY, SECTOR, *FIELDS) if ours in plain} | params.columns
-    claimed = [theirs for theirs in found.values() if list(found.values()).count(theirs) > 1]
-    alike = [name for name in plain.values() if sum(_plain(other) == _plain(name) for other in there) > 1]
-    if claimed or any(name in alike for name in found.values()):
-        raise InputError(
-            f"{file}: several columns could be {(claimed or alike)[0]!r}: map each of ours to one of its own."
-        )
-    absent = {ours: theirs for ours, theirs in params.columns.items() if theirs not in there}
-    if absent:
-        named = ", ".join(f"{ours} → {theirs!r}" for ours, theirs in absent.items())
-        raise InputError(
-            f"{file}: the column mapping names what is not there: {named}. The file has {', '.join(there)}."
-        )
-    return found
-
-
-def _plain(name: str) -> str:
-    return name.strip().lower().replace(" ", "_")
-
-
-def _read_long(file: Path, params: PriceFileParams, named_by_file: bool) -> pl.LazyFrame:
+def _read_file(file: Path, params: PriceFileParams) -> pl.LazyFrame:
     frame = scan_table(file)
-    names = _theirs(frame, params, file)
-    if CODE not in names and (named_by_file or params.layout == "per_stock"):
+    if params.layout == "per_stock" and CODE not in find_columns(frame.collect_schema().names(), params, file):
         frame = frame.with_columns(pl.lit(stem(file)).alias(CODE))
-        names[CODE] = CODE
+    return _read_long(frame, RowOrigin.of(file), params)
+
+
+def _read_folder(files: list[Path], params: PriceFileParams) -> Iterator[pl.DataFrame]:
+    """Read files that hold one stock each, a batch at a time.
+
+    One query over thousands of files would take Polars a time that grows with their square.
+    """
+    batches = list(_cut_into_batches(files))
+    first: dict[Path, list[str]] = {}
+    with ThreadPoolExecutor() as pool:
+        for batch in tracked(batches, "batches of price files", len(batches)):
+            tables = dict(zip(batch, pool.map(load_table, batch), strict=True))
+            for alike in _group_alike(tables, params):
+                prices = _read_together(alike, params)
+                first = first or {next(iter(alike)): prices.columns}
+                _require_same_columns(first, {next(iter(alike)): prices.columns})
+                yield prices.select(*first.values())
+
+
+def _cut_into_batches(files: list[Path]) -> Iterator[list[Path]]:
+    batch: list[Path] = []
+    size = 0
+    for file in files:
+        batch.append(file)
+        size += file.stat().st_size
+        if size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _group_alike(tables: dict[Path, pl.DataFrame], params: PriceFileParams) -> Iterable[dict[Path, pl.DataFrame]]:
+    """Group tables with the same columns and types, and dates of the same shape (0000-00-00)."""
+    groups: dict[object, dict[Path, pl.DataFrame]] = {}
+    for file, table in tables.items():
+        date = find_columns(table.columns, params, file).get(DATE)
+        shape = "" if date is None else re.sub(r"\d", "0", str(table[date].drop_nulls().first()))
+        groups.setdefault((tuple(table.schema.items()), shape), {})[file] = table
+    return groups.values()
+
+
+def _read_together(tables: dict[Path, pl.DataFrame], params: PriceFileParams) -> pl.DataFrame:
+    """Read tables of one shape as one; the code is the file's name where they have none."""
+    files = tuple(tables)
+    starts = itertools.accumulate((table.height for table in tables.values()), initial=0)
+    if CODE not in find_columns(tables[files[0]].columns, params, files[0]):
+        tables = {file: table.with_columns(pl.lit(stem(file)).alias(CODE)) for file, table in tables.items()}
+    frame = pl.concat(tables.values()).lazy()
+    return _read_long(frame, RowOrigin(files, tuple(starts)[:-1]), params).collect()
+
+
+def _read_long(frame: pl.LazyFrame, origin: RowOrigin, params: PriceFileParams) -> pl.LazyFrame:
+    file = origin.files[0]
+    names = find_columns(frame.collect_schema().names(), params, file)
     missing = [ours for ours in (*KEY, CLOSE) if ours not in names]
     if missing:
         raise InputError(
-            f"{file}: no column for {', '.join(missing)} among {', '.join(frame.collect_schema().names())}. "
-            "Name them in the catalog entry's `columns:`, for example `columns: {close: Last}`, or set `layout: wide` "
-            "if the file has a column per stock."
+            f"{file}: no column for {', '.join(missing)} among {list_names(frame.collect_schema().names())}. "
+            f"{advise_mapping(take_sample(frame))}. If the file has a column per stock, write "
+            "`layout: wide` there."
         )
     frame = frame.select(pl.col(names[ours]).alias(ours) for ours in (*KEY, SECTOR, *FIELDS) if ours in names)
     numbers = [name for name in FIELDS if name in names]
-    return parse_numbers(parse_dates(frame, params.dates, file), numbers, file).with_columns(
-        pl.col(name).cast(pl.String).str.strip_chars().replace("", None) for name in (CODE, SECTOR) if name in names
-    )
-
-
-def _read_wide(files: list[Path], params: PriceFileParams) -> pl.LazyFrame:
-    """Join one wide table per field; a single file holds ``params.wide_field``."""
-    by_field = {stem(file).lower(): file for file in files}
-    if len(files) == 1:
-        by_field = {CLOSE: files[0]}
-    unknown = sorted(set(by_field) - set(FIELDS))
-    if unknown or CLOSE not in by_field:
-        raise InputError(
-            f"{files[0].parent}: these look like wide files (a column per stock), one per field, so their names "
-            f"must be among {', '.join(FIELDS)} and close is needed; found {', '.join(sorted(by_field))}. "
-            "For long files, map your close price in the catalog entry's `columns:`."
-        )
-    joined = _read_one_wide(by_field.pop(CLOSE), CLOSE, params)
-    for field, file in by_field.items():
-        joined = joined.join(_read_one_wide(file, field, params), on=KEY, how="full", coalesce=True)
-    return joined
-
-
-def _read_one_wide(file: Path, field: str, params: PriceFileParams) -> pl.LazyFrame:
-    frame = scan_table(file)
-    names = frame.collect_schema().names()
-    day = params.columns.get(DATE) or next((name for name in names if name.lower() == DATE), names[0])
-    frame = parse_dates(frame.rename({day: DATE}), params.dates, file)
-    stocks = [name for name in names if name != day]
-    return (
-        parse_numbers(frame, stocks, file).unpivot(index=DATE, variable_name=CODE, value_name=field).drop_nulls(field)
-    )
+    texts = [name for name in (CODE, SECTOR) if name in names]
+    parsed = parse_numbers(parse_dates(frame, params.dates, origin), numbers, origin)
+    return parsed.with_columns(code_text(pl.col(name)) for name in texts)
 
 
 def _complete(frame: pl.LazyFrame) -> pl.LazyFrame:
@@ -148,20 +132,8 @@ def _adjust(frame: pl.LazyFrame) -> pl.LazyFrame:
     return frame.with_columns(*prices, *volume).drop(ADJUSTED_CLOSE)
 
 
-def _require_known(columns: dict[str, str]) -> None:
-    unknown = sorted(set(columns) - {*KEY, SECTOR, *FIELDS})
-    if unknown:
-        raise InputError(
-            f"`columns:` maps {unknown}, which are no columns of ours: {', '.join((*KEY, SECTOR, *FIELDS))}."
-        )
-
-
-def _require_same_columns(files: list[Path], read: list[pl.LazyFrame]) -> None:
-    first = read[0].collect_schema()
-    for file, frame in zip(files, read, strict=True):
-        schema = frame.collect_schema()
-        if set(schema.names()) != set(first.names()):
-            odd = sorted(set(schema.names()) ^ set(first.names()))
-            raise InputError(
-                f"{file} and {files[0]} do not have the same columns: {', '.join(odd)} is only in one of them."
-            )
+def _require_same_columns(one: dict[Path, list[str]], other: dict[Path, list[str]]) -> None:
+    (first, names), (file, others) = *one.items(), *other.items()
+    odd = sorted(set(names) ^ set(others))
+    if odd:
+        raise InputError(f"{file} and {first} do not have the same columns: {list_names(odd)} is only in one of them.")

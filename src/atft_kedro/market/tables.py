@@ -1,43 +1,83 @@
 """Opening one table file, whatever its format, with errors that say what is wrong with the file."""
 
+import logging
 import re
 from pathlib import Path
 
 import polars as pl
 from polars.exceptions import ComputeError, PolarsError
 
-from ..params import InputError
+from ..params import InputError, list_names
 
-SEPARATORS = {".csv": ",", ".csv.gz": ",", ".tsv": "\t", ".txt": ","}
+SEPARATORS = {".csv": ",", ".csv.gz": ",", ".tsv": "\t", ".tsv.gz": "\t", ".txt": ",", ".txt.gz": ","}
 PARQUET = (".parquet", ".pq")
+PROSE = (".txt", ".txt.gz")  # rather a note about the tables, where there are others
+LONGEST = 200  # characters of a line in a message
+
+_logger = logging.getLogger(__name__)
 
 
 def table_files(path: Path) -> list[Path]:
-    """List the table files at ``path``: itself, or those in its folder, in the order of their names."""
+    """List the table files at ``path``: itself, or those in its folder, in the order of their names.
+
+    Text files (.txt) count where the folder has no other tables. What is left out is named in the log.
+    """
     if not path.exists():
         raise InputError(f"{path} does not exist. Give the catalog entry a price file or a folder of them.")
     if path.is_file():
         _require_format(path)
         return [path]
-    visible = (file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
-    files = sorted(file for file in visible if _suffix(file) in (*SEPARATORS, *PARQUET) and _suffix(file) != ".txt")
+    visible = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
+    tables = [entry for entry in visible if entry.is_file() and _suffix(entry) in (*SEPARATORS, *PARQUET)]
+    files = [table for table in tables if _suffix(table) not in PROSE] or tables
+    others = [f"{entry.name}/" if entry.is_dir() else entry.name for entry in visible if entry not in set(files)]
     if not files:
-        raise InputError(f"{path} holds no file that ends in {', '.join((*SEPARATORS, *PARQUET))}.")
+        raise InputError(
+            f"{path} holds no file that ends in {', '.join((*SEPARATORS, *PARQUET))}"
+            + (f", only {list_names(others)}: give the folder that holds the tables." if others else ".")
+        )
+    if others:
+        _logger.warning("prices: in %s these are not read: %s", path, list_names(others))
     return files
 
 
 def scan_table(file: Path) -> pl.LazyFrame:
     """Scan one file; every cell of a text file stays text."""
-    if file.stat().st_size == 0:
-        raise InputError(f"{file} is empty.")
-    frame = _scan_parquet(file) if _suffix(file) in PARQUET else _scan_text(file)
-    if not frame.head(1).collect().height:
-        raise InputError(f"{file} has a header and no rows.")
+    frame = _open_table(file)
+    _require_rows(file, frame.head(1).collect())
+    if _suffix(file) in SEPARATORS:
+        _require_whole_lines(file, len(frame.collect_schema()))
     return frame
 
 
+def load_table(file: Path) -> pl.DataFrame:
+    """Read one file into memory, with the checks of ``scan_table`` in a single pass."""
+    frame = _open_table(file)
+    try:
+        table = frame.collect()
+    except ComputeError:
+        if _suffix(file) in SEPARATORS:
+            _require_whole_lines(file, len(frame.collect_schema()))
+        raise
+    _require_rows(file, table)
+    if _suffix(file) in SEPARATORS and table[table.columns[-1]].has_nulls():  # as a line that is too short has
+        _require_whole_lines(file, table.width)
+    return table
+
+
+def _open_table(file: Path) -> pl.LazyFrame:
+    if file.stat().st_size == 0:
+        raise InputError(f"{file} is empty.")
+    return _scan_parquet(file) if _suffix(file) in PARQUET else _scan_text(file)
+
+
+def _require_rows(file: Path, rows: pl.DataFrame) -> None:
+    if not rows.height:
+        raise InputError(f"{file} has a header and no rows.")
+
+
 def _scan_parquet(file: Path) -> pl.LazyFrame:
-    frame = pl.scan_parquet(file)
+    frame = pl.scan_parquet(file, glob=False)
     try:
         frame.collect_schema()
     except (ComputeError, OSError) as error:
@@ -49,7 +89,7 @@ def _scan_parquet(file: Path) -> pl.LazyFrame:
 
 def _scan_text(file: Path) -> pl.LazyFrame:
     separator = SEPARATORS[_suffix(file)]
-    frame = pl.scan_csv(file, separator=separator, infer_schema=False)
+    frame = pl.scan_csv(file, separator=separator, infer_schema=False, glob=False)
     try:
         names = frame.collect_schema().names()
     except (PolarsError, OSError) as error:
@@ -57,13 +97,13 @@ def _scan_text(file: Path) -> pl.LazyFrame:
     twice = [name for name in names if re.search(r"_duplicated_\d+$", name)]
     if twice:
         raise InputError(f"{file} has a column twice: {re.sub('_duplicated_.*', '', twice[0])}.")
-    _require_whole_lines(file, separator, len(names))
     return frame
 
 
-def _require_whole_lines(file: Path, separator: str, width: int) -> None:
+def _require_whole_lines(file: Path, width: int) -> None:
     """Refuse a text file with lines too short or too long for its header: Polars would fill them with nulls."""
-    lines = pl.scan_csv(file, separator="\x1f", quote_char=None, has_header=False, new_columns=["line"])
+    separator = SEPARATORS[_suffix(file)]
+    lines = pl.scan_csv(file, separator="\x1f", quote_char=None, has_header=False, new_columns=["line"], glob=False)
     cells = pl.col("line").str.strip_chars_end("\r").str.count_matches(separator, literal=True) + 1
     odd = (cells != width) & ~pl.col("line").str.contains('"', literal=True) & (pl.col("line").str.strip_chars() != "")
     try:
@@ -73,8 +113,8 @@ def _require_whole_lines(file: Path, separator: str, width: int) -> None:
     if bad.height:
         number, line = bad.row(0)
         raise InputError(
-            f"{file}, line {number}: {line!r} does not have {width} cells with {separator!r} between them, as the "
-            "header has. Was the file cut off?"
+            f"{file}, line {number}: {line[:LONGEST]!r} does not have {width} cells with {separator!r} between them, "
+            "as the header has. Was the file cut off?"
         )
 
 
@@ -90,4 +130,4 @@ def _require_format(file: Path) -> None:
 
 def _suffix(file: Path) -> str:
     name = file.name.lower()
-    return ".csv.gz" if name.endswith(".csv.gz") else file.suffix.lower()
+    return "".join(file.suffixes[-2:]).lower() if name.endswith(".gz") else file.suffix.lower()
