@@ -56,7 +56,7 @@ train-safe: ALSO = $(if $(DATASET),training.deterministic=true$(comma)training.d
 train-safe: $(VENV)/installed
 	$(BIN)/kedro run $(or $(OWN),--env safe) $(PARAMS)
 
-smoke: ALSO = $(if $(DATASET),universe.max_stocks_per_day=512$(comma)training.epochs=1$(comma))
+smoke: ALSO = $(if $(DATASET),universe.max_stocks_per_day=512$(comma)training.steps_per_phase=3$(comma))
 smoke: $(VENV)/installed
 	$(BIN)/kedro run $(or $(OWN),--env smoke) $(PARAMS)
 

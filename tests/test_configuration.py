@@ -39,7 +39,7 @@ def test_the_environments_are_what_they_are_called() -> None:
 
     suspicious = {"precision": "fp32", "compile": False, "deterministic": True, "detect_anomaly": True}
     assert suspicious.items() <= safe["training"].items()
-    assert (smoke["training"]["epochs"], smoke["universe"]["max_stocks_per_day"]) == (1, 512)
+    assert (smoke["training"]["steps_per_phase"], smoke["universe"]["max_stocks_per_day"]) == (3, 512)
     assert (production["training"]["epochs"], production["training"]["precision"]) == (120, "bf16")
     assert (production["network"]["hidden_size"], production["features"]["set"]) == (256, "wide")
     assert production["training"]["compile"]

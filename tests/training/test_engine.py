@@ -199,6 +199,27 @@ def test_a_phase_can_see_the_newest_days_only_and_its_steps_are_counted(make: Ma
     assert trainer.total_steps == before + 2 * trainer.steps[1] < 2 * before
 
 
+def test_a_few_steps_of_every_phase_try_each_of_them(make: Make) -> None:
+    watch = Watch()
+    trainer = make([watch], steps_per_phase=2)
+
+    trainer.fit()
+
+    assert (trainer.steps, trainer.epochs, trainer.total_steps) == ([2, 2], [1, 1], 4)
+    assert ["ic" in terms for terms in watch.terms] == [False, False, True, True]
+    assert len(trainer.progress.history) == 2
+
+
+def test_a_short_training_ends_in_the_longest_phase(make: Make) -> None:
+    trainer = make(phases=[PHASES[0] | {"epochs": 1}, PHASES[1], PHASES[0] | {"name": "three", "epochs": 1}], epochs=1)
+
+    trainer.fit()
+
+    assert trainer.phase.name == "two"
+    assert len(trainer.progress.history) == 1
+    assert trainer.progress.parts == ["fan", "gat"]
+
+
 def test_patience_ends_a_phase(make: Make) -> None:
     phase = {"name": "x", "epochs": 30, "learning_rate": 1e-9, "patience": 2, "scheduler": "constant"}
     trainer = make(phases=[phase], average=0.0)

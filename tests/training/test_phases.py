@@ -32,8 +32,30 @@ def test_epochs_are_shared_in_proportion() -> None:
     phases = [PhaseParams(name="x", epochs=epochs, learning_rate=1) for epochs in (5, 10, 8, 6)]
 
     assert share_epochs(phases, None) == [5, 10, 8, 6]
-    assert share_epochs(phases, 1) == [1, 1, 1, 1]
     assert share_epochs(phases, 58) == [10, 20, 16, 12]
+    assert share_epochs(phases, 1) == [0, 1, 0, 0]
+    for asked in range(1, 60):
+        assert sum(share_epochs(phases, asked)) == asked
+
+
+def test_phases_that_get_no_epoch_are_left_out_and_named() -> None:
+    one, three = TrainingParams(epochs=1), TrainingParams(epochs=3)
+    few_steps = TrainingParams(steps_per_phase=2)
+
+    assert [(phase.name, phase.epochs) for phase in one.curriculum] == [("gat", 1)]
+    assert one.left_out == ["baseline", "adaptive_norm", "finetune", "augment"]
+    assert sum(phase.epochs for phase in three.curriculum) == 3
+    assert [phase.epochs for phase in few_steps.curriculum] == [1] * 5
+    assert few_steps.left_out == []
+
+
+def test_two_phases_of_one_name_and_two_lengths_are_refused() -> None:
+    twice = [{"name": "x", "epochs": 1, "learning_rate": 1e-3, "horizon_weights": [1, weight]} for weight in (0, 1)]
+
+    with pytest.raises(ValidationError, match="several phases are named x: give each phase a name of its own"):
+        TrainingParams.model_validate({"phases": twice})
+    with pytest.raises(ValidationError, match="epochs and steps_per_phase both say how long to train"):
+        TrainingParams(epochs=3, steps_per_phase=2)
 
 
 @pytest.mark.parametrize(

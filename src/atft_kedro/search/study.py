@@ -18,7 +18,6 @@ from ..network.sizes import NetworkParams
 from ..operations.database_url import hide
 from ..params import InputError, Params
 from ..training.mode import TrainingParams
-from ..training.phases import share_epochs
 from ..training.run import WATCHING
 from .plan import SearchParams, Size
 from .space import Dimension, require_possible
@@ -80,7 +79,7 @@ def make_spec(
     network, training = configured
     space = params.choose_space(size.tiers)
     require_possible(space)
-    epochs = sum(share_epochs(training.curriculum, size.epochs))  # each phase has one at least
+    epochs = None if training.steps_per_phase else size.epochs
     plain = {"epochs": epochs, "seeds": 1, "resume": None, "keep_epochs": 0}
     return Spec(
         space=space,

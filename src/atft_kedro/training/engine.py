@@ -16,7 +16,7 @@ from .course import Course
 from .forecasting import score_days
 from .learning import Learner
 from .mode import TrainingParams
-from .phases import PhaseParams, rate_at, share_epochs
+from .phases import PhaseParams, rate_at
 from .ranks import Ranks
 from .state import Progress, Tree, get_random, set_random
 from .stopwatch import EpochTimer
@@ -72,9 +72,9 @@ class Trainer:
         self.progress = Progress()
         self.average, self.swa = copy_still(network), copy_still(network)
         self.best = copy.deepcopy(network.state_dict())
-        self.epochs = share_epochs(params.curriculum, params.epochs)
+        self.epochs = [phase.epochs for phase in params.curriculum]
         self.courses = [train.ending(phase.newest_days or len(train.days)) for phase in params.curriculum]
-        self.steps = [-(-course.sampler.steps // params.accumulate) for course in self.courses]  # of an epoch, by phase
+        self.steps = [self._count_steps(course) for course in self.courses]  # of an epoch, by phase
         self.learner = Learner(network, train.reader, params, self.ranks)
         self.random: list[Tree] = []
         self.timer = EpochTimer(self.learner.reading)
@@ -82,6 +82,11 @@ class Trainer:
         scored = max(round(params.scored_share * len(train.days)), FEWEST_SCORED)
         self.train_end = train.ending(min(scored, len(validation.days))) if params.scored_share else None
         self.train_scores: dict[str, float] = {}  # of those days, in the last epoch
+
+    def _count_steps(self, course: Course) -> int:
+        """Count the steps of an epoch."""
+        steps = -(-course.sampler.steps // self.params.accumulate)
+        return min(steps, self.params.steps_per_phase or steps)
 
     @property
     def total_steps(self) -> int:
@@ -140,11 +145,12 @@ class Trainer:
             child.requires_grad_(name not in self.phase.freeze)
 
     def _train_epoch(self) -> None:
-        """See every train day of the phase once."""
+        """Train on every train day of the phase once, or for as many steps as a phase may take."""
         self.network.train()
         blocks = list(self.courses[self.progress.phase].sampler.epoch(self.epochs_begun))
         size = self.params.accumulate
         groups = [blocks[start : start + size] for start in range(0, len(blocks), size)]
+        groups = groups[: self.steps[self.progress.phase]]
         for step in range(self.progress.step, len(groups)):
             share = (self.progress.epoch + step / len(groups)) / self.epochs[self.progress.phase]
             rate = self.phase.learning_rate * rate_at(self.phase, share) * self.progress.rate

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from ..losses import LossWeights
 from ..network.sizes import Part
 from ..params import Params
-from .phases import DEFAULT_PHASES, PhaseParams
+from .phases import DEFAULT_PHASES, PhaseParams, share_epochs
 
 
 class LabelParams(Params):
@@ -35,7 +35,8 @@ def _split_text(value: object) -> object:
 class TrainingParams(Params):
     """A training: its phases, and how each step computes.
 
-    ``epochs`` in all are shared by the phases in proportion, one each at least; null leaves each phase its own.
+    ``epochs`` in all are shared by the phases in proportion, the longest first, and phases that get none are left out;
+    null leaves each phase its own. ``steps_per_phase`` trains every phase for one epoch of so many steps at most.
     ``resume`` goes on in a run, by its name or ``latest``. ``seeds`` networks are trained one after the other, from
     ``seed`` on. ``exposures`` are features, or ``sector``, for the loss of that name. ``learning_rate`` is that of the
     fastest phase, the others' in proportion. To learn what a part is worth, ``without`` switches it off in every phase,
@@ -45,6 +46,7 @@ class TrainingParams(Params):
 
     phases: Annotated[tuple[PhaseParams, ...], Field(min_length=1)] = DEFAULT_PHASES
     epochs: Annotated[int, Field(gt=0)] | None = None
+    steps_per_phase: Annotated[int, Field(gt=0)] | None = None
     learning_rate: Annotated[float, Field(gt=0)] | None = None
     without: Annotated[tuple[Part, ...], BeforeValidator(_split_text)] = ()
     loss: LossWeights | None = None
@@ -75,18 +77,27 @@ class TrainingParams(Params):
 
     @property
     def curriculum(self) -> tuple[PhaseParams, ...]:
-        """List the phases as they are trained."""
+        """List the phases as they are trained, without those that get no epoch."""
         pace = self.fastest / max(phase.learning_rate for phase in self.phases)
+        shares = [1] * len(self.phases) if self.steps_per_phase else share_epochs(self.phases, self.epochs)
         return tuple(
             phase.model_copy(
                 update={
+                    "epochs": epochs,
                     "learning_rate": phase.learning_rate * pace,
                     "parts": tuple(part for part in phase.parts if part not in self.without),
                     "loss": self.loss or phase.loss,
                 }
             )
-            for phase in self.phases
+            for phase, epochs in zip(self.phases, shares, strict=True)
+            if epochs
         )
+
+    @property
+    def left_out(self) -> list[str]:
+        """Name the phases that get no epoch."""
+        trained = {phase.name for phase in self.curriculum}
+        return [phase.name for phase in self.phases if phase.name not in trained]
 
     @property
     def fastest(self) -> float:
@@ -101,6 +112,20 @@ class TrainingParams(Params):
     def place_of(self, seed: int) -> str:
         """Name the folder of a seed's checkpoints in its run's."""
         return f"seed_{seed}" if self.seeds > 1 else "."
+
+    @model_validator(mode="after")
+    def _phases_have_names_of_their_own(self) -> Self:
+        names = [phase.name for phase in self.phases]
+        shared = sorted({name for name in names if names.count(name) > 1})
+        if shared:
+            raise ValueError(f"several phases are named {', '.join(shared)}: give each phase a name of its own")
+        return self
+
+    @model_validator(mode="after")
+    def _has_one_length(self) -> Self:
+        if self.epochs and self.steps_per_phase:
+            raise ValueError("epochs and steps_per_phase both say how long to train: set one of them to null")
+        return self
 
     @model_validator(mode="after")
     def _exposure_has_exposures(self) -> Self:

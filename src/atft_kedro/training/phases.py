@@ -93,13 +93,13 @@ DEFAULT_PHASES = (
 
 
 def share_epochs(phases: Sequence[PhaseParams], epochs: int | None) -> list[int]:
-    """Give each phase its epochs, or its share of ``epochs`` in all, one at least."""
+    """Give each phase its epochs, or its share of ``epochs`` in all: the longest first, perhaps none to the others."""
     if epochs is None:
         return [phase.epochs for phase in phases]
     total = sum(phase.epochs for phase in phases)
     wanted = [epochs * phase.epochs / total for phase in phases]
-    given = [1] * len(phases)
-    for _ in range(epochs - len(phases)):
+    given = [0] * len(phases)
+    for _ in range(epochs):
         neediest = max(range(len(phases)), key=lambda place: wanted[place] - given[place])
         given[neediest] += 1
     return given

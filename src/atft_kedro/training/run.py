@@ -154,11 +154,20 @@ def train_in_run(
     device = str(material.panel.row_of.device)
     tracker.tag({"run": folder.name, "panel": panel.identity, "commit": runs.commit, "device": device})
     _logger.info("run %s: %d steps on %s, %d threads; see %s", folder.name, steps, device, threads, folder)
+    _log_length(training)
     job = Job(material, network, training, folder, tracker, ranks, watchers, at_start)
     alone = runs.alone(folder) if ranks.is_first else nullcontext()
     with listening() as listener, alone, using_threads(threads):
         members = tuple(job.train(seed, listener) for seed in training.all_seeds)
     return TrainedRun(run=folder.name, members=members)
+
+
+def _log_length(training: TrainingParams) -> None:
+    """Log what a shortened training leaves out."""
+    if training.steps_per_phase:
+        _logger.warning("%d steps of every phase show that training runs, not how good it is", training.steps_per_phase)
+    if training.left_out:
+        _logger.warning("%d epochs leave out the phases %s", training.epochs, ", ".join(training.left_out))
 
 
 def _open_run(material: Material, trainer: Trainer, runs: Runs) -> tuple[Path, int]:

@@ -13,12 +13,13 @@ from in_health import RISING, STEPS, diagnose_run, find, tell, tell_epoch, tell_
 
 
 def test_steps_and_epochs_are_given_to_their_phases(tmp_path: Path) -> None:
-    names, lines = ["one", "two", "two", "two"], []
+    names, lines = ["one", "two", "two", "three"], []
     for number, (name, epoch) in enumerate(zip(names, (1, 1, 2, 1), strict=True), start=1):
         lines += [*tell_steps(number, loss=float(number)), tell_epoch(number, 0.1, phase=name, epoch=epoch)]
     lines += tell_steps(5, loss=5.0)[:7]  # of an epoch that was stopped
     phases = [
-        {"name": name, "epochs": epochs, "learning_rate": 1e-3} for name, epochs in (("one", 1), ("two", 2), ("two", 2))
+        {"name": name, "epochs": epochs, "learning_rate": 1e-3}
+        for name, epochs in (("one", 1), ("two", 2), ("three", 2))
     ]
 
     (seed,) = read_trace(write_run(tmp_path / "a", lines, phases=phases)).seeds
@@ -31,6 +32,15 @@ def test_steps_and_epochs_are_given_to_their_phases(tmp_path: Path) -> None:
     assert [len(phase.number) for phase in stopped.phases] == [STEPS, 2 * STEPS, 7]
     assert stopped.phases[-1].epochs == ()
     assert [set(phase.steps["loss"]) for phase in seed.phases] == [{1.0}, {2.0, 3.0}, {4.0, 5.0}]
+
+
+def test_phases_without_an_epoch_are_no_phases_of_the_trace(tmp_path: Path) -> None:
+    phases = [{"name": name, "epochs": epochs, "learning_rate": 1e-3} for name, epochs in (("one", 1), ("two", 9))]
+
+    (seed,) = read_trace(write_run(tmp_path, tell(0.1, phase="two"), phases=phases, epochs=1)).seeds
+
+    assert [(phase.place, phase.params.name, phase.planned) for phase in seed.phases] == [(1, "two", 1)]
+    assert len(seed.phases[0].number) == STEPS
 
 
 def test_what_was_done_twice_or_is_being_written_counts_once(tmp_path: Path) -> None:

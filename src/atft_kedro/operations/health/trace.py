@@ -13,7 +13,7 @@ from ...evaluation.score import RunScore
 from ...evaluation.series import Mean
 from ...params import InputError
 from ...training.mode import TrainingParams
-from ...training.phases import PhaseParams, share_epochs
+from ...training.phases import PhaseParams
 from ...training.runs import HEARTBEAT, METRICS
 from ...training.vigil import NAN_BATCHES
 from ..judged_run import read_score
@@ -58,7 +58,7 @@ class PhaseTrace:
     """One phase of one seed's training: its epochs so far, and its steps."""
 
     seed: int
-    place: int
+    place: int  # in training.phases
     params: PhaseParams
     planned: int  # epochs
     epochs: tuple[Epoch, ...]
@@ -193,35 +193,25 @@ def _trace_phases(
     seed: int, epochs: Sequence[Epoch], steps: Sequence[Line], training: TrainingParams
 ) -> Iterator[PhaseTrace]:
     """Give each phase its epochs and steps; the steps of an epoch that has no end yet are the last phase's."""
-    curriculum = training.curriculum
-    planned = share_epochs(curriculum, training.epochs)
-    places = _place_epochs(epochs, curriculum)
+    phases = {phase.name: phase for phase in training.curriculum}
+    names, known = [epoch.phase for epoch in epochs], list(phases)
     number = np.array([line["step"] for line in steps], dtype=np.int64)
     of_epoch = np.searchsorted([epoch.steps for epoch in epochs], number)
-    last = places[-1] if places else 0
-    if places and epochs[-1].epoch >= planned[last]:
-        last = min(last + 1, len(curriculum) - 1)
-    of_phase = np.array([*places, last])[of_epoch]
-    for place in sorted({*places, *of_phase.tolist()}):
-        mine = [line for line, at in zip(steps, of_phase, strict=True) if at == place]
+    last = names[-1] if names else known[0]
+    if epochs and epochs[-1].epoch >= phases[last].epochs:
+        last = known[min(known.index(last) + 1, len(known) - 1)]
+    of_phase = np.array([*names, last])[of_epoch]
+    for name in (name for name in known if name in {*names, *of_phase.tolist()}):
+        mine = [line for line, of in zip(steps, of_phase, strict=True) if of == name]
         yield PhaseTrace(
             seed=seed,
-            place=place,
-            params=curriculum[place],
-            planned=planned[place],
-            epochs=tuple(epoch for epoch, at in zip(epochs, places, strict=True) if at == place),
-            number=number[of_phase == place],
+            place=[phase.name for phase in training.phases].index(name),
+            params=phases[name],
+            planned=phases[name].epochs,
+            epochs=tuple(epoch for epoch in epochs if epoch.phase == name),
+            number=number[of_phase == name],
             steps=_gather(mine),
         )
-
-
-def _place_epochs(epochs: Sequence[Epoch], curriculum: Sequence[PhaseParams]) -> list[int]:
-    """Find each epoch's phase; several phases may have one name."""
-    places: list[int] = []
-    for epoch in epochs:
-        first = 0 if not places else places[-1] + (epoch.epoch <= epochs[len(places) - 1].epoch)
-        places.append(next(at for at in range(first, len(curriculum)) if curriculum[at].name == epoch.phase))
-    return places
 
 
 def _gather(lines: Iterable[Line]) -> dict[str, Floats]:
