@@ -16,7 +16,7 @@ def test_memory_is_told_part_by_part_before_a_training(ran_project: Path) -> Non
     wider = kedro(ran_project, "atft", "memory", "--params", f"{SMALL},features.set=wide")
     larger = kedro(ran_project, "atft", "memory", "--params", f"{SMALL},training.days_per_block=16")
 
-    for part in ("Python and all libraries", "panel, mapped", "optimizer", "activations of a step, phase augment"):
+    for part in ("Python and all libraries", "panel, mapped", "optimizer", "activations of a step, phase gat"):
         assert part in said
     assert "it fits" in said
     assert "blocks of 8 days x 24 stocks, fp32" in said
@@ -70,13 +70,13 @@ def test_without_a_panel_its_size_has_to_be_said(project: Path, tmp_path: Path) 
 
 
 def test_a_profile_is_written_and_told(ran_project: Path) -> None:
-    said = kedro(ran_project, "atft", "profile", "--steps", "1", "--phase", "baseline", "--params", SMALL)
+    said = kedro(ran_project, "atft", "profile", "--steps", "1", "--phase", "gat", "--params", SMALL)
 
     (folder,) = (ran_project / "data" / "08_reporting" / "profiles").iterdir()
     assert sorted(file.name for file in folder.iterdir()) == ["flame.html", "operations.md", "trace.json"]
     assert str(folder / "flame.html") in said
     assert "The 10 most expensive operations" in said
-    assert "Phase baseline: blocks of 8 days x 24 stocks, 59 features" in said
+    assert "Phase gat: blocks of 8 days x 24 stocks, 59 features" in said
     assert "Profiler" not in said  # nor what its library says of itself
 
 

@@ -75,6 +75,10 @@ class Question:
         """Average (day, horizon) over the days with enough stocks (horizon,)."""
         return average_days(values, self.valid.sum(-1) >= FEWEST)
 
+    def count_days(self) -> Tensor:
+        """Count the days with enough stocks (horizon,)."""
+        return (self.valid.sum(-1) >= FEWEST).sum(0)
+
     def stocks(self, values: Tensor) -> Tensor:
         """Average (day, horizon, stock) over the valid stocks (day, horizon)."""
         return values.where(self.valid, 0).sum(-1) / self.valid.sum(-1).clamp(min=1)
@@ -243,3 +247,8 @@ def combine(q: Question, weights: LossWeights, horizons: Tensor) -> dict[str, Te
     terms = {name: (LOSSES[name](q) * share).sum() for name in weights.active()}
     total = torch.stack([weight * terms[name] for name, weight in weights.active().items()]).sum()
     return {"loss": total, **terms}
+
+
+def weigh_terms(q: Question, weights: LossWeights) -> Tensor:
+    """Add up the weighed terms for each horizon (horizon,)."""
+    return torch.stack([weight * LOSSES[name](q) for name, weight in weights.active().items()]).sum(0)

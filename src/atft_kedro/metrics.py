@@ -2,8 +2,11 @@
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 FEWEST = 3  # stocks of a day that a correlation needs
+DECILES = 10
+TRADING_DAYS = 252  # a year
 ROUNDING = 1e-9  # a deviation that is this small beside the values is none
 
 
@@ -83,3 +86,51 @@ def daily_hit_rate(forecast: Tensor, actual: Tensor) -> Tensor:
     alike = one * other
     hits = torch.where(alike.isnan(), alike, (1 + alike.sign()) / 2).where(valid, 0).sum(-1)
     return torch.where(count >= FEWEST, hits / count, torch.nan)
+
+
+def hold_tenths(rank: Tensor) -> Tensor:
+    """Buy the best tenth of each day's ranked stocks and sell the worst: 0 in sum, 1 in absolute values."""
+    group = deciles(rank)
+    longs, shorts = share_out(group == DECILES - 1), share_out(group == 0)
+    both = (longs.sum(-1, keepdim=True) > 0) & (shorts.sum(-1, keepdim=True) > 0)
+    return torch.where(both, (longs - shorts) / 2, 0)
+
+
+def deciles(rank: Tensor) -> Tensor:
+    """Sort each day's ranked stocks into tenths from 0 on, equal ones together; −1 where unknown or a day has too few.
+
+    A stock on the border of two tenths belongs to the one nearer the middle, so that a reversed forecast has the
+    reversed tenths.
+    """
+    valid = rank.isfinite()
+    count = valid.sum(-1, keepdim=True)
+    twice = (2 * rank - 1).where(valid, 1).long()  # whole: ranks end in .0 or .5
+    up, down = _tenth(twice, count), DECILES - 1 - _tenth(2 * count - twice, count)
+    return torch.where(twice < count, up, down).where(valid & (count >= DECILES), -1)
+
+
+def _tenth(twice: Tensor, count: Tensor) -> Tensor:
+    """Say in which tenth of ``count`` places half of ``twice`` lies."""
+    return (twice * DECILES).div(2 * count.clamp(min=1), rounding_mode="floor")
+
+
+def share_out(held: Tensor) -> Tensor:
+    """Hold each day's marked stocks in equal parts."""
+    return held.double() / held.sum(-1, keepdim=True).clamp(min=1)
+
+
+def net_sharpe(forecast: Tensor, actual: Tensor, horizon: int, cost: float) -> Tensor:
+    """Compute the annual Sharpe ratio of books of the best tenth against the worst, after costs.
+
+    ``forecast`` and ``actual``, the return over ``horizon`` days, are (day, stock) of consecutive days. Each day's book
+    is held for the horizon and pays ``cost`` for all by which it differs from the book that it replaces. A stock
+    without a known return earns nothing, and a day without any does not count.
+    """
+    books = hold_tenths(ranks(forecast.double(), forecast.isfinite()))
+    traded = (books - functional.pad(books, (0, 0, horizon, 0))[: len(books)]).abs().sum(-1)
+    known = actual.isfinite()
+    counted = known.any(-1)
+    net = (books * actual.where(known, 0)).sum(-1) - cost * traded
+    mean = net.where(counted, 0).sum() / counted.sum()
+    variance = (net - mean).square().where(counted, 0).sum() / (counted.sum() - 1)
+    return torch.where(variance > 0, mean / variance.sqrt(), torch.nan) * (TRADING_DAYS / horizon) ** 0.5

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from atft_kedro import losses, metrics
-from atft_kedro.evaluation.portfolio import Trader, Trades, deciles, hold_best, hold_by_signal, hold_tenths, record
+from atft_kedro.evaluation.portfolio import Trader, Trades, hold_best, hold_by_signal, record
+from atft_kedro.metrics import deciles, hold_tenths
 
 NAN = float("nan")
 

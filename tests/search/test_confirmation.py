@@ -43,7 +43,7 @@ def spec(standing: Standing, home: Path) -> Spec:
 
 @pytest.fixture(scope="module")
 def confirmation(standing: Standing, material: Material, home: Path) -> Confirmation:
-    retrial = Retrial(material, runs_in(home), Told(), None)
+    retrial = Retrial(material, runs_in(home), Told())
     return confirm(standing, retrial, (NETWORK, TRAINING), ask(confirm_seeds=2), EVALUATION)
 
 
@@ -70,7 +70,7 @@ def test_a_confirmation_that_was_made_is_not_made_again(
     confirmation: Confirmation, standing: Standing, material: Material, home: Path
 ) -> None:
     before = sorted(home.glob("_confirmed/*/2*"))
-    retrial = Retrial(material, runs_in(home), Told(), None)
+    retrial = Retrial(material, runs_in(home), Told())
 
     assert confirm(standing, retrial, (NETWORK, TRAINING), ask(confirm_seeds=2), EVALUATION) == confirmation
     assert sorted(home.glob("_confirmed/*/2*")) == before

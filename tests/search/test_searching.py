@@ -13,6 +13,7 @@ from atft_kedro.search.searching import help_search, look_at, search
 from atft_kedro.search.standing import ENOUGH
 from atft_kedro.search.study import connect, open_study
 from atft_kedro.training.run import Material, train_in_run
+from atft_kedro.training.selection import SelectionParams
 from in_searches import NETWORK, TRAINING, Told, ask, runs_in, seek
 
 DIVERGING = {"training.learning_rate": [3e-3, 1e-3, 1e9], "network.hidden_size": [8, 16]}
@@ -66,7 +67,7 @@ def test_a_trial_is_the_training_that_its_parameters_ask_for(material: Material,
 
     alone = train_in_run(material, network, training, runs_in(tmp_path))
 
-    assert alone.members[0].best_rank_ic == winner.score
+    assert alone.members[0].best_score == winner.score
     assert winner.run is not None
     assert not list((home / "s" / winner.run).rglob("*.pt"))
     assert (home / "s" / winner.run / "metrics.jsonl").exists()
@@ -139,10 +140,12 @@ def test_trials_are_children_of_the_run_that_began_the_study(material: Material,
 
 
 def test_the_score_is_weighed_as_asked(material: Material, tmp_path: Path) -> None:
-    standing = seek(material, tmp_path, n_trials=1, horizon_weights={"5": 1.0, "1": 0})
+    weighed = TRAINING.model_copy(update={"selection": SelectionParams(horizon_weights={5: 1.0, 1: 0})})
+    standing = seek(material, tmp_path, weighed, n_trials=1)
 
     assert standing.winner is not None
     lines = (tmp_path / "s" / str(standing.winner.run) / "metrics.jsonl").read_text()
     assert f'"rank_ic_5d": {standing.winner.score}' in lines
     with pytest.raises(InputError, match=r"the network forecasts no \[3\]"):
-        seek(material, tmp_path / "other", horizon_weights={3: 1.0}, n_trials=9)
+        unknown = TRAINING.model_copy(update={"selection": SelectionParams(horizon_weights={3: 1.0})})
+        seek(material, tmp_path / "other", unknown, n_trials=9)

@@ -135,13 +135,12 @@ def test_accumulated_blocks_are_one_larger_step(make: Make) -> None:
 def test_an_epoch_without_a_score_forgets_nothing(make: Make) -> None:
     scores = iter([0.03, float("nan"), 0.01, 0.02])
     trainer = make()
-    trainer.validate = lambda network: {"rank_ic": next(scores), "scale": 1.0}  # type: ignore[method-assign]
+    trainer.validate = lambda network: {"rank_ic": next(scores)}  # type: ignore[method-assign]
 
     trainer.fit = trainer._train_phases  # type: ignore[method-assign]
     trainer.fit()
 
-    assert trainer.progress.best == 0.03
-    assert trainer.progress.since_best == 2
+    assert (trainer.progress.best, trainer.progress.best_epoch) == (0.03, 1)
 
 
 def test_frozen_children_stay_and_parts_that_are_off_do_not_learn(make: Make) -> None:
@@ -220,23 +219,65 @@ def test_a_short_training_ends_in_the_longest_phase(make: Make) -> None:
     assert trainer.progress.parts == ["fan", "gat"]
 
 
+def score_as(trainer: Trainer, *scores: float) -> Trainer:
+    """Let the epochs of a trainer have these scores, and train its phases by a step each."""
+    given = iter(scores)
+    trainer.validate = lambda network: {"rank_ic": next(given)}  # type: ignore[method-assign]
+    trainer.steps = [1] * len(trainer.steps)
+    trainer._train_phases()
+    return trainer
+
+
+def test_plateau_and_patience_measure_a_phase_by_its_own_best(make: Make) -> None:
+    phase = {"name": "first", "epochs": 1, "learning_rate": 1e-3}
+    long = {"name": "long", "epochs": 5, "learning_rate": 1e-3, "scheduler": "plateau", "patience": 2}
+    rising = make(phases=[phase, long], plateau={"patience": 2})
+    falling = make(phases=[long, phase | {"name": "last"}], plateau={"patience": 2})
+
+    score_as(rising, 0.5, 0.1, 0.11, 0.12, 0.13, 0.14)
+    score_as(falling, 0.5, 0.4, 0.3, 0.6)
+
+    assert (rising.progress.rate, rising.progress.since_best, len(rising.progress.history)) == (1.0, 0, 6)
+    assert (rising.progress.best, rising.progress.best_epoch) == (0.5, 1)
+    assert (falling.phase.name, len(falling.progress.history)) == ("last", 4)
+    assert (falling.progress.best, falling.progress.best_epoch) == (0.6, 4)
+
+
+def test_a_plateau_lowers_the_rate_as_its_parameters_say(make: Make) -> None:
+    phase = {"name": "x", "epochs": 6, "learning_rate": 1e-3, "scheduler": "plateau"}
+    often, seldom = ({"factor": 0.1, "patience": patience, "min_learning_rate": 2e-5} for patience in (1, 3))
+
+    rates = [score_as(make(phases=[phase], plateau=each), *[0.1] * 6).progress.rate for each in (often, seldom)]
+
+    assert rates == pytest.approx([0.02, 0.1])
+
+
+def test_the_best_weights_are_chosen_by_one_score_for_all_phases(make: Make) -> None:
+    """The second phase learns 20 days alone; weighed by its own horizon it could not be compared with the first."""
+    phases = [PHASES[0] | {"epochs": 1}, PHASES[1] | {"epochs": 1, "horizon_weights": [0, 0, 0, 1]}]
+    short = {"phases": phases, "steps_per_phase": 2, "swa_share": 0.0}
+    weekly_best = {"metric": "net_sharpe_5d", "horizon_weights": {1: 1, 20: 1}}
+    usual, weekly = make(**short), make(**short, selection=weekly_best)
+    for trainer in (usual, weekly):
+        trainer.fit()
+
+    for epoch in usual.progress.history:
+        means = [epoch[f"rank_ic_{horizon}d"] / horizon for horizon in (1, 5, 10, 20)]
+        assert epoch["rank_ic"] == pytest.approx(sum(means) / (1 + 1 / 5 + 1 / 10 + 1 / 20))
+    assert usual.progress.best == max(epoch["rank_ic"] for epoch in usual.progress.history)
+    for epoch in weekly.progress.history:
+        assert epoch["rank_ic"] == pytest.approx((epoch["rank_ic_1d"] + epoch["rank_ic_20d"]) / 2)
+    assert weekly.progress.best == max(epoch["net_sharpe_5d"] for epoch in weekly.progress.history)
+
+
 def test_patience_ends_a_phase(make: Make) -> None:
-    phase = {"name": "x", "epochs": 30, "learning_rate": 1e-9, "patience": 2, "scheduler": "constant"}
-    trainer = make(phases=[phase], average=0.0)
+    phase = {"name": "x", "epochs": 30, "learning_rate": 1e-9, "scheduler": "constant"}
+    trainer = make(phases=[phase], average=0.0, patience=2)
 
     trainer.fit()
 
     assert len(trainer.progress.history) < 30
     assert trainer.progress.since_best == 2
-
-
-def test_plateau_halves_the_rate(make: Make) -> None:
-    phase = {"name": "x", "epochs": 5, "learning_rate": 1e-12, "scheduler": "plateau"}
-    trainer = make(phases=[phase], average=0.0)
-
-    trainer.fit()
-
-    assert trainer.progress.rate <= 0.5
 
 
 def test_what_a_training_goes_without_never_learns(make: Make) -> None:

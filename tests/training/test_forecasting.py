@@ -1,10 +1,12 @@
 """Scores of a part's days: each horizon's rank IC has the error of its mean."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from atft_kedro import metrics
-from atft_kedro.training.forecasting import forecast_days, score_days
+from atft_kedro.training.forecasting import forecast_days, score_days, score_without_loss
 from atft_kedro.training.ranks import Ranks
 from in_training import Make
 
@@ -13,7 +15,8 @@ def test_a_rank_ic_has_the_error_of_days_that_share_returns(make: Make) -> None:
     trainer = make()
     network, course = trainer.average, trainer.validation
 
-    scores = score_days(network, course.reader, course.sampler.in_order(), frozenset(), [1, 0, 0, 0], Ranks())
+    scoring = replace(score_without_loss(4), weights=[1, 0, 0, 0])
+    scores = score_days(network, course.reader, course.sampler.in_order(), frozenset(), scoring, Ranks())
 
     said = forecast_days(network, course.reader, course.sampler.in_order(), frozenset())
     point = network.point(said.quantiles)

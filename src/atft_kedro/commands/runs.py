@@ -146,7 +146,7 @@ def draw_status(told: RunStatus, health: str) -> Table:
 
 def draw_history(epochs: list[dict[str, Any]]) -> Table:
     """Draw the last epochs."""
-    table = Table("seed", "phase", "epoch", "train loss", "rank IC", "best", "scale", "s")
+    table = Table("seed", "phase", "epoch", "train loss", "rank IC", "best score", "scale", "s")
     for epoch in epochs:
         scores = epoch["validation"]
         table.add_row(

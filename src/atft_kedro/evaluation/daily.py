@@ -9,7 +9,6 @@ from torch import Tensor
 
 from .. import metrics
 from .laying import Spoken
-from .portfolio import DECILES, deciles
 from .quantiles import Units, daily_coverage, label_returns
 from .series import Floats
 
@@ -58,14 +57,16 @@ def _measure(field: Spoken, stretch: slice, units: Units) -> dict[str, Floats]:
     for horizon in field.ground.returns:
         other = field.returns(horizon)[stretch]
         measured[f"decay {horizon}"] = metrics.daily_ic(forecast, other) if horizon != field.horizon else measured["ic"]
-    tenths = zip(("earned", "forecast", "label"), average_by_tenth(deciles(rank), beyond, forecast, label), strict=True)
+    tenths = zip(
+        ("earned", "forecast", "label"), average_by_tenth(metrics.deciles(rank), beyond, forecast, label), strict=True
+    )
     return {name: values.double().numpy() for name, values in (measured | dict(tenths) | {"stocks": count}).items()}
 
 
 def average_by_tenth(group: Tensor, *values: Tensor) -> Iterator[Tensor]:
     """Average values (day, stock) over each day's tenths (day, tenth); NaN where a tenth is empty."""
     place = group + 1  # those in none come first
-    count = torch.zeros(len(group), DECILES + 1, dtype=torch.float64)
+    count = torch.zeros(len(group), metrics.DECILES + 1, dtype=torch.float64)
     count.scatter_add_(1, place, torch.ones_like(group, dtype=torch.float64))
     for each in values:
         total = torch.zeros_like(count).scatter_add_(1, place, each.where(group >= 0, 0).double())

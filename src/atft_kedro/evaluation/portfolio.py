@@ -9,10 +9,10 @@ from pydantic import Field
 from torch import Tensor
 
 from .. import metrics
+from ..metrics import share_out
 from ..params import Params
 from .series import Floats, bootstrap_sharpe, drawdown, or_none, probabilistic_sharpe, sharpe
 
-DECILES = 10
 BASIS_POINT = 1e-4
 EMPTY = 1e-12  # what rounding leaves of a weight
 
@@ -47,14 +47,6 @@ class Book(Params):
     days: int
 
 
-def hold_tenths(rank: Tensor) -> Tensor:
-    """Buy the best tenth of each day's ranked stocks and sell the worst: 0 in sum, 1 in absolute values."""
-    group = deciles(rank)
-    longs, shorts = _share_out(group == DECILES - 1), _share_out(group == 0)
-    both = (longs.sum(-1, keepdim=True) > 0) & (shorts.sum(-1, keepdim=True) > 0)
-    return torch.where(both, (longs - shorts) / 2, 0)
-
-
 def hold_by_signal(forecast: Tensor) -> Tensor:
     """Hold each day's stocks by tanh of their standardised forecast: 0 in sum, 1 in absolute values."""
     valid = forecast.isfinite()
@@ -63,24 +55,6 @@ def hold_by_signal(forecast: Tensor) -> Tensor:
     neutral = (raw - raw.sum(-1, keepdim=True) / valid.sum(-1, keepdim=True).clamp(min=1)).where(valid, 0)
     gross = neutral.abs().sum(-1, keepdim=True)
     return torch.where(gross > 0, neutral / gross, 0)
-
-
-def deciles(rank: Tensor) -> Tensor:
-    """Sort each day's ranked stocks into tenths from 0 on, equal ones together; −1 where unknown or a day has too few.
-
-    A stock on the border of two tenths belongs to the one nearer the middle, so that a reversed forecast has the
-    reversed tenths.
-    """
-    valid = rank.isfinite()
-    count = valid.sum(-1, keepdim=True)
-    twice = (2 * rank - 1).where(valid, 1).long()  # whole: ranks end in .0 or .5
-    up, down = _tenth(twice, count), DECILES - 1 - _tenth(2 * count - twice, count)
-    return torch.where(twice < count, up, down).where(valid & (count >= DECILES), -1)
-
-
-def _tenth(twice: Tensor, count: Tensor) -> Tensor:
-    """Say in which tenth of ``count`` places half of ``twice`` lies."""
-    return (twice * DECILES).div(2 * count.clamp(min=1), rounding_mode="floor")
 
 
 def hold_best(rank: Tensor, most: int) -> Tensor:
@@ -93,12 +67,7 @@ def hold_best(rank: Tensor, most: int) -> Tensor:
     count = valid.sum(-1, keepdim=True)
     all_same = (2 * rank == count + 1).sum(-1, keepdim=True) == count
     held = (count + 1 - rank <= most) & valid & ~all_same
-    return _share_out(held & (held.sum(-1, keepdim=True) < count))
-
-
-def _share_out(held: Tensor) -> Tensor:
-    """Hold each day's marked stocks in equal parts."""
-    return held.double() / held.sum(-1, keepdim=True).clamp(min=1)
+    return share_out(held & (held.sum(-1, keepdim=True) < count))
 
 
 @dataclass(frozen=True)

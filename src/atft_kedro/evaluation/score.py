@@ -11,7 +11,7 @@ from ..params import InputError, Params
 from ..schema import DATE, HORIZON
 from .daily import Days, measure_days
 from .laying import Excluded, Ground, Spoken, lay_ground, lay_out, require_forecasts, tell_excluded
-from .portfolio import Book, PortfolioParams, Trader, Trades, hold_best, hold_by_signal, hold_tenths, record
+from .portfolio import Book, PortfolioParams, Trader, Trades, hold_best, hold_by_signal, record
 from .published import PublishedScore
 from .quantiles import Units
 from .series import Floats, Mean, average, mean_or_none
@@ -156,7 +156,9 @@ def _trade(field: Spoken, params: PortfolioParams) -> Books:
         universe = metrics.valid_pairs(forecast, returns)
         market = returns.where(universe, 0).sum(-1, keepdim=True) / universe.sum(-1, keepdim=True).clamp(min=1)
         rank = field.rank[mine]
-        both.trade(hold_tenths(rank) if params.weights == "decile" else hold_by_signal(forecast), returns, value)
+        both.trade(
+            metrics.hold_tenths(rank) if params.weights == "decile" else hold_by_signal(forecast), returns, value
+        )
         longs.trade(hold_best(rank, params.top), returns - market, value)
     return both.close(), longs.close()
 

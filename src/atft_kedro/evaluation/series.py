@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from ..metrics import ROUNDING
+from ..metrics import ROUNDING, TRADING_DAYS
 from ..params import Params
 
 Floats = NDArray[np.float64]
 
-TRADING_DAYS = 252  # a year
 RESAMPLES = 1000
 INTERVAL = (2.5, 97.5)  # percent
 EULER = 0.5772156649015329

@@ -29,7 +29,7 @@ class Bar(Callback):
                 BarColumn(),
                 MofNCompleteColumn(),
                 TimeRemainingColumn(),
-                TextColumn("rank IC {task.fields[score]}"),
+                TextColumn("{task.fields[score]}"),
                 console=self.console,
                 transient=True,
             )
@@ -43,7 +43,8 @@ class Bar(Callback):
 
     def after_epoch(self, trainer: Trainer, scores: dict[str, float]) -> None:
         """Remember the score."""
-        self._score = f"{scores['rank_ic']:.4f} (best {trainer.progress.best:.4f})"
+        selection = trainer.params.selection
+        self._score = f"{selection.label} {selection.score(scores):.4f} (best {trainer.progress.best:.4f})"
 
     def close(self) -> None:
         """Take the bar away."""

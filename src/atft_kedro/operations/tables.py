@@ -159,7 +159,7 @@ def tabulate_phases(history: History) -> Grid:
             ]
         )
     head = ("phase", "seed", "epochs", "train loss", "rank IC at its end", "at its best", "seconds")
-    return Grid("Phases", head, rows, "Rank IC on the validation days, horizons weighed as in training.")
+    return Grid("Phases", head, rows, "Rank IC on the validation days, horizons weighed as training.selection says.")
 
 
 def tabulate_making(manifest: Mapping[str, Any]) -> Grid:

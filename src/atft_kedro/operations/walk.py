@@ -101,8 +101,8 @@ def _praise(home: Path) -> str:
     """Say how good a finished fold was on its validation days."""
     record = read_record(home)
     assert record is not None
-    scores = [member.best_rank_ic for member in record.trained.members]
-    return f"validation rank IC {math.fsum(scores) / len(scores):.4f} ({home.name})"
+    scores = [member.best_score or math.nan for member in record.trained.members]
+    return f"best validation score {math.fsum(scores) / len(scores):.4f} ({home.name})"
 
 
 def _tell_of(split: Split, home: Path, ending: Ending | None) -> TrainedFold:

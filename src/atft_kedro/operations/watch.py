@@ -31,8 +31,9 @@ class RunStatus(Params):
     epochs_of_phase: int
     steps: int
     total_steps: int
-    best: float
-    rank_ic: float | None
+    metric: str = "rank IC"  # that the run's best weights are chosen by
+    score: float | None = None  # of the last epoch
+    best: float | None
     seconds_left: float | None
     pid: int
     host: str
@@ -42,13 +43,13 @@ class RunStatus(Params):
     def rows(self) -> dict[str, str]:
         """Say it all in words."""
         left = "-" if self.seconds_left is None else str(timedelta(seconds=round(self.seconds_left)))
-        score = "-" if self.rank_ic is None else f"{self.rank_ic:.4f} (best {self.best:.4f})"
+        score = "-" if self.score is None else f"{self.score:.4f} (best {self.best:.4f})"
         return {
             "state": f"{self.state} (pid {self.pid} on {self.host}, heard of {self.age:.0f} s ago)",
             "phase": f"{self.phase}, epoch {self.epoch} of {self.epochs_of_phase} done (seed {self.seed})",
             "step": f"{self.steps} of {self.total_steps}",
             "left": left if self.state == "training" else "-",
-            "validation rank IC": score,
+            f"validation {self.metric}": score,
             **say_load(self.load),
         }
 
@@ -64,10 +65,8 @@ def read_status(folder: Path) -> RunStatus:
     if state == "training" and not _is_alive(told["pid"], told["host"], age):
         state = "dead"
     fields = {name: told[name] for name in RunStatus.model_fields if name in told and name != "state"}
-    rank_ic = told["validation"].get("rank_ic")
-    rank_ic = None if rank_ic is None or isnan(rank_ic) else rank_ic
     load = {name: told[name] for name in LOAD if name in told}
-    return RunStatus(run=folder.name, state=state, age=age, rank_ic=rank_ic, load=load, **fields)
+    return RunStatus(run=folder.name, state=state, age=age, load=load, **fields)
 
 
 def _is_alive(pid: int, host: str, age: float) -> bool:

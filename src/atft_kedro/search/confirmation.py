@@ -1,6 +1,5 @@
 """The winner of a search, trained again with seeds that it was not chosen by, beside the configuration as it is."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from statistics import variance
 
@@ -12,16 +11,17 @@ from ..network.sizes import NetworkParams
 from ..operations.comparison import compare_runs
 from ..operations.scoring import forecast_part
 from ..params import InputError, Params
-from ..source_code import digest
+from ..source_code import code_of, digest
 from ..training.engine import Callback, Trainer
 from ..training.members import open_members
 from ..training.mode import TrainingParams
 from ..training.run import WATCHING, Material, train_in_run
 from ..training.runs import LATEST, MANIFEST, Runs
+from ..training.selection import SelectionParams
 from .plan import SearchParams
 from .space import Chosen, put
 from .standing import Standing
-from .trying import Trackers, TrialTracker, weigh
+from .trying import Trackers, TrialTracker
 
 BEFORE, AFTER = "as it is", "winner"
 
@@ -44,6 +44,7 @@ class Confirmation(Params):
 
     study: str
     trial: int
+    metric: str  # of the scores, in words
     chosen: Chosen
     tried: int
     before: tuple[float, ...]
@@ -63,13 +64,12 @@ class Confirmation(Params):
 class Scoring(Callback):
     """Remembers each seed's best score, as a trial's is found."""
 
-    weights: Mapping[int, float] | None
     best: dict[int, float] = field(default_factory=dict)
 
     def at_end(self, trainer: Trainer, scores: dict[str, float]) -> None:
         """Look back at all epochs, and at the average of the last."""
         epochs = [*trainer.progress.history, *([scores] if scores else [])]
-        self.best[trainer.params.seed] = max(weigh(epoch, self.weights) for epoch in epochs)
+        self.best[trainer.params.seed] = max(trainer.params.selection.score(epoch) for epoch in epochs)
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,6 @@ class Retrial:
     material: Material
     runs: Runs
     trackers: Trackers
-    weights: Mapping[int, float] | None
 
     def train(
         self, name: str, network: NetworkParams, training: TrainingParams
@@ -89,11 +88,11 @@ class Retrial:
         Its folder is named by all that decides the numbers.
         """
         decided = (network.model_dump_json(), training.model_dump_json(exclude=set(WATCHING)))
-        made_of = digest(*decided, self.material.panel.identity, self.material.digest)
+        made_of = digest(*decided, self.material.panel.identity, self.material.digest, code_of(train_in_run))
         home = replace(self.runs, folder=self.runs.folder / "_confirmed" / f"{name.replace(' ', '_')}-{made_of}")
         begun = LATEST if (home.folder / LATEST / MANIFEST).exists() else None
         resumed = training.model_copy(update={"resume": begun})
-        scoring = Scoring(self.weights)
+        scoring = Scoring()
         with self.trackers.trial(name, {"seeds": training.seeds}, self.trackers.current()) as tracker:
             told = TrialTracker(tracker, lambda run: None)
             trained = train_in_run(self.material, network, resumed, home, tracker=told, watchers=[scoring])
@@ -112,7 +111,13 @@ def confirm(
     winner = standing.winner
     if winner is None:
         raise InputError(f"No trial of the study {standing.study} was trained to its end: there is nothing to confirm.")
-    said = {"study": standing.study, "trial": winner.number, "chosen": winner.chosen, "tried": standing.tried}
+    said = {
+        "study": standing.study,
+        "trial": winner.number,
+        "metric": configured[1].selection.label,
+        "chosen": winner.chosen,
+        "tried": standing.tried,
+    }
     if not params.confirm_seeds:
         return Confirmation(**said, before=(), after=(), leads={}, horizon=0)
     network, training = configured
@@ -126,9 +131,14 @@ def confirm(
         row.horizon: Lead(rank_ic=row.ahead["rank_ic"], chance=chance_of(row.ahead["rank_ic"], standing.tried, spread))
         for row in rows
     }
-    weights = params.horizon_weights or {horizon: 1 / horizon for horizon in leads}
-    heaviest = max(leads, key=lambda horizon: weights.get(horizon, 0))
-    return Confirmation(**said, before=before, after=after, leads=leads, horizon=heaviest)
+    horizon = find_heaviest(training.selection, tuple(leads))
+    return Confirmation(**said, before=before, after=after, leads=leads, horizon=horizon)
+
+
+def find_heaviest(selection: SelectionParams, horizons: tuple[int, ...]) -> int:
+    """Find the horizon that weighs most in the score of an epoch."""
+    weights = dict(zip(horizons, selection.weigh_horizons(horizons), strict=True))
+    return selection.horizon or max(horizons, key=weights.__getitem__)
 
 
 def spread_of(before: tuple[float, ...], after: tuple[float, ...]) -> float:

@@ -91,7 +91,7 @@ def tabulate_finding(standing: Standing, confirmation: Confirmation) -> Grid:
 
 
 def say_seeds(scores: Sequence[float]) -> str:
-    """Write the mean of some seeds' rank ICs, and each."""
+    """Write the mean of some seeds' scores, and each."""
     return f"{say(sum(scores) / len(scores))} (each seed: {', '.join(map(say, scores))})"
 
 
@@ -99,7 +99,8 @@ def say_verdict(confirmation: Confirmation) -> str:
     """Write whether the winner is better than the configuration as it is."""
     if confirmation.gain is None:
         return f"not retrained (hpo.confirm_seeds is 0): the score of the best of {confirmation.tried} is too high"
-    gained = f"{confirmation.gain:+.4f} in rank IC by {len(confirmation.after)} seeds that it was not chosen by"
+    seeds = f"{len(confirmation.after)} seeds that it was not chosen by"
+    gained = f"{confirmation.gain:+.4f} in {confirmation.metric} by {seeds}"
     if confirmation.gain <= 0:
         return f"the search does not beat the configuration as it is: {gained}"
     chance = confirmation.leads[confirmation.horizon].chance

@@ -25,8 +25,8 @@ class SearchParams(Params):
 
     What is null is as it was when the study was begun, or as the preset says: ``quick``, which a new study has, is 5
     trials of 5 epochs over tier 1, ``medium`` 10 of 10 over tiers 1 and 2, ``full`` 20 of 20 over all three; ``later``
-    has the tiers of the parameters that are not of tier 1. A trial's score is its best epoch's validation rank IC, over
-    the horizons as training weighs them or by ``horizon_weights``. What is worse than others after as many epochs is
+    has the tiers of the parameters that are not of tier 1. A trial's score is its best epoch's, as
+    ``training.selection`` says. What is worse than others after as many epochs is
     pruned, ``prune_after`` some. A worker that is silent for four heartbeats is dead, and its trial is tried again.
     """
 
@@ -38,7 +38,6 @@ class SearchParams(Params):
     ranges: Ranges = Field(default_factory=dict)
     choices: AnyOf = Field(default_factory=dict)
     later: dict[str, Annotated[int, Field(gt=1)]] = Field(default_factory=dict)
-    horizon_weights: dict[int, Annotated[float, Field(ge=0)]] | None = None
     pruner: Literal["median", "halving", "hyperband", "none"] = "median"
     prune_after: Annotated[int, Field(gt=0)] = 2
     seed: Annotated[int, Field(ge=0)] = 7

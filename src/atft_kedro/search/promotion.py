@@ -21,7 +21,7 @@ from .study import Spec
 
 BLOCKS = ("network", "training")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-LENGTH = FIXED - {"phases"}  # how long and by which seeds is trained is not searched
+LENGTH = FIXED - {"phases", "selection"}  # how long and by which seeds is trained is not searched
 
 
 def require_name(environment: str) -> None:
@@ -61,8 +61,9 @@ def write_promotion(
         place[name] = value
     body = yaml.safe_dump(tree, sort_keys=False)
     told = (
-        f"Trial {trial.number} of the study {standing.study}, promoted on {date.today()}: validation rank IC",
-        f"{trial.score:.4f} after {trial.epochs} epochs, {standing.tried} tried, on the panel {spec.panel}.",
+        f"Trial {trial.number} of the study {standing.study}, promoted on {date.today()}: validation",
+        f"{spec.training.selection.label} {trial.score:.4f} after {trial.epochs} epochs, {standing.tried} tried,",
+        f"on the panel {spec.panel}.",
         say_confirmed(confirmation, trial),
         "Whoever edits this file takes the digest out: then it is no longer that trial.",
     )

@@ -1,6 +1,5 @@
 """A search from its parameters to a study whose trials have ended."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import optuna
@@ -39,7 +38,7 @@ def search(
         raise InputError("training.resume is for one run; a search goes on with its trials by itself. Leave it out.")
     if is_launched():
         raise InputError("A search is not for torchrun: start a worker on each machine, kedro atft hpo worker.")
-    _require_horizons(params.horizon_weights, network.horizons or material.panel.meaning.horizons)
+    training.selection.weigh_horizons(network.horizons or material.panel.meaning.horizons)
     url = find_storage(params, runs)
     size = params.choose_size(find_size(url, params.study))
     spec = make_spec(params, size, (network, training), material.panel.identity, material.digest)
@@ -62,14 +61,6 @@ def _work_on(study: optuna.Study, material: Material, runs: Runs, trackers: Trac
     spec = read_spec(study)
     there = material.to(choose_device(spec.training.device))
     work(Bench(study, spec, there, replace(runs, folder=runs.folder / study.study_name), trackers))
-
-
-def _require_horizons(weights: Mapping[int, float] | None, horizons: tuple[int, ...]) -> None:
-    if weights is None:
-        return
-    missing = sorted(set(weights) - set(horizons))
-    if missing or not sum(weights.values()):
-        raise InputError(f"hpo.horizon_weights: the network forecasts no {missing or 'horizon that weighs anything'}.")
 
 
 def look_at(name: str, url: str) -> optuna.Study:

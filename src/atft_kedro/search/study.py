@@ -38,7 +38,6 @@ class Spec(Params):
     space: dict[str, Dimension]
     network: NetworkParams
     training: TrainingParams
-    horizon_weights: dict[int, float] | None
     pruner: str
     prune_after: int
     seed: int
@@ -85,7 +84,6 @@ def make_spec(
         space=space,
         network=network,
         training=training.model_copy(update=plain),
-        horizon_weights=params.horizon_weights,
         pruner=params.pruner,
         prune_after=params.prune_after,
         seed=params.seed,

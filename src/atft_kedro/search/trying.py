@@ -76,7 +76,7 @@ class Bench:
         begun = trial.user_attrs.get(RUN)
         if begun is not None and self.runs.is_free(begun):
             training = training.model_copy(update={"resume": begun})
-        reporting = Reporting(trial, self.spec.horizon_weights)
+        reporting = Reporting(trial)
         parent = self.study.user_attrs.get(MLFLOW_RUN)
         with self.trackers.trial(f"trial {trial.number}", chosen, parent, trial.user_attrs.get(TRACKED)) as tracker:
             trial.set_user_attr(TRACKED, self.trackers.current())
@@ -129,7 +129,6 @@ class Reporting(Callback):
     """Reports each epoch's score, ends a trial that is not worth its time, and stops when the study is stopped."""
 
     trial: optuna.Trial
-    weights: Mapping[int, float] | None
     best: float = -inf
     told: int = 0  # epochs
     is_pruned: bool = False
@@ -146,26 +145,20 @@ class Reporting(Callback):
         """See what the average of the last epochs is worth."""
         self._tell(trainer)
         if scores:
-            self.best = max(self.best, weigh(scores, self.weights))
+            self.best = max(self.best, trainer.params.selection.score(scores))
 
     def _tell(self, trainer: Trainer) -> None:
         """Report the epochs that were not yet: where a training goes on, those before too."""
-        history = trainer.progress.history
+        history, selection = trainer.progress.history, trainer.params.selection
         for epoch in range(self.told, len(history)):
-            score = weigh(history[epoch], self.weights)
+            score = selection.score(history[epoch])
             if not isfinite(score):
-                raise TrainingTrouble(f"Epoch {epoch + 1} has no rank IC on the validation days: it diverged.")
+                raise TrainingTrouble(
+                    f"Epoch {epoch + 1} has no {selection.label} on the validation days: it diverged."
+                )
             self.best = max(self.best, score)
             self.trial.report(score, epoch + 1)
         self.told = len(history)
-
-
-def weigh(scores: Mapping[str, float], weights: Mapping[int, float] | None) -> float:
-    """Say what an epoch is worth: its rank IC as training weighs the horizons, or by weights of its own."""
-    if weights is None:
-        return scores["rank_ic"]
-    weighed = sum(weight * scores[f"rank_ic_{horizon}d"] for horizon, weight in weights.items() if weight)
-    return weighed / sum(weights.values())
 
 
 @dataclass(frozen=True)

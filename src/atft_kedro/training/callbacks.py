@@ -3,6 +3,7 @@
 import json
 import logging
 from dataclasses import dataclass, field
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,7 @@ class Checkpoints(Callback):
     def after_epoch(self, trainer: Trainer, scores: dict[str, float]) -> None:
         """Write the epoch down, once, under each name that it has."""
         self.write(trainer, LAST)
-        if trainer.progress.since_best == 0:
+        if trainer.progress.best_epoch == len(trainer.progress.history):
             self._link(BEST)
         if self.keep:
             self._link(f"{EPOCHS}/epoch_{len(trainer.progress.history):03d}.pt")
@@ -126,7 +127,9 @@ class Checkpoints(Callback):
     def at_end(self, trainer: Trainer, scores: dict[str, float]) -> None:
         """Write the end down."""
         self.write(trainer, FINAL)
-        if trainer.progress.since_best == 0:  # the last epoch was, or the average of the last ones is
+        if trainer.progress.best_epoch == len(
+            trainer.progress.history
+        ):  # the last epoch was, or the average of the last ones is
             self._link(BEST, FINAL)
         if trainer.progress.averaged:
             swa = {"identity": vars(self.identity), "best": trainer.swa.state_dict()}
@@ -166,14 +169,24 @@ class EpochLines(Callback):
 
     def after_epoch(self, trainer: Trainer, scores: dict[str, float]) -> None:
         """Say it."""
-        trained = trainer.train_scores.get("rank_ic")
+        selection, place = trainer.params.selection, trainer.progress
+        trained = f", train {selection.score(trainer.train_scores):.4f}" if trainer.train_scores else ""
         _logger.info(
-            "%s %d/%d: validation rank IC %.4f (best %.4f%s), scale %.3f",
+            "%s %d/%d: validation %s %.4f (best %.4f%s), scale %.3f, loss %.4f (train %.4f)",
             trainer.phase.name,
-            trainer.progress.epoch,
-            trainer.epochs[trainer.progress.phase],
-            scores["rank_ic"],
-            trainer.progress.best,
-            "" if trained is None else f", train {trained:.4f}",
+            place.epoch,
+            trainer.epochs[place.phase],
+            selection.label,
+            selection.score(scores),
+            place.best,
+            trained,
             scores["scale"],
+            scores["loss"],
+            place.loss,
         )
+        if trainer.has_given_up and place.epoch < trainer.epochs[place.phase]:
+            _logger.info("%s ends early: no new best for %d epochs", trainer.phase.name, place.since_best)
+        if isnan(selection.score(scores)):
+            _logger.warning(
+                "the validation days have no %s: while none has, the newest weights are kept", selection.label
+            )

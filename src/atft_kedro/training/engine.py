@@ -5,19 +5,22 @@ import operator
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..network.atft import Atft
-from .averaging import copy_still, follow
+from .averaging import copy_still, follow, warm_decay
 from .course import Course
-from .forecasting import score_days
+from .forecasting import Scoring, score_days
 from .learning import Learner
 from .mode import TrainingParams
 from .phases import PhaseParams, rate_at
+from .plateau import follow_phase
 from .ranks import Ranks
+from .selection import is_better
 from .state import Progress, Tree, get_random, set_random
 from .stopwatch import EpochTimer
 from .suspicion import suspicion
@@ -128,9 +131,11 @@ class Trainer:
         """Go through what is left of the phases."""
         for place in range(self.progress.phase, len(self.params.curriculum)):
             if self.progress.phase != place:
-                self.progress = replace(self.progress, phase=place, epoch=0, step=0, since_best=0, rate=1.0)
+                self.progress = replace(
+                    self.progress, phase=place, epoch=0, step=0, best_of_phase=None, since_best=0, rate=1.0
+                )
             self._enter()
-            while self.progress.epoch < self.epochs[place] and not self._has_given_up():
+            while self.progress.epoch < self.epochs[place] and not self.has_given_up:
                 self._train_epoch()
                 self._end_epoch()
 
@@ -155,7 +160,7 @@ class Trainer:
             share = (self.progress.epoch + step / len(groups)) / self.epochs[self.progress.phase]
             rate = self.phase.learning_rate * rate_at(self.phase, share) * self.progress.rate
             terms = self.learner.learn(groups[step], self.phase, rate)
-            follow(self.average, self.network, 1 - self.params.average)
+            follow(self.average, self.network, 1 - warm_decay(self.params.average, self.progress.steps))
             self.progress = replace(self.progress, step=step + 1, steps=self.progress.steps + 1)
             votes = [callback.after_step(self, groups[step], terms) for callback in self.callbacks]
             if self.ranks.any(True in votes, self.learner.device):
@@ -174,42 +179,43 @@ class Trainer:
         self.train_scores = self._score(self.average, self.train_end) if self.train_end else {}
         loss, self.forecasts = self.learner.read_sums()
         self.times = self.timer.take()
-        is_best = scores["rank_ic"] > self.progress.best
-        if is_best:
-            self.best = copy.deepcopy(self.average.state_dict())
-        since = 0 if is_best else self.progress.since_best + 1
-        lowered = self.phase.scheduler == "plateau" and since > 0 and since % 2 == 0
+        averaged = self.progress.averaged + self._average_epoch()
         self.progress = replace(
             self.progress,
             epoch=self.progress.epoch + 1,
             step=0,
-            best=scores["rank_ic"] if is_best else self.progress.best,
-            parts=list(self.phase.parts) if is_best else self.progress.parts,
-            since_best=since,
-            rate=self.progress.rate * (0.5 if lowered else 1.0),
-            averaged=self.progress.averaged + self._average_epoch(),
+            averaged=averaged,
             loss=loss,
             history=[*self.progress.history, scores],
         )
+        score = self.params.selection.score(scores)
+        self._keep_best(self.average, score)
+        self.progress = follow_phase(self.progress, score, self.phase, self.params.plateau)
         self.random = self.ranks.gather(get_random())
         for callback in self.callbacks:
             callback.after_epoch(self, scores)
+
+    def _keep_best(self, network: Atft, score: float) -> None:
+        """Remember weights that are the run's best; while no score is defined, the newest are."""
+        if is_better(score, self.progress.best):
+            self.best = copy.deepcopy(network.state_dict())
+            epochs, parts = len(self.progress.history), list(self.phase.parts)
+            self.progress = replace(self.progress, best=score, best_epoch=epochs, parts=parts)
 
     def validate(self, network: Atft) -> dict[str, float]:
         """Score some weights on the validation days."""
         return self._score(network, self.validation)
 
     def _score(self, network: Atft, course: Course) -> dict[str, float]:
-        weights = self.phase.weigh_horizons(network.horizons)
-        days, parts = course.sampler.in_order(), frozenset(self.phase.parts)
-        return score_days(network, course.reader, days, parts, weights, self.ranks)
+        selection, parts = self.params.selection, frozenset(self.phase.parts)
+        weights, loss = selection.weigh_horizons(network.horizons), partial(self.learner.sum_loss, self.phase)
+        scoring = Scoring(weights, selection.cost_bp / 10_000, loss)
+        return score_days(network, course.reader, course.sampler.in_order(), parts, scoring, self.ranks)
 
     def _judge_average(self) -> dict[str, float]:
         """Validate the average of the last epochs; it may be the best of all."""
         scores = self.validate(self.swa)
-        if scores["rank_ic"] > self.progress.best:
-            self.best = copy.deepcopy(self.swa.state_dict())
-            self.progress = replace(self.progress, best=scores["rank_ic"], parts=list(self.phase.parts), since_best=0)
+        self._keep_best(self.swa, self.params.selection.score(scores))
         return scores
 
     def _average_epoch(self) -> bool:
@@ -219,7 +225,9 @@ class Trainer:
             follow(self.swa, self.network, 1 / (1 + self.progress.averaged))
         return is_late
 
-    def _has_given_up(self) -> bool:
+    @property
+    def has_given_up(self) -> bool:
+        """Say whether the phase has had no new best for as many epochs as it has patience."""
         return self.phase.patience is not None and self.progress.since_best >= self.phase.patience
 
     def state(self) -> Tree:

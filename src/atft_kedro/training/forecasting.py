@@ -1,6 +1,6 @@
 """Forecasts of whole parts, and how good they are."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ from torch import Tensor
 from .. import metrics
 from ..network.atft import Atft
 from ..network.sizes import Part
-from ..panel.blocks import BlockReader
+from ..panel.blocks import Block, BlockReader
 from .ranks import Ranks
 
 
@@ -25,9 +25,13 @@ class Forecasts:
 
 @torch.no_grad()
 def forecast_days(
-    network: Atft, reader: BlockReader, blocks: Iterable[np.ndarray], parts: frozenset[Part]
+    network: Atft,
+    reader: BlockReader,
+    blocks: Iterable[np.ndarray],
+    parts: frozenset[Part],
+    see: Callable[[Block, Tensor], None] = lambda block, forecast: None,
 ) -> Forecasts:
-    """Forecast all days of some blocks, in their order."""
+    """Forecast all days of some blocks, in their order, and let ``see`` look at each block and its forecasts."""
     was_training = network.training
     network.eval()
     stocks = reader.panel.row_of.shape[1]
@@ -36,7 +40,9 @@ def forecast_days(
         block = reader.read(asked)
         there = block.day >= 0
         days.append(block.day[there])
-        forecast = network(block, parts).where(block.is_forecast[..., None, None], torch.nan)
+        forecast = network(block, parts)
+        see(block, forecast)
+        forecast = forecast.where(block.is_forecast[..., None, None], torch.nan)
         said.append(_spread(forecast, block.stock, stocks)[there])
         known.append(_spread(block.targets, block.stock, stocks)[there])
     network.train(was_training)
@@ -50,38 +56,90 @@ def _spread(values: Tensor, stock: Tensor, stocks: int) -> Tensor:
     return whole[:, :stocks]
 
 
+@dataclass(frozen=True)
+class Scoring:
+    """How forecasts are scored: each horizon's weight in the averages, what a trade costs, and the loss of a block.
+
+    ``loss`` gives each horizon's loss, summed over a block's days, and how many days that is (2, horizon).
+    """
+
+    weights: Sequence[float]
+    cost: float
+    loss: Callable[[Block, Tensor], Tensor]
+
+
+def score_without_loss(horizons: int) -> Scoring:
+    """Weigh all horizons alike, and compute no loss."""
+    return Scoring([1.0] * horizons, 0.0, lambda block, forecast: torch.zeros(2, horizons, device=forecast.device))
+
+
 def score_days(
     network: Atft,
     reader: BlockReader,
     blocks: Iterable[np.ndarray],
     parts: frozenset[Part],
-    weights: Sequence[float],
+    scoring: Scoring,
     ranks: Ranks,
 ) -> dict[str, float]:
-    """Average rank IC, IC and scale over the days of all ranks, for each horizon, and over the horizons weighed.
+    """Score the days of all ranks by every metric, for each horizon and averaged over the weighed horizons.
 
     The rank IC of each horizon of h days has its standard error, as if every h-th day said something new.
     """
-    forecasts = forecast_days(network, reader, blocks, parts)
-    point = network.point(forecasts.quantiles).transpose(1, 2)  # (day, horizon, stock)
-    actual = forecasts.targets.transpose(1, 2)
+    losses = torch.zeros(2, len(network.horizons), dtype=torch.float64, device=reader.panel.row_of.device)
+
+    def add_loss(block: Block, forecast: Tensor) -> None:
+        losses.add_(scoring.loss(block, forecast))
+
+    with torch.random.fork_rng(devices=[]):  # the loss rank_net draws pairs, which must change no training
+        torch.default_generator.manual_seed(0)
+        forecasts = forecast_days(network, reader, blocks, parts, add_loss)
+    ranks.add([losses])
+    point, actual = _gather(forecasts.day, [network.point(forecasts.quantiles), forecasts.targets], ranks)
+    point, actual = point.transpose(1, 2), actual.transpose(1, 2)  # (day, horizon, stock)
+    daily = _measure_days(point, actual)
+    means = {name: values.nanmean(0) for name, values in daily.items()}
+    books = [
+        metrics.net_sharpe(point[:, place], actual[:, place], horizon, scoring.cost)
+        for place, horizon in enumerate(network.horizons)
+    ]
+    means |= {"net_sharpe": torch.stack(books), "loss": losses[0] / losses[1]}
+    scores = _average_horizons(means, network.horizons, scoring.weights)
+    return scores | _measure_errors(_add_up(daily["rank_ic"]), network.horizons)
+
+
+def _measure_days(point: Tensor, actual: Tensor) -> dict[str, Tensor]:
+    """Compute the daily metrics (day, horizon)."""
     spread = metrics.deviation(actual, actual.isfinite()).unsqueeze(-1)
-    daily = {
+    return {
         "rank_ic": metrics.daily_rank_ic(point, actual),
         "ic": metrics.daily_ic(point, actual),
+        "hit_rate": metrics.daily_hit_rate(point, actual),
         "scale": metrics.daily_scale(point, actual / spread),  # the labels' deviation is one
     }
-    sums = {name: _add_up(values) for name, values in daily.items()}
-    ranks.add(list(sums.values()))
-    share = torch.tensor(weights, dtype=torch.float64, device=point.device)
-    scores = {}
-    for name, (total, days, _) in sums.items():
-        mean = total / days
-        for place, horizon in enumerate(network.horizons):
-            scores[f"{name}_{horizon}d"] = float(mean[place])
-        known = days > 0
+
+
+def _average_horizons(
+    means: Mapping[str, Tensor], horizons: Sequence[int], weights: Sequence[float]
+) -> dict[str, float]:
+    """Name each horizon's mean, and average the horizons that have one."""
+    scores: dict[str, float] = {}
+    for name, mean in means.items():
+        share = torch.tensor(weights, dtype=torch.float64, device=mean.device)
+        known = mean.isfinite()
+        scores |= {f"{name}_{days}d": value for days, value in zip(horizons, mean.tolist(), strict=True)}
         scores[name] = float((mean * share)[known].sum() / share[known].sum())
-    return scores | _measure_errors(sums["rank_ic"], network.horizons)
+    return scores
+
+
+def _gather(day: Tensor, tensors: list[Tensor], ranks: Ranks) -> list[Tensor]:
+    """Bring the days (day, …) of all ranks together, in the order of time."""
+    if ranks.count == 1:
+        return tensors
+    days = torch.tensor(sorted(each for mine in ranks.gather(day.tolist()) for each in mine), device=day.device)
+    place = torch.searchsorted(days, day)
+    wholes = [values.new_zeros(len(days), *values.shape[1:]).index_copy(0, place, values) for values in tensors]
+    ranks.add(wholes)
+    return wholes
 
 
 def _add_up(values: Tensor) -> Tensor:

@@ -77,7 +77,7 @@ class Heartbeat(Callback):
 
 def where(trainer: Trainer) -> dict[str, object]:
     """Say where a training stands."""
-    progress = trainer.progress
+    progress, selection = trainer.progress, trainer.params.selection
     return {
         "seed": trainer.params.seed,
         "phase": trainer.phase.name,
@@ -85,5 +85,7 @@ def where(trainer: Trainer) -> dict[str, object]:
         "step_of_epoch": progress.step,
         "epochs": len(progress.history),
         "steps": progress.steps,
+        "metric": selection.label,
+        "score": selection.score(progress.history[-1]) if progress.history else None,
         "best": progress.best,
     }

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from ..losses import ACROSS_DAYS, combine
+from ..losses import ACROSS_DAYS, combine, weigh_terms
 from ..network.atft import Atft
 from ..panel.blocks import Block, BlockReader
 from ..panel.sampler import fill_days
@@ -113,6 +113,12 @@ class Learner:
             penalty = self._slope(block, phase)
             terms |= {"loss": terms["loss"] + phase.gradient_penalty * penalty, "gradient_penalty": penalty}
         return terms
+
+    def sum_loss(self, phase: PhaseParams, block: Block, forecast: Tensor) -> Tensor:
+        """Compute a phase's loss of a block for each horizon, summed over its days, and their number (2, horizon)."""
+        question = self.ask(block, forecast)
+        days = question.count_days()
+        return torch.stack([weigh_terms(question, phase.loss) * days, days])
 
     def _weigh_horizons(self, phase: PhaseParams) -> Tensor:
         """Bring a phase's horizon weights to the device, once."""

@@ -7,7 +7,9 @@ from pydantic import BeforeValidator, Field, model_validator
 from ..losses import LossWeights
 from ..network.sizes import Part
 from ..params import Params
-from .phases import DEFAULT_PHASES, PhaseParams, share_epochs
+from .phases import DEFAULT_PHASES, PhaseParams, Scheduler, share_epochs
+from .plateau import PlateauParams
+from .selection import SelectionParams
 
 
 class LabelParams(Params):
@@ -39,7 +41,8 @@ class TrainingParams(Params):
     null leaves each phase its own. ``steps_per_phase`` trains every phase for one epoch of so many steps at most.
     ``resume`` goes on in a run, by its name or ``latest``. ``seeds`` networks are trained one after the other, from
     ``seed`` on. ``exposures`` are features, or ``sector``, for the loss of that name. ``learning_rate`` is that of the
-    fastest phase, the others' in proportion. To learn what a part is worth, ``without`` switches it off in every phase,
+    fastest phase, the others' in proportion; ``scheduler`` and ``patience`` are those of every phase.
+    To learn what a part is worth, ``without`` switches it off in every phase,
     and ``loss`` takes the place of all phases' losses. After each epoch the last train days, a ``scored_share`` of them
     and no more than validate, are scored as the validation days are.
     """
@@ -48,6 +51,10 @@ class TrainingParams(Params):
     epochs: Annotated[int, Field(gt=0)] | None = None
     steps_per_phase: Annotated[int, Field(gt=0)] | None = None
     learning_rate: Annotated[float, Field(gt=0)] | None = None
+    scheduler: Scheduler | None = None
+    patience: Annotated[int, Field(gt=0)] | None = None
+    selection: SelectionParams = SelectionParams()
+    plateau: PlateauParams = PlateauParams()
     without: Annotated[tuple[Part, ...], BeforeValidator(_split_text)] = ()
     loss: LossWeights | None = None
     seed: Annotated[int, Field(ge=0)] = 7
@@ -87,6 +94,8 @@ class TrainingParams(Params):
                     "learning_rate": phase.learning_rate * pace,
                     "parts": tuple(part for part in phase.parts if part not in self.without),
                     "loss": self.loss or phase.loss,
+                    "scheduler": self.scheduler or phase.scheduler,
+                    "patience": self.patience or phase.patience,
                 }
             )
             for phase, epochs in zip(self.phases, shares, strict=True)
@@ -134,6 +143,15 @@ class TrainingParams(Params):
                 raise ValueError(f"phase {phase.name} weighs the loss exposure, and exposures names nothing")
             if phase.loss.variance_floor and not self.scale_floor:
                 raise ValueError(f"phase {phase.name} weighs the loss variance_floor, and scale_floor is 0")
+        return self
+
+    @model_validator(mode="after")
+    def _losses_can_be_compared(self) -> Self:
+        if self.selection.is_loss and any(phase.loss != self.phases[0].loss for phase in self.phases) and not self.loss:
+            raise ValueError(
+                f"selection.metric {self.selection.metric} compares epochs of phases with different losses: give all "
+                "phases one loss with training.loss"
+            )
         return self
 
     @model_validator(mode="after")

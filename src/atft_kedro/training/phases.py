@@ -11,6 +11,7 @@ from ..network.sizes import PARTS, Part
 from ..params import InputError, Params
 from .augmentation import AugmentParams
 
+Scheduler = Literal["constant", "cosine", "plateau"]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -18,8 +19,9 @@ class PhaseParams(Params):
     """One stretch of training.
 
     ``parts`` are the parts of the network that are switched on; ``freeze`` names its children whose weights stay.
-    ``cosine`` falls from the learning rate to a tenth after a warm-up over a share of the steps; ``plateau``
-    halves it when the validation rank IC has not risen for two epochs. Without ``horizon_weights`` a horizon of h
+    ``cosine`` falls from the learning rate to a tenth after a warm-up over a share of the steps; ``plateau`` lowers it
+    as ``training.plateau`` says. After ``patience`` epochs without a new best score of the phase the next one begins;
+    null trains all epochs. Without ``horizon_weights`` a horizon of h
     days weighs 1/h, for so many of its labels share each day's return. With ``newest_days`` it sees so many of the last
     train days only: a long history can be learned first, and the market of today last.
     """
@@ -33,7 +35,7 @@ class PhaseParams(Params):
     loss: LossWeights = LossWeights(mse=1)
     horizon_weights: tuple[Annotated[float, Field(ge=0)], ...] | None = None
     clip_norm: Annotated[float, Field(gt=0)] = 1.0
-    scheduler: Literal["constant", "cosine", "plateau"] = "cosine"
+    scheduler: Scheduler = "cosine"
     warmup: Share = 0.1
     start_from: Literal["last", "best"] = "last"
     patience: Annotated[int, Field(gt=0)] | None = None

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import isnan
 from pathlib import Path
 from typing import Self
 
@@ -111,7 +112,7 @@ class Job:
         return Member(
             seed=training.seed,
             folder=str(place.relative_to(self.folder)),
-            best_rank_ic=progress.best,
+            best_score=None if progress.best is None or isnan(progress.best) else progress.best,
             epochs=len(progress.history),
             steps=progress.steps,
         )
@@ -190,6 +191,7 @@ def make_trainer(material: Material, network: NetworkParams, training: TrainingP
     torch.manual_seed(training.seed)
     panel = material.panel
     model = Atft(network, len(panel.meaning.features), panel.meaning.horizons, material.graphs.edges.shape[-1])
+    training.selection.weigh_horizons(panel.meaning.horizons)
     for phase in training.curriculum:
         phase.weigh_horizons(panel.meaning.horizons)
         phase.require_children(name for name, _ in model.named_children())

@@ -20,7 +20,7 @@ class Member(Params):
 
     seed: int
     folder: str  # of its checkpoints, in the run's
-    best_rank_ic: float
+    best_score: float | None  # by training.selection; None where no epoch had one
     epochs: int
     steps: int
 

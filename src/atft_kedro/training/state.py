@@ -24,9 +24,11 @@ class Progress:
     epoch: int = 0  # of the phase
     step: int = 0  # of the epoch
     steps: int = 0  # of the whole training
-    best: float = -1.0  # validation rank IC
+    best: float | None = None  # score of the run's best weights; NaN where none is defined, None before the first
+    best_epoch: int = 0  # of all epochs, from 1 on
     parts: list[Part] = field(default_factory=list)  # that were switched on when it was best
-    since_best: int = 0  # epochs of this phase
+    best_of_phase: float | None = None
+    since_best: int = 0  # epochs of this phase since its own best
     rate: float = 1.0  # what `plateau` has left of the learning rate
     averaged: int = 0  # epochs in the average of the last ones
     loss: float = 0.0  # on average over the last epoch's steps

@@ -28,12 +28,12 @@ def check_plateau(trace: Trace, seed: SeedTrace) -> Finding | None:
     stands = since >= max(STANDS, STANDS_SHARE * len(scores))
     phase = seed.phase_of(seed.epochs[-1])
     shorter = "kedro atft stop" if trace.is_running(seed) else set_param("training.epochs", last + 1, len(scores))
-    waits = f"training.phases[{phase.place}].patience: 3 (now {phase.params.patience or 'null'})"
+    waits = f"--params training.patience=3 (now {phase.params.patience or 'null'})"
     return Finding(
         about="plateau",
         state="watch" if stands else "ok",
-        measured=f"validation rank IC last rose in epoch {last + 1} of {len(scores)}, to {scores[last]:.4f} "
-        f"(best {scores.max():.4f}; an epoch's luck is ± {jitter:.4f})",
+        measured=f"validation {seed.selection.label} last rose in epoch {last + 1} of {len(scores)}, "
+        f"to {scores[last]:.4f} (best {scores.max():.4f}; an epoch's luck is ± {jitter:.4f})",
         advice=(shorter, waits, set_rate(trace, phase, 0.3)) if stands else (),
         seed=seed.seed,
         numbers={"since": since, "best": float(scores.max()), "jitter": jitter},
@@ -41,9 +41,9 @@ def check_plateau(trace: Trace, seed: SeedTrace) -> Finding | None:
 
 
 def _score(seed: SeedTrace) -> Floats:
-    """List the epochs' validation rank ICs; -1 where that is undefined."""
-    scores = np.array([epoch.validation["rank_ic"] for epoch in seed.epochs], dtype=np.float64)
-    return np.where(np.isnan(scores), -1.0, scores)
+    """List the scores that the run is chosen by; the lowest where one is undefined."""
+    scores = np.array([seed.selection.score(epoch.validation) for epoch in seed.epochs], dtype=np.float64)
+    return np.where(np.isnan(scores), min(np.nanmin(scores, initial=np.inf), -1.0), scores)
 
 
 def check_length(trace: Trace, seed: SeedTrace) -> Finding | None:
@@ -57,7 +57,8 @@ def check_length(trace: Trace, seed: SeedTrace) -> Finding | None:
     return Finding(
         about="length",
         state="watch" if rises else "ok",
-        measured=f"the last {third} of {len(scores)} epochs gained {gained:.4f} of {best:.4f} validation rank IC",
+        measured=f"the last {third} of {len(scores)} epochs gained {gained:.4f} of {best:.4f} validation "
+        f"{seed.selection.label}",
         advice=(set_param("training.epochs", 2 * len(scores), len(scores)),) if rises else (),
         seed=seed.seed,
         numbers={"gained": gained, "best": best},
@@ -67,9 +68,9 @@ def check_length(trace: Trace, seed: SeedTrace) -> Finding | None:
 def check_phases(trace: Trace, seed: SeedTrace) -> Finding | None:
     """Look for phases that took their time and gave nothing."""
     ended = [phase for phase in seed.phases if phase.epochs and _has_ended(trace, seed, phase)]
-    if len(ended) < 2:
+    if len(ended) < 2 or seed.selection.is_loss:  # a loss has no zero to gain from
         return None
-    best = [max(epoch.validation["rank_ic"] for epoch in phase.epochs) for phase in ended]
+    best = [max(seed.selection.score(epoch.validation) for epoch in phase.epochs) for phase in ended]
     gains = np.diff(np.maximum.accumulate(np.nan_to_num([0.0, *best])))
     seconds = np.array([sum(epoch.seconds for epoch in phase.epochs) for phase in ended])
     names = [phase.params.name for phase in ended]
@@ -79,7 +80,7 @@ def check_phases(trace: Trace, seed: SeedTrace) -> Finding | None:
     return Finding(
         about="phases",
         state="watch" if wasted > WASTED else "ok",
-        measured=f"added to the best validation rank IC: {', '.join(told)}",
+        measured=f"added to the best validation {seed.selection.label}: {', '.join(told)}",
         advice=(f"training.phases: without {enlist(idle)}",) if wasted > WASTED else (),
         seed=seed.seed,
         numbers={"wasted": wasted},
@@ -92,15 +93,15 @@ def _has_ended(trace: Trace, seed: SeedTrace, phase: PhaseTrace) -> bool:
 
 def check_swa(trace: Trace, seed: SeedTrace) -> Finding | None:
     """Look whether the weights still jump at the end, so that their mean is better than any of them."""
-    if not seed.swa or np.isnan(seed.swa["rank_ic"]):
+    if not seed.swa or np.isnan(mean := seed.selection.score(seed.swa)):
         return None
-    mean, best, phase = seed.swa["rank_ic"], float(_score(seed).max()), seed.phase_of(seed.epochs[-1])
+    best, phase = float(_score(seed).max()), seed.phase_of(seed.epochs[-1])
     jumps = mean - best > max(WORTH, 2 * measure_jitter(_score(seed)))
     return Finding(
         about="last weights",
         state="watch" if jumps else "ok",
-        measured=f"the mean of the last epochs' weights has a validation rank IC of {mean:.4f}, the best epoch "
-        f"{best:.4f}; the better one is kept",
+        measured=f"the mean of the last epochs' weights has a validation {seed.selection.label} of {mean:.4f}, "
+        f"the best epoch {best:.4f}; the better one is kept",
         advice=(set_rate(trace, phase, 0.3),) if jumps else (),
         seed=seed.seed,
         numbers={"swa": mean, "best": best},
@@ -123,7 +124,7 @@ def check_seeds(trace: Trace) -> Iterator[Finding]:
     yield Finding(
         about="seeds",
         state=find_worst((differ, "watch"), (bool(failed), "trouble")),
-        measured=f"best validation rank IC by seed: {told}; deviation {spread:.4f}",
+        measured=f"best validation {done[0].selection.label} by seed: {told}; deviation {spread:.4f}",
         advice=(*advice, set_rate(trace, fastest, 0.5), set_param("training.seeds", 2 * len(done), len(done)))
         if differ or failed
         else (),

@@ -113,8 +113,8 @@ def check_overfitting(trace: Trace, seed: SeedTrace) -> Finding | None:
 
 
 def _fall(seed: SeedTrace) -> tuple[Epoch, float]:
-    """Find the best epoch, and which share of its rank IC is gone by the last."""
-    scores = np.array([epoch.validation["rank_ic"] for epoch in seed.epochs])
+    """Find the best epoch, and which share of its score is gone by the last."""
+    scores = np.array([seed.selection.score(epoch.validation) for epoch in seed.epochs])
     known = np.where(np.isnan(scores), -np.inf, scores)
     best = int(known.argmax())
     return seed.epochs[best], float(1 - known[-1] / known[best]) if 0 < known[best] < np.inf else 0.0

@@ -15,6 +15,7 @@ from ...params import InputError
 from ...training.mode import TrainingParams
 from ...training.phases import PhaseParams
 from ...training.runs import HEARTBEAT, METRICS
+from ...training.selection import SelectionParams
 from ...training.vigil import NAN_BATCHES
 from ..judged_run import read_score
 from ..watch import RunStatus, read_manifest, read_status, read_training
@@ -76,6 +77,7 @@ class SeedTrace:
     """One seed's training: the phases that it has begun."""
 
     seed: int
+    selection: SelectionParams
     phases: tuple[PhaseTrace, ...]
     swa: dict[str, float]  # how the average of the last epochs does; empty before the end
 
@@ -186,7 +188,7 @@ def _trace_seeds(lines: Sequence[Line], training: TrainingParams) -> Iterator[Se
         epochs = {line["epochs"]: Epoch.read(line) for line in mine if "train_loss" in line}
         swa: dict[str, float] = next((line["swa"] for line in reversed(mine) if "swa" in line), {})
         told = [epochs[number] for number in sorted(epochs)]
-        yield SeedTrace(seed, tuple(_trace_phases(seed, told, list(steps.values()), training)), swa)
+        yield SeedTrace(seed, training.selection, tuple(_trace_phases(seed, told, list(steps.values()), training)), swa)
 
 
 def _trace_phases(

@@ -54,7 +54,7 @@ def confirm_winner(  # noqa: PLR0913, PLR0917 — what is trained, and how it is
 ) -> Confirmation:
     """Train the winner, and the configuration as it is, with several other seeds."""
     material = Material(panel, place_graphs(graphs, panel), split)
-    retrial = Retrial(material, trials, trackers, params.horizon_weights)
+    retrial = Retrial(material, trials, trackers)
     return confirm(standing, retrial, (network, training), params, evaluation)
 
 

@@ -1,0 +1,72 @@
+"""Which validation score chooses the best weights, lowers learning rates and ends phases early."""
+
+import re
+from collections.abc import Mapping
+from math import isnan
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from ..params import InputError, Params
+
+NAMES = {"rank_ic": "rank IC", "ic": "IC", "net_sharpe": "net Sharpe ratio", "hit_rate": "hit rate", "loss": "loss"}
+METRIC = rf"({'|'.join(NAMES)})(_(?P<horizon>[1-9]\d*)d)?"
+
+
+class SelectionParams(Params):
+    """One score of the validation days for the whole run: its best weights, plateaus, patience, and a search's trials.
+
+    ``metric`` is ``rank_ic``, ``ic``, ``net_sharpe``, ``hit_rate`` or ``loss``, averaged over the horizons, or one
+    horizon's, as ``rank_ic_5d``. ``horizon_weights`` weigh the average, whatever the losses of a phase weigh; null
+    weighs a horizon of h days by 1/h, because h of its labels share each day's return. ``cost_bp`` is paid for every
+    trade, on its side, in the net Sharpe ratio.
+    """
+
+    metric: Annotated[str, Field(pattern=rf"^{METRIC}$")] = "rank_ic"
+    horizon_weights: dict[int, Annotated[float, Field(ge=0)]] | None = None
+    cost_bp: Annotated[float, Field(ge=0)] = 10.0
+
+    @model_validator(mode="after")
+    def _weighs_something(self) -> Self:
+        if self.horizon_weights is not None and not sum(self.horizon_weights.values()):
+            raise ValueError("horizon_weights: no horizon has a positive weight")
+        return self
+
+    @property
+    def is_loss(self) -> bool:
+        """Say whether lower is better."""
+        return self.metric.startswith("loss")
+
+    @property
+    def horizon(self) -> int | None:
+        """Read the horizon that the metric names; None where it averages over the horizons."""
+        named = re.fullmatch(METRIC, self.metric)
+        assert named is not None
+        return int(named["horizon"]) if named["horizon"] else None
+
+    @property
+    def label(self) -> str:
+        """Name the score for people; of a loss it is the negative, because a higher score is better."""
+        name = NAMES[self.metric.removesuffix(f"_{self.horizon}d")]
+        return f"{'negative ' * self.is_loss}{name}{f' over {self.horizon} d' if self.horizon else ''}"
+
+    def score(self, scores: Mapping[str, float]) -> float:
+        """Pick the score from an epoch's scores, higher is better; NaN where it is undefined."""
+        value = scores[self.metric]
+        return -value if self.is_loss else value
+
+    def weigh_horizons(self, horizons: tuple[int, ...]) -> list[float]:
+        """Weigh each horizon; refuse horizons that the network does not forecast."""
+        asked = {*(self.horizon_weights or ()), *([self.horizon] if self.horizon else [])}
+        if asked - set(horizons):
+            raise InputError(
+                f"training.selection: the network forecasts no {sorted(asked - set(horizons))}, only {horizons}."
+            )
+        if self.horizon_weights is None:
+            return [1 / horizon for horizon in horizons]
+        return [self.horizon_weights.get(horizon, 0.0) for horizon in horizons]
+
+
+def is_better(score: float, best: float | None) -> bool:
+    """Say whether a score beats the best one; any score beats one that is undefined, or none."""
+    return best is None or isnan(best) or score > best
