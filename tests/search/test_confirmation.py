@@ -1,5 +1,6 @@
 """Whether a winner is to be believed, and what of it is written down."""
 
+import ast
 from pathlib import Path
 
 import numpy as np
@@ -7,12 +8,13 @@ import pytest
 import yaml
 from scipy.stats import norm
 
+from atft_kedro import source_code
 from atft_kedro.evaluation.score import EvaluationParams
 from atft_kedro.evaluation.series import average, expect_best
 from atft_kedro.network.sizes import NetworkParams
 from atft_kedro.params import InputError
 from atft_kedro.search.claim import CLAIM, PROMOTED, is_as_promoted
-from atft_kedro.search.confirmation import Confirmation, Retrial, chance_of, confirm, spread_of
+from atft_kedro.search.confirmation import Confirmation, Retrial, chance_of, confirm, find_heaviest, spread_of
 from atft_kedro.search.pages import draw_study, tabulate_search
 from atft_kedro.search.promotion import choose_trial, differ, place_promotion, require_name, write_promotion
 from atft_kedro.search.searching import look_at
@@ -21,6 +23,7 @@ from atft_kedro.search.standing import Standing
 from atft_kedro.search.study import Spec, read_spec
 from atft_kedro.training.mode import TrainingParams
 from atft_kedro.training.run import Material
+from atft_kedro.training.selection import SelectionParams
 from in_searches import NETWORK, TRAINING, Told, ask, runs_in, seek
 
 EVALUATION = EvaluationParams()
@@ -74,6 +77,35 @@ def test_a_confirmation_that_was_made_is_not_made_again(
 
     assert confirm(standing, retrial, (NETWORK, TRAINING), ask(confirm_seeds=2), EVALUATION) == confirmation
     assert sorted(home.glob("_confirmed/*/2*")) == before
+
+
+def test_a_confirmation_after_a_change_of_code_has_another_folder(
+    material: Material, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    retrial, parse = Retrial(material, runs_in(home), Told()), source_code._parse
+
+    def parse_changed(module: str) -> tuple[ast.Module, str, str]:
+        tree, package, template = parse(module)
+        if module == "atft_kedro.losses":
+            tree.body += ast.parse("CHANGED = 1").body
+        return tree, package, template
+
+    names = []
+    for each in (parse, parse_changed, parse):
+        monkeypatch.setattr(source_code, "_parse", each)
+        source_code._read_module.cache_clear()
+        names.append(retrial.name_folder("as it is", NETWORK, TRAINING))
+
+    assert names[0] == names[2] != names[1]
+    assert names[0].startswith("as_it_is-")
+
+
+def test_the_horizon_that_weighs_most_follows_the_selection() -> None:
+    horizons = (1, 5, 10)
+
+    assert find_heaviest(SelectionParams(), horizons) == 1
+    assert find_heaviest(SelectionParams(horizon_weights={5: 1.0, 10: 2.0}), horizons) == 10
+    assert find_heaviest(SelectionParams(metric="rank_ic_5d"), horizons) == 5
 
 
 def test_luck_is_taken_off_a_lead() -> None:

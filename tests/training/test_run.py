@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from atft_kedro.network.sizes import NetworkParams
 from atft_kedro.panel.blocks import no_graphs
@@ -12,9 +13,10 @@ from atft_kedro.panel.store import Panel
 from atft_kedro.params import InputError
 from atft_kedro.training.callbacks import LAST
 from atft_kedro.training.engine import Callback, Trainer
+from atft_kedro.training.members import open_members
 from atft_kedro.training.mode import TrainingParams
 from atft_kedro.training.run import Material, choose_horizons, train_in_run
-from atft_kedro.training.runs import HEARTBEAT, LATEST, MANIFEST, STOP_FILE, Runs
+from atft_kedro.training.runs import HEARTBEAT, LATEST, MANIFEST, STOP_FILE, Runs, TrainedRun
 
 NETWORK = NetworkParams(hidden_size=8, heads=2, layers=1, fan_channels=4, selection_size=4)
 TRAINING = TrainingParams.model_validate({"phases": [{"name": "x", "epochs": 1, "learning_rate": 1e-3}]})
@@ -137,6 +139,25 @@ def test_a_graph_that_lacks_a_day_leaves_its_stocks_alone(material: Material, ru
     trained = train_in_run(replace(material, graphs=graphs), NETWORK, with_gat, runs)
 
     assert trained.members[0].best_score is not None
+
+
+def test_a_validation_without_any_score_keeps_the_newest_weights_and_says_so(
+    material: Material, runs: Runs, caplog: pytest.LogCaptureFixture
+) -> None:
+    targets = material.panel.targets.clone()
+    days = material.split.days_of("validation", material.panel.days)
+    targets[material.panel.row_of[days].flatten().long()] = torch.nan
+    unknown = replace(material, panel=replace(material.panel, targets=targets))
+    two_epochs = TRAINING.model_validate({"phases": [{"name": "x", "epochs": 2, "learning_rate": 1e-3}]})
+
+    trained = train_in_run(unknown, NETWORK, two_epochs, runs)
+
+    folder = runs.find(LATEST)
+    (member,) = open_members(folder, unknown)
+    newest = torch.load(folder / "swa.pt", weights_only=True)["best"]
+    assert all(weight.equal(newest[name]) for name, weight in member.network.state_dict().items())
+    assert TrainedRun.model_validate_json(trained.model_dump_json()).members[0].best_score is None
+    assert "the validation days have no rank IC: while none has, the newest weights are kept" in caplog.text
 
 
 def test_no_days_to_validate_on_is_said(material: Material, runs: Runs) -> None:

@@ -83,13 +83,8 @@ class Retrial:
     def train(
         self, name: str, network: NetworkParams, training: TrainingParams
     ) -> tuple[tuple[float, ...], pl.DataFrame]:
-        """Train, or go on where an earlier try ended; give each seed's best rank IC and what all say of the validation.
-
-        Its folder is named by all that decides the numbers.
-        """
-        decided = (network.model_dump_json(), training.model_dump_json(exclude=set(WATCHING)))
-        made_of = digest(*decided, self.material.panel.identity, self.material.digest, code_of(train_in_run))
-        home = replace(self.runs, folder=self.runs.folder / "_confirmed" / f"{name.replace(' ', '_')}-{made_of}")
+        """Train, or resume an earlier try; return each seed's best score and the forecasts of the validation days."""
+        home = replace(self.runs, folder=self.runs.folder / "_confirmed" / self.name_folder(name, network, training))
         begun = LATEST if (home.folder / LATEST / MANIFEST).exists() else None
         resumed = training.model_copy(update={"resume": begun})
         scoring = Scoring()
@@ -98,6 +93,12 @@ class Retrial:
             trained = train_in_run(self.material, network, resumed, home, tracker=told, watchers=[scoring])
         said = forecast_part(open_members(home.find(trained.run), self.material), self.material, "validation")
         return tuple(scoring.best[member.seed] for member in trained.members), said
+
+    def name_folder(self, name: str, network: NetworkParams, training: TrainingParams) -> str:
+        """Name a configuration's folder by all that decides its numbers: parameters, data and code."""
+        decided = (network.model_dump_json(), training.model_dump_json(exclude=set(WATCHING)))
+        made_of = digest(*decided, self.material.panel.identity, self.material.digest, code_of(Retrial))
+        return f"{name.replace(' ', '_')}-{made_of}"
 
 
 def confirm(
