@@ -4,7 +4,6 @@ import os
 import signal
 import time
 from datetime import timedelta
-from math import isnan
 from pathlib import Path
 from typing import Any
 
