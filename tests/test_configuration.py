@@ -15,7 +15,7 @@ from atft_kedro.settings import CONFIG_LOADER_ARGS
 from atft_kedro.training.mode import TrainingParams
 
 CONF = Path(__file__).parent.parent / "conf"
-ENVIRONMENTS = ["local", "safe", "smoke", "production", "files", "dataset", "benchmark"]
+ENVIRONMENTS = ["local", "safe", "smoke", "production", "classic", "files", "dataset", "benchmark"]
 
 
 def loader(conf: Path = CONF, env: str = "local", params: dict[str, Any] | None = None) -> ProjectConfigLoader:
@@ -35,7 +35,7 @@ def test_every_environment_is_valid(env: str) -> None:
 
 
 def test_the_environments_are_what_they_are_called() -> None:
-    safe, smoke, production = (resolved(env) for env in ("safe", "smoke", "production"))
+    safe, smoke, production, classic = (resolved(env) for env in ("safe", "smoke", "production", "classic"))
 
     suspicious = {"precision": "fp32", "compile": False, "deterministic": True, "detect_anomaly": True}
     assert suspicious.items() <= safe["training"].items()
@@ -43,6 +43,12 @@ def test_the_environments_are_what_they_are_called() -> None:
     assert (production["training"]["epochs"], production["training"]["precision"]) == (120, "bf16")
     assert (production["network"]["hidden_size"], production["features"]["set"]) == (256, "wide")
     assert production["training"]["compile"]
+    phases = {
+        env["training"]["epochs"]: TrainingParams.model_validate(env["training"]) for env in (classic, production)
+    }
+    assert [phase.epochs for phase in phases[None].curriculum] == [5, 10, 8, 6, 13]
+    assert [phase.epochs for phase in phases[120].curriculum] == [14, 29, 23, 17, 37]
+    assert {phase.patience for phase in phases[120].curriculum} == {10}
 
 
 def test_a_benchmark_trains_on_its_labels_days_or_on_all_history() -> None:
