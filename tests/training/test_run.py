@@ -154,7 +154,7 @@ def test_a_validation_without_any_score_keeps_the_newest_weights_and_says_so(
 
     folder = runs.find(LATEST)
     (member,) = open_members(folder, unknown)
-    newest = torch.load(folder / "swa.pt", weights_only=True)["best"]
+    newest = torch.load(folder / LAST, weights_only=True)["average"]
     assert all(weight.equal(newest[name]) for name, weight in member.network.state_dict().items())
     assert TrainedRun.model_validate_json(trained.model_dump_json()).members[0].best_score is None
     assert "the validation days have no rank IC: while none has, the newest weights are kept" in caplog.text
