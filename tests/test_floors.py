@@ -1,5 +1,6 @@
 """Imports go one way: down."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -26,3 +27,12 @@ def test_files_and_functions_are_short() -> None:
     long = {str(file): n for file in (ROOT / "src").rglob("*.py") if (n := len(file.read_text().splitlines())) > 250}
 
     assert long == {}
+
+
+def test_no_path_is_read_as_a_pattern() -> None:
+    """Polars expands [ ] * ? in a path unless ``glob=False``; a user's folder may hold them."""
+    reading = re.compile(r"pl\.(?:scan|read)_(?:parquet|csv|ipc|ndjson)\((?:[^()]|\([^()]*\))*\)")
+    calls = [call for file in (ROOT / "src").rglob("*.py") for call in reading.findall(file.read_text())]
+
+    assert len(calls) > 10
+    assert [call for call in calls if "glob=False" not in call] == []

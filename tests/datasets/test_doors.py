@@ -15,6 +15,7 @@ from polars.testing import assert_frame_equal
 
 from atft_kedro import datasets
 from atft_kedro.datasets import (
+    LabelsDataset,
     PriceFilesDataset,
     SimulatedMarketDataset,
     TableDataset,
@@ -37,6 +38,18 @@ def test_a_table_comes_out_as_it_went_in(tmp_path: Path, data: Any) -> None:
 
     assert table.exists()
     assert_frame_equal(table.load().collect(), FRAME)
+
+
+def test_a_data_folder_may_have_a_pattern_for_its_name(tmp_path: Path) -> None:
+    other = TableDataset(filepath=str(tmp_path / "a1" / "t.parquet"))
+    table = TableDataset(filepath=str(tmp_path / "a[1]" / "t.parquet"))
+    other.save(FRAME[:1])
+    table.save(FRAME)
+    labels = {"date": [date(2024, 1, 2)], "code": ["A"], "observed": [True], "return_1d": [0.5]}
+    pl.DataFrame(labels).write_parquet(tmp_path / "a[1]" / "labels.parquet")
+
+    assert_frame_equal(table.load().collect(), FRAME)
+    assert LabelsDataset(path=str(tmp_path / "a[1]" / "labels.parquet")).load().rows.height == 1
 
 
 def cut_short() -> Iterator[pl.DataFrame]:

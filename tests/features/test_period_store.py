@@ -16,6 +16,8 @@ PIECES = [("b", pl.DataFrame({"x": [1]})), ("a", pl.DataFrame({"x": [2, 3]})), (
 def test_pieces_of_a_period_come_out_together_in_their_order(
     in_memory: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    tmp_path /= "scratch[1]"  # a name, not a pattern
+    tmp_path.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with PeriodStore(in_memory=in_memory) as store:
         for period, rows in PIECES:

@@ -136,6 +136,20 @@ def test_bad_files_say_what_is_wrong(tmp_path: Path, case: str) -> None:
         read(make(tmp_path))
 
 
+def test_a_file_name_with_a_pattern_in_it_is_a_name(tmp_path: Path) -> None:
+    codes = ["A1", "A[1]", "B*", "BB", "C?", "CC"]
+    for place, code in enumerate(codes):
+        write(tmp_path / "data [1-9]" / f"{code}.csv", f"date,close\n2024-01-02,{place + 1}\n")
+        PRICES.filter(code="A").with_columns(close=pl.lit(place + 1.0)).write_parquet(tmp_path / f"{code}.parquet")
+
+    found = read_prices(tmp_path / "data [1-9]", PriceFileParams()).collect().sort("code")
+
+    assert dict(zip(found["code"], found["close"], strict=True)) == {code: n + 1 for n, code in enumerate(codes)}
+    assert [read(tmp_path / f"{code}.parquet")["close"].unique().to_list() for code in codes] == [
+        [place + 1.0] for place in range(6)
+    ]
+
+
 def test_codes_keep_their_dots_and_hidden_files_are_no_stocks(tmp_path: Path) -> None:
     for code, file in (("A", "BRK.A.csv"), ("B", "BRK.B.csv")):
         PRICES.filter(code=code).drop("code").write_csv(tmp_path / file)

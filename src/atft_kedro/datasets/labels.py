@@ -32,7 +32,7 @@ class LabelsDataset(AbstractDataset[None, Labels]):
         if not self._path.exists():
             raise InputError(f"The labels {self._path} do not exist: give their path with --params labels=PATH.")
         try:
-            return read_labels(pl.scan_parquet(self._path))
+            return read_labels(pl.scan_parquet(self._path, glob=False))
         except (PolarsError, OSError) as error:
             raise InputError(f"The labels {self._path} are no whole parquet file: {error}") from error
 

@@ -49,7 +49,7 @@ class TableDataset(AbstractDataset[Frames, pl.LazyFrame]):
         """Scan the file; its rows are read when they are asked for."""
         if not self._filepath.exists():
             raise InputError(f"{self._filepath} does not exist.")
-        frame = pl.scan_parquet(self._filepath)
+        frame = pl.scan_parquet(self._filepath, glob=False)
         try:
             frame.collect_schema()
         except (ComputeError, OSError) as error:

@@ -45,4 +45,4 @@ class PeriodStore:
         """Hand a period's pieces out, in the order in which they were put in, and forget them."""
         if self._folder is None:
             return pl.concat(self._frames.pop(period)).lazy()
-        return pl.scan_ipc(self._files[period])
+        return pl.scan_ipc(self._files[period], glob=False)

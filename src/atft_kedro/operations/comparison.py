@@ -36,7 +36,7 @@ def read_part(folder: Path, part: str) -> pl.DataFrame:
     path = folder / FORECASTS
     if not path.exists():
         raise InputError(f"Run {folder.name} has no forecasts; kedro run --pipelines evaluate makes the latest run's.")
-    said = pl.scan_parquet(path).filter(pl.col(SPLIT) == part).select(*KEY, FORECAST, REALISED).collect()
+    said = pl.scan_parquet(path, glob=False).filter(pl.col(SPLIT) == part).select(*KEY, FORECAST, REALISED).collect()
     if not len(said):
         raise InputError(f"Run {folder.name} has no {part!r} forecasts.")
     return said

@@ -81,8 +81,10 @@ def rescore(folder: Path, dataset: pl.LazyFrame, params: EvaluationParams, targe
         raise InputError(
             f"Run {folder.name} has no {', '.join(missing)}; kedro run --pipelines fit,evaluate makes the latest run's."
         )
-    forecasts = learn_returns(folder.name, pl.read_parquet(folder / FORECASTS), dataset)
-    rivals = pl.concat(pl.read_parquet(folder / name) for name in (BASELINES, SEEDS) if (folder / name).exists())
+    forecasts = learn_returns(folder.name, pl.read_parquet(folder / FORECASTS, glob=False), dataset)
+    rivals = pl.concat(
+        pl.read_parquet(folder / name, glob=False) for name in (BASELINES, SEEDS) if (folder / name).exists()
+    )
     score, daily = judge(folder, forecasts, rivals, dataset, params, targets)
     learned, *seen = (go.Figure(read_json(path)) for path in drawn)
     summary, report = write_pages(folder, score, [learned, *draw_scores(score, daily), *seen])

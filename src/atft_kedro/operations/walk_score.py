@@ -65,7 +65,7 @@ def pool_forecasts(trained: TrainedFolds, folder: Path, dataset: pl.LazyFrame) -
 
 
 def _read_tested(folder: Path, fold: TrainedFold) -> pl.LazyFrame:
-    return pl.scan_parquet(folder / fold.folder / FORECASTS).filter(pl.col(SPLIT) == "test")
+    return pl.scan_parquet(folder / fold.folder / FORECASTS, glob=False).filter(pl.col(SPLIT) == "test")
 
 
 def score_walk(

@@ -85,7 +85,7 @@ def _tell(run: Evidence, horizon: int) -> str:
 
 def _read_next_day(run: Evidence) -> pl.DataFrame:
     asked = (pl.col(SPLIT) == "test") & (pl.col(HORIZON) == 1)
-    return pl.scan_parquet(run.folder / FORECASTS).filter(asked).select(DATE, CODE, REALISED).collect()
+    return pl.scan_parquet(run.folder / FORECASTS, glob=False).filter(asked).select(DATE, CODE, REALISED).collect()
 
 
 def _draw(run: Evidence, horizon: int) -> str:
