@@ -2,7 +2,7 @@
 
 import gzip
 import time
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 import polars as pl
@@ -248,3 +248,57 @@ def test_lists_of_names_in_messages_are_short(tmp_path: Path) -> None:
         with pytest.raises(InputError) as refused:
             read(path, columns=columns.get(name, {}))
         assert len(str(refused.value)) < 1000, name
+
+
+@pytest.mark.parametrize(
+    ("written", "zone"),
+    [
+        (datetime(2024, 1, 1, 15), "Asia/Tokyo"),  # midnight of the 2nd in Tokyo, in UTC
+        (datetime(2024, 1, 2, 21), "America/New_York"),
+        (datetime(2024, 1, 2), "America/New_York"),  # midnights are days already
+    ],
+)
+@pytest.mark.parametrize("as_text", [True, False])
+def test_a_time_zone_moves_datetimes_without_one_from_utc(
+    tmp_path: Path, written: datetime, zone: str, as_text: bool
+) -> None:
+    table = pl.DataFrame({"date": [written], "code": ["A"], "close": [1.5]})
+    dates = pl.col("date").dt.to_string("%Y-%m-%d %H:%M:%S") if as_text else pl.col("date")
+    table.with_columns(dates).write_parquet(tmp_path / "p.parquet")
+
+    found = read(tmp_path / "p.parquet", dates={"time_zone": zone})
+
+    assert found["date"].to_list() == [date(2024, 1, 2)]
+
+
+def test_float_codes_are_written_whole(tmp_path: Path) -> None:
+    codes = [1301.0, 130101.0, None]
+    table = pl.DataFrame({"date": [date(2024, 1, 2)] * 3, "code": codes, "close": [1.5] * 3})
+    table.write_parquet(tmp_path / "p.parquet")
+    table.write_csv(tmp_path / "p.csv")
+
+    for name in ("p.parquet", "p.csv"):
+        assert read(tmp_path / name)["code"].to_list() == [None, "1301", "130101"]
+
+
+@pytest.mark.parametrize("suffix", ["txt", "tsv.gz", "txt.gz"])
+def test_folders_of_other_text_files_are_read(tmp_path: Path, suffix: str) -> None:
+    for (code,), rows in PRICES.partition_by("code", as_dict=True).items():
+        text = rows.drop("code").write_csv(separator="\t" if suffix == "tsv.gz" else ",").encode()
+        (tmp_path / f"{code}.{suffix}").write_bytes(gzip.compress(text) if suffix.endswith("gz") else text)
+
+    assert_frame_equal(read(tmp_path), PRICES)
+
+
+def test_what_a_folder_holds_beside_tables_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    PRICES.write_csv(tmp_path / "prices.csv")
+    write(tmp_path / "README.txt", "These are prices.")
+    write(tmp_path / "more" / "A.csv", "date,close\n2024-01-02,1\n")
+
+    assert_frame_equal(read(tmp_path), PRICES)
+    assert "are not read: README.txt, more/" in caplog.text
+
+    (tmp_path / "prices.csv").unlink()
+    (tmp_path / "README.txt").unlink()
+    with pytest.raises(InputError, match=r"holds no file that ends in .*, only more/: give the folder"):
+        read(tmp_path)
