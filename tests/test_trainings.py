@@ -116,6 +116,7 @@ def test_a_training_is_watched_and_stopped_with_a_checkpoint(project: Path) -> N
     assert run_statuses(project)[-1] == "KILLED"
     assert "stopped (pid" in after
     assert "rank IC" in after
+    assert " ".join((newest / "train.log").read_text().split()) in after
 
 
 def test_a_terminated_training_ends_after_its_step_with_a_code_of_its_own(project: Path) -> None:

@@ -6,11 +6,11 @@ import click
 from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.project import pipelines
 from kedro.framework.startup import ProjectMetadata
-from rich.console import Console
 from rich.table import Table
 
 from .commands.bench import bench
 from .commands.benchmarks import benchmarks
+from .commands.console import make_console
 from .commands.diagnose import diagnose_run
 from .commands.doctor import doctor
 from .commands.folds import folds
@@ -78,7 +78,7 @@ def stages(metadata: ProjectMetadata, pipeline: str, env: str | None, params: di
     for stage in planned:
         state = "[yellow]stale[/]" if stage.why else "[green]fresh[/]"
         table.add_row(stage.node.name, state, "; ".join(stage.why))
-    Console().print(table)
+    make_console().print(table)
 
 
 for command in (

@@ -1,5 +1,6 @@
 """The project's settings for Kedro."""
 
+import logging
 import warnings
 from pathlib import Path
 
@@ -7,10 +8,13 @@ from kedro.utils import find_kedro_project
 from mlflow.environment_variables import MLFLOW_DISABLE_TELEMETRY
 from mlflow.telemetry import set_telemetry_client
 
+from .commands.console import log_lines
 from .configuration import ProjectConfigLoader
 from .hooks import ExperimentHook, ParameterHook, RanksHook, TerminationHook
 
 warnings.filterwarnings("ignore", message=r"register_new_resolver\(\) is")  # Kedro 1.7 under omegaconf 2.4
+
+log_lines(logging.getLogger())
 
 MLFLOW_DISABLE_TELEMETRY.set(True)  # here and in every process that this one starts
 set_telemetry_client()

@@ -1,6 +1,7 @@
 """Runs: a folder for each, found by name, and what a training refuses before its first step."""
 
 import json
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from atft_kedro.training.engine import Callback, Trainer
 from atft_kedro.training.members import open_members
 from atft_kedro.training.mode import TrainingParams
 from atft_kedro.training.run import Material, choose_horizons, train_in_run
-from atft_kedro.training.runs import HEARTBEAT, LATEST, MANIFEST, STOP_FILE, Runs, TrainedRun
+from atft_kedro.training.runs import HEARTBEAT, LATEST, MANIFEST, STOP_FILE, TRAIN_LOG, Runs, TrainedRun
 
 NETWORK = NetworkParams(hidden_size=8, heads=2, layers=1, fan_channels=4, selection_size=4)
 TRAINING = TrainingParams.model_validate({"phases": [{"name": "x", "epochs": 1, "learning_rate": 1e-3}]})
@@ -83,12 +84,18 @@ def test_another_panel_or_other_parameters_do_not_go_on_with_a_run(material: Mat
     assert train_in_run(material, NETWORK, again, runs).run == runs.find(LATEST).name
 
 
-def test_how_a_training_is_watched_may_change_when_it_goes_on(material: Material, runs: Runs) -> None:
+def test_how_a_training_is_watched_may_change_when_it_goes_on(
+    material: Material, runs: Runs, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     train_in_run(material, NETWORK, TRAINING, runs)
     (runs.find(LATEST) / STOP_FILE).touch()  # left over by somebody who was impatient
     again = TRAINING.model_copy(update={"resume": LATEST, "nan_budget": 99, "log_every": 3, "device": "cpu"})
 
     assert train_in_run(material, NETWORK, again, runs).members[0].epochs == 1
+    log = (runs.find(LATEST) / TRAIN_LOG).read_text()
+    assert log.count("INFO run ") == 2  # both went into one log
+    assert "INFO x 1/1: validation rank IC" in log
 
 
 def test_a_run_without_a_checkpoint_begins_again_with_its_own_parameters(material: Material, runs: Runs) -> None:

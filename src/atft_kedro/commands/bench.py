@@ -4,9 +4,9 @@ from typing import Any
 
 import click
 from kedro.framework.startup import ProjectMetadata
-from rich.console import Console
 from rich.table import Table
 
+from .console import make_console
 from .project import of_project, open_catalog
 
 
@@ -35,7 +35,7 @@ def data(metadata: ProjectMetadata, lookback: int, days: int, blocks: int, env: 
     for measure in measures:
         speed = "" if measure.gb_per_second is None else f"{measure.gb_per_second:.2f}"
         table.add_row(measure.what, f"{1000 * measure.seconds:.1f}", speed)
-    Console().print(table)
+    make_console().print(table)
 
 
 @bench.command()
@@ -49,7 +49,7 @@ def score(stocks: int, days: int) -> None:
     table = Table("forecasts", "s", "forecasts/s", "peak memory, GB", title=f"{stocks:,} stocks x {days:,} days")
     rate = measured.forecasts / measured.seconds
     table.add_row(f"{measured.forecasts:,}", f"{measured.seconds:.1f}", f"{rate:,.0f}", f"{measured.peak_gb:.2f}")
-    Console().print(table)
+    make_console().print(table)
 
 
 @bench.command()

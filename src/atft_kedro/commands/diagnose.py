@@ -4,13 +4,14 @@ from typing import Any
 
 import click
 from kedro.framework.startup import ProjectMetadata
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from ..operations.health.diagnosis import Diagnosis, diagnose
 from ..operations.health.finding import Finding, State
+from .console import make_console
 from .project import of_project, open_catalog
 from .runs import RUN
 
@@ -39,7 +40,7 @@ def diagnose_run(
     if as_json:
         click.echo(diagnosis.model_dump_json(indent=2))
     else:
-        Console().print(draw_diagnosis(diagnosis))
+        make_console().print(draw_diagnosis(diagnosis))
     if strict and diagnosis.state == "trouble":
         raise SystemExit(1)
 
@@ -53,9 +54,12 @@ def draw_diagnosis(diagnosis: Diagnosis) -> Group:
         if state == "ok":
             found = [each for place, each in enumerate(found) if each.about not in {one.about for one in found[:place]}]
         if found:
-            drawn += [Padding(Text(title, style=style), (1, 0, 0, 0)), _draw(found, style, len(seeds) > 1)]
+            drawn += [
+                Padding(Text(title, style=style), (1, 0, 0, 0), expand=False),
+                _draw(found, style, len(seeds) > 1),
+            ]
     if any("phases[" in advice for each in diagnosis.findings for advice in each.advice):
-        drawn.append(Padding(Text(WHERE, style="dim"), (1, 0, 0, 0)))
+        drawn.append(Padding(Text(WHERE, style="dim"), (1, 0, 0, 0), expand=False))
     return Group(*drawn)
 
 

@@ -18,7 +18,6 @@ from kedro.io import CatalogProtocol, DatasetError
 from omegaconf.errors import OmegaConfBaseException
 from polars.exceptions import PolarsError
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from yaml import YAMLError
@@ -35,6 +34,7 @@ from ..schema import ColumnParams, adopt_ml_dataset
 from ..stages.ledger import LEDGER, plan_stages
 from ..training.runs import Runs
 from .configured import DATASET, PRICES, Configured
+from .console import make_console
 from .project import of_project
 
 FAULTS = (
@@ -58,7 +58,7 @@ def doctor(metadata: ProjectMetadata, as_json: bool, env: str | None, params: di
     if as_json:
         click.echo(json.dumps({"state": worst, "checks": [asdict(check) for check in checks]}, indent=2))
     else:
-        Console().print(draw_checks(checks))
+        make_console().print(draw_checks(checks))
     sys.exit(1 if worst == "error" else 0)
 
 

@@ -4,11 +4,11 @@ from typing import Any
 
 import click
 from kedro.framework.startup import ProjectMetadata
-from rich.console import Console
 from rich.table import Table
 
 from ..operations.walk_page import HEAD, tell_folds
 from ..operations.walk_score import WalkScore
+from .console import make_console
 from .project import of_project, open_catalog
 
 
@@ -18,7 +18,7 @@ def folds(metadata: ProjectMetadata, env: str | None, params: dict[str, Any]) ->
     """Show the folds of the newest walk: what each is worth, and which failed."""
     with open_catalog(metadata, env, params) as catalog:
         score = catalog["walk_score"].load()
-    Console().print(draw_folds(score))
+    make_console().print(draw_folds(score))
 
 
 def draw_folds(score: WalkScore) -> Table:

@@ -10,7 +10,7 @@ from kedro.framework.project import settings
 from kedro.framework.startup import ProjectMetadata
 from kedro.io import CatalogProtocol
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group
+from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
@@ -21,6 +21,7 @@ from ..search.space import say_chosen
 from ..search.standing import Standing, read_standing, say_best, say_counts
 from ..training.mode import TrainingParams
 from ..training.runs import Runs
+from .console import make_console
 from .project import of_project, open_catalog
 
 STYLES = {"complete": "green", "pruned": "yellow", "failed": "red", "running": "blue"}
@@ -66,7 +67,7 @@ def worker(metadata: ProjectMetadata, study: str | None, env: str | None, params
         material = Material(panel, place_graphs(catalog["graphs"].load(), panel), catalog["split"].load())
         trackers = catalog["trial_trackers"].load()
         standing = help_search(searched.name, material, searched.url, searched.runs, trackers)
-    Console().print(draw_standing(standing))
+    make_console().print(draw_standing(standing))
 
 
 @hpo.command()
@@ -79,7 +80,7 @@ def status(metadata: ProjectMetadata, study: str | None, env: str | None, params
     with open_catalog(metadata, env, params) as catalog:
         searched = find_study(catalog, study)
         standing = read_standing(look_at(searched.name, searched.url))
-    Console().print(draw_standing(standing))
+    make_console().print(draw_standing(standing))
 
 
 @hpo.command()
@@ -93,8 +94,8 @@ def stop(metadata: ProjectMetadata, study: str | None, env: str | None, params: 
     with open_catalog(metadata, env, params) as catalog:
         searched = find_study(catalog, study)
         look_at(searched.name, searched.url).set_user_attr(STOP, True)
-    Console().print(f"The study {searched.name} stops after the epochs that are trained now.")
-    Console().print("  kedro run --pipelines hpo  # with its parameters goes on with it", highlight=False)
+    make_console().print(f"The study {searched.name} stops after the epochs that are trained now.")
+    make_console().print("  kedro run --pipelines hpo  # with its parameters goes on with it", highlight=False)
 
 
 @hpo.command()
@@ -128,7 +129,7 @@ def promote(  # noqa: PLR0913, PLR0917 — its options
         text = promotion.write_promotion(standing, read_spec(opened), chosen, lower, confirmation)
         folder = metadata.project_path / "conf" / environment
         path = promotion.place_promotion(folder, text, force=force)
-    console = Console(highlight=False)
+    console = make_console(highlight=False)
     console.print(promotion.say_confirmed(confirmation, chosen))
     console.print(f"Trial {chosen.number} of {standing.study} is now in {path.relative_to(metadata.project_path)}.")
     console.print(f"  kedro run --env {environment}  # with your own prices: --env files,{environment}")

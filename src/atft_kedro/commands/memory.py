@@ -8,7 +8,6 @@ import click
 from kedro.framework.startup import ProjectMetadata
 from kedro.io import CatalogProtocol
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
 from ..features.sets import FEATURE_SETS
@@ -19,6 +18,7 @@ from ..operations.memory.run import Taken, plan_again
 from ..operations.memory.sizes import Sizes, name_panel
 from ..operations.watch import read_status
 from ..params import InputError
+from .console import make_console
 from .project import of_project, open_catalog
 
 SIZE = click.IntRange(min=1)
@@ -51,7 +51,7 @@ def show_plan(catalog: CatalogProtocol, wanted: dict[str, int]) -> bool:
     machine = measure_machine(training.device, BESIDE)
     plan = Plan(find_sizes(catalog, wanted), network, training)
     need = plan.predict(machine)
-    console = Console()
+    console = make_console()
     console.print(draw_need(plan, need, machine.has_gpu))
     for line in tell_verdict(plan, need, machine):
         console.print(line, soft_wrap=True)
@@ -133,7 +133,7 @@ def show_run(catalog: CatalogProtocol, run: str) -> None:
     folder = catalog["runs"].load().find(run)
     taken = Taken.read(folder)
     plan = plan_again(folder, catalog["panel"].load(), catalog["split"].load(), catalog["params:graph"].load())
-    console = Console()
+    console = make_console()
     table = Table(show_header=False, title=f"run {folder.name}")
     for name, value in say_load(read_status(folder).load).items():
         table.add_row(name, value)

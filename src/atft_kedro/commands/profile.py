@@ -7,11 +7,11 @@ from typing import Any
 import click
 from kedro.framework.startup import ProjectMetadata
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
 from ..operations.grid import Grid
 from ..params import InputError
+from .console import make_console
 from .project import of_project, open_catalog
 
 
@@ -41,7 +41,7 @@ def profile(
         panel = catalog["panel"].load()
         material = Material(panel, place_graphs(catalog["graphs"].load(), panel), catalog["split"].load())
         told = write_profile(Rehearsal.begin(material, network, training, chosen), steps, folder)
-    console = Console()
+    console = make_console()
     console.print(draw_grid(told.parts), draw_grid(told.operations), *told.notes, sep="\n")
     for name, what in ((PAGE, "the flame graph"), (TRACE, "for ui.perfetto.dev"), (TABLES, "these tables")):
         console.print(f"{folder / name}  # {what}", soft_wrap=True)

@@ -7,20 +7,23 @@ from typing import Any
 
 import click
 from kedro.framework.startup import ProjectMetadata
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from ..operations.health.diagnosis import diagnose
 from ..operations.saying import say
-from ..operations.watch import RunStatus, ask_to_stop, kill, read_history, read_status
+from ..operations.watch import RunStatus, ask_to_stop, kill, read_history, read_log, read_status
 from ..panel.split import Role
 from ..params import InputError
 from ..training.runs import LATEST
+from .console import make_console
 from .project import of_project, open_catalog
 
 STYLES = {"training": "green", "done": "blue", "stopped": "yellow", "dead": "red"}
 ENDS = {"done": "done after step", "stopped": "has stopped after step", "dead": "has been killed after step"}
+NEWEST = 8  # lines of the log
 RUN = click.argument("run", default=LATEST)
 
 
@@ -31,7 +34,7 @@ def status(metadata: ProjectMetadata, run: str, env: str | None, params: Any) ->
     """Show where a RUN stands (default: the latest), and whether it is alive."""
     with open_catalog(metadata, env, params) as catalog:
         folder = catalog["runs"].load().find(run)
-        Console().print(draw_status(read_status(folder), read_health(folder)))
+        make_console().print(draw_status(read_status(folder), read_health(folder)))
 
 
 @click.command()
@@ -39,13 +42,14 @@ def status(metadata: ProjectMetadata, run: str, env: str | None, params: Any) ->
 @click.option("--every", default=1.0, show_default=True, help="Seconds between looks.")
 @of_project
 def monitor(metadata: ProjectMetadata, run: str, every: float, env: str | None, params: Any) -> None:
-    """Watch a RUN live until it ends; Ctrl-C leaves it alone."""
+    """Watch a RUN live until it ends, with the newest lines of its log; Ctrl-C leaves it alone."""
     with open_catalog(metadata, env, params) as catalog:
         folder = catalog["runs"].load().find(run)
         told, health = read_status(folder), read_health(folder)
-        with Live(console=Console(), auto_refresh=False) as live:
+        with Live(console=make_console(), auto_refresh=False) as live:
             while True:
-                live.update(Group(draw_status(told, health), draw_history(read_history(folder, 12))), refresh=True)
+                log = Text("\n".join(read_log(folder, NEWEST)), style="dim")
+                live.update(Group(draw_status(told, health), draw_history(read_history(folder, 12)), log), refresh=True)
                 if told.state != "training":
                     break
                 time.sleep(every)
@@ -64,9 +68,9 @@ def stop(metadata: ProjectMetadata, run: str, now: bool, wait: float, env: str |
     with open_catalog(metadata, env, params) as catalog:
         folder = catalog["runs"].load().find(run)
         told = kill(folder) if now else ask_to_stop(folder, wait)
-    Console().print(f"{told.run}: {ENDS[told.state]} {told.steps}.")
+    make_console().print(f"{told.run}: {ENDS[told.state]} {told.steps}.")
     if told.state != "done":
-        Console().print(f"  kedro run --pipelines fit --params training.resume={told.run}  # goes on with it")
+        make_console().print(f"  kedro run --pipelines fit --params training.resume={told.run}  # goes on with it")
 
 
 @click.command()
@@ -87,7 +91,7 @@ def model(metadata: ProjectMetadata, env: str | None, params: Any) -> None:
         )
     table.add_section()
     table.add_row("all", f"{sizes.weights:,}", "", f"{sizes.flops / 1e6:.3f}")
-    Console().print(table)
+    make_console().print(table)
 
 
 @click.command()
@@ -118,7 +122,7 @@ def oracle(metadata: ProjectMetadata, run: str, part: Role, env: str | None, par
             f"{(share.ic.mean or math.nan) / share.oracle:.1%}",
             f"{share.agreement:.3f}",
         )
-    Console().print(table)
+    make_console().print(table)
 
 
 def read_health(folder: Path) -> str:

@@ -5,7 +5,6 @@ from typing import Any
 import click
 from kedro.framework.startup import ProjectMetadata
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
 from ..evaluation.score import RunScore
@@ -15,6 +14,7 @@ from ..operations.saying import say, say_lead
 from ..operations.tables import HEAD, tell
 from ..schema import adopt_ml_dataset
 from ..training.runs import LATEST
+from .console import make_console
 from .project import of_project, open_catalog
 
 RUNS = click.argument("runs", nargs=-1)
@@ -33,7 +33,7 @@ def evaluate(metadata: ProjectMetadata, runs: tuple[str, ...], env: str | None, 
         how, wanted = catalog["params:evaluation"].load(), catalog["params:targets"].load()
         kept = catalog["runs"].load()
         scores = [rescore(kept.find(run), dataset, how, wanted) for run in runs or [LATEST]]
-    Console().print(draw_scores(scores))
+    make_console().print(draw_scores(scores))
 
 
 @click.command()
@@ -47,7 +47,7 @@ def metrics(
     with open_catalog(metadata, env, params) as catalog:
         kept = catalog["runs"].load()
         scores, unreadable = read_scores([kept.find(run) for run in runs or kept.names()], are_asked=bool(runs))
-    console = Console()
+    console = make_console()
     console.print(draw_scores(scores, part))
     for reason in unreadable:
         console.print(reason, style="yellow", highlight=False, soft_wrap=True)
@@ -68,7 +68,7 @@ def compare(
         require_several(folders)
         said = {folder.name: read_part(folder, part) for folder in folders}
         compared = compare_runs(said, how, trials)
-    console = Console()
+    console = make_console()
     console.print(draw_comparison(compared, part))
     for horizon in find_left_horizons(said):
         console.print(f"Not all runs forecast {horizon}d: it is not compared.")

@@ -6,8 +6,8 @@ import click
 from kedro.config import MissingConfigException
 from kedro.framework.project import settings
 from kedro.framework.startup import ProjectMetadata
-from rich.console import Console
 
+from .console import make_console
 from .project import mistakes_told_plainly
 
 CREDENTIAL = "mlflow_store"
@@ -30,7 +30,7 @@ def up(metadata: ProjectMetadata, port: int, store: str | None) -> None:
     project = metadata.project_path
     with mistakes_told_plainly():
         server = start_server(project, port, store or _stored(project))
-    Console(soft_wrap=True).print(f"MLflow is up at {server.url} (store {server.store}, log {log_of(project)}).")
+    make_console(soft_wrap=True).print(f"MLflow is up at {server.url} (store {server.store}, log {log_of(project)}).")
 
 
 @mlflow.command()
@@ -40,7 +40,7 @@ def down(metadata: ProjectMetadata) -> None:
     from ..operations.tracking_server import end_server
 
     server = end_server(metadata.project_path)
-    Console().print("MLflow is not up." if server is None else f"MLflow is down, it was at {server.url}.")
+    make_console().print("MLflow is not up." if server is None else f"MLflow is down, it was at {server.url}.")
 
 
 def _stored(project: Path) -> str:

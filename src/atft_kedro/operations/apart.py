@@ -15,6 +15,8 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
+from ..logs import FORMAT, TIME
+
 LONGEST = 2000  # characters of a reason, which has to fit into a pipe that nobody reads yet
 
 _logger = logging.getLogger(__name__)
@@ -137,4 +139,4 @@ def _write_into(log: Path) -> None:
     with log.open("a") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO, force=True)
+    logging.basicConfig(format=FORMAT, datefmt=TIME, level=logging.INFO, force=True)

@@ -12,7 +12,7 @@ import psutil
 from ..disk import parse_model, read_json, read_json_lines
 from ..params import InputError, Params
 from ..training.mode import TrainingParams
-from ..training.runs import HEARTBEAT, MANIFEST, METRICS, STOP_FILE
+from ..training.runs import HEARTBEAT, MANIFEST, METRICS, STOP_FILE, TRAIN_LOG
 from .memory.load import LOAD, say_load
 
 STALE = 120.0  # seconds without a heartbeat after which a run on another machine counts as dead
@@ -87,6 +87,12 @@ def read_history(folder: Path, most: int | None = None) -> list[dict[str, Any]]:
         return []
     lines = read_json_lines(log, '"train_loss"')
     return lines if most is None else lines[-most:]
+
+
+def read_log(folder: Path, most: int) -> list[str]:
+    """Read the newest lines of what was logged during a run's training."""
+    log = folder / TRAIN_LOG
+    return log.read_text(encoding="utf-8").splitlines()[-most:] if log.exists() else []
 
 
 def read_gradient(folder: Path) -> float | None:

@@ -154,11 +154,11 @@ def train_in_run(
     del trainer
     device = str(material.panel.row_of.device)
     tracker.tag({"run": folder.name, "panel": panel.identity, "commit": runs.commit, "device": device})
-    _logger.info("run %s: %d steps on %s, %d threads; see %s", folder.name, steps, device, threads, folder)
-    _log_length(training)
     job = Job(material, network, training, folder, tracker, ranks, watchers, at_start)
-    alone = runs.alone(folder) if ranks.is_first else nullcontext()
+    alone = runs.open_to_train(folder) if ranks.is_first else nullcontext()
     with listening() as listener, alone, using_threads(threads):
+        _logger.info("run %s: %d steps on %s, %d threads; see %s", folder.name, steps, device, threads, folder)
+        _log_length(training)
         members = tuple(job.train(seed, listener) for seed in training.all_seeds)
     return TrainedRun(run=folder.name, members=members)
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from ..logs import log_to_file
 from ..params import InputError, Params
 
 LATEST, MANIFEST, METRICS, HEARTBEAT = "latest", "manifest.json", "metrics.jsonl", "heartbeat.json"
-STOP_FILE, LOCK = "stop", "lock"
+STOP_FILE, LOCK, TRAIN_LOG = "stop", "lock", "train.log"
 
 
 class Member(Params):
@@ -61,6 +62,12 @@ class Runs:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise InputError(f"Run {folder.name} is being trained by another process.") from None
+            yield
+
+    @contextmanager
+    def open_to_train(self, folder: Path) -> Iterator[None]:
+        """Be the only process that trains in a run's folder, and log into it."""
+        with self.alone(folder), log_to_file(folder / TRAIN_LOG):
             yield
 
     def is_free(self, name: str) -> bool:

@@ -1,0 +1,43 @@
+"""Log records as lines: one for each, with its time and its level."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+FORMAT, TIME = "%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S%z"
+FORMATTER = logging.Formatter(FORMAT, TIME)
+
+
+class LineHandler(logging.Handler):
+    """Write each record as a line to what the standard output is at that moment."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(FORMATTER)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one."""
+        try:
+            sys.stdout.write(self.format(record) + "\n")
+            sys.stdout.flush()
+        except OSError:
+            self.handleError(record)
+
+
+@contextmanager
+def log_to_file(path: Path) -> Iterator[None]:
+    """Append to a file whatever this process logs meanwhile, and the error that ends it."""
+    root, handler = logging.getLogger(), logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(FORMATTER)
+    root.addHandler(handler)
+    try:
+        yield
+    except Exception as error:
+        ended = f"ended by {type(error).__name__}: {error}"
+        handler.handle(root.makeRecord(root.name, logging.ERROR, __file__, 0, ended, (), None))
+        raise
+    finally:
+        root.removeHandler(handler)
+        handler.close()
