@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from atft_kedro.panel.folds import FoldParams, plan_folds
+from atft_kedro.panel.sizes import SizeParams
 from atft_kedro.panel.split import (
     PARTS,
     SplitParams,
-    require_stocks,
+    count_sizes,
     split_days,
 )
 from atft_kedro.params import InputError
@@ -91,4 +92,4 @@ def test_a_fold_whose_universe_is_empty_is_refused() -> None:
     stocks = np.where(np.arange(1000) < 800, 10, 0)
 
     with pytest.raises(InputError, match="no stock is in the universe on any test day"):
-        require_stocks(split, days, stocks)
+        count_sizes(split, days, stocks, SizeParams())

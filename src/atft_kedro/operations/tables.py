@@ -6,6 +6,7 @@ from typing import Any
 
 from ..evaluation.portfolio import Book
 from ..evaluation.score import HorizonScore, RunScore
+from ..panel.split import Split
 from .grid import Grid
 from .rival_tables import tabulate_oracle, tabulate_published, tabulate_rivals, tabulate_seeds
 from .saying import say, say_between
@@ -42,7 +43,14 @@ def tabulate_run(score: RunScore, manifest: Mapping[str, Any], history: History)
         grids.append(tabulate_oracle(score, "test"))
     if score.published:
         grids.append(tabulate_published(score.published))
+    grids += tabulate_shortages(Split.model_validate(manifest["split"]))
     return [*grids, tabulate_phases(history), tabulate_making(manifest)]
+
+
+def tabulate_shortages(split: Split) -> list[Grid]:
+    """List the parts that have fewer days or stocks than recommended; no table where none has."""
+    rows = [[role, shortage.partition(": ")[2]] for role, shortage in split.shortages().items()]
+    return [Grid("Fewer days or stocks than recommended", ("part", "what"), rows)] if rows else []
 
 
 def tabulate_part(score: RunScore, part: str) -> Grid:

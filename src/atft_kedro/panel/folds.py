@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from ..params import InputError, Params
+from .sizes import SizeParams
 from .split import Gap, Split, separate
 
 
@@ -28,6 +29,7 @@ class FoldParams(Params):
     test_groups: Annotated[int, Field(gt=0)] = 2
     min_date: date | None = None
     embargo_days: Annotated[int, Field(ge=0)] = 20
+    sizes: SizeParams = SizeParams()
 
     @model_validator(mode="after")
     def _leaves_groups_to_train(self) -> Self:

@@ -15,22 +15,26 @@ COLOURS: dict[Role, str] = {
     "test": "#a23b72",
     "unused": "#eceef1",
 }
+MOST = 6  # shortages that are named
 DAY = 24 * 3600 * 1000  # a bar's length on an axis of dates is in milliseconds
 
 
 def draw_splits(splits: Sequence[Split]) -> go.Figure:
-    """Draw one bar for each split, coloured by what its days do."""
+    """Draw one bar for each split, coloured by what its days do; parts that are too small are named below the title."""
     figure = go.Figure()
     for role, colour in COLOURS.items():
         bars = [(split.name, stretch) for split in splits for stretch in split.part(role)]
         if bars:
             figure.add_trace(_bars(role, colour, bars))
+    short = [f"{split.name}, {shortage}" for split in splits for shortage in split.shortages().values()]
+    more = [f"and {len(short) - MOST} more"] if len(short) > MOST else []
+    named = "".join(f"<br><sub>{line}</sub>" for line in (*short[:MOST], *more))
     figure.update_layout(
         barmode="overlay",
-        title="Which days do what",
+        title={"text": f"Which days do what{named}", "yref": "container", "y": 0.97, "yanchor": "top"},
         template="plotly_white",
-        height=170 + 38 * len(splits),
-        margin={"l": 80, "r": 20, "t": 60, "b": 40},
+        height=170 + 38 * len(splits) + 20 * named.count("<br>"),
+        margin={"l": 80, "r": 20, "t": 60 + 20 * named.count("<br>"), "b": 40},
         legend={"orientation": "h", "traceorder": "normal", "y": -0.25, "yref": "paper"},
         xaxis={"type": "date"},
         yaxis={"autorange": "reversed", "type": "category"},

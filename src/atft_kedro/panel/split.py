@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from ..params import InputError, Params
+from .sizes import PartSize, SizeParams
 
 Role = Literal["history", "train", "embargo", "purge", "validation", "test", "unused"]
 PARTS: tuple[Role, ...] = ("train", "validation", "test")  # where two meet, the one named first gives the days
@@ -31,6 +32,8 @@ class Split(Params):
 
     name: str
     stretches: tuple[Stretch, ...]
+    sizes: dict[Role, PartSize] = Field(default_factory=dict)  # of train, validation and test; empty before counting
+    needed: SizeParams | None = None
 
     @model_validator(mode="after")
     def _runs_forward(self) -> Self:
@@ -44,6 +47,13 @@ class Split(Params):
     def part(self, role: Role) -> tuple[Stretch, ...]:
         """List the stretches of one role."""
         return tuple(stretch for stretch in self.stretches if stretch.role == role)
+
+    def shortages(self) -> dict[Role, str]:
+        """Describe, for each part that has fewer days or stocks than recommended, what follows from that."""
+        if self.needed is None:
+            return {}
+        described = {role: size.describe_shortage(role, self.needed) for role, size in self.sizes.items()}
+        return {role: shortage for role, shortage in described.items() if shortage is not None}
 
     def ending(self, role: Role, days: np.ndarray, most: int) -> Self:
         """Leave a role its last days only; nobody has the others."""
@@ -87,6 +97,7 @@ class SplitParams(Params):
     train: Annotated[float, Field(gt=0, lt=1)] = 0.65
     validation: Annotated[float, Field(gt=0, lt=1)] = 0.15
     embargo_days: Annotated[int, Field(ge=0)] = 20
+    sizes: SizeParams = SizeParams()
 
     @model_validator(mode="after")
     def _leaves_days_to_test(self) -> Self:
@@ -194,12 +205,25 @@ def _told(stretch: Stretch) -> str:
     return f"{stretch.role} {stretch.days} days from {stretch.first}"
 
 
-def require_stocks(split: Split, days: np.ndarray, stocks_per_day: np.ndarray) -> None:
-    """Refuse a split with a part in which no stock is in the universe."""
+def count_sizes(split: Split, days: np.ndarray, stocks_per_day: np.ndarray, needed: SizeParams) -> Split:
+    """Count each part's days and stocks; refuse too few for any score, and warn of fewer than recommended."""
+    sizes = {}
     for part in PARTS:
-        if not stocks_per_day[split.days_of(part, days)].any():
+        stocks = stocks_per_day[split.days_of(part, days)]
+        if not stocks.any():
             first, last = split.part(part)[0].first, split.part(part)[-1].last
             raise InputError(
                 f"{split.name}: no stock is in the universe on any {part} day ({first} to {last}). "
                 "Loosen `universe:` or move the days in conf/."
             )
+        if len(stocks) < needed.minimum_days or stocks.max() < needed.minimum_stocks:
+            raise InputError(
+                f"{split.name}: {part} has {len(stocks)} days and at most {stocks.max()} stocks a day; scores are "
+                f"undefined below {needed.minimum_days} days and {needed.minimum_stocks} stocks. Take more prices, or "
+                "move the days (`split:`, `folds:`) or loosen `universe:` in conf/."
+            )
+        sizes[part] = PartSize(days=len(stocks), stocks=int(np.median(stocks)))
+    counted = split.model_copy(update={"sizes": sizes, "needed": needed})
+    for shortage in counted.shortages().values():
+        _logger.warning("%s, %s", split.name, shortage)
+    return counted

@@ -159,6 +159,8 @@ def train_in_run(
     with listening() as listener, alone, using_threads(threads):
         _logger.info("run %s: %d steps on %s, %d threads; see %s", folder.name, steps, device, threads, folder)
         _log_length(training)
+        for shortage in material.split.shortages().values():
+            _logger.warning("%s, %s", material.split.name, shortage)
         members = tuple(job.train(seed, listener) for seed in training.all_seeds)
     return TrainedRun(run=folder.name, members=members)
 

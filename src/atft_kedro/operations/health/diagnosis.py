@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ...params import Params
-from . import epochs, gradients, losses, machine, scores
+from . import epochs, evidence, gradients, losses, machine, scores
 from .finding import STATES, Finding, State, enlist
 from .trace import SeedTrace, Trace, read_trace
 
@@ -13,6 +13,8 @@ OF_RUN: tuple[Callable[[Trace], Iterator[Finding]], ...] = (
     gradients.check_finite,
     epochs.check_seeds,
     scores.check_readable,
+    evidence.check_sizes,
+    evidence.check_baselines,
     scores.check_new_days,
 )
 OF_SEED: tuple[Callable[[Trace, SeedTrace], Finding | None], ...] = (
@@ -37,15 +39,16 @@ OF_SEED: tuple[Callable[[Trace, SeedTrace], Finding | None], ...] = (
 )
 
 SPOILT = ("finite", "divergence", "loss spikes", "gradient")  # after these no score means much
+FEW_DAYS = evidence.FEW["validation"]  # on which no epoch and no phase is known to be better than another
 CAUSES = {
     "clipping": SPOILT,
     "scale": (*SPOILT, "learning rate", "overfitting"),
     "overfitting": (*SPOILT, "learning rate", "average"),
     "underfitting": (*SPOILT, "learning rate", "average", "scale"),
-    "plateau": (*SPOILT, "learning rate", "average", "scale", "overfitting", "underfitting"),
-    "length": (*SPOILT, "learning rate", "average", "scale", "overfitting"),
-    "phases": (*SPOILT, "learning rate", "average", "scale", "overfitting", "underfitting"),
-    "last weights": (*SPOILT, "average", "overfitting"),
+    "plateau": (*SPOILT, "learning rate", "average", "scale", "overfitting", "underfitting", FEW_DAYS),
+    "length": (*SPOILT, "learning rate", "average", "scale", "overfitting", FEW_DAYS),
+    "phases": (*SPOILT, "learning rate", "average", "scale", "overfitting", "underfitting", FEW_DAYS),
+    "last weights": (*SPOILT, "average", "overfitting", FEW_DAYS),
 }
 
 
@@ -91,7 +94,8 @@ def look_over(trace: Trace) -> Iterator[Finding]:
 def trace_back(found: Sequence[Finding]) -> Iterator[Finding]:
     """Say of what may come of something worse that this is to be mended first."""
     for each in found:
-        near = {other.about for other in found if other.state == "trouble" and other.seed in {None, each.seed}}
+        worst = [other for other in found if other.state == "trouble" or other.about == FEW_DAYS]
+        near = {other.about for other in worst if other.seed in {None, each.seed}}
         causes = [about for about in CAUSES.get(each.about, ()) if about in near]
         roots = [about for about in causes if near.isdisjoint(CAUSES.get(about, ()))]
         if each.state == "ok" or not roots:

@@ -8,13 +8,14 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ...disk import read_json, read_json_lines
+from ...disk import parse_model, read_json, read_json_lines
 from ...evaluation.score import RunScore
 from ...evaluation.series import Mean
+from ...panel.split import Split
 from ...params import InputError
 from ...training.mode import TrainingParams
 from ...training.phases import PhaseParams
-from ...training.runs import HEARTBEAT, METRICS
+from ...training.runs import HEARTBEAT, MANIFEST, METRICS
 from ...training.selection import SelectionParams
 from ...training.vigil import NAN_BATCHES
 from ..judged_run import read_score
@@ -116,6 +117,7 @@ class Trace:
     run: str
     training: TrainingParams
     network: Mapping[str, Any]  # its sizes
+    split: Split | None  # None of an older run
     device: str
     status: RunStatus | None  # None before the first step
     seeds: tuple[SeedTrace, ...]
@@ -163,6 +165,7 @@ def read_trace(folder: Path) -> Trace:
         run=folder.name,
         training=training,
         network=manifest["network"],
+        split=parse_model(manifest["split"], Split, folder / MANIFEST) if "split" in manifest else None,
         device=manifest["device"],
         status=status,
         seeds=tuple(_trace_seeds(lines, training)),

@@ -13,7 +13,7 @@ from atft_kedro.panel.fitting import FeatureCatalogue
 from atft_kedro.panel.index import index_observations
 from atft_kedro.panel.pictures import draw_splits
 from atft_kedro.panel.scaler import Scaler, ScalerParams
-from atft_kedro.panel.split import Split, SplitParams, require_stocks
+from atft_kedro.panel.split import Split, SplitParams, count_sizes
 from atft_kedro.panel.universe import UniverseParams
 from atft_kedro.panel.writing import PanelDraft
 from atft_kedro.schema import ColumnParams, adopt_ml_dataset, longest_reach
@@ -45,8 +45,7 @@ def split_days(
     index = index_observations(universe.collect())
     reach = longest_reach(adopt_ml_dataset(ml_dataset, columns), entry_lag)
     drawn = splitting.split_days(index.days, params.date_by(labels.days, index.days), reach)
-    require_stocks(drawn, index.days, index.stocks_per_day())
-    return drawn
+    return count_sizes(drawn, index.days, index.stocks_per_day(), params.sizes)
 
 
 def draw_split(split: Split) -> go.Figure:

@@ -20,7 +20,7 @@ from atft_kedro.panel.folds import FoldParams, Folds
 from atft_kedro.panel.index import index_observations
 from atft_kedro.panel.pictures import draw_splits
 from atft_kedro.panel.scaler import ScalerParams
-from atft_kedro.panel.split import require_stocks
+from atft_kedro.panel.split import count_sizes
 from atft_kedro.schema import ColumnParams, adopt_ml_dataset, longest_reach
 from atft_kedro.training.mode import TrainingParams
 from atft_kedro.training.runs import Runs
@@ -33,10 +33,8 @@ def plan_folds(
     """Split the trading days once for each fold."""
     index = index_observations(universe.collect())
     reach = longest_reach(adopt_ml_dataset(ml_dataset, columns), entry_lag)
-    planned = planning.plan_folds(index.days, params, reach)
-    for fold in planned.folds:
-        require_stocks(fold, index.days, index.stocks_per_day())
-    return planned
+    planned, stocks = planning.plan_folds(index.days, params, reach), index.stocks_per_day()
+    return Folds(folds=tuple(count_sizes(fold, index.days, stocks, params.sizes) for fold in planned.folds))
 
 
 def draw_folds(folds: Folds) -> go.Figure:

@@ -1,0 +1,59 @@
+"""Parts with too few days or stocks: refused where no score is defined, named where it is mostly chance."""
+
+import logging
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from atft_kedro.panel.pictures import draw_splits
+from atft_kedro.panel.sizes import PartSize, SizeParams
+from atft_kedro.panel.split import Split, SplitParams, count_sizes, split_days
+from atft_kedro.params import InputError
+
+
+def count(days: int, stocks: int) -> Split:
+    trading_days = np.arange("2015-01-01", days, dtype="datetime64[D]")
+    split = split_days(trading_days, SplitParams(), 20)
+    return count_sizes(split, trading_days, np.full(days, stocks), SizeParams())
+
+
+def test_a_market_of_a_few_stocks_and_days_is_named_with_what_it_can_tell(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    split = count(370, 31)
+
+    named = "validation: 16 days (recommended: 60) and 31 stocks a day (recommended: 50)"
+    assert split.shortages()["validation"].startswith(named)
+    assert "is known to ± 0.046 at best, too little to choose an epoch by" in split.shortages()["validation"]
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 3
+    assert named in caplog.text
+    assert named in draw_splits([split]).layout.title.text
+
+
+def test_enough_days_and_stocks_are_no_matter(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    split = count(1000, 184)
+
+    assert split.shortages() == {}
+    assert caplog.records == []
+    assert draw_splits([split]).layout.title.text == "Which days do what"
+
+
+def test_parts_without_a_defined_score_are_refused() -> None:
+    with pytest.raises(InputError, match="train has 200 days and at most 2 stocks a day; scores are undefined below"):
+        count(370, 2)
+    with pytest.raises(InputError, match="validation has 1 days and at most 31 stocks"):
+        count(273, 31)
+
+
+def test_the_error_is_that_of_random_forecasts() -> None:
+    random = np.random.default_rng(1)
+    ranks = random.normal(size=(500, 16, 31)).argsort(-1).argsort(-1) - 15.0
+    rank_ics = (ranks * np.arange(-15, 16)).sum(-1) / (np.arange(-15, 16) ** 2).sum()
+
+    assert PartSize(days=16, stocks=31).error == pytest.approx(rank_ics.mean(1).std(), rel=0.1)
+
+
+def test_no_less_than_the_minimum_is_recommended() -> None:
+    with pytest.raises(ValidationError, match="fewer than minimum_days 90"):
+        SizeParams(minimum_days=90)
