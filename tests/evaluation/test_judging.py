@@ -10,6 +10,7 @@ import pytest
 from atft_kedro.evaluation.judging import judge_run
 from atft_kedro.evaluation.score import EvaluationParams, Goal, RunScore
 from atft_kedro.evaluation.targets import TargetParams, judge_targets, measure_gap
+from in_health import make_mean, score_horizon
 
 FIRST = date(2024, 1, 1)
 DAYS, STOCKS = 200, 30
@@ -101,13 +102,29 @@ def test_targets_are_met_or_missed(judged: tuple[RunScore, pl.DataFrame]) -> Non
     assert not Goal(wanted=10, is_least=False, reached=10.0).is_met
 
 
+def test_noise_is_no_goal_met() -> None:
+    means = {"train": make_mean(0.03, 0.02), "validation": make_mean(0.05, 0.02), "test": make_mean(0.2, 0.02)}
+    split = {part: {"h1": score_horizon(mean)} for part, mean in means.items()}
+    sure = split | {"train": {"h1": score_horizon(make_mean(0.3, 0.02))}}
+    params = TargetParams(ic={"h1": 0.01, "h5": 0.1}, rank_ic={"h1": 0.1}, net_sharpe={})
+
+    goals = judge_targets(split, None, params)
+
+    assert goals["train_gap"].reached == pytest.approx(-2 / 3)
+    draws = np.random.default_rng(1).normal((0.03, 0.05), 0.0005, (10_000, 2))
+    assert goals["train_gap"].error == pytest.approx(40 * (1 - draws[:, 1] / draws[:, 0]).std(), rel=0.05)
+    assert goals["train_gap"].verdict == goals["ic_h1"].verdict == "no verdict: its error is larger than the goal"
+    assert [goals["rank_ic_h1"].verdict, goals["gradient_norm"].verdict] == ["met", "not measured"]
+    assert judge_targets(sure, None, params)["train_gap"].verdict == "missed"
+
+
 def test_the_gap_is_what_the_train_days_lose(judged: tuple[RunScore, pl.DataFrame]) -> None:
     split = judged[0].split
     train, validation = split["test"], split["validation"]
 
-    lost = measure_gap({"train": train, "validation": validation})
+    lost, _ = measure_gap({"train": train, "validation": validation})
     assert lost == pytest.approx(1 - (validation["h1"].rank_ic.mean or 0) / (train["h1"].rank_ic.mean or 1))
-    assert measure_gap({"validation": validation}) is None
+    assert measure_gap({"validation": validation}) == (None, None)
 
 
 def test_a_rival_that_forecasts_less_is_compared_on_that(dataset: pl.DataFrame) -> None:

@@ -4,8 +4,20 @@ import json
 from pathlib import Path
 
 from atft_kedro.evaluation.targets import TargetParams, judge_targets
-from atft_kedro.operations.watch import read_gradient
-from atft_kedro.training.runs import METRICS
+from atft_kedro.operations.watch import read_gradient, read_status
+from atft_kedro.training.runs import HEARTBEAT, METRICS
+from in_health import tell, write_run
+
+
+def test_a_status_names_the_weights_of_each_score(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, tell(0.05))
+    beat = json.loads((folder / HEARTBEAT).read_text())
+    scored = {"score": 0.05, "best": 0.08, "best_weights": "mean of the weights of the last 3 epochs"}
+    (folder / HEARTBEAT).write_text(json.dumps(beat | scored))
+
+    assert read_status(folder).rows()["validation rank IC"] == (
+        "0.0500, averaged weights of the last epoch (best 0.0800: mean of the weights of the last 3 epochs)"
+    )
 
 
 def test_a_skipped_step_with_an_infinite_norm_is_no_gradient_that_a_run_is_scored_by(tmp_path: Path) -> None:

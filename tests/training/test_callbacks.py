@@ -1,6 +1,7 @@
 """What a training leaves in its folder: logs, checkpoints read safely and strictly, whole even on a full disk."""
 
 import json
+import logging
 import re
 import resource
 import signal
@@ -21,6 +22,7 @@ from atft_kedro.training.callbacks import (
     LAST,
     SWA,
     Checkpoints,
+    EpochLines,
     MetricsLog,
     StopFile,
 )
@@ -32,9 +34,10 @@ from atft_kedro.training.tracking import NoTracker, Tracking
 from in_training import IDENTITY, NETWORK, PHASES, Make, Watch
 
 
-def test_the_run_folder_tells_what_happened(make: Make, tmp_path: Path) -> None:
+def test_the_run_folder_tells_what_happened(make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
     log, beat = MetricsLog(tmp_path, every=5), Heartbeat(tmp_path, every=0.0)
-    trainer = make([log, beat, Checkpoints(tmp_path, IDENTITY, keep=2)])
+    trainer = make([log, beat, Checkpoints(tmp_path, IDENTITY, keep=2), EpochLines()])
 
     trainer.fit()
 
@@ -53,6 +56,11 @@ def test_the_run_folder_tells_what_happened(make: Make, tmp_path: Path) -> None:
     assert (epochs["cpu_seconds"] > 0).all()
     assert epochs["pieces"].to_list() == [1, 1, 1, 1]
     assert lines["swa"].struct.field("rank_ic").drop_nulls().len() == 1
+    scores = {f"averaged weights, epoch {n}": each["rank_ic"] for n, each in enumerate(trainer.progress.history, 1)}
+    scores["mean of the weights of the last 1 epochs"] = lines["swa"].struct.field("rank_ic").drop_nulls().item()
+    kept = told["best_weights"].item()
+    assert told["best"].item() == scores[kept] == max(scores.values())
+    assert caplog.messages[-1] == f"kept: {kept}, validation rank IC {scores[kept]:.4f}"
     assert (told["seconds_left"].item(), told["state"].item()) == (0, "done")
     assert sorted(path.name for path in (tmp_path / EPOCHS).iterdir()) == ["epoch_003.pt", "epoch_004.pt"]
     best = read_checkpoint(tmp_path / BEST, IDENTITY)

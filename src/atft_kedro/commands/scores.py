@@ -18,9 +18,12 @@ from .console import make_console
 from .project import of_project, open_catalog
 
 RUNS = click.argument("runs", nargs=-1)
-COMPARED = ("horizon", "run", "IC ± se", "rank IC ± se", "net Sharpe", "no luck", "rank IC ahead", "days", "left out")
+COMPARED = ("horizon", "run", "IC ± se", "rank IC ± se", "net Sharpe", "deflated", "rank IC ahead", "days", "left out")
 PARTS = click.Choice(["train", "validation", "test"])
-READING = "no luck: the probability that a Sharpe ratio is above the best that luck gives so many runs (deflated)"
+DEFLATED = (
+    "deflated (Sharpe ratio): the probability that the net Sharpe ratio is above the best that chance gives to {tried} "
+    "runs. It depends on the runs listed: on their number (or --trials), and on how much their ratios differ."
+)
 
 
 @click.command()
@@ -69,12 +72,12 @@ def compare(
         said = {folder.name: read_part(folder, part) for folder in folders}
         compared = compare_runs(said, how, trials)
     console = make_console()
-    console.print(draw_comparison(compared, part))
+    console.print(draw_comparison(compared, part, trials))
     for horizon in find_left_horizons(said):
         console.print(f"Not all runs forecast {horizon}d: it is not compared.")
 
 
-def draw_comparison(compared: list[Compared], part: str) -> Table:
+def draw_comparison(compared: list[Compared], part: str, trials: int) -> Table:
     """Draw a row for each horizon and run; runs are numbered, for their names are long."""
     runs = list(dict.fromkeys(row.run for row in compared))
     named = "\n".join(f"{number} = {run}" for number, run in enumerate(runs, start=1))
@@ -83,7 +86,7 @@ def draw_comparison(compared: list[Compared], part: str) -> Table:
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
         title=f"{part} days, forecasts that all runs have\n{named}",
-        caption=READING,
+        caption=DEFLATED.format(tried=max(trials, len(runs))),
     )
     for row in compared:
         score, book = row.score, row.score.long_short

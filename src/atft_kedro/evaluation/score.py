@@ -63,6 +63,16 @@ class Goal(Params):
     wanted: float
     is_least: bool  # else it is the most that is wanted
     reached: float | None
+    error: float | None = None  # standard error of what was reached, where one is known
+
+    @property
+    def verdict(self) -> str:
+        """Say whether the goal is met; there is no verdict where the error is larger than what was wanted."""
+        if self.reached is None:
+            return "not measured"
+        if self.error is not None and self.error > abs(self.wanted):
+            return "no verdict: its error is larger than the goal"
+        return "met" if self.is_met else "missed"
 
     @property
     def is_met(self) -> bool:

@@ -1,5 +1,6 @@
 """What is wanted of a run, and whether it came."""
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Annotated
 
@@ -32,7 +33,8 @@ def judge_targets(split: Split, gradient: float | None, params: TargetParams) ->
     """Put each target beside what was reached; horizons that were not forecast are reached by nobody."""
     goals = dict(_least(split.get("test", {}), params))
     if params.train_gap is not None:
-        goals["train_gap"] = Goal(wanted=params.train_gap, is_least=False, reached=measure_gap(split))
+        reached, error = measure_gap(split)
+        goals["train_gap"] = Goal(wanted=params.train_gap, is_least=False, reached=reached, error=error)
     if params.gradient_norm is not None:
         goals["gradient_norm"] = Goal(wanted=params.gradient_norm, is_least=False, reached=gradient)
     return goals
@@ -41,21 +43,33 @@ def judge_targets(split: Split, gradient: float | None, params: TargetParams) ->
 def _least(tested: Mapping[str, HorizonScore], params: TargetParams) -> Iterator[tuple[str, Goal]]:
     for name in ("ic", "ic_ir", "rank_ic", "net_sharpe"):
         for horizon, wanted in getattr(params, name).items():
-            reached = _read(tested[horizon], name) if horizon in tested else None
+            reached, error = _read(tested[horizon], name) if horizon in tested else (None, None)
             if wanted is not None:
-                yield f"{name}_{horizon}", Goal(wanted=wanted, is_least=True, reached=reached)
+                yield f"{name}_{horizon}", Goal(wanted=wanted, is_least=True, reached=reached, error=error)
 
 
-def _read(score: HorizonScore, name: str) -> float | None:
+def _read(score: HorizonScore, name: str) -> tuple[float | None, float | None]:
+    """Read what was reached, and its standard error where one is known."""
     if name == "net_sharpe":
-        return score.long_short.net_sharpe if score.long_short else None
-    return {"ic": score.ic.mean, "ic_ir": score.ic.ir, "rank_ic": score.rank_ic.mean}[name]
+        return score.long_short.net_sharpe if score.long_short else None, None
+    if name == "ic_ir":
+        return score.ic.ir, None
+    mean = {"ic": score.ic, "rank_ic": score.rank_ic}[name]
+    return mean.mean, mean.se
 
 
-def measure_gap(split: Split) -> float | None:
-    """Say which share of the train days' rank IC is lost on the validation days."""
+def measure_gap(split: Split) -> tuple[float | None, float | None]:
+    """Compute which share of the train days' rank IC is lost on the validation days, and its standard error.
+
+    The error is that of a ratio of two independent means, to first order.
+    """
     if not {"train", "validation"} <= split.keys():
-        return None
+        return None, None
     shortest = next(iter(split["train"]))
-    train, validation = (split[part][shortest].rank_ic.mean for part in ("train", "validation"))
-    return None if not train or validation is None or train < 0 else 1 - validation / train
+    train, validation = (split[part][shortest].rank_ic for part in ("train", "validation"))
+    if not train.mean or train.mean < 0 or validation.mean is None:
+        return None, None
+    ratio = validation.mean / train.mean
+    if train.se is None or validation.se is None:
+        return 1 - ratio, None
+    return 1 - ratio, math.hypot(validation.se, ratio * train.se) / train.mean

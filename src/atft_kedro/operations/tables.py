@@ -133,8 +133,8 @@ def tabulate_targets(score: RunScore) -> Grid:
     rows = []
     for name, goal in score.targets.items():
         wanted = f"{'≥' if goal.is_least else '<'} {goal.wanted:g}"
-        came = "not measured" if goal.reached is None else "met" if goal.is_met else "missed"
-        rows.append([_name_target(name), wanted, say(goal.reached), came])
+        error = "" if goal.error is None else f" ± {say(goal.error)}"
+        rows.append([_name_target(name), wanted, f"{say(goal.reached)}{error}", goal.verdict])
     return Grid("Targets", ("target", "wanted", "reached", ""), rows, "Aspirations, not promises.")
 
 

@@ -33,6 +33,7 @@ class RunStatus(Params):
     metric: str = "rank IC"  # that the run's best weights are chosen by
     score: float | None = None  # of the last epoch
     best: float | None
+    best_weights: str = ""  # which weights reached it; empty of an older run
     seconds_left: float | None
     pid: int
     host: str
@@ -42,7 +43,10 @@ class RunStatus(Params):
     def rows(self) -> dict[str, str]:
         """Say it all in words."""
         left = "-" if self.seconds_left is None else str(timedelta(seconds=round(self.seconds_left)))
-        score = "-" if self.score is None else f"{self.score:.4f} (best {self.best:.4f})"
+        which = f": {self.best_weights}" if self.best_weights else ""
+        score = "-"
+        if self.score is not None:
+            score = f"{self.score:.4f}, averaged weights of the last epoch (best {self.best:.4f}{which})"
         return {
             "state": f"{self.state} (pid {self.pid} on {self.host}, heard of {self.age:.0f} s ago)",
             "phase": f"{self.phase}, epoch {self.epoch} of {self.epochs_of_phase} done (seed {self.seed})",

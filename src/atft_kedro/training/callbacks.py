@@ -165,14 +165,14 @@ class StopFile(Callback):
 
 
 class EpochLines(Callback):
-    """Says each epoch's score in the log."""
+    """Log the score of each epoch's averaged weights, and in the end which weights are kept."""
 
     def after_epoch(self, trainer: Trainer, scores: dict[str, float]) -> None:
         """Say it."""
         selection, place = trainer.params.selection, trainer.progress
         trained = f", train {selection.score(trainer.train_scores):.4f}" if trainer.train_scores else ""
         _logger.info(
-            "%s %d/%d: validation %s %.4f (best %.4f%s), scale %.3f, loss %.4f (train %.4f)",
+            "%s %d/%d: validation %s %.4f of the averaged weights (best %.4f%s), scale %.3f, loss %.4f (train %.4f)",
             trainer.phase.name,
             place.epoch,
             trainer.epochs[place.phase],
@@ -190,3 +190,11 @@ class EpochLines(Callback):
             _logger.warning(
                 "the validation days have no %s: while none has, the newest weights are kept", selection.label
             )
+
+    def at_end(self, trainer: Trainer, scores: dict[str, float]) -> None:
+        """Log the score of the mean of the last epochs' weights, and what is kept."""
+        selection, place = trainer.params.selection, trainer.progress
+        if scores:
+            last = "mean of the weights of the last %d epochs: validation %s %.4f"
+            _logger.info(last, place.averaged, selection.label, selection.score(scores))
+        _logger.info("kept: %s, validation %s %.4f", place.best_weights, selection.label, place.best)

@@ -189,18 +189,18 @@ class Trainer:
             history=[*self.progress.history, scores],
         )
         score = self.params.selection.score(scores)
-        self._keep_best(self.average, score)
+        self._keep_best(self.average, score, f"averaged weights, epoch {len(self.progress.history)}")
         self.progress = follow_phase(self.progress, score, self.phase, self.params.plateau)
         self.random = self.ranks.gather(get_random())
         for callback in self.callbacks:
             callback.after_epoch(self, scores)
 
-    def _keep_best(self, network: Atft, score: float) -> None:
+    def _keep_best(self, network: Atft, score: float, weights: str) -> None:
         """Remember weights that are the run's best; while no score is defined, the newest are."""
         if is_better(score, self.progress.best):
             self.best = copy.deepcopy(network.state_dict())
             epochs, parts = len(self.progress.history), list(self.phase.parts)
-            self.progress = replace(self.progress, best=score, best_epoch=epochs, parts=parts)
+            self.progress = replace(self.progress, best=score, best_epoch=epochs, best_weights=weights, parts=parts)
 
     def validate(self, network: Atft) -> dict[str, float]:
         """Score some weights on the validation days."""
@@ -215,7 +215,8 @@ class Trainer:
     def _judge_average(self) -> dict[str, float]:
         """Validate the average of the last epochs; it may be the best of all."""
         scores = self.validate(self.swa)
-        self._keep_best(self.swa, self.params.selection.score(scores))
+        name = f"mean of the weights of the last {self.progress.averaged} epochs"
+        self._keep_best(self.swa, self.params.selection.score(scores), name)
         return scores
 
     def _average_epoch(self) -> bool:

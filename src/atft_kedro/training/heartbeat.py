@@ -88,4 +88,5 @@ def where(trainer: Trainer) -> dict[str, object]:
         "metric": selection.label,
         "score": selection.score(progress.history[-1]) if progress.history else None,
         "best": progress.best,
+        "best_weights": progress.best_weights,
     }

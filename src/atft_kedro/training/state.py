@@ -26,6 +26,7 @@ class Progress:
     steps: int = 0  # of the whole training
     best: float | None = None  # score of the run's best weights; NaN where none is defined, None before the first
     best_epoch: int = 0  # of all epochs, from 1 on
+    best_weights: str = ""  # which weights these are
     parts: list[Part] = field(default_factory=list)  # that were switched on when it was best
     best_of_phase: float | None = None
     since_best: int = 0  # epochs of this phase since its own best
