@@ -30,6 +30,11 @@ class SizeParams(Params):
     minimum_stocks: Annotated[int, Field(ge=3)] = 3
     recommended_stocks: Count = 50
 
+    def recommend(self, part: str) -> "PartSize":
+        """Name the size that is recommended for a part."""
+        days = self.recommended_train_days if part == "train" else self.recommended_days
+        return PartSize(days=days, stocks=self.recommended_stocks)
+
     @model_validator(mode="after")
     def _recommends_no_less_than_the_minimum(self) -> Self:
         if min(self.recommended_days, self.recommended_train_days) < self.minimum_days:
@@ -52,11 +57,11 @@ class PartSize(Params):
 
     def describe_shortage(self, part: str, needed: SizeParams) -> str | None:
         """Say what is below the recommended size, and what follows from it; None where nothing is."""
-        days = needed.recommended_train_days if part == "train" else needed.recommended_days
-        short = [f"{self.days} days (recommended: {days})"] if self.days < days else []
-        if self.stocks < needed.recommended_stocks:
-            short.append(f"{self.stocks} stocks a day (recommended: {needed.recommended_stocks})")
+        wanted = needed.recommend(part)
+        short = [f"{self.days} days (recommended: {wanted.days})"] if self.days < wanted.days else []
+        if self.stocks < wanted.stocks:
+            short.append(f"{self.stocks} stocks a day (recommended: {wanted.stocks})")
         if not short:
             return None
-        known = f"a mean rank IC over them is known to ± {self.error:.3f} at best"
-        return f"{part}: {' and '.join(short)}; {known}, {EFFECTS[part]}"
+        effect = f", {EFFECTS[part]}" if self.error > wanted.error else ""
+        return f"{part}: {' and '.join(short)}; a mean rank IC over them is known to ± {self.error:.3f} at best{effect}"

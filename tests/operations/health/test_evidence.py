@@ -28,6 +28,7 @@ def write_idle_phases(folder: Path, **sizes: PartSize) -> Path:
 
 def test_few_validation_days_are_no_evidence_against_a_phase(tmp_path: Path) -> None:
     few = diagnose(write_idle_phases(tmp_path / "few", validation=PartSize(days=16, stocks=31)))
+    long = diagnose(write_idle_phases(tmp_path / "long", validation=PartSize(days=500, stocks=45)))
     many = diagnose(write_idle_phases(tmp_path / "many", validation=PartSize(days=110, stocks=184)))
 
     found = find(few, "validation days")
@@ -37,6 +38,8 @@ def test_few_validation_days_are_no_evidence_against_a_phase(tmp_path: Path) -> 
     assert "validation days" in few.headline
     assert find(many, "phases").advice == ("training.phases: without second, third",)
     assert "validation days" not in {each.about for each in many.findings}
+    assert find(long, "validation days").state == "ok"
+    assert find(long, "phases").advice == ("training.phases: without second, third",)
 
 
 @pytest.mark.parametrize(("lead", "state"), [(-0.012, "watch"), (-0.006, "ok")])

@@ -94,7 +94,9 @@ def look_over(trace: Trace) -> Iterator[Finding]:
 def trace_back(found: Sequence[Finding]) -> Iterator[Finding]:
     """Say of what may come of something worse that this is to be mended first."""
     for each in found:
-        worst = [other for other in found if other.state == "trouble" or other.about == FEW_DAYS]
+        worst = [
+            other for other in found if other.state == "trouble" or (other.about, other.state) == (FEW_DAYS, "watch")
+        ]
         near = {other.about for other in worst if other.seed in {None, each.seed}}
         causes = [about for about in CAUSES.get(each.about, ()) if about in near]
         roots = [about for about in causes if near.isdisjoint(CAUSES.get(about, ()))]

@@ -14,12 +14,19 @@ LISTED = ("test", "validation")  # parts in which a run is compared with baselin
 
 def check_sizes(trace: Trace) -> Iterator[Finding]:
     """Look for parts that have fewer days or stocks than recommended."""
-    if trace.split is None:
+    if trace.split is None or trace.split.needed is None:
         return
     for part, shortage in trace.split.shortages().items():
         size = trace.split.sizes[part]
         numbers = {"days": size.days, "stocks": size.stocks, "error": size.error}
-        yield Finding(about=FEW[part], state="watch", measured=shortage, advice=(ADVICE,), numbers=numbers)
+        is_weak = size.error > trace.split.needed.recommend(part).error
+        yield Finding(
+            about=FEW[part],
+            state="watch" if is_weak else "ok",
+            measured=shortage,
+            advice=(ADVICE,) if is_weak else (),
+            numbers=numbers,
+        )
 
 
 def check_baselines(trace: Trace) -> Iterator[Finding]:
