@@ -99,3 +99,12 @@ def test_horizons_that_not_all_have_are_named() -> None:
 
     assert find_left_horizons(said) == [5]
     assert {row.horizon for row in compare_runs(said, EvaluationParams())} == {1}
+
+
+def test_a_table_that_is_cut_short_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "forecasts.parquet"
+    say(1).with_columns(split=pl.lit("test")).write_parquet(path)
+    path.write_bytes(path.read_bytes()[:-100])
+
+    with pytest.raises(InputError, match="forecasts.parquet is not readable as a table"):
+        read_part(tmp_path, "test")

@@ -13,7 +13,7 @@ from ..evaluation.score import EvaluationParams, HorizonScore, Judged, judge
 from ..evaluation.series import Mean, deflated_sharpe, or_none, sharpe
 from ..params import InputError
 from ..schema import CODE, DATE, FORECAST, HORIZON, REALISED, SPLIT, target
-from .scoring import FORECASTS
+from .scoring import FORECASTS, open_table
 
 KEY = (DATE, CODE, HORIZON)
 SAME = 1e-5  # two runs that differ by more in what came have not seen one dataset
@@ -36,7 +36,7 @@ def read_part(folder: Path, part: str) -> pl.DataFrame:
     path = folder / FORECASTS
     if not path.exists():
         raise InputError(f"Run {folder.name} has no forecasts; kedro run --pipelines evaluate makes the latest run's.")
-    said = pl.scan_parquet(path, glob=False).filter(pl.col(SPLIT) == part).select(*KEY, FORECAST, REALISED).collect()
+    said = open_table(path).filter(pl.col(SPLIT) == part).select(*KEY, FORECAST, REALISED).collect()
     if not len(said):
         raise InputError(f"Run {folder.name} has no {part!r} forecasts.")
     return said

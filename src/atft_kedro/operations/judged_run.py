@@ -15,7 +15,7 @@ from ..params import InputError
 from ..schema import CODE, DATE, HORIZON, REALISED, target_columns
 from .comparison import SAME
 from .report import write_report
-from .scoring import FORECASTS
+from .scoring import FORECASTS, open_table
 from .summary import write_summary
 from .tables import tabulate_run
 from .watch import read_gradient, read_history, read_manifest, read_training
@@ -81,10 +81,8 @@ def rescore(folder: Path, dataset: pl.LazyFrame, params: EvaluationParams, targe
         raise InputError(
             f"Run {folder.name} has no {', '.join(missing)}; kedro run --pipelines fit,evaluate makes the latest run's."
         )
-    forecasts = learn_returns(folder.name, pl.read_parquet(folder / FORECASTS, glob=False), dataset)
-    rivals = pl.concat(
-        pl.read_parquet(folder / name, glob=False) for name in (BASELINES, SEEDS) if (folder / name).exists()
-    )
+    forecasts = learn_returns(folder.name, open_table(folder / FORECASTS).collect(), dataset)
+    rivals = pl.concat(open_table(folder / name).collect() for name in (BASELINES, SEEDS) if (folder / name).exists())
     score, daily = judge(folder, forecasts, rivals, dataset, params, targets)
     learned, *seen = (go.Figure(read_json(path)) for path in drawn)
     summary, report = write_pages(folder, score, [learned, *draw_scores(score, daily), *seen])

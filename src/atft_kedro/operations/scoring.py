@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import polars as pl
+from polars.exceptions import PolarsError
 
 from ..network.atft import Atft
 from ..panel.split import Role
+from ..params import InputError
 from ..schema import ALONE, CODE, DATE, FORECAST, FORECASTER, HORIZON, REALISED, SPLIT
 from ..training.forecasting import Forecasts
 from ..training.members import Expert, average, forecast_apart, forecast_together
@@ -15,6 +18,16 @@ from ..training.run import Material
 
 FORECASTS = "forecasts.parquet"
 KEYS = (DATE, CODE, SPLIT, HORIZON)
+
+
+def open_table(path: Path) -> pl.LazyFrame:
+    """Open a table in a run's folder; one that is cut short is an `InputError` that names it."""
+    table = pl.scan_parquet(path, glob=False)
+    try:
+        table.collect_schema()
+    except PolarsError as error:
+        raise InputError(f"{path} is not readable as a table: {str(error).splitlines()[0]}") from error
+    return table
 
 
 def forecast_parts(experts: Mapping[int, Expert], material: Material) -> tuple[pl.DataFrame, pl.DataFrame]:

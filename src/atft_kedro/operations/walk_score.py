@@ -10,7 +10,7 @@ from ..evaluation.laying import lay_ground
 from ..evaluation.score import EvaluationParams, HorizonScore, Judged, judge
 from ..params import InputError, Params
 from ..schema import CODE, DATE, HORIZON, REALISED, SPLIT, target_columns
-from .scoring import FORECASTS
+from .scoring import FORECASTS, open_table
 from .walk import TrainedFold, TrainedFolds, list_failures
 
 KEY = (HORIZON, DATE, CODE)
@@ -65,7 +65,7 @@ def pool_forecasts(trained: TrainedFolds, folder: Path, dataset: pl.LazyFrame) -
 
 
 def _read_tested(folder: Path, fold: TrainedFold) -> pl.LazyFrame:
-    return pl.scan_parquet(folder / fold.folder / FORECASTS, glob=False).filter(pl.col(SPLIT) == "test")
+    return open_table(folder / fold.folder / FORECASTS).filter(pl.col(SPLIT) == "test")
 
 
 def score_walk(

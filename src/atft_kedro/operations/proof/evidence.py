@@ -13,7 +13,7 @@ from ...panel.split import Role, Split, Stretch
 from ...params import InputError
 from ...schema import ALONE, CODE, DATE, FORECASTER, HORIZON, SPLIT
 from ..judged_run import DAILY, read_score
-from ..scoring import FORECASTS
+from ..scoring import FORECASTS, open_table
 from ..watch import read_history, read_manifest
 
 
@@ -44,7 +44,7 @@ class Evidence:
     def days(self, horizon: int, forecaster: str = NETWORK) -> pl.DataFrame:
         """Read a forecaster's test days over a horizon, in the order of time."""
         mine = (pl.col(FORECASTER) == forecaster) & (pl.col(SPLIT) == "test") & (pl.col(HORIZON) == horizon)
-        return pl.scan_parquet(self.folder / DAILY, glob=False).filter(mine).sort(DATE).collect()
+        return open_table(self.folder / DAILY).filter(mine).sort(DATE).collect()
 
     def networks(self) -> dict[str, str]:
         """Name each network's forecasts by its seed."""
@@ -54,9 +54,7 @@ class Evidence:
 
     def count_stocks(self) -> int:
         """Count the stocks that are forecast."""
-        count: int = (
-            pl.scan_parquet(self.folder / FORECASTS, glob=False).select(pl.col(CODE).n_unique()).collect().item()
-        )
+        count: int = open_table(self.folder / FORECASTS).select(pl.col(CODE).n_unique()).collect().item()
         return count
 
     def stretch(self, role: Role) -> Stretch:

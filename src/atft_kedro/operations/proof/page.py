@@ -9,7 +9,7 @@ from ...evaluation.baselines import ZERO
 from ...schema import CODE, DATE, HORIZON, REALISED, SPLIT
 from ..comparison import Compared
 from ..saying import say, say_lead
-from ..scoring import FORECASTS
+from ..scoring import FORECASTS, open_table
 from ..summary import write_grid
 from ..tables import tabulate_targets
 from .columns import tabulate_columns
@@ -85,7 +85,7 @@ def _tell(run: Evidence, horizon: int) -> str:
 
 def _read_next_day(run: Evidence) -> pl.DataFrame:
     asked = (pl.col(SPLIT) == "test") & (pl.col(HORIZON) == 1)
-    return pl.scan_parquet(run.folder / FORECASTS, glob=False).filter(asked).select(DATE, CODE, REALISED).collect()
+    return open_table(run.folder / FORECASTS).filter(asked).select(DATE, CODE, REALISED).collect()
 
 
 def _draw(run: Evidence, horizon: int) -> str:
