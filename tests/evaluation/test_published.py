@@ -77,3 +77,11 @@ def test_a_reversed_forecast_has_the_opposite_correlation() -> None:
 
     assert ahead.ic is not None and ahead.ic > 0.1
     assert reversed_.ic == pytest.approx(-ahead.ic)
+
+
+def test_a_day_without_any_return_counts_in_no_column() -> None:
+    forecast, came = draw()
+    came[4] = np.nan
+    kept = np.arange(DAYS) != 4
+
+    assert score_as_published(lay(forecast, came)) == score_as_published(lay(forecast[kept], came[kept]))

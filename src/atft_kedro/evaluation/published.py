@@ -34,6 +34,8 @@ def score_as_published(said: pl.DataFrame) -> PublishedScore:
         if told.std() > 0 and came.std() > 0:
             correlations.append(np.corrcoef(told, came)[0, 1])
         order = [stock for stock in np.argsort(told)[::-1] if known[stock]]
+        if not order:
+            continue  # no return is known on this day
         precisions.append((came[order[:BEST]] >= 0).sum() / BEST)
         earned.append(came[order[:BOUGHT]].sum() / BOUGHT)
     has_order = len(correlations) > 0
