@@ -1,6 +1,6 @@
 """Every column name, and which column of an ML dataset is what."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import polars as pl
 from pydantic import Field, field_validator
@@ -18,9 +18,13 @@ ELIGIBLE = "eligible"
 GRAPH_DATE, NEIGHBOUR, RANK = "graph_date", "neighbour", "rank"
 CORRELATION, SAME_SECTOR, SIZE_SIMILARITY = "correlation", "same_sector", "size_similarity"
 FORECAST, HORIZON, SPLIT = "forecast", "horizon", "split"
+ENTRY_LAG = "entry_lag"
 FORECASTER, REALISED = "forecaster", "target"
 ALONE = "seed "  # and its number: the forecaster that is one network of a run
 EDGE_ATTRIBUTES = (CORRELATION, SAME_SECTOR, SIZE_SIMILARITY)
+
+Entry = Literal["same_close", "next_close"]
+ENTRIES: dict[Entry, int] = {"same_close": 0, "next_close": 1}  # the entry lags that every score is shown for
 
 Horizons = Annotated[tuple[Annotated[int, Field(gt=0)], ...], Field(min_length=1)]
 
@@ -28,6 +32,11 @@ Horizons = Annotated[tuple[Annotated[int, Field(gt=0)], ...], Field(min_length=1
 def target(horizon: int) -> str:
     """Name the column of the return over the next ``horizon`` observations."""
     return TARGET.format(h=horizon)
+
+
+def oracle_column(horizon: int, entry_lag: int) -> str:
+    """Name the column of the oracle's expected return over ``horizon`` observations, entered ``entry_lag`` later."""
+    return f"oracle_{horizon}d" + (f"_lag{entry_lag}" if entry_lag else "")
 
 
 class ColumnParams(Params):

@@ -58,6 +58,19 @@ def test_without_strengths_the_oracle_knows_nothing_and_the_ic_is_zero() -> None
     assert days.max() < 6
 
 
+@pytest.mark.parametrize(("entry_lag", "horizon"), [(1, 5), (3, 1)])
+def test_the_oracle_of_a_later_entry_is_the_best_forecast_of_its_returns(entry_lag: int, horizon: int) -> None:
+    params = LARGE.model_copy(update={"entry_lag": entry_lag, "missing_days": 0})
+    market = simulate_market(params)
+    close = pl.col("close")
+    answer = (close.shift(-entry_lag - horizon) / close.shift(-entry_lag) - 1).over("code").alias("answer")
+    rows = market.prices.sort("code", "date").with_columns(answer).join(market.oracle, on=["date", "code"])
+
+    best, error = mean_and_error(daily_ic(rows, f"oracle_{horizon}d_lag{entry_lag}", "answer"))
+    same_close, _ = mean_and_error(daily_ic(rows, f"oracle_{horizon}d", "answer"))
+    assert best > same_close + error
+
+
 @pytest.mark.parametrize("horizon", [5, 10, 20])
 def test_the_oracle_forecasts_longer_horizons_without_bias(horizon: int) -> None:
     rows = with_returns(simulate_market(LARGE), horizon).drop_nulls([f"oracle_{horizon}d", "answer"])

@@ -46,7 +46,7 @@ class Strengths(Params):
 
 
 class MarketParams(Params):
-    """The simulated market."""
+    """The simulated market; the oracle expects returns over ``horizons``, entered after ``entry_lag`` observations."""
 
     stocks: Annotated[int, Field(ge=2)] = 200
     days: Annotated[int, Field(ge=30)] = 1000
@@ -60,6 +60,7 @@ class MarketParams(Params):
     delistings: Share = 0.1
     missing_days: Share = 0.002
     horizons: Horizons = HORIZONS
+    entry_lag: Annotated[int, Field(ge=0)] = 0
 
 
 @dataclass(frozen=True)

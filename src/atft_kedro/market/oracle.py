@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from ..schema import ENTRIES, oracle_column
 from .latent import (
     BETA_SPREAD,
     CLUSTER_SHARE,
@@ -21,21 +22,26 @@ from .latent import (
 LONGEST_GAP = 20  # days beyond a horizon that missing days may stretch it
 
 
-def expect_returns(latent: Latent, params: MarketParams, observed: NDArray[np.bool_]) -> dict[int, Floats]:
-    """Expect, at each close, the return over each horizon: ``{horizon: [day, stock]}``.
+def expect_returns(latent: Latent, params: MarketParams, observed: NDArray[np.bool_]) -> dict[str, Floats]:
+    """Expect, at each close, the return over each horizon from each entry: ``{oracle_column: [day, stock]}``.
 
-    Horizons count the stock's own observations, so a horizon that spans missing days sums more days.
+    Entered at lag e, the expected return over h is that over e + h less that over e. Lags and horizons count the
+    stock's own observations, so a horizon that spans missing days sums more days.
     Exact for the next day; to first order in daily returns beyond it (compounding is left out).
     """
-    reach = {horizon: _days_until(observed, horizon) for horizon in params.horizons}
-    expected = {horizon: np.full(observed.shape, np.nan) for horizon in params.horizons}
+    lags = sorted({*ENTRIES.values(), params.entry_lag})
+    counts = {count for lag in lags for count in (lag, *(lag + horizon for horizon in params.horizons))} - {0}
+    reach = {count: _days_until(observed, count) for count in counts}
+    until = {0: np.zeros(observed.shape)} | {count: np.full(observed.shape, np.nan) for count in counts}
     total = np.zeros(observed.shape)
-    for ahead in range(1, max(params.horizons) + LONGEST_GAP + 1):
+    for ahead in range(1, max(reach) + LONGEST_GAP + 1):
         day = expect_level(latent, ahead) * expect_standardised(latent, params.strengths, ahead)
         total += DRIFT + latent.volatility * day
-        for horizon, days in reach.items():
-            expected[horizon][days == ahead] = total[days == ahead]
-    return expected
+        for count, days in reach.items():
+            until[count][days == ahead] = total[days == ahead]
+    return {
+        oracle_column(horizon, lag): until[lag + horizon] - until[lag] for lag in lags for horizon in params.horizons
+    }
 
 
 def attainable_ic(params: MarketParams) -> float:

@@ -16,7 +16,7 @@ SHORTEST_LIFE = 60  # days between a listing and a delisting
 
 @dataclass(frozen=True)
 class SimulatedMarket:
-    """Tables: prices as anyone sees them; ``oracle_{h}d`` and the hidden neighbours as nobody does."""
+    """Tables: prices as anyone sees them; the oracle (``oracle_column``) and the hidden neighbours as nobody does."""
 
     prices: pl.DataFrame
     oracle: pl.DataFrame
@@ -43,9 +43,9 @@ def simulate_market(params: MarketParams) -> SimulatedMarket:
                 **{name: cells[BURN_IN:][place] for name, cells in quotes.items()},
             }
         ),
-        oracle=pl.DataFrame(
-            {**key, **{f"oracle_{horizon}d": cells[BURN_IN:][place] for horizon, cells in expected.items()}}
-        ).with_columns(pl.selectors.float().fill_nan(None)),
+        oracle=pl.DataFrame({**key, **{name: cells[BURN_IN:][place] for name, cells in expected.items()}}).with_columns(
+            pl.selectors.float().fill_nan(None)
+        ),
         neighbours=pl.DataFrame(
             {
                 CODE: np.repeat(codes, latent.neighbours.shape[1]),

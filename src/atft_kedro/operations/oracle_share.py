@@ -11,6 +11,7 @@ from torch import Tensor
 from .. import metrics
 from ..evaluation.series import Mean, average
 from ..panel.split import Role
+from ..schema import oracle_column
 from ..training.members import Expert, forecast_together
 from ..training.run import Material
 
@@ -47,11 +48,12 @@ def measure_share(experts: Sequence[Expert], material: Material, oracle: pl.Data
 
 
 def place_oracle(oracle: pl.DataFrame, material: Material, horizon: int) -> Tensor:
-    """Bring the oracle's table to the panel's places (day, stock)."""
+    """Bring what the oracle expects of the panel's targets to their places (day, stock)."""
     meaning = material.panel.meaning
     day = pl.DataFrame({"date": list(meaning.days), "day": range(len(meaning.days))})
     stock = pl.DataFrame({"code": list(meaning.codes), "stock": range(len(meaning.codes))})
-    rows = oracle.join(day, on="date").join(stock, on="code").drop_nulls(f"oracle_{horizon}d")
+    column = oracle_column(horizon, meaning.entry_lag)
+    rows = oracle.join(day, on="date").join(stock, on="code").drop_nulls(column)
     placed = np.full(material.panel.row_of.shape, np.nan)
-    placed[rows["day"].to_numpy(), rows["stock"].to_numpy()] = rows[f"oracle_{horizon}d"].to_numpy()
+    placed[rows["day"].to_numpy(), rows["stock"].to_numpy()] = rows[column].to_numpy()
     return torch.from_numpy(placed).float()
