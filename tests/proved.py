@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from atft_kedro.evaluation.entries import collect_returns
 from atft_kedro.evaluation.judging import judge_run
 from atft_kedro.evaluation.score import EvaluationParams
 from atft_kedro.operations.proof.evidence import Evidence
@@ -43,7 +44,9 @@ def make_run(folder: Path, returns: pl.DataFrame, skill: float, **training: Any)
     forecasts = say(skill, 0)
     names = {"ridge": 0.1, "lightgbm": 0.2, "seed 7": skill / 2, "seed 8": skill}
     rivals = pl.concat(say(share, 1 + turn, name) for turn, (name, share) in enumerate(names.items()))
-    score, daily = judge_run(folder.name, forecasts, rivals, returns.lazy(), EvaluationParams())
+    came = collect_returns(returns.lazy(), returns["date"], 0)
+    score, daily = judge_run(folder.name, forecasts, rivals, came, EvaluationParams(), 0)
+    came.write_parquet(folder / "returns.parquet")
     (folder / "metrics.json").write_text(score.model_dump_json())
     daily.write_parquet(folder / "daily.parquet")
     forecasts.join(returns.select("date", "code", target="target_1d"), on=["date", "code"]).write_parquet(

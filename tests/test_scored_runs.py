@@ -29,7 +29,10 @@ def test_the_forecasts_of_a_run_are_scored(ran_project: Path) -> None:
     assert told["days"]["test"] == [str(test["date"].min()), str(test["date"].max())]
     first = told["split"]["test"]["h1"]
     assert first["forecasts"] == len(test.filter(horizon=1)) - first["excluded"]["unrealised"]
-    assert f"| 1d | {first['ic']['mean']:.4f} |" in summary
+    assert f"| 1d | same close* | {first['ic']['mean']:.4f} |" in summary
+    later = told["next_close"]["split"]["test"]["h1"]
+    assert f"| 1d | next close | {later['ic']['mean']:.4f} |" in summary
+    assert "## Same close and next close on the test days" in summary
     assert told["run"] == run.name
     assert run.name in summary
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
@@ -56,8 +59,8 @@ def test_a_run_is_scored_anew_with_other_costs(ran_project: Path) -> None:
     assert json.loads((run / "metrics.json").read_text()) == before
     assert (run / "report.html").read_text().count("js-plotly-plot") == report.count("js-plotly-plot")
     assert f"1 = {run.name}" in said
-    assert [said.count(f" 1 {part} ") for part in ("train", "validation", "test")] == [4, 4, 4]
-    assert [table.count(f" 1 {part} ") for part in ("train", "validation", "test")] == [0, 0, 4]
+    assert [said.count(f" 1 {part} ") for part in ("train", "validation", "test")] == [8, 8, 8]
+    assert [table.count(f" 1 {part} ") for part in ("train", "validation", "test")] == [0, 0, 8]
     assert "There is no run 'mine'" in unknown
 
 
@@ -80,6 +83,8 @@ def test_baselines_the_oracle_and_targets_stand_beside_a_run(ran_project: Path) 
 
     assert list(told["baselines"]) == ["zero", "reversal", "momentum", "ridge", "lightgbm"]
     assert told["oracle"]["test"]["h1"]["ic"]["mean"] > told["split"]["test"]["h1"]["ic"]["mean"]
+    later = told["next_close"]
+    assert later["oracle"]["test"]["h5"]["ic"]["mean"] > later["split"]["test"]["h5"]["ic"]["mean"]
     assert told["targets"]["rank_ic_h1"]["wanted"] == 0.18
     lead = told["baselines"]["ridge"]["test"]["h5"]["ahead"]["rank_ic"]
     assert f"{lead['mean']:+.4f} ± {lead['se']:.4f}" in summary

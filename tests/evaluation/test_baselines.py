@@ -160,5 +160,5 @@ def test_trees_find_what_ridge_cannot(material: Material) -> None:
 def test_the_oracle_is_asked_what_the_network_was_and_may_not_exist(asked: pl.DataFrame) -> None:
     oracle = asked.filter(horizon=1).select("date", "code", oracle_1d=pl.lit(0.5))
 
-    assert len(ask_oracle(asked, oracle)) == len(asked.filter(horizon=1))
-    assert len(ask_oracle(asked, pl.DataFrame(schema={"date": pl.Date, "code": pl.String}))) == 0
+    assert len(ask_oracle(asked, oracle, 0)) == len(asked.filter(horizon=1))
+    assert len(ask_oracle(asked, pl.DataFrame(schema={"date": pl.Date, "code": pl.String}), 0)) == 0

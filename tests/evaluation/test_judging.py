@@ -46,7 +46,7 @@ def judged(dataset: pl.DataFrame) -> tuple[RunScore, pl.DataFrame]:
         say(dataset, signal * 2, "same"),
         say(dataset, pl.col("target_1d"), "oracle"),
     ]
-    return judge_run("mine", say(dataset, signal), pl.concat(rivals), dataset.lazy(), EvaluationParams())
+    return judge_run("mine", say(dataset, signal), pl.concat(rivals), dataset, EvaluationParams(), 0)
 
 
 def test_each_rival_is_paired_by_day(judged: tuple[RunScore, pl.DataFrame]) -> None:
@@ -130,7 +130,7 @@ def test_the_gap_is_what_the_train_days_lose(judged: tuple[RunScore, pl.DataFram
 def test_a_rival_that_forecasts_less_is_compared_on_that(dataset: pl.DataFrame) -> None:
     signal = 100 * pl.col("target_1d") + 3 * pl.col("noise")
     rival = say(dataset, signal * 2, "same").filter(pl.col("code") < "S20")
-    score, _ = judge_run("mine", say(dataset, signal), rival, dataset.lazy(), EvaluationParams())
+    score, _ = judge_run("mine", say(dataset, signal), rival, dataset, EvaluationParams(), 0)
 
     assert score.baselines["same"]["test"]["h1"].ahead["ic"].mean == pytest.approx(0, abs=1e-12)
     assert score.baselines["same"]["test"]["h1"].score.forecasts == 20 * DAYS // 2
@@ -141,7 +141,7 @@ def test_a_dataset_without_a_days_returns_has_no_books_and_rivals_all_the_same(d
     signal = (100 * pl.col("target_5d") + 3 * pl.col("noise")).alias("forecast")
     said = say(dataset, pl.lit(0.0)).with_columns(weeks.select(signal)["forecast"], horizon=pl.lit(5, pl.Int16))
     zero = said.with_columns(forecast=pl.lit(0.0)).select(pl.lit("zero").alias("forecaster"), pl.all())
-    score, _ = judge_run("mine", said, zero, weeks.lazy(), EvaluationParams())
+    score, _ = judge_run("mine", said, zero, weeks, EvaluationParams(), 0)
 
     assert score.split["test"]["h5"].long_short is None
     assert score.baselines["zero"]["test"]["h5"].ahead["ic"].mean == pytest.approx(score.split["test"]["h5"].ic.mean)

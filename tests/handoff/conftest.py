@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from atft_kedro.evaluation.conformal import fit_corrections
+from atft_kedro.evaluation.entries import collect_returns
 from atft_kedro.evaluation.judging import judge_run
 from atft_kedro.evaluation.score import EvaluationParams
 from atft_kedro.graph.placing import place_graphs
@@ -65,7 +66,9 @@ def trained(dataset: pl.DataFrame, catalogue: FeatureCatalogue, tmp_path_factory
         forecasts=forecasts,
         inputs=ModelInputs.of(dataset.schema, scaler, UNIVERSE, GRAPH, 0),
         corrections=fit_corrections(forecasts, "gaussian_rank"),
-        score=judge_run(run.name, forecasts, nobody, lazy, EvaluationParams())[0],
+        score=judge_run(run.name, forecasts, nobody, collect_returns(lazy, forecasts["date"], 0), EvaluationParams())[
+            0
+        ],
     )
 
 

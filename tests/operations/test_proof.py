@@ -11,6 +11,7 @@ import pytest
 
 from atft_kedro.evaluation.score import EvaluationParams
 from atft_kedro.operations.comparison import compare_runs, read_part
+from atft_kedro.operations.judged_run import read_all_returns
 from atft_kedro.operations.proof.columns import is_published, tabulate_columns
 from atft_kedro.operations.proof.evidence import Evidence
 from atft_kedro.operations.proof.luck import try_luck
@@ -33,7 +34,7 @@ def returns() -> pl.DataFrame:
 
 def test_the_halves_are_halves_and_the_leads_are_the_mean_of_the_days(returns: pl.DataFrame, tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", returns, skill=0.5)
-    daily = pl.read_parquet(run.folder / "daily.parquet").filter(split="test")
+    daily = pl.read_parquet(run.folder / "daily.parquet").filter(split="test", entry_lag=0)
     mine, ridge = (daily.filter(forecaster=name).sort("date") for name in ("network", "ridge"))
 
     grid = tabulate_hold(run, 1)
@@ -51,7 +52,7 @@ def test_the_halves_are_halves_and_the_leads_are_the_mean_of_the_days(returns: p
 
 def test_costs_are_taken_off_what_was_traded(returns: pl.DataFrame, tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", returns, skill=0.5)
-    book = pl.read_parquet(run.folder / "daily.parquet").filter(split="test", forecaster="network")
+    book = pl.read_parquet(run.folder / "daily.parquet").filter(split="test", entry_lag=0, forecaster="network")
     gross, turnover = (book[f"long_short_{what}"].drop_nulls().to_numpy() for what in ("gross", "turnover"))
 
     _, _, _, before, five, ten, told, even = tabulate_costs(run).rows[0]
@@ -108,19 +109,33 @@ def test_the_page_holds_the_folders_numbers(returns: pl.DataFrame, tmp_path: Pat
     runs = [make_run(tmp_path / name, returns, skill) for name, skill in (("a", 0.5), ("b", 0.3))]
     said = {run.folder.name: read_part(run.folder, "test") for run in runs}
 
-    page = write_benchmarks(runs, compare_runs(said, EvaluationParams()), None, "kedro atft benchmarks a b")
+    page = write_benchmarks(
+        runs,
+        compare_runs(said, read_all_returns([run.folder for run in runs]), EvaluationParams()),
+        None,
+        "kedro atft benchmarks a b",
+    )
 
     told = runs[0].score.split["test"]["h1"]
     assert f"rank IC of {told.rank_ic.mean:.4f} ± {told.rank_ic.se:.4f}" in page
     other = next(line for line in page.splitlines() if "| `b`, commit `" in line)
     assert f"{runs[1].score.split['test']['h1'].ic.mean:.4f} ± " in other
     assert other.split("|")[8].strip().startswith("-")  # it knows less, and is behind
-    daily = [pl.read_parquet(run.folder / "daily.parquet").filter(split="test") for run in runs]
+    daily = [pl.read_parquet(run.folder / "daily.parquet").filter(split="test", entry_lag=0) for run in runs]
     alone = [
         daily[1].filter(forecaster=f"seed {seed}")["rank_ic"] - daily[0].filter(forecaster=f"seed {seed}")["rank_ic"]
         for seed in (7, 8)
     ]
     assert other.split("|")[8].strip().startswith(f"{((alone[0] + alone[1]) / 2).mean():+.4f} ± ")
+    later = runs[0].score.next_close
+    assert later is not None
+    beside = later.split["test"]["h1"].rank_ic
+    assert f"Entered at the next close, it has a rank IC of {beside.mean:.4f} ± {beside.se:.4f}" in page
+    assert (
+        f"| {later.split['test']['h1'].ic.mean:.4f} ± {later.split['test']['h1'].ic.se:.4f} | {beside.mean:.4f} ± "
+        in page
+    )
+    assert f"ours, next close | long-short | {1e4 * later.split['test']['h1'].long_short.gross_mean:.1f} (" in page  # type: ignore[union-attr]
     assert "| as above | 2, 2 | 4 s | 0.1 min | 500 | 25.0% | one 2.0 s | cpu, 2 |" in page
 
 
@@ -135,12 +150,15 @@ def test_a_longer_past_is_told_beside_the_first_and_only_clear_leads_are_called_
     runs[2] = replace(runs[2], manifest=runs[2].manifest | {"graph": runs[0].manifest["graph"] | {"kind": "random"}})
 
     said = {run.folder.name: read_part(run.folder, "test") for run in runs}
-    page = write_benchmarks(runs, compare_runs(said, EvaluationParams()), None, "")
+    page = write_benchmarks(
+        runs, compare_runs(said, read_all_returns([run.folder for run in runs]), EvaluationParams()), None, ""
+    )
 
     told = runs[3].score.split["test"]["h1"]
     assert f"Trained from 2001-01-01 on: Run `longer` has a rank IC of {told.rank_ic.mean:.4f} ± " in page
     assert "## Does it hold, trained from 2001-01-01 on?" in page
-    assert page.count("## Does it hold") == 2
+    assert "## Does it hold, trained from 2001-01-01 on, entered at the next close?" in page
+    assert page.count("## Does it hold") == 4
     assert (
         "2 of its errors from zero is: graph.kind = random (rank IC); graph.kind = random (IC); trained from " in page
     )

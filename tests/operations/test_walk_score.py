@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from atft_kedro.evaluation.entries import collect_returns, list_entries
 from atft_kedro.evaluation.score import EvaluationParams, evaluate
 from atft_kedro.operations.walk import TrainedFold, TrainedFolds
 from atft_kedro.operations.walk_page import draw_walk, number_folds, write_walk
@@ -43,7 +44,8 @@ def dataset() -> pl.LazyFrame:
 
 def judge(trained: TrainedFolds, folder: Path, dataset: pl.LazyFrame) -> JudgedWalk:
     pooled = pool_forecasts(trained, folder, dataset).collect()
-    return score_walk(trained, folder, pooled, dataset, EvaluationParams())
+    returns = list_entries(collect_returns(dataset, pooled["date"], 0), 0)
+    return score_walk(trained, folder, pooled, returns, EvaluationParams())
 
 
 def test_the_record_is_the_test_days_of_all_folds_one_after_the_other(tmp_path: Path, dataset: pl.LazyFrame) -> None:
@@ -58,6 +60,8 @@ def test_the_record_is_the_test_days_of_all_folds_one_after_the_other(tmp_path: 
     assert_frame_equal(pooled, whole.join(came, on=["date", "code"], maintain_order="left"), check_exact=True)
     assert judged.score.pooled == evaluate(whole, dataset.collect(), EvaluationParams()).horizons
     assert judged.score.days == (str(DAYS[10]), str(DAYS[59]))
+    came = dataset.with_columns(pl.col("target_1d").shift(-1).over("code", order_by="date"))
+    assert judged.score.next_close == evaluate(whole, came.collect(), EvaluationParams()).horizons
     alone = evaluate(forecasts(30, 60, 3), dataset.filter(pl.col("date") >= DAYS[30]).collect(), EvaluationParams())
     assert judged.score.folds[1].horizons == alone.horizons
     assert judged.score.folds[1].stocks == 20
@@ -87,13 +91,19 @@ def test_a_walk_is_told_as_a_page_a_picture_and_numbers(tmp_path: Path, dataset:
     judged = judge(TrainedFolds(folds=(good, lost)), tmp_path, dataset)
 
     page, numbers = write_walk(judged.score), dict(number_folds(judged.score))
-    bars, line = draw_walk(judged.score, judged.daily).data
+    bars, later, line = draw_walk(judged.score, judged.daily).data
 
     told = judged.score.pooled["h1"]
-    assert f"| one | 2020-01-11 to 2020-01-30 | 20 | 20 | {told.ic.mean:.4f} | {told.ic.se:.4f} |" in page
+    assert f"| one | 2020-01-11 to 2020-01-30 | 20 | 20 | same close* | {told.ic.mean:.4f} | {told.ic.se:.4f} |" in page
     assert "Failed, and in none of these numbers:\n\n  two: killed" in page
     assert list(numbers) == [0, 1]
     assert numbers[0]["walk/rank_ic_1d"] == numbers[1]["fold/rank_ic_1d"] == told.rank_ic.mean
     assert list(bars.y) == [told.rank_ic.mean]
+    assert judged.score.next_close is not None
+    beside = judged.score.next_close["h1"]
+    assert f"| one | 2020-01-11 to 2020-01-30 | 20 | 20 | next close | {beside.ic.mean:.4f} |" in page
+    assert f"| all | 2020-01-11 to 2020-01-30 | 20 |  | next close | {beside.ic.mean:.4f} |" in page
+    assert numbers[0]["walk/next_close/rank_ic_1d"] == beside.rank_ic.mean != told.rank_ic.mean
+    assert list(later.y) == [beside.rank_ic.mean]
     assert list(bars.error_y.array) == [2 * (told.rank_ic.se or 0)]
     assert line.y[-1] == pytest.approx(20 * (told.rank_ic.mean or 0))

@@ -8,12 +8,14 @@ from kedro.framework.startup import ProjectMetadata
 from kedro.io import CatalogProtocol
 
 from ..disk import written_whole
+from ..evaluation.entries import collect_returns, list_entries
 from ..operations.comparison import compare_runs, read_part, require_several
+from ..operations.judged_run import read_all_returns
 from ..operations.proof.evidence import Evidence
 from ..operations.proof.page import write_benchmarks
 from ..operations.proof.walked import Walk
-from ..operations.walk_score import judge_record
-from ..schema import adopt_ml_dataset
+from ..operations.walk_score import WalkScore, judge_record, tabulate_days
+from ..schema import DATE, adopt_ml_dataset
 from ..training.runs import LATEST
 from .project import of_project, open_catalog
 
@@ -41,7 +43,7 @@ def benchmarks(
             require_several(folders)
         evidence = [Evidence.read(folder) for folder in folders]
         said = {folder.name: read_part(folder, "test") for folder in folders}
-        compared = compare_runs(said, how) if len(folders) > 1 else []
+        compared = compare_runs(said, read_all_returns(folders), how) if len(folders) > 1 else []
         walked = _read_walk(catalog) if walk and catalog["walk_score"].exists() else None
         command = f"kedro atft benchmarks {' '.join(folder.name for folder in folders)}"
         page = write_benchmarks(evidence, compared, walked, f"{command} --env {env}" if env else command)
@@ -58,5 +60,6 @@ def benchmarks(
 def _read_walk(catalog: CatalogProtocol) -> Walk:
     dataset = adopt_ml_dataset(catalog["ml_dataset"].load(), catalog["params:columns"].load())
     record, how = catalog["walk_forecasts"].load().collect(), catalog["params:evaluation"].load()
-    judged = judge_record(record, dataset, how)
-    return Walk(catalog["walk_score"].load(), judged.daily, catalog["fold_folders"].load().folder)
+    score: WalkScore = catalog["walk_score"].load()
+    returns = list_entries(collect_returns(dataset, record[DATE], score.entry_lag), score.entry_lag)
+    return Walk(score, tabulate_days(judge_record(record, returns, how)), catalog["fold_folders"].load().folder)

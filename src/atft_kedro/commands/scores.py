@@ -9,7 +9,8 @@ from rich.table import Table
 
 from ..evaluation.score import RunScore
 from ..operations.comparison import Compared, compare_runs, find_left_horizons, read_part, require_several
-from ..operations.judged_run import read_scores, rescore
+from ..operations.entry_tables import mark_horizon
+from ..operations.judged_run import read_all_returns, read_scores, rescore
 from ..operations.saying import say, say_lead
 from ..operations.tables import HEAD, tell
 from ..schema import adopt_ml_dataset
@@ -24,6 +25,7 @@ DEFLATED = (
     "deflated (Sharpe ratio): the probability that the net Sharpe ratio is above the best that chance gives to {tried} "
     "runs. It depends on the runs listed: on their number (or --trials), and on how much their ratios differ."
 )
+ENTRY_READING = "same, next: entered at the forecast's own close or at the next one; * what the run was trained for"
 
 
 @click.command()
@@ -34,8 +36,8 @@ def evaluate(metadata: ProjectMetadata, runs: tuple[str, ...], env: str | None, 
     with open_catalog(metadata, env, params) as catalog:
         dataset = adopt_ml_dataset(catalog["ml_dataset"].load(), catalog["params:columns"].load())
         how, wanted = catalog["params:evaluation"].load(), catalog["params:targets"].load()
-        kept = catalog["runs"].load()
-        scores = [rescore(kept.find(run), dataset, how, wanted) for run in runs or [LATEST]]
+        kept, entry_lag = catalog["runs"].load(), catalog["params:features.entry_lag"].load()
+        scores = [rescore(kept.find(run), dataset, entry_lag, how, wanted) for run in runs or [LATEST]]
     make_console().print(draw_scores(scores))
 
 
@@ -70,7 +72,7 @@ def compare(
         folders = [kept.find(run) for run in runs]
         require_several(folders)
         said = {folder.name: read_part(folder, part) for folder in folders}
-        compared = compare_runs(said, how, trials)
+        compared = compare_runs(said, read_all_returns(folders), how, trials)
     console = make_console()
     console.print(draw_comparison(compared, part, trials))
     for horizon in find_left_horizons(said):
@@ -78,7 +80,7 @@ def compare(
 
 
 def draw_comparison(compared: list[Compared], part: str, trials: int) -> Table:
-    """Draw a row for each horizon and run; runs are numbered, for their names are long."""
+    """Draw a row for each horizon, entry and run; runs are numbered, for their names are long."""
     runs = list(dict.fromkeys(row.run for row in compared))
     named = "\n".join(f"{number} = {run}" for number, run in enumerate(runs, start=1))
     table = Table(
@@ -86,12 +88,12 @@ def draw_comparison(compared: list[Compared], part: str, trials: int) -> Table:
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
         title=f"{part} days, forecasts that all runs have\n{named}",
-        caption=DEFLATED.format(tried=max(trials, len(runs))),
+        caption=f"{DEFLATED.format(tried=max(trials, len(runs)))}\n{ENTRY_READING}",
     )
     for row in compared:
         score, book = row.score, row.score.long_short
         table.add_row(
-            f"{row.horizon}d",
+            mark_horizon(row.horizon, row.entry_lag, row.trained_lag),
             str(1 + runs.index(row.run)),
             f"{say(score.ic.mean)} ± {say(score.ic.se)}",
             f"{say(score.rank_ic.mean)} ± {say(score.rank_ic.se)}",
@@ -106,13 +108,15 @@ def draw_comparison(compared: list[Compared], part: str, trials: int) -> Table:
 
 
 def draw_scores(scores: list[RunScore], part: str | None = None) -> Table:
-    """Draw a row for each run, part and horizon; runs are numbered, for their names are long."""
+    """Draw a row for each run, part, horizon and entry; runs are numbered, for their names are long."""
     named = "\n".join(f"{number} = {score.run}" for number, score in enumerate(scores, start=1))
-    table = Table("run", "part", *HEAD, title=named, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table("run", "part", *HEAD, title=named, caption=ENTRY_READING, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for number, score in enumerate(scores, start=1):
         for name, horizons in score.split.items():
             if part in {None, name}:
-                for horizon, told in horizons.items():
-                    table.add_row(str(number), name, *tell(horizon, told))
+                for horizon in horizons:
+                    for lag, entry in score.entries.items():
+                        label = mark_horizon(int(horizon[1:]), lag, score.entry_lag)
+                        table.add_row(str(number), name, label, *tell(entry.split[name][horizon]))
                 table.add_section()
     return table

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from ..panel.split import Role
 from ..params import Params
-from ..schema import CLOSE, CODE, DATE, FORECAST, FORECASTER, HORIZON, SPLIT
+from ..schema import CLOSE, CODE, DATE, ENTRIES, FORECAST, FORECASTER, HORIZON, SPLIT, oracle_column
 from ..training.run import Material
 from .boosting import BoostingParams, boost
 from .observations import read_observations
@@ -52,18 +52,22 @@ def forecast_baselines(
     return pl.concat(tables)
 
 
-def ask_oracle(forecasts: pl.DataFrame, oracle: pl.DataFrame) -> pl.DataFrame:
-    """Let the oracle of a simulated market forecast the same; no row where there is none."""
+def ask_oracle(forecasts: pl.DataFrame, oracle: pl.DataFrame, entry_lag: int) -> pl.DataFrame:
+    """Let the oracle of a simulated market forecast the same, for each entry; no row where there is none."""
     asked = forecasts.select(KEYS)
-    said = [
-        asked.filter(pl.col(HORIZON) == horizon).join(
-            oracle.select(DATE, CODE, pl.col(name).alias(FORECAST)).drop_nulls(), on=[DATE, CODE]
-        )
-        for horizon in asked[HORIZON].unique(maintain_order=True)
-        if (name := f"oracle_{horizon}d") in oracle.columns
-    ]
-    nothing = asked.clear().with_columns(pl.lit(0.0).alias(FORECAST))
-    return _name(ORACLE, pl.concat([nothing, *said]))
+    tables = [_name(ORACLE, asked.clear().with_columns(pl.lit(0.0).alias(FORECAST)))]
+    for lag in sorted({*ENTRIES.values(), entry_lag}):
+        for horizon in asked[HORIZON].unique(maintain_order=True):
+            if (column := oracle_column(horizon, lag)) in oracle.columns:
+                expected = oracle.select(DATE, CODE, pl.col(column).alias(FORECAST)).drop_nulls()
+                mine = asked.filter(pl.col(HORIZON) == horizon).join(expected, on=[DATE, CODE])
+                tables.append(_name(oracle_name(lag, entry_lag), mine))
+    return pl.concat(tables)
+
+
+def oracle_name(lag: int, entry_lag: int) -> str:
+    """Name the oracle's forecasts of the returns entered at ``lag``; the targets' own are entered at ``entry_lag``."""
+    return ORACLE if lag == entry_lag else f"{ORACLE} of lag {lag}"
 
 
 def _name(name: str, said: pl.DataFrame) -> pl.DataFrame:

@@ -6,24 +6,12 @@ import numpy as np
 import polars as pl
 
 from ..params import InputError
-from ..schema import (
-    ALONE,
-    CLOSE,
-    CODE,
-    DATE,
-    FORECAST,
-    FORECASTER,
-    HORIZON,
-    REALISED,
-    SPLIT,
-    VOLUME,
-    target,
-    target_columns,
-)
-from .baselines import ORACLE, ZERO
+from ..schema import ALONE, CODE, DATE, ENTRIES, ENTRY_LAG, FORECAST, FORECASTER, HORIZON, REALISED, SPLIT, target
+from .baselines import ORACLE, ZERO, oracle_name
+from .entries import list_entries
 from .laying import Ground, lay_ground
 from .published import PublishedScore, score_as_published
-from .score import EvaluationParams, HorizonScore, Judged, Rival, RunScore, judge
+from .score import EntryScore, EvaluationParams, HorizonScore, Judged, Rival, RunScore, judge
 from .series import Mean, average
 
 NETWORK = "network"
@@ -31,25 +19,55 @@ PAIRED = ("ic", "rank_ic", "long_short_net")
 
 
 def judge_run(
-    run: str, forecasts: pl.DataFrame, rivals: pl.DataFrame, dataset: pl.LazyFrame, params: EvaluationParams
+    run: str,
+    forecasts: pl.DataFrame,
+    rivals: pl.DataFrame,
+    returns: pl.DataFrame,
+    params: EvaluationParams,
+    entry_lag: int,
 ) -> tuple[RunScore, pl.DataFrame]:
-    """Score a run and its rivals (``forecaster``, and the columns of forecasts) in each part by the returns that came.
+    """Score a run and its rivals (``forecaster``, and the columns of forecasts) in each part, from every entry.
 
-    Rivals that are called ``seed 7`` are one of the run's own networks. The days are told too: a row for each
-    forecaster, part, horizon and date.
+    ``returns`` are those of `collect_returns`. Rivals that are called ``seed 7`` are one of the run's own networks.
+    The second table has a row for each entry, forecaster, part, horizon and date.
     """
     if "test" not in forecasts[SPLIT]:
         raise InputError(f"Run {run} forecasts no test day, and cannot be judged.")
+    scores: dict[int, EntryScore] = {}
+    tables = []
+    for lag, came in list_entries(returns, entry_lag).items():
+        own_oracle = oracle_name(lag, entry_lag)
+        others = pl.col(FORECASTER).str.starts_with(ORACLE) & (pl.col(FORECASTER) != own_oracle)
+        beside = rivals.filter(~others).with_columns(pl.col(FORECASTER).replace(own_oracle, ORACLE))
+        scores[lag], table = judge_entry(forecasts, beside, came, params)
+        tables.append(table.select(pl.lit(lag, pl.Int8).alias(ENTRY_LAG), pl.all()))
+    daily = pl.concat(tables)
+    own = daily.filter((pl.col(FORECASTER) == NETWORK) & (pl.col(ENTRY_LAG) == entry_lag))
+    days = own.group_by(SPLIT, maintain_order=True).agg(first=pl.col(DATE).min(), last=pl.col(DATE).max())
+    score = RunScore(
+        run=run,
+        days={part: (str(first), str(last)) for part, first, last in days.rows()},
+        entry_lag=entry_lag,
+        **{entry: scores[lag] for entry, lag in ENTRIES.items() if lag != entry_lag and lag in scores},
+        **dict(scores[entry_lag]),
+    )
+    return score, daily
+
+
+def judge_entry(
+    forecasts: pl.DataFrame, rivals: pl.DataFrame, returns: pl.DataFrame, params: EvaluationParams
+) -> tuple[EntryScore, pl.DataFrame]:
+    """Score a run and its rivals in each part by the returns from one entry, and each of the days."""
     split: dict[str, dict[str, HorizonScore]] = {}
-    days, tables = {}, []
+    tables = []
     names = rivals[FORECASTER].unique(maintain_order=True).to_list()
     beside: dict[str, dict[str, dict[str, Rival]]] = {name: {} for name in names if name != ORACLE}
     oracle: dict[str, dict[str, HorizonScore]] = {}
     for part in forecasts[SPLIT].unique(maintain_order=True):
         said = forecasts.filter(pl.col(SPLIT) == part)
-        ground = lay_ground(read_realised(dataset, said))
+        ground = lay_ground(returns.filter(pl.col(DATE).is_between(said[DATE].min(), said[DATE].max())))
         mine = judge(said, ground, params)
-        split[part], days[part] = mine.score.horizons, (mine.score.first, mine.score.last)
+        split[part] = mine.score.horizons
         tables.append(_name(mine, NETWORK, part))
         for name, theirs in _judge_rivals(rivals.filter(pl.col(SPLIT) == part), ground, params):
             tables.append(_name(theirs, name, part))
@@ -58,40 +76,31 @@ def judge_run(
             else:
                 alike = _judge_alike(said, rivals, (name, part), ground, params) or mine
                 beside[name][part] = pair(alike, theirs, is_zero=name == ZERO)
-    score = RunScore(
-        run=run,
+    score = EntryScore(
         split=split,
-        days=days,
         baselines={name: each for name, each in beside.items() if not name.startswith(ALONE)},
         seeds={name.removeprefix(ALONE): each for name, each in beside.items() if name.startswith(ALONE)},
-        published=_judge_as_published(forecasts, rivals, dataset),
+        published=_judge_as_published(forecasts, rivals, returns),
         oracle=oracle,
     )
     return score, pl.concat(tables)
 
 
 def _judge_as_published(
-    forecasts: pl.DataFrame, rivals: pl.DataFrame, dataset: pl.LazyFrame
+    forecasts: pl.DataFrame, rivals: pl.DataFrame, returns: pl.DataFrame
 ) -> dict[str, PublishedScore]:
     """Score the next day's test forecasts as published tables do; nothing without forecasts of one day."""
     next_day = (pl.col(SPLIT) == "test") & (pl.col(HORIZON) == 1)
     mine = forecasts.filter(next_day).select(DATE, CODE, FORECAST)
-    if mine.is_empty() or target(1) not in dataset.collect_schema():
+    if mine.is_empty() or target(1) not in returns.columns:
         return {}
-    came = read_realised(dataset, mine).select(DATE, CODE, pl.col(target(1)).alias(REALISED))
+    came = returns.select(DATE, CODE, pl.col(target(1)).alias(REALISED))
     theirs = rivals.filter(next_day, pl.col(FORECASTER) != ORACLE).partition_by(FORECASTER, as_dict=True)
     said = {NETWORK: mine} | {str(name): table.select(DATE, CODE, FORECAST) for (name,), table in theirs.items()}
     return {
         name: score_as_published(table.join(came, on=[DATE, CODE], how="left", maintain_order="left"))
         for name, table in said.items()
     }
-
-
-def read_realised(dataset: pl.LazyFrame, said: pl.DataFrame) -> pl.DataFrame:
-    """Read the returns that came on the days of some forecasts, and what was traded."""
-    schema = dataset.collect_schema()
-    wanted = [DATE, CODE, *target_columns(schema), *sorted({CLOSE, VOLUME} & schema.keys())]
-    return dataset.select(wanted).filter(pl.col(DATE).is_between(said[DATE].min(), said[DATE].max())).collect()
 
 
 def _judge_rivals(rivals: pl.DataFrame, ground: Ground, params: EvaluationParams) -> Iterable[tuple[str, Judged]]:

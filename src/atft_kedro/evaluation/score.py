@@ -1,6 +1,7 @@
 """One score for any forecast: correlations, hit rate, scale, deciles and portfolios of every horizon."""
 
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 import polars as pl
@@ -8,7 +9,7 @@ from pydantic import Field
 
 from .. import metrics
 from ..params import InputError, Params
-from ..schema import DATE, HORIZON
+from ..schema import DATE, ENTRIES, HORIZON
 from .daily import Days, measure_days
 from .laying import Excluded, Ground, Spoken, lay_ground, lay_out, require_forecasts, tell_excluded
 from .portfolio import Book, PortfolioParams, Trader, Trades, hold_best, hold_by_signal, record
@@ -82,17 +83,44 @@ class Goal(Params):
         return self.reached >= self.wanted if self.is_least else self.reached < self.wanted
 
 
-class RunScore(Params):
-    """What a run's forecasts are worth, in each part of the days and over each horizon: ``h1``, ``h5`` and so on."""
+Block = TypeVar("Block")
 
-    run: str
+
+class ByEntry(Params, Generic[Block]):
+    """A score's block at the entries that are not the targets' own; None where it was not scored there."""
+
+    same_close: Block | None = None
+    next_close: Block | None = None
+
+    def put_beside(self, own: Block, entry_lag: int) -> dict[int, Block]:
+        """List the block of each entry by its lag, the targets' own (at ``entry_lag``) among them."""
+        others = {lag: getattr(self, entry) for entry, lag in ENTRIES.items()}
+        known = {lag: block for lag, block in others.items() if block is not None}
+        return dict(sorted((known | {entry_lag: own}).items()))
+
+
+class EntryScore(Params):
+    """What forecasts are worth from one entry, in each part of the days and over each horizon: ``h1`` and so on."""
+
     split: dict[str, dict[str, HorizonScore]]
-    days: dict[str, tuple[str, str]]  # the first and the last of each part
     baselines: dict[str, dict[str, dict[str, Rival]]] = Field(default_factory=dict)  # by name, part and horizon
     seeds: dict[str, dict[str, dict[str, Rival]]] = Field(default_factory=dict)  # each network alone, where several are
     published: dict[str, PublishedScore] = Field(default_factory=dict)  # by forecaster: the next day, as papers count
     oracle: dict[str, dict[str, HorizonScore]] = Field(default_factory=dict)  # what can be known, where that is
+
+
+class RunScore(EntryScore, ByEntry[EntryScore]):
+    """What a run's forecasts are worth: entered as the targets are, and beside that from the other entries."""
+
+    run: str
+    days: dict[str, tuple[str, str]]  # the first and the last of each part
+    entry_lag: int = 0  # of the targets that it was trained on
     targets: dict[str, Goal] = Field(default_factory=dict)
+
+    @property
+    def entries(self) -> dict[int, EntryScore]:
+        """List the score at each entry by its lag."""
+        return self.put_beside(self, self.entry_lag)
 
 
 @dataclass(frozen=True)

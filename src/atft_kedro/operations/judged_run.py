@@ -7,13 +7,14 @@ import plotly.graph_objects as go
 import polars as pl
 
 from ..disk import parse_model, read_json, written_whole
+from ..evaluation.entries import Entries, collect_returns
 from ..evaluation.figures import draw_scores
 from ..evaluation.judging import judge_run
 from ..evaluation.score import EvaluationParams, RunScore
 from ..evaluation.targets import TargetParams, judge_targets
 from ..params import InputError
 from ..schema import CODE, DATE, HORIZON, REALISED, target_columns
-from .comparison import SAME
+from .comparison import RETURNS, SAME, read_returns
 from .report import write_report
 from .scoring import FORECASTS, open_table
 from .summary import write_summary
@@ -25,18 +26,19 @@ SUMMARY, REPORT = "summary.md", "report.html"
 PLOTS = "plots"
 
 
-def judge(
+def judge(  # noqa: PLR0913, PLR0917 — whose forecasts, what came of which entry, and what was wanted
     folder: Path,
     forecasts: pl.DataFrame,
     rivals: pl.DataFrame,
-    dataset: pl.LazyFrame,
+    returns: pl.DataFrame,
+    entry_lag: int,
     params: EvaluationParams,
     targets: TargetParams,
 ) -> tuple[RunScore, pl.DataFrame]:
     """Score a run's forecasts, in the units that it was trained in, and its rivals', and say which targets are met."""
     labels = read_training(folder).labels
     mine = params.model_copy(update={"units": labels.transform})
-    score, daily = judge_run(folder.name, forecasts, rivals, dataset, mine)
+    score, daily = judge_run(folder.name, forecasts, rivals, returns, mine, entry_lag)
     goals = judge_targets(score.split, read_gradient(folder), targets)
     return score.model_copy(update={"targets": goals}), daily
 
@@ -73,7 +75,9 @@ def write_pages(folder: Path, score: RunScore, figures: Sequence[go.Figure]) -> 
     return write_summary(title, grids), write_report(title, grids, figures)
 
 
-def rescore(folder: Path, dataset: pl.LazyFrame, params: EvaluationParams, targets: TargetParams) -> RunScore:
+def rescore(
+    folder: Path, dataset: pl.LazyFrame, entry_lag: int, params: EvaluationParams, targets: TargetParams
+) -> RunScore:
     """Score the forecasts in a run's folder by the returns that are known now, and write that down there."""
     drawn = [folder / PLOTS / name for name in ("learning.json", "feature.json", "lag.json", "graph.json")]
     missing = [path.name for path in (folder / FORECASTS, folder / BASELINES, *drawn) if not path.exists()]
@@ -83,10 +87,11 @@ def rescore(folder: Path, dataset: pl.LazyFrame, params: EvaluationParams, targe
         )
     forecasts = learn_returns(folder.name, open_table(folder / FORECASTS).collect(), dataset)
     rivals = pl.concat(open_table(folder / name).collect() for name in (BASELINES, SEEDS) if (folder / name).exists())
-    score, daily = judge(folder, forecasts, rivals, dataset, params, targets)
+    returns = collect_returns(dataset, forecasts[DATE], entry_lag)
+    score, daily = judge(folder, forecasts, rivals, returns, entry_lag, params, targets)
     learned, *seen = (go.Figure(read_json(path)) for path in drawn)
     summary, report = write_pages(folder, score, [learned, *draw_scores(score, daily), *seen])
-    for name, table in ((FORECASTS, forecasts), (DAILY, daily)):
+    for name, table in ((FORECASTS, forecasts), (DAILY, daily), (RETURNS, returns)):
         with written_whole(folder / name) as partial:
             table.write_parquet(partial)
     for name, text in ((SCORE, score.model_dump_json(indent=2)), (SUMMARY, summary), (REPORT, report)):
@@ -103,6 +108,12 @@ def read_score(folder: Path, *, is_asked: bool) -> RunScore | None:
     if is_asked:
         raise InputError(f"Run {folder.name} is not scored; kedro atft evaluate {folder.name} does that.")
     return None
+
+
+def read_all_returns(folders: Iterable[Path]) -> dict[str, Entries]:
+    """Read by which returns scored runs were scored, from every entry."""
+    scores = {folder: read_score(folder, is_asked=True) for folder in folders}
+    return {folder.name: read_returns(folder, score.entry_lag) for folder, score in scores.items() if score is not None}
 
 
 def read_scores(folders: Iterable[Path], *, are_asked: bool) -> tuple[list[RunScore], list[str]]:

@@ -5,10 +5,12 @@ from collections.abc import Iterator, Mapping
 from ..evaluation.published import PublishedScore
 from ..evaluation.score import HorizonScore, RunScore
 from ..evaluation.series import chance_of_lucky_t
+from .entry_tables import ENTERED, mark_entry
 from .grid import Grid
 from .saying import say, say_lead
 
 ENOUGH_SPANS = 20  # of a horizon, that share no return; with more, |t| > 2 is luck nearly as rarely as it should be
+METRICS = {"rank_ic": "rank IC", "ic": "IC", "long_short_net": "net bp a day"}
 READING = "Mean of the daily differences, on what both forecast, ± their error, and t. `zero` has an IC of 0."
 
 
@@ -16,17 +18,19 @@ def tabulate_rivals(score: RunScore, part: str) -> Grid:
     """Tell how far the run is ahead of each baseline, paired by day."""
     horizons = list(score.split[part])
     rows = []
-    for name, parts in score.baselines.items():
-        rivals = parts.get(part, {})
-        for what, title in (("rank_ic", "rank IC"), ("ic", "IC"), ("long_short_net", "net return a day, bp")):
+    for name in score.baselines:
+        for what, title in METRICS.items():
             scale, digits = (1e4, 2) if what == "long_short_net" else (1, 4)
-            leads = [
-                say_lead(rivals[each].ahead.get(what), scale, digits) if each in rivals else "–" for each in horizons
-            ]
-            rows.append([name if what == "rank_ic" else "", title, *leads])
+            for lag, entry in score.entries.items():
+                rivals = entry.baselines[name].get(part, {})
+                leads = [
+                    say_lead(rivals[each].ahead.get(what), scale, digits) if each in rivals else "–"
+                    for each in horizons
+                ]
+                rows.append([name, title, mark_entry(lag, score.entry_lag), *leads])
     return Grid(
         f"Ahead of the baselines on the {part} days",
-        ("baseline", "in", *(f"{each[1:]}d" for each in horizons)),
+        ("baseline", "in", ENTERED, *(f"{each[1:]}d" for each in horizons)),
         rows,
         " ".join([READING, *_warn_of_few_spans(score.split[part])]),
     )
@@ -44,50 +48,70 @@ def _warn_of_few_spans(horizons: Mapping[str, HorizonScore]) -> Iterator[str]:
 def tabulate_seeds(score: RunScore, part: str) -> Grid:
     """Tell what each network is worth alone, and how far their mean is ahead of it."""
     rows = []
-    for seed, parts in score.seeds.items():
-        for horizon, alone in parts.get(part, {}).items():
-            told = alone.score
-            rows.append(
-                [
-                    f"{horizon[1:]}d",
-                    seed,
-                    *(say(value) for value in (told.ic.mean, told.rank_ic.mean)),
-                    *(say(value, 2) for value in (told.ic.ir, told.rank_ic.ir)),
-                    say_lead(alone.ahead.get("rank_ic")),
-                ]
-            )
+    for lag, entry in score.entries.items():
+        for seed, parts in entry.seeds.items():
+            for horizon, alone in parts.get(part, {}).items():
+                told = alone.score
+                rows.append(
+                    [
+                        f"{horizon[1:]}d",
+                        mark_entry(lag, score.entry_lag),
+                        seed,
+                        *(say(value) for value in (told.ic.mean, told.rank_ic.mean)),
+                        *(say(value, 2) for value in (told.ic.ir, told.rank_ic.ir)),
+                        say_lead(alone.ahead.get("rank_ic")),
+                    ]
+                )
     return Grid(
         f"Each network alone on the {part} days",
-        ("horizon", "seed", "IC", "rank IC", "IC mean over deviation", "rank IC's", "their mean is ahead in rank IC"),
+        (
+            "horizon",
+            ENTERED,
+            "seed",
+            "IC",
+            "rank IC",
+            "IC mean over deviation",
+            "rank IC's",
+            "their mean is ahead in rank IC",
+        ),
         sorted(rows, key=lambda row: int(row[0][:-1])),
     )
 
 
-def tabulate_published(published: Mapping[str, PublishedScore]) -> Grid:
+def tabulate_published(score: RunScore) -> Grid:
     """Tell what published tables of stock ranking would print."""
     rows = [
-        [name, say(told.ic), say(told.ric, 3), say(told.precision, 3), say(told.sharpe, 2)]
-        for name, told in published.items()
+        [name, mark_entry(lag, score.entry_lag), *_tell_published(entry.published[name])]
+        for name in score.published
+        for lag, entry in score.entries.items()
     ]
     return Grid(
         "As published tables count, the next day on the test days",
-        ("forecaster", "IC", '"RIC"', "prec@10", "SR"),
+        ("forecaster", ENTERED, "IC", '"RIC"', "prec@10", "SR"),
         rows,
         'There "RIC" is the daily IC\'s mean over its deviation; prec@10 and SR (of the five best, without costs) tell '
         "good forecasts from random ones hardly at all.",
     )
 
 
+def _tell_published(told: PublishedScore) -> list[str]:
+    return [say(told.ic), say(told.ric, 3), say(told.precision, 3), say(told.sharpe, 2)]
+
+
 def tabulate_oracle(score: RunScore, part: str) -> Grid:
     """Tell which share of what can be known of a simulated market the run knows."""
     rows = []
-    for name, best in score.oracle[part].items():
-        mine = score.split[part].get(name)
-        share = mine.ic.mean / best.ic.mean if mine and mine.ic.mean is not None and best.ic.mean else None
-        rows.append([f"{name[1:]}d", say(best.ic.mean), say(best.ic.se), "–" if share is None else f"{share:.1%}"])
+    for name in score.oracle[part]:
+        for lag, entry in score.entries.items():
+            mine, best = entry.split[part].get(name), entry.oracle.get(part, {}).get(name)
+            if best is not None:
+                share = mine.ic.mean / best.ic.mean if mine and mine.ic.mean is not None and best.ic.mean else None
+                told = [say(best.ic.mean), say(best.ic.se), "–" if share is None else f"{share:.1%}"]
+                rows.append([f"{name[1:]}d", mark_entry(lag, score.entry_lag), *told])
     return Grid(
         f"The oracle of the simulated market on the {part} days",
-        ("horizon", "its IC", "± se", "share that the run reaches"),
+        ("horizon", ENTERED, "its IC", "± se", "share that the run reaches"),
         rows,
-        "The best possible forecast: the conditional expected return from which the market was made.",
+        "The best possible forecast of each entry's returns: their conditional expectation, from which the market was "
+        "made.",
     )

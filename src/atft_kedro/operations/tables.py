@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+from ..evaluation.entries import name_entry
 from ..evaluation.portfolio import Book
 from ..evaluation.score import HorizonScore, RunScore
 from ..panel.split import Split
+from .entry_tables import ENTERED, mark_entry, tabulate_entries
 from .grid import Grid
 from .rival_tables import tabulate_oracle, tabulate_published, tabulate_rivals, tabulate_seeds
 from .saying import say, say_between
@@ -15,11 +17,11 @@ History = Sequence[Mapping[str, Any]]
 
 HEAD = ("horizon", "IC", "± se", "rank IC", "± se", "hits", "net Sharpe", "days")  # fits a terminal of 80 characters
 PART = (
-    *("horizon", "IC", "± se", "rank IC", "± se", "IC of days apart", "± se", "mean over deviation"),
+    *("horizon", ENTERED, "IC", "± se", "rank IC", "± se", "IC of days apart", "± se", "mean over deviation"),
     *("hit rate", "scale", "stocks a day", "days"),
 )
 BOOKS = (
-    *("horizon", "book", "gross bp", "net bp", "gross Sharpe", "net Sharpe (95 %)", "likely above 0"),
+    *("horizon", ENTERED, "book", "gross bp", "net bp", "gross Sharpe", "net Sharpe (95 %)", "likely above 0"),
     *("turnover", "drawdown", "unpriced", "capacity"),
 )
 SCALE = "The scale of the best possible forecast is about its IC; days apart share no returns."
@@ -33,7 +35,8 @@ EXCLUDED = {
 
 def tabulate_run(score: RunScore, manifest: Mapping[str, Any], history: History) -> list[Grid]:
     """Tell everything, what matters most first."""
-    grids = [tabulate_targets(score), *(tabulate_part(score, part) for part in reversed(score.split))]
+    grids = [tabulate_targets(score), tabulate_entries(score, "test")]
+    grids += [*(tabulate_part(score, part) for part in reversed(score.split))]
     grids += [tabulate_books(score, part) for part in ("test", "validation") if part in score.split]
     if score.baselines:
         grids.append(tabulate_rivals(score, "test"))
@@ -42,7 +45,7 @@ def tabulate_run(score: RunScore, manifest: Mapping[str, Any], history: History)
     if score.oracle:
         grids.append(tabulate_oracle(score, "test"))
     if score.published:
-        grids.append(tabulate_published(score.published))
+        grids.append(tabulate_published(score))
     grids += tabulate_shortages(Split.model_validate(manifest["split"]))
     return [*grids, tabulate_phases(history), tabulate_making(manifest)]
 
@@ -65,7 +68,11 @@ def tabulate_part(score: RunScore, part: str) -> Grid:
         title=f"{part.capitalize()}: {first} to {last}"
         + (", the last days that were learned" if part == "train" else ""),
         head=PART,
-        rows=[_tell_part(name, told) for name, told in horizons.items()],
+        rows=[
+            [f"{name[1:]}d", mark_entry(lag, score.entry_lag), *_tell_part(entry.split[part][name])]
+            for name in horizons
+            for lag, entry in score.entries.items()
+        ],
         note=" ".join([SCALE, f"Not scored, over all horizons: {'; '.join(left_out)}." if left_out else ""]).strip(),
     )
 
@@ -73,18 +80,19 @@ def tabulate_part(score: RunScore, part: str) -> Grid:
 def tabulate_books(score: RunScore, part: str) -> Grid:
     """Tell what trading one part's forecasts would have earned."""
     rows = []
-    for horizon, told in score.split[part].items():
+    for horizon in score.split[part]:
         for name, title in NAMES.items():
-            book: Book | None = getattr(told, name)
-            if book is not None:
-                rows.append([f"{horizon[1:]}d", title, *_tell_book(book)])
+            for lag, entry in score.entries.items():
+                book: Book | None = getattr(entry.split[part][horizon], name)
+                if book is not None:
+                    rows.append([f"{horizon[1:]}d", mark_entry(lag, score.entry_lag), title, *_tell_book(book)])
     return Grid(
         f"Portfolios on the {part} days",
         BOOKS,
         rows,
-        "The best tenth against the worst, and the best stocks beyond the mean of all; each book is held for its "
-        "horizon, so that over h days it takes h − 1 days until all is invested. Returns and turnover are a day's; "
-        "capacity is what is traded in a day of the median stock held.",
+        "Bought and sold at the close that the column names. The best tenth against the worst, and the best stocks "
+        "beyond the mean of all; each book is held for its horizon, so that over h days it takes h − 1 days until all "
+        "is invested. Returns and turnover are a day's; capacity is what is traded in a day of the median stock held.",
     )
 
 
@@ -102,11 +110,10 @@ def _tell_book(book: Book) -> list[str]:
     ]
 
 
-def tell(name: str, told: HorizonScore) -> list[str]:
-    """Tell one horizon's numbers, as `HEAD` names them."""
+def tell(told: HorizonScore) -> list[str]:
+    """Tell one horizon's numbers, as `HEAD` names them after the horizon."""
     book = told.long_short
     return [
-        f"{name[1:]}d",
         *(say(mean) for mean in (told.ic.mean, told.ic.se, told.rank_ic.mean, told.rank_ic.se)),
         say(told.hit_rate.mean, 3),
         say(book.net_sharpe if book else None, 2),
@@ -114,10 +121,9 @@ def tell(name: str, told: HorizonScore) -> list[str]:
     ]
 
 
-def _tell_part(name: str, told: HorizonScore) -> list[str]:
-    """Tell one horizon's numbers, as `PART` names them."""
+def _tell_part(told: HorizonScore) -> list[str]:
+    """Tell one horizon's numbers, as `PART` names them after the entry."""
     return [
-        f"{name[1:]}d",
         *(say(mean) for mean in (told.ic.mean, told.ic.se, told.rank_ic.mean, told.rank_ic.se)),
         *(say(mean) for mean in (told.ic.apart_mean, told.ic.apart_se)),
         say(told.ic.ir, 2),
@@ -135,7 +141,8 @@ def tabulate_targets(score: RunScore) -> Grid:
         wanted = f"{'≥' if goal.is_least else '<'} {goal.wanted:g}"
         error = "" if goal.error is None else f" ± {say(goal.error)}"
         rows.append([_name_target(name), wanted, f"{say(goal.reached)}{error}", goal.verdict])
-    return Grid("Targets", ("target", "wanted", "reached", ""), rows, "Aspirations, not promises.")
+    note = f"Aspirations, not promises; at the {name_entry(score.entry_lag)}."
+    return Grid("Targets", ("target", "wanted", "reached", ""), rows, note)
 
 
 def _name_target(name: str) -> str:
@@ -192,10 +199,12 @@ def tabulate_making(manifest: Mapping[str, Any]) -> Grid:
 
 
 def number_score(score: RunScore) -> dict[str, float]:
-    """Name the numbers of the test days by which runs are compared."""
+    """Name the numbers of the test days by which runs are compared; of the other entries behind their name."""
     numbers: dict[str, float | None] = {}
-    for horizon, told in score.split.get("test", {}).items():
-        days = f"{horizon[1:]}d"
-        numbers |= {f"test/ic_{days}": told.ic.mean, f"test/rank_ic_{days}": told.rank_ic.mean}
-        numbers[f"test/net_sharpe_{days}"] = told.long_short.net_sharpe if told.long_short else None
+    for lag, entry in score.entries.items():
+        where = "test" if lag == score.entry_lag else f"test/{name_entry(lag).replace(' ', '_')}"
+        for horizon, told in entry.split.get("test", {}).items():
+            days = f"{horizon[1:]}d"
+            numbers |= {f"{where}/ic_{days}": told.ic.mean, f"{where}/rank_ic_{days}": told.rank_ic.mean}
+            numbers[f"{where}/net_sharpe_{days}"] = told.long_short.net_sharpe if told.long_short else None
     return {name: value for name, value in numbers.items() if value is not None}

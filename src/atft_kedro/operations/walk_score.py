@@ -1,35 +1,45 @@
 """What a walk is worth: each fold's test days, and all of them as one record."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
-from ..evaluation.judging import read_realised
+from ..evaluation.entries import Entries
 from ..evaluation.laying import lay_ground
-from ..evaluation.score import EvaluationParams, HorizonScore, Judged, judge
-from ..params import InputError, Params
-from ..schema import CODE, DATE, HORIZON, REALISED, SPLIT, target_columns
+from ..evaluation.score import ByEntry, EvaluationParams, HorizonScore, Judged, judge
+from ..params import InputError
+from ..schema import CODE, DATE, ENTRIES, ENTRY_LAG, HORIZON, REALISED, SPLIT, Entry, target_columns
 from .scoring import FORECASTS, open_table
 from .walk import TrainedFold, TrainedFolds, list_failures
 
 KEY = (HORIZON, DATE, CODE)
 
 
-class FoldScore(Params):
+Horizons = dict[str, HorizonScore]
+
+
+class FoldScore(ByEntry[Horizons]):
     """A fold, and what its forecasts of its test days are worth over each horizon; nothing where it failed."""
 
     fold: TrainedFold
     stocks: int
-    horizons: dict[str, HorizonScore]
+    horizons: Horizons
 
 
-class WalkScore(Params):
+class WalkScore(ByEntry[Horizons]):
     """What every fold is worth, and all their test days together; ``h1``, ``h5`` and so on are horizons."""
 
     folds: tuple[FoldScore, ...]
-    pooled: dict[str, HorizonScore]
+    pooled: Horizons
     days: tuple[str, str]  # the first and the last
+    entry_lag: int = 0  # of the targets that the folds were trained on
+
+    @property
+    def entries(self) -> dict[int, Horizons]:
+        """List the record's score at each entry by its lag."""
+        return self.put_beside(self.pooled, self.entry_lag)
 
     def require_every_fold(self) -> None:
         """Refuse a walk of which some folds failed."""
@@ -43,7 +53,7 @@ class WalkScore(Params):
 
 @dataclass(frozen=True)
 class JudgedWalk:
-    """A walk's score, and the days that its record is the sum of: a row for each horizon and date."""
+    """A walk's score, and the days that its record is the sum of: a row for each entry, horizon and date."""
 
     score: WalkScore
     daily: pl.DataFrame
@@ -69,27 +79,45 @@ def _read_tested(folder: Path, fold: TrainedFold) -> pl.LazyFrame:
 
 
 def score_walk(
-    trained: TrainedFolds, folder: Path, pooled: pl.DataFrame, dataset: pl.LazyFrame, params: EvaluationParams
+    trained: TrainedFolds, folder: Path, pooled: pl.DataFrame, returns: Entries, params: EvaluationParams
 ) -> JudgedWalk:
-    """Score each fold and the whole record by the returns that came."""
-    judged = judge_record(pooled, dataset, params)
+    """Score each fold and the whole record by the returns that came, those of the targets' own entry first."""
+    judged = judge_record(pooled, returns, params)
+    entry_lag = next(iter(judged))
+    own = judged[entry_lag].score
     score = WalkScore(
-        folds=tuple(_score_fold(fold, folder, dataset, params) for fold in trained.folds),
-        pooled=judged.score.horizons,
-        days=(judged.score.first, judged.score.last),
+        folds=tuple(_score_fold(fold, folder, returns, params) for fold in trained.folds),
+        pooled=own.horizons,
+        days=(own.first, own.last),
+        entry_lag=entry_lag,
+        **_beside(judged),
     )
-    return JudgedWalk(score, judged.daily)
+    return JudgedWalk(score, tabulate_days(judged))
 
 
-def _score_fold(fold: TrainedFold, folder: Path, dataset: pl.LazyFrame, params: EvaluationParams) -> FoldScore:
+def _score_fold(fold: TrainedFold, folder: Path, returns: Entries, params: EvaluationParams) -> FoldScore:
     if fold.reason is not None:
         return FoldScore(fold=fold, stocks=0, horizons={})
     said = _read_tested(folder, fold).collect()
-    return FoldScore(
-        fold=fold, stocks=said[CODE].n_unique(), horizons=judge_record(said, dataset, params).score.horizons
+    judged = judge_record(said, returns, params)
+    own = next(iter(judged.values())).score.horizons
+    return FoldScore(fold=fold, stocks=said[CODE].n_unique(), horizons=own, **_beside(judged))
+
+
+def _beside(judged: Mapping[int, Judged]) -> dict[Entry, Horizons]:
+    """List what the record is worth from the entries that are not the targets' own."""
+    _, *others = judged
+    return {entry: judged[lag].score.horizons for entry, lag in ENTRIES.items() if lag in others}
+
+
+def judge_record(said: pl.DataFrame, returns: Entries, params: EvaluationParams) -> dict[int, Judged]:
+    """Score forecasts of test days by the returns that came on their days, from each entry by its lag."""
+    days = pl.col(DATE).is_between(said[DATE].min(), said[DATE].max())
+    return {lag: judge(said, lay_ground(came.filter(days)), params) for lag, came in returns.items()}
+
+
+def tabulate_days(judged: Mapping[int, Judged]) -> pl.DataFrame:
+    """Put the days of all entries into one table."""
+    return pl.concat(
+        [each.daily.select(pl.lit(lag, pl.Int8).alias(ENTRY_LAG), pl.all()) for lag, each in judged.items()]
     )
-
-
-def judge_record(said: pl.DataFrame, dataset: pl.LazyFrame, params: EvaluationParams) -> Judged:
-    """Score forecasts of test days by the returns that came."""
-    return judge(said, lay_ground(read_realised(dataset, said)), params)

@@ -8,7 +8,7 @@ import polars as pl
 from ..evaluation.score import EvaluationParams
 from ..evaluation.series import NORMAL, Mean, expect_best
 from ..network.sizes import NetworkParams
-from ..operations.comparison import compare_runs
+from ..operations.comparison import compare_runs, returns_of
 from ..operations.scoring import forecast_part
 from ..params import InputError, Params
 from ..source_code import code_of, digest
@@ -126,7 +126,10 @@ def confirm(
     training = training.model_copy(update=others)
     before, as_it_is = retrial.train(BEFORE, network, training)
     after, chosen = retrial.train(AFTER, *put(winner.chosen, network, training))
-    rows = [row for row in compare_runs({BEFORE: as_it_is, AFTER: chosen}, evaluation) if row.run == AFTER]
+    forecasts = {BEFORE: as_it_is, AFTER: chosen}
+    entry_lag = retrial.material.panel.meaning.entry_lag
+    returns = {run: {entry_lag: returns_of(each)} for run, each in forecasts.items()}
+    rows = [row for row in compare_runs(forecasts, returns, evaluation) if row.run == AFTER]
     spread = spread_of(before, after)
     leads = {
         row.horizon: Lead(rank_ic=row.ahead["rank_ic"], chance=chance_of(row.ahead["rank_ic"], standing.tried, spread))

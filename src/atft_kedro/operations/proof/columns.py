@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from ...evaluation.entries import name_entry
 from ...evaluation.judging import NETWORK
 from ...evaluation.published import PublishedScore
 from ...schema import ALONE, DATE
@@ -11,7 +12,7 @@ from .evidence import Evidence
 from .luck import Luck
 from .papers import CAUTION, FIRST, LAST, STOCKS, TABLE
 from .recipe import name_difference
-from .tables import name_ours, say_spread
+from .tables import list_others, name_ours, say_spread
 
 WEEK = 7  # days
 FAR = 2  # deviations of luck
@@ -33,6 +34,9 @@ def tabulate_columns(runs: Sequence[Evidence], luck: Luck) -> Grid:
         spreads = [say_spread([getattr(each, column) for each in alone], digits) for column, digits in COLUMNS]
         rows.append(["one network, mean ± deviation over seeds", *spreads])
     rows += [[name, *_tell(told)] for name, told in published.items()]
+    for lag, entry in list_others(run.score).items():
+        names = {name: name_ours(run) if name == NETWORK else name for name in (NETWORK, *published)}
+        rows += [[f"{title}, {name_entry(lag)}", *_tell(entry.published[name])] for name, title in names.items()]
     rows += [
         [f"ours, {name_difference(each.manifest, run.manifest)}", *_tell(each.score.published[NETWORK])]
         for each in runs[1:]

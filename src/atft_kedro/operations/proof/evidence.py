@@ -11,7 +11,7 @@ from ...evaluation.judging import NETWORK
 from ...evaluation.score import RunScore
 from ...panel.split import Role, Split, Stretch
 from ...params import InputError
-from ...schema import ALONE, CODE, DATE, FORECASTER, HORIZON, SPLIT
+from ...schema import ALONE, CODE, DATE, ENTRY_LAG, FORECASTER, HORIZON, SPLIT
 from ..judged_run import DAILY, read_score
 from ..scoring import FORECASTS, open_table
 from ..watch import read_history, read_manifest
@@ -31,8 +31,10 @@ class Evidence:
         """Read a run that was scored."""
         score = read_score(folder, is_asked=True)
         assert score is not None
-        if not (folder / DAILY).exists():
-            raise InputError(f"Run {folder.name} has no {DAILY}; kedro atft evaluate {folder.name} makes it.")
+        if not (folder / DAILY).exists() or ENTRY_LAG not in open_table(folder / DAILY).collect_schema():
+            raise InputError(
+                f"Run {folder.name} has no {DAILY} of each entry; kedro atft evaluate {folder.name} makes it."
+            )
         epochs = {(epoch["seed"], epoch["epochs"]): epoch for epoch in read_history(folder)}
         return cls(folder, read_manifest(folder), score, list(epochs.values()))
 
@@ -41,10 +43,11 @@ class Evidence:
         """List what it forecasts, the shortest first."""
         return sorted(int(name[1:]) for name in self.score.split["test"])
 
-    def days(self, horizon: int, forecaster: str = NETWORK) -> pl.DataFrame:
-        """Read a forecaster's test days over a horizon, in the order of time."""
+    def days(self, horizon: int, forecaster: str = NETWORK, entry_lag: int | None = None) -> pl.DataFrame:
+        """Read a forecaster's test days over a horizon, in the order of time; by default at the targets' own entry."""
+        lag = self.score.entry_lag if entry_lag is None else entry_lag
         mine = (pl.col(FORECASTER) == forecaster) & (pl.col(SPLIT) == "test") & (pl.col(HORIZON) == horizon)
-        return open_table(self.folder / DAILY).filter(mine).sort(DATE).collect()
+        return open_table(self.folder / DAILY).filter(mine, pl.col(ENTRY_LAG) == lag).sort(DATE).collect()
 
     def networks(self) -> dict[str, str]:
         """Name each network's forecasts by its seed."""

@@ -6,6 +6,8 @@ from dataclasses import replace
 import polars as pl
 
 from ...evaluation.baselines import ZERO
+from ...evaluation.entries import name_entry
+from ...evaluation.score import EntryScore
 from ...schema import CODE, DATE, HORIZON, REALISED, SPLIT
 from ..comparison import Compared
 from ..saying import say, say_lead
@@ -18,7 +20,7 @@ from .luck import try_luck
 from .pictures import draw_sums
 from .protocol import LIMITS, tabulate_protocol, tabulate_speed
 from .recipe import name_difference
-from .tables import METRICS, STRONG, tabulate_beside, tabulate_hold, tabulate_horizons
+from .tables import METRICS, STRONG, list_others, tabulate_beside, tabulate_hold, tabulate_horizons
 from .trades import tabulate_costs
 from .variants import tabulate_variants
 from .walked import Walk, write_walk
@@ -38,11 +40,12 @@ def write_benchmarks(runs: Sequence[Evidence], compared: Sequence[Compared], wal
         write_grid(tabulate_protocol(first)),
         write_grid(tabulate_beside(first, shortest)),
         _draw(first, shortest),
-        write_grid(tabulate_hold(first, shortest)),
+        *(write_grid(tabulate_hold(first, shortest, "", lag)) for lag in (None, *list_others(first.score))),
     ]
     for run in longer:
         past = f", {_say_past(run)}"
-        pages += [write_grid(tabulate(run, shortest, past)) for tabulate in (tabulate_beside, tabulate_hold)]
+        pages.append(write_grid(tabulate_beside(run, shortest, past)))
+        pages += [write_grid(tabulate_hold(run, shortest, past, lag)) for lag in (None, *list_others(run.score))]
     if first.score.published:
         pages.append(write_grid(tabulate_columns(runs, try_luck(_read_next_day(first)))))
     pages += [write_grid(tabulate_horizons(first)), write_grid(tabulate_costs(first))]
@@ -70,14 +73,22 @@ def _say_past(run: Evidence) -> str:
 
 def _tell(run: Evidence, horizon: int) -> str:
     """Tell the most important numbers of a run."""
-    told = run.score.split["test"][f"h{horizon}"]
+    said = f"Run `{run.folder.name}` has {_tell_entry(run.score, horizon)}"
+    for lag, entry in list_others(run.score).items():
+        said += f" Entered at the {name_entry(lag)}, it has {_tell_entry(entry, horizon)}"
+    return said
+
+
+def _tell_entry(score: EntryScore, horizon: int) -> str:
+    """Tell the most important numbers of a run from one entry."""
+    told = score.split["test"][f"h{horizon}"]
     said = (
-        f"Run `{run.folder.name}` has a rank IC of {say(told.rank_ic.mean)} ± {say(told.rank_ic.se)} and an IC of "
+        f"a rank IC of {say(told.rank_ic.mean)} ± {say(told.rank_ic.se)} and an IC of "
         f"{say(told.ic.mean)} ± {say(told.ic.se)} (ICIR {say(told.ic.ir, 3)})."
     )
     for name in STRONG:
-        if name in run.score.baselines:
-            ahead = run.score.baselines[name]["test"][f"h{horizon}"].ahead
+        if name in score.baselines:
+            ahead = score.baselines[name]["test"][f"h{horizon}"].ahead
             leads = (f"{say_lead(ahead.get(metric))} in {what}" for metric, what in METRICS)
             said += f" Ahead of {name}: {' and '.join(leads)}."
     return said

@@ -6,8 +6,9 @@ import numpy as np
 import polars as pl
 
 from ...evaluation.baselines import ZERO
+from ...evaluation.entries import name_entry
 from ...evaluation.judging import measure_lead, pair_days
-from ...evaluation.score import HorizonScore, Rival
+from ...evaluation.score import EntryScore, HorizonScore, Rival, RunScore
 from ...evaluation.series import Mean, average
 from ...schema import ALONE, DATE
 from ..grid import Grid, Row
@@ -20,18 +21,37 @@ SURE = 2  # errors from zero, for a lead to be one
 OURS = ("IC ± se", "ICIR", "rank IC ± se", "rank ICIR")
 
 
+def list_others(score: RunScore) -> dict[int, EntryScore]:
+    """List the score at the entries that the run was not trained for, by their lag."""
+    return {lag: entry for lag, entry in score.entries.items() if lag != score.entry_lag}
+
+
+def name_others(score: RunScore) -> list[str]:
+    """Name the two columns of each such entry that stand beside `OURS`."""
+    return [f"{metric} ± se, {name_entry(lag)}" for lag in list_others(score) for metric in ("IC", "rank IC")]
+
+
+def tell_others(others: Sequence[HorizonScore]) -> list[str]:
+    """Tell those columns."""
+    return [_with_error(mean) for told in others for mean in (told.ic, told.rank_ic)]
+
+
 def tabulate_beside(run: Evidence, horizon: int, past: str = "") -> Grid:
     """Tell what each forecaster is worth over a horizon; ``past`` is what to say of the days that they learned from."""
     name, score = f"h{horizon}", run.score
-    rows = [[name_ours(run), *tell_score(score.split["test"][name])]]
+    others = list_others(score).values()
+    later = [entry.split["test"][name] for entry in others]
+    rows = [[name_ours(run), *tell_score(score.split["test"][name]), *tell_others(later)]]
     if score.seeds:
-        alone = [parts["test"][name].score for parts in score.seeds.values()]
-        rows.append(["one network, mean ± deviation over seeds", *_tell_spread(alone)])
+        alone = [[parts["test"][name].score for parts in entry.seeds.values()] for entry in (score, *others)]
+        spreads = [spread for entry in alone[1:] for spread in list(_tell_spread(entry))[::2]]
+        rows.append(["one network, mean ± deviation over seeds", *_tell_spread(alone[0]), *spreads])
     for each, parts in score.baselines.items():
-        rows.append([each, *tell_score(parts["test"][name].score)])
+        later = [entry.baselines[each]["test"][name].score for entry in others]
+        rows.append([each, *tell_score(parts["test"][name].score), *tell_others(later)])
     return Grid(
         f"Over {horizon} d, beside the baselines{past}",
-        ("forecaster", *OURS),
+        ("forecaster", *OURS, *name_others(score)),
         rows,
         "Means over the test days, their Newey-West errors, and mean over deviation of the days. IC is a day's Pearson "
         "correlation of forecasts and returns over its stocks, rank IC Spearman's; a forecast of zero has none. "
@@ -72,17 +92,18 @@ def say_spread(values: Sequence[float | None], digits: int) -> str:
     return f"{np.mean(known):.{digits}f}{deviation}"
 
 
-def tabulate_hold(run: Evidence, horizon: int, past: str = "") -> Grid:
+def tabulate_hold(run: Evidence, horizon: int, past: str = "", entry_lag: int | None = None) -> Grid:
     """Tell whether the lead over the baselines that learn holds in both halves of the test days and in each network."""
-    mine = run.days(horizon)
+    mine = run.days(horizon, entry_lag=entry_lag)
+    entry = "" if entry_lag is None else f", entered at the {name_entry(entry_lag)}"
     half = mine[DATE][len(mine) // 2]
-    rivals = {name: run.days(horizon, name) for name in STRONG if name in run.score.baselines}
+    rivals = {name: run.days(horizon, name, entry_lag) for name in STRONG if name in run.score.baselines}
     stretches = {
         "all test days": mine,
         f"first half, to {mine[DATE][len(mine) // 2 - 1]}": mine.filter(pl.col(DATE) < half),
         f"second half, from {half}": mine.filter(pl.col(DATE) >= half),
     }
-    alone = {f"network {name} alone": run.days(horizon, ALONE + name) for name in run.score.seeds}
+    alone = {f"network {name} alone": run.days(horizon, ALONE + name, entry_lag) for name in run.score.seeds}
     leads = {
         title: {name: measure_lead(pair_days(days, theirs, horizon), horizon) for name, theirs in rivals.items()}
         for title, days in (stretches | alone).items()
@@ -90,7 +111,7 @@ def tabulate_hold(run: Evidence, horizon: int, past: str = "") -> Grid:
     rows = [_tell_days(title, days, leads[title], horizon) for title, days in (stretches | alone).items()]
     verdicts = [_judge(name, [leads[title][name] for title in stretches], leads, alone) for name in rivals]
     return Grid(
-        f"Does it hold{past}?",
+        f"Does it hold{past}{entry}?",
         ("", "IC", "ICIR", "rank IC", *(f"ahead of {name} in {what}" for name in rivals for what in ("IC", "rank IC"))),
         rows,
         " ".join(["Leads are paired by day, ± their Newey-West error, with t.", *verdicts]),
@@ -131,13 +152,20 @@ def average_days(days: pl.DataFrame, metric: str, horizon: int) -> Mean:
 def tabulate_horizons(run: Evidence) -> Grid:
     """Tell every horizon, and the lead there."""
     rows = []
-    names = [name for name in run.score.baselines if name != ZERO]
+    names, others = [name for name in run.score.baselines if name != ZERO], list_others(run.score)
     for horizon, told in run.score.split["test"].items():
         rivals = [run.score.baselines[name]["test"].get(horizon) for name in names]
-        rows.append([f"{horizon[1:]} d", *tell_score(told), *(_say_rival(rival) for rival in rivals)])
+        later = [entry.split["test"][horizon] for entry in others.values()]
+        beside = [entry.baselines[name]["test"].get(horizon) for entry in others.values() for name in names]
+        leads = [_say_rival(rival) for rival in (*rivals, *beside)]
+        rows.append([f"{horizon[1:]} d", *tell_score(told), *tell_others(later), *leads])
     head = [f"ahead of {name} in rank IC" for name in names]
+    head += [f"ahead of {name} in rank IC, {name_entry(lag)}" for lag in others for name in names]
     return Grid(
-        "All horizons", ("horizon", *OURS, *head), rows, "Returns over several days overlap; the errors know it."
+        "All horizons",
+        ("horizon", *OURS, *name_others(run.score), *head),
+        rows,
+        "Returns over several days overlap; the errors know it.",
     )
 
 

@@ -5,13 +5,14 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
+from ...evaluation.entries import name_entry
 from ...evaluation.judging import NETWORK
 from ...evaluation.series import sharpe
 from ..grid import Grid, Row
 from ..saying import say
 from ..tables import NAMES
 from .evidence import Evidence
-from .tables import STRONG
+from .tables import STRONG, list_others
 
 COSTS = (5.0, 10.0)  # basis points of each trade, on its side
 
@@ -19,8 +20,15 @@ COSTS = (5.0, 10.0)  # basis points of each trade, on its side
 def tabulate_costs(run: Evidence, title: str = "What is left after costs") -> Grid:
     """Tell what trading the test days' forecasts would have earned at each cost, and those of the strong baselines."""
     traders = {"ours": NETWORK, **{name: name for name in STRONG if name in run.score.baselines}}
+    own = run.score.entry_lag
     return tabulate_trades(
-        {(horizon, name): run.days(horizon, said) for horizon in run.horizons for name, said in traders.items()}, title
+        {
+            (horizon, name if lag == own else f"{name}, {name_entry(lag)}"): run.days(horizon, said, lag)
+            for horizon in run.horizons
+            for name, said in traders.items()
+            for lag in (own, *list_others(run.score))
+        },
+        title,
     )
 
 

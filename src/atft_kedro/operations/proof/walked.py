@@ -8,7 +8,8 @@ from typing import Any
 import polars as pl
 
 from ...disk import read_json
-from ...schema import DATE, HORIZON
+from ...evaluation.entries import name_entry
+from ...schema import DATE, ENTRY_LAG, HORIZON
 from ...training.runs import MANIFEST
 from ..grid import Grid
 from ..summary import write_grid
@@ -43,12 +44,18 @@ def write_walk(walk: Walk, first: Evidence) -> Iterator[str]:
             heights = [each.horizons[name].rank_ic.mean or 0.0 for each in tested]
             yield draw_heights(f"Rank IC over {name[1:]} d, fold by fold", [each.fold.name for each in tested], heights)
         notes = []
-    days = {(int(name[1:]), "ours"): _days(walk.daily, int(name[1:])) for name in walk.score.pooled}
+    days = {
+        (int(name[1:]), "ours" if lag == walk.score.entry_lag else f"ours, {name_entry(lag)}"): _days(
+            walk.daily, int(name[1:]), lag
+        )
+        for name in walk.score.pooled
+        for lag in walk.score.entries
+    }
     yield write_grid(tabulate_trades(days, "Walk: what is left after costs"))
 
 
-def _days(daily: pl.DataFrame, horizon: int) -> pl.DataFrame:
-    return daily.filter(pl.col(HORIZON) == horizon).sort(DATE)
+def _days(daily: pl.DataFrame, horizon: int, lag: int) -> pl.DataFrame:
+    return daily.filter((pl.col(HORIZON) == horizon) & (pl.col(ENTRY_LAG) == lag)).sort(DATE)
 
 
 def _introduce(walk: Walk, first: Evidence) -> str:

@@ -3,7 +3,7 @@
 import plotly.graph_objects as go
 import polars as pl
 
-from atft_kedro.evaluation import baselines, figures
+from atft_kedro.evaluation import baselines, entries, figures
 from atft_kedro.evaluation.baselines import BaselineParams
 from atft_kedro.evaluation.score import EvaluationParams, RunScore
 from atft_kedro.evaluation.targets import TargetParams
@@ -14,7 +14,7 @@ from atft_kedro.operations.tables import number_score
 from atft_kedro.operations.watch import read_history
 from atft_kedro.panel.split import Split
 from atft_kedro.panel.store import Panel
-from atft_kedro.schema import ColumnParams, adopt_ml_dataset
+from atft_kedro.schema import DATE, ColumnParams, adopt_ml_dataset
 from atft_kedro.training.members import open_members
 from atft_kedro.training.run import Material
 from atft_kedro.training.runs import Runs, TrainedRun
@@ -39,6 +39,7 @@ def forecast_baselines(  # noqa: PLR0913, PLR0917 — rules read prices, models 
     graphs: pl.LazyFrame,
     split: Split,
     columns: ColumnParams,
+    entry_lag: int,
     evaluation: EvaluationParams,
     params: BaselineParams,
 ) -> pl.DataFrame:
@@ -46,24 +47,32 @@ def forecast_baselines(  # noqa: PLR0913, PLR0917 — rules read prices, models 
     material = Material(panel, place_graphs(graphs, panel), split)
     dataset, asked = adopt_ml_dataset(ml_dataset, columns), forecasts.collect()
     rivals = baselines.forecast_baselines(asked, dataset, material, evaluation.units, params)
-    return pl.concat([rivals, baselines.ask_oracle(asked, oracle.collect())])
+    return pl.concat([rivals, baselines.ask_oracle(asked, oracle.collect(), entry_lag)])
+
+
+def collect_returns(
+    forecasts: pl.LazyFrame, ml_dataset: pl.LazyFrame, columns: ColumnParams, entry_lag: int
+) -> pl.DataFrame:
+    """Read the realised returns on the days of the forecasts, entered at the same close and at the next."""
+    days = forecasts.select(DATE).collect()[DATE]
+    return entries.collect_returns(adopt_ml_dataset(ml_dataset, columns), days, entry_lag)
 
 
 def score_forecasts(  # noqa: PLR0913, PLR0917 — what came, and how it is scored
     forecasts: pl.LazyFrame,
     baseline_forecasts: pl.LazyFrame,
     seed_forecasts: pl.LazyFrame,
-    ml_dataset: pl.LazyFrame,
+    realised_returns: pl.LazyFrame,
     trained: TrainedRun,
     runs: Runs,
-    columns: ColumnParams,
+    entry_lag: int,
     params: EvaluationParams,
     targets: TargetParams,
 ) -> tuple[RunScore, pl.DataFrame]:
     """Score every part by what came, beside the baselines, each network alone and the targets."""
-    dataset, folder = adopt_ml_dataset(ml_dataset, columns), runs.find(trained.run)
     rivals = pl.concat([baseline_forecasts, seed_forecasts]).collect()
-    return judged_run.judge(folder, forecasts.collect(), rivals, dataset, params, targets)
+    folder, said, came = runs.find(trained.run), forecasts.collect(), realised_returns.collect()
+    return judged_run.judge(folder, said, rivals, came, entry_lag, params, targets)
 
 
 def draw_scores(metrics: RunScore, daily_scores: pl.LazyFrame) -> tuple[go.Figure, ...]:

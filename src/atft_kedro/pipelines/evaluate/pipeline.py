@@ -22,16 +22,22 @@ def create_pipeline() -> Pipeline:
                 nodes.forecast_baselines,
                 [
                     *("forecasts", "ml_dataset", "oracle", "panel", "graphs", "split"),
-                    *("params:columns", "params:evaluation", "params:baselines"),
+                    *("params:columns", "params:features.entry_lag", "params:evaluation", "params:baselines"),
                 ],
                 "baseline_forecasts",
                 name="forecast_baselines",
             ),
             Node(
+                nodes.collect_returns,
+                ["forecasts", "ml_dataset", "params:columns", "params:features.entry_lag"],
+                "realised_returns",
+                name="collect_returns",
+            ),
+            Node(
                 nodes.score_forecasts,
                 [
-                    *("forecasts", "baseline_forecasts", "seed_forecasts", "ml_dataset", "trained_run", "runs"),
-                    *("params:columns", "params:evaluation", "params:targets"),
+                    *("forecasts", "baseline_forecasts", "seed_forecasts", "realised_returns", "trained_run", "runs"),
+                    *("params:features.entry_lag", "params:evaluation", "params:targets"),
                 ],
                 ["metrics", "daily_scores"],
                 name="score_forecasts",

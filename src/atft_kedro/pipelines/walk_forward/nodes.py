@@ -5,6 +5,7 @@ from typing import Any
 import plotly.graph_objects as go
 import polars as pl
 
+from atft_kedro.evaluation.entries import collect_returns, list_entries
 from atft_kedro.evaluation.score import EvaluationParams
 from atft_kedro.graph.choice import GraphParams
 from atft_kedro.network.sizes import NetworkParams
@@ -21,7 +22,7 @@ from atft_kedro.panel.index import index_observations
 from atft_kedro.panel.pictures import draw_splits
 from atft_kedro.panel.scaler import ScalerParams
 from atft_kedro.panel.split import count_sizes
-from atft_kedro.schema import ColumnParams, adopt_ml_dataset, longest_reach
+from atft_kedro.schema import DATE, ColumnParams, adopt_ml_dataset, longest_reach
 from atft_kedro.training.mode import TrainingParams
 from atft_kedro.training.runs import Runs
 from atft_kedro.training.tracking import Tracker
@@ -77,11 +78,14 @@ def score_folds(  # noqa: PLR0913, PLR0917 — what came, how it is scored, and 
     ml_dataset: pl.LazyFrame,
     tracker: Tracker,
     columns: ColumnParams,
+    entry_lag: int,
     params: EvaluationParams,
 ) -> tuple[WalkScore, str, go.Figure]:
     """Score each fold and the whole record by what came, and tell that."""
-    dataset = adopt_ml_dataset(ml_dataset, columns)
-    judged = scoring.score_walk(trained_folds, fold_folders.folder, walk_forecasts.collect(), dataset, params)
+    pooled = walk_forecasts.collect()
+    came = collect_returns(adopt_ml_dataset(ml_dataset, columns), pooled[DATE], entry_lag)
+    entries = list_entries(came, entry_lag)
+    judged = scoring.score_walk(trained_folds, fold_folders.folder, pooled, entries, params)
     page, picture = write_walk(judged.score), draw_walk(judged.score, judged.daily)
     for place, numbers in number_folds(judged.score):
         tracker.log(numbers, place)

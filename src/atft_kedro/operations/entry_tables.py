@@ -1,0 +1,68 @@
+"""What is left of a run's scores at the next close, in a table and in words."""
+
+from ..evaluation.entries import name_entry
+from ..evaluation.score import HorizonScore, RunScore
+from ..evaluation.series import Mean
+from ..schema import ENTRIES
+from .grid import Grid
+from .saying import say
+
+ENTERED = "entered at"
+READING = (
+    "A forecast is made from a day's close. Same close: the return counts from that very close. Next close: from the "
+    "next one, the first that can be traded at. * is what the run was trained for."
+)
+CLEAR = 2  # errors from zero, for a rank IC to count as one
+HALF = 0.5  # of the larger rank IC, by which the two may differ
+HEAD = ("horizon", "rank IC, same close", "± se", "rank IC, next close", "± se", "net Sharpe, same close", "next close")
+
+
+def mark_entry(lag: int, own: int) -> str:
+    """Name an entry, with a star where the run was trained for it."""
+    return name_entry(lag) + "*" * (lag == own)
+
+
+def mark_horizon(horizon: int, lag: int, own: int) -> str:
+    """Name a horizon and its entry in few letters, for a terminal."""
+    return f"{horizon}d {name_entry(lag).removesuffix(' close')}" + "*" * (lag == own)
+
+
+def tabulate_entries(score: RunScore, part: str) -> Grid:
+    """Tell each horizon's rank IC and net Sharpe ratio at both closes, and say where they differ by more than half."""
+    same, later = (
+        score.entries[lag].split[part] if lag in score.entries else None
+        for lag in (ENTRIES["same_close"], ENTRIES["next_close"])
+    )
+    title = f"Same close and next close on the {part} days"
+    if same is None or later is None:
+        known = name_entry(score.entry_lag)
+        return Grid(
+            title, HEAD, [], f"Unknown: the run was scored at the {known} only. kedro atft evaluate scores both."
+        )
+    rows = [_tell(name, same[name], later[name]) for name in same]
+    verdicts = [verdict for name in same if (verdict := compare_entries(name, same[name].rank_ic, later[name].rank_ic))]
+    if not verdicts:
+        verdicts = [f"No rank IC that is {CLEAR} errors from zero differs by more than half between the two closes."]
+    return Grid(title, HEAD, rows, " ".join([*verdicts, READING]))
+
+
+def compare_entries(name: str, same: Mean, later: Mean) -> str | None:
+    """Say that a rank IC at the next close differs by more than half from that at the same close; None where not."""
+    larger = max((same, later), key=lambda each: abs(each.mean or 0))
+    if same.mean is None or later.mean is None or larger.mean is None or larger.se is None:
+        return None
+    if abs(larger.mean) <= CLEAR * larger.se or abs(same.mean - later.mean) <= HALF * abs(larger.mean):
+        return None
+    values = f"{say(same.mean)} at the same close and {say(later.mean)} at the next"
+    verdict = f"Over {name[1:]} d the rank IC is {values}: they differ by more than half."
+    if larger is same:
+        verdict += (
+            " Most of it lies between the close that the forecast is made from and the next, and cannot be traded."
+        )
+    return verdict
+
+
+def _tell(name: str, same: HorizonScore, later: HorizonScore) -> list[str]:
+    sharpes = [each.long_short.net_sharpe if each.long_short else None for each in (same, later)]
+    ranks = (same.rank_ic.mean, same.rank_ic.se, later.rank_ic.mean, later.rank_ic.se)
+    return [f"{name[1:]}d", *(say(value) for value in ranks), *(say(value, 2) for value in sharpes)]

@@ -1,0 +1,149 @@
+"""Returns from the same close and from the next, against slow loops over hand-made closes."""
+
+import math
+from datetime import date, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy.stats import spearmanr
+
+from atft_kedro.evaluation.entries import collect_returns, list_entries
+from atft_kedro.evaluation.judging import judge_run
+from atft_kedro.evaluation.score import EvaluationParams, RunScore
+
+DAYS, STOCKS = [date(2024, 1, 1) + timedelta(days=day) for day in range(60)], 25
+HORIZONS = (1, 5)
+Closes = dict[str, dict[date, float]]
+
+
+def draw_closes() -> Closes:
+    """Draw closes of stocks that miss days here and there; one is listed late and one leaves early."""
+    random = np.random.default_rng(4)
+    closes: Closes = {}
+    for stock in range(STOCKS):
+        walk = 50 * np.exp(np.cumsum(0.02 * random.standard_normal(len(DAYS))))
+        seen = random.random(len(DAYS)) > 0.1
+        seen[: 20 if stock == 3 else 0] = False
+        seen[40 if stock == 5 else len(DAYS) :] = False
+        closes[f"S{stock:02d}"] = {day: float(walk[n]) for n, day in enumerate(DAYS) if seen[n]}
+    return closes
+
+
+CLOSES = draw_closes()
+
+
+def come(code: str, day: date, horizon: int, entry_lag: int) -> float | None:
+    """Find the return from the close ``entry_lag`` of the stock's observations after a day."""
+    own = sorted(CLOSES[code])
+    place = own.index(day) + entry_lag
+    if place + horizon >= len(own):
+        return None
+    return CLOSES[code][own[place + horizon]] / CLOSES[code][own[place]] - 1
+
+
+def make_dataset(entry_lag: int) -> pl.DataFrame:
+    """Make an ML dataset without prices, whose targets are entered after ``entry_lag`` observations."""
+    rows = sorted((day, code) for code, closes in CLOSES.items() for day in closes)
+    return pl.DataFrame(rows, schema=["date", "code"], orient="row").with_columns(
+        pl.Series(f"target_{h}d", [come(code, day, h, entry_lag) for day, code in rows]) for h in HORIZONS
+    )
+
+
+@pytest.mark.parametrize("entry_lag", [0, 1, 2])
+def test_each_entrys_returns_are_those_of_the_closes(entry_lag: int) -> None:
+    dataset = make_dataset(entry_lag)
+    asked = pl.Series(DAYS[10:50])
+
+    entries = list_entries(collect_returns(dataset.lazy(), asked, entry_lag), entry_lag)
+
+    assert sorted(entries) == sorted({0, 1, entry_lag})
+    for lag, returns in entries.items():
+        assert returns["date"].is_between(DAYS[10], DAYS[49]).all()
+        assert len(returns) == len(dataset.filter(pl.col("date").is_between(DAYS[10], DAYS[49])))
+        for row in returns.iter_rows(named=True):
+            for horizon in HORIZONS:
+                expected = come(row["code"], row["date"], horizon, lag)
+                before = lag < entry_lag and sorted(CLOSES[row["code"]]).index(row["date"]) < entry_lag - lag
+                late = lag < entry_lag and expected is not None and before  # no earlier row holds it
+                assert row[f"target_{horizon}d"] == (None if late else pytest.approx(expected)), (lag, row)
+
+
+@pytest.fixture(scope="module")
+def judged() -> tuple[RunScore, pl.DataFrame, pl.DataFrame]:
+    """Score forecasts that know a part of both entries' returns."""
+    dataset = make_dataset(0)
+    random = np.random.default_rng(5)
+    keys = dataset.filter(pl.col("date").is_between(DAYS[20], DAYS[50])).select("date", "code")
+    tables = []
+    for horizon in HORIZONS:
+        known = [[come(code, day, horizon, lag) or 0 for day, code in keys.rows()] for lag in (0, 1)]
+        said = np.sum(known, axis=0) + 0.02 * random.standard_normal(len(keys))
+        tables.append(keys.with_columns(split=pl.lit("test"), horizon=pl.lit(horizon, pl.Int16), forecast=said))
+    forecasts = pl.concat(tables)
+    rival = forecasts.select(pl.lit("reversed").alias("forecaster"), pl.all()).with_columns(-pl.col("forecast"))
+    returns = collect_returns(dataset.lazy(), forecasts["date"], 0)
+    score, daily = judge_run("mine", forecasts, rival, returns, EvaluationParams(), 0)
+    return score, daily, forecasts
+
+
+@pytest.mark.parametrize("horizon", HORIZONS)
+def test_a_run_is_scored_at_the_next_close_too(
+    judged: tuple[RunScore, pl.DataFrame, pl.DataFrame], horizon: int
+) -> None:
+    score, daily, forecasts = judged
+    expected = []
+    for day, rows in forecasts.filter(horizon=horizon).partition_by("date", as_dict=True).items():
+        pairs = [(said, come(code, day[0], horizon, 1)) for code, said in rows.select("code", "forecast").iter_rows()]
+        known = [(said, came) for said, came in pairs if came is not None]
+        expected.append(spearmanr(*zip(*known, strict=True)).statistic)
+
+    assert score.next_close is not None
+    told = score.next_close.split["test"][f"h{horizon}"].rank_ic
+    assert told.mean == pytest.approx(np.mean(expected))
+    assert told.se is not None
+    mine = {"forecaster": "network", "horizon": horizon}
+    assert daily.filter(entry_lag=1, **mine)["rank_ic"].to_list() == pytest.approx(expected)
+    own = score.split["test"][f"h{horizon}"].rank_ic.mean
+    assert daily.filter(entry_lag=0, **mine)["rank_ic"].mean() == pytest.approx(own) != told.mean
+    lead = score.next_close.baselines["reversed"]["test"][f"h{horizon}"].ahead["rank_ic"]
+    assert lead.mean == pytest.approx(2 * np.mean(expected))
+    assert lead.se == pytest.approx(2 * (told.se or math.nan))
+
+
+def test_a_book_at_the_next_close_earns_what_the_days_after_it_bring(
+    judged: tuple[RunScore, pl.DataFrame, pl.DataFrame],
+) -> None:
+    score, _, forecasts = judged
+    earned = []
+    for day, rows in forecasts.filter(horizon=1).sort("date").partition_by("date", as_dict=True).items():
+        order = rows.sort("forecast")["code"].to_list()
+        tenth = 2
+        assert 16 <= len(order) <= 25  # of which a tenth is the two stocks whose rank is within it
+        came = {code: come(code, day[0], 1, 1) or 0 for code in order}
+        earned.append(sum(came[code] for code in order[-tenth:]) / tenth - sum(came[c] for c in order[:tenth]) / tenth)
+
+    assert score.next_close is not None
+    book = score.next_close.split["test"]["h1"].long_short
+    assert book is not None
+    assert book.gross_mean == pytest.approx(np.mean(earned) / 2)
+
+
+def test_what_a_run_was_trained_for_is_marked_and_the_score_is_read_back(
+    judged: tuple[RunScore, pl.DataFrame, pl.DataFrame],
+) -> None:
+    score = judged[0]
+
+    assert RunScore.model_validate_json(score.model_dump_json()) == score
+    assert (list(score.entries), score.entry_lag, score.same_close) == ([0, 1], 0, None)
+    assert score.entries[0].split == score.split
+
+
+def test_returns_of_one_entry_alone_leave_the_other_unknown() -> None:
+    dataset = make_dataset(0)
+    said = dataset.select("date", "code", split=pl.lit("test"), horizon=pl.lit(1, pl.Int16), forecast="target_1d")
+    nobody = said.clear().select(pl.lit("").alias("forecaster"), pl.all())
+
+    score, _ = judge_run("mine", said.drop_nulls(), nobody, dataset, EvaluationParams(), 0)
+
+    assert (score.next_close, score.same_close) == (None, None)
