@@ -102,12 +102,14 @@ def oracle(metadata: ProjectMetadata, run: str, part: Role, env: str | None, par
     """Show how much of what can be known of the simulated market a RUN knows."""
     from ..graph.placing import place_graphs
     from ..operations.oracle_share import measure_share
+    from ..training.device import choose_device
     from ..training.members import open_members
     from ..training.run import Material
 
     with open_catalog(metadata, env, params) as catalog:
         panel, split = catalog["panel"].load(), catalog["split"].load()
-        material = Material(panel, place_graphs(catalog["graphs"].load(), panel), split)
+        device = choose_device(catalog["params:training.device"].load())
+        material = Material(panel, place_graphs(catalog["graphs"].load(), panel), split).to(device)
         folder = catalog["runs"].load().find(run)
         experts = open_members(folder, material)
         shares = measure_share(experts, material, catalog["oracle"].load().collect(), part)

@@ -9,6 +9,7 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from atft_kedro.handoff.model import DEVIATION, Model, open_model
 from atft_kedro.schema import DATE
+from atft_kedro.training.device import choose_device
 
 FOLDER = "folder"  # what the model's folder is called among MLflow's artifacts
 
@@ -20,7 +21,7 @@ class ServedModel(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         """Open the folder."""
-        self._model = open_model(Path(context.artifacts[FOLDER]))
+        self._model = open_model(Path(context.artifacts[FOLDER]), choose_device("auto"))
 
     def predict(self, context: PythonModelContext, model_input: pd.DataFrame) -> pd.DataFrame:
         """Forecast the newest day; a deviation that nobody knows is left out, for JSON has no word for it."""

@@ -1,11 +1,12 @@
 """A handed-on model, loaded: observations in, ranked forecasts out."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+import torch
 from pydantic import ValidationError
 from safetensors.torch import load
 from torch import Tensor
@@ -14,6 +15,7 @@ from ..metrics import FEWEST
 from ..network.atft import Atft
 from ..params import InputError
 from ..schema import CODE, DATE, EDGE_ATTRIBUTES, ELIGIBLE, FORECAST, HORIZON, RANK, target
+from ..training.device import CPU
 from ..training.members import Expert, average_forecasts
 from .card import CARD, WEIGHTS, MemberCard, ModelCard
 from .observations import Newest, Sight, read_newest
@@ -55,7 +57,8 @@ class Model:
 
     def _sight(self, days: int) -> Sight:
         hears = any("gat" in each.parts for each in self.experts)
-        return Sight(self.card.network.lookback, self.card.horizons, hears, days)
+        device = self.experts[0].network.heads.straight.weight.device
+        return Sight(self.card.network.lookback, self.card.horizons, hears, days, device)
 
     def _tabulate(self, quantiles: Tensor, newest: Newest) -> pl.DataFrame:
         """Write what is said (day, stock, horizon, quantile) as rows."""
@@ -93,8 +96,8 @@ def _mean_deviation(rows: pl.DataFrame, name: str) -> float | None:
     return mean
 
 
-def open_model(folder: Path) -> Model:
-    """Load a model from its folder; nothing in it is run."""
+def open_model(folder: Path, device: torch.device = CPU) -> Model:
+    """Load a model from its folder to the device that it forecasts on; nothing in the folder is run."""
     card = _read_card(folder / CARD)
     if not (folder / WEIGHTS).exists():
         raise InputError(f"{folder} has no {WEIGHTS}.")
@@ -102,7 +105,8 @@ def open_model(folder: Path) -> Model:
     if hashlib.sha256(content).hexdigest() != card.weights:
         raise InputError(f"{folder / WEIGHTS} is not the file that {CARD} was written with: cut off, or another's.")
     weights = load(content)
-    return Model(card, tuple(_make_expert(card, member, weights, folder) for member in card.members))
+    experts = [_make_expert(card, member, weights, folder) for member in card.members]
+    return Model(card, tuple(replace(expert, network=expert.network.to(device)) for expert in experts))
 
 
 def _make_expert(card: ModelCard, member: MemberCard, weights: dict[str, Tensor], folder: Path) -> Expert:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+import torch
 
 from ..graph.daily import build_graphs_of
 from ..graph.placing import place_graphs
@@ -16,6 +17,7 @@ from ..panel.store import Panel
 from ..panel.universe import select_universe
 from ..params import InputError
 from ..schema import CODE, DATE, NEIGHBOUR, target, target_columns
+from ..training.device import CPU
 from .card import ModelInputs
 
 
@@ -27,6 +29,7 @@ class Sight:
     horizons: tuple[int, ...]
     hears_neighbours: bool
     days: int
+    device: torch.device = CPU
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,8 @@ def read_newest(frame: pl.LazyFrame, inputs: ModelInputs, sight: Sight) -> Newes
     seen = pl.col(DATE).is_in(index.days[_days_seen(index, sight)].tolist())
     panel = _lay_out(frame.filter(seen), universe.filter(seen), inputs, sight)
     graphs = _connect(few.lazy(), index, panel, inputs, sight) if sight.hears_neighbours else no_graphs(panel)
-    return Newest(BlockReader(panel, graphs, sight.lookback, sight.days), universe)
+    reader = BlockReader(panel.to(sight.device), graphs.to(sight.device), sight.lookback, sight.days)
+    return Newest(reader, universe)
 
 
 def _require_stocks(index: PanelIndex, days: int) -> None:

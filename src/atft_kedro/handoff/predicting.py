@@ -5,6 +5,7 @@ from datetime import date
 from typing import Annotated
 
 import polars as pl
+import torch
 from pydantic import Field
 
 from ..guard.calendars import sessions_between
@@ -12,6 +13,7 @@ from ..guard.keys import RecencyParams
 from ..panel.fitting import FeatureCatalogue
 from ..params import InputError, Params
 from ..schema import DATE
+from ..training.device import CPU
 from ..training.runs import LATEST
 from .export import HandedModels
 from .model import open_model
@@ -32,10 +34,15 @@ class PredictParams(Params):
 
 
 def predict(
-    dataset: pl.LazyFrame, catalogue: FeatureCatalogue, entry_lag: int, models: HandedModels, params: PredictParams
+    dataset: pl.LazyFrame,
+    catalogue: FeatureCatalogue,
+    entry_lag: int,
+    models: HandedModels,
+    params: PredictParams,
+    device: torch.device = CPU,
 ) -> pl.DataFrame:
     """Forecast the newest days of a dataset."""
-    model = open_model(models.find(params.run))
+    model = open_model(models.find(params.run), device)
     model.card.inputs.require_catalogue(catalogue, entry_lag)
     said = model.forecast(dataset, params.days)
     _logger.info("run %s forecasts %d stocks for %s", model.card.run, said["code"].n_unique(), said[DATE].max())

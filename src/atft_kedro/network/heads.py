@@ -1,5 +1,7 @@
 """Heads: from what is known of a stock on a day to forecasts of every horizon, quantiles in order."""
 
+from itertools import accumulate
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -44,12 +46,15 @@ class Heads(nn.Module):
 
 
 def in_order(raw: Tensor, middle: int) -> Tensor:
-    """Make rising quantiles of any numbers (..., quantile): the middle one stays, the others become steps from it."""
+    """Make rising quantiles of any numbers (..., quantile): the middle one stays, the others become steps from it.
+
+    Steps are added one by one, for ``cumsum`` is not deterministic on a GPU.
+    """
     step = functional.softplus(raw)
-    below = step[..., :middle].flip(-1).cumsum(-1).flip(-1)
-    above = step[..., middle + 1 :].cumsum(-1)
-    point = raw[..., middle : middle + 1]
-    return torch.cat([point - below, point, point + above], -1)
+    point = raw[..., middle]
+    below = list(accumulate(step[..., :middle].flip(-1).unbind(-1)))[::-1]
+    above = accumulate(step[..., middle + 1 :].unbind(-1))
+    return torch.stack([*(point - each for each in below), point, *(point + each for each in above)], -1)
 
 
 def point_of(forecast: Tensor, middle: int) -> Tensor:

@@ -27,6 +27,7 @@ from ..panel.writing import write_panel
 from ..params import Params
 from ..schema import DATE, GRAPH_DATE, REALISED
 from ..source_code import code_of, digest
+from ..training.device import choose_device
 from ..training.members import open_members
 from ..training.mode import TrainingParams
 from ..training.run import WATCHING, Material, train_in_run
@@ -147,6 +148,7 @@ def train_fold(fold: Fold, runs: Runs, threads: int) -> None:
     with runs.alone(folder):
         panel = _lay_out(fold, folder / PANEL)
         material = Material(panel, place_graphs(fold.history.graphs, panel), fold.split, recipe.graph)
+        material = material.to(choose_device(recipe.training.device))
         begun = LATEST if (folder / LATEST / MANIFEST).exists() else None
         training = recipe.training.model_copy(update={"resume": begun})
         trained = train_in_run(material, recipe.network, training, runs)

@@ -12,6 +12,7 @@ from ..operations.comparison import compare_runs, returns_of
 from ..operations.scoring import forecast_part
 from ..params import InputError, Params
 from ..source_code import code_of, digest
+from ..training.device import choose_device
 from ..training.engine import Callback, Trainer
 from ..training.members import open_members
 from ..training.mode import TrainingParams
@@ -91,7 +92,8 @@ class Retrial:
         with self.trackers.trial(name, {"seeds": training.seeds}, self.trackers.current()) as tracker:
             told = TrialTracker(tracker, lambda run: None)
             trained = train_in_run(self.material, network, resumed, home, tracker=told, watchers=[scoring])
-        said = forecast_part(open_members(home.find(trained.run), self.material), self.material, "validation")
+        material = self.material.to(choose_device(training.device))
+        said = forecast_part(open_members(home.find(trained.run), material), material, "validation")
         return tuple(scoring.best[member.seed] for member in trained.members), said
 
     def name_folder(self, name: str, network: NetworkParams, training: TrainingParams) -> str:

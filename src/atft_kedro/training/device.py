@@ -4,11 +4,13 @@ import torch
 
 from ..params import InputError
 
+CPU = torch.device("cpu")
+
 
 def choose_device(wanted: str) -> torch.device:
     """Take the GPU where there is one, and say so where one was asked for and there is none."""
     if wanted == "cuda" and not torch.cuda.is_available():
         raise InputError("training.device is cuda, and torch finds no GPU here.")
     if wanted == "cpu" or not torch.cuda.is_available():
-        return torch.device("cpu")
+        return CPU
     return torch.device("cuda", torch.cuda.current_device())

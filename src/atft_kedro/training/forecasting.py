@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
@@ -21,6 +22,10 @@ class Forecasts:
     day: Tensor  # int64 (day,) in the panel
     quantiles: Tensor  # float32 (day, stock, horizon, quantile)
     targets: Tensor  # float32 (day, stock, horizon)
+
+    def cpu(self) -> Self:
+        """Copy the forecasts to the processor's memory, for tables."""
+        return type(self)(self.day.cpu(), self.quantiles.cpu(), self.targets.cpu())
 
 
 @torch.no_grad()

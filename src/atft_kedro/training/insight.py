@@ -15,7 +15,7 @@ from ..panel.blocks import Block, BlockReader
 
 @dataclass
 class Insight:
-    """Where a network's attention went; lists hold a tensor for each block."""
+    """Where a network's attention went; lists hold a tensor for each block, in the processor's memory."""
 
     day: list[Tensor] = field(default_factory=list)  # (day,) in the panel
     features: list[Tensor] = field(default_factory=list)  # (day, feature): weight, one on average
@@ -48,23 +48,23 @@ def _look(network: Atft, block: Block, inputs: dict[nn.Module, tuple[Tensor, ...
     there, forecast = block.day >= 0, block.is_forecast
     weights = network.selection.weights(network.selection.fill(block), block)  # (stock, step, feature)
     place = block.slot.clamp(min=0) + weights.shape[1] * torch.arange(len(weights), device=weights.device)
-    insight.day.append(block.day[there])
-    insight.features.append(_mean(weights.flatten(0, 1)[place], forecast)[there])
+    insight.day.append(block.day[there].cpu())
+    insight.features.append(_mean(weights.flatten(0, 1)[place], forecast)[there].cpu())
     if network.gat in inputs:
         x, neighbours, edges = inputs[network.gat]
         heard, _ = network.gat.attention.attend(network.gat.norm(x), neighbours, edges)
         by_day = heard.mean(-1).permute(1, 2, 0)  # (day, stock, 1 + neighbour)
-        insight.neighbours.append(_mean(by_day, forecast)[there])
+        insight.neighbours.append(_mean(by_day, forecast)[there].cpu())
     alive = forecast.any(0)
     for layer, attention in enumerate(network.temporal.attentions):
         assert isinstance(attention, WindowAttention)
         by_lag = attention.weights(*inputs[attention])[alive]  # (stock, head, step, lag)
-        insight.lags.setdefault(layer, []).append(by_lag.mean((0, 2)))
+        insight.lags.setdefault(layer, []).append(by_lag.mean((0, 2)).cpu())
     if network.fan in inputs:
         (x,) = inputs[network.fan]
         channels = x[alive][..., : network.fan.channels].transpose(1, 2)
         taken = network.fan.strongest(network.fan.transform(channels)).chunk(2, -1)[0]
-        insight.frequencies.append(taken.mean((0, 2)))
+        insight.frequencies.append(taken.mean((0, 2)).cpu())
 
 
 def _mean(values: Tensor, forecast: Tensor) -> Tensor:

@@ -30,7 +30,10 @@ class Expert:
 
 
 def open_members(folder: Path, material: Material) -> list[Expert]:
-    """Make a run's networks again, in the order of their seeds, for the panel and the graphs of their training."""
+    """Make a run's networks again, in the order of their seeds, for the panel and the graphs of their training.
+
+    They lie on the material's device, and forecast there.
+    """
     manifest = read_json(folder / MANIFEST)
     params = parse_model(manifest.get("network"), NetworkParams, folder / MANIFEST)
     training = parse_model(manifest.get("training"), TrainingParams, folder / MANIFEST)
@@ -41,7 +44,7 @@ def open_members(folder: Path, material: Material) -> list[Expert]:
         identity = identify(material, params, training.model_copy(update={"seed": seed}))
         tree = read_checkpoint(folder / training.place_of(seed) / BEST, identity)
         network.load_state_dict(tree["best"])
-        members.append(Expert(network.eval(), frozenset(tree["progress"]["parts"])))
+        members.append(Expert(network.eval().to(panel.row_of.device), frozenset(tree["progress"]["parts"])))
     return members
 
 
@@ -69,4 +72,4 @@ def average(said: Sequence[Forecasts]) -> Forecasts:
 
 
 def _forecast(experts: Sequence[Expert], reader: BlockReader, days: Sequence[np.ndarray]) -> list[Forecasts]:
-    return [forecast_days(each.network, reader, days, each.parts) for each in experts]
+    return [forecast_days(each.network, reader, days, each.parts).cpu() for each in experts]

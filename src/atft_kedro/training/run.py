@@ -35,6 +35,7 @@ from .ranks import Ranks, join
 from .runs import MANIFEST, METRICS, STOP_FILE, Member, Runs, TrainedRun
 from .signals import Listener, listening
 from .state import Identity, read_checkpoint
+from .suspicion import fix_workspace
 from .telemetry import restart_peak
 from .threads import choose_threads, using_threads
 from .tracking import NOBODY, Tracker, Tracking
@@ -145,6 +146,7 @@ def train_in_run(
 ) -> TrainedRun:
     """Train in a new run, or go on in the one that ``training.resume`` names; every rank calls this."""
     keep_freed_memory()
+    fix_workspace(training)
     at_start, ranks = restart_peak(), join()
     panel = choose_horizons(material.panel, network.horizons)
     material = replace(material, panel=panel).to(choose_device(training.device))

@@ -1,5 +1,6 @@
 """Safe training: the same numbers every time, and the first tensor that is not finite named."""
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -8,6 +9,12 @@ from torch import Tensor, nn
 
 from ..params import InputError
 from .mode import TrainingParams
+
+
+def fix_workspace(training: TrainingParams) -> None:
+    """Let cuBLAS compute the same numbers every time where that is asked for; it reads this when CUDA begins."""
+    if training.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # noqa: TID251  (cuBLAS', not this project's)
 
 
 @contextmanager

@@ -76,7 +76,7 @@ class Tally(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if func is aten._local_scalar_dense.default:
             return 1
         if func is aten.nonzero.default:
-            return torch.empty((self.rows, args[0].ndim), dtype=torch.int64)
+            return torch.empty((self.rows, args[0].ndim), dtype=torch.int64, device=args[0].device)
         if func is aten.index.Tensor:
             args = (args[0], [_all_of(index) for index in args[1]])
         made = func(*args, **(kwargs or {}))

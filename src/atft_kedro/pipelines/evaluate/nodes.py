@@ -15,6 +15,7 @@ from atft_kedro.operations.watch import read_history
 from atft_kedro.panel.split import Split
 from atft_kedro.panel.store import Panel
 from atft_kedro.schema import DATE, ColumnParams, adopt_ml_dataset
+from atft_kedro.training.device import choose_device
 from atft_kedro.training.members import open_members
 from atft_kedro.training.run import Material
 from atft_kedro.training.runs import Runs, TrainedRun
@@ -22,10 +23,10 @@ from atft_kedro.training.tracking import Tracker
 
 
 def forecast_parts(
-    panel: Panel, graphs: pl.LazyFrame, split: Split, runs: Runs, trained: TrainedRun
+    panel: Panel, graphs: pl.LazyFrame, split: Split, runs: Runs, trained: TrainedRun, device: str
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Forecast the last train days and all validation and test days by the mean of a run's networks, and by each."""
-    material = Material(panel, place_graphs(graphs, panel), split)
+    material = Material(panel, place_graphs(graphs, panel), split).to(choose_device(device))
     experts = open_members(runs.find(trained.run), material)
     seeds = [member.seed for member in trained.members]
     return scoring.forecast_parts(dict(zip(seeds, experts, strict=True)), material)

@@ -14,7 +14,7 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 nodes.forecast_parts,
-                ["panel", "graphs", "split", "runs", "trained_run"],
+                ["panel", "graphs", "split", "runs", "trained_run", "params:training.device"],
                 ["forecasts", "seed_forecasts"],
                 name="forecast_parts",
             ),

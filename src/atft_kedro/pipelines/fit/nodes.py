@@ -10,6 +10,7 @@ from atft_kedro.operations.bar import bars
 from atft_kedro.operations.insight_tables import tabulate_by_day, tabulate_frequencies, tabulate_lags
 from atft_kedro.panel.split import Split
 from atft_kedro.panel.store import Panel
+from atft_kedro.training.device import choose_device
 from atft_kedro.training.insight import look_inside
 from atft_kedro.training.members import open_members
 from atft_kedro.training.mode import TrainingParams
@@ -20,10 +21,10 @@ from atft_kedro.training.tracking import Tracker
 
 
 def explain_network(
-    panel: Panel, graphs: pl.LazyFrame, split: Split, runs: Runs, trained: TrainedRun
+    panel: Panel, graphs: pl.LazyFrame, split: Split, runs: Runs, trained: TrainedRun, device: str
 ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """Tell what the first network of a run looks at on the validation days."""
-    material = Material(panel, place_graphs(graphs, panel), split)
+    material = Material(panel, place_graphs(graphs, panel), split).to(choose_device(device))
     expert = open_members(runs.find(trained.run), material)[0]
     network = expert.network
     course = material.course("validation", network.params.lookback, TrainingParams(), Ranks())

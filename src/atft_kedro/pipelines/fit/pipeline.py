@@ -18,7 +18,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 nodes.explain_network,
-                ["panel", "graphs", "split", "runs", "trained_run"],
+                ["panel", "graphs", "split", "runs", "trained_run", "params:training.device"],
                 ["feature_weights", "lag_weights", "neighbour_weights", "frequencies_taken"],
                 name="explain_network",
             ),

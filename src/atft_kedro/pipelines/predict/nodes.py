@@ -11,6 +11,7 @@ from atft_kedro.handoff.export import HandedModels
 from atft_kedro.handoff.predicting import PredictParams
 from atft_kedro.panel.fitting import FeatureCatalogue
 from atft_kedro.schema import ColumnParams, adopt_ml_dataset
+from atft_kedro.training.device import choose_device
 
 
 def forecast_newest(  # noqa: PLR0913, PLR0917 — what is new, who forecasts it, and what may be refused
@@ -23,9 +24,11 @@ def forecast_newest(  # noqa: PLR0913, PLR0917 — what is new, who forecasts it
     entry_lag: int,
     guard: GuardParams,
     params: PredictParams,
+    device: str,
 ) -> tuple[pl.DataFrame, str]:
     """Forecast the newest days; the verdict is there because the guard lets the dataset pass."""
     dataset = adopt_ml_dataset(ml_dataset, columns)
     predicting.require_fresh(dataset, today, params, guard.recency)
-    said = predicting.predict(dataset, FeatureCatalogue.of(feature_catalogue), entry_lag, handed_models, params)
+    catalogue, place = FeatureCatalogue.of(feature_catalogue), choose_device(device)
+    said = predicting.predict(dataset, catalogue, entry_lag, handed_models, params, place)
     return said, said.write_csv()

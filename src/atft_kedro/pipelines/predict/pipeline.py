@@ -14,6 +14,7 @@ def create_pipeline() -> Pipeline:
                 [
                     *("ml_dataset", "guard_verdict", "feature_catalogue", "handed_models", "prediction_day"),
                     *("params:columns", "params:features.entry_lag", "params:guard", "params:predict"),
+                    "params:training.device",
                 ],
                 ["predictions", "predictions_csv"],
                 name="forecast_newest",

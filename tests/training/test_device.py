@@ -1,0 +1,155 @@
+"""A training and its forecasts stay on the device they are asked for; a GPU is imagined, for no test has one."""
+
+import ctypes
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from atft_kedro.network.atft import Atft
+from atft_kedro.operations.memory.imagined import Imagination, Tally
+from atft_kedro.panel.blocks import BlockReader
+from atft_kedro.panel.sampler import BlockSampler
+from atft_kedro.params import InputError
+from atft_kedro.training.course import Course
+from atft_kedro.training.device import choose_device
+from atft_kedro.training.engine import Trainer
+from atft_kedro.training.forecasting import score_days
+from atft_kedro.training.insight import look_inside
+from atft_kedro.training.members import Expert, average_forecasts
+from atft_kedro.training.mode import TrainingParams
+from atft_kedro.training.ranks import Ranks
+from atft_kedro.training.run import Material
+from atft_kedro.training.stopwatch import Stopwatch
+from in_training import NETWORK
+
+CUDA, META = 1, 14  # torch's numbers of devices
+DAYS = 8
+EVERYTHING = {
+    "name": "all",
+    "epochs": 1,
+    "learning_rate": 1e-3,
+    "parts": ["fan", "gat", "tokens"],
+    "loss": dict.fromkeys(("mse", "huber", "ic", "rank_ic", "sharpe", "list_net", "rank_net", "quantile"), 0.1)
+    | dict.fromkeys(("turnover", "exposure", "variance_floor"), 0.1),
+    "augment": {"feature_noise": 0.1, "time_mask": 2, "segment_permutation": 2, "mixup": 0.2, "edge_dropout": 0.1},
+}
+TRAINING = TrainingParams.model_validate(
+    {"phases": [EVERYTHING], "days_per_block": DAYS, "exposures": ["beta_60", "sector"], "scale_floor": 0.1}
+)
+SIZE = NETWORK.model_copy(update={"market_tokens": 2, "graph_signed_heads": 1, "head_dropout": 0.1, "dropout": 0.1})
+UNFIT = {"cumsum", "histc", "median", "nanmedian", "put_", "bincount"}  # not deterministic on a GPU, of real numbers
+
+
+class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Notes the operations on the GPU that have no deterministic implementation there."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.unfit: set[str] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name, first = func.overloadpacket.__name__, next((each for each in args if isinstance(each, Tensor)), None)
+        if name in UNFIT and first is not None and first.device.type == "cuda" and first.is_floating_point():
+            self.unfit.add(name)
+        return func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def guarding_no_gpu() -> Iterator[None]:
+    """Lend CUDA the device guard of ``meta``, which does nothing: a torch without CUDA has none to index with."""
+    library = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libc10.so"))
+    guards = (ctypes.c_void_p * (META + 1)).in_dll(library, "_ZN3c104impl26device_guard_impl_registryE")
+    before = guards[CUDA]
+    guards[CUDA] = before or guards[META]
+    try:
+        yield
+    finally:
+        guards[CUDA] = before
+
+
+@contextmanager
+def imagining(rows: int) -> Iterator[Recorder]:
+    """Let tensors have shapes and devices, and no numbers."""
+    imagination = Imagination(allow_non_fake_inputs=True)
+    with warnings.catch_warnings(), guarding_no_gpu(), imagination, Tally(rows), Recorder() as recorder:
+        warnings.filterwarnings("ignore", "Accessing the data pointer of FakeTensor")
+        yield recorder
+
+
+def to_gpu(holder: Any) -> Any:
+    """Imagine every tensor of a dataclass on a GPU."""
+    tensors = {field.name: getattr(holder, field.name) for field in fields(holder)}
+    moved = {
+        name: torch.empty(tensor.shape, dtype=tensor.dtype, device="cuda")
+        for name, tensor in tensors.items()
+        if isinstance(tensor, Tensor)
+    }
+    return replace(holder, **moved)
+
+
+def make_gpu_trainer(material: Material, monkeypatch: pytest.MonkeyPatch) -> Trainer:
+    """Make a trainer on a GPU; its losses give every weight a gradient at once, for autograd asks for a real GPU."""
+    panel, graphs = to_gpu(material.panel), to_gpu(material.graphs)
+    reader = BlockReader(panel, graphs, SIZE.lookback, DAYS)
+    reader.stocks = 16
+    with torch.device("cuda"):
+        network = Atft(SIZE, panel.features.shape[1], panel.meaning.horizons, graphs.edges.shape[-1])
+
+    def give_gradients(loss: Tensor) -> None:
+        assert loss.device.type == "cuda"
+        assert loss.requires_grad
+        for weight in network.parameters():
+            weight.grad = torch.empty_like(weight)
+
+    monkeypatch.setattr(Tensor, "backward", give_gradients)
+    course = Course(reader, BlockSampler([np.arange(40, 40 + 2 * DAYS)], DAYS, seed=1))
+    trainer = Trainer(network, course, course, TRAINING)
+    trainer.learner.reading = Stopwatch(torch.device("cpu"))  # a GPU that is not there has no clock
+    return trainer
+
+
+def test_a_step_a_validation_and_forecasts_stay_on_a_gpu(material: Material, monkeypatch: pytest.MonkeyPatch) -> None:
+    with imagining(len(material.panel.features)) as recorder:
+        trainer = make_gpu_trainer(material, monkeypatch)
+        network, course, phase = trainer.network, trainer.train, TRAINING.phases[0]
+        terms = trainer.learner.learn(list(course.sampler.in_order()), phase, 1e-3)
+        loss, _ = trainer.learner.read_sums()
+        weights = phase.weigh_horizons(network.horizons)
+        days = list(course.sampler.in_order())
+        scores = score_days(network, course.reader, days, frozenset(phase.parts), weights, Ranks())
+        forecasts = average_forecasts([Expert(network, frozenset(phase.parts))], course.reader, days)
+        insight = look_inside(network, course.reader, days)
+
+    assert {terms[name].device.type for name in phase.loss.active()} == {"cuda"}
+    assert {weight.device.type for weight in network.state_dict().values()} == {"cuda"}
+    assert isinstance(loss, float)
+    assert "rank_ic" in scores
+    assert {each.device.type for each in (forecasts.day, forecasts.quantiles, forecasts.targets)} == {"cpu"}
+    assert {each.device.type for each in (*insight.day, *insight.features, *insight.neighbours)} == {"cpu"}
+    assert recorder.unfit == set()
+
+
+def test_a_tensor_on_the_wrong_device_is_found(material: Material, monkeypatch: pytest.MonkeyPatch) -> None:
+    with imagining(len(material.panel.features)):
+        trainer = make_gpu_trainer(material, monkeypatch)
+        trainer.learner.ask.levels = trainer.learner.ask.levels.cpu()
+
+        with pytest.raises(RuntimeError, match="at least two devices"):
+            trainer.learner.learn(list(trainer.train.sampler.in_order()), TRAINING.phases[0], 1e-3)
+
+
+def test_a_gpu_that_is_asked_for_and_not_there_is_an_error() -> None:
+    assert choose_device("cpu") == torch.device("cpu")
+    if not torch.cuda.is_available():
+        assert choose_device("auto") == torch.device("cpu")
+        with pytest.raises(InputError, match="training.device is cuda, and torch finds no GPU here"):
+            choose_device("cuda")
