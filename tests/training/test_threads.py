@@ -37,7 +37,7 @@ def four_free_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_as_many_threads_are_taken_as_make_a_step_clearly_faster(
     make: Make, four_free_threads: None, monkeypatch: pytest.MonkeyPatch, seconds: dict[int, float], chosen: int
 ) -> None:
-    monkeypatch.setattr(threads, "measure_step", lambda trainer, count: seconds[count])
+    monkeypatch.setattr(threads, "measure_step", lambda trainer, count, longest=0.0: seconds[count])
 
     assert choose_threads(make()) == chosen
 
@@ -66,7 +66,7 @@ def test_a_measured_training_says_its_threads_writes_them_down_and_keeps_them(
 def test_the_parameter_and_the_environment_fix_the_threads_without_a_measurement(
     make: Make, four_free_threads: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(threads, "measure_step", lambda trainer, count: pytest.fail("it was measured"))
+    monkeypatch.setattr(threads, "measure_step", lambda trainer, count, longest=0.0: pytest.fail("it was measured"))
 
     asked = choose_threads(make(threads=3))
     monkeypatch.setenv("OMP_NUM_THREADS", "4")

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import inf
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from .engine import Trainer
 FIXED_BY = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")  # OpenMP and MKL read them, and torch with them
 GAIN = 1.1  # more threads are taken where a step is so many times as fast: they keep others waiting
 STEPS, SECONDS = 5, 0.5  # that are measured of each count at the most, after one that warms up
+HOPELESS = 3  # times as long must a step be for its count of threads to be given up at once
 
 _logger = logging.getLogger(__name__)
 
@@ -47,7 +49,7 @@ def choose_threads(trainer: Trainer) -> int:
     measured = [f"1: {1000 * fastest:.0f} ms"]
     while chosen < most:
         more = min(2 * chosen, most)
-        seconds = measure_step(trainer, more)
+        seconds = measure_step(trainer, more, HOPELESS * fastest)
         measured.append(f"{more}: {1000 * seconds:.0f} ms")
         if seconds * GAIN > fastest:
             break
@@ -56,8 +58,11 @@ def choose_threads(trainer: Trainer) -> int:
     return chosen
 
 
-def measure_step(trainer: Trainer, threads: int) -> float:
-    """Take some steps with so many threads, and return the median of their seconds."""
+def measure_step(trainer: Trainer, threads: int, longest: float = inf) -> float:
+    """Take some steps with so many threads, and return the median of their seconds.
+
+    After one that takes longer than ``longest`` there is no other.
+    """
     phase = max(trainer.params.curriculum, key=lambda phase: phase.epochs)
     trainer.network.train()
     took: list[float] = []
@@ -66,6 +71,6 @@ def measure_step(trainer: Trainer, threads: int) -> float:
             started = time.perf_counter()
             trainer.learner.learn([block], phase, phase.learning_rate)
             took.append(time.perf_counter() - started)
-            if len(took) > 1 and sum(took) > SECONDS:
+            if took[-1] > longest or (len(took) > 1 and sum(took) > SECONDS):
                 break
     return float(np.median(took[1:] or took))
