@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from atft_kedro import metrics
-from atft_kedro.training.forecasting import forecast_days, score_days, score_without_loss
+from atft_kedro.training.forecasting import forecast_days, make_plain_scoring, score_days
 from atft_kedro.training.ranks import Ranks
 from in_training import Make
 
@@ -15,7 +15,7 @@ def test_a_rank_ic_has_the_error_of_days_that_share_returns(make: Make) -> None:
     trainer = make()
     network, course = trainer.average, trainer.validation
 
-    scoring = replace(score_without_loss(4), weights=[1, 0, 0, 0])
+    scoring = replace(make_plain_scoring(4), weights=[1, 0, 0, 0])
     scores = score_days(network, course.reader, course.sampler.in_order(), frozenset(), scoring, Ranks())
 
     said = forecast_days(network, course.reader, course.sampler.in_order(), frozenset())

@@ -8,7 +8,7 @@ import torch
 
 from atft_kedro.network.atft import Atft
 from atft_kedro.operations.insight_tables import tabulate_by_day, tabulate_frequencies, tabulate_lags
-from atft_kedro.training.forecasting import score_days, score_without_loss
+from atft_kedro.training.forecasting import make_plain_scoring, score_days
 from atft_kedro.training.insight import look_inside
 from atft_kedro.training.members import open_members
 from atft_kedro.training.mode import TrainingParams
@@ -89,7 +89,7 @@ def test_a_runs_networks_are_read_back_as_they_were_best(material: Material, tmp
     assert trained.members[0].best_score != trained.members[1].best_score
     for member, expert in zip(trained.members, experts, strict=True):
         course = material.course("validation", NETWORK.lookback, training, Ranks())
-        days, scoring = course.sampler.in_order(), score_without_loss(4)
+        days, scoring = course.sampler.in_order(), make_plain_scoring(4)
         scores = score_days(expert.network, course.reader, days, expert.parts, scoring, Ranks())
         weighed = [scores[f"rank_ic_{horizon}d"] / horizon for horizon in (1, 5, 10, 20)]
         assert np.isclose(sum(weighed) / (1 + 1 / 5 + 1 / 10 + 1 / 20), member.best_score, atol=1e-6)

@@ -62,15 +62,15 @@ class Confirmation(Params):
 
 
 @dataclass
-class Scoring(Callback):
+class BestScores(Callback):
     """Remembers each seed's best score, as a trial's is found."""
 
-    best: dict[int, float] = field(default_factory=dict)
+    of_seed: dict[int, float] = field(default_factory=dict)
 
     def at_end(self, trainer: Trainer, scores: dict[str, float]) -> None:
         """Look back at all epochs, and at the average of the last."""
         epochs = [*trainer.progress.history, *([scores] if scores else [])]
-        self.best[trainer.params.seed] = max(trainer.params.selection.score(epoch) for epoch in epochs)
+        self.of_seed[trainer.params.seed] = max(trainer.params.selection.score(epoch) for epoch in epochs)
 
 
 @dataclass(frozen=True)
@@ -88,13 +88,13 @@ class Retrial:
         home = replace(self.runs, folder=self.runs.folder / "_confirmed" / self.name_folder(name, network, training))
         begun = LATEST if (home.folder / LATEST / MANIFEST).exists() else None
         resumed = training.model_copy(update={"resume": begun})
-        scoring = Scoring()
+        best = BestScores()
         with self.trackers.trial(name, {"seeds": training.seeds}, self.trackers.current()) as tracker:
             told = TrialTracker(tracker, lambda run: None)
-            trained = train_in_run(self.material, network, resumed, home, tracker=told, watchers=[scoring])
+            trained = train_in_run(self.material, network, resumed, home, tracker=told, watchers=[best])
         material = self.material.to(choose_device(training.device))
         said = forecast_part(open_members(home.find(trained.run), material), material, "validation")
-        return tuple(scoring.best[member.seed] for member in trained.members), said
+        return tuple(best.of_seed[member.seed] for member in trained.members), said
 
     def name_folder(self, name: str, network: NetworkParams, training: TrainingParams) -> str:
         """Name a configuration's folder by all that decides its numbers: parameters, data and code."""

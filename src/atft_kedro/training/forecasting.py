@@ -73,7 +73,7 @@ class Scoring:
     loss: Callable[[Block, Tensor], Tensor]
 
 
-def score_without_loss(horizons: int) -> Scoring:
+def make_plain_scoring(horizons: int) -> Scoring:
     """Weigh all horizons alike, and compute no loss."""
     return Scoring([1.0] * horizons, 0.0, lambda block, forecast: torch.zeros(2, horizons, device=forecast.device))
 
@@ -109,7 +109,8 @@ def score_days(
     ]
     means |= {"net_sharpe": torch.stack(books), "loss": losses[0] / losses[1]}
     scores = _average_horizons(means, network.horizons, scoring.weights)
-    return scores | _measure_errors(_add_up(daily["rank_ic"]), network.horizons)
+    scores |= _measure_errors(_add_up(daily["rank_ic"]), network.horizons)
+    return ranks.tell(scores)  # the same bits for all, who decide by them when a phase ends
 
 
 def _measure_days(point: Tensor, actual: Tensor) -> dict[str, Tensor]:

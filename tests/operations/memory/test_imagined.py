@@ -21,7 +21,7 @@ from atft_kedro.operations.memory.sizes import Sizes, name_panel
 from atft_kedro.panel.blocks import BlockReader
 from atft_kedro.panel.sampler import BlockSampler
 from atft_kedro.panel.split import SplitParams
-from atft_kedro.training.forecasting import score_days, score_without_loss
+from atft_kedro.training.forecasting import make_plain_scoring, score_days
 from atft_kedro.training.learning import Learner
 from atft_kedro.training.mode import TrainingParams
 from atft_kedro.training.ranks import Ranks
@@ -72,7 +72,7 @@ def test_what_is_counted_is_what_scoring_many_days_holds(tmp_path: Path) -> None
     network = Atft(NETWORK, FEATURES, HORIZONS, EDGE_ATTRIBUTES)
     reader = BlockReader(panel, graphs, NETWORK.lookback, BLOCK)
     blocks = list(BlockSampler([100 + np.arange(600)], BLOCK, seed=7).in_order())
-    scoring = score_without_loss(len(HORIZONS))
+    scoring = make_plain_scoring(len(HORIZONS))
 
     walk = walk_through(replace(SIZES, validation_days=600), NETWORK, params())
 

@@ -21,7 +21,7 @@ from ...panel.sampler import BlockSampler
 from ...panel.store import Panel
 from ...training.course import Course
 from ...training.engine import Trainer
-from ...training.forecasting import score_days, score_without_loss
+from ...training.forecasting import make_plain_scoring, score_days
 from ...training.mode import TrainingParams
 from ...training.phases import PhaseParams
 from ...training.ranks import Ranks
@@ -177,7 +177,7 @@ def _score(network: Atft, panel: Panel, graphs: DailyGraphs, sizes: Sizes, tally
     reader = _make_reader(panel, graphs, 1, days, sizes.active)
     blocks = BlockSampler([np.arange(sizes.validation_days)], days, seed=0).in_order()
     tally.take()
-    score_days(silent, reader, blocks, frozenset(), score_without_loss(len(network.horizons)), Ranks())
+    score_days(silent, reader, blocks, frozenset(), make_plain_scoring(len(network.horizons)), Ranks())
     return tally.take()
 
 

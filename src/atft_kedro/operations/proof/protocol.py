@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
+from ...training.selection import SelectionParams
 from ..grid import Grid
 from .evidence import Evidence
 from .recipe import list_parts, say_value, tell_phase
@@ -27,6 +28,7 @@ def tabulate_protocol(run: Evidence) -> Grid:
     manifest, training, network = run.manifest, run.manifest["training"], run.manifest["network"]
     parts = [(role, run.stretch(role)) for role in ("train", "validation", "test")]
     dirty = ", with uncommitted changes" if manifest["is_dirty"] else ""
+    selection = SelectionParams.model_validate(training.get("selection", {}))
     phases = [f"{tell_phase(phase)}: {say_value(training['loss'] or phase['loss'])}" for phase in training["phases"]]
     rows = [
         ["stocks", f"{run.count_stocks():,}"],
@@ -39,8 +41,8 @@ def tabulate_protocol(run: Evidence) -> Grid:
         ["phases", "; ".join(phases) + _shared(training["epochs"])],
         [
             "networks",
-            f"{training['seeds']}, from seed {training['seed']} on, each kept at its best validation rank IC; what is "
-            "scored is the mean of their forecasts",
+            f"{training['seeds']}, from seed {training['seed']} on, each kept at its best validation "
+            f"{selection.label}; what is scored is the mean of their forecasts",
         ],
         ["run", f"`{run.folder.name}`, commit `{manifest['commit'][:12]}`{dirty}"],
         ["made by", ", ".join(f"{name} {version}" for name, version in manifest["versions"].items())],
