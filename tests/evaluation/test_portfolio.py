@@ -40,6 +40,25 @@ def test_the_best_tenth_is_bought_and_the_worst_sold() -> None:
     assert (weights[2:-2] == 0).all()
 
 
+def test_an_epochs_net_sharpe_is_that_of_a_books_record() -> None:
+    random = torch.Generator().manual_seed(3)
+    forecast, returns = torch.randn(2, 60, 40, generator=random, dtype=torch.float64)
+    returns = (0.01 * (returns + 0.3 * forecast)).where(forecast < 2, NAN)
+    known = trade(hold_tenths(rank(forecast)), returns)
+
+    daily = metrics.net_sharpe(forecast, returns, horizon=1, cost=1e-3)
+    dear = metrics.net_sharpe(forecast, returns, horizon=1, cost=5e-3)
+    same = forecast[:1].expand(60, -1)
+    kept, bought = (metrics.net_sharpe(same, returns, horizon=1, cost=cost) for cost in (1e-3, 0.0))
+
+    assert float(daily) == pytest.approx(record(known, cost_bp=10, hold=1).net_sharpe)
+    assert dear < daily
+    assert metrics.net_sharpe(-forecast, returns, horizon=1, cost=1e-3) < 0
+    assert bought - kept < 0.2 * (daily - dear)  # a book that never changes pays once
+    assert metrics.net_sharpe(same, returns, horizon=5, cost=0.0) == pytest.approx(float(bought) / 5**0.5)
+    assert metrics.net_sharpe(torch.ones(60, 40), returns, horizon=1, cost=1e-3).isnan()
+
+
 def test_signal_weights_are_the_losss() -> None:
     forecast = torch.tensor([[1.0, 2.0, 4.0, NAN]], dtype=torch.float64)
     weights = weigh(forecast, "signal")[0]

@@ -11,6 +11,7 @@ from atft_kedro.params import InputError
 from atft_kedro.training.callbacks import (
     LAST,
     Checkpoints,
+    EpochLines,
     StopFile,
 )
 from atft_kedro.training.engine import Callback, Stop, Trainer
@@ -270,14 +271,16 @@ def test_the_best_weights_are_chosen_by_one_score_for_all_phases(make: Make) -> 
     assert weekly.progress.best == max(epoch["net_sharpe_5d"] for epoch in weekly.progress.history)
 
 
-def test_patience_ends_a_phase(make: Make) -> None:
+def test_patience_ends_a_phase(make: Make, caplog: pytest.LogCaptureFixture) -> None:
     phase = {"name": "x", "epochs": 30, "learning_rate": 1e-9, "scheduler": "constant"}
-    trainer = make(phases=[phase], average=0.0, patience=2)
+    trainer = make([EpochLines()], phases=[phase], average=0.0, patience=2)
 
-    trainer.fit()
+    with caplog.at_level("INFO"):
+        trainer.fit()
 
     assert len(trainer.progress.history) < 30
     assert trainer.progress.since_best == 2
+    assert "x ends early: no new best for 2 epochs" in caplog.text
 
 
 def test_what_a_training_goes_without_never_learns(make: Make) -> None:

@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from atft_kedro import metrics
+from atft_kedro.losses import mse
 from atft_kedro.training.forecasting import forecast_days, make_plain_scoring, score_days
 from atft_kedro.training.ranks import Ranks
-from in_training import Make
+from in_training import PHASES, Make
 
 
 def test_a_rank_ic_has_the_error_of_days_that_share_returns(make: Make) -> None:
@@ -27,3 +29,21 @@ def test_a_rank_ic_has_the_error_of_days_that_share_returns(make: Make) -> None:
         assert scores[f"se_rank_ic_{horizon}d"] == pytest.approx(error)
         assert scores[f"rank_ic_{horizon}d"] == pytest.approx(known.mean())
     assert scores["rank_ic"] == scores["rank_ic_1d"]
+
+
+def test_the_validation_loss_is_the_phases_over_all_validation_days(make: Make) -> None:
+    trainer = make(phases=[PHASES[0] | {"loss": "mse:0.5,rank_net:1"}])
+    network, course = trainer.average, trainer.validation
+    state = torch.get_rng_state()
+
+    scores, again = trainer.validate(network), trainer.validate(network)
+
+    blocks = [course.reader.read(days) for days in course.sampler.in_order()]
+    questions = [trainer.learner.ask(block, network(block, frozenset())) for block in blocks]
+    days = sum(int(question.count_days()[0]) for question in questions)
+    total = sum(float(mse(question)[0]) * int(question.count_days()[0]) for question in questions)
+    pairs = scores["loss_1d"] - 0.5 * total / days
+    assert 0.5 < pairs < 1  # near log 2: an untrained network orders no pairs
+    assert scores == again
+    assert torch.equal(torch.get_rng_state(), state)
+    assert {"hit_rate_5d", "net_sharpe_20d", "loss"} <= set(scores)
