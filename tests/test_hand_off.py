@@ -28,7 +28,7 @@ def model_of(project: Path) -> Path:
 def test_a_run_hands_its_model_on_with_an_entry_in_the_changelog(ran_project: Path) -> None:
     folder, models = model_of(ran_project), ran_project / "data" / "06_models"
     score = json.loads((folder.parent / "metrics.json").read_text())["split"]["test"]["h1"]
-    exported = json.loads((models / "exported_model.json").read_text())
+    exported = json.loads((folder.parent / "exported_model.json").read_text())
     changelog = (models / "runs" / "changelog.md").read_text()
 
     book = score["long_short"]["net_sharpe"]
@@ -49,7 +49,7 @@ def test_a_card_tells_what_was_trained_on_whatever_the_parameters_are_now(ran_pr
 
 
 def test_mlflow_runs_the_registered_model(ran_project: Path, tmp_path: Path) -> None:
-    record = json.loads((ran_project / "data" / "06_models" / "registered_model.json").read_text())
+    record = json.loads((model_of(ran_project).parent / "registered_model.json").read_text())
     model = open_model(model_of(ran_project))
     dataset = pl.read_parquet(ran_project / "data" / "05_model_input" / "ml_dataset.parquet")
     dataset.select(model.card.inputs.columns).write_csv(tmp_path / "observations.csv")

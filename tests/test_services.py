@@ -95,7 +95,7 @@ def test_runs_are_tracked_by_a_server_on_postgresql_whose_password_nobody_sees(o
     assert run["status"] == "FINISHED"
     assert run["artifact_uri"].startswith("mlflow-artifacts:/")
     assert report == (own_project / "data/06_models/runs/latest/report.html").read_bytes()
-    assert (own_project / "data/06_models/registered_model.json").exists()
+    assert (own_project / "data/06_models/runs/latest/registered_model.json").exists()
     assert not (own_project / "mlflow.db").exists()
     assert "View run" not in said
     assert PASSWORD not in seen + said

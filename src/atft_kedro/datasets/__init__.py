@@ -6,12 +6,14 @@ from .model import ModelDataset
 from .panel import PanelDataset
 from .price_files import PriceFilesDataset
 from .registered_model import RegisteredModelDataset
+from .run_files import RunFigureDataset, RunTextDataset
 from .run_folders import RunFoldersDataset
 from .simulated_market import SimulatedMarketDataset
 from .table import TableDataset
 from .today import TodayDataset
 from .tracker import TrackerDataset
 from .trained_folds import TrainedFoldsDataset
+from .trained_run import TrainedRunDataset
 from .trial_trackers import TrialTrackersDataset
 from .whole_json import WholeJSONDataset
 
@@ -22,12 +24,15 @@ __all__ = [
     "PanelDataset",
     "PriceFilesDataset",
     "RegisteredModelDataset",
+    "RunFigureDataset",
     "RunFoldersDataset",
+    "RunTextDataset",
     "SimulatedMarketDataset",
     "TableDataset",
     "TodayDataset",
     "TrackerDataset",
     "TrainedFoldsDataset",
+    "TrainedRunDataset",
     "TrialTrackersDataset",
     "WholeJSONDataset",
 ]

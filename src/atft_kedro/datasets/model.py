@@ -9,9 +9,10 @@ from pydantic import ValidationError
 
 from ..disk import written_whole
 from ..params import InputError, Params
+from .in_run_folder import InRunFolder
 
 
-class ModelDataset(AbstractDataset[Params, Params]):
+class ModelDataset(InRunFolder, AbstractDataset[Params, Params]):
     """One frozen model in a JSON file, checked when it is loaded, written beside and renamed.
 
     Example usage for the YAML API:

@@ -18,6 +18,7 @@ from ..disk import written_whole
 from ..handoff.registration import Registration
 from ..params import InputError, Params
 from . import served_model
+from .in_run_folder import InRunFolder
 from .tracker import UntilItFails
 
 PACKAGE = Path(__file__).parent.parent
@@ -35,7 +36,7 @@ class RegisteredModel(Params):
     run: str  # that was trained
 
 
-class RegisteredModelDataset(AbstractDataset[Registration, RegisteredModel]):
+class RegisteredModelDataset(InRunFolder, AbstractDataset[Registration, RegisteredModel]):
     """A model logged to the active MLflow run and registered under a name; the file says as which version.
 
     Nothing of it is pickled: the package's own code is copied beside the handed-on folder. Where no MLflow run is
@@ -45,7 +46,7 @@ class RegisteredModelDataset(AbstractDataset[Registration, RegisteredModel]):
 
         registered_model:
           type: atft_kedro.datasets.RegisteredModelDataset
-          filepath: data/06_models/registered_model.json
+          filepath: data/06_models/runs/{run}/registered_model.json
           name: atft_gat_fan
     """
 

@@ -13,12 +13,13 @@ from polars.io.plugins import register_io_source
 
 from ..disk import written_whole
 from ..params import InputError
+from .in_run_folder import InRunFolder
 
 ROW_GROUP = 131_072
 Frames = pl.DataFrame | pl.LazyFrame | Iterator[pl.DataFrame]
 
 
-class TableDataset(AbstractDataset[Frames, pl.LazyFrame]):
+class TableDataset(InRunFolder, AbstractDataset[Frames, pl.LazyFrame]):
     """A table in one parquet file: scanned on load, streamed to a temporary file and renamed on save.
 
     Saves a frame, a lazy frame, or an iterator of frames that never lie in memory together. With

@@ -85,6 +85,11 @@ class Panel:
         }
         return replace(self, **moved)
 
+    def require_training(self, run: str, identity: str) -> None:
+        """Refuse to stand for the panel that a run was trained on when it is another one."""
+        if self.identity != identity:
+            raise InputError(f"Run {run} was trained on panel {identity}, and the panel is now {self.identity}.")
+
     def require_catalogue(self, catalogue: str, features: tuple[str, ...]) -> None:
         """Refuse to serve a model that was made for other features."""
         if self.meaning.catalogue == catalogue and self.meaning.features == features:

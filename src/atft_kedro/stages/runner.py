@@ -10,6 +10,7 @@ from kedro.pipeline import Pipeline
 from kedro.runner import SequentialRunner, Task
 from pluggy import PluginManager
 
+from ..datasets.run_files import TRAINED_RUN, keep_to_run
 from .ledger import Stage, finish_stage, plan_stages, require_gates_passed, start_stage
 
 _logger = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ class StageSequentialRunner(SequentialRunner):
         only_missing_outputs: bool = False,
     ) -> dict[str, Any]:
         """Run what is stale in ``pipeline``."""
+        keep_to_run(catalog, pipeline.datasets())
         require_gates_passed(pipeline, pipelines.get("__default__", Pipeline([])), catalog)
         stages = plan_stages(pipeline, catalog)
         if not self._use_cache:
@@ -58,6 +60,8 @@ class StageSequentialRunner(SequentialRunner):
             started = time.perf_counter()
             made_of = start_stage(node, catalog)
             Task(node=node, catalog=catalog, hook_manager=hook_manager, is_async=False, run_id=run_id).execute()
+            if TRAINED_RUN in node.outputs:
+                keep_to_run(catalog, pipeline.datasets())
             finish_stage(node, catalog, made_of)
             took = time.perf_counter() - started
             _logger.info("stage %s done in %.1f s (%d of %d)", node.name, took, done, len(pipeline.nodes))

@@ -23,15 +23,18 @@ from atft_kedro.training.run import Material
 from atft_kedro.training.runs import Runs, TrainedRun
 
 
-def describe_inputs(
+def describe_inputs(  # noqa: PLR0913, PLR0917 — the run, and all that its networks were fed
     ml_dataset: pl.LazyFrame,
     panel: Panel,
     scaler: Scaler,
+    runs: Runs,
+    trained: TrainedRun,
     columns: ColumnParams,
     universe: UniverseParams,
     graph: GraphParams,
 ) -> ModelInputs:
-    """Write down what the networks were fed, as it was made."""
+    """Write down what the networks of a run were fed, as it was made."""
+    panel.require_training(trained.run, json.loads((runs.find(trained.run) / MANIFEST).read_text())["panel"])
     panel.require_catalogue(scaler.catalogue, tuple(scaler.names()))
     schema = adopt_ml_dataset(ml_dataset, columns).collect_schema()
     return ModelInputs.of(schema, scaler, universe, graph, panel.meaning.entry_lag)

@@ -11,7 +11,10 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 nodes.describe_inputs,
-                ["ml_dataset", "panel", "scaler", "params:columns", "universe_recipe", "graphs_recipe"],
+                [
+                    *("ml_dataset", "panel", "scaler", "runs", "trained_run"),
+                    *("params:columns", "universe_recipe", "graphs_recipe"),
+                ],
                 "model_inputs",
                 name="describe_inputs",
             ),

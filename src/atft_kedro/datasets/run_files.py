@@ -1,0 +1,58 @@
+"""Texts and figures in a run's folder, and how a process keeps to its run."""
+
+from collections.abc import Iterable
+
+import plotly.graph_objects as go
+from kedro.io import CatalogProtocol
+from kedro_datasets.plotly import JSONDataset
+from kedro_datasets.text import TextDataset
+
+from ..disk import written_whole
+from .in_run_folder import InRunFolder
+from .trained_run import TrainedRunDataset
+
+TRAINED_RUN = "trained_run"  # its catalog entry
+
+
+class RunTextDataset(InRunFolder, TextDataset):  # type: ignore[misc]  # Kedro declares the path an attribute
+    """A text in a run's folder, written beside and renamed.
+
+    Example usage for the YAML API:
+
+        summary:
+          type: atft_kedro.datasets.RunTextDataset
+          filepath: data/06_models/runs/{run}/summary.md
+    """
+
+    def save(self, data: str) -> None:
+        """Write the whole text or nothing."""
+        with written_whole(self._filepath) as partial:
+            partial.write_text(data)
+
+
+class RunFigureDataset(InRunFolder, JSONDataset):  # type: ignore[misc]
+    """A Plotly figure in a run's folder, written beside and renamed.
+
+    Example usage for the YAML API:
+
+        ic_picture:
+          type: atft_kedro.datasets.RunFigureDataset
+          filepath: data/06_models/runs/{run}/plots/ic.json
+    """
+
+    def save(self, data: go.Figure) -> None:
+        """Write the whole figure or nothing."""
+        with written_whole(self._filepath) as partial:
+            partial.write_text(data.to_json())
+
+
+def keep_to_run(catalog: CatalogProtocol, names: Iterable[str]) -> None:
+    """Let these datasets be of the run that is trained now, whatever other processes train from now on."""
+    trained = catalog[TRAINED_RUN] if TRAINED_RUN in catalog else None
+    if not isinstance(trained, TrainedRunDataset) or not trained.exists():
+        return
+    run = trained.keep().run
+    for name in names:
+        dataset = catalog[name]
+        if isinstance(dataset, InRunFolder):
+            dataset.run = run
