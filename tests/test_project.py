@@ -24,7 +24,7 @@ def test_a_first_run_makes_everything_and_a_second_nothing(project: Path) -> Non
     assert "0 of 25 stages are fresh" in first
     assert {
         "05_model_input/ml_dataset.parquet",
-        "05_model_input/panel/features.npy",
+        "05_model_input/panel/panel.json",
         "05_model_input/scaler.json",
         "05_model_input/graphs.parquet",
         "08_reporting/guard_report.html",
@@ -105,21 +105,30 @@ def test_a_killed_run_leaves_nothing_half_written_and_the_next_one_finishes(proj
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    partial = table.with_name(f".{table.name}.partial")
+
+    def partials() -> list[Path]:
+        return list(table.parent.glob(f".{table.name}.*.partial"))
+
     deadline = time.monotonic() + 120
-    while not partial.exists() and time.monotonic() < deadline:
+    while not partials() and time.monotonic() < deadline:
         time.sleep(0.01)
+    process.send_signal(signal.SIGSTOP)
+    refused = kedro(project, "run", "--params", f"{SMALL},features.entry_lag=1", fails=True)
+    listed = kedro(project, "atft", "stages", "--pipeline", "data", "--params", size)
     process.send_signal(signal.SIGKILL)
     process.wait()
 
-    assert partial.exists()  # the kill came in the middle of writing
+    assert f"Process {process.pid} on" in refused  # and it is not killed while it writes
+    assert ": kedro run --pipelines data --params market.stocks=400" in refused
+    assert "build_ml_dataset │ stale │ it never finished" in listed  # who reads only does not wait
+    assert len(partials()) == 1  # the kill came in the middle of writing
     assert table.read_bytes() == before
     stages = kedro(project, "atft", "stages", "--pipeline", "data", "--params", size)
     assert "admit_prices │ fresh" in stages
     assert "build_ml_dataset │ stale │ it never finished" in stages
     assert "1 of 2 stages are fresh" in kedro(project, "run", "--pipelines", "data", "--params", size)
     assert "2 of 2 stages are fresh" in kedro(project, "run", "--pipelines", "data", "--params", size)
-    assert not partial.exists()
+    assert partials() == []
 
 
 def test_the_guard_stops_a_run_and_says_where_and_why(project: Path) -> None:

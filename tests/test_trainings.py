@@ -120,6 +120,25 @@ def test_a_training_is_watched_and_stopped_with_a_checkpoint(project: Path) -> N
     assert " ".join(" ".join(newest_lines).split()) in after
 
 
+def test_forecasts_and_a_second_training_go_on_beside_a_training(project: Path) -> None:
+    runs = project / "data" / "06_models" / "runs"
+    kedro(project, "run", "--params", SMALL)
+    with training(project) as process:
+        first = (runs / "latest").resolve()
+        forecast = kedro(project, "run", "--pipelines", "predict", "--params", f"{SMALL},predict.days=2")
+        kedro(project, "run", "--params", f"{SMALL},training.seed=2")
+        still = process.poll()
+        kedro(project, "atft", "stop", first.name)
+
+    second = (runs / "latest").resolve()
+    assert still is None
+    assert "stage forecast_newest done" in forecast
+    assert second != first
+    assert json.loads((second / "metrics.json").read_text())["run"] == second.name
+    assert list(second.glob("gatfan_*"))
+    assert not (first / "metrics.json").exists()
+
+
 def test_a_terminated_training_ends_after_its_step_with_a_code_of_its_own(project: Path) -> None:
     with training(project) as process:
         process.send_signal(signal.SIGTERM)

@@ -1,10 +1,14 @@
-"""Files that are whole or not there: written atomically, read with plain errors."""
+"""Files and folders that are whole or not there: written atomically, read with plain errors."""
 
 import errno
+import fcntl
+import glob
 import json
+import os
+import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,16 +22,47 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """Lend a place beside ``path`` to write to, and rename it when all is written."""
-    partial = path.with_name(f".{path.name}.partial")
+def written_whole(path: Path, *, is_folder: bool = False) -> Iterator[Path]:
+    """Lend a place of its own beside ``path`` to write to, and rename it when all is written.
+
+    Its writer holds a lock on it, so that the next writer can remove what a killed one has left, and nothing else.
+    """
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    with told_of_a_full_disk(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(path)
+        if is_folder:
+            partial.mkdir()
+        else:
+            partial.touch(exist_ok=False)
+    lock = os.open(partial, os.O_RDONLY)
     try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         with told_of_a_full_disk(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
             yield partial
         partial.replace(path)
     finally:
-        partial.unlink(missing_ok=True)
+        os.close(lock)
+        _remove(partial)
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove what writers of ``path`` have left that no longer live."""
+    for partial in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        with suppress(FileNotFoundError, BlockingIOError):
+            lock = os.open(partial, os.O_RDONLY)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _remove(partial)
+            finally:
+                os.close(lock)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 @contextmanager

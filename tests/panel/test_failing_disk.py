@@ -8,10 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from atft_kedro.panel.store import (
-    Panel,
-    open_panel,
-)
+from atft_kedro.panel.store import HEADER, Panel, open_panel
 from atft_kedro.panel.writing import PanelRows, write_panel
 from atft_kedro.params import InputError
 from made import draft_of, pieces_of
@@ -38,21 +35,22 @@ def test_a_source_that_fails_is_not_called_a_full_disk(panel: Panel, tmp_path: P
         write_panel(tmp_path / "panel", replace(draft_of(panel, []), pieces=lost()))
 
 
-def test_a_swap_that_fails_puts_the_older_panel_back(
+def test_a_swap_that_fails_leaves_the_older_panel(
     panel: Panel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rename = Path.rename
+    replace_file = Path.replace
 
-    def fails_once(self: Path, target: Path) -> Path:
-        if self.name == ".panel.partial":
+    def fails(self: Path, target: Path) -> Path:
+        if target.name == HEADER:
             raise OSError("the disk is gone")
-        return rename(self, target)
+        return replace_file(self, target)
 
-    monkeypatch.setattr(Path, "rename", fails_once)
+    monkeypatch.setattr(Path, "replace", fails)
     with pytest.raises(OSError, match="the disk is gone"):
         write_panel(tmp_path / "panel", draft_of(panel, pieces_of(panel)))
 
     assert open_panel(tmp_path / "panel").identity == panel.identity
+    assert len(list((tmp_path / "panel").iterdir())) == 2
 
 
 def test_a_file_that_may_not_grow_is_told_plainly(panel: Panel, tmp_path: Path) -> None:
@@ -62,7 +60,7 @@ def test_a_file_that_may_not_grow_is_told_plainly(panel: Panel, tmp_path: Path) 
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, old[1]))
         with pytest.raises(
-            InputError, match="new cannot be written: File too large; .* GB are free. What was there before still is"
+            InputError, match="new/.* cannot be written: File too large; .* GB are free. What was there before still is"
         ):
             write_panel(tmp_path / "new", draft)
     finally:

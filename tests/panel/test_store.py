@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 import torch
 
-from atft_kedro.panel import filling
+from atft_kedro.panel import filling, store
 from atft_kedro.panel.store import (
     FEATURES,
     HEADER,
@@ -22,10 +22,17 @@ from atft_kedro.panel.store import (
     PanelHeader,
     identify,
     open_panel,
+    read_header,
 )
+from atft_kedro.panel.writing import write_panel
 from atft_kedro.params import InputError
 from atft_kedro.schema import feature_columns
-from made import make_panel
+from made import draft_of, make_panel, pieces_of
+
+
+def find(folder: Path, name: str) -> Path:
+    """Find a panel's file."""
+    return folder / read_header(folder).folder / name
 
 
 def test_every_value_lies_by_stock_and_day(ml_dataset: pl.DataFrame, panel: Panel) -> None:
@@ -99,8 +106,8 @@ def test_a_copied_panel_is_served_and_a_changed_one_refused(panel: Panel, tmp_pa
     shutil.copytree(folder, copy, copy_function=shutil.copyfile)
 
     assert open_panel(copy).identity == panel.identity
-    assert (copy / FEATURES).stat().st_mtime_ns == (folder / FEATURES).stat().st_mtime_ns  # hashed once
-    with (copy / FEATURES).open("r+b") as file:
+    assert find(copy, FEATURES).stat().st_mtime_ns == find(folder, FEATURES).stat().st_mtime_ns  # hashed once
+    with find(copy, FEATURES).open("r+b") as file:
         file.seek(-5, os.SEEK_END)
         file.write(b"\x01")
     with pytest.raises(InputError, match=r"features.npy was changed after it was written. Make the panel again"):
@@ -109,7 +116,7 @@ def test_a_copied_panel_is_served_and_a_changed_one_refused(panel: Panel, tmp_pa
 
 @pytest.mark.parametrize("name", TENSORS)
 def test_a_cut_or_lost_file_is_refused(panel: Panel, tmp_path: Path, name: str) -> None:
-    path = tmp_path / "panel" / name
+    path = find(tmp_path / "panel", name)
     os.truncate(path, path.stat().st_size - 1)
 
     with pytest.raises(InputError, match=f"{name} has .* bytes instead of .*: it was cut off"):
@@ -135,13 +142,34 @@ def test_a_changed_or_broken_header_is_refused(panel: Panel, tmp_path: Path) -> 
 
 
 def test_nothing_written_to_the_tensors_reaches_the_file(panel: Panel, tmp_path: Path) -> None:
-    before = {name: (tmp_path / "panel" / name).read_bytes() for name in (FEATURES, TARGETS)}
+    before = {name: find(tmp_path / "panel", name).read_bytes() for name in (FEATURES, TARGETS)}
 
     panel.features[0] = 1
     panel.targets[0] = 1
 
-    assert {name: (tmp_path / "panel" / name).read_bytes() for name in before} == before
+    assert {name: find(tmp_path / "panel", name).read_bytes() for name in before} == before
     assert open_panel(tmp_path / "panel").features[0].ne(1).any()
+
+
+def test_a_panel_that_is_made_anew_does_not_pull_the_old_one_away(
+    panel: Panel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, features = tmp_path / "panel", panel.features.clone()
+    other = [piece._replace(features=piece.features + 1) for piece in pieces_of(panel)]
+    read = store.read_header
+
+    def made_anew_after_the_header_is_read(folder: Path) -> PanelHeader:
+        monkeypatch.undo()
+        header = read(folder)
+        write_panel(folder, draft_of(panel, other))
+        return header
+
+    monkeypatch.setattr(store, "read_header", made_anew_after_the_header_is_read)
+    opened = open_panel(folder)
+
+    assert torch.equal(panel.features.nan_to_num(), features.nan_to_num())
+    assert opened.identity != panel.identity
+    assert {path.name for path in folder.iterdir()} == {HEADER, read(folder).folder}
 
 
 def test_another_feature_catalogue_is_refused(panel: Panel) -> None:
@@ -157,9 +185,9 @@ def test_another_feature_catalogue_is_refused(panel: Panel) -> None:
 def test_it_opens_at_once_whatever_its_size(panel: Panel, tmp_path: Path) -> None:
     """Eight sparse gigabytes, as they would be after they were written."""
     folder = tmp_path / "panel"
-    matrix = np.lib.format.open_memmap(folder / FEATURES, mode="w+", dtype=np.float16, shape=(1_000_000, 4_000))
+    matrix = np.lib.format.open_memmap(find(folder, FEATURES), mode="w+", dtype=np.float16, shape=(1_000_000, 4_000))
     del matrix
-    found = (folder / FEATURES).stat()
+    found = find(folder, FEATURES).stat()
     header = PanelHeader.model_validate_json((folder / HEADER).read_text())
     large = FileState(size=found.st_size, modified_ns=found.st_mtime_ns, digest="as it was written")
     files = header.files | {FEATURES: large}

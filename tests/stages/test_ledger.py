@@ -1,7 +1,11 @@
 """The cache on a pipeline of three nodes: what runs again, and why."""
 
 import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
@@ -12,8 +16,25 @@ from kedro_datasets.json import JSONDataset
 
 from atft_kedro.datasets import TableDataset
 from atft_kedro.params import InputError, Params
-from atft_kedro.stages.ledger import LEDGER, plan_stages, require_gates_passed
+from atft_kedro.stages.ledger import (
+    LEDGER,
+    WRITER,
+    finish_stage,
+    hold_shared,
+    plan_stages,
+    require_gates_passed,
+    start_stage,
+)
 from atft_kedro.stages.runner import StageSequentialRunner
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from atft_kedro.locks import hold_alone
+with hold_alone(Path(sys.argv[1]), "taken:"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
 
 
 class Times(Params):
@@ -25,10 +46,11 @@ class World:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.calls, self.fail = folder, [], False
+        self.meanwhile: Callable[[], object] = lambda: None  # what others do while this run adds up
         pl.DataFrame({"x": [1.0, 2.0]}).write_parquet(folder / "source.parquet")
         self.pipeline = Pipeline(
             [
-                Node(self.multiply, ["source", "params:times"], "product", name="multiply"),
+                Node(self.multiply, ["source", "params:times"], "product", name="multiply", tags="shared"),
                 Node(self.add_up, "product", "total", name="add_up"),
                 Node(self.count, "source", "rows", name="count"),
             ]
@@ -50,7 +72,9 @@ class World:
         self.calls.append("add_up")
         if self.fail:
             raise RuntimeError("as told")
-        return product.collect()["x"].sum()
+        total = product.collect()["x"].sum()
+        self.meanwhile()
+        return total
 
     def count(self, source: pl.LazyFrame) -> int:
         self.calls.append("count")
@@ -175,3 +199,104 @@ def test_what_relies_on_a_gate_is_refused_until_the_gate_has_seen_the_data(world
     with pytest.raises(InputError, match=r"\(count: source changed\). Run: kedro run --pipelines guard"):
         require_gates_passed(later, whole, world.catalog())
     require_gates_passed(whole, whole, world.catalog())
+
+
+def test_a_second_writer_of_shared_tables_is_refused_and_all_others_go_on(world: World) -> None:
+    (world.folder / "total.json").unlink()
+    with hold_shared(world.catalog(), "first"):
+        assert world.run() == ["add_up"]
+        world.times = Times(by=9)
+        with pytest.raises(
+            InputError, match=rf"multiply has to run.* Process {os.getpid()} on .* since 20.*: .*pytest"
+        ):
+            world.run()
+
+    assert world.calls == []
+    assert world.run() == ["add_up", "multiply"]
+
+
+def test_a_killed_writer_keeps_nobody_away(world: World) -> None:
+    with subprocess.Popen([sys.executable, "-c", HOLD, world.folder / WRITER], stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        world.times = Times(by=9)
+        with pytest.raises(InputError, match=f"Process {holder.pid} on"):
+            world.run()
+        holder.kill()
+
+    assert world.run() == ["add_up", "multiply"]
+
+
+def test_the_tables_are_free_while_a_run_works_on_its_own(world: World) -> None:
+    def write_beside() -> None:
+        with hold_shared(world.catalog(), "second"):
+            world.calls.append("second writer")
+
+    world.times, world.meanwhile = Times(by=9), write_beside
+
+    assert world.run() == ["add_up", "multiply", "second writer"]
+
+
+def test_what_another_run_makes_anew_while_a_stage_reads_it_is_not_mixed_in(world: World) -> None:
+    world.times = Times(by=9)
+    world.meanwhile = lambda: world.catalog()["product"].save(pl.DataFrame({"x": [7.0]}))
+
+    with pytest.raises(InputError, match="add_up would mix what two runs have made: .* product anew"):
+        world.run()
+    assert "add_up" in world.why()
+
+
+def test_what_another_run_has_made_anew_since_this_one_began_is_not_read(world: World) -> None:
+    def meddle(rows: int) -> int:
+        world.catalog()["product"].save(pl.DataFrame({"x": [7.0]}))
+        return rows
+
+    later = [Node(meddle, "rows", "seen", name="meddle"), Node(lambda seen, product: 0, ["seen", "product"], "total")]
+    world.pipeline = Pipeline([*(node for node in world.pipeline.nodes if node.name != "add_up"), *later])
+
+    with pytest.raises(InputError, match="would mix what two runs have made: .* product anew"):
+        world.run()
+    assert (world.folder / "total.json").read_text() == "6.0"
+
+
+def test_stages_that_finish_at_the_same_time_are_all_remembered(world: World) -> None:
+    nodes = [Node(world.count, "source", "rows", name=f"count_{number}") for number in range(24)]
+
+    def work(node: Node) -> None:
+        catalog = world.catalog()
+        finish_stage(node, catalog, start_stage(node, catalog, {}), {})
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, nodes))
+
+    assert {node.name for node in nodes} <= world.catalog()[LEDGER].load().keys()
+
+
+def test_every_starred_input_is_a_cause(world: World) -> None:
+    def join(first: int, *others: float) -> list[float]:
+        return [first, *others]
+
+    joined = Pipeline([Node(join, ["rows", "total", "product_total"], "joined", name="join")])
+    catalog = world.catalog()
+    for name in ("product_total", "joined"):
+        catalog[name] = JSONDataset(filepath=str(world.folder / f"{name}.json"))
+    catalog["product_total"].save(1)
+    StageSequentialRunner().run(joined, catalog)
+    catalog["product_total"].save(22)
+
+    assert plan_stages(joined, catalog)[0].why == ("product_total changed",)
+
+
+def test_a_project_that_was_moved_or_copied_with_its_times_is_fresh(
+    world: World, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    place = tmp_path_factory.mktemp("elsewhere")
+    shutil.copytree(world.folder, place / "without times", copy_function=shutil.copyfile)
+    shutil.copytree(world.folder, place / "copied")
+
+    world.folder = place / "copied"
+    assert world.why() == {}
+    world.folder = world.folder.rename(place / "moved")
+    assert world.why() == {}
+    world.folder = place / "without times"
+    assert world.why()["multiply"] == ("source changed", "product is not as it was left")

@@ -34,7 +34,10 @@ class HandedModelsDataset(AbstractDataset[None, HandedModels]):
 
     def _describe(self) -> dict[str, Any]:
         cards = sorted(self._path.glob(f"[!l]*/{PREFIX}*/{CARD}"))
-        return {"runs": str(self._path), "models": {str(card): card.stat().st_mtime_ns for card in cards}}
+        return {
+            "runs": str(self._path),
+            "models": {str(card.relative_to(self._path)): card.stat().st_mtime_ns for card in cards},
+        }
 
     def _exists(self) -> bool:
         return True

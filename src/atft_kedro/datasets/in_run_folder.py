@@ -21,6 +21,11 @@ class InRunFolder:
     run: str | None = None
 
     @property
+    def is_of_a_run(self) -> bool:
+        """Say whether the path has a run's name in it."""
+        return _RUN in str(self._pattern)
+
+    @property
     def _filepath(self) -> Path:
         path = str(self._pattern)
         folder, found, _ = path.partition(_RUN)

@@ -5,8 +5,9 @@ from typing import Any
 
 from kedro.io import AbstractDataset
 
-from ..panel.store import HEADER, Panel, open_panel
+from ..panel.store import HEADER, Panel, open_panel, read_header
 from ..panel.writing import PanelDraft, write_panel
+from ..params import InputError
 
 
 class PanelDataset(AbstractDataset[PanelDraft, Panel]):
@@ -32,7 +33,12 @@ class PanelDataset(AbstractDataset[PanelDraft, Panel]):
         write_panel(self._path, data)
 
     def _describe(self) -> dict[str, Any]:
-        return {"path": str(self._path)}
+        # Not its path: the cache would look at the files' times, which opening a copied panel puts back.
+        try:
+            header = read_header(self._path)
+        except InputError:
+            return {"panel": None}
+        return {"panel": header.identity, "folder": header.folder, "damaged": header.find_damaged(self._path)}
 
     def _exists(self) -> bool:
         return (self._path / HEADER).exists()

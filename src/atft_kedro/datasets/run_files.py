@@ -14,7 +14,7 @@ from .trained_run import TrainedRunDataset
 TRAINED_RUN = "trained_run"  # its catalog entry
 
 
-class RunTextDataset(InRunFolder, TextDataset):  # type: ignore[misc]  # Kedro declares the path an attribute
+class RunTextDataset(InRunFolder, TextDataset):
     """A text in a run's folder, written beside and renamed.
 
     Example usage for the YAML API:
@@ -30,7 +30,7 @@ class RunTextDataset(InRunFolder, TextDataset):  # type: ignore[misc]  # Kedro d
             partial.write_text(data)
 
 
-class RunFigureDataset(InRunFolder, JSONDataset):  # type: ignore[misc]
+class RunFigureDataset(InRunFolder, JSONDataset):
     """A Plotly figure in a run's folder, written beside and renamed.
 
     Example usage for the YAML API:
@@ -46,13 +46,18 @@ class RunFigureDataset(InRunFolder, JSONDataset):  # type: ignore[misc]
             partial.write_text(data.to_json())
 
 
-def keep_to_run(catalog: CatalogProtocol, names: Iterable[str]) -> None:
-    """Let these datasets be of the run that is trained now, whatever other processes train from now on."""
-    trained = catalog[TRAINED_RUN] if TRAINED_RUN in catalog else None
+def keep_to_run(catalog: CatalogProtocol, names: Iterable[str]) -> list[str]:
+    """Let these datasets be of the run that is trained now, whatever others train from now on.
+
+    Returns those that lie in a run's folder.
+    """
+    trained = catalog.get(TRAINED_RUN)
     if not isinstance(trained, TrainedRunDataset) or not trained.exists():
-        return
-    run = trained.keep().run
+        return []
+    run, moved = trained.keep().run, []
     for name in names:
         dataset = catalog[name]
-        if isinstance(dataset, InRunFolder):
+        if isinstance(dataset, InRunFolder) and dataset.is_of_a_run:
             dataset.run = run
+            moved.append(name)
+    return moved

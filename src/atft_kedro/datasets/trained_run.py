@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ..params import Params
 from ..source_code import digest
 from ..training.runs import TrainedRun
 from .model import ModelDataset
@@ -32,8 +33,9 @@ class TrainedRunDataset(ModelDataset):
         assert isinstance(trained, TrainedRun)
         return trained
 
-    def save(self, data: TrainedRun) -> None:
+    def save(self, data: Params) -> None:
         """Write it and keep it."""
+        assert isinstance(data, TrainedRun)
         super().save(data)
         self._kept = data
 

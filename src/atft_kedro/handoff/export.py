@@ -9,7 +9,7 @@ from pathlib import Path
 
 from safetensors.torch import save
 
-from ..disk import parse_model, read_json, told_of_a_full_disk
+from ..disk import parse_model, read_json, written_whole
 from ..evaluation.conformal import Corrections
 from ..evaluation.score import HorizonScore, RunScore
 from ..network.sizes import NetworkParams
@@ -109,13 +109,11 @@ def export_model(
 
 def _write(folder: Path, files: dict[str, bytes]) -> None:
     """Write a whole folder beside its place, and let it take the place of all models that the run had."""
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    with told_of_a_full_disk(folder):
-        partial.mkdir()
+    with written_whole(folder, is_folder=True) as partial:
         for name, content in files.items():
             (partial / name).write_bytes(content)
-    older = [each.rename(each.with_name(f".{each.name}.old")) for each in folder.parent.glob(f"{PREFIX}*")]
-    partial.rename(folder)
+        older = [
+            each.rename(each.with_name(f"{partial.name}.{each.name}")) for each in folder.parent.glob(f"{PREFIX}*")
+        ]
     for each in older:
         shutil.rmtree(each)

@@ -90,12 +90,7 @@ def hash_end(path: Path) -> str:
 def check_panel(folder: Path) -> Check:
     """Say which panel there is, and whether its files are as long as they were written."""
     header = PanelHeader.model_validate_json((folder / HEADER).read_text())
-    wrong = [name for name, state in header.files.items() if _size(folder / name) != state.size]
-    if wrong:
+    if wrong := header.find_damaged(folder):
         return Check("panel", "error", f"cut off or gone: {list_some(wrong)}", AGAIN)
     days, stocks = len(header.meaning.days), len(header.meaning.codes)
     return Check("panel", "ok", f"{header.identity}: {days:,} days, {stocks:,} stocks, to {header.meaning.days[-1]}")
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else -1

@@ -51,11 +51,24 @@ class FileState(Params):
 
 
 class PanelHeader(Params):
-    """The panel's first file: read whole, checked, and enough to map the others."""
+    """The panel's first file: read whole, checked, and enough to map the others.
+
+    They lie in ``folder`` beside it. A panel that is made anew has another folder, and a new header leads to it.
+    """
 
     identity: str
+    folder: str
     meaning: PanelMeaning
     files: dict[str, FileState]
+
+    def find_damaged(self, home: Path) -> list[str]:
+        """List the files that are gone or not as long as they were written."""
+        places = {name: home / self.folder / name for name in self.files}
+        return [
+            name
+            for name, place in places.items()
+            if not place.exists() or place.stat().st_size != self.files[name].size
+        ]
 
 
 @dataclass(frozen=True)
@@ -109,7 +122,18 @@ def open_panel(folder: Path) -> Panel:
     It is hashed then, once: a copied panel is as good as the first. What changes a file and puts its time back
     is not seen.
     """
-    header = _read_header(folder)
+    header = read_header(folder)
+    while True:
+        try:
+            return _open_tensors(folder / header.folder, header)
+        except (InputError, FileNotFoundError):
+            newer = read_header(folder)
+            if newer.folder == header.folder:
+                raise
+            header = newer  # it was made anew just now
+
+
+def _open_tensors(folder: Path, header: PanelHeader) -> Panel:
     for name, state in header.files.items():
         _require_unchanged(folder / name, state)
     tensors = [_map(folder / name) for name in TENSORS]
@@ -122,7 +146,8 @@ def identify(meaning: PanelMeaning, files: dict[str, FileState]) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
-def _read_header(folder: Path) -> PanelHeader:
+def read_header(folder: Path) -> PanelHeader:
+    """Read which panel there is."""
     path = folder / HEADER
     if not path.exists():
         raise InputError(f"There is no panel at {folder}; `kedro run --pipelines prepare` makes one.")

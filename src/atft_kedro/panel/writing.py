@@ -2,10 +2,11 @@
 
 import itertools
 import os
+import secrets
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..disk import told_of_a_full_disk
+from ..disk import written_whole
 from .store import (
     ELIGIBLE,
     FEATURES,
@@ -52,19 +53,27 @@ class PanelDraft:
 
 
 def write_panel(folder: Path, draft: PanelDraft) -> None:
-    """Write the whole panel or nothing: beside its place first, then renamed."""
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    """Write the whole panel or nothing, in a new folder inside ``folder``, and let the header lead to it.
+
+    The older ones are removed then; who has mapped their files keeps them.
+    """
+    name = secrets.token_hex(8)
     try:
-        with told_of_a_full_disk(folder):
-            partial.mkdir(parents=True)
-            _write_files(partial, draft)
-        _put_in_place(partial, folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        with written_whole(folder / name, is_folder=True) as partial:
+            header = _write_files(partial, draft).model_copy(update={"folder": name})
+        with written_whole(folder / HEADER) as partial:
+            partial.write_text(header.model_dump_json(indent=1))
+    except BaseException:
+        shutil.rmtree(folder / name, ignore_errors=True)
+        with suppress(OSError):  # it holds an older panel
+            folder.rmdir()
+        raise
+    for other in folder.iterdir():
+        if other.is_dir() and other.name != name:
+            shutil.rmtree(other, ignore_errors=True)
 
 
-def _write_files(folder: Path, draft: PanelDraft) -> None:
+def _write_files(folder: Path, draft: PanelDraft) -> PanelHeader:
     meaning = draft.meaning
     np.save(folder / ROW_OF, draft.row_of)
     np.save(folder / ELIGIBLE, draft.eligible)
@@ -83,8 +92,7 @@ def _write_files(folder: Path, draft: PanelDraft) -> None:
     np.save(folder / MARKET, market)
     files = {name: _state_of(folder / name) for name in TENSORS}
     identity = identify(meaning, files)
-    header = PanelHeader(identity=identity, meaning=meaning, files=files)
-    (folder / HEADER).write_text(header.model_dump_json(indent=1))
+    return PanelHeader(identity=identity, folder=folder.name, meaning=meaning, files=files)
 
 
 def _state_of(path: Path) -> FileState:
@@ -135,17 +143,3 @@ def _open_rows(path: Path, shape: tuple[int, int], dtype: DTypeLike) -> Iterator
         yield _RowWriter(file, start, shape[1] * np.dtype(dtype).itemsize)
     finally:
         os.close(file)
-
-
-def _put_in_place(partial: Path, folder: Path) -> None:
-    """Swap a finished panel for an older one."""
-    old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    try:
-        partial.rename(folder)
-    except OSError:
-        old.rename(folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)

@@ -2,7 +2,7 @@
 
 import inspect
 import json
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, get_type_hints
 
 from kedro.io import AbstractDataset, CatalogProtocol
@@ -18,28 +18,44 @@ PASSING = {"resume", "processes"}  # parameters that ask for a run and do not ch
 def fingerprint(node: Node, catalog: CatalogProtocol) -> dict[str, str]:
     """Name every cause of the node's outputs and hash its state."""
     causes = {"code": code_of(node.func)}
-    hints = get_type_hints(node.func)
-    for name, argument in zip(node.inputs, inspect.signature(node.func).parameters, strict=False):
+    hints, arguments = get_type_hints(node.func), list(inspect.signature(node.func).parameters)
+    for place, name in enumerate(node.inputs):
+        hint = hints.get(arguments[min(place, len(arguments) - 1)])  # a starred argument takes all that are left
         is_parameter = name.startswith("params:")
-        causes[name] = (
-            _parameter(catalog[name].load(), hints.get(argument)) if is_parameter else state_of(catalog[name])
-        )
+        causes[name] = _parameter(catalog[name].load(), hint) if is_parameter else state_of(catalog[name])
     return causes
 
 
 def state_of(dataset: AbstractDataset) -> str:
-    """Identify what a dataset holds: how it is configured and read, and its files' sizes and times."""
+    """Identify what a dataset holds: how it is configured and read, and its files' names, sizes and times.
+
+    The folders above do not count: a project that was moved, or copied with its files' times, is as it was.
+    """
     described = dataset._describe()
     path = described.get("filepath") or described.get("path")
     if path is None and not dataset.exists():
         return ABSENT
-    parts = [json.dumps(described, sort_keys=True, default=str), code_of(type(dataset))]
+    parts = [json.dumps(_without_folders(described), sort_keys=True, default=str), code_of(type(dataset))]
     if path is not None:
-        files = _files(Path(str(path)))
+        home = Path(str(path))
+        files = _files(home)
         if not files:
             return ABSENT
-        parts += [f"{file} {stat.st_size} {stat.st_mtime_ns}" for file in files for stat in [file.stat()]]
+        parts += [
+            f"{file.relative_to(home)} {stat.st_size} {stat.st_mtime_ns}" for file in files for stat in [file.stat()]
+        ]
     return digest(*parts)
+
+
+def _without_folders(described: Any) -> Any:
+    """Leave of every absolute path its last name."""
+    if isinstance(described, dict):
+        return {key: _without_folders(value) for key, value in described.items()}
+    if isinstance(described, list | tuple):
+        return [_without_folders(each) for each in described]
+    if isinstance(described, str | PurePath) and PurePath(described).is_absolute():
+        return PurePath(described).name
+    return described
 
 
 def _parameter(value: Any, hint: Any) -> str:

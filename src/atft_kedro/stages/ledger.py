@@ -1,18 +1,25 @@
 """What every stage was made of when it last finished, and therefore which stages are stale and why."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
+from kedro.framework.project import pipelines
 from kedro.io import CatalogProtocol, DatasetError
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 from pydantic import TypeAdapter, ValidationError
 
+from ..locks import hold_alone, wait_for
 from ..params import InputError
 from .fingerprint import ABSENT, fingerprint, state_of
 
 LEDGER = "stage_ledger"  # its catalog entry
+SHARED = "shared"  # tags a node that writes what all runs of a data folder share
+HOLDS = "holds_inputs"  # tags a node that holds what it reads at its start, however long it works
+WRITER = "writer.lock"  # beside the ledger
 RECORDS = TypeAdapter(dict[str, dict[str, dict[str, str]]])
 
 _logger = logging.getLogger(__name__)
@@ -51,7 +58,7 @@ def require_gates_passed(pipeline: Pipeline, whole: Pipeline, catalog: CatalogPr
         return
     stale = [f"{stage.node.name}: {', '.join(stage.why)}" for stage in plan_stages(gates, catalog) if stage.why]
     if stale:
-        tags = ",".join(sorted({tag for node in gates.nodes for tag in node.tags} - {"gate"}))
+        tags = ",".join(sorted({tag for node in gates.nodes for tag in node.tags} - {"gate", SHARED}))
         raise InputError(
             "The data has not passed the gate as it is now ("
             + "; ".join(stale)
@@ -59,21 +66,70 @@ def require_gates_passed(pipeline: Pipeline, whole: Pipeline, catalog: CatalogPr
         )
 
 
-def start_stage(node: Node, catalog: CatalogProtocol) -> dict[str, str]:
+@contextmanager
+def hold_shared(catalog: CatalogProtocol, why: str) -> Iterator[None]:
+    """Be the only process that writes what all runs of the data folder share; refuse where another one does."""
+    place = _find_ledger(catalog).parent
+    refusal = (
+        f"Another run writes the tables of {place} that all runs share, and this one would too ({why}). Wait for it, "
+        "or give this one a data folder of its own: --params data_root=DIR. The other is:"
+    )
+    with hold_alone(place / WRITER, refusal):
+        yield
+
+
+def find_states(pipeline: Pipeline, stale: set[str], catalog: CatalogProtocol) -> dict[str, str]:
+    """Write down the state of every dataset that a stage makes, but for those that this run will make anew."""
+    made = {name for whole in [pipeline, *pipelines.values()] for name in whole.all_outputs()}
+    anew = {name for node in pipeline.nodes if node.name in stale for name in node.outputs}
+    return {name: state_of(catalog[name]) for name in (made & pipeline.datasets()) - anew}
+
+
+def start_stage(node: Node, catalog: CatalogProtocol, known: Mapping[str, str]) -> dict[str, str]:
     """Forget the node before it runs, so that a run cut short leaves nothing that passes for finished.
 
-    Returns what it is about to be made of: what changes while it runs makes it stale.
+    Returns what it is about to be made of: what changes while it runs makes it stale. Where that is not what this
+    run has made or found (``known``), the node is refused.
     """
-    finished = _read(catalog)
-    if finished.pop(node.name, None) is not None:
-        catalog[LEDGER].save(finished)
-    return fingerprint(node, catalog)
+    made_of = fingerprint(node, catalog)
+    _require_known(node, made_of, known)
+    if node.name in _read(catalog):
+        _update(catalog, node.name, None)
+    return made_of
 
 
-def finish_stage(node: Node, catalog: CatalogProtocol, made_of: dict[str, str]) -> None:
-    """Write down what the node was made of and what it left, once all its outputs are saved."""
-    record = {"made_of": made_of, "left": {name: state_of(catalog[name]) for name in node.outputs}}
-    catalog[LEDGER].save(_read(catalog) | {node.name: record})
+def finish_stage(
+    node: Node, catalog: CatalogProtocol, made_of: dict[str, str], known: Mapping[str, str]
+) -> dict[str, str]:
+    """Write down what the node was made of and what it left, once all its outputs are saved; return the latter."""
+    if HOLDS not in node.tags:
+        _require_known(node, fingerprint(node, catalog), known)
+    left = {name: state_of(catalog[name]) for name in node.outputs}
+    _update(catalog, node.name, {"made_of": made_of, "left": left})
+    return left
+
+
+def _require_known(node: Node, made_of: Mapping[str, str], known: Mapping[str, str]) -> None:
+    """Refuse to mix what this run has made or found with what another one has made since."""
+    changed = [name for name in node.inputs if name in known and made_of[name] != known[name]]
+    if changed:
+        raise InputError(
+            f"{node.name} would mix what two runs have made: another process has made {', '.join(changed)} anew since "
+            "this run began. What this run has finished stays, a training too. Run the same again, or go on with what "
+            "is there now: kedro run --pipelines evaluate,hand_off"
+        )
+
+
+def _update(catalog: CatalogProtocol, stage: str, record: dict[str, dict[str, str]] | None) -> None:
+    """Replace one stage's record; what other processes write down meanwhile stays."""
+    path = _find_ledger(catalog)
+    with wait_for(path.with_name(f".{path.name}.lock")):
+        others = {name: kept for name, kept in _read(catalog).items() if name != stage}
+        catalog[LEDGER].save(others if record is None else others | {stage: record})
+
+
+def _find_ledger(catalog: CatalogProtocol) -> Path:
+    return Path(str(catalog[LEDGER]._describe()["filepath"]))
 
 
 def _read(catalog: CatalogProtocol) -> dict[str, dict[str, dict[str, str]]]:

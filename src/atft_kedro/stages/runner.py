@@ -2,6 +2,7 @@
 
 import logging
 import time
+from contextlib import ExitStack
 from typing import Any
 
 from kedro.framework.project import pipelines
@@ -11,7 +12,16 @@ from kedro.runner import SequentialRunner, Task
 from pluggy import PluginManager
 
 from ..datasets.run_files import TRAINED_RUN, keep_to_run
-from .ledger import Stage, finish_stage, plan_stages, require_gates_passed, start_stage
+from .ledger import (
+    SHARED,
+    Stage,
+    find_states,
+    finish_stage,
+    hold_shared,
+    plan_stages,
+    require_gates_passed,
+    start_stage,
+)
 
 _logger = logging.getLogger(__name__)
 
@@ -22,6 +32,8 @@ class StageSequentialRunner(SequentialRunner):
     def __init__(self, is_async: bool = False, use_cache: bool = True) -> None:
         super().__init__(is_async=is_async)
         self._use_cache = use_cache
+        self._writing = ExitStack()  # holds the lock on what all runs share
+        self._known: dict[str, str] = {}  # what this run has made or found, and its state
 
     def __repr__(self) -> str:
         # Kedro-Viz records a run's durations only for a runner whose text holds this.
@@ -37,17 +49,25 @@ class StageSequentialRunner(SequentialRunner):
     ) -> dict[str, Any]:
         """Run what is stale in ``pipeline``."""
         keep_to_run(catalog, pipeline.datasets())
+        with ExitStack() as self._writing:
+            stages = self._plan(pipeline, catalog)
+            if first := next((stage for stage in stages if stage.why and SHARED in stage.node.tags), None):
+                why = f"{first.node.name} has to run: {first.why[0]}"
+                self._writing.enter_context(hold_shared(catalog, why))
+                stages = self._plan(pipeline, catalog)  # another process may have finished some until now
+            stale = [stage for stage in stages if stage.why]
+            _logger.info("%d of %d stages are fresh and are not run again", len(stages) - len(stale), len(stages))
+            for stage in stale:
+                _logger.info("stage %s will run: %s", stage.node.name, "; ".join(stage.why))
+            self._known = find_states(pipeline, {stage.node.name for stage in stale}, catalog)
+            chosen = pipeline.filter(node_names=[stage.node.name for stage in stale]) if stale else Pipeline([])
+            result: dict[str, Any] = super().run(chosen, catalog, hook_manager, run_id, only_missing_outputs)
+        return result
+
+    def _plan(self, pipeline: Pipeline, catalog: CatalogProtocol) -> list[Stage]:
         require_gates_passed(pipeline, pipelines.get("__default__", Pipeline([])), catalog)
         stages = plan_stages(pipeline, catalog)
-        if not self._use_cache:
-            stages = [Stage(stage.node, ("the cache is off",)) for stage in stages]
-        stale = [stage for stage in stages if stage.why]
-        _logger.info("%d of %d stages are fresh and are not run again", len(stages) - len(stale), len(stages))
-        for stage in stale:
-            _logger.info("stage %s will run: %s", stage.node.name, "; ".join(stage.why))
-        chosen = pipeline.filter(node_names=[stage.node.name for stage in stale]) if stale else Pipeline([])
-        result: dict[str, Any] = super().run(chosen, catalog, hook_manager, run_id, only_missing_outputs)
-        return result
+        return stages if self._use_cache else [Stage(stage.node, ("the cache is off",)) for stage in stages]
 
     def _run(
         self,
@@ -56,12 +76,17 @@ class StageSequentialRunner(SequentialRunner):
         hook_manager: PluginManager | None = None,
         run_id: str | None = None,
     ) -> None:
-        for done, node in enumerate(pipeline.nodes, start=1):
+        """Run what writes shared tables first, as their only writer, and then the rest without keeping others away."""
+        nodes = sorted(pipeline.nodes, key=lambda node: SHARED not in node.tags)
+        for done, node in enumerate(nodes, start=1):
+            if SHARED not in node.tags:
+                self._writing.close()
             started = time.perf_counter()
-            made_of = start_stage(node, catalog)
+            made_of = start_stage(node, catalog, self._known)
             Task(node=node, catalog=catalog, hook_manager=hook_manager, is_async=False, run_id=run_id).execute()
             if TRAINED_RUN in node.outputs:
-                keep_to_run(catalog, pipeline.datasets())
-            finish_stage(node, catalog, made_of)
+                for name in keep_to_run(catalog, pipeline.datasets()):
+                    self._known.pop(name, None)
+            self._known |= finish_stage(node, catalog, made_of, self._known)
             took = time.perf_counter() - started
             _logger.info("stage %s done in %.1f s (%d of %d)", node.name, took, done, len(pipeline.nodes))

@@ -3,12 +3,15 @@
 import fcntl
 import hashlib
 import json
+import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from ..disk import written_whole
+from ..locks import hold_alone
 from ..logs import log_to_file
 from ..params import InputError, Params
 
@@ -57,11 +60,7 @@ class Runs:
     @contextmanager
     def alone(self, folder: Path) -> Iterator[None]:
         """Be the only process that trains in a run; the system lets go when a process ends, however it does."""
-        with (folder / LOCK).open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise InputError(f"Run {folder.name} is being trained by another process.") from None
+        with hold_alone(folder / LOCK, f"Run {folder.name} is being trained by another process."):
             yield
 
     @contextmanager
@@ -90,13 +89,13 @@ class Runs:
         name = f"{datetime.now():%Y%m%d-%H%M%S-%f}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
         made = self.folder / name
         made.mkdir(parents=True)
-        (made / MANIFEST).write_text(text)
+        with written_whole(made / MANIFEST) as partial:
+            partial.write_text(text)
         self.point_at(name)
         return made
 
     def point_at(self, name: str) -> None:
         """Let ``latest`` be the run that is trained now."""
-        pointer = self.folder / f".{name}"
-        pointer.unlink(missing_ok=True)
+        pointer = self.folder / f".{name}.{secrets.token_hex(4)}"
         pointer.symlink_to(name)
         pointer.replace(self.folder / LATEST)

@@ -22,5 +22,5 @@ def create_pipeline() -> Pipeline:
                 name="build_ml_dataset",
             ),
         ],
-        tags="data",
+        tags=["data", "shared"],
     )

@@ -14,7 +14,7 @@ def create_pipeline() -> Pipeline:
                 ["panel", "graphs", "graphs_recipe", "split", "runs", "tracker", "params:network", "params:training"],
                 "trained_run",
                 name="fit_network",
-                tags="ranked",
+                tags=["ranked", "holds_inputs"],
             ),
             Node(
                 nodes.explain_network,

@@ -18,5 +18,5 @@ def create_pipeline() -> Pipeline:
             Node(nodes.draw_graph, "graphs", "graph_picture", name="draw_graph"),
             Node(nodes.draw_turnover, "graphs", "turnover_picture", name="draw_turnover"),
         ],
-        tags="graph",
+        tags=["graph", "shared"],
     )

@@ -24,5 +24,5 @@ def create_pipeline() -> Pipeline:
             ),
             Node(nodes.require_no_error, "guard_report", "guard_verdict", name="require_no_error", tags="gate"),
         ],
-        tags="guard",
+        tags=["guard", "shared"],
     )

@@ -19,6 +19,7 @@ def create_pipeline() -> Pipeline:
                 ],
                 "study",
                 name="search",
+                tags="holds_inputs",
             ),
             Node(nodes.draw_study, ["study", "trial_folders", "params:hpo"], DRAWN, name="draw_study"),
             Node(
@@ -29,6 +30,7 @@ def create_pipeline() -> Pipeline:
                 ],
                 "confirmation",
                 name="confirm_winner",
+                tags="holds_inputs",
             ),
             Node(
                 nodes.write_search,

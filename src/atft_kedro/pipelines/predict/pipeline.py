@@ -20,5 +20,5 @@ def create_pipeline() -> Pipeline:
                 name="forecast_newest",
             ),
         ],
-        tags="predict",
+        tags=["predict", "shared"],
     )

@@ -35,5 +35,5 @@ def create_pipeline() -> Pipeline:
                 name="write_panel",
             ),
         ],
-        tags="prepare",
+        tags=["prepare", "shared"],
     )

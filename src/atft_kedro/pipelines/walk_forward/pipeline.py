@@ -14,8 +14,9 @@ def create_pipeline() -> Pipeline:
                 ["ml_dataset", "universe", "params:columns", "params:features.entry_lag", "params:folds"],
                 "folds",
                 name="plan_folds",
+                tags="shared",
             ),
-            Node(nodes.draw_folds, "folds", "folds_picture", name="draw_folds"),
+            Node(nodes.draw_folds, "folds", "folds_picture", name="draw_folds", tags="shared"),
             Node(
                 nodes.train_folds,
                 [
@@ -25,6 +26,7 @@ def create_pipeline() -> Pipeline:
                 ],
                 "trained_folds",
                 name="train_folds",
+                tags="holds_inputs",
             ),
             Node(
                 nodes.pool_forecasts,

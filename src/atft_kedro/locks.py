@@ -1,0 +1,54 @@
+"""Locks between processes: the system frees a lock when its holder ends, however it ends."""
+
+import fcntl
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from .params import InputError
+
+
+@contextmanager
+def hold_alone(path: Path, refusal: str) -> Iterator[None]:
+    """Hold the lock at ``path``; where another process holds it, refuse at once and name that process.
+
+    The file stays when the lock is given back: only the system knows whether somebody holds it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"{refusal} {describe_holder(path)}") from None
+        holder = {
+            "pid": os.getpid(),
+            "host": os.uname().nodename,
+            "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+            "since": f"{datetime.now():%Y-%m-%d %H:%M:%S}",
+        }
+        lock.truncate(0)
+        lock.write(json.dumps(holder))
+        lock.flush()
+        yield
+
+
+@contextmanager
+def wait_for(path: Path) -> Iterator[None]:
+    """Hold the lock at ``path`` for a moment, after whoever holds it now."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def describe_holder(path: Path) -> str:
+    """Name the process that has written itself into a lock."""
+    try:
+        holder = json.loads(path.read_text())
+    except ValueError:  # it holds the lock and has not written yet
+        return "It has just begun."
+    return f"Process {holder['pid']} on {holder['host']} since {holder['since']}: {holder['command']}"
