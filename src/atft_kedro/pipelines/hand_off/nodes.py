@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from atft_kedro.disk import read_json
 from atft_kedro.evaluation import conformal
 from atft_kedro.evaluation.conformal import Corrections
 from atft_kedro.evaluation.score import RunScore
@@ -20,7 +21,7 @@ from atft_kedro.panel.universe import UniverseParams
 from atft_kedro.schema import ColumnParams, adopt_ml_dataset
 from atft_kedro.training.members import open_members
 from atft_kedro.training.run import Material
-from atft_kedro.training.runs import Runs, TrainedRun
+from atft_kedro.training.runs import MANIFEST, Runs, TrainedRun
 
 
 def describe_inputs(  # noqa: PLR0913, PLR0917 — the run, and all that its networks were fed
@@ -34,7 +35,7 @@ def describe_inputs(  # noqa: PLR0913, PLR0917 — the run, and all that its net
     graph: GraphParams,
 ) -> ModelInputs:
     """Write down what the networks of a run were fed, as it was made."""
-    panel.require_training(trained.run, json.loads((runs.find(trained.run) / MANIFEST).read_text())["panel"])
+    panel.require_training(trained.run, read_json(runs.find(trained.run) / MANIFEST)["panel"])
     panel.require_catalogue(scaler.catalogue, tuple(scaler.names()))
     schema = adopt_ml_dataset(ml_dataset, columns).collect_schema()
     return ModelInputs.of(schema, scaler, universe, graph, panel.meaning.entry_lag)
