@@ -47,6 +47,12 @@ def read_log(folder: Path) -> pl.DataFrame:
     return pl.read_ndjson(folder / "runs" / "latest" / "metrics.jsonl", infer_schema_length=None)
 
 
+def count_forecasts(folder: Path) -> list[int]:
+    """Count what was forecast in each epoch by all processes."""
+    epochs = read_log(folder).drop_nulls("forecasts_per_second")
+    return (epochs["forecasts_per_second"] * epochs["seconds"]).round().cast(pl.Int64).to_list()
+
+
 def test_two_processes_train_what_one_does_with_twice_the_blocks(folder: Path) -> None:
     curves, scores = [], []
     for ranks, blocks in ((2, 1), (1, 2)):
@@ -65,6 +71,7 @@ def test_stopped_ranks_write_one_checkpoint_and_go_on_to_the_same_numbers(folder
     long = {"phases": [PHASES[0] | {"epochs": 6}]}
     finish(start(folder, 2, **long))
     whole = read_log(folder)["validation"].struct.field("rank_ic").drop_nulls().to_list()
+    forecasts = count_forecasts(folder)
 
     stopped = start(folder, 2, **long)
     while len(list((folder / "runs").glob("2*/heartbeat.json"))) < 2:
@@ -78,6 +85,7 @@ def test_stopped_ranks_write_one_checkpoint_and_go_on_to_the_same_numbers(folder
 
     assert before < 6
     assert read_log(folder)["validation"].struct.field("rank_ic").drop_nulls().to_list() == whole
+    assert count_forecasts(folder) == forecasts  # each process goes on with its own count
 
 
 def test_a_terminated_training_ends_with_a_checkpoint_and_its_own_code(folder: Path) -> None:

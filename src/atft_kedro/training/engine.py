@@ -79,7 +79,7 @@ class Trainer:
         self.courses = [train.ending(phase.newest_days or len(train.days)) for phase in params.curriculum]
         self.steps = [self._count_steps(course) for course in self.courses]  # of an epoch, by phase
         self.learner = Learner(network, train.reader, params, self.ranks)
-        self.random: list[Tree] = []
+        self.own: list[Tree] = []  # what only each process knows
         self.timer = EpochTimer(self.learner.reading)
         self.forecasts, self.times = 0, self.timer.read()  # made while training in the last epoch; its seconds
         scored = max(round(params.scored_share * len(train.days)), FEWEST_SCORED)
@@ -167,11 +167,14 @@ class Trainer:
                 self._stop()
 
     def _stop(self) -> None:
-        self.random = self.ranks.gather(get_random())
+        self.own = self.ranks.gather(self._own())
         for callback in self.callbacks:
             callback.at_stop(self)
         self.ranks.gather(None)  # nobody leaves before the first has written
         raise Stop
+
+    def _own(self) -> Tree:
+        return {"random": get_random(), "sums": self.learner.sums.cpu()}
 
     def _end_epoch(self) -> None:
         """Validate the average, remember the best, and tell."""
@@ -191,7 +194,7 @@ class Trainer:
         score = self.params.selection.score(scores)
         self._keep_best(self.average, score, f"averaged weights, epoch {len(self.progress.history)}")
         self.progress = follow_phase(self.progress, score, self.phase, self.params.plateau)
-        self.random = self.ranks.gather(get_random())
+        self.own = self.ranks.gather(self._own())
         for callback in self.callbacks:
             callback.after_epoch(self, scores)
 
@@ -240,11 +243,10 @@ class Trainer:
             "swa": self.swa.state_dict(),
             "best": self.best,
             "optimizer": self.learner.optimizer.state_dict(),
-            "sums": self.learner.sums,
             "pieces": self.learner.pieces,
             "times": self.timer.read(),
             "threads": torch.get_num_threads(),
-            "random": self.random or [get_random()],
+            "own": self.own or [self._own()],
         }
 
     def resume(self, tree: Tree) -> None:
@@ -254,9 +256,10 @@ class Trainer:
             network.load_state_dict(tree[name])
         self.best = tree["best"]
         self.learner.optimizer.load_state_dict(tree["optimizer"])
-        self.learner.sums.copy_(tree["sums"])
         self.learner.cut(tree["pieces"])
         self.timer.resume(tree["times"])
-        self.ranks.require_as_many(len(tree["random"]))
-        self.random = tree["random"]
-        set_random(tree["random"][self.ranks.rank])
+        self.ranks.require_as_many(len(tree["own"]))
+        self.own = tree["own"]
+        own = tree["own"][self.ranks.rank]
+        self.learner.sums.copy_(own["sums"])
+        set_random(own["random"])
