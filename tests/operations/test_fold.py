@@ -14,6 +14,7 @@ from polars.testing import assert_frame_equal
 from atft_kedro.market.simulation import SimulatedMarket
 from atft_kedro.operations.fold import Fold, History, Recipe, last_day, name_folders, train_fold
 from atft_kedro.panel.split import Split
+from atft_kedro.params import InputError
 from atft_kedro.schema import PRICES
 from atft_kedro.training.runs import Runs
 from in_project import ROOT, environment
@@ -40,10 +41,25 @@ def shock(prices: pl.DataFrame, after: date) -> pl.DataFrame:
 def forecast(prices: pl.DataFrame, split: Split, folder: Path) -> pl.DataFrame:
     history = make_history(prices, folder / "tables")
     fold = Fold.cut(split, history, make_recipe(history))
-    home = folder / "fold"
+    home = folder / name_folders([fold], history)[0]
     home.mkdir()
     train_fold(fold, Runs(home, "commit", is_dirty=False), threads=1)
     return pl.read_parquet(home / "forecasts.parquet")
+
+
+def test_a_fold_whose_tables_another_run_makes_anew_is_refused(
+    market: SimulatedMarket, split: Split, tmp_path: Path
+) -> None:
+    history = make_history(market.prices, tmp_path / "tables")
+    fold = Fold.cut(split, history, make_recipe(history))
+    home = tmp_path / name_folders([fold], history)[0]
+    home.mkdir()
+    other = history.dataset.collect().with_columns(pl.col("ret_1") * 2)
+    other.write_parquet(tmp_path / "tables" / "dataset.parquet")
+
+    with pytest.raises(InputError, match="the tables or the code have changed since the walk began"):
+        train_fold(fold, Runs(home, "commit", is_dirty=False), threads=1)
+    assert not (home / "panel").exists()
 
 
 def test_no_forecast_moves_when_the_days_after_the_fold_change(

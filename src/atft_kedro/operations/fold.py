@@ -24,7 +24,7 @@ from ..panel.scaler import ScalerParams
 from ..panel.split import PARTS, Role, Split
 from ..panel.store import HEADER, Panel, open_panel
 from ..panel.writing import write_panel
-from ..params import Params
+from ..params import InputError, Params
 from ..schema import DATE, GRAPH_DATE, REALISED
 from ..source_code import code_of, digest
 from ..training.device import choose_device
@@ -148,6 +148,7 @@ def train_fold(fold: Fold, runs: Runs, threads: int) -> None:
     with runs.alone(folder):
         panel = _lay_out(fold, folder / PANEL)
         material = Material(panel, place_graphs(fold.history.graphs, panel), fold.split, recipe.graph)
+        _require_as_named(fold, folder)
         material = material.to(choose_device(recipe.training.device))
         begun = LATEST if (folder / LATEST / MANIFEST).exists() else None
         training = recipe.training.model_copy(update={"resume": begun})
@@ -163,6 +164,12 @@ def train_fold(fold: Fold, runs: Runs, threads: int) -> None:
         shutil.rmtree(folder / PANEL, ignore_errors=True)
 
 
+def _require_as_named(fold: Fold, folder: Path) -> None:
+    """Refuse what was read from tables that another run has made anew since the walk named the fold's folder."""
+    if name_folders([fold], fold.history) != [folder.name]:
+        raise InputError("the tables or the code have changed since the walk began; run it again")
+
+
 def _lay_out(fold: Fold, folder: Path) -> Panel:
     """Write the fold's panel, or open the one that an earlier try has left."""
     if not (folder / HEADER).exists():
@@ -170,5 +177,8 @@ def _lay_out(fold: Fold, folder: Path) -> Panel:
         index = index_observations(fold.history.universe.collect())
         dataset, recipe = fold.history.dataset, fold.recipe
         scaler = fit_scaler(dataset, index, fold.split, recipe.catalogue, recipe.scaler)
-        write_panel(folder, draft_panel(dataset, index, scaler, recipe.entry_lag))
+        unchecked = folder.with_name(f"{folder.name}.unchecked")
+        write_panel(unchecked, draft_panel(dataset, index, scaler, recipe.entry_lag))
+        _require_as_named(fold, folder.parent)
+        unchecked.rename(folder)
     return open_panel(folder)
