@@ -11,7 +11,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from atft_kedro.params import InputError
 from atft_kedro.training.engine import STOPPED
+from atft_kedro.training.ranks import Ranks
 from in_training import PHASES
 from made import make_panel
 
@@ -65,6 +67,15 @@ def test_two_processes_train_what_one_does_with_twice_the_blocks(folder: Path) -
     assert curves[0] == pytest.approx(curves[1], rel=2e-4)
     assert scores[0] == pytest.approx(scores[1], abs=2e-3)
     assert len(list((folder / "runs").glob("2*"))) == 2  # a run for each training, not for each process
+
+
+def test_processes_that_have_read_different_tables_do_not_train_together() -> None:
+    class Two(Ranks):
+        def gather(self, mine: str) -> list[str]:
+            return [mine, "another panel"]
+
+    with pytest.raises(InputError, match="have read different tables"):
+        Two().require_same("a panel")
 
 
 def test_stopped_ranks_write_one_checkpoint_and_go_on_to_the_same_numbers(folder: Path) -> None:

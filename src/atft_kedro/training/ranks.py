@@ -35,6 +35,14 @@ class Ranks:
                 f"not by {self.count}."
             )
 
+    def require_same(self, data: str) -> None:
+        """Refuse to train together on data that differs between processes."""
+        if len(set(self.gather(data))) > 1:
+            raise InputError(
+                "The processes of this training have read different tables: another run has made them anew meanwhile. "
+                "Start it again."
+            )
+
     def add(self, tensors: Sequence[Tensor]) -> None:
         """Add tensors up over all processes, in one message."""
         if self.count == 1 or not tensors:

@@ -150,6 +150,7 @@ def train_in_run(
     at_start, ranks = restart_peak(), join()
     panel = choose_horizons(material.panel, network.horizons)
     material = replace(material, panel=panel).to(choose_device(training.device))
+    ranks.require_same(f"{panel.identity} {material.digest}")
     trainer = make_trainer(material, network, training, ranks)  # refuses what cannot be
     steps = trainer.total_steps * training.seeds
     folder, threads = ranks.tell(_open_run(material, trainer, runs) if ranks.is_first else None)
