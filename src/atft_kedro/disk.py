@@ -35,9 +35,10 @@ def written_whole(path: Path, *, is_folder: bool = False) -> Iterator[Path]:
             partial.mkdir()
         else:
             partial.touch(exist_ok=False)
-    lock = os.open(partial, os.O_RDONLY)
+    lock = _open_to_lock(partial)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        with suppress(OSError):  # a file system without locks: what is abandoned there stays
+            fcntl.flock(lock, fcntl.LOCK_EX)
         with told_of_a_full_disk(path):
             yield partial
         partial.replace(path)
@@ -49,13 +50,18 @@ def written_whole(path: Path, *, is_folder: bool = False) -> Iterator[Path]:
 def _remove_abandoned(path: Path) -> None:
     """Remove what writers of ``path`` have left that no longer live."""
     for partial in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
-        with suppress(FileNotFoundError, BlockingIOError):
-            lock = os.open(partial, os.O_RDONLY)
+        with suppress(OSError):  # it is gone, its writer lives, or the file system has no locks
+            lock = _open_to_lock(partial)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 _remove(partial)
             finally:
                 os.close(lock)
+
+
+def _open_to_lock(path: Path) -> int:
+    """Open for a lock; over NFS only a file that may be written can be locked."""
+    return os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
 
 
 def _remove(path: Path) -> None:

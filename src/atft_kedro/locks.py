@@ -24,6 +24,8 @@ def hold_alone(path: Path, refusal: str) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise InputError(f"{refusal} {describe_holder(path)}") from None
+        except OSError as error:
+            raise InputError(f"{path} cannot be locked ({error.strerror}): its file system has no flock.") from error
         holder = {
             "pid": os.getpid(),
             "host": os.uname().nodename,
