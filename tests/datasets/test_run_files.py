@@ -14,6 +14,7 @@ from atft_kedro.configuration import ProjectConfigLoader
 from atft_kedro.datasets.run_files import TRAINED_RUN
 from atft_kedro.pipeline_registry import register_pipelines
 from atft_kedro.settings import CONFIG_LOADER_ARGS
+from atft_kedro.stages.ledger import SHARED
 from atft_kedro.stages.runner import StageSequentialRunner
 from atft_kedro.training.runs import Runs, TrainedRun
 
@@ -87,3 +88,14 @@ def test_what_writes_into_a_runs_folder_comes_after_its_training(tmp_path: Path)
     after = whole.from_inputs(TRAINED_RUN).all_outputs()
     assert len(inside) > 20
     assert inside <= after
+
+
+def test_what_all_runs_share_is_made_by_stages_that_hold_the_lock_and_before_all_others(tmp_path: Path) -> None:
+    catalog, registered = open_catalog(tmp_path), register_pipelines()
+    others = [node for node in registered["__default__"].nodes if SHARED not in node.tags]
+    written = {name for node in others for name in node.outputs}
+
+    assert {name for name in written if "{run}" not in str(catalog[name]._describe())} == {TRAINED_RUN}
+    for pipeline in registered.values():
+        later = {name for node in pipeline.nodes if SHARED not in node.tags for name in node.outputs}
+        assert not pipeline.only_nodes_with_tags(SHARED).inputs() & later

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -135,10 +136,14 @@ def test_models_are_found_by_their_run_and_latest_is_the_newest_that_has_one(tra
 
 def test_the_changelog_has_a_line_for_each_run_the_newest_first(trained: Trained, tmp_path: Path) -> None:
     names = ["20260101-a", "20260301-c", "20260201-b"]
-    for name in [*names, names[0]]:
-        shutil.copytree(trained.run, tmp_path / name, dirs_exist_ok=True)
-        exported = ExportedModel(run=name, folder=f"gatfan_{name}", score=-0.5)
-        enter(tmp_path / name, exported, trained.score)
+    for name in names:
+        shutil.copytree(trained.run, tmp_path / name)
+
+    def enter_run(name: str) -> None:
+        enter(tmp_path / name, ExportedModel(run=name, folder=f"gatfan_{name}", score=-0.5), trained.score)
+
+    with ThreadPoolExecutor(4) as pool:  # runs that end at the same time lose no line
+        list(pool.map(enter_run, names * 4))
 
     lines = (tmp_path / CHANGELOG).read_text().splitlines()
     assert [line.split(" | ")[1] for line in lines[4:]] == ["20260301-c", "20260201-b", "20260101-a"]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from ..disk import read_json, written_whole
 from ..evaluation.score import RunScore
+from ..locks import wait_for
 from ..operations.saying import say
 from ..training.runs import MANIFEST
 from .export import ExportedModel, shortest
@@ -12,18 +13,31 @@ CHANGELOG = "changelog.md"  # beside the runs
 HEAD = ("date", "run", "commit", "dataset", "horizon", "IC", "rank IC", "net Sharpe", "model")
 
 
+def _row(cells: list[str] | tuple[str, ...]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+RULER = _row(["---"] * len(HEAD))
+NEW = f"# Runs that were handed on\n\n{_row(HEAD)}\n{RULER}\n"
+
+
 def enter(run: Path, exported: ExportedModel, score: RunScore) -> None:
-    """Write a run's line into the changelog, in place of the one it had; what people wrote stays."""
-    path = run.parent / CHANGELOG
-    ruler = _row(["---"] * len(HEAD))
-    page = path.read_text() if path.exists() else f"# Runs that were handed on\n\n{_row(HEAD)}\n{ruler}\n"
-    others = [line for line in page.splitlines() if f"| {run.name} |" not in line]
-    begin = others.index(ruler) + 1 if ruler in others else len(others)
-    told = [line for line in others[begin:] if line.startswith("| ")]
-    rows = sorted([*told, _tell(run, exported, score)], key=lambda line: line.split(" | ")[1], reverse=True)
+    """Write a run's line into the changelog, in place of the one it had; what people and other runs wrote stays."""
+    path, row = run.parent / CHANGELOG, _tell(run, exported, score)
+    with wait_for(path.with_name(f".{path.name}.lock")):
+        page = _replace_row(path.read_text() if path.exists() else NEW, run.name, row)
+        with written_whole(path) as partial:
+            partial.write_text(page)
+
+
+def _replace_row(page: str, run: str, row: str) -> str:
+    """Put a run's row into the table of a page."""
+    others = [line for line in page.splitlines() if f"| {run} |" not in line]
+    begin = others.index(RULER) + 1 if RULER in others else len(others)
+    rows = [line for line in others[begin:] if line.startswith("| ")]
+    rows = sorted([*rows, row], key=lambda line: line.split(" | ")[1], reverse=True)
     after = [line for line in others[begin:] if not line.startswith("| ")]
-    with written_whole(path) as partial:
-        partial.write_text("\n".join([*others[:begin], *rows, *after, ""]))
+    return "\n".join([*others[:begin], *rows, *after, ""])
 
 
 def _tell(run: Path, exported: ExportedModel, score: RunScore) -> str:
@@ -34,7 +48,3 @@ def _tell(run: Path, exported: ExportedModel, score: RunScore) -> str:
     day = f"{run.name[:4]}-{run.name[4:6]}-{run.name[6:8]}"
     worth = [say(test.ic.mean), say(test.rank_ic.mean), say(exported.score, 2)]
     return _row([day, run.name, commit, manifest["panel"], f"{horizon}d", *worth, exported.folder])
-
-
-def _row(cells: list[str] | tuple[str, ...]) -> str:
-    return f"| {' | '.join(cells)} |"
