@@ -1,6 +1,7 @@
 """Every column name, and which column of an ML dataset is what."""
 
-from typing import Annotated, Literal
+import math
+from typing import Annotated, Any, Literal
 
 import polars as pl
 from pydantic import Field, field_validator
@@ -81,10 +82,36 @@ def adopt_ml_dataset(frame: pl.LazyFrame, columns: ColumnParams) -> pl.LazyFrame
     _require_types(schema, renames)
     kept = [theirs for theirs in schema if theirs in renames or theirs not in renames.values()]
     frame = frame.select(kept).rename(renames)
+    return _adopt_types(frame)
+
+
+def _adopt_types(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Make dates Date, codes text and decimals floats; a column that is so already stays as the file has it."""
     ours = frame.collect_schema()
-    if ours[DATE] != pl.Date:  # a date that is one already stays as it is, for Polars to read the file by
+    if ours[CODE] != pl.String:
+        frame = frame.with_columns(code_text(pl.col(CODE)))
+    if ours[DATE] != pl.Date:
         frame = frame.with_columns(pl.col(DATE).dt.date())
-    return frame if ours[CODE] == pl.String else frame.with_columns(pl.col(CODE).cast(pl.String))
+    decimals = [name for name, dtype in ours.items() if dtype.is_decimal() and name != CODE]
+    return frame.with_columns(pl.col(decimals).cast(pl.Float64)) if decimals else frame
+
+
+def code_text(code: pl.Expr) -> pl.Expr:
+    """Write codes as text; one that a column of floats holds as 1301.0 is 1301, and an empty one is unknown."""
+    text = code.cast(pl.String).str.strip_chars().str.replace(r"^(\d+)\.0+$", "$1")
+    return pl.when(~text.is_in(["", "NaN"])).then(text)
+
+
+def plain_rows(table: pl.DataFrame) -> list[dict[str, Any]]:
+    """Write rows as JSON can hold them: dates, NaN and infinities as text."""
+    rows = table.with_columns(pl.selectors.date().cast(pl.String)).to_dicts()
+    return [
+        {
+            name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in row.items()
+        }
+        for row in rows
+    ]
 
 
 def _require_mapped(schema: pl.Schema, columns: ColumnParams) -> None:
@@ -113,7 +140,7 @@ def feature_columns(schema: pl.Schema) -> list[str]:
 
     Decided by role and type; a target can never be a feature.
     """
-    roles = {DATE, CODE, SECTOR, *QUOTES}
+    roles = {DATE, CODE, SECTOR, *QUOTES, VWAP}
     return [
         name
         for name, dtype in schema.items()

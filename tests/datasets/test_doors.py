@@ -135,6 +135,8 @@ def test_json_is_written_whole(tmp_path: Path) -> None:
 
     with pytest.raises(DatasetError):
         dataset.save({"a": object()})
+    with pytest.raises(DatasetError, match="not JSON compliant"):
+        dataset.save({"a": float("nan")})
 
     assert dataset.load() == {"a": 1}
     assert [file.name for file in (tmp_path / "new").iterdir()] == ["a.json"]

@@ -1,5 +1,6 @@
 """Every rule is broken once, on purpose, and by what it is meant for alone."""
 
+import json
 import math
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -9,6 +10,7 @@ import polars as pl
 import pytest
 
 from atft_kedro.features.sets import FEATURE_SETS
+from atft_kedro.guard.calendars import sessions, sessions_between
 from atft_kedro.guard.inspection import GuardParams, inspect_dataset, require_no_error
 from atft_kedro.params import InputError
 from atft_kedro.schema import ColumnParams
@@ -218,6 +220,37 @@ def test_a_dataset_with_names_of_its_own_is_read_as_it_is(ml_dataset: pl.DataFra
     assert report["targets"] == ["target_1d", "target_5d", "target_10d", "target_20d"]
     assert report["features"] == len(FEATURE_SETS["core"])
     assert finding(report, "targets")["outcome"] == "passed"
+
+
+def test_decimal_quotes_and_targets_are_numbers(ml_dataset: pl.DataFrame) -> None:
+    exact = pl.col("open", "high", "low", "close", "volume", "target_5d").cast(pl.Decimal(38, 8))
+
+    report = inspect(ml_dataset.with_columns(exact))
+
+    assert outcomes(report) == outcomes(inspect(ml_dataset))
+    assert report["targets"] == ["target_1d", "target_5d", "target_10d", "target_20d"]
+
+
+def test_a_datasets_own_vwap_is_a_price_and_no_feature(ml_dataset: pl.DataFrame) -> None:
+    report = inspect(ml_dataset.with_columns(vwap="close"))
+
+    assert report["features"] == len(FEATURE_SETS["core"])
+    assert finding(report, "unused")["outcome"] == "passed"
+
+
+def test_infinite_prices_are_text_in_the_report(ml_dataset: pl.DataFrame) -> None:
+    report = inspect(at(700, "close", math.inf)(ml_dataset))
+
+    assert finding(report, "prices")["rows"][0]["close"] == "inf"
+    json.dumps(report, allow_nan=False)
+
+
+@pytest.mark.parametrize(("first", "last"), [(1, 2), (2, 2)])
+def test_a_weekend_has_no_sessions(first: int, last: int) -> None:
+    days = date(2024, 6, first), date(2024, 6, last)  # Saturday and Sunday
+
+    assert sessions_between("XNYS", *days) == sessions_between("weekdays", *days) == 0
+    assert sessions("XNYS", TODAY, TODAY).to_list() == [TODAY]
 
 
 def test_a_dataset_without_prices_skips_what_needs_them(ml_dataset: pl.DataFrame) -> None:

@@ -1,5 +1,6 @@
 """What of a price table is admitted, and that whatever is not is counted."""
 
+import json
 import math
 from datetime import date
 
@@ -90,6 +91,14 @@ def test_the_same_row_again_is_left_out_and_counted(prices: pl.DataFrame) -> Non
 
     assert counts(report) == {"the same row again": 3}
     assert clean.height == prices.height
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_the_report_is_json_whatever_the_closes_are(prices: pl.DataFrame, value: float) -> None:
+    _, report = admit_prices(with_cell(prices, 700, "close", value).lazy(), AdmissionParams(), TODAY)
+
+    again = json.loads(json.dumps(report, allow_nan=False))
+    assert again["left_out"][0]["examples"][0]["close"] == str(value)
 
 
 def test_two_rows_of_one_day_that_differ_are_an_error(prices: pl.DataFrame) -> None:

@@ -130,3 +130,18 @@ def test_labels_of_another_market_or_shape_are_refused(labels: pl.LazyFrame, tmp
         read_labels(labels).answer(pl.Series(DAYS), entry_lag=1)
     with pytest.raises(InputError, match="there are none"):
         split_days(np.array(DAYS, dtype="datetime64[D]"), SplitParams(min_date="labels"), 20)
+
+
+@pytest.mark.parametrize("day", [date(2020, 1, 11), date(2020, 1, 4)])  # Saturdays after and before the prices begin
+def test_labels_of_days_that_the_prices_lack_are_named(labels: pl.LazyFrame, prices: pl.DataFrame, day: date) -> None:
+    later = prices.with_columns(pl.when(pl.col(DATE) == DAYS[4]).then(date(2020, 1, 13)).otherwise(DATE).alias(DATE))
+    odd = pl.DataFrame({DATE: [day], CODE: ["B"], "observed": [True], "return_1d": [0.5]})
+    extra = labels.filter(pl.col(DATE) != DAYS[4]).collect().extend(odd).lazy()
+
+    with pytest.raises(InputError, match=f"1 labels are of 1 days that the prices .* lack: B on {day}"):
+        answer(extra, later)
+
+
+def test_labels_that_end_after_the_prices_are_refused(labels: pl.LazyFrame, prices: pl.DataFrame) -> None:
+    with pytest.raises(InputError, match="end on 2020-01-10, after the last day of the prices, 2020-01-08"):
+        answer(labels, prices.filter(pl.col(DATE) <= DAYS[2]))

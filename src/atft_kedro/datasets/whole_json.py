@@ -20,7 +20,7 @@ class WholeJSONDataset(JSONDataset):
     """
 
     def save(self, data: Any) -> None:
-        """Write the whole document or nothing."""
-        text = json.dumps(data, indent=2)
+        """Write the whole document or nothing; NaN and infinities are refused, as JSON has none."""
+        text = json.dumps(data, indent=2, allow_nan=False)
         with written_whole(Path(str(self._filepath))) as partial:
             partial.write_text(text)

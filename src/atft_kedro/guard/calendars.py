@@ -1,6 +1,6 @@
 """Which days trade: weekdays, the sessions of a real exchange, or whatever days the data has."""
 
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 import polars as pl
@@ -24,10 +24,14 @@ def sessions(calendar: str, first: date, last: date) -> pl.Series:
     if calendar not in known:
         raise InputError(f"Unknown calendar {calendar!r}: use {WEEKDAYS!r} or one of {', '.join(sorted(known))}.")
     try:
-        listed = exchange_calendars.get_calendar(calendar, start=str(first), end=str(last)).sessions
+        end = last + timedelta(days=1)  # it wants an end after its start
+        listed = exchange_calendars.get_calendar(calendar, start=str(first), end=str(end)).sessions
+    except exchange_calendars.errors.NoSessionsError:
+        return pl.Series("date", [], pl.Date)
     except ValueError as error:
         raise InputError(f"The calendar {calendar!r} does not cover {first} to {last}: {error}") from error
-    return pl.Series("date", listed.to_numpy().astype("datetime64[D]"))
+    found = pl.Series("date", listed.to_numpy().astype("datetime64[D]"))
+    return found.filter(found <= last)
 
 
 def sessions_between(calendar: str, first: date, last: date) -> int:

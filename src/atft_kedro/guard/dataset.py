@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from ..schema import CODE, DATE, KEY, QUOTES, SECTOR, feature_columns, target_columns
+from ..schema import CODE, DATE, KEY, QUOTES, SECTOR, VWAP, feature_columns, target_columns
 
 COUNTS = ("nulls", "nans", "infinite")
 COLUMNS_AT_ONCE = 64
@@ -36,8 +36,8 @@ class InspectedDataset:
 
     @cached_property
     def unused(self) -> list[str]:
-        """Name the columns that are no key, quote, target or feature."""
-        roles = {*KEY, SECTOR, *QUOTES, *self.features, *self.targets}
+        """Name the columns that are no key, quote, vwap, target or feature."""
+        roles = {*KEY, SECTOR, *QUOTES, VWAP, *self.features, *self.targets}
         return [name for name in self.schema if name not in roles]
 
     @cached_property

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import polars as pl
 
 from ..params import Params
+from ..schema import plain_rows
 
 Severity = Literal["error", "warn", "off"]
 EXAMPLES = 8
@@ -50,7 +51,7 @@ def rows_at_fault(says: str, rows: pl.DataFrame, columns: list[str], advice: str
         columns=columns,
         dates=_first(rows, "date"),
         codes=_first(rows, "code"),
-        rows=rows.head(EXAMPLES).with_columns(pl.selectors.date().cast(pl.String)).to_dicts(),
+        rows=plain_rows(rows.head(EXAMPLES)),
         advice=advice,
     )
 
@@ -63,7 +64,7 @@ def columns_at_fault(says: str, table: pl.DataFrame, advice: str) -> Finding:
         says=f"{says}: {table.height:,}",
         count=table.height,
         columns=table["column"].to_list(),
-        rows=table.head(4 * EXAMPLES).to_dicts(),
+        rows=plain_rows(table.head(4 * EXAMPLES)),
         advice=advice,
     )
 

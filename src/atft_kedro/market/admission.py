@@ -9,7 +9,7 @@ import polars as pl
 from pydantic import Field
 
 from ..params import InputError, Params, list_names
-from ..schema import CLOSE, CODE, DATE, HIGH, KEY, LOW, OPEN, QUOTES, SECTOR, VOLUME, VWAP
+from ..schema import CLOSE, CODE, DATE, HIGH, KEY, LOW, OPEN, QUOTES, SECTOR, VOLUME, VWAP, plain_rows
 
 SLACK = 1e-5  # relative: prices kept in 32 bit or as rounded text touch their bounds
 
@@ -122,13 +122,12 @@ def _drop_repeated(table: pl.DataFrame, params: AdmissionParams) -> tuple[pl.Dat
 
 def _finding(rule: Rule, broken: pl.DataFrame, what: str, params: AdmissionParams) -> dict[str, Any]:
     shown = [DATE, CODE, *(rule.cells or (CLOSE,))]
-    examples = broken.select(shown).head(params.examples)
     cells = broken.height * max(len(rule.cells), 1)
     return {
         "rule": rule.name,
         "left_out": what,
         "count": cells,
-        "examples": examples.with_columns(pl.col(DATE).cast(pl.String)).to_dicts(),
+        "examples": plain_rows(broken.select(shown).head(params.examples)),
     }
 
 

@@ -64,12 +64,6 @@ class RowOrigin:
         return self.files[place], row - self.starts[place] + 1
 
 
-def code_text(code: pl.Expr) -> pl.Expr:
-    """Write codes as text; one that a float column holds as 1301.0 is 1301."""
-    text = code.cast(pl.String).str.strip_chars().str.replace(r"^(\d+)\.0$", "$1")
-    return pl.when(text != "").then(text)
-
-
 def parse_dates(frame: pl.LazyFrame, how: DateFormat, origin: RowOrigin) -> pl.LazyFrame:
     """Turn the column ``date`` into a Date, whatever it was."""
     dtype = frame.collect_schema()[DATE]

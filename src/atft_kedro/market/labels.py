@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from ..params import InputError
+from ..params import InputError, list_names
 from ..schema import CODE, DATE, ELIGIBLE, KEY, target
 
 OBSERVED, RETURN = "observed", "return_1d"
@@ -54,6 +54,7 @@ class Labels:
             raise InputError(f"features.entry_lag is {entry_lag}: the labels are returns from a forecast's own close.")
         known = trading_days.unique().sort().to_frame(DATE)
         days = pl.DataFrame({"day": self.rows[DATE].unique().sort()})
+        self._require_days(known[DATE])
         calendar = days.join_asof(
             known, left_on="day", right_on=DATE, strategy="backward", allow_exact_matches=False
         ).drop_nulls()
@@ -65,6 +66,24 @@ class Labels:
             .select(*KEY, pl.when(pl.col(OBSERVED) & pl.col("before")).then(RETURN).alias(CAME))
         )
         return Answers(both)
+
+    def _require_days(self, known: pl.Series) -> None:
+        """Refuse labels of days that the prices lack: they would be a second answer for the day before."""
+        lacking = self.rows.filter(~pl.col(DATE).is_in(known.implode())).sort(KEY)
+        if lacking.is_empty():
+            return
+        days = lacking[DATE].unique().sort()
+        first, last = known.sort().gather([0, -1])
+        if days[0] > last:
+            raise InputError(
+                f"The labels end on {days[-1]}, after the last day of the prices, {last}: give prices up to that day, "
+                "or cut the labels there."
+            )
+        shown = list_names(f"{code} on {day}" for day, code in lacking.select(KEY).iter_rows())
+        raise InputError(
+            f"{lacking.height} labels are of {len(days)} days that the prices ({first} to {last}) lack: {shown}. "
+            "A label is the return on a trading day of the prices: remove these, or give the prices of these days."
+        )
 
 
 @dataclass(frozen=True)
@@ -85,7 +104,8 @@ def read_labels(table: pl.LazyFrame) -> Labels:
     schema = table.collect_schema()
     wrong = [f"{name} ({kind})" for name, kind in SCHEMA.items() if not _fits(schema.get(name), kind)]
     if wrong:
-        raise InputError(f"The labels need the columns {', '.join(wrong)}; they have {dict(schema)}.")
+        there = list_names(f"{name} ({kind})" for name, kind in schema.items())
+        raise InputError(f"The labels need the columns {', '.join(wrong)}; they have {there}.")
     rows = table.select(pl.col(name).cast(kind) for name, kind in SCHEMA.items()).collect()
     twice = len(rows) - rows.select(KEY).n_unique()
     if twice or rows.select(*KEY, OBSERVED).null_count().sum_horizontal().item():
