@@ -51,6 +51,21 @@ def test_the_environments_are_what_they_are_called() -> None:
     assert {phase.patience for phase in phases[120].curriculum} == {10}
 
 
+def test_targets_of_peoples_own_prices_are_entered_at_the_next_close_and_those_of_the_demo_at_the_same() -> None:
+    lags = {env: resolved(env) for env in ("local", "benchmark", "files", "files,safe")}
+
+    assert {env: each["features"]["entry_lag"] for env, each in lags.items()} == {
+        "local": 0,
+        "benchmark": 0,
+        "files": 1,
+        "files,safe": 1,
+    }
+    for each in lags.values():
+        own = each["features"]["entry_lag"]
+        assert own == each["guard"]["targets"]["entry_lag"] == each["guard"]["shifted_target"]["entry_lag"]
+        assert own == each["market"]["entry_lag"]
+
+
 def test_a_benchmark_trains_on_its_labels_days_or_on_all_history() -> None:
     spans = [loader(env="benchmark", params=params) for params in ({}, {"span": "all"})]
     for span in spans:

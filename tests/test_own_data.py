@@ -22,6 +22,9 @@ def test_prices_come_from_a_users_files(ran_project: Path) -> None:
 
     report = json.loads((ran_project / "data" / "08_reporting" / "price_report.json").read_text())
     assert (report["rows_in"], report["left_out"]) == (prices.height, [])
+    score = json.loads((ran_project / "data" / "06_models" / "runs" / "latest" / "metrics.json").read_text())
+    assert (score["entry_lag"], score["next_close"]) == (1, None)
+    assert list(score["same_close"]["split"]) == list(score["split"])
 
 
 def test_a_users_own_dataset_enters_at_the_guard_and_is_never_overwritten(ran_project: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from atft_kedro.operations.judged_run import learn_returns, read_scores
+from atft_kedro.operations.watch import read_entry_lag
 from atft_kedro.params import InputError
 from proved import draw_returns, make_run
 
@@ -29,6 +30,16 @@ def test_a_run_that_cannot_be_read_is_named_and_the_others_are_shown(tmp_path: P
     assert [score.run for score in scores] == ["whole"]
     assert ["cut short" in unreadable[0], "verdict: Extra inputs" in unreadable[1]] == [True, True]
     assert [reason.split(":")[0] for reason in unreadable] == ["Run cut is left out", "Run older is left out"]
+
+
+def test_a_run_is_scored_by_the_entry_that_it_was_trained_for_whatever_is_configured_now(tmp_path: Path) -> None:
+    run = make_run(
+        tmp_path / "run", draw_returns(20, [date(2024, 3, 1) + timedelta(days=day) for day in range(30)]), 0.3
+    )
+    before = read_entry_lag(run.folder, 0)
+    (run.folder / "manifest.json").write_text(json.dumps({**run.manifest, "entry_lag": 1}))
+
+    assert (before, read_entry_lag(run.folder, 0)) == (0, 1)
 
 
 def test_a_dataset_without_a_horizon_takes_no_forecast_away() -> None:

@@ -19,7 +19,7 @@ from .report import write_report
 from .scoring import FORECASTS, open_table
 from .summary import write_summary
 from .tables import tabulate_run
-from .watch import read_gradient, read_history, read_manifest, read_training
+from .watch import read_entry_lag, read_gradient, read_history, read_manifest, read_training
 
 BASELINES, SEEDS, SCORE, DAILY = "baselines.parquet", "seeds.parquet", "metrics.json", "daily.parquet"
 SUMMARY, REPORT = "summary.md", "report.html"
@@ -76,7 +76,7 @@ def write_pages(folder: Path, score: RunScore, figures: Sequence[go.Figure]) -> 
 
 
 def rescore(
-    folder: Path, dataset: pl.LazyFrame, entry_lag: int, params: EvaluationParams, targets: TargetParams
+    folder: Path, dataset: pl.LazyFrame, configured_lag: int, params: EvaluationParams, targets: TargetParams
 ) -> RunScore:
     """Score the forecasts in a run's folder by the returns that are known now, and write that down there."""
     drawn = [folder / PLOTS / name for name in ("learning.json", "feature.json", "lag.json", "graph.json")]
@@ -87,6 +87,7 @@ def rescore(
         )
     forecasts = learn_returns(folder.name, open_table(folder / FORECASTS).collect(), dataset)
     rivals = pl.concat(open_table(folder / name).collect() for name in (BASELINES, SEEDS) if (folder / name).exists())
+    entry_lag = read_entry_lag(folder, configured_lag)
     returns = collect_returns(dataset, forecasts[DATE], entry_lag)
     score, daily = judge(folder, forecasts, rivals, returns, entry_lag, params, targets)
     learned, *seen = (go.Figure(read_json(path)) for path in drawn)

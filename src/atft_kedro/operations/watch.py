@@ -11,6 +11,7 @@ import psutil
 
 from ..disk import parse_model, read_json, read_json_lines
 from ..params import InputError, Params
+from ..schema import ENTRY_LAG
 from ..training.mode import TrainingParams
 from ..training.runs import HEARTBEAT, MANIFEST, METRICS, STOP_FILE, TRAIN_LOG
 from .memory.load import LOAD, say_load
@@ -117,6 +118,12 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 def read_training(folder: Path) -> TrainingParams:
     """Read the training parameters of a run."""
     return parse_model(read_manifest(folder).get("training"), TrainingParams, folder / MANIFEST)
+
+
+def read_entry_lag(folder: Path, configured: int) -> int:
+    """Read the entry lag of a run's targets; a run that did not write it down has the configured one."""
+    lag: int = read_manifest(folder).get(ENTRY_LAG, configured)
+    return lag
 
 
 def ask_to_stop(folder: Path, wait: float) -> RunStatus:

@@ -234,6 +234,7 @@ def describe(material: Material, trainer: Trainer, runs: Runs, threads: int) -> 
         "is_dirty": runs.is_dirty,
         "identity": vars(identify(material, network, training)),
         "panel": material.panel.identity,
+        "entry_lag": material.panel.meaning.entry_lag,
         "catalogue": material.panel.meaning.catalogue,
         "features": len(material.panel.meaning.features),
         "split": material.split.model_dump(mode="json"),
