@@ -34,5 +34,5 @@ def test_no_path_is_read_as_a_pattern() -> None:
     reading = re.compile(r"pl\.(?:scan|read)_(?:parquet|csv|ipc|ndjson)\((?:[^()]|\([^()]*\))*\)")
     calls = [call for file in (ROOT / "src").rglob("*.py") for call in reading.findall(file.read_text())]
 
-    assert len(calls) > 10
+    assert calls
     assert [call for call in calls if "glob=False" not in call] == []
