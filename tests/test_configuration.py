@@ -8,6 +8,7 @@ import pytest
 import yaml
 from kedro.config import AbstractConfigLoader
 
+from atft_kedro.cli import run
 from atft_kedro.configuration import BLOCKS, ProjectConfigLoader
 from atft_kedro.params import InputError
 from atft_kedro.pipeline_registry import register_pipelines
@@ -118,7 +119,24 @@ def test_base_spells_every_parameter_with_its_default(name: str) -> None:
             {"guard": {"leak": {"severity": "fatal"}}},
             "guard.leak.severity = 'fatal': Input should be 'error', 'warn' or 'off'",
         ),
-        ({"columns": {"target": "y"}}, "columns.target = 'y': Value error, must hold {h}"),
+        ({"features": {"horizons": [1, 5, 1]}}, "features.horizons = [1, 5, 1]: Value error, must name each once"),
+        ({"network": {"horizons": [5, 5]}}, "network.horizons = [5, 5]: Value error, must name each once"),
+        ({"baselines": {"names": ["zero", "zero"]}}, "baselines.names = ['zero', 'zero']: Value error, must name each"),
+        ({"columns": {"target": "y"}}, "columns.target = 'y': Value error, must hold {h} once"),
+        ({"columns": {"target": "{h}_{h}"}}, "columns.target = '{h}_{h}': Value error, must hold {h} once"),
+        ({"targets": {"ic": {"5d": 0.1}}}, "targets.ic.5d: Value error, must be h and a number of days, as in h5"),
+        ({"targets": {"net_sharpe": {"": 1}}}, "must be h and a number of days, as in h5"),
+        ({"targets": {"ic": {"h7": 0.1}}}, "targets.ic.h7 = 0.1: forecasts are for 1, 5, 10, 20 days"),
+        (
+            {"targets": {"ic": {"h5": 0.1}}, "network": {"horizons": [1, 10]}},
+            "targets.ic.h5 = 0.1: forecasts are for 1, 10 days",
+        ),
+        (
+            {"hpo": {"later": {"network.heds": 2}}},
+            "later names network.heds, which has neither a range nor choices; did you mean network.heads?",
+        ),
+        ({"evaluation": {"units": "returns"}}, "evaluation.units = 'returns': unknown"),
+        ({"training": {"phase_losses": {"tune": "mse:1"}}}, "phase_losses names tune, and the phases are baseline, "),
         ({"prices": 3}, "prices = 3: must be text"),
         ({"_market": {"stocks": 3}}, "_market = {'stocks': 3}: unknown"),
         ({"span": "all"}, "span = 'all': this environment does not read it; try --env benchmark — --params"),
@@ -132,6 +150,34 @@ def test_a_wrong_parameter_names_key_value_and_rule(params: dict[str, Any], mess
 
     assert message in str(refused.value)
     assert "--params" in str(refused.value)
+
+
+def test_goals_of_the_base_are_for_those_who_forecast_their_horizons() -> None:
+    loader(params={"network": {"horizons": [10]}}).require_valid_parameters()
+    loader(env="dataset", params={"ml_dataset": "x.parquet", "targets": {"ic": {"h3": 0.1}}}).require_valid_parameters()
+    loader(params={"targets": {"ic": {"h3": None}}}).require_valid_parameters()
+
+
+def test_losses_are_given_on_the_command_line_for_all_phases_and_for_one() -> None:
+    text = "training.loss=mse:0.6 rankic:0.2 cs_ic:0.1,training.phase_losses.finetune=ic:1,training.epochs=5"
+    params = run.make_context("run", ["--params", text]).params["params"]
+    given = loader(params=params)
+    given.require_valid_parameters()
+
+    training = TrainingParams.model_validate(given["parameters"]["training"])
+    losses = {phase.name: phase.loss.active() for phase in training.curriculum}
+    assert training.epochs == 5
+    assert losses.pop("finetune") == {"ic": 1}
+    assert len(losses) == 4
+    for loss in losses.values():
+        assert loss == {"mse": 0.6, "rank_ic": 0.2, "ic": 0.1}
+
+
+def test_a_path_may_begin_in_the_home_folder() -> None:
+    catalog = loader(env="files", params={"prices": "~/prices", "data_root": "~/data"})["catalog"]
+
+    assert catalog["prices"]["path"] == str(Path.home() / "prices")
+    assert catalog["runs"]["path"].startswith(str(Path.home() / "data"))
 
 
 def test_a_wrong_parameter_names_the_file_that_sets_it(tmp_path: Path) -> None:

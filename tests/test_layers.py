@@ -59,7 +59,7 @@ FOUND = sorted({(env, kind, keys, name) for env, kind, keys, name in references(
 def test_the_references_in_conf_are_found() -> None:
     names = {(env, name) for env, _, _, name in FOUND}
 
-    assert {("base", "features.entry_lag"), ("base", "training.labels.transform"), ("base", "split.min_date")} <= names
+    assert {("base", "features.entry_lag"), ("base", "split.embargo_days"), ("base", "split.min_date")} <= names
     assert {("base", "_data"), ("base", "market"), ("benchmark", "_spans.labels.phases")} <= names
 
 

@@ -276,6 +276,13 @@ def test_labels_are_standardised_or_ranked_inside_each_day_and_extremes_count_no
     assert np.allclose(ranked[0, 0], stats.norm.ppf(place), atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "text", ["mse:0.6,rankic:0.4", "mse:0.6 rankic:0.4", "mse: 0.6, rank_ic: 0.4", " mse :0.6 ,rank_ic:0.4 "]
+)
+def test_weights_are_written_as_text_with_commas_or_spaces(text: str) -> None:
+    assert LossWeights.model_validate(text).active() == {"mse": 0.6, "rank_ic": 0.4}
+
+
 def test_terms_and_horizons_are_weighed() -> None:
     q = question()
     weights = LossWeights.model_validate("mse:0.6,rankic:0.2,cs_ic:0.1,sharpe:0.1")
@@ -289,7 +296,9 @@ def test_terms_and_horizons_are_weighed() -> None:
     assert told["loss"].item() == pytest.approx(expected.item(), rel=1e-6)
 
 
-@pytest.mark.parametrize("wrong", [{}, {"mse": 0}, {"mse": -1}, {"mae": 1}, "mse:0.5,mae:1", "mse"])
+@pytest.mark.parametrize(
+    "wrong", [{}, {"mse": 0}, {"mse": -1}, {"mae": 1}, "mse:0.5,mae:1", "mse:0.5 mae:1", "mse", ""]
+)
 def test_weights_that_mean_nothing_are_refused(wrong: Any) -> None:
     with pytest.raises(ValidationError):
         LossWeights.model_validate(wrong)

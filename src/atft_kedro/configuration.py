@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
 from .evaluation.baselines import BaselineParams
-from .evaluation.score import EvaluationParams
+from .evaluation.score import ScoringParams
 from .evaluation.targets import TargetParams
 from .features.sets import FeatureParams
 from .graph.choice import GraphParams
@@ -47,7 +47,7 @@ BLOCKS: dict[str, type[Params]] = {
     "graph": GraphParams,
     "network": NetworkParams,
     "training": TrainingParams,
-    "evaluation": EvaluationParams,
+    "evaluation": ScoringParams,
     "predict": PredictParams,
     "baselines": BaselineParams,
     "targets": TargetParams,
@@ -66,6 +66,7 @@ HINTS = {
 }
 
 
+PATHS = ("path", "filepath")  # of catalog entries
 REFERENCE = re.compile(r"\$\{([\w.]+)\}")  # a value that is another parameter's
 
 
@@ -84,7 +85,7 @@ class ProjectConfigLoader(LayeredConfigLoader):
             name, reason = error.full_key or key, str(error).splitlines()[0]
             place, _ = self._find(tuple(re.findall(r"[^.\[\]]+", name)), key)
             raise InputError(f"{name} cannot be resolved, nothing was run: {reason} — {place}") from error
-        return loaded
+        return _expand_home(loaded) if key == "catalog" else loaded
 
     def _parameter(self, key: str) -> Any:
         return OmegaConf.select(OmegaConf.create(self["parameters"]), key)
@@ -94,6 +95,7 @@ class ProjectConfigLoader(LayeredConfigLoader):
         self._require_known_choices()
         parameters = self._own_parameters()
         complaints = [*_complaints(parameters), *self._unread_words(parameters), *self._exposed_secrets()]
+        complaints = complaints or [*self._unforecast_goals(parameters)]
         self._require_as_promoted()
         wrong = [f"  {complaint} — {self._file_of(keys)}" for keys, complaint in complaints]
         if wrong:
@@ -115,13 +117,28 @@ class ProjectConfigLoader(LayeredConfigLoader):
 
     def _unread_words(self, parameters: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
         """Complain of a word that this environment's files do not read, and would silently pass over."""
-        said = "".join(file.read_text() for file in self._files(""))
         for name in WORDS:
             given = (self.runtime_params or {}).get(name)
-            if given is not None and f"runtime_params:{name}" not in said:
+            if given is not None and not self._reads(name):
                 yield (name,), f"{name} = {given!r}: this environment does not read it; try {HINTS[name]}"
             elif given is None and name in parameters:
                 yield (name,), f"{name}: give it with --params"
+
+    def _reads(self, word: str) -> bool:
+        return any(f"runtime_params:{word}" in file.read_text() for file in self._files(""))
+
+    def _unforecast_goals(self, parameters: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Complain of goals over horizons without forecasts. Goals of the base are for those who forecast them."""
+        horizons = parameters.get("network", {}).get("horizons")
+        if horizons is None and not self._reads("ml_dataset"):  # an own dataset has horizons of its own
+            horizons = parameters.get("features", {}).get("horizons")
+        for metric, goals in parameters.get("targets", {}).items():
+            for name, goal in goals.items() if isinstance(goals, Mapping) else ():
+                keys = ("targets", metric, name)
+                if goal is None or horizons is None or name in {f"h{horizon}" for horizon in horizons}:
+                    continue
+                if f"/{self.base_env}/" not in self._find(keys, "parameters")[0]:
+                    yield keys, f"{'.'.join(keys)} = {goal!r}: forecasts are for {', '.join(map(str, horizons))} days"
 
     def _exposed_secrets(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Complain of a password on the command line, which shells and MLflow remember."""
@@ -164,6 +181,17 @@ class ProjectConfigLoader(LayeredConfigLoader):
         return str(file.relative_to(Path(self.conf_source).parent)), value
 
 
+def _expand_home(tree: dict[str, Any]) -> dict[str, Any]:
+    """Replace the ``~`` that begins a path; shells do not in ``--params prices=~/prices``."""
+    expanded = dict(tree)
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            expanded[key] = _expand_home(value)
+        elif key in PATHS and isinstance(value, str) and value.startswith("~/"):
+            expanded[key] = str(Path.home() / value[2:])
+    return expanded
+
+
 def _complaints(parameters: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     for name, block in parameters.items():
         if name in BLOCKS:
@@ -179,10 +207,11 @@ def _block_complaints(name: str, block: Any) -> Iterator[tuple[tuple[str, ...], 
         BLOCKS[name].model_validate(block)
     except ValidationError as failed:
         for error in failed.errors():
-            keys = (name, *map(str, error["loc"]))
+            keys = (name, *(str(part) for part in error["loc"] if part != "[key]"))
             unknown = error["type"] == "extra_forbidden"
             said = f"unknown{_suggest(keys[-1], _fields(BLOCKS[name], keys[1:-1]))}" if unknown else error["msg"]
-            yield keys, f"{'.'.join(keys)}{_show(keys, error['input'])}: {said}"
+            shown = "" if "[key]" in error["loc"] else _show(keys, error["input"])
+            yield keys, f"{'.'.join(keys)}{shown}: {said}"
 
 
 def _show(keys: tuple[str, ...], given: Any) -> str:

@@ -1,5 +1,6 @@
 """Losses as a table: a day's cross-section in, one number per horizon out, averaged over the days that have it."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
@@ -37,11 +38,11 @@ class LossWeights(Params):
     @model_validator(mode="before")
     @classmethod
     def _read_text(cls, value: object) -> object:
-        """Accept ``"mse:0.6,rankic:0.2,cs_ic:0.1,sharpe:0.1"``."""
+        """Accept ``"mse:0.6,rankic:0.2,cs_ic:0.1,sharpe:0.1"``; ``--params`` splits at commas, so spaces do too."""
         if not isinstance(value, str):
             return value
-        pairs = [part.partition(":") for part in value.split(",")]
-        return {ALIASES.get(name.strip(), name.strip()): weight.strip() for name, _, weight in pairs}
+        parts = re.sub(r"\s*:\s*", ":", value).replace(",", " ").split()
+        return {ALIASES.get(name, name): weight for name, _, weight in (part.partition(":") for part in parts)}
 
     @model_validator(mode="after")
     def _weighs_something(self) -> "LossWeights":

@@ -1,8 +1,9 @@
 """The base of every parameter model, the error that a user's input raises, and short lists for it."""
 
 from collections.abc import Iterable
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 MOST_NAMES = 12
 
@@ -22,3 +23,13 @@ def list_names(names: Iterable[object]) -> str:
     texts = [str(name) for name in names]
     more = f" and {len(texts) - MOST_NAMES} more" if len(texts) > MOST_NAMES else ""
     return ", ".join(texts[:MOST_NAMES]) + more
+
+
+def _require_each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    twice = [value for place, value in enumerate(values) if value in values[:place]]
+    if twice:
+        raise ValueError(f"must name each once, and names {twice[0]} more often")
+    return values
+
+
+EachOnce = AfterValidator(_require_each_once)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import polars as pl
 from pydantic import Field, field_validator
 
-from .params import InputError, Params, list_names
+from .params import EachOnce, InputError, Params, list_names
 
 DATE, CODE, SECTOR = "date", "code", "sector"
 OPEN, HIGH, LOW, CLOSE, VOLUME, VWAP = "open", "high", "low", "close", "volume", "vwap"
@@ -27,7 +27,7 @@ EDGE_ATTRIBUTES = (CORRELATION, SAME_SECTOR, SIZE_SIMILARITY)
 Entry = Literal["same_close", "next_close"]
 ENTRIES: dict[Entry, int] = {"same_close": 0, "next_close": 1}  # the entry lags that every score is shown for
 
-Horizons = Annotated[tuple[Annotated[int, Field(gt=0)], ...], Field(min_length=1)]
+Horizons = Annotated[tuple[Annotated[int, Field(gt=0)], ...], Field(min_length=1), EachOnce]
 
 
 def target(horizon: int) -> str:
@@ -41,7 +41,10 @@ def oracle_column(horizon: int, entry_lag: int) -> str:
 
 
 class ColumnParams(Params):
-    """What an ML dataset calls our columns; ``target`` holds ``{h}`` where the horizon stands."""
+    """What an ML dataset calls our columns; ``target`` holds ``{h}`` where the horizon stands.
+
+    With ``sector`` null the dataset counts as one without sectors, whatever columns it has.
+    """
 
     date: str = DATE
     code: str = CODE
@@ -57,8 +60,8 @@ class ColumnParams(Params):
     @field_validator("target")
     @classmethod
     def _names_its_horizon(cls, value: str) -> str:
-        if "{h}" not in value:
-            raise ValueError("must hold {h}, the place of the horizon, as in target_{h}d")
+        if value.count("{h}") != 1:
+            raise ValueError("must hold {h} once, the place of the horizon, as in target_{h}d")
         return value
 
     def ours(self) -> dict[str, str]:
@@ -74,6 +77,8 @@ def adopt_ml_dataset(frame: pl.LazyFrame, columns: ColumnParams) -> pl.LazyFrame
     """
     _require_mapped(frame.collect_schema(), columns)
     frame = frame.drop(columns.ignore)
+    if columns.sector is None:
+        frame = frame.drop(SECTOR, strict=False)
     schema = frame.collect_schema()
     renames = {theirs: ours for theirs, ours in columns.ours().items() if theirs in schema}
     renames |= {name: target(days) for name in schema if (days := _horizon_of(name, columns.target))}

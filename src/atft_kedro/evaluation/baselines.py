@@ -8,7 +8,7 @@ import polars as pl
 from pydantic import Field
 
 from ..panel.split import Role
-from ..params import Params
+from ..params import EachOnce, Params
 from ..schema import CLOSE, CODE, DATE, ENTRIES, FORECAST, FORECASTER, HORIZON, SPLIT, oracle_column
 from ..training.run import Material
 from .boosting import BoostingParams, boost
@@ -30,7 +30,7 @@ class BaselineParams(Params):
     ``ridge`` and ``lightgbm`` learn each horizon from the train days' features, and choose by the validation days.
     """
 
-    names: tuple[Name, ...] = ("zero", "reversal", "momentum", "ridge", "lightgbm")
+    names: Annotated[tuple[Name, ...], EachOnce] = ("zero", "reversal", "momentum", "ridge", "lightgbm")
     reversal_days: Annotated[int, Field(gt=0)] = 5
     momentum_days: Annotated[int, Field(gt=0)] = 250
     momentum_skip: Annotated[int, Field(ge=0)] = 20

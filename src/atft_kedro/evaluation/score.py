@@ -18,11 +18,19 @@ from .quantiles import Units
 from .series import Floats, Mean, average, mean_or_none
 
 
-class EvaluationParams(Params):
-    """How forecasts are scored; ``units`` are what they are written in: the labels of their training, or returns."""
+class ScoringParams(Params):
+    """How forecasts are scored."""
+
+    portfolio: PortfolioParams = PortfolioParams()
+
+
+class EvaluationParams(ScoringParams):
+    """How forecasts are scored, and in which ``units`` they are written.
+
+    A run's forecasts are in the units of the labels that it was trained on, which no parameter can change afterwards.
+    """
 
     units: Units = "gaussian_rank"
-    portfolio: PortfolioParams = PortfolioParams()
 
 
 class HorizonScore(Params):

@@ -1,15 +1,23 @@
 """What is wanted of a run, and whether it came."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from ..params import Params
 from .score import Goal, HorizonScore
 
-ByHorizon = dict[str, float | None]  # null: nobody wants anything
+
+def _require_horizon(name: str) -> str:
+    if not re.fullmatch(r"h[1-9]\d*", name):
+        raise ValueError("must be h and a number of days, as in h5")
+    return name
+
+
+ByHorizon = dict[Annotated[str, AfterValidator(_require_horizon)], float | None]  # null: no goal
 Split = Mapping[str, Mapping[str, HorizonScore]]
 
 

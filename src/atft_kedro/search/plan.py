@@ -1,5 +1,6 @@
 """What a search is: its study, how many trials of how many epochs, over which part of the space."""
 
+import difflib
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_serializer, model_validator
@@ -50,6 +51,16 @@ class SearchParams(Params):
         twice = [path for path, choices in self.choices.items() if choices and self.ranges.get(path)]
         if twice:
             raise ValueError(f"{twice[0]} has a range and choices; take one out with null")
+        return self
+
+    @model_validator(mode="after")
+    def _later_is_in_space(self) -> Self:
+        known = [*self.ranges, *self.choices]
+        for path in self.later:
+            if path not in known:
+                close = difflib.get_close_matches(path, known, n=1)
+                hint = f"; did you mean {close[0]}?" if close else ""
+                raise ValueError(f"later names {path}, which has neither a range nor choices{hint}")
         return self
 
     @field_serializer("storage")

@@ -13,7 +13,7 @@ from ..training.mode import TrainingParams
 from ..training.run import WATCHING
 
 BLOCKS: dict[str, type[Params]] = {"network": NetworkParams, "training": TrainingParams}
-FIXED = {*WATCHING, "phases", "epochs", "steps_per_phase", "selection", "seed", "seeds"}  # not searched
+FIXED = {*WATCHING, "phases", "phase_losses", "epochs", "steps_per_phase", "selection", "seed", "seeds"}  # not searched
 
 Choice = bool | int | float | str
 Chosen = dict[str, Choice]

@@ -42,9 +42,9 @@ class TrainingParams(Params):
     ``resume`` goes on in a run, by its name or ``latest``. ``seeds`` networks are trained one after the other, from
     ``seed`` on. ``exposures`` are features, or ``sector``, for the loss of that name. ``learning_rate`` is that of the
     fastest phase, the others' in proportion; ``scheduler`` and ``patience`` are those of every phase.
-    To learn what a part is worth, ``without`` switches it off in every phase,
-    and ``loss`` takes the place of all phases' losses. After each epoch the last train days, a ``scored_share`` of them
-    and no more than validate, are scored as the validation days are.
+    To learn what a part is worth, ``without`` switches it off in every phase. ``loss`` takes the place of all phases'
+    losses, ``phase_losses`` of one phase's, by its name. After each epoch the last train days, a ``scored_share`` of
+    them and no more than validate, are scored as the validation days are.
     """
 
     phases: Annotated[tuple[PhaseParams, ...], Field(min_length=1)] = DEFAULT_PHASES
@@ -57,6 +57,7 @@ class TrainingParams(Params):
     plateau: PlateauParams = PlateauParams()
     without: Annotated[tuple[Part, ...], BeforeValidator(_split_text)] = ()
     loss: LossWeights | None = None
+    phase_losses: dict[str, LossWeights] = Field(default_factory=dict)
     seed: Annotated[int, Field(ge=0)] = 7
     seeds: Annotated[int, Field(gt=0)] = 1
     resume: str | None = None
@@ -93,7 +94,7 @@ class TrainingParams(Params):
                     "epochs": epochs,
                     "learning_rate": phase.learning_rate * pace,
                     "parts": tuple(part for part in phase.parts if part not in self.without),
-                    "loss": self.loss or phase.loss,
+                    "loss": self.phase_losses.get(phase.name) or self.loss or phase.loss,
                     "scheduler": self.scheduler or phase.scheduler,
                     "patience": self.patience or phase.patience,
                 }
@@ -123,6 +124,14 @@ class TrainingParams(Params):
         return f"seed_{seed}" if self.seeds > 1 else "."
 
     @model_validator(mode="after")
+    def _losses_have_a_phase(self) -> Self:
+        names = [phase.name for phase in self.phases]
+        unknown = [name for name in self.phase_losses if name not in names]
+        if unknown:
+            raise ValueError(f"phase_losses names {unknown[0]}, and the phases are {', '.join(names)}")
+        return self
+
+    @model_validator(mode="after")
     def _phases_have_names_of_their_own(self) -> Self:
         names = [phase.name for phase in self.phases]
         shared = sorted({name for name in names if names.count(name) > 1})
@@ -147,7 +156,8 @@ class TrainingParams(Params):
 
     @model_validator(mode="after")
     def _losses_can_be_compared(self) -> Self:
-        if self.selection.is_loss and any(phase.loss != self.phases[0].loss for phase in self.phases) and not self.loss:
+        trained = self.curriculum
+        if self.selection.is_loss and any(phase.loss != trained[0].loss for phase in trained):
             raise ValueError(
                 f"selection.metric {self.selection.metric} compares epochs of phases with different losses: give all "
                 "phases one loss with training.loss"

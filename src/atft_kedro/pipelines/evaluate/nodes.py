@@ -11,7 +11,7 @@ from atft_kedro.graph.placing import place_graphs
 from atft_kedro.operations import judged_run, pictures, scoring
 from atft_kedro.operations.report import title_of
 from atft_kedro.operations.tables import number_score
-from atft_kedro.operations.watch import read_history
+from atft_kedro.operations.watch import read_history, read_training
 from atft_kedro.panel.split import Split
 from atft_kedro.panel.store import Panel
 from atft_kedro.schema import DATE, ColumnParams, adopt_ml_dataset
@@ -39,15 +39,17 @@ def forecast_baselines(  # noqa: PLR0913, PLR0917 — rules read prices, models 
     panel: Panel,
     graphs: pl.LazyFrame,
     split: Split,
+    trained: TrainedRun,
+    runs: Runs,
     columns: ColumnParams,
     entry_lag: int,
-    evaluation: EvaluationParams,
     params: BaselineParams,
 ) -> pl.DataFrame:
     """Forecast what the run forecasts, by every baseline and by the oracle of a simulated market."""
     material = Material(panel, place_graphs(graphs, panel), split)
     dataset, asked = adopt_ml_dataset(ml_dataset, columns), forecasts.collect()
-    rivals = baselines.forecast_baselines(asked, dataset, material, evaluation.units, params)
+    units = read_training(runs.find(trained.run)).labels.transform
+    rivals = baselines.forecast_baselines(asked, dataset, material, units, params)
     return pl.concat([rivals, baselines.ask_oracle(asked, oracle.collect(), entry_lag)])
 
 

@@ -21,8 +21,8 @@ def create_pipeline() -> Pipeline:
             Node(
                 nodes.forecast_baselines,
                 [
-                    *("forecasts", "ml_dataset", "oracle", "panel", "graphs", "split"),
-                    *("params:columns", "params:features.entry_lag", "params:evaluation", "params:baselines"),
+                    *("forecasts", "ml_dataset", "oracle", "panel", "graphs", "split", "trained_run", "runs"),
+                    *("params:columns", "params:features.entry_lag", "params:baselines"),
                 ],
                 "baseline_forecasts",
                 name="forecast_baselines",

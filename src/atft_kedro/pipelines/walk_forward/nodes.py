@@ -79,13 +79,15 @@ def score_folds(  # noqa: PLR0913, PLR0917 — what came, how it is scored, and 
     tracker: Tracker,
     columns: ColumnParams,
     entry_lag: int,
+    training: TrainingParams,
     params: EvaluationParams,
 ) -> tuple[WalkScore, str, go.Figure]:
     """Score each fold and the whole record by what came, and tell that."""
     pooled = walk_forecasts.collect()
     came = collect_returns(adopt_ml_dataset(ml_dataset, columns), pooled[DATE], entry_lag)
     entries = list_entries(came, entry_lag)
-    judged = scoring.score_walk(trained_folds, fold_folders.folder, pooled, entries, params)
+    written = params.model_copy(update={"units": training.labels.transform})
+    judged = scoring.score_walk(trained_folds, fold_folders.folder, pooled, entries, written)
     page, picture = write_walk(judged.score), draw_walk(judged.score, judged.daily)
     for place, numbers in number_folds(judged.score):
         tracker.log(numbers, place)

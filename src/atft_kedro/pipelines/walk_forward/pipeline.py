@@ -38,7 +38,7 @@ def create_pipeline() -> Pipeline:
                 nodes.score_folds,
                 [
                     *("trained_folds", "fold_folders", "walk_forecasts", "ml_dataset", "tracker"),
-                    *("params:columns", "params:features.entry_lag", "params:evaluation"),
+                    *("params:columns", "params:features.entry_lag", "params:training", "params:evaluation"),
                 ],
                 ["walk_score", "walk_summary", "walk_picture"],
                 name="score_folds",

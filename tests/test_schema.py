@@ -1,0 +1,15 @@
+"""What an ML dataset's columns are taken for."""
+
+from datetime import date
+
+import polars as pl
+
+from atft_kedro.schema import ColumnParams, adopt_ml_dataset
+
+
+def test_a_dataset_without_a_sector_column_by_its_parameters_has_no_sectors() -> None:
+    rows = pl.LazyFrame({"date": [date(2024, 1, 2)], "code": ["a"], "sector": ["x"], "gap": [0.5]})
+
+    assert adopt_ml_dataset(rows, ColumnParams()).collect_schema().names() == ["date", "code", "sector", "gap"]
+    assert adopt_ml_dataset(rows, ColumnParams(sector=None)).collect_schema().names() == ["date", "code", "gap"]
+    assert adopt_ml_dataset(rows.drop("sector"), ColumnParams(sector=None)).collect_schema().names()[-1] == "gap"
