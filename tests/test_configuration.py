@@ -159,14 +159,14 @@ def test_goals_of_the_base_are_for_those_who_forecast_their_horizons() -> None:
 
 
 def test_losses_are_given_on_the_command_line_for_all_phases_and_for_one() -> None:
-    text = "training.loss=mse:0.6 rankic:0.2 cs_ic:0.1,training.phase_losses.finetune=ic:1,training.epochs=5"
+    text = "training.loss=mse:0.6 rankic:0.2 cs_ic:0.1,training.phase_losses.finetune=ic:1,training.seeds=2"
     params = run.make_context("run", ["--params", text]).params["params"]
     given = loader(params=params)
     given.require_valid_parameters()
 
     training = TrainingParams.model_validate(given["parameters"]["training"])
     losses = {phase.name: phase.loss.active() for phase in training.curriculum}
-    assert training.epochs == 5
+    assert training.seeds == 2
     assert losses.pop("finetune") == {"ic": 1}
     assert len(losses) == 4
     for loss in losses.values():
