@@ -69,7 +69,7 @@ def tell(*rank_ics: float, steps: Any = None, **told: Any) -> Lines:
 def write_run(folder: Path, lines: Lines, state: str = "done", size: int = 64, **params: Any) -> Path:
     """Write a run's folder with these lines in its log."""
     epochs = [line for line in lines if "train_loss" in line]
-    phases = {"phases": [{"name": "one", "epochs": max(len(epochs), 1), "learning_rate": 1e-3}], "average": 0.9}
+    phases = {"phases": [{"name": "one", "epochs": max(len(epochs), 1), "learning_rate": 1e-3}]}
     told = {"network": NetworkParams(hidden_size=size).model_dump(mode="json"), "device": "cpu"}
     training = TrainingParams.model_validate(phases | params)
     folder.mkdir(parents=True, exist_ok=True)

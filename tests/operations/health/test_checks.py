@@ -91,14 +91,6 @@ def test_what_steps_and_epochs_were_made_to_tell_is_found_alone(
     assert list_causes(diagnosis) == {about}
 
 
-@pytest.mark.parametrize(("average", "state"), [(0.985, "ok"), (0.992, "watch"), (0.996, "trouble")])
-def test_an_average_should_have_forgotten_the_untrained_weights(tmp_path: Path, average: float, state: str) -> None:
-    found = find(diagnose_run(tmp_path, tell(*RISING), average=average), "average")
-
-    assert found.state == state
-    assert found.numbers["left"] == pytest.approx(average ** (6 * STEPS))
-
-
 def test_a_rise_of_the_loss_that_may_be_luck_is_none(tmp_path: Path) -> None:
     steps = {"loss": lambda step: 1 + 0.2 * math.sin(7 * step)}
     lines = tell(*RISING, steps=steps, train_loss=lambda epoch: 1 + 0.005 * epoch)
@@ -167,7 +159,7 @@ def test_how_a_run_ended_is_told(tmp_path: Path) -> None:
 
 
 def test_a_young_training_raises_no_alarm(tmp_path: Path) -> None:
-    folder = write_run(tmp_path, tell(0.01), state="training", average=0.995)
+    folder = write_run(tmp_path, tell(0.01), state="training")
     beat = json.loads((folder / HEARTBEAT).read_text())
     (folder / HEARTBEAT).write_text(json.dumps(beat | {"total_steps": 50 * STEPS}))
 

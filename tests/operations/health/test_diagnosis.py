@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import numpy as np
-import pytest
 import torch
 
 from atft_kedro.operations.health.diagnosis import trace_back
@@ -20,9 +19,7 @@ def test_a_healthy_training_is_in_order(train: Train) -> None:
     assert diagnosis.headline == "in order"
     assert find(diagnosis, "overfitting").numbers["train"] > 0.1
     assert find(diagnosis, "reading").numbers["share"] > 0
-    assert {"gradient", "modules", "scale", "memory", "ending", "average"} <= {
-        each.about for each in diagnosis.findings
-    }
+    assert {"gradient", "modules", "scale", "memory", "ending"} <= {each.about for each in diagnosis.findings}
 
 
 def test_a_learning_rate_of_ten_diverges(train: Train) -> None:
@@ -90,15 +87,6 @@ def test_a_learning_rate_of_next_to_nothing_is_told_how_far_it_gets(train: Train
     assert found.state == "trouble"
     assert found.numbers["way"] < 1e-6
     assert list_causes(diagnosis) == {"learning rate"}
-
-
-def test_an_average_with_too_long_a_memory_is_still_untrained(train: Train) -> None:
-    diagnosis = train(average=0.9999, phases=[{"epochs": 3}])
-
-    found = find(diagnosis, "average")
-    assert found.state == "trouble"
-    assert found.numbers["left"] == pytest.approx(0.9999 ** found.numbers["steps"])
-    assert list_causes(diagnosis) == {"average"}
 
 
 class RunsOut(Callback):

@@ -27,7 +27,6 @@ OF_SEED: tuple[Callable[[Trace, SeedTrace], Finding | None], ...] = (
     scores.check_scale,
     scores.check_overfitting,
     scores.check_underfitting,
-    losses.check_average,
     epochs.check_plateau,
     epochs.check_length,
     epochs.check_phases,
@@ -44,11 +43,11 @@ CAUSES = {
     "clipping": SPOILT,
     "scale": (*SPOILT, "learning rate", "overfitting"),
     "overfitting": (*SPOILT, "learning rate", "average"),
-    "underfitting": (*SPOILT, "learning rate", "average", "scale"),
-    "plateau": (*SPOILT, "learning rate", "average", "scale", "overfitting", "underfitting", FEW_DAYS),
-    "length": (*SPOILT, "learning rate", "average", "scale", "overfitting", FEW_DAYS),
-    "phases": (*SPOILT, "learning rate", "average", "scale", "overfitting", "underfitting", FEW_DAYS),
-    "last weights": (*SPOILT, "average", "overfitting", FEW_DAYS),
+    "underfitting": (*SPOILT, "learning rate", "scale"),
+    "plateau": (*SPOILT, "learning rate", "scale", "overfitting", "underfitting", FEW_DAYS),
+    "length": (*SPOILT, "learning rate", "scale", "overfitting", FEW_DAYS),
+    "phases": (*SPOILT, "learning rate", "scale", "overfitting", "underfitting", FEW_DAYS),
+    "last weights": (*SPOILT, "overfitting", FEW_DAYS),
 }
 
 

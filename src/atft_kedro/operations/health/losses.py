@@ -1,9 +1,9 @@
-"""What the losses tell: spikes, divergence, steps too small to get anywhere, averages that remember too much."""
+"""What the losses tell: spikes, divergence, and steps too small to get anywhere."""
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from .finding import TYPICAL, Finding, find_worst, name_phase, pick, set_in_phase, set_param, set_rate
+from .finding import TYPICAL, Finding, find_worst, name_phase, pick, set_in_phase, set_rate
 from .trace import Floats, PhaseTrace, SeedTrace, Trace
 
 FEWEST_STEPS = 30  # of a phase, for fewer have no usual loss
@@ -14,7 +14,6 @@ NOISE = 3.0  # deviations that are no luck
 LOST_SHARE = 0.5  # of what a phase had gained
 BLOWN = 0.5  # on top of the first step's loss, and as much of it: worse than not to train at all
 STILL, SLOW = 1e-3, 1e-2  # the most that weights of about 0.1 can have moved: not at all, and little
-REMEMBERED, HELD = 0.1, 0.25  # share of the untrained weights in the average: a little too much, and what costs rank IC
 
 
 def check_spikes(trace: Trace, seed: SeedTrace) -> Finding | None:
@@ -119,22 +118,3 @@ def check_rate(trace: Trace, seed: SeedTrace) -> Finding | None:
 def go_way(seed: SeedTrace) -> float:
     """Say how far all steps together can have moved a weight."""
     return float(sum(phase.steps["learning_rate"].sum() for phase in seed.phases))
-
-
-def check_average(trace: Trace, seed: SeedTrace) -> Finding | None:
-    """Look how much of the untrained weights is left in the average that is validated and kept."""
-    done, share = max((epoch.steps for epoch in seed.epochs), default=0), trace.training.average
-    if not done:
-        return None
-    steps = trace.plan(seed, done)
-    left = share**steps
-    better = max(0.0, 1 - 5 / steps)  # after five times its memory an average has forgotten
-    return Finding(
-        about="average",
-        state=find_worst((left > REMEMBERED, "watch"), (left > HELD, "trouble")),
-        measured=f"{left:.1%} of the weights that are validated and kept are still the untrained ones, after {steps:,} "
-        "steps",
-        advice=(set_param("training.average", better, share),) if left > REMEMBERED else (),
-        seed=seed.seed,
-        numbers={"left": left, "steps": steps},
-    )
