@@ -86,6 +86,10 @@ def test_the_newest_day_is_forecast_and_by_python_alike(ran_project: Path) -> No
     assert forecasts["horizon"].unique().sort().to_list() == [1, 5, 10, 20]
     assert written.select(KEYS).equals(forecasts.select(KEYS).cast(dict.fromkeys(KEYS[2:], pl.Int64)))
     assert open_model(model_of(ran_project)).forecast(dataset).equals(forecasts)
+    summary = json.loads((ran_project / "data" / "07_model_output" / "predictions.json").read_text())
+    assert summary["forecasts_from"] == str(dataset["date"].max())
+    assert summary["stocks"] == forecasts["code"].n_unique()
+    assert f"stocks from the close of {dataset['date'].max()}" in said
 
 
 def test_new_prices_are_forecast_without_training(ran_project: Path) -> None:

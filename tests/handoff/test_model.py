@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from atft_kedro.handoff.model import Model, measure_deviations, open_model
+from atft_kedro.handoff.deviation import measure_deviations
+from atft_kedro.handoff.model import Model, open_model
 from atft_kedro.handoff.observations import Sight, read_newest
 from atft_kedro.panel.universe import select_universe
 from atft_kedro.params import InputError
@@ -123,15 +124,79 @@ def test_a_model_that_hears_no_neighbours_needs_no_graph(trained: Trained, model
 
 def test_the_deviation_is_that_of_the_last_known_days(trained: Trained, model: Model) -> None:
     universe = select_universe(trained.dataset.lazy(), UNIVERSE)
-    inside = trained.dataset.filter(universe["eligible"]).drop_nulls("target_5d")
-    days = inside["date"].unique().sort()[-60:]
+    known = trained.dataset.filter(universe["eligible"]).drop_nulls("target_5d")
+    days = known["date"].unique().sort()[-60:]
+    place = pl.col("date").rank("dense").cast(pl.Int64)
+    ends = (
+        trained.dataset.with_columns(place.alias("place"))
+        .sort("date")
+        .select("date", "code", days=pl.col("place").shift(-5).over("code") - pl.col("place"))
+    )
+    inside = known.join(ends.filter(days=5), on=["date", "code"], how="semi")
     daily = [float(np.std(inside.filter(date=day)["target_5d"].to_numpy())) for day in days]
 
-    measured = dict(measure_deviations(trained.dataset.lazy(), universe, (1, 5)).iter_rows())
+    table = measure_deviations(trained.dataset.lazy(), universe, (1, 5), entry_lag=0, days=1)
+    measured = dict(table.select("horizon", "deviation").iter_rows())
 
     assert measured[5] == pytest.approx(np.mean(daily), rel=1e-5)
     assert model.forecast(trained.dataset).filter(horizon=5)["deviation"][0] == pytest.approx(measured[5])
     assert model.forecast(trained.dataset.drop("target_5d")).filter(horizon=5)["deviation"].null_count() > 0
+
+
+def test_a_past_days_deviation_knows_no_later_return(trained: Trained) -> None:
+    days = trained.dataset["date"].unique().sort()
+    universe = select_universe(trained.dataset.lazy(), UNIVERSE)
+    past = days[-15]
+    unknown_then = pl.col("date") > days[-15 - 5]
+    shocked = trained.dataset.with_columns(pl.when(unknown_then).then(pl.col("target_5d") * 9).otherwise("target_5d"))
+    cut = trained.dataset.filter(pl.col("date") <= past)
+
+    before, after, alone = (
+        measure_deviations(frame.lazy(), each, (5,), entry_lag=0, days=count)
+        for frame, each, count in (
+            (trained.dataset, universe, 15),
+            (shocked, universe, 15),
+            (cut, universe.filter(pl.col("date") <= past), 1),
+        )
+    )
+
+    same = [table.filter(date=past)["deviation"].item() for table in (before, after, alone)]
+    assert same[0] == same[1] == same[2]
+    assert after["deviation"][-1] > 1.5 * before["deviation"][-1]
+    assert before["deviation"].n_unique() == 15
+
+
+@pytest.mark.parametrize("written", [pl.col("date").cast(pl.String), pl.col("date").cast(pl.Datetime)])
+def test_dates_may_be_text_or_timestamps(trained: Trained, model: Model, written: pl.Expr) -> None:
+    assert_frame_equal(
+        deaf(model).forecast(trained.dataset.with_columns(written)), deaf(model).forecast(trained.dataset)
+    )
+
+
+def test_codes_may_be_whole_numbers(trained: Trained, model: Model) -> None:
+    number = 1000 + pl.col("code").str.slice(1).cast(pl.Int64)
+
+    said = deaf(model).forecast(trained.dataset.with_columns(code=number))
+
+    expected = deaf(model).forecast(trained.dataset.with_columns(code=number.cast(pl.String)))
+    assert_frame_equal(said, expected)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (pl.lit("31/01/2024").alias("date"), r"column 'date' holds \d+ value\(s\) that are no date, .* '31/01/2024'"),
+        (pl.lit(3.5).alias("date"), "column 'date' is Float64, no date"),
+        (pl.lit(1301.0).alias("code"), "column 'code' is Float64, neither text nor whole numbers"),
+        (
+            pl.when(pl.col("code") != "S0001").then("code").alias("code"),
+            r"column 'code' is empty in \d+ row\(s\), the first is row \d+ \(20.*keep_default_na=False",
+        ),
+    ],
+)
+def test_keys_that_cannot_be_read_are_refused(trained: Trained, model: Model, change: pl.Expr, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        model.forecast(trained.dataset.with_columns(change))
 
 
 def test_observations_that_do_not_fit_are_refused(trained: Trained, model: Model) -> None:

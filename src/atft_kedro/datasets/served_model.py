@@ -7,7 +7,8 @@ import pandas as pd
 import polars as pl
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
-from atft_kedro.handoff.model import DEVIATION, Model, open_model
+from atft_kedro.handoff.deviation import DEVIATION
+from atft_kedro.handoff.model import Model, open_model
 from atft_kedro.schema import DATE
 from atft_kedro.training.device import choose_device
 
@@ -25,8 +26,7 @@ class ServedModel(PythonModel):
 
     def predict(self, context: PythonModelContext, model_input: pd.DataFrame) -> pd.DataFrame:
         """Forecast the newest day; a deviation that nobody knows is left out, for JSON has no word for it."""
-        observations = pl.from_pandas(model_input).with_columns(pl.col(DATE).str.to_date())
-        said = self._model.forecast(observations).with_columns(pl.col(DATE).cast(pl.String))
+        said = self._model.forecast(pl.from_pandas(model_input)).with_columns(pl.col(DATE).cast(pl.String))
         return (said.drop(DEVIATION) if said[DEVIATION].null_count() else said).to_pandas()
 
 

@@ -11,17 +11,15 @@ from pydantic import ValidationError
 from safetensors.torch import load
 from torch import Tensor
 
-from ..metrics import FEWEST
 from ..network.atft import Atft
 from ..params import InputError
-from ..schema import CODE, DATE, EDGE_ATTRIBUTES, ELIGIBLE, FORECAST, HORIZON, RANK, target
+from ..schema import CODE, DATE, EDGE_ATTRIBUTES, FORECAST, HORIZON, RANK
 from ..training.device import CPU
 from ..training.members import Expert, average_forecasts
 from .card import CARD, WEIGHTS, MemberCard, ModelCard
+from .deviation import DEVIATION, measure_deviations
+from .keys import read_keys
 from .observations import Newest, Sight, read_newest
-
-DEVIATION = "deviation"
-RECENT = 60  # days whose deviations are averaged
 
 
 @dataclass(frozen=True)
@@ -35,17 +33,27 @@ class Model:
         """Forecast the newest days of some observations: date, code, horizon, rank, forecast, quantiles, deviation.
 
         Observations are rows of an ML dataset under our names, as far back as the model looks; whatever history
-        they have beyond that decides with it who is in the universe. Rank 1 is the best of its day and horizon;
-        forecast times deviation is a return beside the day's mean. The deviation is unknown where the observations
-        carry no targets.
+        they have beyond that decides with it who is in the universe. Dates may be ISO text, codes whole numbers.
+        Rank 1 is the best of its day and horizon; forecast times deviation is a return beside the day's mean. The
+        deviation is what was known at the day's close, and null where the observations carry no targets.
         """
+        return self.forecast_newest(self.read(observations, days))
+
+    def read(self, observations: pl.DataFrame | pl.LazyFrame, days: int = 1) -> Newest:
+        """Prepare the newest days of some observations."""
         frame = observations.lazy()
-        newest = read_newest(frame, self.card.inputs, self._sight(days))
+        self.card.inputs.require_columns(frame.collect_schema().names())
+        return read_newest(read_keys(frame), self.card.inputs, self._sight(days))
+
+    def forecast_newest(self, newest: Newest) -> pl.DataFrame:
+        """Forecast the newest days that were prepared."""
         said = average_forecasts(self.experts, newest.reader, [newest.asked])
         table = self._tabulate(self.card.corrections.correct(said.quantiles, self.card.horizons), newest)
         place = pl.col(FORECAST).rank("min", descending=True).over(DATE, HORIZON)
-        deviations = measure_deviations(frame, newest.universe, self.card.horizons)
-        ranked = table.with_columns(place.cast(pl.Int32).alias(RANK)).join(deviations, on=HORIZON, how="left")
+        deviations = measure_deviations(
+            newest.frame, newest.universe, self.card.horizons, self.card.inputs.entry_lag, newest.reader.days
+        )
+        ranked = table.with_columns(place.cast(pl.Int32).alias(RANK)).join(deviations, on=[DATE, HORIZON], how="left")
         return ranked.select(DATE, CODE, HORIZON, RANK, FORECAST, *self.quantiles, DEVIATION).sort(
             DATE, HORIZON, RANK, CODE
         )
@@ -76,24 +84,6 @@ class Model:
                 **{name: said[:, at] for at, name in enumerate(self.quantiles)},
             }
         )
-
-
-def measure_deviations(frame: pl.LazyFrame, universe: pl.DataFrame, horizons: tuple[int, ...]) -> pl.DataFrame:
-    """Average the universe's deviation of returns over the last days on which they are known: horizon, deviation."""
-    known = [horizon for horizon in horizons if target(horizon) in frame.collect_schema()]
-    rows = frame.select(DATE, *(pl.col(target(horizon)).cast(pl.Float64) for horizon in known)).collect()
-    inside = rows.filter(universe[ELIGIBLE])
-    measured = {horizon: _mean_deviation(inside, target(horizon)) for horizon in known}
-    column = [measured.get(horizon) for horizon in horizons]
-    return pl.DataFrame({HORIZON: horizons, DEVIATION: column}, schema={HORIZON: pl.Int16, DEVIATION: pl.Float32})
-
-
-def _mean_deviation(rows: pl.DataFrame, name: str) -> float | None:
-    there = rows.filter(pl.col(name).is_finite())
-    daily = there.group_by(DATE).agg(pl.col(name).std(ddof=0), pl.len()).filter(pl.col("len") >= FEWEST)
-    mean = daily.sort(DATE).tail(RECENT)[name].mean()
-    assert mean is None or isinstance(mean, float)
-    return mean
 
 
 def open_model(folder: Path, device: torch.device = CPU) -> Model:

@@ -36,8 +36,9 @@ class Sight:
 class Newest:
     """The newest days, ready to be forecast, and everybody who was ever in the universe."""
 
+    frame: pl.LazyFrame
     reader: BlockReader
-    universe: pl.DataFrame
+    universe: pl.DataFrame  # of every row of the frame
 
     @property
     def asked(self) -> np.ndarray:
@@ -50,7 +51,6 @@ def read_newest(frame: pl.LazyFrame, inputs: ModelInputs, sight: Sight) -> Newes
 
     Every asked day has a graph of its own, made at its close, where training uses one that is some days old.
     """
-    inputs.require_columns(frame.collect_schema().names())
     few = frame.select(DATE, CODE, *inputs.beside).collect()
     universe = select_universe(few.lazy(), inputs.universe)
     index = index_observations(universe)
@@ -59,7 +59,7 @@ def read_newest(frame: pl.LazyFrame, inputs: ModelInputs, sight: Sight) -> Newes
     panel = _lay_out(frame.filter(seen), universe.filter(seen), inputs, sight)
     graphs = _connect(few.lazy(), index, panel, inputs, sight) if sight.hears_neighbours else no_graphs(panel)
     reader = BlockReader(panel.to(sight.device), graphs.to(sight.device), sight.lookback, sight.days)
-    return Newest(reader, universe)
+    return Newest(frame, reader, universe)
 
 
 def _require_stocks(index: PanelIndex, days: int) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import polars as pl
 
 from ..schema import CODE, DATE, FORECAST, HORIZON, RANK, target
-from .model import DEVIATION, open_model
+from .deviation import DEVIATION
+from .model import open_model
 
 SHOWN = 3  # rows of the example
 

@@ -25,10 +25,10 @@ def forecast_newest(  # noqa: PLR0913, PLR0917 — what is new, who forecasts it
     guard: GuardParams,
     params: PredictParams,
     device: str,
-) -> tuple[pl.DataFrame, str]:
+) -> tuple[pl.DataFrame, str, dict[str, Any]]:
     """Forecast the newest days; the verdict is there because the guard lets the dataset pass."""
     dataset = adopt_ml_dataset(ml_dataset, columns)
-    predicting.require_fresh(dataset, today, params, guard.recency)
+    age = predicting.count_age(dataset, today, params, guard.recency)
     catalogue, place = FeatureCatalogue.of(feature_catalogue), choose_device(device)
-    said = predicting.predict(dataset, catalogue, entry_lag, handed_models, params, place)
-    return said, said.write_csv()
+    forecasts, summary = predicting.predict(dataset, catalogue, entry_lag, handed_models, params, place)
+    return forecasts, forecasts.write_csv(), {"made_on": str(today), "age_in_trading_days": age, **summary}

@@ -16,7 +16,7 @@ def create_pipeline() -> Pipeline:
                     *("params:columns", "params:features.entry_lag", "params:guard", "params:predict"),
                     "params:training.device",
                 ],
-                ["predictions", "predictions_csv"],
+                ["predictions", "predictions_csv", "predictions_summary"],
                 name="forecast_newest",
             ),
         ],
