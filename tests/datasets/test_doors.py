@@ -3,9 +3,10 @@
 import re
 import textwrap
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
@@ -127,6 +128,16 @@ def test_a_users_own_table_is_never_overwritten(tmp_path: Path) -> None:
 def test_the_day_matters_to_the_cache_for_live_data_alone() -> None:
     assert TodayDataset(historical=True)._describe() == {"day": "any"}
     assert TodayDataset(historical=False)._describe() == {"day": str(date.today())}
+
+
+def test_today_is_the_day_of_the_exchange_or_of_a_named_time_zone() -> None:
+    west, east = (TodayDataset(historical=False, time_zone=zone).load() for zone in ("Etc/GMT+12", "Etc/GMT-14"))
+
+    assert west < date.today() or east > date.today()
+    assert timedelta(days=1) <= east - west <= timedelta(days=2)
+    tokyo = TodayDataset(historical=False, calendar="XTKS").load()
+    assert tokyo == datetime.now(ZoneInfo("Asia/Tokyo")).date()
+    assert TodayDataset(historical=False, calendar="XTKS", time_zone="Etc/GMT+12").load() == west
 
 
 def test_json_is_written_whole(tmp_path: Path) -> None:

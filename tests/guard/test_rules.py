@@ -70,6 +70,7 @@ def halve_price(d: pl.DataFrame) -> pl.DataFrame:
     return d.with_columns(answers)
 
 
+LEAK = {"leak": "error", "shifted_target": "error"}
 BROKEN: dict[str, tuple[Break, dict[str, str]]] = {
     "no feature": (lambda d: d.select("date", "code", "close", "target_1d"), {"columns": "error"}),
     "no target": (lambda d: d.drop(f"target_{h}d" for h in (1, 5, 10, 20)), {}),
@@ -103,16 +104,26 @@ BROKEN: dict[str, tuple[Break, dict[str, str]]] = {
     "a split": (halve_price, {"splits": "warn"}),
     "wrong target": (at(5000, "target_1d", 0.5), {"targets": "error"}),
     "filled target": (set_to("target_20d", pl.col("target_20d").fill_null(0)), {"targets": "error"}),
-    "target as feature": (set_to("hint", pl.col("target_5d") * 3 + 1), {"leak": "error", "shifted_target": "error"}),
+    "target as feature": (set_to("hint", pl.col("target_5d") * 3 + 1), {**LEAK, "future_level": "error"}),
     "noisy target": (
         set_to("hint", pl.col("target_5d").rank() / 1e4 + pl.col("ret_1") * 3),
         {"leak": "error"},
     ),
-    "tomorrow's target": (set_to("hint", later("target_1d", 1)), {"shifted_target": "error", "leak": "error"}),
+    "tomorrow's target": (set_to("hint", later("target_1d", 1)), LEAK),
     "a target that still holds the future": (
         set_to("hint", later("target_20d", -12)),
-        {"shifted_target": "error", "leak": "error"},
+        {**LEAK, "future_level": "error"},
     ),
+    "tomorrow's close": (set_to("hint", later("close", 1)), {"future_level": "error"}),
+    "tomorrow's close in other units": (
+        set_to("hint", later("close", 1) * (1 + pl.col("code").hash(1) % 9)),
+        {"future_level": "error"},
+    ),
+    "the mean close of the week to come": (
+        set_to("hint", pl.mean_horizontal(later("close", day) for day in range(1, 6))),
+        {"future_level": "error"},
+    ),
+    "tomorrow's open": (set_to("hint", later("open", 1)), {"future_level": "error"}),
     "another market at the end": (
         set_to("ret_20", pl.when(pl.col("date") > date(2017, 2, 20)).then(pl.col("ret_20") + 0.5).otherwise("ret_20")),
         {"drift": "warn"},
@@ -144,6 +155,32 @@ def test_rule_finds_what_it_is_for(ml_dataset: pl.DataFrame, base: dict[str, str
     assert expected.items() <= found.items()
     errors = {rule for rule, outcome in found.items() if outcome == "error"}
     assert errors == {rule for rule, outcome in expected.items() if outcome == "error"}
+
+
+def test_a_price_of_the_future_is_found_without_a_close_and_with_a_later_entry(ml_dataset: pl.DataFrame) -> None:
+    late = ml_dataset.with_columns(later(f"target_{h}d", 1).alias(f"target_{h}d") for h in (1, 5, 10, 20))
+    spoilt = late.with_columns(hint=later("close", 1).cast(pl.Float32)).drop("open", "high", "low", "close")
+
+    report = inspect(spoilt, HISTORICAL | {"future_level": {"entry_lag": 1}})
+
+    found = finding(report, "future_level")
+    assert found["columns"] == ["hint"]
+    assert found["rows"][0] == {"column": "hint", "what": "change over 1", "target": "target_1d", "ic": 1.0}
+
+
+@pytest.mark.parametrize(("historical", "outcome"), [(False, "error"), (True, "skipped")])
+def test_features_that_die_on_the_newest_day_stop_live_data(
+    ml_dataset: pl.DataFrame, historical: bool, outcome: str
+) -> None:
+    last = pl.col("date") == pl.col("date").max()
+    died = ml_dataset.with_columns(pl.when(~last).then(pl.col("vol_20", "ret_1")).name.keep())
+    params = {"recency": {"historical": historical, "max_age_hours": 1e9}}
+
+    found = finding(inspect(died, params), "newest_features")
+
+    assert found["outcome"] == outcome
+    assert set(found["columns"]) == (set() if historical else {"vol_20", "ret_1"})
+    assert finding(inspect(ml_dataset, params), "newest_features")["outcome"] in ("passed", "skipped")
 
 
 def test_an_honest_past_return_is_no_leak(ml_dataset: pl.DataFrame) -> None:

@@ -66,9 +66,9 @@ def trained(dataset: pl.DataFrame, catalogue: FeatureCatalogue, tmp_path_factory
         forecasts=forecasts,
         inputs=ModelInputs.of(dataset.schema, scaler, UNIVERSE, GRAPH, 0),
         corrections=fit_corrections(forecasts, "gaussian_rank"),
-        score=judge_run(run.name, forecasts, nobody, collect_returns(lazy, forecasts["date"], 0), EvaluationParams())[
-            0
-        ],
+        score=judge_run(
+            run.name, forecasts, nobody, collect_returns(lazy, forecasts["date"], 0), EvaluationParams(), 0
+        )[0],
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from atft_kedro.guard.keys import RecencyParams
 from atft_kedro.operations.doctor import Check
 from atft_kedro.operations.doctor_files import (
     check_data,
@@ -87,17 +88,17 @@ def test_days_that_are_too_old_are_named_where_their_age_matters(tmp_path: Path)
     old = pl.scan_parquet(_write_dataset(tmp_path / "old.parquet", date(2020, 1, 31)))
     new = pl.scan_parquet(_write_dataset(tmp_path / "new.parquet", date.today() - timedelta(days=7)))
 
-    simulated, aged = check_days(old, "weekdays", None), check_days(old, "weekdays", 3)
+    simulated, aged = check_days(old, RecencyParams(), None), check_days(old, RecencyParams(), 3)
 
     assert simulated == Check("days", "ok", "2 rows from 2020-01-24 to 2020-01-31")
     assert aged.state == "warn"
     assert "max_age_days" in aged.advice
-    assert check_days(new, "weekdays", 5).found.endswith(", 5 trading days old")
-    assert [check_days(new, "weekdays", most).state for most in (4, 5)] == ["warn", "ok"]
+    assert check_days(new, RecencyParams(), 5).found.endswith(", 5 trading days old")
+    assert [check_days(new, RecencyParams(), most).state for most in (4, 5)] == ["warn", "ok"]
 
 
 def test_a_dataset_without_rows_is_an_error() -> None:
-    assert check_days(pl.LazyFrame(schema={"date": pl.Date}), "weekdays", None).state == "error"
+    assert check_days(pl.LazyFrame(schema={"date": pl.Date}), RecencyParams(), None).state == "error"
 
 
 def test_the_hash_follows_what_the_file_holds(tmp_path: Path) -> None:

@@ -178,7 +178,7 @@ def find_days(setup: Configured, catalog: CatalogProtocol) -> Check:
     predict = PredictParams.model_validate(setup.parameters["predict"])
     guard = GuardParams.model_validate(setup.parameters["guard"])
     table = adopt_ml_dataset(catalog[DATASET].load(), columns)
-    return check_days(table, guard.recency.calendar, predict.max_age_days)
+    return check_days(table, guard.recency, predict.max_age_days)
 
 
 def check_stages(setup: Configured, catalog: CatalogProtocol) -> Check:

@@ -1,6 +1,7 @@
-"""Which days trade: weekdays, the sessions of a real exchange, or whatever days the data has."""
+"""Which days trade: weekdays, the sessions of a real exchange, or whatever days the data has; and which day it is."""
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
@@ -20,9 +21,7 @@ def sessions(calendar: str, first: date, last: date) -> pl.Series:
         return pl.Series("date", days[np.is_busday(days)])
     import exchange_calendars  # brings pandas, a second
 
-    known = exchange_calendars.get_calendar_names(include_aliases=True)
-    if calendar not in known:
-        raise InputError(f"Unknown calendar {calendar!r}: use {WEEKDAYS!r} or one of {', '.join(sorted(known))}.")
+    _require_known(calendar)
     try:
         end = last + timedelta(days=1)  # it wants an end after its start
         listed = exchange_calendars.get_calendar(calendar, start=str(first), end=str(end)).sessions
@@ -37,3 +36,21 @@ def sessions(calendar: str, first: date, last: date) -> pl.Series:
 def sessions_between(calendar: str, first: date, last: date) -> int:
     """Count the trading days after ``first`` up to and including ``last``."""
     return int((sessions(calendar, first, last) > first).sum())
+
+
+def current_day(calendar: str, time_zone: str | None) -> date:
+    """Return the date in ``time_zone``; null is the exchange's own time zone, or the machine's for ``weekdays``."""
+    if time_zone is None and calendar != WEEKDAYS:
+        import exchange_calendars
+
+        _require_known(calendar)
+        return datetime.now(exchange_calendars.get_calendar(calendar).tz).date()
+    return datetime.now(ZoneInfo(time_zone) if time_zone else None).date()
+
+
+def _require_known(calendar: str) -> None:
+    import exchange_calendars
+
+    known = exchange_calendars.get_calendar_names(include_aliases=True)
+    if calendar not in known:
+        raise InputError(f"Unknown calendar {calendar!r}: use {WEEKDAYS!r} or one of {', '.join(sorted(known))}.")

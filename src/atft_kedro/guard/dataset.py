@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from ..schema import CODE, DATE, KEY, QUOTES, SECTOR, VWAP, feature_columns, target_columns
+from ..schema import CLOSE, CODE, DATE, KEY, QUOTES, SECTOR, VWAP, feature_columns, target_columns
 
 COUNTS = ("nulls", "nans", "infinite")
 COLUMNS_AT_ONCE = 64
@@ -72,8 +72,8 @@ class InspectedDataset:
         return self.read(pl.col(CODE).is_in(wanted.implode())).sort(CODE, DATE)
 
     def read(self, rows: pl.Expr) -> pl.DataFrame:
-        """Read keys, features and targets of some rows, a few columns at a time: a scan holds what it decodes."""
-        names = [*KEY, *self.features, *self.targets]
+        """Read keys, close, features and targets of some rows, a few columns at once: a scan holds what it decodes."""
+        names = [*KEY, *([CLOSE] if CLOSE in self.schema else []), *self.features, *self.targets]
         groups = [names[start : start + COLUMNS_AT_ONCE] for start in range(0, len(names), COLUMNS_AT_ONCE)]
         return pl.concat([self.frame.filter(rows).select(group).collect() for group in groups], how="horizontal")
 

@@ -1,4 +1,4 @@
-"""The rule that compares the newest days with the history before them."""
+"""Rules that compare the newest days with the history before them."""
 
 from typing import Annotated
 
@@ -8,10 +8,11 @@ from pydantic import Field
 
 from ..schema import DATE
 from .dataset import InspectedDataset
-from .finding import Finding, columns_at_fault, skip
-from .keys import WarnParams
+from .finding import Finding, RuleParams, columns_at_fault, skip
+from .keys import Share, WarnParams
 
 BINS = 10
+USUALLY_KNOWN = 0.5  # share of all rows from which on a feature is expected to be known
 
 
 class DriftParams(WarnParams):
@@ -39,6 +40,30 @@ def check_drift(data: InspectedDataset, params: DriftParams) -> Finding:
     return columns_at_fault(
         "features that moved away from their history", bad.with_columns(pl.col("psi").round(3)), advice
     )
+
+
+class NewestFeaturesParams(RuleParams):
+    """How many newest days are looked at, and the least share of what is usual that must be known there."""
+
+    days: Annotated[int, Field(gt=0)] = 1
+    min_share: Share = 0.5
+
+
+def check_newest_features(data: InspectedDataset, params: NewestFeaturesParams, historical: bool) -> Finding:
+    """Expect of live data that features which are usually known are known on the newest days too."""
+    if historical:
+        return skip("historical data may end without some of its features")
+    days = data.days[DATE][-params.days :]
+    newest = data.read(pl.col(DATE) >= days[0])
+    unknown = pl.col("nulls") + pl.col("nans") + pl.col("infinite")
+    usual = data.statistics.select("column", (1 - unknown / data.keys.height).round(4).alias("usually known"))
+    known = newest.select(pl.col(data.features).is_finite().mean()).row(0)
+    table = pl.DataFrame({"column": data.features, "known": known}, schema={"column": pl.String, "known": pl.Float64})
+    table = table.join(usual, on="column", maintain_order="left")
+    died = pl.col("known").fill_null(0) < params.min_share * pl.col("usually known")
+    bad = table.filter(died & (pl.col("usually known") >= USUALLY_KNOWN)).sort("known")
+    advice = f"Mend their source for the days since {days[0]}, or take these days away."
+    return columns_at_fault("features that died on the newest days", bad, advice)
 
 
 def _stability(old: pl.Series, new: pl.Series) -> float | None:

@@ -11,9 +11,9 @@ import polars as pl
 from ..params import InputError, Params
 from ..progress import tracked
 from ..schema import ColumnParams, adopt_ml_dataset
-from . import keys, leaks, quotes, values
+from . import keys, leaks, levels, quotes, values
 from .dataset import InspectedDataset
-from .drift import DriftParams, check_drift
+from .drift import DriftParams, NewestFeaturesParams, check_drift, check_newest_features
 from .finding import Finding, RuleParams
 
 _logger = logging.getLogger(__name__)
@@ -41,13 +41,15 @@ class GuardParams(Params):
     targets: quotes.TargetParams = quotes.TargetParams()
     leak: leaks.LeakParams = leaks.LeakParams()
     shifted_target: leaks.ShiftParams = leaks.ShiftParams()
+    future_level: levels.LevelParams = levels.LevelParams()
+    newest_features: NewestFeaturesParams = NewestFeaturesParams()
     drift: DriftParams = DriftParams()
 
 
 Rule = Callable[[InspectedDataset, Any], Finding]
 
 
-def rules(newest: date) -> dict[str, Rule]:
+def rules(newest: date, historical: bool) -> dict[str, Rule]:
     """Name every rule; ``newest`` is the day on which the inspection takes place."""
     return {
         "columns": keys.check_columns,
@@ -69,6 +71,8 @@ def rules(newest: date) -> dict[str, Rule]:
         "targets": quotes.check_targets,
         "leak": leaks.check_leak,
         "shifted_target": leaks.check_shifted_target,
+        "future_level": levels.check_future_level,
+        "newest_features": partial(check_newest_features, historical=historical),
         "drift": check_drift,
     }
 
@@ -78,7 +82,7 @@ def inspect_dataset(frame: pl.LazyFrame, columns: ColumnParams, params: GuardPar
     data = InspectedDataset(adopt_ml_dataset(frame, columns))
     if not data.keys.height:
         raise InputError("The ML dataset has no rows.")
-    table = rules(newest)
+    table = rules(newest, params.recency.historical)
     findings = [
         _apply(name, rule, data, getattr(params, name)) for name, rule in tracked(table.items(), "guard", len(table))
     ]

@@ -2,9 +2,10 @@
 
 from datetime import date
 from typing import Annotated
+from zoneinfo import available_timezones
 
 import polars as pl
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from ..schema import CODE, DATE, KEY
 from .calendars import WEEKDAYS, sessions, sessions_between
@@ -31,10 +32,21 @@ class MissingDaysParams(WarnParams, CalendarParams):
 
 
 class RecencyParams(CalendarParams):
-    """How old the newest day may be: hours counted over trading days; ``historical`` data may be any age."""
+    """How old the newest day may be: hours counted over trading days; ``historical`` data may be any age.
 
+    ``time_zone`` decides which day is today; null is that of the calendar's exchange, or the machine's.
+    """
+
+    time_zone: str | None = None
     historical: bool = False
     max_age_hours: Annotated[float, Field(gt=0)] = 72
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_known(cls, value: str | None) -> str | None:
+        if value is not None and value not in available_timezones():
+            raise ValueError("no such time zone; they are called like Asia/Tokyo")
+        return value
 
 
 class CoverageParams(WarnParams):

@@ -26,21 +26,30 @@ def check_leak(data: InspectedDataset, params: LeakParams) -> Finding:
     """Correlate every feature with every target inside sampled days."""
     if not data.features or not data.targets:
         return skip("nothing to correlate")
-    days = data.sampled_days
-    features, targets = _matrix(days, data.features), _matrix(days, list(data.targets))
-    sizes = days.group_by(DATE, maintain_order=True).len()["len"].to_numpy()
-    borders = np.cumsum(sizes)[:-1]
-    pairs = zip(np.split(features, borders), np.split(targets, borders), strict=True)
-    ics = np.ma.masked_invalid([correlate(x, y) for x, y in pairs])
-    apart = ics.count(axis=0) / np.array(list(data.targets.values()))  # days whose targets share no return
-    mean, error = ics.mean(axis=0), ics.std(axis=0) / np.sqrt(np.maximum(apart, 1))
-    sure = (np.abs(mean) > ERRORS * error) & (ics.count(axis=0) >= LEAST_DAYS)
-    suspicious = (np.abs(mean) > params.max_ic) & sure
-    found = _table(data, np.ma.filled(mean, 0.0), np.ma.filled(suspicious, False), "ic")
+    mean, sure = daily_ics(data.sampled_days, data.features, data.targets)
+    found = _table(data, mean, (np.abs(mean) > params.max_ic) & sure, "ic")
     advice = (
         "No honest feature is that good. Look for prices after the day in its definition, or raise guard.leak.max_ic."
     )
     return columns_at_fault("features that correlate suspiciously with a target", found, advice)
+
+
+def daily_ics(
+    days: pl.DataFrame, features: list[str], targets: dict[str, int]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Average the daily correlations of features with targets, and mark those that are clearly not zero.
+
+    ``days`` is sorted by date; ``targets`` maps columns to horizons. Where nothing can be correlated the mean is 0.
+    """
+    sizes = days.group_by(DATE, maintain_order=True).len()["len"].to_numpy()
+    borders = np.cumsum(sizes)[:-1]
+    x, y = _matrix(days, features), _matrix(days, list(targets))
+    pairs = zip(np.split(x, borders), np.split(y, borders), strict=True)
+    ics = np.ma.masked_invalid([correlate(*pair) for pair in pairs])
+    apart = ics.count(axis=0) / np.array(list(targets.values()))  # days whose targets share no return
+    mean, error = ics.mean(axis=0), ics.std(axis=0) / np.sqrt(np.maximum(apart, 1))
+    sure = (np.abs(mean) > ERRORS * error) & (ics.count(axis=0) >= LEAST_DAYS)
+    return np.ma.filled(mean, 0.0), np.ma.filled(sure, False)
 
 
 class ShiftParams(RuleParams):

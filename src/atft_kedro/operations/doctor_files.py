@@ -6,12 +6,13 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterable
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
 
-from ..guard.calendars import sessions_between
+from ..guard.calendars import current_day, sessions_between
+from ..guard.keys import RecencyParams
 from ..panel.store import AGAIN, HEADER, PanelHeader
 from ..schema import DATE
 from .doctor import Check, list_some, show
@@ -64,15 +65,16 @@ def check_data(name: str, path: Path, is_own: bool, advice: str) -> Check:
     return Check(name, "ok", f"{show(path)}, written {written} ago{known}")
 
 
-def check_days(table: pl.LazyFrame, calendar: str, most: int | None) -> Check:
-    """Say which days the ML dataset has; they may be ``most`` trading days of the ``calendar`` old, None: any."""
+def check_days(table: pl.LazyFrame, recency: RecencyParams, most: int | None) -> Check:
+    """Say which days the ML dataset has; they may be ``most`` trading days old, None: any."""
     rows, first, last = table.select(pl.len(), pl.min(DATE).alias("first"), pl.max(DATE).alias("last")).collect().row(0)
     if rows == 0:
         return Check("days", "error", "the ML dataset has no rows", "make it again, or name another")
     found = f"{rows:,} rows from {first} to {last}"
-    if most is None or last >= date.today():
+    today = current_day(recency.calendar, recency.time_zone)
+    if most is None or last >= today:
         return Check("days", "ok", found)
-    age = sessions_between(calendar, last, date.today())
+    age = sessions_between(recency.calendar, last, today)
     if age <= most:
         return Check("days", "ok", f"{found}, {age} trading days old")
     advice = f"load newer prices: predict refuses what is more than {most} days old (predict.max_age_days)"
