@@ -83,7 +83,18 @@ def test_rows_are_found_by_day_and_stock(ml_dataset: pl.DataFrame, panel: Panel)
     assert panel.targets[row, 0].item() == ml_dataset["target_1d"][999]
     assert (panel.row_of >= 0).sum() == ml_dataset.height
     sectors = dict(ml_dataset.select("code", "sector").unique().iter_rows())
-    assert panel.meaning.sectors == tuple(sectors[code] for code in codes)
+    assert [[name for _, name in history] for history in panel.meaning.sectors] == [[sectors[code]] for code in codes]
+
+
+def test_a_stock_that_changes_its_sector_has_each_from_its_first_day_on(ml_dataset: pl.DataFrame) -> None:
+    code, days = ml_dataset["code"][0], ml_dataset.filter(code=ml_dataset["code"][0])["date"].sort()
+    sector = pl.when(pl.col("date") < days[30]).then(None).when(pl.col("date") < days[60]).then(pl.lit("old"))
+    known = sector.otherwise(pl.when(pl.col("date") == days[80]).then(None).otherwise(pl.lit("new")))
+    moved = ml_dataset.with_columns(pl.when(code=code).then(known).otherwise("sector").alias("sector"))
+
+    (history,) = filling._sectors(moved.filter(code=code).sample(fraction=1, shuffle=True, seed=1).lazy(), [code])
+
+    assert history == ((days[30], "old"), (days[60], "new"))
 
 
 def test_the_order_of_rows_and_the_size_of_periods_change_nothing(

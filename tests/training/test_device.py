@@ -22,11 +22,9 @@ from atft_kedro.params import InputError
 from atft_kedro.training.course import Course
 from atft_kedro.training.device import choose_device
 from atft_kedro.training.engine import Trainer
-from atft_kedro.training.forecasting import score_days
 from atft_kedro.training.insight import look_inside
 from atft_kedro.training.members import Expert, average_forecasts
 from atft_kedro.training.mode import TrainingParams
-from atft_kedro.training.ranks import Ranks
 from atft_kedro.training.run import Material
 from atft_kedro.training.stopwatch import Stopwatch
 from in_training import NETWORK
@@ -123,9 +121,8 @@ def test_a_step_a_validation_and_forecasts_stay_on_a_gpu(material: Material, mon
         network, course, phase = trainer.network, trainer.train, TRAINING.phases[0]
         terms = trainer.learner.learn(list(course.sampler.in_order()), phase, 1e-3)
         loss, _ = trainer.learner.read_sums()
-        weights = phase.weigh_horizons(network.horizons)
         days = list(course.sampler.in_order())
-        scores = score_days(network, course.reader, days, frozenset(phase.parts), weights, Ranks())
+        scores = trainer.validate(network)
         forecasts = average_forecasts([Expert(network, frozenset(phase.parts))], course.reader, days)
         insight = look_inside(network, course.reader, days)
 

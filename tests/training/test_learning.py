@@ -8,8 +8,10 @@ import torch
 from pydantic import ValidationError
 
 from atft_kedro.params import InputError
+from atft_kedro.training.asking import list_sectors, number_sectors
 from atft_kedro.training.engine import Trainer
 from atft_kedro.training.mode import TrainingParams
+from atft_kedro.training.run import Material
 from in_training import NETWORK, Make, Watch
 
 PHASE = {"name": "x", "epochs": 1, "learning_rate": 1e-3, "parts": ["fan", "gat"]}
@@ -70,6 +72,34 @@ def test_the_exposure_loss_turns_forecasts_away_from_a_feature(make: Make) -> No
     assert shares[1] < shares[0] / 2
 
 
+def test_a_sector_is_that_of_the_day_not_of_the_newest_day(make: Make, material: Material) -> None:
+    meaning, code = material.panel.meaning, 4
+    ((_, name),) = meaning.sectors[code]
+    since, other = meaning.days[100], next(h[0][1] for h in meaning.sectors if h[0][1] != name)
+    histories = [*meaning.sectors]
+    histories[code] = ((meaning.days[60], name), (since, other))
+    moved = replace(material.panel, meaning=meaning.model_copy(update={"sectors": tuple(histories)}))
+
+    trainer = make(exposures=["sector"], phases=[PHASE], made_of=replace(material, panel=moved))
+
+    numbers = number_sectors(moved.meaning)[:, code].tolist()
+    names = list_sectors(moved.meaning)
+    assert [names[number] if number >= 0 else None for number in (numbers[59], *numbers[99:101])] == [None, name, other]
+    with pytest.raises(InputError, match="training.exposures names 'sector', but the ML dataset has no sectors"):
+        nameless = moved.meaning.model_copy(update={"sectors": ((),) * len(histories)})
+        make(exposures=["sector"], phases=[PHASE], made_of=replace(material, panel=replace(moved, meaning=nameless)))
+    places = range(len(names))
+    blocks = [trainer.train.reader.read(days) for days in trainer.train.sampler.in_order()]
+    for block in blocks:
+        place = block.stock.tolist().index(code)
+        exposures = trainer.learner.ask.expose(block)[:, :, place]
+        for day, present, exposure in zip(block.day.tolist(), block.is_forecast[:, place], exposures, strict=True):
+            if present:
+                assert exposure.nan_to_num(-1).tolist() == [
+                    -1 if numbers[day] < 0 else numbers[day] == n for n in places
+                ]
+
+
 def test_exposures_are_the_features_of_the_forecast_days_and_the_sectors(make: Make) -> None:
     trainer = make(exposures=["beta_60", "sector"], phases=[PHASE])
     reader = trainer.train.reader
@@ -78,13 +108,13 @@ def test_exposures_are_the_features_of_the_forecast_days_and_the_sectors(make: M
     told = trainer.learner.ask.expose(block)
 
     panel, place = reader.panel, reader.panel.meaning.features.index("beta_60")
-    assert told.shape[1] == 1 + len({sector for sector in panel.meaning.sectors if sector})
+    assert told.shape[1] == 1 + len({name for history in panel.meaning.sectors for _, name in history})
     for day, stock in ((0, 0), (3, 5), (7, 11)):
         row = panel.row_of[block.day[day], block.stock[stock]]
         assert block.slot[day, stock] >= 0
         assert told[day, 0, stock] == panel.features[row, place].float()
-        sector = panel.meaning.sectors[int(block.stock[stock])]
-        peers = [number for number, code in enumerate(block.stock[:12]) if panel.meaning.sectors[code] == sector]
+        ((_, sector),) = panel.meaning.sectors[int(block.stock[stock])]
+        peers = [number for number, code in enumerate(block.stock[:12]) if panel.meaning.sectors[code][-1][1] == sector]
         assert all(told[0, 1:, peer].equal(told[0, 1:, stock]) for peer in peers if block.slot[0, peer] >= 0)
         assert told[day, 1:, stock].sum() == 1
     with pytest.raises(InputError, match=r"training.exposures: \['size'\] are no features of this panel, nor 'sector'"):

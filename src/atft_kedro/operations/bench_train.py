@@ -91,7 +91,7 @@ def make_panel(features: int, stocks: int, days: int) -> tuple[Panel, DailyGraph
         horizons=HORIZONS,
         entry_lag=0,
         codes=tuple(f"S{number}" for number in range(stocks)),
-        sectors=(None,) * stocks,
+        sectors=((),) * stocks,
         days=tuple(date(2020, 1, 1) + timedelta(days=number) for number in range(days)),
     )
     panel = Panel(

@@ -1,6 +1,7 @@
 """The ML dataset turned into a panel: whole days are scaled, rounded to 16 bits and sorted by stock."""
 
 from collections.abc import Iterator, Sequence
+from datetime import date
 
 import numpy as np
 import polars as pl
@@ -33,14 +34,17 @@ def draft_panel(frame: pl.LazyFrame, index: PanelIndex, scaler: Scaler, entry_la
     return PanelDraft(meaning, index.row_of, index.eligible, index.rows, pieces)
 
 
-def _sectors(frame: pl.LazyFrame, codes: Sequence[str]) -> tuple[str | None, ...]:
-    """Name each stock's newest sector; nobody's where the dataset has none."""
+def _sectors(frame: pl.LazyFrame, codes: Sequence[str]) -> tuple[tuple[tuple[date, str], ...], ...]:
+    """List each stock's sectors, each with the first day on which it is known; none where the dataset has none."""
     if SECTOR not in frame.collect_schema():
-        return (None,) * len(codes)
-    sector = pl.col(SECTOR).cast(pl.String)
-    newest = frame.select(DATE, CODE, sector).drop_nulls().group_by(CODE).agg(sector.sort_by(DATE).last()).collect()
-    known = dict(newest.iter_rows())
-    return tuple(known.get(code) for code in codes)
+        return ((),) * len(codes)
+    named = frame.filter(pl.col(CODE).is_in(list(codes))).select(DATE, CODE, pl.col(SECTOR).cast(pl.String))
+    known = named.drop_nulls().sort(CODE, DATE)
+    is_new = pl.col(SECTOR).ne_missing(pl.col(SECTOR).shift()) | (pl.col(CODE) != pl.col(CODE).shift())
+    sectors: dict[str, list[tuple[date, str]]] = {code: [] for code in codes}
+    for day, code, sector in known.filter(is_new).collect().iter_rows():
+        sectors[code].append((day, sector))
+    return tuple(map(tuple, sectors.values()))
 
 
 def _read_rows(frame: pl.LazyFrame, index: PanelIndex, scaler: Scaler, targets: list[str]) -> Iterator[PanelRows]:

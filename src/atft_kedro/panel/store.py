@@ -35,7 +35,7 @@ class PanelMeaning(Params):
 
     days: tuple[date, ...]
     codes: tuple[str, ...]
-    sectors: tuple[str | None, ...]  # of each code
+    sectors: tuple[tuple[tuple[date, str], ...], ...]  # of each code: each sector, and the day from which it holds
     features: tuple[str, ...]
     catalogue: str  # the feature catalogue's hash
     horizons: tuple[int, ...]

@@ -1,5 +1,7 @@
 """From a block's forecasts to the question that the losses answer."""
 
+from bisect import bisect_left
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -24,11 +26,12 @@ class Asking:
             raise InputError(f"training.exposures: {unknown} are no features of this panel, nor {SECTOR!r}.")
         self.network, self.params = network, params
         self.places = [meaning.features.index(name) for name in params.exposures if name != SECTOR]
-        known = sorted({sector for sector in meaning.sectors if sector is not None})
-        numbers: dict[str | None, int] = {sector: number for number, sector in enumerate(known)}
-        self.sector = torch.tensor([numbers.get(sector, -1) for sector in meaning.sectors] or [-1])
-        self.levels = torch.tensor(network.params.quantiles, device=network.heads.straight.weight.device)
-        self.sectors = len(known) if SECTOR in params.exposures else 0
+        self.sectors = len(list_sectors(meaning))
+        if SECTOR in params.exposures and not self.sectors:
+            raise InputError(f"training.exposures names {SECTOR!r}, but the ML dataset has no sectors.")
+        device = network.heads.straight.weight.device
+        self.levels = torch.tensor(network.params.quantiles, device=device)
+        self.sector = number_sectors(meaning).to(device) if SECTOR in params.exposures else None
 
     def __call__(self, block: Block, forecast: Tensor) -> Question:
         """Ask about every day, horizon and stock of a block."""
@@ -55,9 +58,23 @@ class Asking:
         place = block.slot.clamp(min=0) + block.rows.shape[1] * torch.arange(len(block.stock), device=block.slot.device)
         mine = block.features[..., self.places].float().flatten(0, 1)[place]  # (day, stock, exposure)
         mine = mine.where(block.is_forecast.unsqueeze(-1), torch.nan)
-        if self.sectors:
-            number = self.sector.to(place.device)[block.stock.clamp(min=0)]
+        if self.sector is not None:
+            number = self.sector[block.day.clamp(min=0)][:, block.stock.clamp(min=0)].long()  # (day, stock)
             member = functional.one_hot(number.clamp(min=0), self.sectors).float()
-            member = member.where((number >= 0).unsqueeze(-1), torch.nan)
-            mine = torch.cat([mine, member.expand(len(place), -1, -1)], -1)
+            mine = torch.cat([mine, member.where((number >= 0).unsqueeze(-1), torch.nan)], -1)
         return mine.transpose(1, 2)
+
+
+def number_sectors(meaning: PanelMeaning) -> Tensor:
+    """Look up the number of each stock's sector as it is known on each day (day, stock); −1 where unknown."""
+    names = list_sectors(meaning)
+    numbers = torch.full((len(meaning.days), len(meaning.codes)), -1, dtype=torch.int16)
+    for stock, history in enumerate(meaning.sectors):
+        for since, name in history:
+            numbers[bisect_left(meaning.days, since) :, stock] = names.index(name)
+    return numbers
+
+
+def list_sectors(meaning: PanelMeaning) -> list[str]:
+    """List the names of all sectors."""
+    return sorted({name for history in meaning.sectors for _, name in history})

@@ -77,7 +77,7 @@ def name_panel(features: int, stocks: int, days: int, horizons: tuple[int, ...])
     return PanelMeaning(
         days=tuple(date(2000, 1, 1) + timedelta(days=place) for place in range(days)),
         codes=tuple(f"S{place}" for place in range(stocks)),
-        sectors=(None,) * stocks,
+        sectors=(((date(2000, 1, 1), "one for all"),),) * stocks,
         features=tuple(f"f{place}" for place in range(features)),
         catalogue="made up",
         horizons=horizons,
