@@ -11,7 +11,7 @@ Count = Annotated[int, Field(gt=0)]
 EFFECTS = {
     "train": "there is little to learn from",
     "validation": "too little to choose an epoch by, or to say what a phase adds",
-    "test": "too little to tell forecasts from chance",
+    "test": "too little to distinguish small scores from chance",
 }
 
 
