@@ -12,20 +12,24 @@ TORCH := $(if $(wildcard $(UV_FIND_LINKS)/torch-*.whl),,--torch-backend auto)
 
 # What the predecessor of this project called its trainings. OPTIONS are parameters for `--params`.
 comma := ,
-OPTIONS = $(if $(BATCH_SIZE),training.days_per_block=$(BATCH_SIZE)$(comma))$(if $(GRADIENT_ACCUMULATION_STEPS),training.accumulate=$(GRADIENT_ACCUMULATION_STEPS)$(comma))$(if $(GRAPH_WINDOW),graph.window=$(GRAPH_WINDOW)$(comma))$(if $(EPOCHS),training.epochs=$(EPOCHS)$(comma))$(if $(DATASET),ml_dataset=$(DATASET)$(comma))$(ALSO)
+OPTIONS = $(if $(BATCH_SIZE),training.samples_per_block=$(BATCH_SIZE)$(comma))$(if $(GRADIENT_ACCUMULATION_STEPS),training.accumulate=$(GRADIENT_ACCUMULATION_STEPS)$(comma))$(if $(GRAPH_WINDOW),graph.window=$(GRAPH_WINDOW)$(comma))$(if $(EPOCHS),training.epochs=$(EPOCHS)$(comma))$(if $(DATASET),ml_dataset=$(DATASET)$(comma))$(ALSO)
 PARAMS = $(if $(OPTIONS),--params "$(OPTIONS:%$(comma)=%)")
-OWN = $(if $(DATASET),--env dataset --from-inputs ml_dataset)
+# MODE says how is computed; DATASET is the source: another layer of the configuration, and where the run begins.
+LAYERS = $(if $(DATASET),dataset$(if $(MODE),$(comma)))$(MODE)
+RUN = $(BIN)/kedro run $(if $(LAYERS),--env $(LAYERS)) $(if $(DATASET),--from-inputs ml_dataset)
 
 .PHONY: help demo test lint lock clean train-optimized train-quick train-safe train-monitor train-status train-stop smoke \
-	hpo-setup hpo-run hpo-resume hpo-status hpo-worker mlflow-up mlflow-down doctor project-health-check
+	train-integrated train-integrated-safe train-atft dataset-gpu hpo-setup hpo-run hpo-resume hpo-status hpo-worker mlflow-up mlflow-down doctor project-health-check
 
 help:
 	@echo "make demo      install, run the pipelines on the simulated market, say where the results are"
 	@echo "make test      install, run the test suite (ARGS='-k guard' to choose)"
 	@echo "make lint      style, types and the floors of the house"
 	@echo "make lock      resolve pyproject.toml anew into constraints.txt"
-	@echo "make train-optimized | train-quick | train-safe | smoke    train (EPOCHS=3 DATASET=PATH BATCH_SIZE=8"
+	@echo "make train-optimized | train-quick | train-safe | smoke    train (EPOCHS=3 DATASET=PATH BATCH_SIZE=2048"
 	@echo "               GRADIENT_ACCUMULATION_STEPS=2 GRAPH_WINDOW=252 become parameters)"
+	@echo "make train-integrated | train-integrated-safe              the whole chain as configured; in the mode safe"
+	@echo "make train-atft | dataset-gpu    only train on the panel that is there; only make dataset, panel and graphs"
 	@echo "make train-status | train-monitor | train-stop             look after the newest training"
 	@echo "make hpo-setup | hpo-run | hpo-resume | hpo-status | hpo-worker    search (HPO_TRIALS=24 HPO_STUDY=atft_prod)"
 	@echo "make mlflow-up | mlflow-down    the tracked runs in a browser (MLFLOW_PORT=5000 MLFLOW_STORE=sqlite:///mlflow.db)"
@@ -44,26 +48,20 @@ demo: $(VENV)/installed
 	@echo "The model         data/06_models/runs/latest/gatfan_*; forecast with it: $(BIN)/kedro run --pipelines predict"
 	@echo "The lineage       $(BIN)/kedro viz run"
 
-train-optimized: ALSO = $(if $(DATASET),training.precision=bf16$(comma)training.compile=true$(comma)network.hidden_size=256$(comma))
-train-optimized: $(VENV)/installed
-	$(BIN)/kedro run $(or $(OWN),--env production) $(PARAMS)
-
+train-optimized: MODE = production
+train-safe train-integrated-safe: MODE = safe
+smoke: MODE = smoke
 train-quick: EPOCHS ?= 3
-train-quick: $(VENV)/installed
-	$(BIN)/kedro run $(OWN) $(PARAMS)
+train-optimized train-quick train-safe smoke train-integrated train-integrated-safe: $(VENV)/installed
+	$(RUN) $(PARAMS)
 
-train-safe: ALSO = $(if $(DATASET),training.deterministic=true$(comma)training.detect_anomaly=true$(comma))
-train-safe: $(VENV)/installed
-	$(BIN)/kedro run $(or $(OWN),--env safe) $(PARAMS)
-
-smoke: ALSO = $(if $(DATASET),universe.max_stocks_per_day=512$(comma)training.steps_per_phase=3$(comma))
-smoke: $(VENV)/installed
-	$(BIN)/kedro run $(or $(OWN),--env smoke) $(PARAMS)
+train-atft: $(VENV)/installed
+	$(RUN) --pipelines fit $(PARAMS)
 
 train-monitor train-status train-stop: $(VENV)/installed
 	$(BIN)/kedro atft $(@:train-%=%)
 
-hpo-setup: $(VENV)/installed
+hpo-setup dataset-gpu: $(VENV)/installed
 	$(BIN)/kedro run --pipelines data,guard,prepare,graph $(PARAMS)
 
 hpo-run hpo-resume: ALSO = $(if $(HPO_STUDY),hpo.study=$(HPO_STUDY)$(comma))$(if $(HPO_TRIALS),hpo.n_trials=$(HPO_TRIALS)$(comma))

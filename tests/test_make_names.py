@@ -13,18 +13,28 @@ pytestmark = pytest.mark.slow
     [
         ("train-quick EPOCHS=5 GRAPH_WINDOW=120", 'run --params "graph.window=120,training.epochs=5"'),
         ("train-quick", 'run --params "training.epochs=3"'),
-        ("train-safe FP32=1 BATCH_SIZE=4", 'run --env safe --params "training.days_per_block=4"'),
+        ("train-safe FP32=1 BATCH_SIZE=2048", 'run --env safe --params "training.samples_per_block=2048"'),
         ("train-optimized", "run --env production"),
         (
             "train-optimized DATASET=x.parquet",
-            "run --env dataset --from-inputs ml_dataset --params "
-            '"ml_dataset=x.parquet,training.precision=bf16,training.compile=true,network.hidden_size=256"',
+            'run --env dataset,production --from-inputs ml_dataset --params "ml_dataset=x.parquet"',
         ),
         (
-            "train-safe DATASET=x.parquet",
-            "run --env dataset --from-inputs ml_dataset --params "
-            '"ml_dataset=x.parquet,training.deterministic=true,training.detect_anomaly=true"',
+            "train-safe DATASET=x.parquet EPOCHS=2",
+            'run --env dataset,safe --from-inputs ml_dataset --params "training.epochs=2,ml_dataset=x.parquet"',
         ),
+        (
+            "smoke DATASET=x.parquet",
+            'run --env dataset,smoke --from-inputs ml_dataset --params "ml_dataset=x.parquet"',
+        ),
+        (
+            "train-quick DATASET=x.parquet",
+            'run --env dataset --from-inputs ml_dataset --params "training.epochs=3,ml_dataset=x.parquet"',
+        ),
+        ("train-integrated", "run"),
+        ("train-integrated-safe", "run --env safe"),
+        ("train-atft", "run --pipelines fit"),
+        ("dataset-gpu GRAPH_WINDOW=90", 'run --pipelines data,guard,prepare,graph --params "graph.window=90"'),
         ("smoke GRADIENT_ACCUMULATION_STEPS=2", 'run --env smoke --params "training.accumulate=2"'),
         ("hpo-setup", "run --pipelines data,guard,prepare,graph"),
         (

@@ -12,6 +12,7 @@ from atft_kedro.network.sizes import NetworkParams
 from atft_kedro.panel.blocks import no_graphs
 from atft_kedro.panel.store import Panel
 from atft_kedro.params import InputError
+from atft_kedro.training.block_size import count_stocks_per_day
 from atft_kedro.training.callbacks import LAST
 from atft_kedro.training.engine import Callback, Trainer
 from atft_kedro.training.members import open_members
@@ -39,13 +40,20 @@ def test_runs_have_folders_of_their_own_and_latest_is_the_newest(runs: Runs) -> 
         runs.find("mine")
 
 
-def test_a_training_leaves_what_it_was_made_of(material: Material, runs: Runs) -> None:
-    trained = train_in_run(material, NETWORK, TRAINING, runs)
+def test_a_training_leaves_what_it_was_made_of(
+    material: Material, runs: Runs, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "atft_kedro")
+    stocks = count_stocks_per_day(material.panel)
+    asked = TRAINING.model_copy(update={"samples_per_block": round(12 * stocks), "days_per_block": 3})
+    trained = train_in_run(material, NETWORK, asked, runs)
 
     manifest = json.loads((runs.find(LATEST) / MANIFEST).read_text())
     assert (manifest["commit"], manifest["is_dirty"], manifest["panel"]) == ("abc", True, material.panel.identity)
     assert manifest["network"]["hidden_size"] == 8
     assert manifest["training"]["phases"][0]["name"] == "x"
+    assert manifest["training"]["days_per_block"] == 12
+    assert f"samples_per_block {round(12 * stocks)}: blocks of 12 days, for a day has {stocks:.0f}" in caplog.text
     assert trained.run == runs.find(LATEST).name
     assert trained.members[0].epochs == 1
     assert trained.members[0].steps > 1

@@ -18,6 +18,7 @@ from ..operations.memory.run import Taken, plan_again
 from ..operations.memory.sizes import Sizes, name_panel
 from ..operations.watch import read_status
 from ..params import InputError
+from ..training.block_size import choose_days_per_block, count_stocks_per_day
 from .console import make_console
 from .project import of_project, open_catalog
 
@@ -49,7 +50,10 @@ def show_plan(catalog: CatalogProtocol, wanted: dict[str, int]) -> bool:
     """Print what the configuration will take; say whether there is as much."""
     network, training = catalog["params:network"].load(), catalog["params:training"].load()
     machine = measure_machine(training.device, BESIDE)
-    plan = Plan(find_sizes(catalog, wanted), network, training)
+    has_panel = catalog["panel"].exists()
+    if stocks := wanted.get("stocks") or (has_panel and count_stocks_per_day(catalog["panel"].load())):
+        training = choose_days_per_block(training, stocks)
+    plan = Plan(find_sizes(catalog, wanted, training.days_per_block), network, training)
     need = plan.predict(machine)
     console = make_console()
     console.print(draw_need(plan, need, machine.has_gpu))
@@ -58,7 +62,7 @@ def show_plan(catalog: CatalogProtocol, wanted: dict[str, int]) -> bool:
     return need.fits(machine)
 
 
-def find_sizes(catalog: CatalogProtocol, wanted: dict[str, int]) -> Sizes:
+def find_sizes(catalog: CatalogProtocol, wanted: dict[str, int], days_per_block: int) -> Sizes:
     """Measure the project's panel, or make one up: of the sizes that are wanted, else of the project's."""
     graph, split = catalog["params:graph"].load(), catalog["params:split"].load()
     features = catalog["params:features"].load()
@@ -68,8 +72,7 @@ def find_sizes(catalog: CatalogProtocol, wanted: dict[str, int]) -> Sizes:
         if not is_ours(panel.meaning.features):
             known["features"] = len(panel.meaning.features)
         if not wanted and known["features"] == len(panel.meaning.features):
-            days = catalog["params:training"].load().days_per_block
-            return Sizes.measure(panel, catalog["split"].load(), graph, days)
+            return Sizes.measure(panel, catalog["split"].load(), graph, days_per_block)
         known |= {"days": panel.row_of.shape[0], "stocks": panel.row_of.shape[1]}
     lacking = [f"--{name}" for name in ("stocks", "days") if name not in known | wanted]
     if lacking:

@@ -79,10 +79,12 @@ def model(metadata: ProjectMetadata, env: str | None, params: Any) -> None:
     """Show the network's weights by module, and its arithmetic for each forecast."""
     from ..graph.placing import place_graphs
     from ..operations.model_size import measure_network
+    from ..training.block_size import choose_days_per_block, count_stocks_per_day
 
     with open_catalog(metadata, env, params) as catalog:
         panel = catalog["panel"].load()
-        network, training = catalog["params:network"].load(), catalog["params:training"].load()
+        network = catalog["params:network"].load()
+        training = choose_days_per_block(catalog["params:training"].load(), count_stocks_per_day(panel))
         sizes = measure_network(panel, place_graphs(catalog["graphs"].load(), panel), network, training)
     table = Table("module", "weights", "share", "MFLOP for a forecast", title=sizes.title)
     for module in sizes.modules:

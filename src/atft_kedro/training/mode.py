@@ -44,7 +44,8 @@ class TrainingParams(Params):
     fastest phase, the others' in proportion; ``scheduler`` and ``patience`` are those of every phase.
     To learn what a part is worth, ``without`` switches it off in every phase. ``loss`` takes the place of all phases'
     losses, ``phase_losses`` of one phase's, by its name. After each epoch the last train days, a ``scored_share`` of
-    them and no more than validate, are scored as the validation days are.
+    them and no more than validate, are scored as the validation days are. A block has ``days_per_block`` days or, with
+    ``samples_per_block``, as many as hold so many samples (stocks times days) of this panel.
     """
 
     phases: Annotated[tuple[PhaseParams, ...], Field(min_length=1)] = DEFAULT_PHASES
@@ -62,6 +63,7 @@ class TrainingParams(Params):
     seeds: Annotated[int, Field(gt=0)] = 1
     resume: str | None = None
     days_per_block: Annotated[int, Field(gt=0)] = 8
+    samples_per_block: Annotated[int, Field(gt=0)] | None = None
     labels: LabelParams = LabelParams()
     accumulate: Annotated[int, Field(gt=0)] = 1
     weight_decay: Annotated[float, Field(ge=0)] = 2.0

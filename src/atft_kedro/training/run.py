@@ -24,6 +24,7 @@ from ..panel.sampler import BlockSampler
 from ..panel.split import Role, Split
 from ..panel.store import Panel
 from ..params import InputError, Params
+from .block_size import choose_days_per_block, count_stocks_per_day
 from .callbacks import BEST, LAST, Checkpoints, EpochLines, MetricsLog, StopFile
 from .course import Course
 from .device import choose_device
@@ -149,6 +150,7 @@ def train_in_run(
     fix_workspace(training)
     at_start, ranks = restart_peak(), join()
     panel = choose_horizons(material.panel, network.horizons)
+    training = choose_days_per_block(training, count_stocks_per_day(panel))
     material = replace(material, panel=panel).to(choose_device(training.device))
     ranks.require_same(f"{panel.identity} {material.digest}")
     trainer = make_trainer(material, network, training, ranks)  # refuses what cannot be

@@ -1,0 +1,21 @@
+"""Samples of a block as days."""
+
+import pytest
+
+from atft_kedro.training.block_size import choose_days_per_block, count_stocks_per_day
+from atft_kedro.training.mode import TrainingParams
+from atft_kedro.training.run import Material
+
+
+@pytest.mark.parametrize(("samples", "days"), [(2048, 10), (100, 1), (1, 1), (400, 2), (None, 8)])
+def test_samples_become_days_by_the_stocks_of_a_day(samples: int | None, days: int) -> None:
+    training = choose_days_per_block(TrainingParams(samples_per_block=samples), 200.0)
+
+    assert (training.days_per_block, training.samples_per_block) == (days, None)
+
+
+def test_a_mean_day_is_one_of_those_with_stocks(material: Material) -> None:
+    days = material.panel.eligible.sum(1)
+
+    assert int((days == 0).sum()) > 0
+    assert count_stocks_per_day(material.panel) == pytest.approx(days.sum().item() / int((days > 0).sum()))
