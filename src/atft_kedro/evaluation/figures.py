@@ -8,12 +8,11 @@ from plotly.subplots import make_subplots
 
 from ..schema import DATE, ENTRY_LAG, FORECASTER, HORIZON, SPLIT
 from .baselines import ORACLE
+from .calibration_figures import draw_calibration, draw_coverage
 from .entries import name_entry
 from .judging import NETWORK
-from .quantiles import levels_of
 from .score import EntryScore, HorizonScore, RunScore
-from .series import Mean
-from .style import COLOURS, GREY, colour_of, dress
+from .style import COLOURS, GREY, colour_of, draw_error, dress, name_days
 
 MONTH = 21  # trading days
 TEST = "test"
@@ -78,9 +77,9 @@ def draw_rivals(score: RunScore) -> go.Figure:
         figure.update_xaxes(title_text=f"horizon, entered at the {name_entry(lag)}", col=column)
         for name, horizons in _list_rivals(entry):
             figure.add_bar(
-                x=[_days(horizon) for horizon in horizons],
+                x=[name_days(horizon) for horizon in horizons],
                 y=[each.rank_ic.mean for each in horizons.values()],
-                error_y=_twice([each.rank_ic for each in horizons.values()]),
+                error_y=draw_error([each.rank_ic for each in horizons.values()]),
                 name=name,
                 legendgroup=name,
                 showlegend=column == 1,
@@ -113,7 +112,7 @@ def _list_rivals(entry: EntryScore) -> Iterator[tuple[str, Mapping[str, HorizonS
 def draw_deciles(tested: Tested) -> go.Figure:
     """Draw what each tenth of the forecasts earned, a row for each entry."""
     horizons = list(next(iter(tested.values())))
-    titles = [f"{_days(name)}, {name_entry(lag)}" for lag in tested for name in horizons]
+    titles = [f"{name_days(name)}, {name_entry(lag)}" for lag in tested for name in horizons]
     figure = make_subplots(rows=len(tested), cols=len(horizons), horizontal_spacing=0.08, subplot_titles=titles)
     for row, scores in enumerate(tested.values(), start=1):
         for column, (name, each) in enumerate(scores.items(), start=1):
@@ -176,54 +175,6 @@ def draw_equity(tested: pl.DataFrame, entry_lag: int) -> go.Figure:
     )
 
 
-def draw_calibration(tested: Mapping[str, HorizonScore]) -> go.Figure:
-    """Draw what came beside what was forecast, tenth by tenth."""
-    figure, ends = go.Figure(), [0.0]
-    for name, each in tested.items():
-        pairs = [(said, came) for said, came in each.calibration if said is not None and came is not None]
-        ends += [said for said, _ in pairs]
-        figure.add_scatter(
-            x=[said for said, _ in pairs],
-            y=[came for _, came in pairs],
-            name=_days(name),
-            mode="lines+markers",
-            line={"color": colour_of(int(name[1:]))},
-        )
-    _add_diagonal(figure, min(ends), max(ends))
-    figure.update_layout(xaxis_title="mean forecast of a tenth", yaxis_title="mean of what it should have been")
-    return dress(
-        figure,
-        "Calibration",
-        "In the units of the labels. On the diagonal forecasts are as large as they should be; flatter means that "
-        "they claim too much.",
-    )
-
-
-def draw_coverage(tested: Mapping[str, HorizonScore]) -> go.Figure:
-    """Draw how much more or less of what came lies below each quantile than should."""
-    figure = go.Figure()
-    for name, each in tested.items():
-        levels = levels_of(list(each.coverage))
-        figure.add_scatter(
-            x=[f"{level:.0%}" for level in levels.values()],
-            y=[None if mean.mean is None else mean.mean - levels[quantile] for quantile, mean in each.coverage.items()],
-            error_y=_twice(list(each.coverage.values())),
-            name=_days(name),
-            mode="lines+markers",
-            line={"color": colour_of(int(name[1:]))},
-        )
-    figure.add_hline(y=0, line_color=GREY, line_width=1)
-    figure.update_layout(xaxis_title="quantile", yaxis_title="share below it, beyond what it says")
-    figure.update_xaxes(type="category")
-    figure.update_yaxes(tickformat="+.1%")
-    return dress(
-        figure,
-        "Coverage of the quantiles",
-        "At zero, quantiles mean what they say; with twice the Newey-West error. These are the network's own; "
-        "forecasts that are handed on are corrected by what the validation days showed.",
-    )
-
-
 def draw_decay(tested: Tested, entry_lag: int) -> go.Figure:
     """Draw how each horizon's forecast fares with the returns of all, from each entry."""
     figure = go.Figure()
@@ -232,7 +183,7 @@ def draw_decay(tested: Tested, entry_lag: int) -> go.Figure:
             figure.add_scatter(
                 x=[int(horizon[1:]) for horizon in each.decay],
                 y=list(each.decay.values()),
-                name=f"forecast for {_days(name)}, {name_entry(lag)}",
+                name=f"forecast for {name_days(name)}, {name_entry(lag)}",
                 mode="lines+markers",
                 line={"color": colour_of(int(name[1:])), "dash": "solid" if lag == entry_lag else "dash"},
             )
@@ -244,17 +195,3 @@ def draw_decay(tested: Tested, entry_lag: int) -> go.Figure:
         "Each horizon's forecasts against the returns over every horizon; dashed from the entry that the network was "
         "not trained for.",
     )
-
-
-def _add_diagonal(figure: go.Figure, low: float, high: float) -> None:
-    figure.add_scatter(
-        x=[low, high], y=[low, high], mode="lines", line={"color": GREY, "dash": "dot"}, name="ideal", hoverinfo="skip"
-    )
-
-
-def _twice(means: list[Mean]) -> dict[str, object]:
-    return {"type": "data", "array": [2 * (mean.se or 0) for mean in means], "thickness": 1, "width": 3}
-
-
-def _days(horizon: str) -> str:
-    return f"{horizon[1:]} d"

@@ -2,6 +2,8 @@
 
 import plotly.graph_objects as go
 
+from .series import Mean
+
 BLUE, GREY, FAINT = "#2f6fb3", "#8a8d93", "rgba(138, 141, 147, 0.25)"
 SHADES = ("#2f6fb3", "#d9762b", "#4da167", "#a23b72", "#7a6bb5", "#5f6670")
 PLACES = {1: 0, 5: 1, 10: 2, 20: 3}  # of the usual horizons' colours
@@ -39,3 +41,13 @@ def dress(figure: go.Figure, title: str, caption: str, height: int = 400) -> go.
 def colour_of(horizon: int) -> str:
     """Give each horizon one colour in every figure."""
     return SHADES[PLACES.get(horizon, horizon) % len(SHADES)]
+
+
+def draw_error(means: list[Mean]) -> dict[str, object]:
+    """Draw twice the error of each mean as a bar."""
+    return {"type": "data", "array": [2 * (mean.se or 0) for mean in means], "thickness": 1, "width": 3}
+
+
+def name_days(horizon: str) -> str:
+    """Name a horizon, ``h5``, for a figure."""
+    return f"{horizon[1:]} d"
