@@ -4,12 +4,16 @@ import fcntl
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from typing import IO
 
 from .params import InputError
+
+ATTEMPTS, INSTANT = 4, 0.05  # seconds
 
 
 @contextmanager
@@ -21,9 +25,8 @@ def hold_alone(path: Path, refusal: str) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(f"{refusal} {describe_holder(path)}") from None
+            if not _take(lock):
+                raise InputError(f"{refusal} {describe_holder(path)}")
         except OSError as error:
             raise InputError(f"{path} cannot be locked ({error.strerror}): its file system has no flock.") from error
         holder = {
@@ -36,6 +39,16 @@ def hold_alone(path: Path, refusal: str) -> Iterator[None]:
         lock.write(json.dumps(holder))
         lock.flush()
         yield
+
+
+def _take(lock: IO[str]) -> bool:
+    """Take a lock; who only looks whether it is free holds it for an instant, and is outwaited."""
+    for _ in range(ATTEMPTS):
+        with suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        time.sleep(INSTANT)
+    return False
 
 
 @contextmanager
