@@ -100,43 +100,31 @@ def training(project: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
-def test_a_training_is_watched_and_stopped_with_a_checkpoint(project: Path) -> None:
+def test_a_training_is_watched_and_stopped_with_a_checkpoint_and_others_work_beside_it(project: Path) -> None:
     with training(project) as process:
         watched = kedro(project, "atft", "status")
-        said = kedro(project, "atft", "stop")
+        newest = (project / "data" / "06_models" / "runs" / "latest").resolve()
+        beside = kedro(project, "run", "--pipelines", "predict", "--params", f"{SMALL},predict.days=2")
+        kedro(project, "run", "--pipelines", "fit,evaluate", "--params", f"{SMALL},training.seed=2")
+        second = (project / "data" / "06_models" / "runs" / "latest").resolve()
+        said = kedro(project, "atft", "stop", newest.name)
         code = process.wait(timeout=60)
-    after = kedro(project, "atft", "monitor")
+    after = kedro(project, "atft", "monitor", newest.name)
 
-    newest = project / "data" / "06_models" / "runs" / "latest"
     assert f"training (pid {process.pid} on" in watched
     assert "has stopped after step" in said
     assert code == STOPPED
     assert (newest / "last.pt").exists()
     assert not (newest / "stop").exists()
-    assert run_statuses(project)[-1] == "KILLED"
+    assert run_statuses(project)[-3:] == ["KILLED", "FINISHED", "FINISHED"]
+    assert "stage forecast_newest done" in beside
+    assert second != newest
+    assert json.loads((second / "metrics.json").read_text())["run"] == second.name
+    assert not (newest / "metrics.json").exists()
     assert "stopped (pid" in after
     assert "rank IC" in after
     newest_lines = (newest / "train.log").read_text().splitlines()[-8:]
     assert " ".join(" ".join(newest_lines).split()) in after
-
-
-def test_forecasts_and_a_second_training_go_on_beside_a_training(project: Path) -> None:
-    runs = project / "data" / "06_models" / "runs"
-    kedro(project, "run", "--params", SMALL)
-    with training(project) as process:
-        first = (runs / "latest").resolve()
-        forecast = kedro(project, "run", "--pipelines", "predict", "--params", f"{SMALL},predict.days=2")
-        kedro(project, "run", "--params", f"{SMALL},training.seed=2")
-        still = process.poll()
-        kedro(project, "atft", "stop", first.name)
-
-    second = (runs / "latest").resolve()
-    assert still is None
-    assert "stage forecast_newest done" in forecast
-    assert second != first
-    assert json.loads((second / "metrics.json").read_text())["run"] == second.name
-    assert list(second.glob("gatfan_*"))
-    assert not (first / "metrics.json").exists()
 
 
 def test_a_terminated_training_ends_after_its_step_with_a_code_of_its_own(project: Path) -> None:

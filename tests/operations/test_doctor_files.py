@@ -20,6 +20,7 @@ from atft_kedro.operations.doctor_files import (
     check_panel,
     hash_end,
 )
+from atft_kedro.panel.store import read_header
 from made import make_panel
 
 GB = 1_000_000_000
@@ -114,8 +115,9 @@ def test_the_hash_follows_what_the_file_holds(tmp_path: Path) -> None:
 def test_a_panel_that_was_cut_off_is_named(tmp_path: Path, ml_dataset: pl.DataFrame) -> None:
     panel = make_panel(ml_dataset, tmp_path / "panel")
     whole = check_panel(tmp_path / "panel")
-    os.truncate(tmp_path / "panel" / "targets.npy", 100)
-    (tmp_path / "panel" / "row_of.npy").unlink()
+    files = tmp_path / "panel" / read_header(tmp_path / "panel").folder
+    os.truncate(files / "targets.npy", 100)
+    (files / "row_of.npy").unlink()
     cut = check_panel(tmp_path / "panel")
 
     assert whole.state == "ok"

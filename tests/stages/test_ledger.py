@@ -16,9 +16,11 @@ from kedro_datasets.json import JSONDataset
 
 from atft_kedro.datasets import TableDataset
 from atft_kedro.params import InputError, Params
+from atft_kedro.stages.fingerprint import state_of
 from atft_kedro.stages.ledger import (
     LEDGER,
     WRITER,
+    accept_remade,
     finish_stage,
     hold_shared,
     plan_stages,
@@ -257,6 +259,15 @@ def test_what_another_run_has_made_anew_since_this_one_began_is_not_read(world: 
     with pytest.raises(InputError, match="would mix what two runs have made: .* product anew"):
         world.run()
     assert (world.folder / "total.json").read_text() == "6.0"
+
+
+def test_after_a_training_what_was_made_anew_the_same_way_is_read_and_nothing_else(world: World) -> None:
+    def remade() -> dict[str, str]:
+        return accept_remade(Pipeline([]), world.pipeline, world.catalog(), {"product": "older", "total": "older"})
+
+    assert remade() == {"product": state_of(world.catalog()["product"])}
+    world.times = Times(by=3)
+    assert remade() == {}
 
 
 def test_stages_that_finish_at_the_same_time_are_all_remembered(world: World) -> None:

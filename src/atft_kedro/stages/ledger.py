@@ -109,6 +109,22 @@ def finish_stage(
     return left
 
 
+def accept_remade(
+    pipeline: Pipeline, whole: Pipeline, catalog: CatalogProtocol, known: Mapping[str, str]
+) -> dict[str, str]:
+    """Find the tables that another run has made anew just as this one would, and their states.
+
+    They were made with this run's parameters and code, and have passed the gates that ``pipeline`` relies on.
+    """
+    stages = plan_stages((pipeline + whole).only_nodes_with_tags(SHARED), catalog)
+    fresh = {name for stage in stages if not stage.why for name in stage.node.outputs} & known.keys()
+    remade = {name: state for name in sorted(fresh) if (state := state_of(catalog[name])) != known[name]}
+    if remade:
+        require_gates_passed(pipeline, whole, catalog)
+        _logger.warning("another run has made %s anew meanwhile; from here on this run reads that", ", ".join(remade))
+    return remade
+
+
 def _require_known(node: Node, made_of: Mapping[str, str], known: Mapping[str, str]) -> None:
     """Refuse to mix what this run has made or found with what another one has made since."""
     changed = [name for name in node.inputs if name in known and made_of[name] != known[name]]

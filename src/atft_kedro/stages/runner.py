@@ -13,8 +13,10 @@ from pluggy import PluginManager
 
 from ..datasets.run_files import TRAINED_RUN, keep_to_run
 from .ledger import (
+    HOLDS,
     SHARED,
     Stage,
+    accept_remade,
     find_states,
     finish_stage,
     hold_shared,
@@ -65,7 +67,7 @@ class StageSequentialRunner(SequentialRunner):
         return result
 
     def _plan(self, pipeline: Pipeline, catalog: CatalogProtocol) -> list[Stage]:
-        require_gates_passed(pipeline, pipelines.get("__default__", Pipeline([])), catalog)
+        require_gates_passed(pipeline, _whole(), catalog)
         stages = plan_stages(pipeline, catalog)
         return stages if self._use_cache else [Stage(stage.node, ("the cache is off",)) for stage in stages]
 
@@ -88,5 +90,14 @@ class StageSequentialRunner(SequentialRunner):
                 for name in keep_to_run(catalog, pipeline.datasets()):
                     self._known.pop(name, None)
             self._known |= finish_stage(node, catalog, made_of, self._known)
+            if HOLDS in node.tags:  # it may have worked for hours
+                rest = Pipeline(nodes[done:])
+                self._known |= accept_remade(rest, _whole(), catalog, self._known)
             took = time.perf_counter() - started
             _logger.info("stage %s done in %.1f s (%d of %d)", node.name, took, done, len(pipeline.nodes))
+
+
+def _whole() -> Pipeline:
+    """Give the chain of all stages, where the project has registered one."""
+    chain: Pipeline = pipelines.get("__default__", Pipeline([]))
+    return chain
