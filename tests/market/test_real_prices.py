@@ -1,10 +1,12 @@
 """Real prices with real dirt: what is left out is counted, and what remains makes a dataset that the guard passes."""
 
+import re
 from datetime import date
 from pathlib import Path
 
 import polars as pl
 import pytest
+import yaml
 
 from atft_kedro.features.sets import FEATURE_SETS, FeatureParams
 from atft_kedro.guard.inspection import GuardParams, inspect_dataset, require_no_error
@@ -12,6 +14,7 @@ from atft_kedro.market.admission import AdmissionParams, admit_prices
 from atft_kedro.market.columns import PriceFileParams
 from atft_kedro.market.contract import require_clean_prices
 from atft_kedro.market.files import read_prices
+from atft_kedro.params import InputError
 from atft_kedro.schema import ColumnParams
 from made import make_ml_dataset
 
@@ -44,3 +47,21 @@ def test_real_prices_make_a_dataset_that_the_guard_passes(real_prices: Path) -> 
 
     assert require_no_error(report)["rows"] == few.height
     assert report["features"] == len(FEATURE_SETS["wide"])
+
+
+def test_files_with_korean_headers_say_their_mapping_and_are_read_with_it(real_prices: Path) -> None:
+    folder = real_prices.parent / "one_file_per_stock"
+    if not folder.exists():
+        pytest.skip(f"needs {folder}")
+    with pytest.raises(InputError, match=r"columns: \{.*\}") as refused:
+        read_prices(folder, PriceFileParams())
+    mapping = yaml.safe_load(re.search(r"columns: \{.*\}", str(refused.value)).group())
+
+    clean, report = admit_prices(
+        read_prices(folder, PriceFileParams.model_validate(mapping)), AdmissionParams(), date.today()
+    )
+
+    assert report["stocks"] == len(list(folder.glob("*.csv")))
+    assert clean["code"].str.len_chars().unique().to_list() == [6]
+    zeros = {each["rule"]: each["count"] for each in report["left_out"]}
+    assert zeros["open zero, negative or infinite"] == zeros["high zero, negative or infinite"] > 0
