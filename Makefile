@@ -106,5 +106,5 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 clean:
 	$(if $(wildcard .mlflow/server.json),-$(BIN)/kedro atft mlflow down)
-	rm -rf $(VENV) .viz .mlflow mlflow.db mlartifacts data/stages.json
+	rm -rf $(VENV) .viz .mlflow mlflow.db mlartifacts data/stages.json data/.stages.json.lock data/writer.lock
 	find data/0[2-8]_* -type f ! -name .gitkeep -delete
