@@ -86,8 +86,10 @@ def test_many_stocks_in_one_file_have_a_code() -> None:
     assert recognise_columns(as_text(pl.concat(stocks)))["code"] == "コード"
 
 
-def test_a_column_per_stock_is_not_one_stocks_fields() -> None:
-    closes = [make_stock(seed)["close"].alias(f"stock {seed}") for seed in range(6)]
+@pytest.mark.parametrize("apart", [0, 400])
+def test_a_column_per_stock_is_not_one_stocks_fields(apart: int) -> None:
+    """Stocks of like prices in whole units are ordered as high, two between and low, but keep their distance."""
+    closes = [(make_stock(seed)["close"] // 20 + seed // 2 * apart + 5000).alias(f"stock {seed}") for seed in range(8)]
 
     assert recognise_columns(pl.DataFrame([make_stock(0)["date"], *closes])) == {}
 

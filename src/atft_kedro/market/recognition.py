@@ -17,6 +17,7 @@ MOST_NUMBERS = 12  # numeric columns: a file of one stock has few, a file with a
 FEWEST_DAYS = 10
 HOLDS = 0.98  # share of the days on which the high is the highest and the low the lowest price
 WIDEST = 1.5  # high over low on the median day
+STEADY = 0.2  # change of a day's spread over the spread: about 0.45 in one stock's files, 0.04 between two stocks
 WORDS = {
     **dict.fromkeys(("last", "last_price", "price", "px_last", "close_price", "closing_price", "settle"), CLOSE),
     **dict.fromkeys(("vol", "volumen", "shares_traded"), VOLUME),
@@ -140,6 +141,9 @@ def _order_quotes(quotes: Numbers) -> tuple[int, int, int, int] | None:
     one, other = (place for place in range(4) if place not in (high, low))
     rises = float((quotes[:, other] > quotes[:, one]).mean()), float((quotes[:, other] < quotes[:, one]).mean())
     if min(rises) < 1 - HOLDS:
+        return None
+    spread = np.log(quotes[:, high] / quotes[:, low])
+    if np.abs(np.diff(spread)).mean() < STEADY * spread.mean():
         return None
     logs = np.log(quotes)
     gaps = [float(np.abs(logs[1:, start] - logs[:-1, end]).mean()) for start, end in ((one, other), (other, one))]
