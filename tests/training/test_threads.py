@@ -68,8 +68,8 @@ def test_the_parameter_and_the_environment_fix_the_threads_without_a_measurement
 ) -> None:
     monkeypatch.setattr(threads, "measure_step", lambda trainer, count, longest=0.0: pytest.fail("it was measured"))
 
-    asked = choose_threads(make(threads=3))
+    asked, safe = choose_threads(make(threads=3)), choose_threads(make(deterministic=True))
     monkeypatch.setenv("OMP_NUM_THREADS", "4")
 
-    assert asked == 3
+    assert (asked, safe) == (3, 1)
     assert choose_threads(make()) == 4

@@ -44,6 +44,8 @@ def choose_threads(trainer: Trainer) -> int:
     is_fixed = any(name in os.environ for name in FIXED_BY)  # noqa: TID251  (not this project's)
     if is_fixed or trainer.ranks.count > 1 or trainer.learner.device.type != "cpu":
         return most
+    if trainer.params.deterministic:
+        return 1  # another count would give other last bits, and which is measured to be best depends on the moment
     trainer.learner.forecast = trainer.network  # to compile it takes longer than all measuring
     chosen, fastest = 1, measure_step(trainer, 1)
     measured = [f"1: {1000 * fastest:.0f} ms"]
