@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from scipy import stats
 from torch import Tensor
 
+from atft_kedro.differentiable import soft_rank
 from atft_kedro.labels import transform_labels
 from atft_kedro.losses import (
     LOSSES,
@@ -18,7 +19,6 @@ from atft_kedro.losses import (
     Question,
     combine,
     portfolio,
-    soft_rank,
 )
 
 LEVELS = torch.tensor([0.1, 0.5, 0.9], dtype=torch.float64)

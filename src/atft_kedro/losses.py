@@ -10,12 +10,11 @@ from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn import functional
 
+from .differentiable import TINY, average_days, centre, cosine, deviation_with_gradient, soft_rank
 from .metrics import FEWEST, ranks
 from .params import Params
 
-KNOTS = 64  # quantiles of the day that a soft rank compares with
 PAIRS = 8  # others that each stock is compared with in `rank_net`
-TINY = 1e-8
 
 Weight = Annotated[float, Field(ge=0)]
 
@@ -97,14 +96,14 @@ def huber(q: Question) -> Tensor:
 
 def ic(q: Question) -> Tensor:
     """One minus Pearson's correlation."""
-    return 1 - q.days(_cosine(centre(q.point, q.valid), centre(q.label, q.valid)))
+    return 1 - q.days(cosine(centre(q.point, q.valid), centre(q.label, q.valid)))
 
 
 def rank_ic(q: Question) -> Tensor:
     """One minus the correlation of the forecasts' soft ranks with the labels' ranks."""
     soft = soft_rank(q.point, q.valid)
     hard = ranks(q.label, q.valid)
-    return 1 - q.days(_cosine(centre(soft, q.valid), centre(hard, q.valid)))
+    return 1 - q.days(cosine(centre(soft, q.valid), centre(hard, q.valid)))
 
 
 def sharpe(q: Question) -> Tensor:
@@ -168,7 +167,7 @@ def exposure(q: Question) -> Tensor:
     enough = (known.sum(-1) >= FEWEST).unsqueeze(1)
     mask = known.unsqueeze(1).expand(-1, q.point.shape[1], -1, -1)  # (day, horizon, exposure, stock)
     forecast, other = centre(q.point.unsqueeze(2), mask), centre(q.exposures.unsqueeze(1), mask)
-    squared = _cosine(forecast, other).square().where(enough, 0)
+    squared = cosine(forecast, other).square().where(enough, 0)
     return squared.sum((0, 2)) / enough.sum().clamp(min=1)
 
 
@@ -208,38 +207,6 @@ def portfolio(q: Question) -> Tensor:
     spread = (centred.square().sum(-1, keepdim=True) / mask.sum(-1, keepdim=True).clamp(min=1) + TINY).sqrt()
     weight = centre(torch.tanh(centred / spread), mask)
     return weight / (weight.abs().sum(-1, keepdim=True) + TINY)
-
-
-def average_days(values: Tensor, enough: Tensor) -> Tensor:
-    """Average (day, horizon) over the days with enough stocks (horizon,); 0 where there is none."""
-    return values.where(enough, 0).sum(0) / enough.sum(0).clamp(min=1)
-
-
-def soft_rank(x: Tensor, valid: Tensor) -> Tensor:
-    """Say which share of the day lies below (…, stock), smoothly: an average of sigmoids at the day's quantiles."""
-    count = valid.sum(-1, keepdim=True)
-    ordered = x.where(valid, torch.inf).sort(-1).values
-    share = (torch.arange(KNOTS, device=x.device) + 0.5) / KNOTS
-    place = (share * count).long().clamp(max=x.shape[-1] - 1)
-    knots = ordered.gather(-1, torch.minimum(place, (count - 1).clamp(min=0))).where(count > 0, 0)
-    width = deviation_with_gradient(x, valid).detach().unsqueeze(-1) * 0.1 + TINY
-    return ((x.where(valid, 0).unsqueeze(-1) - knots.unsqueeze(-2)) / width.unsqueeze(-1)).sigmoid().mean(-1)
-
-
-def centre(x: Tensor, valid: Tensor) -> Tensor:
-    """Take the mean of the valid values from them; 0 elsewhere."""
-    kept = x.where(valid, 0)
-    return (kept - kept.sum(-1, keepdim=True) / valid.sum(-1, keepdim=True).clamp(min=1)).where(valid, 0)
-
-
-def deviation_with_gradient(x: Tensor, valid: Tensor) -> Tensor:
-    """Measure the standard deviation, with a gradient that is finite at zero."""
-    return (centre(x, valid).square().sum(-1) / valid.sum(-1).clamp(min=1) + TINY**2).sqrt()
-
-
-def _cosine(x: Tensor, y: Tensor) -> Tensor:
-    length = (x.square().sum(-1) * y.square().sum(-1) + TINY**2).sqrt()
-    return (x * y).sum(-1) / length
 
 
 def combine(q: Question, weights: LossWeights, horizons: Tensor) -> dict[str, Tensor]:
