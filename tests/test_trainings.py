@@ -170,7 +170,7 @@ def test_every_epoch_is_tracked_with_what_the_run_was_made_of(project: Path) -> 
     assert {"best.pt", "metrics.jsonl", "manifest.json", "summary.md", "report.html", "plots"} <= kept
     assert run.name in (project / "mlartifacts" / uuid / "artifacts" / "summary.md").read_text()
     drawn = json.loads((project / "data" / "06_models" / "runs" / "latest" / "plots" / "learning.json").read_text())
-    assert [line["name"] for line in drawn["data"]] == ["1 d", "5 d", "10 d", "20 d", "train loss"]
+    assert [line["name"] for line in drawn["data"]] == ["1 d", "5 d", "10 d", "20 d", "train loss", "validation loss"]
 
 
 def test_a_dead_tracking_server_kills_no_training(project: Path) -> None:

@@ -14,7 +14,7 @@ SHOWN = 20  # features of a picture that a person can still tell apart
 
 
 def draw_learning(epochs: Sequence[dict[str, Any]]) -> go.Figure:
-    """Draw each horizon's validation rank IC and the train loss over the epochs, and where phases begin."""
+    """Draw each horizon's validation rank IC and both losses over the epochs, and where phases begin."""
     figure = make_subplots(rows=2, shared_xaxes=True, vertical_spacing=0.06, row_heights=[0.65, 0.35])
     seeds = sorted({epoch["seed"] for epoch in epochs})
     for seed in seeds:
@@ -25,12 +25,16 @@ def draw_learning(epochs: Sequence[dict[str, Any]]) -> go.Figure:
             values = [epoch["validation"][name] for epoch in mine]
             look = {"mode": "lines+markers", "line": {"color": colour_of(days)}, "name": f"{days} d{suffix}"}
             figure.add_scatter(x=places, y=values, row=1, col=1, **look)
-        losses = [epoch["train_loss"] for epoch in mine]
-        look = {"mode": "lines+markers", "line": {"color": GREY}, "name": f"train loss{suffix}"}
-        figure.add_scatter(x=places, y=losses, row=2, col=1, **look)
+        losses = {
+            "train loss": ([epoch["train_loss"] for epoch in mine], None),
+            "validation loss": ([epoch["validation"].get("loss") for epoch in mine], "dash"),
+        }
+        for name, (values, dash) in losses.items():
+            look = {"mode": "lines+markers", "line": {"color": GREY, "dash": dash}, "name": f"{name}{suffix}"}
+            figure.add_scatter(x=places, y=values, row=2, col=1, **look)
     _mark_phases(figure, [epoch for epoch in epochs if epoch["seed"] == seeds[0]] if seeds else [])
     figure.update_yaxes(title_text="rank IC, validation", row=1, col=1)
-    figure.update_yaxes(title_text="train loss", row=2, col=1)
+    figure.update_yaxes(title_text="loss", row=2, col=1)
     figure.update_xaxes(title_text="epoch", row=2, col=1)
     return dress(figure, "What the run learned", "After each epoch; dotted lines are where a phase begins.", height=580)
 
