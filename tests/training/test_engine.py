@@ -235,12 +235,14 @@ def test_plateau_and_patience_measure_a_phase_by_its_own_best(make: Make) -> Non
     rising = make(phases=[phase, long], plateau={"patience": 2})
     falling = make(phases=[long, phase | {"name": "last"}], plateau={"patience": 2})
 
+    assert not falling.is_done
     score_as(rising, 0.5, 0.1, 0.11, 0.12, 0.13, 0.14)
     score_as(falling, 0.5, 0.4, 0.3, 0.6)
 
     assert (rising.progress.rate, rising.progress.since_best, len(rising.progress.history)) == (1.0, 0, 6)
     assert (rising.progress.best, rising.progress.best_epoch) == (0.5, 1)
     assert (falling.phase.name, len(falling.progress.history)) == ("last", 4)
+    assert falling.is_done
     assert (falling.progress.best, falling.progress.best_epoch) == (0.6, 4)
 
 

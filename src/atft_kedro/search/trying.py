@@ -136,7 +136,7 @@ class Reporting(Callback):
     def after_epoch(self, trainer: Trainer, scores: dict[str, float]) -> None:
         """Report, and ask what comes of it."""
         self._tell(trainer)
-        if self.told < sum(trainer.epochs) and self.trial.should_prune():
+        if not trainer.is_done and self.trial.should_prune():
             raise optuna.TrialPruned
         if self.trial.study.user_attrs.get(STOP):
             raise Stop

@@ -230,6 +230,12 @@ class Trainer:
         return is_late
 
     @property
+    def is_done(self) -> bool:
+        """Say whether the last phase has ended, at its last epoch or early."""
+        is_last = self.progress.phase == len(self.epochs) - 1
+        return is_last and (self.progress.epoch >= self.epochs[-1] or self.has_given_up)
+
+    @property
     def has_given_up(self) -> bool:
         """Say whether the phase has had no new best for as many epochs as it has patience."""
         return self.phase.patience is not None and self.progress.since_best >= self.phase.patience
