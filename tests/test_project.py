@@ -140,12 +140,18 @@ def test_the_guard_stops_a_run_and_says_where_and_why(project: Path) -> None:
     assert report["errors"] == 1
 
 
+def test_a_relative_path_starts_in_the_projects_folder_wherever_the_command_is_started(project: Path) -> None:
+    said = kedro(project / "notebooks", "run", "--env", "files", "--params", "prices=absent.csv", fails=True)
+
+    assert f"{project / 'absent.csv'} does not exist" in said
+    assert "Traceback" not in said
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (("--params", "market.stoks=3"), "market.stoks = 3: unknown; did you mean stocks? — --params"),
         (("--params", "features.set=large"), "features.set = 'large': Input should be 'core', 'alpha158' or 'wide'"),
-        (("--env", "files", "--params", "prices=absent.csv"), "absent.csv does not exist"),
         (("--params", "prices=my.csv"), "this environment does not read it; try --env files"),
         (("--pipelines", "gard"), "Failed to find the pipeline named 'gard'"),
         (("--env", "files,mars"), "There is no environment 'mars'"),
@@ -200,7 +206,7 @@ def test_kedros_own_commands_work(project: Path) -> None:
     listed = kedro(project, "registry", "list")
     assert "- __default__ - data - evaluate - fit - graph - guard - hand_off - hpo - predict" in listed
     assert "- prepare - train - walk_forward" in listed
-    assert "atft_kedro.datasets.TableDataset" in kedro(project, "catalog", "describe-datasets", "--env", "files,safe")
+    assert "datasets.table.TableDataset" in kedro(project, "catalog", "describe-datasets", "--env", "files,safe")
     assert "--no-cache" in kedro(project, "run", "--help")
     assert "Show which stages are fresh" in kedro(project, "atft", "--help")
 

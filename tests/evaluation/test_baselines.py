@@ -1,19 +1,26 @@
 """Baselines against what they must be: SciPy's ridge, closes, a market of nothing but a feature."""
 
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
 import torch
+from polars.testing import assert_frame_equal
 
 from atft_kedro.evaluation.baselines import BaselineParams, ask_oracle, forecast_baselines
 from atft_kedro.evaluation.boosting import BoostingParams, boost
 from atft_kedro.evaluation.observations import Observations, read_observations
 from atft_kedro.evaluation.ridge import RidgeParams, fit_ridge
+from atft_kedro.graph.choice import GraphParams
 from atft_kedro.panel.blocks import no_graphs
 from atft_kedro.panel.split import SplitParams, split_days
-from atft_kedro.schema import target_columns
+from atft_kedro.pipelines.evaluate import nodes
+from atft_kedro.schema import ColumnParams, target_columns
+from atft_kedro.training.mode import TrainingParams
 from atft_kedro.training.run import Material
-from made import make_panel
+from atft_kedro.training.runs import Runs, TrainedRun
+from made import make_graphs, make_panel
 
 SMALL = BoostingParams(rounds=20, fewest_in_leaf=20)
 
@@ -162,3 +169,32 @@ def test_the_oracle_is_asked_what_the_network_was_and_may_not_exist(asked: pl.Da
 
     assert len(ask_oracle(asked, oracle, 0)) == len(asked.filter(horizon=1))
     assert len(ask_oracle(asked, pl.DataFrame(schema={"date": pl.Date, "code": pl.String}), 0)) == 0
+
+
+def test_baselines_are_learned_in_the_units_of_the_labels_that_the_run_was_trained_on(
+    asked: pl.DataFrame, material: Material, ml_dataset: pl.DataFrame, tmp_path: Path
+) -> None:
+    training = TrainingParams.model_validate({"labels": {"transform": "zscore"}})
+    runs = Runs(tmp_path, commit="", is_dirty=False)
+    folder = runs.begin({"training": training.model_dump(mode="json")})
+    graphs = make_graphs(ml_dataset, GraphParams(neighbours=4)).lazy()
+    params = BaselineParams(names=("ridge",), ridge=RidgeParams(penalties=(0.1,)))
+    told = nodes.forecast_baselines(
+        asked.lazy(),
+        ml_dataset.lazy(),
+        pl.LazyFrame(),
+        material.panel,
+        graphs,
+        material.split,
+        TrainedRun(run=folder.name, members=()),
+        runs,
+        ColumnParams(),
+        0,
+        params,
+    )
+
+    mine, other = (
+        forecast_baselines(asked, ml_dataset.lazy(), material, u, params) for u in ("zscore", "gaussian_rank")
+    )
+    assert_frame_equal(told, mine)
+    assert not told.equals(other)

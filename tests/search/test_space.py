@@ -8,8 +8,9 @@ from pydantic import ValidationError
 from atft_kedro.network.sizes import NetworkParams
 from atft_kedro.operations.database_url import hide
 from atft_kedro.params import InputError
-from atft_kedro.search.plan import SearchParams, Size
+from atft_kedro.search.plan import PRESETS, SearchParams, Size
 from atft_kedro.search.space import Range, find_field, is_whole, put, require_possible
+from atft_kedro.search.study import make_spec
 from atft_kedro.training.mode import TrainingParams
 
 
@@ -143,3 +144,11 @@ def test_a_password_is_in_nothing_that_is_written_down() -> None:
     assert "secret" not in hide("postgresql://host/db?user=me&password=secret")
     assert "ss" not in hide("postgresql://me:p@ss@host/db")
     assert "user=me" in hide("postgresql://host/db?user=me&password=secret")
+
+
+def test_days_of_a_block_are_not_searched_where_samples_take_their_place() -> None:
+    params = SearchParams(choices={"training.days_per_block": (4, 8)})
+    configured = NetworkParams(), TrainingParams(samples_per_block=100)
+
+    with pytest.raises(InputError, match=r"chooses training\.days_per_block, whose place training\.samples_per_block"):
+        make_spec(params, PRESETS["quick"], configured, "panel", "material")

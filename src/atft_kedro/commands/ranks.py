@@ -1,6 +1,5 @@
 """What the processes beside the first do in ``torchrun … -m kedro run``: they train along, and write nothing."""
 
-from pathlib import Path
 from typing import Any
 
 from kedro.framework.project import pipelines
@@ -15,7 +14,6 @@ def follow(options: dict[str, Any]) -> None:
 
     while name := join().tell(NOTHING_LEFT):
         session = KedroSession.create(
-            project_path=Path.cwd(),
             env=options["env"],
             runtime_params=options["params"],
             conf_source=options["conf_source"],

@@ -78,6 +78,10 @@ def make_spec(
     network, training = configured
     space = params.choose_space(size.tiers)
     require_possible(space)
+    if training.samples_per_block and "training.days_per_block" in space:
+        raise InputError(
+            "This search chooses training.days_per_block, whose place training.samples_per_block takes: set it to null."
+        )
     epochs = None if training.steps_per_phase else size.epochs
     plain = {"epochs": epochs, "seeds": 1, "resume": None, "keep_epochs": 0}
     return Spec(
