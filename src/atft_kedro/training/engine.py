@@ -1,7 +1,6 @@
 """The training loop: phases, epochs, steps; what happens at its events lives in callbacks."""
 
 import copy
-import operator
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
@@ -17,9 +16,10 @@ from .course import Course
 from .forecasting import Scoring, score_days
 from .learning import Learner
 from .mode import TrainingParams
-from .phases import PhaseParams, rate_at
+from .phases import rate_at
 from .plateau import follow_phase
 from .ranks import Ranks
+from .schedule import Schedule
 from .selection import is_better
 from .state import Progress, Tree, get_random, set_random
 from .stopwatch import EpochTimer
@@ -58,7 +58,7 @@ class Callback:
         """Tidy up, however the training ended."""
 
 
-class Trainer:
+class Trainer(Schedule):
     """One network in training: the loop, and nothing of files, clocks or trackers."""
 
     def __init__(
@@ -90,28 +90,6 @@ class Trainer:
         """Count the steps of an epoch."""
         steps = -(-course.sampler.steps // self.params.accumulate)
         return min(steps, self.params.steps_per_phase or steps)
-
-    @property
-    def total_steps(self) -> int:
-        """Count the steps of all phases, none stopped early."""
-        return sum(map(operator.mul, self.epochs, self.steps))
-
-    @property
-    def steps_begun(self) -> int:
-        """Count the steps before the next one, as if no phase had stopped early."""
-        place = self.progress.phase
-        before = sum(map(operator.mul, self.epochs[:place], self.steps))
-        return before + self.progress.epoch * self.steps[place] + self.progress.step
-
-    @property
-    def epochs_begun(self) -> int:
-        """Count the epochs before this one, as if no phase had stopped early."""
-        return sum(self.epochs[: self.progress.phase]) + self.progress.epoch
-
-    @property
-    def phase(self) -> PhaseParams:
-        """Say which phase it is."""
-        return self.params.curriculum[self.progress.phase]
 
     def fit(self) -> None:
         """Train from where the progress stands to the end of the last phase."""
