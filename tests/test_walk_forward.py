@@ -41,7 +41,7 @@ def test_one_command_walks_through_a_fresh_project_and_a_second_time_does_nothin
     assert record.select("date", "code", "horizon").is_unique().all()
     assert record["date"].min() == pl.Series([score["folds"][0]["fold"]["tested"][0]["first"]]).str.to_date()[0]
     assert f"| all | {' to '.join(score['days'])} | {score['pooled']['h1']['ic']['days']} |" in summary
-    assert told.count("fold 1") == told.count("fold 2") == 4
+    assert told.count("fold 1") == told.count("fold 2") == 8  # of four horizons, from two entries
     with sqlite3.connect(project / "mlflow.db") as store:
         kept = dict(store.execute("select key, value from metrics where step = 0"))
         steps = [row[0] for row in store.execute("select step from metrics where key = 'fold/ic_1d' order by step")]
