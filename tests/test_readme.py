@@ -3,7 +3,7 @@
 import re
 import shlex
 from pathlib import Path
-from typing import get_args
+from typing import get_args, get_origin
 
 import click
 import pytest
@@ -35,12 +35,17 @@ def is_parameter(name: str) -> bool:
     model: type[Params] | None = BLOCKS.get(block)
     if model is None:
         return not keys and block in WORDS
+    is_entry = False  # of a mapping, whose names are its own
     for key in keys:
+        if is_entry:
+            is_entry = False
+            continue
         if model is None:
             return True
         if key not in model.model_fields:
             return False
         kind = model.model_fields[key].annotation
+        is_entry = get_origin(kind) is dict
         model = next(
             (each for each in (kind, *get_args(kind)) if isinstance(each, type) and issubclass(each, Params)), None
         )
