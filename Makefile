@@ -18,12 +18,13 @@ PARAMS = $(if $(OPTIONS),--params "$(OPTIONS:%$(comma)=%)")
 LAYERS = $(if $(DATASET),dataset$(if $(MODE),$(comma)))$(MODE)
 RUN = $(BIN)/kedro run $(if $(LAYERS),--env $(LAYERS)) $(if $(DATASET),--from-inputs ml_dataset)
 
-.PHONY: help demo test lint lock clean train-optimized train-quick train-safe train-monitor train-status train-stop smoke \
+.PHONY: help demo test test-fast test-long lint lock clean train-optimized train-quick train-safe train-monitor train-status train-stop smoke \
 	train-integrated train-integrated-safe train-atft dataset-gpu hpo-setup hpo-run hpo-resume hpo-status hpo-worker mlflow-up mlflow-down doctor project-health-check
 
 help:
 	@echo "make demo      install, run the pipelines on the simulated market, say where the results are"
 	@echo "make test      install, run the test suite (ARGS='-k guard' to choose)"
+	@echo "make test-fast | test-long    what needs no whole run, under 2 minutes; what is long by nature: walks, wheels, servers"
 	@echo "make lint      style, types and the floors of the house"
 	@echo "make lock      resolve pyproject.toml anew into constraints.txt"
 	@echo "make train-optimized | train-quick | train-safe | smoke    train (EPOCHS=3 DATASET=PATH BATCH_SIZE=2048"
@@ -86,6 +87,12 @@ doctor project-health-check: $(VENV)/installed
 
 test: $(VENV)/installed
 	$(BIN)/pytest $(ARGS)
+
+test-fast: $(VENV)/installed
+	$(BIN)/pytest -m "not slow and not long" $(ARGS)
+
+test-long: $(VENV)/installed
+	$(BIN)/pytest -m long $(ARGS)
 
 lint: $(VENV)/installed
 	$(BIN)/ruff format --check

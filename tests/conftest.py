@@ -1,6 +1,9 @@
 """Small seeded inputs that tests share."""
 
+import fcntl
 import os
+import shutil
+from collections.abc import Generator
 from datetime import date
 from pathlib import Path
 
@@ -24,6 +27,18 @@ torch.set_num_threads(1)  # and for this one, which has imported torch before
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--real-prices", type=Path, help="A parquet file of real prices, for the tests marked `real`.")
+    parser.addoption("--require-tools", action="store_true", help="Fail where a browser or a database is missing.")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With ``--require-tools``, fail a test that was skipped because a tool is missing ("needs ...")."""
+    report = yield
+    if report.skipped and item.config.getoption("--require-tools") and item.get_closest_marker("real") is None:
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
+        if reason.startswith("Skipped: needs "):
+            report.outcome, report.longrepr = "failed", reason
+    return report
 
 
 @pytest.fixture
@@ -39,11 +54,22 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy_project(tmp_path_factory.mktemp("project") / "atft")
 
 
-@pytest.fixture(scope="module")
-def ran_project(project: Path) -> Path:
-    """Run every stage once."""
-    kedro(project, "run", "--params", SMALL)
+@pytest.fixture(scope="session")
+def first_run(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """Run every stage once, in one copy of the project for all test processes."""
+    base = tmp_path_factory.getbasetemp()
+    project = (base if worker_id == "master" else base.parent) / "first_run"
+    with project.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not project.exists():
+            kedro(copy_project(project), "run", "--params", SMALL)
     return project
+
+
+@pytest.fixture(scope="module")
+def ran_project(first_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copy a project in which every stage has run."""
+    return Path(shutil.copytree(first_run, tmp_path_factory.mktemp("project") / "atft", symlinks=True))
 
 
 @pytest.fixture(scope="session")
