@@ -72,6 +72,7 @@ def test_one_command_leads_from_prices_and_labels_to_a_table(project: Path, mark
     assert "As published tables count" in page
 
 
+@pytest.mark.long
 def test_the_page_is_made_of_the_runs_folders(project: Path, market: Path) -> None:
     paths = f"prices={market / 'prices.parquet'},labels={market / 'labels.parquet'}"
     walked = "folds.n_folds=2,folds.kind=expanding,folds.train_days=120,training.seeds=1"

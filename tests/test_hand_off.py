@@ -48,6 +48,7 @@ def test_a_card_tells_what_was_trained_on_whatever_the_parameters_are_now(ran_pr
     assert card["inputs"]["graph"]["neighbours"] == 10
 
 
+@pytest.mark.long
 def test_mlflow_runs_the_registered_model(ran_project: Path, tmp_path: Path) -> None:
     record = json.loads((model_of(ran_project).parent / "registered_model.json").read_text())
     model = open_model(model_of(ran_project))

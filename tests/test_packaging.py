@@ -40,7 +40,7 @@ def execute(installed: Path, folder: Path, *words: str | Path) -> str:
     return " ".join((done.stdout + done.stderr).split())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_wheel_runs_with_its_configuration_elsewhere(installed: Path, tmp_path: Path) -> None:
     shutil.copytree(installed / "source" / "conf", tmp_path / "settings")
     work, home = tmp_path / "work", tmp_path / "home"

@@ -104,6 +104,7 @@ def test_kedro_viz_previews_a_picture(viz: str) -> None:
         assert "sum of daily rank ICs" in looked.page.inner_text(PLOTS)
 
 
+@pytest.mark.long
 def test_mlflow_shows_a_finished_run_with_its_report(ran_project: Path) -> None:
     with sqlite3.connect(ran_project / "mlflow.db") as store:
         run, experiment = store.execute("select run_uuid, experiment_id from runs where status = 'FINISHED'").fetchone()

@@ -15,7 +15,7 @@ from atft_kedro.operations.tracking_server import end_server
 from in_project import SMALL, copy_project, environment, kedro
 from postgres import PASSWORD, find_free_port, running_postgres
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 AT_THE_SERVER = """
 server:

@@ -186,6 +186,7 @@ def test_a_dead_tracking_server_kills_no_training(project: Path) -> None:
     assert "Traceback" not in said
 
 
+@pytest.mark.long
 def test_two_processes_train_one_run(project: Path) -> None:
     kedro(project, "run", "--params", SMALL)
     runs = project / "data" / "06_models" / "runs"

@@ -16,7 +16,7 @@ import pytest
 from in_processes import wait_for
 from in_project import KEDRO, SMALL, environment, kedro, run_statuses
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 WALK = f"{SMALL},folds.train_days=150,folds.validation_days=60,folds.n_folds=2,walk_forward.processes=2"
 LONG = f"{WALK.replace('epochs=1', 'epochs=10')},training.seed=8"
 

@@ -13,7 +13,7 @@ from in_processes import wait_for
 from in_searches import stand, start
 from postgres import running_postgres
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 TRIALS = 5
 
 

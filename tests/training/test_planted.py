@@ -67,6 +67,7 @@ def t_value(daily: Tensor) -> float:
     return float(known.mean() / known.std() * len(known) ** 0.5)
 
 
+@pytest.mark.long
 def test_spill_over_is_found_along_the_real_graph_and_no_other(tmp_path: Path) -> None:
     real, _ = make_material(SPILLING, tmp_path)
     random, _ = make_material(SPILLING, tmp_path, kind="random")
