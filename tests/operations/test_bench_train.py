@@ -3,10 +3,13 @@
 import subprocess
 import sys
 
+import pytest
 import torch
 
 from atft_kedro.operations.bench_train import PHASE, measure_pace, measure_product
 from atft_kedro.training.mode import TrainingParams
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_pace_is_measured() -> None:

@@ -21,6 +21,8 @@ from atft_kedro.training.runs import Runs
 from in_project import ROOT, environment
 from in_walks import SHORT, make_history, make_recipe, splits_of
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def history(market: SimulatedMarket, tmp_path_factory: pytest.TempPathFactory) -> History:

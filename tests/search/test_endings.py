@@ -16,6 +16,8 @@ from atft_kedro.training.engine import Callback, Stop, Trainer
 from atft_kedro.training.run import Material, train_in_run
 from in_searches import Told, runs_in, seek
 
+pytestmark = pytest.mark.slow
+
 
 def url_of(folder: Path) -> str:
     return f"sqlite:///{folder / 'studies.db'}"

@@ -16,6 +16,8 @@ from atft_kedro.training.run import Material, train_in_run
 from atft_kedro.training.selection import SelectionParams
 from in_searches import NETWORK, TRAINING, Told, ask, runs_in, seek
 
+pytestmark = pytest.mark.slow
+
 DIVERGING = {"training.learning_rate": [3e-3, 1e-3, 1e9], "network.hidden_size": [8, 16]}
 
 

@@ -14,6 +14,8 @@ from atft_kedro.panel.split import SplitParams
 from atft_kedro.training.mode import TrainingParams
 from in_memory import PHASES, ask, write_noise
 
+pytestmark = pytest.mark.slow
+
 SIZES = Sizes.make_up(name_panel(20, 200, 200, (1, 5)), SplitParams(), GraphParams())
 LARGE = Room(free=10**12, total=10**12)
 CPU = Machine(process=400_000_000, keeps_freed=True, room=LARGE)

@@ -9,6 +9,8 @@ import pytest
 
 from atft_kedro.operations.memory.room import measure_machine, measure_room
 
+pytestmark = pytest.mark.slow
+
 
 def write_limits(folder: Path, limit: str) -> Path:
     (folder / "memory.max").write_text(f"{limit}\n")

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from atft_kedro.graph.choice import GraphParams
 from atft_kedro.network.sizes import NetworkParams
 from atft_kedro.operations.memory.need import Plan
@@ -14,6 +16,8 @@ from atft_kedro.training.mode import TrainingParams
 from atft_kedro.training.runs import HEARTBEAT
 from in_health import tell, write_run
 from in_memory import PHASES
+
+pytestmark = pytest.mark.slow
 
 SIZES = Sizes.make_up(name_panel(20, 200, 200, (1, 5)), SplitParams(), GraphParams())
 PLAN = Plan(SIZES, NetworkParams(hidden_size=32), TrainingParams.model_validate({"phases": PHASES}))
