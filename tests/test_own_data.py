@@ -33,7 +33,7 @@ def test_a_users_own_dataset_enters_at_the_guard_and_is_never_overwritten(ran_pr
     mine = ran_project / "mine.parquet"
     rows.filter(pl.col("code") != rows["code"][0]).write_parquet(mine)
     before = mine.read_bytes()
-    own = ("--env", "dataset", "--params", f"ml_dataset={mine},features.entry_lag=1")  # as `files` made it
+    own = ("--env", "dataset", "--params", f"ml_dataset={mine}")
 
     kedro(ran_project, "run", "--pipelines", "train", "--from-inputs", "ml_dataset", *own)
     refused = kedro(ran_project, "run", *own, fails=True)

@@ -21,7 +21,7 @@ def test_a_first_run_makes_everything_and_a_second_nothing(project: Path) -> Non
     made = {str(file.relative_to(project / "data")) for file in (project / "data").rglob("*") if file.is_file()}
     second = kedro(project, "run", "--params", SMALL)
 
-    assert "0 of 25 stages are fresh" in first
+    assert "0 of 26 stages are fresh" in first
     assert {
         "05_model_input/ml_dataset.parquet",
         "05_model_input/panel/panel.json",
@@ -32,7 +32,7 @@ def test_a_first_run_makes_everything_and_a_second_nothing(project: Path) -> Non
         "08_reporting/graph.json",
         "stages.json",
     } <= made
-    assert "25 of 25 stages are fresh" in second
+    assert "26 of 26 stages are fresh" in second
     assert "Traceback" not in first + second
 
 
@@ -40,7 +40,7 @@ def test_a_changed_parameter_reruns_what_depends_on_it(project: Path) -> None:
     guard_only = kedro(project, "run", "--params", f"{SMALL},guard.leak.max_ic=0.5")
     stale = kedro(project, "atft", "stages", "--params", f"{SMALL},guard.leak.max_ic=0.5,features.entry_lag=1")
 
-    assert "3 of 25 stages are fresh" in guard_only
+    assert "3 of 26 stages are fresh" in guard_only
     assert "stage select_universe will run: require_no_error has to run" in guard_only
     assert "stage inspect_dataset will run: params:guard changed" in guard_only
     assert "admit_prices │ fresh" in stale

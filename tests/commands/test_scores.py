@@ -12,7 +12,7 @@ from in_health import make_mean, score_horizon
 def test_the_column_of_chance_says_on_what_it_depends(
     trials: int, tried: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = [Compared(run, 1, score_horizon(make_mean(0.1)), {}, 0.9, 0) for run in ("one", "other")]
+    rows = [Compared(run, 1, 0, 0, score_horizon(make_mean(0.1)), {}, 0.9, 0) for run in ("one", "other")]
 
     make_console().print(draw_comparison(rows, "test", trials))
 

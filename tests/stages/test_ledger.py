@@ -208,9 +208,7 @@ def test_a_second_writer_of_shared_tables_is_refused_and_all_others_go_on(world:
     with hold_shared(world.catalog(), "first"):
         assert world.run() == ["add_up"]
         world.times = Times(by=9)
-        with pytest.raises(
-            InputError, match=rf"multiply has to run.* Process {os.getpid()} on .* since 20.*: .*pytest"
-        ):
+        with pytest.raises(InputError, match=rf"multiply has to run.* Process {os.getpid()} on .* since 20.*: \S+"):
             world.run()
 
     assert world.calls == []

@@ -40,7 +40,7 @@ def test_scoring_train_days_changes_no_training(make: Make) -> None:
     assert one["progress"] == other["progress"]
     for part in ("network", "average", "swa", "best"):
         assert all(torch.equal(one[part][name], other[part][name]) for name in one[part])
-    assert torch.equal(one["random"][0]["cpu"], other["random"][0]["cpu"])
+    assert torch.equal(one["own"][0]["random"]["cpu"], other["own"][0]["random"]["cpu"])
 
 
 def test_a_network_that_memorises_scores_higher_on_its_own_days(make: Make) -> None:

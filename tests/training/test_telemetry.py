@@ -1,5 +1,6 @@
 """What a training tells of its machine: read from NVML where it answers, silent where it does not."""
 
+import ctypes
 import gc
 import mmap
 import subprocess
@@ -104,7 +105,8 @@ def test_a_machine_without_a_gpu_tells_of_its_memory_only() -> None:
 
 @pytest.mark.skipif(not STATUS.exists(), reason="only Linux tells what a process holds now")
 def test_memory_that_is_taken_is_told() -> None:
-    gc.collect()  # what is thrown away meanwhile would be given back
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # so that the heap of earlier tests is not given back meanwhile
     before = read_memory(torch.device("cpu"))["memory_gb"]
 
     taken = torch.ones(200_000_000)

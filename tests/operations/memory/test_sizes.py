@@ -26,7 +26,7 @@ def test_a_panel_is_as_large_as_its_files(folder: Path) -> None:
 
     sizes = Sizes.measure(panel, split, GraphParams(refresh_days=8), days_per_block=4)
 
-    held = sum(np.load(file, mmap_mode="r").nbytes for file in folder.glob("*.npy"))
+    held = sum(np.load(file, mmap_mode="r").nbytes for file in folder.rglob("*.npy"))
     absent = sizes.bytes_of(1) - sizes.bytes_of(0)  # the row that stands for what is absent
     assert sizes.mapped + absent == held
     assert sizes.active == BlockReader(panel, no_graphs(panel), 20, 4).stocks == 16

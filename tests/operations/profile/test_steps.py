@@ -27,7 +27,7 @@ def test_the_parts_of_a_step_are_the_whole_step(profiled: tuple[Profile, Path]) 
     assert list(parts) == ["reading the block", "forward", "backward", "optimizer", REST]
     assert min(parts.values()) > 0
     assert sum(parts.values()) == pytest.approx(profiled[0].watched, rel=0.5)
-    assert parts["forward"] + parts["backward"] > 0.5 * sum(parts.values())
+    assert parts["forward"] + parts["backward"] > 0.3 * sum(parts.values())
 
 
 def test_operations_are_ranked_by_their_own_time(profiled: tuple[Profile, Path]) -> None:
