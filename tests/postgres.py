@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 import pytest
 
-PASSWORD = "open-sesame"
+PASSWORD = f"open-{os.getpid()}-sesame"  # one for each test process: a test looks for its own in all command lines
 SECONDS = 60
 TRIES = 5
 

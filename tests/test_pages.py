@@ -116,7 +116,7 @@ def test_mlflow_shows_a_finished_run_with_its_report(ran_project: Path) -> None:
             looked.page.wait_for_selector("text=net_sharpe_1d", timeout=60_000)
             shown = looked.page.inner_text("body")
             assert name in shown
-            for section in ("test\n(12)", "validation\n(19)"):
+            for section in ("test\n(12)", "validation\n(34)"):
                 assert section in shown
         with open_page(f"{place}/artifacts/report.html", 1600) as looked:
             page = looked.page.frame_locator("iframe")

@@ -73,7 +73,11 @@ def test_a_port_that_is_taken_is_refused(tmp_path: Path) -> None:
             start_server(tmp_path, port, "sqlite:///mlflow.db")
 
 
-@pytest.mark.parametrize("store", [f"nonsense {PASSWORD}", f"mysql://atft:{PASSWORD}@127.0.0.1/atft", f"://{PASSWORD}"])
+@pytest.mark.parametrize(
+    "store",
+    [f"nonsense {PASSWORD}", f"mysql://atft:{PASSWORD}@127.0.0.1/atft", f"://{PASSWORD}"],
+    ids=["text", "mysql", "nothing"],
+)
 def test_what_is_no_database_is_refused_without_being_repeated(tmp_path: Path, store: str) -> None:
     with pytest.raises(InputError, match="no database that is known here") as refused:
         start_server(tmp_path, find_free_port(), store)
