@@ -12,11 +12,14 @@ TORCH := $(if $(wildcard $(UV_FIND_LINKS)/torch-*.whl),,--torch-backend auto)
 
 # What the predecessor of this project called its trainings. OPTIONS are parameters for `--params`.
 comma := ,
-OPTIONS = $(if $(BATCH_SIZE),training.samples_per_block=$(BATCH_SIZE)$(comma))$(if $(GRADIENT_ACCUMULATION_STEPS),training.accumulate=$(GRADIENT_ACCUMULATION_STEPS)$(comma))$(if $(GRAPH_WINDOW),graph.window=$(GRAPH_WINDOW)$(comma))$(if $(EPOCHS),training.epochs=$(EPOCHS)$(comma))$(if $(DATASET),ml_dataset=$(DATASET)$(comma))$(ALSO)
+MODE :=
+ALSO :=
+OPTIONS = $(if $(BATCH_SIZE),training.samples_per_block=$(BATCH_SIZE)$(comma))$(if $(GRADIENT_ACCUMULATION_STEPS),training.accumulate=$(GRADIENT_ACCUMULATION_STEPS)$(comma))$(if $(GRAPH_WINDOW),graph.window=$(GRAPH_WINDOW)$(comma))$(if $(EPOCHS),training.epochs=$(EPOCHS)$(comma)$(if $(filter smoke,$(MODE)),training.steps_per_phase=null$(comma)))$(if $(DATASET),ml_dataset=$(DATASET)$(comma))$(ALSO)
 PARAMS = $(if $(OPTIONS),--params "$(OPTIONS:%$(comma)=%)")
-# MODE says how is computed; DATASET is the source: another layer of the configuration, and where the run begins.
+# MODE names a layer that sets how training computes; DATASET adds the layer `dataset` and is where the run begins.
 LAYERS = $(if $(DATASET),dataset$(if $(MODE),$(comma)))$(MODE)
-RUN = $(BIN)/kedro run $(if $(LAYERS),--env $(LAYERS)) $(if $(DATASET),--from-inputs ml_dataset)
+IN_LAYERS = $(BIN)/kedro run $(if $(LAYERS),--env $(LAYERS))
+RUN = $(IN_LAYERS) $(if $(DATASET),--from-inputs ml_dataset)
 
 .PHONY: help demo test test-fast test-long lint lock clean train-optimized train-quick train-safe train-monitor train-status train-stop smoke \
 	train-integrated train-integrated-safe train-atft dataset-gpu hpo-setup hpo-run hpo-resume hpo-status hpo-worker mlflow-up mlflow-down doctor project-health-check
@@ -57,7 +60,7 @@ train-optimized train-quick train-safe smoke train-integrated train-integrated-s
 	$(RUN) $(PARAMS)
 
 train-atft: $(VENV)/installed
-	$(RUN) --pipelines fit $(PARAMS)
+	$(IN_LAYERS) --pipelines fit $(PARAMS)
 
 train-monitor train-status train-stop: $(VENV)/installed
 	$(BIN)/kedro atft $(@:train-%=%)

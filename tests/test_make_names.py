@@ -34,6 +34,8 @@ pytestmark = pytest.mark.slow
         ("train-integrated", "run"),
         ("train-integrated-safe", "run --env safe"),
         ("train-atft", "run --pipelines fit"),
+        ("train-atft DATASET=x.parquet", 'run --env dataset --pipelines fit --params "ml_dataset=x.parquet"'),
+        ("smoke EPOCHS=3", 'run --env smoke --params "training.epochs=3,training.steps_per_phase=null"'),
         ("dataset-gpu GRAPH_WINDOW=90", 'run --pipelines data,guard,prepare,graph --params "graph.window=90"'),
         ("smoke GRADIENT_ACCUMULATION_STEPS=2", 'run --env smoke --params "training.accumulate=2"'),
         ("hpo-setup", "run --pipelines data,guard,prepare,graph"),
@@ -52,7 +54,10 @@ pytestmark = pytest.mark.slow
         ("project-health-check", "atft doctor"),
     ],
 )
-def test_the_old_names_are_kedro_commands(project: Path, words: str, command: str) -> None:
+def test_the_old_names_are_kedro_commands(
+    project: Path, words: str, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODE", "of_another_tool")
     said = subprocess.run(
         ["make", "--no-print-directory", "--dry-run", "-o", ".venv/installed", *words.split()],
         cwd=project,

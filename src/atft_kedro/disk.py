@@ -23,7 +23,7 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 @contextmanager
 def written_whole(path: Path, *, is_folder: bool = False) -> Iterator[Path]:
-    """Lend a place of its own beside ``path`` to write to, and rename it when all is written.
+    """Yield a temporary path beside ``path``; rename it to ``path`` at the end.
 
     Its writer holds a lock on it, so that the next writer can remove what a killed one has left, and nothing else.
     """
@@ -48,7 +48,7 @@ def written_whole(path: Path, *, is_folder: bool = False) -> Iterator[Path]:
 
 
 def _remove_abandoned(path: Path) -> None:
-    """Remove what writers of ``path`` have left that no longer live."""
+    """Remove partial files of processes that have ended."""
     for partial in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
         with suppress(OSError):  # it is gone, its writer lives, or the file system has no locks
             lock = _open_to_lock(partial)

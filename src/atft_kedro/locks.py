@@ -42,7 +42,7 @@ def hold_alone(path: Path, refusal: str) -> Iterator[None]:
 
 
 def _take(lock: IO[str]) -> bool:
-    """Take a lock; who only looks whether it is free holds it for an instant, and is outwaited."""
+    """Take a lock; retry for 0.2 s, because `Runs.is_free` holds it briefly."""
     for _ in range(ATTEMPTS):
         with suppress(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -53,7 +53,7 @@ def _take(lock: IO[str]) -> bool:
 
 @contextmanager
 def wait_for(path: Path) -> Iterator[None]:
-    """Hold the lock at ``path`` for a moment, after whoever holds it now."""
+    """Wait for the lock at ``path`` and hold it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -40,7 +40,7 @@ class TrainedRunDataset(ModelDataset):
         self._kept = data
 
     def keep(self) -> TrainedRun:
-        """Stay with the run of now."""
+        """Keep the run that the file names now."""
         self._kept = self.load()
         return self._kept
 

@@ -41,7 +41,10 @@ def market_days(parts: Iterable[pl.DataFrame]) -> tuple[pl.DataFrame, pl.DataFra
 
 
 def _drop_gaps(moves: pl.DataFrame) -> pl.DataFrame:
-    """Make returns null that do not begin on the day on which most returns of their day begin; of equals the newest."""
+    """Make returns null that do not begin when most returns of their day do.
+
+    That is the newest of equally frequent days.
+    """
     spans = moves.drop_nulls(BEFORE).group_by(DATE, BEFORE).len().sort(DATE, "len", BEFORE)
     usual = spans.group_by(DATE).agg(pl.col(BEFORE).last().alias("usual"))
     kept = pl.when((pl.col(BEFORE) == pl.col("usual")) & pl.col(MOVE).is_finite()).then(MOVE).alias(MOVE)

@@ -79,7 +79,7 @@ def hold_shared(catalog: CatalogProtocol, why: str) -> Iterator[None]:
 
 
 def find_states(pipeline: Pipeline, stale: set[str], catalog: CatalogProtocol) -> dict[str, str]:
-    """Write down the state of every dataset that a stage makes, but for those that this run will make anew."""
+    """Read the state of every dataset that a stage makes and this run will not remake."""
     made = {name for whole in [pipeline, *pipelines.values()] for name in whole.all_outputs()}
     anew = {name for node in pipeline.nodes if node.name in stale for name in node.outputs}
     return {name: state_of(catalog[name]) for name in (made & pipeline.datasets()) - anew}
