@@ -41,6 +41,16 @@ def shock(prices: pl.DataFrame, after: date) -> pl.DataFrame:
     return prices.with_columns(pl.col(name) * moved for name in PRICES)
 
 
+def pause(prices: pl.DataFrame, split: Split) -> pl.DataFrame:
+    """Stop one stock's trade 40 days before the train days end; it goes on after the fold's last day."""
+    first, last = (
+        set(prices.filter(pl.col("date") == day)["code"]) for day in (prices["date"].min(), prices["date"].max())
+    )
+    code = min(first & last)
+    since = split.part("train")[-1].last - timedelta(days=40)
+    return prices.filter((pl.col("code") != code) | ~pl.col("date").is_between(since, last_day(split)))
+
+
 def forecast(prices: pl.DataFrame, split: Split, folder: Path) -> pl.DataFrame:
     history = make_history(prices, folder / "tables")
     fold = Fold.cut(split, history, make_recipe(history))
@@ -62,23 +72,42 @@ def test_a_fold_whose_tables_another_run_makes_anew_is_refused(
 
     with pytest.raises(InputError, match="the tables or the code have changed since the walk began"):
         train_fold(pickle.loads(pickle.dumps(fold)), Runs(home, "commit", is_dirty=False), threads=1)
-    assert not (home / "panel").exists()
+    assert [path.name for path in home.iterdir()] == ["lock"]
 
 
 def test_no_forecast_moves_when_the_days_after_the_fold_change(
     market: SimulatedMarket, split: Split, tmp_path: Path
 ) -> None:
     end = last_day(split)
-    one = forecast(market.prices, split, tmp_path / "one")
-    other = forecast(shock(market.prices, end), split, tmp_path / "other")
-    control = forecast(shock(market.prices, end - timedelta(days=10)), split, tmp_path / "control")
+    prices = pause(market.prices, split)
+    one = forecast(prices, split, tmp_path / "one")
+    other = forecast(shock(prices, end), split, tmp_path / "other")
+    control = forecast(shock(prices, end - timedelta(days=10)), split, tmp_path / "control")
 
-    assert market.prices["date"].max() > end + timedelta(days=60)  # type: ignore[operator]
+    assert prices["date"].max() > end + timedelta(days=60)  # type: ignore[operator]
     assert one["date"].max() == end
     assert_frame_equal(one, other, check_exact=True)
     same = one["forecast"].eq(control["forecast"])
     assert not same.all()
     assert_frame_equal(one.filter(split="validation"), control.filter(split="validation"), check_exact=True)
+
+
+@pytest.mark.parametrize("entry_lag", [0, 1])
+def test_a_stock_that_pauses_over_the_folds_end_lacks_the_returns_that_end_after_it(
+    market: SimulatedMarket, split: Split, tmp_path: Path, entry_lag: int
+) -> None:
+    history = make_history(pause(market.prices, split), tmp_path / "tables")
+    fold = Fold.cut(split, history, replace(make_recipe(history), entry_lag=entry_lag))
+    (code,) = fold.pauses
+
+    known, given = (each.collect().sort("code", "date") for each in (fold.known_dataset(), fold.history.dataset))
+    paused = pl.col("code") == code
+    for horizon in (1, 5, 20):
+        name, reach = f"target_{horizon}d", horizon + entry_lag
+        expected = given.filter(paused)[name].to_list()[:-reach] + [None] * reach
+        assert given.filter(paused)[name].tail(reach).null_count() == 0
+        assert known.filter(paused)[name].to_list() == expected
+    assert_frame_equal(known.filter(~paused), given.filter(~paused))
 
 
 def name(history: History, split: Split, recipe: Recipe) -> str:

@@ -25,7 +25,7 @@ from ..panel.split import PARTS, Role, Split
 from ..panel.store import HEADER, Panel, open_panel
 from ..panel.writing import write_panel
 from ..params import InputError, Params
-from ..schema import DATE, GRAPH_DATE, REALISED
+from ..schema import CODE, DATE, GRAPH_DATE, REALISED, longest_reach, target_columns
 from ..source_code import code_of, digest
 from ..training.device import choose_device
 from ..training.members import open_members
@@ -89,6 +89,9 @@ class History:
         return [_digest_days(table, day) for table, day in tables]
 
 
+Pauses = dict[str, tuple[date, ...]]  # of each paused stock, its last days before the pause, the newest first
+
+
 @dataclass(frozen=True)
 class Fold:
     """One fold: its days, and nothing that is dated later than they are."""
@@ -96,18 +99,48 @@ class Fold:
     split: Split
     history: History
     recipe: Recipe
+    pauses: Pauses
 
     @classmethod
     def cut(cls, split: Split, history: History, recipe: Recipe) -> Self:
         """Leave out all that comes after the last day that the fold uses."""
         last = last_day(split)
         used = tuple(stretch for stretch in split.stretches if stretch.first <= last)
-        return cls(Split(name="fold", stretches=used), history.until(last), recipe)
+        pauses = _find_pauses(history.dataset, last, recipe.entry_lag)
+        return cls(Split(name="fold", stretches=used), history.until(last), recipe, pauses)
+
+    def known_dataset(self) -> pl.LazyFrame:
+        """Give the dataset without the returns of paused stocks that end after the fold's last day.
+
+        In the fold a paused stock looks like a delisted one, whose last returns are known.
+        """
+        dataset = self.history.dataset
+        targets = target_columns(dataset.collect_schema())
+        return dataset.with_columns(
+            pl.when(pl.col(DATE) < self._unknown_since(horizon)).then(name).otherwise(None).alias(name)
+            for name, horizon in targets.items()
+            if self.pauses
+        )
+
+    def _unknown_since(self, horizon: int) -> pl.Expr:
+        """Name the day from which on each row's stock has returns that end after the fold's last day."""
+        reach = horizon + self.recipe.entry_lag
+        since = {code: days[:reach][-1] for code, days in self.pauses.items()}
+        return pl.col(CODE).replace_strict(since, default=date.max, return_dtype=pl.Date)
 
 
 def last_day(split: Split) -> date:
     """Name the last day that a fold trains, validates or tests on."""
     return max(stretch.last for stretch in split.stretches if stretch.role in PARTS)
+
+
+def _find_pauses(dataset: pl.LazyFrame, last: date, entry_lag: int) -> Pauses:
+    """Find the stocks that have no row on the fold's last day and are traded again later."""
+    day, reach = pl.col(DATE), longest_reach(dataset, entry_lag)
+    paused = (day > last).any() & ~(day == last).any() & (day < last).any()
+    stocks = dataset.group_by(CODE).agg(paused.alias("paused"), day.filter(day < last).top_k(reach).alias("days"))
+    found = stocks.filter("paused").select(CODE, pl.col("days").list.sort(descending=True)).sort(CODE)
+    return {code: tuple(days) for code, days in found.collect(engine="streaming").iter_rows()}
 
 
 def name_folders(folds: Sequence[Fold], history: History) -> list[str]:
@@ -118,7 +151,7 @@ def name_folders(folds: Sequence[Fold], history: History) -> list[str]:
     for fold in folds:
         known = [table.filter(pl.col("day") <= last_day(fold.split))["digest"] for table in tables]
         days = [each.to_numpy().tobytes().hex() for each in known]
-        made_of = digest(fold.split.model_dump_json(), schema, *days, *fold.recipe.parts(), code)
+        made_of = digest(fold.split.model_dump_json(), schema, *days, *fold.recipe.parts(), str(fold.pauses), code)
         names.append(f"{fold.split.part('test')[0].first}-{made_of}")
     return names
 
@@ -175,10 +208,13 @@ def _lay_out(fold: Fold, folder: Path) -> Panel:
     if not (folder / HEADER).exists():
         _logger.info("writing the panel")
         index = index_observations(fold.history.universe.collect())
-        dataset, recipe = fold.history.dataset, fold.recipe
+        dataset, recipe = fold.known_dataset(), fold.recipe
         scaler = fit_scaler(dataset, index, fold.split, recipe.catalogue, recipe.scaler)
         unchecked = folder.with_name(f"{folder.name}.unchecked")
-        write_panel(unchecked, draft_panel(dataset, index, scaler, recipe.entry_lag))
-        _require_as_named(fold, folder.parent)
-        unchecked.rename(folder)
+        try:
+            write_panel(unchecked, draft_panel(dataset, index, scaler, recipe.entry_lag))
+            _require_as_named(fold, folder.parent)
+            unchecked.rename(folder)
+        finally:  # a refused panel is of no use: nobody opens a folder of this name again
+            shutil.rmtree(unchecked, ignore_errors=True)
     return open_panel(folder)
