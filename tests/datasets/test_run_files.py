@@ -7,7 +7,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 import pytest
-from kedro.io import DataCatalog
+from kedro.io import DataCatalog, DatasetError
 from kedro.pipeline import Node, Pipeline
 
 from atft_kedro.configuration import ProjectConfigLoader
@@ -79,6 +79,22 @@ def test_a_process_keeps_to_the_run_that_it_trained_while_others_end(runs: list[
     assert {file.name for file in runs[1].iterdir()} == {"manifest.json"}
     assert open_catalog(tmp_path)[TRAINED_RUN].load().run == runs[1].name
     assert not open_catalog(tmp_path)["report"].exists()  # of the run that was trained last there is none
+
+
+@pytest.mark.parametrize("text", ['{"run": "a', '{"run": "a", "members": [{"seed": 7, "best_rank_ic": 0.1}]}'])
+def test_an_unreadable_trained_run_stops_no_other_stage_and_is_replaced(
+    runs: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str
+) -> None:
+    (tmp_path / "06_models" / "trained_run.json").write_text(text)
+    fit = Node(lambda: TrainedRun(run=runs[0].name, members=()), None, TRAINED_RUN, name="fit")
+    report = Node(lambda trained: trained.run, TRAINED_RUN, "report", name="report")
+
+    with pytest.raises(DatasetError, match="is no TrainedRun"):
+        open_catalog(tmp_path)[TRAINED_RUN].load()
+    StageSequentialRunner().run(Pipeline([fit, report]), open_catalog(tmp_path))
+
+    assert (runs[0] / "report.html").read_text() == runs[0].name
+    assert "the next training replaces it" in caplog.text
 
 
 def test_what_writes_into_a_runs_folder_comes_after_its_training(tmp_path: Path) -> None:

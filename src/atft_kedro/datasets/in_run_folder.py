@@ -4,7 +4,6 @@ from pathlib import Path, PurePath
 
 from pydantic import ValidationError
 
-from ..params import InputError
 from ..training.runs import TrainedRun
 
 _RUN = "{run}"  # in a file path of the catalog: the run's name
@@ -38,10 +37,13 @@ class InRunFolder:
 
 
 def read_trained_run_name(path: Path) -> str | None:
-    """Read which run was trained last; None where none was."""
+    """Read which run was trained last; None where none was, or where the file names none.
+
+    Loading ``trained_run`` refuses such a file; a training replaces it.
+    """
     if not path.exists():
         return None
     try:
         return TrainedRun.model_validate_json(path.read_text()).run
-    except ValidationError as error:
-        raise InputError(f"{path} does not name a trained run: {error}") from error
+    except ValidationError:
+        return None

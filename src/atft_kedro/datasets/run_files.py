@@ -1,9 +1,10 @@
 """Texts and figures in a run's folder, and how a process keeps to its run."""
 
+import logging
 from collections.abc import Iterable
 
 import plotly.graph_objects as go
-from kedro.io import CatalogProtocol
+from kedro.io import CatalogProtocol, DatasetError
 from kedro_datasets.plotly import JSONDataset
 from kedro_datasets.text import TextDataset
 
@@ -12,6 +13,8 @@ from .in_run_folder import InRunFolder
 from .trained_run import TrainedRunDataset
 
 TRAINED_RUN = "trained_run"  # its catalog entry
+
+_logger = logging.getLogger(__name__)
 
 
 class RunTextDataset(InRunFolder, TextDataset):
@@ -49,12 +52,16 @@ class RunFigureDataset(InRunFolder, JSONDataset):
 def keep_to_run(catalog: CatalogProtocol, names: Iterable[str]) -> list[str]:
     """Let these datasets be of the run that is trained now, whatever others train from now on.
 
-    Returns those that lie in a run's folder.
+    Returns those that lie in a run's folder. A file that names no run counts as absent.
     """
     trained = catalog.get(TRAINED_RUN)
     if not isinstance(trained, TrainedRunDataset) or not trained.exists():
         return []
-    run, moved = trained.keep().run, []
+    try:
+        run, moved = trained.keep().run, []
+    except DatasetError as error:
+        _logger.warning("%s\n%s counts as absent: the next training replaces it", error, TRAINED_RUN)
+        return []
     for name in names:
         dataset = catalog[name]
         if isinstance(dataset, InRunFolder) and dataset.is_of_a_run:
