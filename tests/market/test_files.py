@@ -271,6 +271,18 @@ def test_a_time_zone_moves_datetimes_without_one_from_utc(
     assert found["date"].to_list() == [date(2024, 1, 2)]
 
 
+@pytest.mark.parametrize("as_text", [True, False])
+def test_a_files_days_do_not_depend_on_the_files_beside_it(tmp_path: Path, as_text: bool) -> None:
+    for code, hour in (("A", 0), ("B", 21)):
+        table = pl.DataFrame({"date": [datetime(2024, 1, day, hour) for day in (2, 3)], "close": [1.5, 1.6]})
+        dates = pl.col("date").dt.to_string("%Y-%m-%d %H:%M:%S") if as_text else pl.col("date")
+        table.with_columns(dates).write_parquet(tmp_path / f"{code}.parquet")
+
+    found = read(tmp_path, dates={"time_zone": "America/New_York"}).sort("code", "date")
+
+    assert found["date"].to_list() == [date(2024, 1, 2), date(2024, 1, 3)] * 2
+
+
 def test_float_codes_are_written_whole(tmp_path: Path) -> None:
     codes = [1301.0, 130101.0, None]
     table = pl.DataFrame({"date": [date(2024, 1, 2)] * 3, "code": codes, "close": [1.5] * 3})

@@ -21,6 +21,7 @@ EPOCH_BELOW: dict[Unit, float] = {
 }  # an instant of 1990 to 2100 shows its unit by its size
 ISO_DATE = r"^\d{4}-\d{2}-\d{2}($|[T ])"
 TIME = r"\d[T ]\d{1,2}:"
+MIDNIGHT = r"\d[T ]0{1,2}:00(:00(\.0+)?)?$"
 OFFSET = r"(Z|[+-]\d{2}:?\d{2})$"
 UNKNOWN = ("", "NA", "N/A", "#N/A", "nan", "NaN", "null", "NULL", "None", "-")
 EARLIEST = 3e8  # seconds: a smaller number is no instant after mid-1979
@@ -79,6 +80,13 @@ def parse_dates(frame: pl.LazyFrame, how: DateFormat, origin: RowOrigin) -> pl.L
         raise InputError(f"{origin.files[0]}: the date column is {dtype}, which is no date, text or number.")
     _require_parsed(frame, {DATE: parsed}, "a date", origin)
     return frame.with_columns(parsed.alias(DATE))
+
+
+def are_midnights(dates: pl.Series) -> bool:
+    """Say whether all times of day that are written, without a zone, are midnights."""
+    if dates.dtype == pl.String:
+        return not (dates.str.contains(TIME) & ~dates.str.strip_chars().str.contains(MIDNIGHT)).any()
+    return isinstance(dates.dtype, pl.Datetime) and bool((dates.dt.time() == time(0)).all())
 
 
 def parse_numbers(frame: pl.LazyFrame, columns: list[str], origin: RowOrigin) -> pl.LazyFrame:

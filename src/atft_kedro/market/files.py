@@ -11,7 +11,7 @@ import polars as pl
 from ..params import InputError, list_names
 from ..progress import tracked
 from ..schema import CLOSE, CODE, DATE, KEY, PRICES, QUOTES, SECTOR, VOLUME, VWAP, code_text
-from .cells import RowOrigin, parse_dates, parse_numbers
+from .cells import RowOrigin, are_midnights, parse_dates, parse_numbers
 from .columns import ADJUSTED_CLOSE, FIELDS, PriceFileParams, find_columns, require_known
 from .recognition import advise_mapping, take_sample
 from .tables import load_table, scan_table, stem, table_files
@@ -75,12 +75,16 @@ def _cut_into_batches(files: list[Path]) -> Iterator[list[Path]]:
 
 
 def _group_alike(tables: dict[Path, pl.DataFrame], params: PriceFileParams) -> Iterable[dict[Path, pl.DataFrame]]:
-    """Group tables with the same columns and types, and dates of the same shape (0000-00-00)."""
+    """Group tables with the same columns and types, and dates of the same shape (0000-00-00).
+
+    Where a time zone moves datetimes, tables of midnights, which are days already, are groups of their own.
+    """
     groups: dict[object, dict[Path, pl.DataFrame]] = {}
     for file, table in tables.items():
         date = find_columns(table.columns, params, file).get(DATE)
         shape = "" if date is None else re.sub(r"\d", "0", str(table[date].drop_nulls().first()))
-        groups.setdefault((tuple(table.schema.items()), shape), {})[file] = table
+        are_days = date is not None and params.dates.time_zone is not None and are_midnights(table[date])
+        groups.setdefault((tuple(table.schema.items()), shape, are_days), {})[file] = table
     return groups.values()
 
 
