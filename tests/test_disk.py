@@ -1,5 +1,6 @@
 """Whole files: writers of one file do not touch each other's partial ones, and remove those of the dead."""
 
+import fcntl
 import subprocess
 import sys
 from pathlib import Path
@@ -46,3 +47,23 @@ def test_a_folder_that_cannot_be_finished_leaves_nothing(tmp_path: Path) -> None
         raise RuntimeError
 
     assert names(tmp_path) == []
+
+
+def test_a_writer_whose_partial_is_removed_before_it_is_locked_makes_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, removed = fcntl.flock, []
+
+    def remove_once(file: int, how: int) -> None:
+        if not removed:
+            removed.append(Path(f"/proc/self/fd/{file}").readlink())
+            removed[0].rmdir()
+        lock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", remove_once)
+    with written_whole(tmp_path / "model", is_folder=True) as partial:
+        (partial / "weights").write_text("whole")
+
+    assert len(removed) == 1
+    assert (tmp_path / "model" / "weights").read_text() == "whole"
+    assert names(tmp_path) == ["model"]

@@ -27,24 +27,34 @@ def written_whole(path: Path, *, is_folder: bool = False) -> Iterator[Path]:
 
     Its writer holds a lock on it, so that the next writer can remove what a killed one has left, and nothing else.
     """
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     with told_of_a_full_disk(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(path)
-        if is_folder:
-            partial.mkdir()
-        else:
-            partial.touch(exist_ok=False)
-    lock = _open_to_lock(partial)
+        partial, lock = _create_locked(path, is_folder)
     try:
-        with suppress(OSError):  # a file system without locks: what is abandoned there stays
-            fcntl.flock(lock, fcntl.LOCK_EX)
         with told_of_a_full_disk(path):
             yield partial
         partial.replace(path)
     finally:
         os.close(lock)
         _remove(partial)
+
+
+def _create_locked(path: Path, is_folder: bool) -> tuple[Path, int]:
+    """Create a partial file or folder and lock it; create another where one is removed before its lock is held."""
+    while True:
+        partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+        if is_folder:
+            partial.mkdir()
+        else:
+            partial.touch(exist_ok=False)
+        with suppress(FileNotFoundError):
+            lock = _open_to_lock(partial)
+            with suppress(OSError):  # a file system without locks: what is abandoned there stays
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            if partial.exists():
+                return partial, lock
+            os.close(lock)
 
 
 def _remove_abandoned(path: Path) -> None:
