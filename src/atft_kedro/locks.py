@@ -24,11 +24,8 @@ def hold_alone(path: Path, refusal: str) -> Iterator[None]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as lock:
-        try:
-            if not _take(lock):
-                raise InputError(f"{refusal} {describe_holder(path)}")
-        except OSError as error:
-            raise InputError(f"{path} cannot be locked ({error.strerror}): its file system has no flock.") from error
+        if not _take(lock):
+            raise InputError(f"{refusal} {describe_holder(path)}")
         holder = {
             "pid": os.getpid(),
             "host": os.uname().nodename,
@@ -45,10 +42,20 @@ def _take(lock: IO[str]) -> bool:
     """Take a lock; retry for 0.2 s, because `Runs.is_free` holds it briefly."""
     for _ in range(ATTEMPTS):
         with suppress(BlockingIOError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
         time.sleep(INSTANT)
     return False
+
+
+def _lock(file: IO[str], how: int) -> None:
+    """Lock a file; a file system without flock is an `InputError` that names the file."""
+    try:
+        fcntl.flock(file, how)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        raise InputError(f"{file.name} cannot be locked ({error.strerror}): its file system has no flock.") from error
 
 
 @contextmanager
@@ -56,7 +63,7 @@ def wait_for(path: Path) -> Iterator[None]:
     """Wait for the lock at ``path`` and hold it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        _lock(lock, fcntl.LOCK_EX)
         yield
 
 
@@ -65,5 +72,5 @@ def describe_holder(path: Path) -> str:
     try:
         holder = json.loads(path.read_text())
     except ValueError:  # it holds the lock and has not written yet
-        return "It has just begun."
+        return "Its process has not written its name yet."
     return f"Process {holder['pid']} on {holder['host']} since {holder['since']}: {holder['command']}"
