@@ -54,7 +54,10 @@ def test_two_phases_of_one_name_and_two_lengths_are_refused() -> None:
 
     with pytest.raises(ValidationError, match="several phases are named x: give each phase a name of its own"):
         TrainingParams.model_validate({"phases": twice})
-    with pytest.raises(ValidationError, match="epochs and steps_per_phase both say how long to train"):
+    with pytest.raises(
+        ValidationError,
+        match=r"epochs \(3\) and steps_per_phase \(2\) are both set.*--params training.steps_per_phase=null",
+    ):
         TrainingParams(epochs=3, steps_per_phase=2)
 
 

@@ -144,7 +144,10 @@ class TrainingParams(Params):
     @model_validator(mode="after")
     def _has_one_length(self) -> Self:
         if self.epochs and self.steps_per_phase:
-            raise ValueError("epochs and steps_per_phase both say how long to train: set one of them to null")
+            raise ValueError(
+                f"epochs ({self.epochs}) and steps_per_phase ({self.steps_per_phase}) are both set, and each sets how "
+                "long to train: set one of them to null, for example with --params training.steps_per_phase=null"
+            )
         return self
 
     @model_validator(mode="after")
