@@ -32,7 +32,7 @@ def test_what_a_run_has_taken_stands_beside_what_it_was_to_take(ran_project: Pat
     peak = f"at most {heartbeat['peak_memory_gb']:.2f} GB"
     assert peak in said
     assert peak in status
-    assert re.search(r"was to take │ [\d.]+ GB, [\d.]+ times that, from what it held at its beginning", said)
+    assert re.search(r"was to take │ [\d.]+ GB, [\d.]+ times that, from what the process held at the start", said)
 
 
 def test_a_training_that_does_not_fit_is_told_of_with_one_that_does(ran_project: Path) -> None:

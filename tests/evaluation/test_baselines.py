@@ -8,7 +8,7 @@ import pytest
 import torch
 from polars.testing import assert_frame_equal
 
-from atft_kedro.evaluation.baselines import BaselineParams, ask_oracle, forecast_baselines
+from atft_kedro.evaluation.baselines import BaselineParams, forecast_baselines, forecast_with_oracle
 from atft_kedro.evaluation.boosting import BoostingParams, boost
 from atft_kedro.evaluation.observations import Observations, read_observations
 from atft_kedro.evaluation.ridge import RidgeParams, fit_ridge
@@ -167,8 +167,8 @@ def test_trees_find_what_ridge_cannot(material: Material) -> None:
 def test_the_oracle_is_asked_what_the_network_was_and_may_not_exist(asked: pl.DataFrame) -> None:
     oracle = asked.filter(horizon=1).select("date", "code", oracle_1d=pl.lit(0.5))
 
-    assert len(ask_oracle(asked, oracle, 0)) == len(asked.filter(horizon=1))
-    assert len(ask_oracle(asked, pl.DataFrame(schema={"date": pl.Date, "code": pl.String}), 0)) == 0
+    assert len(forecast_with_oracle(asked, oracle, 0)) == len(asked.filter(horizon=1))
+    assert len(forecast_with_oracle(asked, pl.DataFrame(schema={"date": pl.Date, "code": pl.String}), 0)) == 0
 
 
 def test_baselines_are_learned_in_the_units_of_the_labels_that_the_run_was_trained_on(

@@ -16,7 +16,7 @@ def note_of(days: int) -> str:
 def test_few_spans_are_those_of_the_run_itself(days: int, spans: str, once_in: int) -> None:
     said = note_of(days)
 
-    assert f"{days} days are {spans} spans of 20 d: |t| > 2 is luck one time in {once_in}." in said
+    assert f"{days} days are {spans} spans of 20 d: |t| exceeds 2 by chance in 1 of {once_in} such samples." in said
     assert "spans of 1 d" not in said
 
 

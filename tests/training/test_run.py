@@ -53,7 +53,7 @@ def test_a_training_leaves_what_it_was_made_of(
     assert manifest["network"]["hidden_size"] == 8
     assert manifest["training"]["phases"][0]["name"] == "x"
     assert manifest["training"]["days_per_block"] == 12
-    assert f"samples_per_block {round(12 * stocks)}: blocks of 12 days, for a day has {stocks:.0f}" in caplog.text
+    assert f"samples_per_block {round(12 * stocks)}: blocks of 12 days ({stocks:.0f} stocks a day)" in caplog.text
     assert trained.run == runs.find(LATEST).name
     assert trained.members[0].epochs == 1
     assert trained.members[0].steps > 1
@@ -172,7 +172,7 @@ def test_a_validation_without_any_score_keeps_the_newest_weights_and_says_so(
     newest = torch.load(folder / LAST, weights_only=True)["average"]
     assert all(weight.equal(newest[name]) for name, weight in member.network.state_dict().items())
     assert TrainedRun.model_validate_json(trained.model_dump_json()).members[0].best_score is None
-    assert "the validation days have no rank IC: while none has, the newest weights are kept" in caplog.text
+    assert "the validation days have no rank IC: the newest weights are kept until one is defined" in caplog.text
 
 
 def test_no_days_to_validate_on_is_said(material: Material, runs: Runs) -> None:

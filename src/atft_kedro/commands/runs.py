@@ -42,7 +42,7 @@ def status(metadata: ProjectMetadata, run: str, env: str | None, params: Any) ->
 @click.option("--every", default=1.0, show_default=True, help="Seconds between looks.")
 @of_project
 def monitor(metadata: ProjectMetadata, run: str, every: float, env: str | None, params: Any) -> None:
-    """Watch a RUN live until it ends, with the newest lines of its log; Ctrl-C leaves it alone."""
+    """Watch a RUN live until it ends, with the newest lines of its log; Ctrl-C ends the display only."""
     with open_catalog(metadata, env, params) as catalog:
         folder = catalog["runs"].load().find(run)
         told, health = read_status(folder), read_health(folder)

@@ -52,7 +52,7 @@ def forecast_baselines(
     return pl.concat(tables)
 
 
-def ask_oracle(forecasts: pl.DataFrame, oracle: pl.DataFrame, entry_lag: int) -> pl.DataFrame:
+def forecast_with_oracle(forecasts: pl.DataFrame, oracle: pl.DataFrame, entry_lag: int) -> pl.DataFrame:
     """Let the oracle of a simulated market forecast the same, for each entry; no row where there is none."""
     asked = forecasts.select(KEYS)
     tables = [_name(ORACLE, asked.clear().with_columns(pl.lit(0.0).alias(FORECAST)))]

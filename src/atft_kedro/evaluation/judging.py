@@ -32,14 +32,14 @@ def judge_run(
     The second table has a row for each entry, forecaster, part, horizon and date.
     """
     if "test" not in forecasts[SPLIT]:
-        raise InputError(f"Run {run} forecasts no test day, and cannot be judged.")
+        raise InputError(f"Run {run} forecasts no test day, and cannot be scored.")
     scores: dict[int, EntryScore] = {}
     tables = []
-    for lag, came in list_entries(returns, entry_lag).items():
+    for lag, entry_returns in list_entries(returns, entry_lag).items():
         own_oracle = oracle_name(lag, entry_lag)
         others = pl.col(FORECASTER).str.starts_with(ORACLE) & (pl.col(FORECASTER) != own_oracle)
-        beside = rivals.filter(~others).with_columns(pl.col(FORECASTER).replace(own_oracle, ORACLE))
-        scores[lag], table = judge_entry(forecasts, beside, came, params)
+        compared = rivals.filter(~others).with_columns(pl.col(FORECASTER).replace(own_oracle, ORACLE))
+        scores[lag], table = score_entry(forecasts, compared, entry_returns, params)
         tables.append(table.select(pl.lit(lag, pl.Int8).alias(ENTRY_LAG), pl.all()))
     daily = pl.concat(tables)
     own = daily.filter((pl.col(FORECASTER) == NETWORK) & (pl.col(ENTRY_LAG) == entry_lag))
@@ -54,10 +54,10 @@ def judge_run(
     return score, daily
 
 
-def judge_entry(
+def score_entry(
     forecasts: pl.DataFrame, rivals: pl.DataFrame, returns: pl.DataFrame, params: EvaluationParams
 ) -> tuple[EntryScore, pl.DataFrame]:
-    """Score a run and its rivals in each part by the returns from one entry, and each of the days."""
+    """Score a run and its rivals in each part, and on each day, by the returns from one entry."""
     split: dict[str, dict[str, HorizonScore]] = {}
     tables = []
     names = rivals[FORECASTER].unique(maintain_order=True).to_list()

@@ -114,7 +114,7 @@ def found_share(count: int, horizon: int, lags: int) -> float:
 
 
 @cache
-def chance_of_lucky_t(count: int, horizon: int, limit: float = 2.0, draws: int = 1000) -> float:
+def compute_false_positive_rate(count: int, horizon: int, limit: float = 2.0, draws: int = 1000) -> float:
     """Estimate by simulation how often |t| exceeds a limit where nothing is to be found.
 
     The days are sums over ``horizon`` independent days, and t is their mean over `error_of_mean`.

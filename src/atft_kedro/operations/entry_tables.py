@@ -1,4 +1,4 @@
-"""What is left of a run's scores at the next close, in a table and in words."""
+"""Compare the scores of a run at the same close and at the next close."""
 
 from ..evaluation.entries import name_entry
 from ..evaluation.score import HorizonScore, RunScore
@@ -9,8 +9,8 @@ from .saying import say
 
 ENTERED = "entered at"
 READING = (
-    "A forecast is made from a day's close. Same close: the return counts from that very close. Next close: from the "
-    "next one, the first that can be traded at. * is what the run was trained for."
+    "A forecast is made from a day's close. Same close: the return counts from this close. Next close: it counts "
+    "from the next close, the first that can be traded at. * marks the entry that the run was trained for."
 )
 CLEAR = 2  # errors from zero, for a rank IC to count as one
 HALF = 0.5  # of the larger rank IC, by which the two may differ
@@ -18,7 +18,7 @@ HEAD = ("horizon", "rank IC, same close", "± se", "rank IC, next close", "± se
 
 
 def mark_entry(lag: int, own: int) -> str:
-    """Name an entry, with a star where the run was trained for it."""
+    """Name an entry; add a star if the run was trained for it."""
     return name_entry(lag) + "*" * (lag == own)
 
 
@@ -28,7 +28,7 @@ def mark_horizon(horizon: int, lag: int, own: int) -> str:
 
 
 def tabulate_entries(score: RunScore, part: str) -> Grid:
-    """Tell each horizon's rank IC and net Sharpe ratio at both closes, and say where they differ by more than half."""
+    """Tabulate rank IC and net Sharpe ratio at both closes; note rank ICs that differ by more than half."""
     same, later = (
         score.entries[lag].split[part] if lag in score.entries else None
         for lag in (ENTRIES["same_close"], ENTRIES["next_close"])
@@ -39,7 +39,7 @@ def tabulate_entries(score: RunScore, part: str) -> Grid:
         return Grid(
             title, HEAD, [], f"Unknown: the run was scored at the {known} only. kedro atft evaluate scores both."
         )
-    rows = [_tell(name, same[name], later[name]) for name in same]
+    rows = [_format_row(name, same[name], later[name]) for name in same]
     verdicts = [verdict for name in same if (verdict := compare_entries(name, same[name].rank_ic, later[name].rank_ic))]
     if not verdicts:
         verdicts = [f"No rank IC that is {CLEAR} errors from zero differs by more than half between the two closes."]
@@ -47,7 +47,7 @@ def tabulate_entries(score: RunScore, part: str) -> Grid:
 
 
 def compare_entries(name: str, same: Mean, later: Mean) -> str | None:
-    """Say that a rank IC at the next close differs by more than half from that at the same close; None where not."""
+    """Return a sentence if the two rank ICs of a horizon differ by more than half, else None."""
     larger = max((same, later), key=lambda each: abs(each.mean or 0))
     if same.mean is None or later.mean is None or larger.mean is None or larger.se is None:
         return None
@@ -62,7 +62,7 @@ def compare_entries(name: str, same: Mean, later: Mean) -> str | None:
     return verdict
 
 
-def _tell(name: str, same: HorizonScore, later: HorizonScore) -> list[str]:
+def _format_row(name: str, same: HorizonScore, later: HorizonScore) -> list[str]:
     sharpes = [each.long_short.net_sharpe if each.long_short else None for each in (same, later)]
     ranks = (same.rank_ic.mean, same.rank_ic.se, later.rank_ic.mean, later.rank_ic.se)
     return [f"{name[1:]}d", *(say(value) for value in ranks), *(say(value, 2) for value in sharpes)]

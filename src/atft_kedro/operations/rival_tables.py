@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping
 
 from ..evaluation.published import PublishedScore
 from ..evaluation.score import HorizonScore, RunScore
-from ..evaluation.series import chance_of_lucky_t
+from ..evaluation.series import compute_false_positive_rate
 from .entry_tables import ENTERED, mark_entry
 from .grid import Grid
 from .saying import say, say_lead
 
-ENOUGH_SPANS = 20  # of a horizon, that share no return; with more, |t| > 2 is luck nearly as rarely as it should be
+ENOUGH_SPANS = 20  # that share no return; with more, |t| exceeds 2 by chance in about 5 % of samples
 METRICS = {"rank_ic": "rank IC", "ic": "IC", "long_short_net": "net bp a day"}
 READING = "Mean of the daily differences, on what both forecast, ± their error, and t. `zero` has an IC of 0."
 
@@ -37,12 +37,15 @@ def tabulate_rivals(score: RunScore, part: str) -> Grid:
 
 
 def _warn_of_few_spans(horizons: Mapping[str, HorizonScore]) -> Iterator[str]:
-    """Say for which horizons the days hold few spans that share no return, and how often |t| > 2 is luck there."""
+    """Warn of horizons with few spans that share no return; give how often |t| exceeds 2 by chance."""
     for name, told in horizons.items():
         horizon, days = int(name[1:]), told.rank_ic.days
         if 2 * horizon <= days < ENOUGH_SPANS * horizon:
-            spans, once_in = days / horizon, 1 / chance_of_lucky_t(days, horizon)
-            yield f"{days} days are {spans:.3g} spans of {horizon} d: |t| > 2 is luck one time in {once_in:.0f}."
+            spans, once_in = days / horizon, 1 / compute_false_positive_rate(days, horizon)
+            yield (
+                f"{days} days are {spans:.3g} spans of {horizon} d: "
+                f"|t| exceeds 2 by chance in 1 of {once_in:.0f} such samples."
+            )
 
 
 def tabulate_seeds(score: RunScore, part: str) -> Grid:
@@ -81,7 +84,7 @@ def tabulate_seeds(score: RunScore, part: str) -> Grid:
 def tabulate_published(score: RunScore) -> Grid:
     """Tell what published tables of stock ranking would print."""
     rows = [
-        [name, mark_entry(lag, score.entry_lag), *_tell_published(entry.published[name])]
+        [name, mark_entry(lag, score.entry_lag), *_format_published(entry.published[name])]
         for name in score.published
         for lag, entry in score.entries.items()
     ]
@@ -94,8 +97,8 @@ def tabulate_published(score: RunScore) -> Grid:
     )
 
 
-def _tell_published(told: PublishedScore) -> list[str]:
-    return [say(told.ic), say(told.ric, 3), say(told.precision, 3), say(told.sharpe, 2)]
+def _format_published(score: PublishedScore) -> list[str]:
+    return [say(score.ic), say(score.ric, 3), say(score.precision, 3), say(score.sharpe, 2)]
 
 
 def tabulate_oracle(score: RunScore, part: str) -> Grid:

@@ -23,7 +23,5 @@ def choose_days_per_block(training: TrainingParams, stocks_per_day: float) -> Tr
     if samples is None:
         return training
     days = max(round(samples / stocks_per_day), 1)
-    _logger.info(
-        "training.samples_per_block %d: blocks of %d days, for a day has %.0f stocks", samples, days, stocks_per_day
-    )
+    _logger.info("training.samples_per_block %d: blocks of %d days (%.0f stocks a day)", samples, days, stocks_per_day)
     return training.model_copy(update={"days_per_block": days, "samples_per_block": None})

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..disk import read_json_lines, told_of_a_full_disk, written_whole
 from .engine import Callback, Trainer
-from .heartbeat import where
+from .heartbeat import describe_position
 from .runs import METRICS, STOP_FILE
 from .state import Identity, write_checkpoint
 from .telemetry import read_devices, read_memory
@@ -54,7 +54,7 @@ class MetricsLog(Callback):
         lines = self._fetch(trainer)
         lines.append(
             {
-                **where(trainer),
+                **describe_position(trainer),
                 "validation": scores,
                 "train": trainer.train_scores,
                 "train_loss": trainer.progress.loss,
@@ -188,7 +188,7 @@ class EpochLines(Callback):
             _logger.info("%s ends early: no new best for %d epochs", trainer.phase.name, place.since_best)
         if isnan(selection.score(scores)):
             _logger.warning(
-                "the validation days have no %s: while none has, the newest weights are kept", selection.label
+                "the validation days have no %s: the newest weights are kept until one is defined", selection.label
             )
 
     def at_end(self, trainer: Trainer, scores: dict[str, float]) -> None:

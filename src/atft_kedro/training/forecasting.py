@@ -36,7 +36,7 @@ def forecast_days(
     parts: frozenset[Part],
     see: Callable[[Block, Tensor], None] = lambda block, forecast: None,
 ) -> Forecasts:
-    """Forecast all days of some blocks, in their order, and let ``see`` look at each block and its forecasts."""
+    """Forecast all days of some blocks, in their order; call ``see`` with each block and its forecasts."""
     was_training = network.training
     network.eval()
     stocks = reader.panel.row_of.shape[1]

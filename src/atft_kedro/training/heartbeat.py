@@ -1,4 +1,4 @@
-"""The heartbeat: who trains, where the training stands and when it will be done."""
+"""The heartbeat file of a training: its process, position, speed and memory."""
 
 import json
 import os
@@ -18,48 +18,48 @@ from .telemetry import read_devices, read_memory
 
 @dataclass
 class Heartbeat(Callback):
-    """Says who trains, where it stands and when it will be done."""
+    """Writes the process, position, speed and memory of a training into its run folder."""
 
     folder: Path
     every: float = 1.0  # seconds
     following: int = 0  # seeds that are trained after this one
     at_start: Mapping[str, float] = field(default_factory=dict)  # what the process held before the training
     _started: float = field(default_factory=time.time)
-    _said: float = 0.0
+    _written_at: float = 0.0
     _first: int | None = None
     _scores: dict[str, float] = field(default_factory=dict)
 
     def after_step(self, trainer: Trainer, days: list[np.ndarray], terms: dict[str, Tensor]) -> None:
-        """Say it again when it is time."""
+        """Write the heartbeat when it is due."""
         if self._first is None:
             self._first = trainer.progress.steps - 1
-        if time.time() - self._said >= self.every:
-            self._say(trainer, "training")
+        if time.time() - self._written_at >= self.every:
+            self._write(trainer, "training")
 
     def after_epoch(self, trainer: Trainer, scores: dict[str, float]) -> None:
-        """Say what the epoch gave."""
+        """Write the scores of the epoch."""
         self._scores = scores
-        self._say(trainer, "training")
+        self._write(trainer, "training")
 
     def at_stop(self, trainer: Trainer) -> None:
-        """Say that it has stopped."""
-        self._say(trainer, "stopped")
+        """Write that the training has stopped."""
+        self._write(trainer, "stopped")
 
     def at_end(self, trainer: Trainer, scores: dict[str, float]) -> None:
-        """Say that it is done."""
-        self._say(trainer, "training" if self.following else "done")
+        """Write that the training is done, unless other seeds follow."""
+        self._write(trainer, "training" if self.following else "done")
 
-    def _say(self, trainer: Trainer, state: str) -> None:
-        self._said = time.time()
+    def _write(self, trainer: Trainer, state: str) -> None:
+        self._written_at = time.time()
         done = trainer.progress.steps - (self._first or 0)
-        rate = done / max(self._said - self._started, 1e-9)
+        rate = done / max(self._written_at - self._started, 1e-9)
         left = (1 + self.following) * trainer.total_steps - trainer.steps_begun
-        told = {
-            **where(trainer),
+        record = {
+            **describe_position(trainer),
             "state": state,
             "pid": os.getpid(),
             "host": os.uname().nodename,
-            "time": self._said,
+            "time": self._written_at,
             "steps_per_epoch": trainer.steps[trainer.progress.phase],
             "seeds_after": self.following,
             "epochs_of_phase": trainer.epochs[trainer.progress.phase],
@@ -72,11 +72,11 @@ class Heartbeat(Callback):
             **read_devices(trainer.learner.device),
         }
         with written_whole(self.folder / HEARTBEAT) as partial:
-            partial.write_text(json.dumps(told))
+            partial.write_text(json.dumps(record))
 
 
-def where(trainer: Trainer) -> dict[str, object]:
-    """Say where a training stands."""
+def describe_position(trainer: Trainer) -> dict[str, object]:
+    """Describe the position of a training: seed, phase, epoch, step and best score."""
     progress, selection = trainer.progress, trainer.params.selection
     return {
         "seed": trainer.params.seed,

@@ -1,4 +1,4 @@
-"""What comes of a phase's scores: a lower learning rate, or the end of the phase."""
+"""Lower the learning rate on a plateau, and count epochs for early stopping."""
 
 from dataclasses import replace
 from typing import Annotated

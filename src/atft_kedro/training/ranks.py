@@ -31,8 +31,7 @@ class Ranks:
         """Refuse to resume a training of another number of processes."""
         if count != self.count:
             raise InputError(
-                f"This training was begun by {count} processes, and can only be gone on with by as many, "
-                f"not by {self.count}."
+                f"This training was started by {count} processes, and now runs in {self.count}; resume it with {count}."
             )
 
     def require_same(self, data: str) -> None:

@@ -12,7 +12,7 @@ from .mode import TrainingParams
 
 
 def fix_workspace(training: TrainingParams) -> None:
-    """Let cuBLAS compute the same numbers every time where that is asked for; it reads this when CUDA begins."""
+    """Set a deterministic cuBLAS workspace if training is deterministic; call it before CUDA starts."""
     if training.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # noqa: TID251  (cuBLAS', not this project's)
 

@@ -13,16 +13,16 @@ import torch
 from .engine import Trainer
 
 FIXED_BY = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")  # OpenMP and MKL read them, and torch with them
-GAIN = 1.1  # more threads are taken where a step is so many times as fast: they keep others waiting
-STEPS, SECONDS = 5, 0.5  # that are measured of each count at the most, after one that warms up
-HOPELESS = 3  # times as long must a step be for its count of threads to be given up at once
+GAIN = 1.1  # more threads are used if a step is at least so many times as fast, because they slow other processes
+STEPS, SECONDS = 5, 0.5  # limits of the measured steps for each count, after one warm-up step
+ABORT_RATIO = 3  # times as long as the fastest: after such a step a count of threads is measured no more
 
 _logger = logging.getLogger(__name__)
 
 
 @contextmanager
 def using_threads(count: int) -> Iterator[None]:
-    """Compute with so many threads, and with as many as before afterwards."""
+    """Compute with ``count`` threads; restore the previous count on exit."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -45,13 +45,13 @@ def choose_threads(trainer: Trainer) -> int:
     if is_fixed or trainer.ranks.count > 1 or trainer.learner.device.type != "cpu":
         return most
     if trainer.params.deterministic:
-        return 1  # another count would give other last bits, and which is measured to be best depends on the moment
-    trainer.learner.forecast = trainer.network  # to compile it takes longer than all measuring
+        return 1  # another count changes the last bits, and the measured best count differs from time to time
+    trainer.learner.forecast = trainer.network  # compilation takes longer than all measurements
     chosen, fastest = 1, measure_step(trainer, 1)
     measured = [f"1: {1000 * fastest:.0f} ms"]
     while chosen < most:
         more = min(2 * chosen, most)
-        seconds = measure_step(trainer, more, HOPELESS * fastest)
+        seconds = measure_step(trainer, more, ABORT_RATIO * fastest)
         measured.append(f"{more}: {1000 * seconds:.0f} ms")
         if seconds * GAIN > fastest:
             break
@@ -61,18 +61,18 @@ def choose_threads(trainer: Trainer) -> int:
 
 
 def measure_step(trainer: Trainer, threads: int, longest: float = inf) -> float:
-    """Take some steps with so many threads, and return the median of their seconds.
+    """Measure training steps with ``threads`` threads; return the median of their seconds.
 
-    After one that takes longer than ``longest`` there is no other.
+    Stop after a step that takes longer than ``longest``.
     """
     phase = max(trainer.params.curriculum, key=lambda phase: phase.epochs)
     trainer.network.train()
-    took: list[float] = []
+    durations: list[float] = []
     with using_threads(threads):
         for block in list(trainer.train.sampler.epoch(0))[: 1 + STEPS]:
             started = time.perf_counter()
             trainer.learner.learn([block], phase, phase.learning_rate)
-            took.append(time.perf_counter() - started)
-            if took[-1] > longest or (len(took) > 1 and sum(took) > SECONDS):
+            durations.append(time.perf_counter() - started)
+            if durations[-1] > longest or (len(durations) > 1 and sum(durations) > SECONDS):
                 break
-    return float(np.median(took[1:] or took))
+    return float(np.median(durations[1:] or durations))

@@ -37,6 +37,6 @@ def test_what_earlier_stages_left_in_the_process_is_not_what_the_training_takes(
     after_features = compare(memory_at_start_gb=2.0, peak_memory_gb=2 + adds / 1e9)
     on_gpu = compare(memory_at_start_gb=2.0, peak_memory_gb=2.0, peak_gpu_memory_gb=0.1)
 
-    assert after_features.endswith("GB, 1.00 times that, from what it held at its beginning")
+    assert after_features.endswith("GB, 1.00 times that, from what the process held at the start")
     assert compare(peak_memory_gb=2.0).startswith("not comparable")
     assert on_gpu == "0.00 times that, of the GPU's memory by tensors"

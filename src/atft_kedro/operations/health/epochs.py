@@ -33,7 +33,7 @@ def check_plateau(trace: Trace, seed: SeedTrace) -> Finding | None:
         about="plateau",
         state="watch" if stands else "ok",
         measured=f"validation {seed.selection.label} last rose in epoch {last + 1} of {len(scores)}, "
-        f"to {scores[last]:.4f} (best {scores.max():.4f}; an epoch's luck is ± {jitter:.4f})",
+        f"to {scores[last]:.4f} (best {scores.max():.4f}; one epoch varies by ± {jitter:.4f} by chance)",
         advice=(shorter, waits, set_rate(trace, phase, 0.3)) if stands else (),
         seed=seed.seed,
         numbers={"since": since, "best": float(scores.max()), "jitter": jitter},

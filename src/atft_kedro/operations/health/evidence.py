@@ -1,4 +1,4 @@
-"""What the scores can say at all: parts with too few days or stocks, and baselines that are ahead."""
+"""Check that the scores have enough days and stocks, and that no baseline is ahead."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from .finding import Finding, enlist
 from .trace import Trace
 
 FEW = {"train": "train days", "validation": "validation days", "test": "test days"}
-SURE = 2.0  # standard errors; a lead of more is hardly luck
+SURE = 2.0  # standard errors; a larger lead is rarely chance
 ADVICE = "more days or stocks: more prices, or other days in `split:`"
 LISTED = ("test", "validation")  # parts in which a run is compared with baselines
 

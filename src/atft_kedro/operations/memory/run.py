@@ -43,7 +43,9 @@ class Taken:
         if self.start is None:
             return "not comparable: what its process held when the training began was not measured"
         expected = need.begin_with(self.start).memory
-        return f"{expected / 1e9:.2f} GB, {expected / self.memory:.2f} times that, from what it held at its beginning"
+        return (
+            f"{expected / 1e9:.2f} GB, {expected / self.memory:.2f} times that, from what the process held at the start"
+        )
 
 
 def plan_again(folder: Path, panel: Panel, split: Split, graph: GraphParams) -> Plan | None:

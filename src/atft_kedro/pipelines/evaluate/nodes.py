@@ -50,7 +50,7 @@ def forecast_baselines(  # noqa: PLR0913, PLR0917 — rules read prices, models 
     dataset, asked = adopt_ml_dataset(ml_dataset, columns), forecasts.collect()
     units = read_training(runs.find(trained.run)).labels.transform
     rivals = baselines.forecast_baselines(asked, dataset, material, units, params)
-    return pl.concat([rivals, baselines.ask_oracle(asked, oracle.collect(), entry_lag)])
+    return pl.concat([rivals, baselines.forecast_with_oracle(asked, oracle.collect(), entry_lag)])
 
 
 def collect_returns(
