@@ -24,7 +24,7 @@ def soft_rank(x: Tensor, valid: Tensor) -> Tensor:
 
 
 def centre(x: Tensor, valid: Tensor) -> Tensor:
-    """Take the mean of the valid values from them; 0 elsewhere."""
+    """Subtract the mean of the valid values; return 0 elsewhere."""
     kept = x.where(valid, 0)
     return (kept - kept.sum(-1, keepdim=True) / valid.sum(-1, keepdim=True).clamp(min=1)).where(valid, 0)
 

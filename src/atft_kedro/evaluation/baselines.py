@@ -53,7 +53,7 @@ def forecast_baselines(
 
 
 def forecast_with_oracle(forecasts: pl.DataFrame, oracle: pl.DataFrame, entry_lag: int) -> pl.DataFrame:
-    """Let the oracle of a simulated market forecast the same, for each entry; no row where there is none."""
+    """Add forecasts of a simulated market's oracle for each entry; no rows without an oracle."""
     asked = forecasts.select(KEYS)
     tables = [_name(ORACLE, asked.clear().with_columns(pl.lit(0.0).alias(FORECAST)))]
     for lag in sorted({*ENTRIES.values(), entry_lag}):

@@ -34,7 +34,7 @@ def write_walk(score: WalkScore) -> str:
 
 
 def tell_folds(score: WalkScore, horizon: str) -> Iterator[list[str]]:
-    """Tell one horizon: a row for each fold that finished and for all of them, from each entry."""
+    """Tabulate one horizon: a row for each finished fold and entry, and for all folds together."""
     own = score.entry_lag
     for each in score.folds:
         for lag, horizons in each.put_beside(each.horizons, own).items():

@@ -1,4 +1,4 @@
-"""Where a training stands in its phases, epochs and steps."""
+"""The planned phases, epochs and steps of a training, and its progress."""
 
 import operator
 

@@ -51,7 +51,7 @@ class Vigil(Callback):
         self._look(trainer)
 
     def at_stop(self, trainer: Trainer) -> None:
-        """Look at the rest: the resumed training does not see these steps."""
+        """Check the remaining steps, because the resumed training does not see them."""
         self._look(trainer)
 
     def _look(self, trainer: Trainer) -> None:

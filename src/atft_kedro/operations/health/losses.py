@@ -1,4 +1,4 @@
-"""What the losses tell: spikes, divergence, and steps too small to get anywhere."""
+"""Check the losses for spikes, divergence and steps that are too small."""
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view

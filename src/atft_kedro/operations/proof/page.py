@@ -80,7 +80,7 @@ def _tell(run: Evidence, horizon: int) -> str:
 
 
 def _tell_entry(score: EntryScore, horizon: int) -> str:
-    """Tell the most important numbers of a run from one entry."""
+    """Format the most important numbers of a run for one entry."""
     told = score.split["test"][f"h{horizon}"]
     said = (
         f"a rank IC of {say(told.rank_ic.mean)} ± {say(told.rank_ic.se)} and an IC of "

@@ -32,7 +32,7 @@ def name_others(score: RunScore) -> list[str]:
 
 
 def tell_others(others: Sequence[HorizonScore]) -> list[str]:
-    """Tell those columns."""
+    """Format the values of those columns."""
     return [_with_error(mean) for told in others for mean in (told.ic, told.rank_ic)]
 
 
