@@ -2,11 +2,13 @@
 
 import json
 import logging
+import math
 import re
 import resource
 import signal
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import polars as pl
 import pytest
 import torch
 
+from atft_kedro.operations.watch import read_status
 from atft_kedro.params import InputError
 from atft_kedro.training.callbacks import (
     BEST,
@@ -43,11 +46,12 @@ def test_the_run_folder_tells_what_happened(make: Make, tmp_path: Path, caplog: 
 
     lines = pl.read_ndjson(tmp_path / METRICS, infer_schema_length=None)
     steps = lines.filter(pl.col("step").is_not_null())
-    epochs = lines.filter(pl.col("phase").is_not_null())
+    epochs = lines.filter(pl.col("train_loss").is_not_null())
     told = pl.read_json(tmp_path / "heartbeat.json")
     assert steps["step"].to_list() == list(range(1, trainer.total_steps + 1))
     assert steps.filter(pl.col("gradient/heads").is_not_null())["step"].to_list() == list(range(5, len(steps) + 1, 5))
     assert (steps["learning_rate"] > 0).all()
+    assert steps["phase"].to_list() == [name for name in ("one", "two") for _ in range(len(steps) // 2)]
     assert epochs["phase"].to_list() == ["one", "one", "two", "two"]
     assert (epochs["forecasts_per_second"] > 0).all()
     assert (epochs["peak_memory_gb"] > 0.1).all()
@@ -219,3 +223,17 @@ def test_a_tracker_that_is_new_to_a_training_is_told_all_of_it(make: Make, tmp_p
     assert first.heard == whole[: len(first.heard)]
     assert second.heard == whole
     assert {"train/loss", "train/rank_ic", "train/rank_ic_1d", "validation/se_rank_ic_1d"} <= second.names
+
+
+@pytest.mark.parametrize(
+    ("best", "text"), [(math.nan, "-"), (0.05, "undefined, averaged weights of the last epoch (best 0.0500)")]
+)
+def test_a_run_whose_newest_score_is_undefined_has_a_status(
+    make: Make, tmp_path: Path, best: float, text: str
+) -> None:
+    trainer = make()
+    trainer.progress = replace(trainer.progress, steps=1, history=[{"rank_ic": math.nan}], best=best)
+
+    Heartbeat(tmp_path).after_epoch(trainer, {"rank_ic": math.nan})
+
+    assert read_status(tmp_path).rows()["validation rank IC"] == text

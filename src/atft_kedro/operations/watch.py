@@ -14,6 +14,7 @@ from ..params import InputError, Params
 from ..schema import ENTRY_LAG
 from ..training.mode import TrainingParams
 from ..training.runs import HEARTBEAT, MANIFEST, METRICS, STOP_FILE, TRAIN_LOG
+from ..training.selection import SelectionParams
 from .memory.load import LOAD, say_load
 
 STALE = 120.0  # seconds without a heartbeat after which a run on another machine counts as dead
@@ -31,9 +32,9 @@ class RunStatus(Params):
     epochs_of_phase: int
     steps: int
     total_steps: int
-    metric: str = "rank IC"  # that the run's best weights are chosen by
-    score: float | None = None  # of the last epoch
-    best: float | None
+    metric: str = SelectionParams().label  # that the run's best weights are chosen by
+    score: float | None = None  # of the last epoch; None where it is undefined
+    best: float | None  # None where no score is defined
     best_weights: str = ""  # which weights reached it; empty of an older run
     seconds_left: float | None
     pid: int
@@ -46,8 +47,9 @@ class RunStatus(Params):
         left = "-" if self.seconds_left is None else str(timedelta(seconds=round(self.seconds_left)))
         which = f": {self.best_weights}" if self.best_weights else ""
         score = "-"
-        if self.score is not None:
-            score = f"{self.score:.4f}, averaged weights of the last epoch (best {self.best:.4f}{which})"
+        if self.score is not None or self.best is not None:
+            last, best = ("undefined" if value is None else f"{value:.4f}" for value in (self.score, self.best))
+            score = f"{last}, averaged weights of the last epoch (best {best}{which})"
         return {
             "state": f"{self.state} (pid {self.pid} on {self.host}, heard of {self.age:.0f} s ago)",
             "phase": f"{self.phase}, epoch {self.epoch} of {self.epochs_of_phase} done (seed {self.seed})",

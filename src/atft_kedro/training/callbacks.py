@@ -82,7 +82,7 @@ class MetricsLog(Callback):
             for step, rate, terms in self._steps
         ]
         self._steps.clear()
-        return [{**line, "seed": trainer.params.seed} for line in steps]
+        return [{**line, "seed": trainer.params.seed, "phase": trainer.phase.name} for line in steps]
 
     def _write(self, lines: list[dict[str, object]]) -> None:
         path = self.folder / METRICS

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isnan
 from pathlib import Path
 
 import numpy as np
@@ -86,7 +87,12 @@ def describe_position(trainer: Trainer) -> dict[str, object]:
         "epochs": len(progress.history),
         "steps": progress.steps,
         "metric": selection.label,
-        "score": selection.score(progress.history[-1]) if progress.history else None,
-        "best": progress.best,
+        "score": _none_if_nan(selection.score(progress.history[-1])) if progress.history else None,
+        "best": _none_if_nan(progress.best),
         "best_weights": progress.best_weights,
     }
+
+
+def _none_if_nan(score: float | None) -> float | None:
+    """Replace an undefined score by null, which JSON and the readers of the file allow."""
+    return None if score is None or isnan(score) else score

@@ -16,14 +16,14 @@ def test_steps_and_epochs_are_given_to_their_phases(tmp_path: Path) -> None:
     names, lines = ["one", "two", "two", "three"], []
     for number, (name, epoch) in enumerate(zip(names, (1, 1, 2, 1), strict=True), start=1):
         lines += [*tell_steps(number, loss=float(number)), tell_epoch(number, 0.1, phase=name, epoch=epoch)]
-    lines += tell_steps(5, loss=5.0)[:7]  # of an epoch that was stopped
+    lines += tell_steps(5, loss=5.0, phase="three")[:7]  # of an epoch that was stopped
     phases = [
         {"name": name, "epochs": epochs, "learning_rate": 1e-3}
         for name, epochs in (("one", 1), ("two", 2), ("three", 2))
     ]
 
     (seed,) = read_trace(write_run(tmp_path / "a", lines, phases=phases)).seeds
-    before = lines[: 3 * (STEPS + 1)] + tell_steps(4)[:7]  # stopped in the last phase's first epoch
+    before = lines[: 3 * (STEPS + 1)] + tell_steps(4, phase="three")[:7]  # stopped in the last phase's first epoch
     (stopped,) = read_trace(write_run(tmp_path / "b", before, phases=phases)).seeds
 
     assert [phase.place for phase in seed.phases] == [0, 1, 2]
@@ -32,6 +32,15 @@ def test_steps_and_epochs_are_given_to_their_phases(tmp_path: Path) -> None:
     assert [len(phase.number) for phase in stopped.phases] == [STEPS, 2 * STEPS, 7]
     assert stopped.phases[-1].epochs == ()
     assert [set(phase.steps["loss"]) for phase in seed.phases] == [{1.0}, {2.0, 3.0}, {4.0, 5.0}]
+
+
+def test_the_steps_after_a_phase_that_ended_early_are_of_the_next(tmp_path: Path) -> None:
+    phases = [{"name": name, "epochs": 10, "learning_rate": 1e-3} for name in ("one", "two")]
+    lines = [*tell_steps(1, phase="one"), tell_epoch(1, 0.1, phase="one"), *tell_steps(2, phase="two")[:5]]
+
+    (seed,) = read_trace(write_run(tmp_path, lines, phases=phases)).seeds
+
+    assert [(phase.params.name, len(phase.number)) for phase in seed.phases] == [("one", STEPS), ("two", 5)]
 
 
 def test_phases_without_an_epoch_are_no_phases_of_the_trace(tmp_path: Path) -> None:

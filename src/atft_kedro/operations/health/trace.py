@@ -197,15 +197,13 @@ def _trace_seeds(lines: Sequence[Line], training: TrainingParams) -> Iterator[Se
 def _trace_phases(
     seed: int, epochs: Sequence[Epoch], steps: Sequence[Line], training: TrainingParams
 ) -> Iterator[PhaseTrace]:
-    """Give each phase its epochs and steps; the steps of an epoch that has no end yet are the last phase's."""
+    """Give each phase its epochs and steps; a step of an older run, whose line names no phase, has its epoch's."""
     phases = {phase.name: phase for phase in training.curriculum}
     names, known = [epoch.phase for epoch in epochs], list(phases)
     number = np.array([line["step"] for line in steps], dtype=np.int64)
     of_epoch = np.searchsorted([epoch.steps for epoch in epochs], number)
-    last = names[-1] if names else known[0]
-    if epochs and epochs[-1].epoch >= phases[last].epochs:
-        last = known[min(known.index(last) + 1, len(known) - 1)]
-    of_phase = np.array([*names, last])[of_epoch]
+    of_epochs = [*names, names[-1] if names else known[0]]
+    of_phase = np.array([line.get("phase", of_epochs[place]) for line, place in zip(steps, of_epoch, strict=True)])
     for name in (name for name in known if name in {*names, *of_phase.tolist()}):
         mine = [line for line, of in zip(steps, of_phase, strict=True) if of == name]
         yield PhaseTrace(
