@@ -174,6 +174,18 @@ def test_a_promoted_file_makes_the_configuration_of_its_trial_and_nothing_else(
     assert "Trained again, the " in text
 
 
+def test_a_promoted_file_holds_the_losses_of_the_phases_that_the_study_trained_with(
+    standing: Standing, spec: Spec
+) -> None:
+    phase = spec.training.phases[-1].name
+    training = TrainingParams.model_validate(spec.training.model_dump() | {"phase_losses": {phase: "ic:1.0"}})
+    study = spec.model_copy(update={"training": training})
+
+    text = write_promotion(standing, study, choose_trial(standing, None), [(NETWORK, TRAINING)], None)
+
+    assert phase in yaml.safe_load(text)["training"]["phase_losses"]
+
+
 def test_nothing_is_overwritten_unasked_and_no_other_file_is_touched(
     standing: Standing, spec: Spec, tmp_path: Path
 ) -> None:

@@ -21,7 +21,7 @@ from .study import Spec
 
 BLOCKS = ("network", "training")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-LENGTH = FIXED - {"phases", "selection"}  # how long and by which seeds is trained is not searched
+LENGTH = FIXED - {"phases", "phase_losses", "selection"}  # how long and by which seeds is trained is not searched
 
 
 def require_name(environment: str) -> None:
