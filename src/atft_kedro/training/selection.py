@@ -38,6 +38,11 @@ class SelectionParams(Params):
         return self.metric.startswith("loss")
 
     @property
+    def no_skill(self) -> float | None:
+        """Score of forecasts without skill; None for a loss, which has no such score."""
+        return None if self.is_loss else 0.5 if self.metric.startswith("hit_rate") else 0.0
+
+    @property
     def horizon(self) -> int | None:
         """Read the horizon that the metric names; None where it averages over the horizons."""
         named = re.fullmatch(METRIC, self.metric)

@@ -59,3 +59,26 @@ def test_seeds_should_agree(tmp_path: Path, shares: tuple[float, ...], state: st
     assert found.state == state
     assert f"7 0.0890, 8 {shares[1] * 0.089:.4f}, 9 {shares[2] * 0.089:.4f}" in found.measured
     assert (state == "trouble") == any(advice.startswith("seed 9 learned little") for advice in found.advice)
+
+
+@pytest.mark.parametrize(
+    ("metric", "scores", "state"),
+    [
+        ("loss", (0.9493, 0.9492), "ok"),  # a loss has no zero that a share of it could be measured from
+        ("hit_rate", (0.54, 0.535), "ok"),
+        ("hit_rate", (0.54, 0.50, 0.54), "trouble"),  # half of all directions are right without skill
+    ],
+)
+def test_seeds_are_compared_from_the_score_without_skill(
+    tmp_path: Path, metric: str, scores: tuple[float, ...], state: str
+) -> None:
+    lines: Lines = []
+    for seed, score in enumerate(scores, start=7):
+        for line in tell(*RISING):
+            scored = {"validation": line["validation"] | {metric: score}} if "validation" in line else {}
+            lines.append(line | {"seed": seed} | scored)
+
+    diagnosis = diagnose_run(tmp_path, lines, seeds=len(scores), selection={"metric": metric})
+
+    assert find(diagnosis, "seeds").state == state
+    assert ("length" in {each.about for each in diagnosis.findings}) == (metric != "loss")

@@ -38,6 +38,18 @@ def test_validation_that_falls_while_training_rises_is_memory(tmp_path: Path) ->
     assert list_causes(diagnosis) == {"overfitting"}
 
 
+def test_a_fall_of_a_loss_is_named_as_not_checked(tmp_path: Path) -> None:
+    lines = [
+        line | {"validation": line["validation"] | {"loss": 1.0}} if "validation" in line else line
+        for line in tell(0.05, 0.08, 0.05)
+    ]
+
+    found = find(diagnose_run(tmp_path, lines, selection={"metric": "loss"}), "overfitting")
+
+    assert "a fall of the validation score is not checked where it is a loss" in found.measured
+    assert "fallen" not in found.numbers
+
+
 def test_a_gap_that_may_be_luck_is_none(tmp_path: Path) -> None:
     unsure = {"rank_ic": 0.1, "rank_ic_1d": 0.1, "se_rank_ic_1d": 0.04, "scale": 0.1}
 

@@ -49,11 +49,12 @@ def _score(seed: SeedTrace) -> Floats:
 def check_length(trace: Trace, seed: SeedTrace) -> Finding | None:
     """Look whether a training that is done was still getting better."""
     scores = _score(seed)
-    if len(scores) < 3 or not trace.is_done(seed):
+    no_skill = seed.selection.no_skill
+    if len(scores) < 3 or not trace.is_done(seed) or no_skill is None:
         return None
     third, best = len(scores) // 3, float(scores.max())
     gained = best - float(scores[:-third].max())
-    rises = best > 0 and gained > max(RISES * best, WORTH, 2 * measure_jitter(scores))
+    rises = best > no_skill and gained > max(RISES * (best - no_skill), WORTH, 2 * measure_jitter(scores))
     return Finding(
         about="length",
         state="watch" if rises else "ok",
@@ -68,10 +69,11 @@ def check_length(trace: Trace, seed: SeedTrace) -> Finding | None:
 def check_phases(trace: Trace, seed: SeedTrace) -> Finding | None:
     """Look for phases that took their time and gave nothing."""
     ended = [phase for phase in seed.phases if phase.epochs and _has_ended(trace, seed, phase)]
-    if len(ended) < 2 or seed.selection.is_loss:  # a loss has no zero to gain from
+    no_skill = seed.selection.no_skill
+    if len(ended) < 2 or no_skill is None:
         return None
     best = [max(seed.selection.score(epoch.validation) for epoch in phase.epochs) for phase in ended]
-    gains = np.diff(np.maximum.accumulate(np.nan_to_num([0.0, *best])))
+    gains = np.diff(np.fmax.accumulate([no_skill, *best]))
     seconds = np.array([sum(epoch.seconds for epoch in phase.epochs) for phase in ended])
     names = [phase.params.name for phase in ended]
     told = [f"{name} {gain:+.4f} in {took:.1f} s" for name, gain, took in zip(names, gains, seconds, strict=True)]
@@ -114,10 +116,10 @@ def check_seeds(trace: Trace) -> Iterator[Finding]:
     if len(done) < 2:
         return
     best = np.array([_score(seed).max() for seed in done])
-    spread, mean = float(best.std(ddof=1)), float(best.mean())
-    floor = FAILED * max(float(np.median(best)), 0.0)
+    spread, mean, no_skill = float(best.std(ddof=1)), float(best.mean()), done[0].selection.no_skill
+    floor = -np.inf if no_skill is None else no_skill + FAILED * max(float(np.median(best)) - no_skill, 0.0)
     failed = [seed.seed for seed, mine in zip(done, best, strict=True) if mine < floor]
-    differ = spread > DIFFER * abs(mean)
+    differ = spread > DIFFER * abs(mean - (no_skill or 0.0))
     told = ", ".join(f"{seed.seed} {mine:.4f}" for seed, mine in zip(done, best, strict=True))
     advice = [f"seed {enlist(map(str, failed))} learned little; lower learning rates fail less often"] if failed else []
     fastest = max(done[0].phases, key=lambda phase: phase.params.learning_rate)

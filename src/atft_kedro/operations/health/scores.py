@@ -96,28 +96,35 @@ def check_overfitting(trace: Trace, seed: SeedTrace) -> Finding | None:
     state = find_worst(
         (sides.is_sure and sides.lost > GAP, "watch"),
         (sides.is_sure and sides.lost > WIDE_GAP and sides.new < NOISE * sides.new_error, "trouble"),
-        (sides.is_sure and fallen > FALLEN, "trouble"),
+        (sides.is_sure and fallen is not None and fallen > FALLEN, "trouble"),
     )
     told = f"rank IC over {trace.horizon} d is {sides.known:.3f} ± {sides.known_error:.3f} on the last train days and "
     told += f"{sides.new:.3f} ± {sides.new_error:.3f} on the validation days {sides.where}"
     told += f": {sides.lost:.0%} is lost" if sides.lost > 0 else ": nothing is lost"
-    told += f"; validation has fallen by {fallen:.0%} since epoch {best.epochs}" if fallen > FALLEN else ""
+    if fallen is None:
+        told += "; a fall of the validation score is not checked where it is a loss"
+    elif fallen > FALLEN:
+        told += f"; validation has fallen by {fallen:.0%} since epoch {best.epochs}"
     return Finding(
         about="overfitting",
         state=state,
         measured=told,
         advice=_generalise(trace, seed, best) if state != "ok" else (),
         seed=seed.seed,
-        numbers={"train": sides.known, "validation": sides.new, "lost": sides.lost, "fallen": fallen},
+        numbers={"train": sides.known, "validation": sides.new, "lost": sides.lost} | ({} if fallen is None else {"fallen": fallen}),
     )
 
 
-def _fall(seed: SeedTrace) -> tuple[Epoch, float]:
-    """Find the best epoch, and which share of its score is gone by the last."""
+def _fall(seed: SeedTrace) -> tuple[Epoch, float | None]:
+    """Find the best epoch, and the share of its score that the last has lost; None for a loss, which has no zero."""
     scores = np.array([seed.selection.score(epoch.validation) for epoch in seed.epochs])
     known = np.where(np.isnan(scores), -np.inf, scores)
     best = int(known.argmax())
-    return seed.epochs[best], float(1 - known[-1] / known[best]) if 0 < known[best] < np.inf else 0.0
+    no_skill = seed.selection.no_skill
+    if no_skill is None:
+        return seed.epochs[best], None
+    gain, left = known[best] - no_skill, known[-1] - no_skill
+    return seed.epochs[best], float(1 - left / gain) if 0 < gain < np.inf else 0.0
 
 
 def _generalise(trace: Trace, seed: SeedTrace, best: Epoch) -> tuple[str, ...]:
