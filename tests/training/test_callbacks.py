@@ -228,9 +228,7 @@ def test_a_tracker_that_is_new_to_a_training_is_told_all_of_it(make: Make, tmp_p
 @pytest.mark.parametrize(
     ("best", "text"), [(math.nan, "-"), (0.05, "undefined, averaged weights of the last epoch (best 0.0500)")]
 )
-def test_a_run_whose_newest_score_is_undefined_has_a_status(
-    make: Make, tmp_path: Path, best: float, text: str
-) -> None:
+def test_a_run_whose_newest_score_is_undefined_has_a_status(make: Make, tmp_path: Path, best: float, text: str) -> None:
     trainer = make()
     trainer.progress = replace(trainer.progress, steps=1, history=[{"rank_ic": math.nan}], best=best)
 

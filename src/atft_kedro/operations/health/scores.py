@@ -111,7 +111,8 @@ def check_overfitting(trace: Trace, seed: SeedTrace) -> Finding | None:
         measured=told,
         advice=_generalise(trace, seed, best) if state != "ok" else (),
         seed=seed.seed,
-        numbers={"train": sides.known, "validation": sides.new, "lost": sides.lost} | ({} if fallen is None else {"fallen": fallen}),
+        numbers={"train": sides.known, "validation": sides.new, "lost": sides.lost}
+        | ({} if fallen is None else {"fallen": fallen}),
     )
 
 
