@@ -9,6 +9,7 @@ import torch
 
 from atft_kedro.operations.profile.steps import REST, Profile, Rehearsal, choose_phase, profile_steps
 from atft_kedro.params import InputError
+from atft_kedro.training.block_size import count_stocks_per_day
 from atft_kedro.training.mode import TrainingParams
 from in_profile import Asked
 
@@ -55,6 +56,13 @@ def test_a_step_has_as_many_blocks_as_in_a_training(asked: Asked, trace: Path) -
 
     events = json.loads(trace.read_text())["traceEvents"]
     assert Counter(event["name"] for event in events if event.get("ph") == "X")["forward"] == 2
+
+
+def test_blocks_have_as_many_samples_as_in_a_training(asked: Asked) -> None:
+    stocks = count_stocks_per_day(asked.material.panel)
+    training = TrainingParams.model_validate(asked.training.model_dump() | {"samples_per_block": round(3 * stocks)})
+
+    assert len(asked.begin(training=training).groups[0][0]) == 3
 
 
 def test_what_a_phase_switches_off_or_freezes_takes_no_time(asked: Asked, trace: Path) -> None:

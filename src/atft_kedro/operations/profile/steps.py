@@ -17,6 +17,7 @@ from torch.profiler import ProfilerActivity, profile, record_function
 
 from ...network.sizes import NetworkParams
 from ...params import InputError
+from ...training.block_size import choose_days_per_block, count_stocks_per_day
 from ...training.device import choose_device
 from ...training.engine import Trainer
 from ...training.memory import keep_freed_memory
@@ -80,6 +81,7 @@ class Rehearsal:
         inductor.cpp.enable_kernel_profile = training.compile  # compiled loops are told of by their names
         panel = choose_horizons(material.panel, network.horizons)
         moved = replace(material, panel=panel).to(choose_device(training.device))
+        training = choose_days_per_block(training, count_stocks_per_day(panel))
         trainer = make_trainer(moved, network, training, Ranks())
         course, size = trainer.courses[training.curriculum.index(phase)], training.accumulate
         blocks = list(course.sampler.epoch(0))
