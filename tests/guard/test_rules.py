@@ -183,6 +183,25 @@ def test_features_that_die_on_the_newest_day_stop_live_data(
     assert finding(inspect(ml_dataset, params), "newest_features")["outcome"] in ("passed", "skipped")
 
 
+def test_a_feature_that_one_stock_alone_has_on_the_newest_day_stops_live_data(ml_dataset: pl.DataFrame) -> None:
+    newest = ml_dataset.filter(pl.col("date") == pl.col("date").max())
+    lost = (pl.col("date") == newest["date"][0]) & (pl.col("code") != newest["code"][0])
+    died = ml_dataset.with_columns(ret_1=pl.when(~lost).then("ret_1"))
+
+    found = finding(inspect(died, {"recency": {"max_age_hours": 1e9}}), "newest_features")
+
+    assert (found["outcome"], found["columns"]) == ("error", ["ret_1"])
+
+
+def test_live_data_without_features_is_reported(ml_dataset: pl.DataFrame) -> None:
+    bare = ml_dataset.select("date", "code", "close", "target_1d")
+
+    report = inspect(bare, {"recency": {"max_age_hours": 1e9}})
+
+    assert outcomes(report)["columns"] == "error"
+    assert finding(report, "newest_features")["outcome"] == "skipped"
+
+
 def test_an_honest_past_return_is_no_leak(ml_dataset: pl.DataFrame) -> None:
     past = ml_dataset.with_columns(later("target_5d", -5).cast(pl.Float32).alias("past"))
 

@@ -53,11 +53,13 @@ def check_newest_features(data: InspectedDataset, params: NewestFeaturesParams, 
     """Expect of live data that features which are usually known are known on the newest days too."""
     if historical:
         return skip("historical data may end without some of its features")
+    if not data.features:
+        return skip("there is no feature")
     days = data.days[DATE][-params.days :]
     newest = data.read(pl.col(DATE) >= days[0])
     unknown = pl.col("nulls") + pl.col("nans") + pl.col("infinite")
     usual = data.statistics.select("column", (1 - unknown / data.keys.height).round(4).alias("usually known"))
-    known = newest.select(pl.col(data.features).is_finite().mean()).row(0)
+    known = newest.select(pl.col(data.features).is_finite().fill_null(False).mean()).row(0)
     table = pl.DataFrame({"column": data.features, "known": known}, schema={"column": pl.String, "known": pl.Float64})
     table = table.join(usual, on="column", maintain_order="left")
     died = pl.col("known").fill_null(0) < params.min_share * pl.col("usually known")
