@@ -33,7 +33,7 @@ class HandedModelsDataset(AbstractDataset[None, HandedModels]):
         raise DatasetError("A run hands its own model on.")
 
     def _describe(self) -> dict[str, Any]:
-        cards = sorted(self._path.glob(f"[!l]*/{PREFIX}*/{CARD}"))
+        cards = sorted(self._path.glob(f"[!.l]*/{PREFIX}*/{CARD}"))
         return {
             "runs": str(self._path),
             "models": {str(card.relative_to(self._path)): card.stat().st_mtime_ns for card in cards},

@@ -55,7 +55,7 @@ class Runs:
 
     def names(self) -> Sequence[str]:
         """List all runs, the oldest first."""
-        return sorted(path.parent.name for path in self.folder.glob(f"[!l]*/{MANIFEST}"))
+        return sorted(path.parent.name for path in self.folder.glob(f"[!.l]*/{MANIFEST}"))
 
     @contextmanager
     def alone(self, folder: Path) -> Iterator[None]:
