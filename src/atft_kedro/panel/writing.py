@@ -55,7 +55,8 @@ class PanelDraft:
 def write_panel(folder: Path, draft: PanelDraft) -> None:
     """Write the whole panel or nothing, in a new folder inside ``folder``, and let the header lead to it.
 
-    The older ones are removed then; who has mapped their files keeps them.
+    All else in ``folder`` is removed then: older panels, of earlier layouts too. Processes that have mapped their
+    files keep them.
     """
     name = secrets.token_hex(8)
     try:
@@ -71,6 +72,8 @@ def write_panel(folder: Path, draft: PanelDraft) -> None:
     for other in folder.iterdir():
         if other.is_dir() and other.name != name:
             shutil.rmtree(other, ignore_errors=True)
+        elif other.name not in (HEADER, name):
+            other.unlink(missing_ok=True)
 
 
 def _write_files(folder: Path, draft: PanelDraft) -> PanelHeader:
