@@ -62,7 +62,9 @@ def test_a_day_whose_features_died_is_refused(trained: Trained, catalogue: Featu
     died = forget(trained.dataset, codes, features[: 2 * len(features) // 3])
     models = HandedModels(trained.runs)
 
-    with pytest.raises(InputError, match=r"22 of 22 stocks lack more than 50 % of the features .* \(100 %\), "):
+    with pytest.raises(
+        InputError, match=r"22 of 22 stocks lack more than 50 % of the features .* training: .* \(\+100 %\), "
+    ):
         predict(died.lazy(), catalogue, 0, models, PredictParams())
     patient = PredictParams(max_unknown_features=0.9)
     assert len(predict(died.lazy(), catalogue, 0, models, patient)[0])

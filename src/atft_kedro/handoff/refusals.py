@@ -85,10 +85,10 @@ def _require_few(
     missing = torch.tensor([each.missing for each in scaler.features])
     excess = unknown.float().mean(0).cpu() - missing
     worst = excess.argsort(descending=True)[:5].tolist()
-    names = ", ".join(f"{scaler.features[place].name} ({100 * excess[place]:.0f} %)" for place in worst)
+    names = ", ".join(f"{scaler.features[place].name} ({100 * excess[place]:+.0f} %)" for place in worst)
     raise InputError(
         f"On {newest.reader.panel.meaning.days[day]}, {blind} of {len(unknown)} stocks lack more than "
-        f"{100 * limits.max_unknown_features:g} % of the features that the training knew; by how much more often than "
-        f"then the first are unknown: {names}. Mend the prices or features of that day, or raise "
+        f"{100 * limits.max_unknown_features:g} % of the features that the training knew. Features that are unknown "
+        f"more often than in training: {names}. Mend the prices or features of that day, or raise "
         f"predict.max_unknown_features or predict.max_left_out_stocks ({limits.max_left_out_stocks:g})."
     )
