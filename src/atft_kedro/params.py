@@ -1,7 +1,8 @@
 """The base of every parameter model, the error that a user's input raises, and short lists for it."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Annotated, Any
+from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
@@ -33,3 +34,12 @@ def _require_each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 EachOnce = AfterValidator(_require_each_once)
+
+
+def _require_time_zone(value: str) -> str:
+    if value not in available_timezones():
+        raise ValueError("no such time zone; they are called like America/New_York")
+    return value
+
+
+TimeZone = Annotated[str, AfterValidator(_require_time_zone)]

@@ -107,6 +107,12 @@ def code_text(code: pl.Expr) -> pl.Expr:
     return pl.when(~text.is_in(["", "NaN"])).then(text)
 
 
+def iso_day(text: pl.Expr) -> pl.Expr:
+    """Read the day that ISO text begins with, whatever time or zone follows it; null in other text."""
+    day = text.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
+    return pl.when(text.str.contains(r"^\d{4}-\d{2}-\d{2}($|[T ])")).then(day)
+
+
 def plain_rows(table: pl.DataFrame) -> list[dict[str, Any]]:
     """Write rows as JSON can hold them: dates, NaN and infinities as text."""
     rows = table.with_columns(pl.selectors.date().cast(pl.String)).to_dicts()

@@ -2,11 +2,11 @@
 
 from datetime import date
 from typing import Annotated
-from zoneinfo import available_timezones
 
 import polars as pl
-from pydantic import Field, field_validator
+from pydantic import Field
 
+from ..params import TimeZone
 from ..schema import CODE, DATE, KEY
 from .calendars import WEEKDAYS, sessions, sessions_between
 from .dataset import InspectedDataset
@@ -37,16 +37,9 @@ class RecencyParams(CalendarParams):
     ``time_zone`` decides which day is today; null is that of the calendar's exchange, or the machine's.
     """
 
-    time_zone: str | None = None
+    time_zone: TimeZone | None = None
     historical: bool = False
     max_age_hours: Annotated[float, Field(gt=0)] = 72
-
-    @field_validator("time_zone")
-    @classmethod
-    def _is_known(cls, value: str | None) -> str | None:
-        if value is not None and value not in available_timezones():
-            raise ValueError("no such time zone; they are called like Asia/Tokyo")
-        return value
 
 
 class CoverageParams(WarnParams):

@@ -3,15 +3,13 @@
 import polars as pl
 
 from ..params import InputError
-from ..schema import CODE, DATE
-
-ISO_DATE = r"^\d{4}-\d{2}-\d{2}($|[T ])"
+from ..schema import CODE, DATE, code_text, iso_day
 
 
 def read_keys(frame: pl.LazyFrame) -> pl.LazyFrame:
     """Turn dates into a ``Date`` column and codes into text; refuse rows without them.
 
-    Dates are dates, timestamps or ISO text; codes are text or whole numbers.
+    Dates are dates, timestamps or ISO text; codes are text or numbers, as in the ML dataset.
     """
     schema = frame.collect_schema()
     read = [_read_date(schema[DATE]), _read_code(schema[CODE])]
@@ -39,13 +37,13 @@ def _read_date(dtype: pl.DataType) -> pl.Expr:
     if isinstance(dtype, pl.Datetime):
         return pl.col(DATE).dt.date()
     if dtype == pl.String:
-        text = pl.col(DATE).str.strip_chars()
-        day = text.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
-        return pl.when(text.str.contains(ISO_DATE)).then(day).alias(DATE)
+        return iso_day(pl.col(DATE).str.strip_chars()).alias(DATE)
     raise InputError(f"The observations' column {DATE!r} is {dtype}, no date: convert it to dates or ISO text.")
 
 
 def _read_code(dtype: pl.DataType) -> pl.Expr:
-    if dtype == pl.String or dtype.is_integer() or isinstance(dtype, pl.Categorical | pl.Enum):
-        return pl.col(CODE).cast(pl.String)
-    raise InputError(f"The observations' column {CODE!r} is {dtype}, neither text nor whole numbers: convert it.")
+    if dtype == pl.String:
+        return pl.col(CODE)
+    if dtype.is_numeric() or isinstance(dtype, pl.Categorical | pl.Enum):
+        return code_text(pl.col(CODE)).alias(CODE)
+    raise InputError(f"The observations' column {CODE!r} is {dtype}, neither text nor numbers: convert it.")

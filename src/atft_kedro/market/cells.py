@@ -5,13 +5,11 @@ from dataclasses import dataclass
 from datetime import time
 from pathlib import Path
 from typing import Literal, Self
-from zoneinfo import available_timezones
 
 import polars as pl
-from pydantic import field_validator
 
-from ..params import InputError, Params
-from ..schema import DATE
+from ..params import InputError, Params, TimeZone
+from ..schema import DATE, iso_day
 
 Unit = Literal["s", "ms", "us", "ns"]
 EPOCH_BELOW: dict[Unit, float] = {
@@ -19,7 +17,6 @@ EPOCH_BELOW: dict[Unit, float] = {
     "ms": 5e13,
     "us": 5e16,
 }  # an instant of 1990 to 2100 shows its unit by its size
-ISO_DATE = r"^\d{4}-\d{2}-\d{2}($|[T ])"
 TIME = r"\d[T ]\d{1,2}:"
 MIDNIGHT = r"\d[T ]0{1,2}:00(:00(\.0+)?)?$"
 OFFSET = r"(Z|[+-]\d{2}:?\d{2})$"
@@ -37,14 +34,7 @@ class DateFormat(Params):
 
     text: str | None = None
     epoch_unit: Unit | Literal["auto"] = "auto"
-    time_zone: str | None = None
-
-    @field_validator("time_zone")
-    @classmethod
-    def _isknown(cls, value: str | None) -> str | None:
-        if value is not None and value not in available_timezones():
-            raise ValueError("no such time zone; they are called like America/New_York")
-        return value
+    time_zone: TimeZone | None = None
 
 
 @dataclass(frozen=True)
@@ -117,13 +107,8 @@ def _from_text(frame: pl.LazyFrame, how: DateFormat) -> pl.Expr:
         return _day(text.str.to_datetime(time_zone="UTC", strict=False), how)
     if how.time_zone is not None and frame.select(text.str.contains(TIME).any()).collect().item():
         return _naive_day(frame, text.str.to_datetime(time_unit="us", strict=False), how)
-    iso = text.str.contains(ISO_DATE)  # the day as written, whatever time or zone follows it
-    return (
-        pl.when(iso)
-        .then(text.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False))
-        .when(text.str.contains(r"^\d{4}/"))
-        .then(text.str.to_date("%Y/%m/%d", strict=False))
-    )
+    slashed = pl.when(text.str.contains(r"^\d{4}/")).then(text.str.to_date("%Y/%m/%d", strict=False))
+    return pl.coalesce(iso_day(text), slashed)
 
 
 def _from_numbers(frame: pl.LazyFrame, numbers: pl.Expr, how: DateFormat) -> pl.Expr:
