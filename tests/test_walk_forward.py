@@ -68,8 +68,12 @@ def walking(project: Path) -> Iterator[tuple[subprocess.Popen[str], list[Path]]]
         beats = sorted(folders.glob("2*/latest/heartbeat.json"))
         return [beat.parents[1] for beat in beats if pid_of(beat.parents[1]) in mine]
 
+    def have_checkpoints() -> bool:
+        homes = training()
+        return len(homes) == 2 and all(list(home.glob("latest/last.pt")) for home in homes)
+
     try:
-        wait_for(lambda: len(training()) == 2 and all(list(home.glob("latest/last.pt")) for home in training()))
+        wait_for(have_checkpoints, seconds=240)
         yield process, training()
     finally:
         process.kill()
