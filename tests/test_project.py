@@ -38,7 +38,7 @@ def test_a_first_run_makes_everything_and_a_second_nothing(project: Path) -> Non
 
 def test_a_changed_parameter_reruns_what_depends_on_it(project: Path) -> None:
     guard_only = kedro(project, "run", "--params", f"{SMALL},guard.leak.max_ic=0.5")
-    stale = kedro(project, "atft", "stages", "--params", f"{SMALL},guard.leak.max_ic=0.5,features.entry_lag=1")
+    stale = kedro(project, "atft", "stages", "--params", f"{SMALL},guard.leak.max_ic=0.5,features.set=alpha158")
 
     assert "3 of 26 stages are fresh" in guard_only
     assert "stage select_universe will run: require_no_error has to run" in guard_only
