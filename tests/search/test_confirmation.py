@@ -120,6 +120,7 @@ def test_luck_is_taken_off_a_lead() -> None:
     assert chance_of(lead, 1, 0.0) == pytest.approx(norm.cdf(lead.mean / lead.se))
     assert chance_of(lead, 12, 0.0) == pytest.approx(norm.cdf(lead.mean / lead.se - expect_best(12)))
     assert chance_of(average(np.array([0.1]), 1), 12, 0.0) is None
+    assert chance_of(lead, 12, None) is None
     assert spread_of((0.1, 0.3), (0.2, 0.2)) == pytest.approx(np.sqrt(0.02 / 2))
     assert chance_of(lead, 1, lead.mean) == pytest.approx(norm.cdf(lead.mean / np.hypot(lead.se, lead.mean)))
 

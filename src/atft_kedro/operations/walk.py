@@ -101,7 +101,7 @@ def _praise(home: Path) -> str:
     """Say how good a finished fold was on its validation days."""
     record = read_record(home)
     assert record is not None
-    scores = [member.best_score or math.nan for member in record.trained.members]
+    scores = [math.nan if member.best_score is None else member.best_score for member in record.trained.members]
     return f"best validation score {math.fsum(scores) / len(scores):.4f} ({home.name})"
 
 

@@ -132,7 +132,7 @@ def confirm(
     entry_lag = retrial.material.panel.meaning.entry_lag
     returns = {run: {entry_lag: returns_of(each)} for run, each in forecasts.items()}
     rows = [row for row in compare_runs(forecasts, returns, evaluation) if row.run == AFTER]
-    spread = spread_of(before, after)
+    spread = spread_of(before, after) if training.selection.metric.startswith("rank_ic") else None
     leads = {
         row.horizon: Lead(rank_ic=row.ahead["rank_ic"], chance=chance_of(row.ahead["rank_ic"], standing.tried, spread))
         for row in rows
@@ -152,8 +152,11 @@ def spread_of(before: tuple[float, ...], after: tuple[float, ...]) -> float:
     return float(sum(variance(scores) / len(scores) for scores in (before, after) if len(scores) > 1) ** 0.5)
 
 
-def chance_of(lead: Mean, tried: int, spread: float) -> float | None:
-    """Say how likely a lead is no luck of having been chosen as the best of so many, nor of its seeds."""
-    if lead.mean is None or not lead.se:
+def chance_of(lead: Mean, tried: int, spread: float | None) -> float | None:
+    """Compute how likely a lead in rank IC is not the chance of its seeds or of the best of ``tried`` trials.
+
+    None where it is unknown: ``spread``, the error over seeds, is known in rank IC only if that chose the trials.
+    """
+    if lead.mean is None or not lead.se or spread is None:
         return None
     return NORMAL.cdf(lead.mean / (lead.se**2 + spread**2) ** 0.5 - expect_best(tried))
