@@ -17,7 +17,7 @@ from atft_kedro.training.ranks import Ranks
 from in_training import PHASES
 from made import make_panel
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 TESTS = Path(__file__).parents[1]
 RANKED = str(TESTS / "training" / "ranked.py")
 
