@@ -137,6 +137,7 @@ def test_base_spells_every_parameter_with_its_default(name: str) -> None:
         ),
         ({"evaluation": {"units": "returns"}}, "evaluation.units = 'returns': unknown"),
         ({"training": {"phase_losses": {"tune": "mse:1"}}}, "phase_losses names tune, and the phases are baseline, "),
+        ({"training": {"loss": "mze:1"}}, "training.loss.mze = '1': unknown; did you mean mse? — --params"),
         ({"prices": 3}, "prices = 3: must be text"),
         ({"_market": {"stocks": 3}}, "_market = {'stocks': 3}: unknown"),
         ({"span": "all"}, "span = 'all': this environment does not read it; try --env benchmark — --params"),

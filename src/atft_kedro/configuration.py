@@ -4,7 +4,7 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from omegaconf import OmegaConf
@@ -221,24 +221,26 @@ def _show(keys: tuple[str, ...], given: Any) -> str:
 
 def _fields(model: type[Params], keys: tuple[str, ...]) -> list[str]:
     for key in keys:
-        inner = model.model_fields[key].annotation
-        if not (isinstance(inner, type) and issubclass(inner, Params)):
+        kind = model.model_fields[key].annotation
+        models = [each for each in (kind, *get_args(kind)) if isinstance(each, type) and issubclass(each, Params)]
+        if not models:
             return []
-        model = inner
+        model = models[0]
     return list(model.model_fields)
 
 
 def _suggest(name: str, known: list[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"
+    listed = f"; known are {', '.join(known)}" if known else ""
+    return f"; did you mean {close[0]}?" if close else listed
 
 
 def _follow(tree: Any, keys: tuple[str, ...]) -> tuple[int, Any]:
-    """Count how far ``keys`` lead into mappings and lists, and return what is there; a ``${…}`` holds all others."""
+    """Count how far ``keys`` lead into mappings and lists, and return what is there; text holds all others."""
     for depth, key in enumerate(keys):
         if isinstance(tree, list):
             tree = {str(place): value for place, value in enumerate(tree)}
-        if depth and isinstance(tree, str) and tree.startswith("${"):
+        if depth and isinstance(tree, str):  # a ``${…}``, or losses written as "mse:1"
             return len(keys), tree
         if not isinstance(tree, Mapping) or key not in tree:
             return depth, tree

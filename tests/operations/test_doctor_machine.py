@@ -51,4 +51,4 @@ def test_more_threads_than_the_container_has_processors_are_named(tmp_path: Path
 
     assert free.state == "ok"
     assert (crowded.state, crowded.found) == ("warn", "1, and torch uses 2 threads")
-    assert "OMP_NUM_THREADS=1" in crowded.advice
+    assert "training.threads=1" in crowded.advice

@@ -39,7 +39,7 @@ def test_as_many_threads_are_taken_as_make_a_step_clearly_faster(
 ) -> None:
     monkeypatch.setattr(threads, "measure_step", lambda trainer, count, longest=0.0: seconds[count])
 
-    assert choose_threads(make()) == chosen
+    assert choose_threads(make()).threads == chosen
 
 
 def test_a_measured_training_says_its_threads_writes_them_down_and_keeps_them(
@@ -49,15 +49,17 @@ def test_a_measured_training_says_its_threads_writes_them_down_and_keeps_them(
     runs = Runs(tmp_path, commit="abc", is_dirty=True)
     train_in_run(material, NETWORK, TRAINING, runs)
     manifest = json.loads((runs.find(LATEST) / MANIFEST).read_text())
-    measured, during = [text for text in caplog.messages if "threads, by the time of a step (1: " in text], list[int]()
+    measured, during = [text for text in caplog.messages if "by the time of a step: 1: " in text], list[int]()
     torch.set_num_threads(3)
 
     seen = Watch(1, lambda trainer: during.append(torch.get_num_threads()))
     (runs.find(LATEST) / "last.pt").unlink()
-    train_in_run(material, NETWORK, TRAINING.model_copy(update={"resume": LATEST}), runs, watchers=[seen])
+    train_in_run(material, NETWORK, TRAINING.model_copy(update={"resume": LATEST, "threads": 8}), runs, watchers=[seen])
 
     checkpoint = torch.load(runs.find(LATEST) / "last.pt", weights_only=True)
     assert len(measured) == 1
+    assert measured[0] in (runs.find(LATEST) / "train.log").read_text()
+    assert f"threads: {manifest['threads']}, as when the run began; training.threads is not used" in caplog.messages
     assert manifest["threads"] in {1, 2, 4}
     assert during == [checkpoint["threads"]] == [manifest["threads"]]
     assert torch.get_num_threads() == 3
@@ -68,8 +70,8 @@ def test_the_parameter_and_the_environment_fix_the_threads_without_a_measurement
 ) -> None:
     monkeypatch.setattr(threads, "measure_step", lambda trainer, count, longest=0.0: pytest.fail("it was measured"))
 
-    asked, safe = choose_threads(make(threads=3)), choose_threads(make(deterministic=True))
+    asked, safe = choose_threads(make(threads=3)).threads, choose_threads(make(deterministic=True)).threads
     monkeypatch.setenv("OMP_NUM_THREADS", "4")
 
     assert (asked, safe) == (3, 1)
-    assert choose_threads(make()) == 4
+    assert choose_threads(make()).threads == 4

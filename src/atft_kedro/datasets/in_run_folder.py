@@ -21,7 +21,7 @@ class InRunFolder:
 
     @property
     def is_of_a_run(self) -> bool:
-        """Say whether the path has a run's name in it."""
+        """Return whether the path contains a run's name."""
         return _RUN in str(self._pattern)
 
     @property

@@ -50,7 +50,7 @@ class RunFigureDataset(InRunFolder, JSONDataset):
 
 
 def keep_to_run(catalog: CatalogProtocol, names: Iterable[str]) -> list[str]:
-    """Let these datasets be of the run that is trained now, whatever others train from now on.
+    """Bind these datasets to the run that is trained now; later runs of others do not matter.
 
     Returns those that lie in a run's folder. A file that names no run counts as absent.
     """

@@ -35,7 +35,7 @@ def entry_column(entry: Entry, horizon: int) -> str:
 
 
 def returns_at(returns: pl.DataFrame, entry: Entry) -> pl.DataFrame:
-    """Put the returns from another entry in the place of the targets."""
+    """Replace the targets by the returns from another entry."""
     targets = target_columns(returns.schema)
     swapped = {entry_column(entry, horizon): target(horizon) for horizon in targets.values()}
     return returns.drop(targets).rename(swapped)

@@ -76,7 +76,7 @@ class Goal(Params):
 
     @property
     def verdict(self) -> str:
-        """Say whether the goal is met; there is no verdict where the error is larger than what was wanted."""
+        """Return whether the goal is met; None where the error is larger than the goal."""
         if self.reached is None:
             return "not measured"
         if self.error is not None and self.error > abs(self.wanted):

@@ -31,7 +31,7 @@ def enter(run: Path, exported: ExportedModel, score: RunScore) -> None:
 
 
 def _replace_row(page: str, run: str, row: str) -> str:
-    """Put a run's row into the table of a page."""
+    """Format a run's row of a page's table."""
     others = [line for line in page.splitlines() if f"| {run} |" not in line]
     begin = others.index(RULER) + 1 if RULER in others else len(others)
     rows = [line for line in others[begin:] if line.startswith("| ")]

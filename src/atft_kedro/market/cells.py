@@ -46,7 +46,7 @@ class RowOrigin:
 
     @classmethod
     def of(cls, file: Path) -> Self:
-        """Take all rows from one file."""
+        """Use all rows of one file."""
         return cls((file,), (0,))
 
     def locate(self, row: int) -> tuple[Path, int]:
@@ -73,7 +73,7 @@ def parse_dates(frame: pl.LazyFrame, how: DateFormat, origin: RowOrigin) -> pl.L
 
 
 def are_midnights(dates: pl.Series) -> bool:
-    """Say whether all times of day that are written, without a zone, are midnights."""
+    """Return whether all datetimes without a zone are midnights."""
     if dates.dtype == pl.String:
         return not (dates.str.contains(TIME) & ~dates.str.strip_chars().str.contains(MIDNIGHT)).any()
     return isinstance(dates.dtype, pl.Datetime) and bool((dates.dt.time() == time(0)).all())
@@ -126,14 +126,14 @@ def _from_numbers(frame: pl.LazyFrame, numbers: pl.Expr, how: DateFormat) -> pl.
 
 
 def _naive_day(frame: pl.LazyFrame, instant: pl.Expr, how: DateFormat) -> pl.Expr:
-    """Take the day of datetimes without a zone: as written, or as instants in UTC where ``time_zone`` is given."""
+    """Compute the day of datetimes without a zone: as written, or as UTC where ``time_zone`` is given."""
     if how.time_zone is None or frame.select((instant.dt.time() == time(0)).all()).collect().item():
         return instant.dt.date()
     return _day(instant.dt.replace_time_zone("UTC"), how)
 
 
 def _day(instant: pl.Expr, how: DateFormat) -> pl.Expr:
-    """Take an instant's day, in ``time_zone`` where one is given."""
+    """Compute an instant's day, in ``time_zone`` where one is given."""
     return (instant if how.time_zone is None else instant.dt.convert_time_zone(how.time_zone)).dt.date()
 
 

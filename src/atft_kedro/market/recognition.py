@@ -52,7 +52,7 @@ def recognise_columns(sample: pl.DataFrame) -> dict[str, str]:
 
 
 def advise_mapping(sample: pl.DataFrame) -> str:
-    """Say where a column mapping is written, and which one where the columns are recognised."""
+    """Format where to write a column mapping, and the mapping where the columns are recognised."""
     place = "in the catalog entry `prices` (conf/files/catalog.yml, where the run has `--env files`)"
     found = recognise_columns(sample)
     if found:
@@ -80,7 +80,7 @@ def text_columns(sample: pl.DataFrame) -> list[str]:
 
 
 def _text(column: pl.Series) -> pl.Series:
-    """Take the known cells of a column as text."""
+    """Return the known cells of a column as text."""
     return pl.select(known(pl.lit(column.cast(pl.String)))).to_series().drop_nulls()
 
 
@@ -130,7 +130,7 @@ def _find_prices(values: Numbers) -> dict[str, int]:
 
 
 def _order_quotes(quotes: Numbers) -> tuple[int, int, int, int] | None:
-    """Say which of four columns are open, high, low and close; None where they cannot be."""
+    """Identify open, high, low and close among four columns; None where they cannot be."""
     if len(quotes) < FEWEST_DAYS:
         return None
     highest = (quotes == quotes.max(axis=1, keepdims=True)).mean(axis=0)

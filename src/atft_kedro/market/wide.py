@@ -20,7 +20,7 @@ _logger = logging.getLogger(__name__)
 
 
 def is_wide(files: list[Path], params: PriceFileParams) -> bool:
-    """Tell wide files from long ones by their columns; refuse those that look like fields of one stock."""
+    """Distinguish wide files from long ones by their columns; refuse fields of one stock."""
     if params.layout != "auto":
         return params.layout == "wide"
     frame = scan_table(files[0])
@@ -88,7 +88,7 @@ def _find_day(file: Path, names: list[str], sample: pl.DataFrame, params: PriceF
 
 
 def _is_index(column: pl.Series) -> bool:
-    """Look for a name that pandas gives an index, and for no fractions, as a price would have."""
+    """Detect an index that pandas wrote: its name, and no fractions, which a price would have."""
     if not re.fullmatch(INDEX, plain_name(column.name)):
         return False
     if column.dtype != pl.String and not column.dtype.is_numeric():

@@ -55,7 +55,7 @@ def read_returns(folder: Path, entry_lag: int) -> Entries:
 
 
 def returns_of(forecasts: pl.DataFrame) -> pl.DataFrame:
-    """Take the returns that stand beside forecasts: a row for each date and code, a column for each horizon.
+    """Select the returns beside forecasts: a row for each date and code, a column for each horizon.
 
     Those of stocks that are not forecast any more are missing, so that books cannot be scored by them.
     """
@@ -127,7 +127,7 @@ def _find_common(said: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
 
 
 def _join_returns(common: pl.DataFrame, lag: int, returns: Mapping[str, Entries]) -> pl.DataFrame:
-    """Put what all runs know of the returns from one entry together, on the days of the common forecasts."""
+    """Join all runs' returns from one entry, on the days of the common forecasts."""
     (first, mine), *rest = ((run, known[lag]) for run, known in returns.items())
     names = [target(horizon) for horizon in common[HORIZON].unique().sort()]
     forecast = common.group_by(DATE, CODE).agg(pl.len())

@@ -66,7 +66,7 @@ def check_data(name: str, path: Path, is_own: bool, advice: str) -> Check:
 
 
 def check_days(table: pl.LazyFrame, recency: RecencyParams, most: int | None) -> Check:
-    """Say which days the ML dataset has; they may be ``most`` trading days old, None: any."""
+    """Describe the ML dataset's days; they may be ``most`` trading days old, None: any."""
     rows, first, last = table.select(pl.len(), pl.min(DATE).alias("first"), pl.max(DATE).alias("last")).collect().row(0)
     if rows == 0:
         return Check("days", "error", "the ML dataset has no rows", "make it again, or name another")

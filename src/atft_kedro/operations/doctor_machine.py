@@ -91,7 +91,7 @@ def check_processors(cgroup: Path = CGROUP) -> Check:
     own = seen if quota[0] == "max" else min(seen, math.ceil(int(quota[0]) / int(quota[1])))
     threads = torch.get_num_threads()
     if threads > own:
-        advice = f"OMP_NUM_THREADS={own} kedro run: threads without a processor hold the others up"
+        advice = f"kedro run --params training.threads={own}: threads without a processor hold the others up"
         return Check("processors", "warn", f"{own}, and torch uses {threads} threads", advice)
     return Check("processors", "ok", f"{own}, torch uses {threads} threads")
 

@@ -110,7 +110,7 @@ class Fold:
         return cls(Split(name="fold", stretches=used), history.until(last), recipe, pauses)
 
     def known_dataset(self) -> pl.LazyFrame:
-        """Give the dataset without the returns of paused stocks that end after the fold's last day.
+        """Remove the returns of paused stocks that end after the fold's last day.
 
         In the fold a paused stock looks like a delisted one, whose last returns are known.
         """

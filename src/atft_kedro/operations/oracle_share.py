@@ -48,7 +48,7 @@ def measure_share(experts: Sequence[Expert], material: Material, oracle: pl.Data
 
 
 def place_oracle(oracle: pl.DataFrame, material: Material, horizon: int) -> Tensor:
-    """Bring what the oracle expects of the panel's targets to their places (day, stock)."""
+    """Arrange the oracle's expected targets as (day, stock), like the panel."""
     meaning = material.panel.meaning
     day = pl.DataFrame({"date": list(meaning.days), "day": range(len(meaning.days))})
     stock = pl.DataFrame({"code": list(meaning.codes), "stock": range(len(meaning.codes))})

@@ -111,7 +111,7 @@ def _tell_book(book: Book) -> list[str]:
 
 
 def tell(told: HorizonScore) -> list[str]:
-    """Tell one horizon's numbers, as `HEAD` names them after the horizon."""
+    """Format one horizon's numbers, as `HEAD` names them after the horizon."""
     book = told.long_short
     return [
         *(say(mean) for mean in (told.ic.mean, told.ic.se, told.rank_ic.mean, told.rank_ic.se)),
@@ -122,7 +122,7 @@ def tell(told: HorizonScore) -> list[str]:
 
 
 def _tell_part(told: HorizonScore) -> list[str]:
-    """Tell one horizon's numbers, as `PART` names them after the entry."""
+    """Format one horizon's numbers, as `PART` names them after the entry."""
     return [
         *(say(mean) for mean in (told.ic.mean, told.ic.se, told.rank_ic.mean, told.rank_ic.se)),
         *(say(mean) for mean in (told.ic.apart_mean, told.ic.apart_se)),

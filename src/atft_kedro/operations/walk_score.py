@@ -117,7 +117,7 @@ def judge_record(said: pl.DataFrame, returns: Entries, params: EvaluationParams)
 
 
 def tabulate_days(judged: Mapping[int, Judged]) -> pl.DataFrame:
-    """Put the days of all entries into one table."""
+    """Concatenate the days of all entries into one table."""
     return pl.concat(
         [each.daily.select(pl.lit(lag, pl.Int8).alias(ENTRY_LAG), pl.all()) for lag, each in judged.items()]
     )

@@ -56,7 +56,7 @@ class PartSize(Params):
         return 1 / float(np.sqrt(max(self.stocks - 1, 1) * self.days))
 
     def describe_shortage(self, part: str, needed: SizeParams) -> str | None:
-        """Say what is below the recommended size, and what follows from it; None where nothing is."""
+        """Describe what is below the recommended size and its consequence; None where nothing is."""
         wanted = needed.recommend(part)
         short = [f"{self.days} days (recommended: {wanted.days})"] if self.days < wanted.days else []
         if self.stocks < wanted.stocks:

@@ -98,6 +98,6 @@ class StageSequentialRunner(SequentialRunner):
 
 
 def _whole() -> Pipeline:
-    """Give the chain of all stages, where the project has registered one."""
+    """Return the chain of all stages, where the project has registered one."""
     chain: Pipeline = pipelines.get("__default__", Pipeline([]))
     return chain

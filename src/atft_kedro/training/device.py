@@ -8,7 +8,7 @@ CPU = torch.device("cpu")
 
 
 def choose_device(wanted: str) -> torch.device:
-    """Take the GPU where there is one, and say so where one was asked for and there is none."""
+    """Choose the GPU where there is one; refuse where one was asked for and there is none."""
     if wanted == "cuda" and not torch.cuda.is_available():
         raise InputError("training.device is cuda, and torch finds no GPU here.")
     if wanted == "cpu" or not torch.cuda.is_available():

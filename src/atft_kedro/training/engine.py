@@ -209,13 +209,13 @@ class Trainer(Schedule):
 
     @property
     def is_done(self) -> bool:
-        """Say whether the last phase has ended, at its last epoch or early."""
+        """Return whether the last phase has ended, at its last epoch or early."""
         is_last = self.progress.phase == len(self.epochs) - 1
         return is_last and (self.progress.epoch >= self.epochs[-1] or self.has_given_up)
 
     @property
     def has_given_up(self) -> bool:
-        """Say whether the phase has had no new best for as many epochs as it has patience."""
+        """Return whether the phase has had no new best for `patience` epochs."""
         return self.phase.patience is not None and self.progress.since_best >= self.phase.patience
 
     def state(self) -> Tree:

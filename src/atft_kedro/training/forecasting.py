@@ -138,7 +138,7 @@ def _average_horizons(
 
 
 def _gather(day: Tensor, tensors: list[Tensor], ranks: Ranks) -> list[Tensor]:
-    """Bring the days (day, …) of all ranks together, in the order of time."""
+    """Gather the days (day, …) of all ranks, in the order of time."""
     if ranks.count == 1:
         return tensors
     days = torch.tensor(sorted(each for mine in ranks.gather(day.tolist()) for each in mine), device=day.device)

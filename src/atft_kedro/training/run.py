@@ -38,7 +38,7 @@ from .signals import Listener, listening
 from .state import Identity, read_checkpoint
 from .suspicion import fix_workspace
 from .telemetry import restart_peak
-from .threads import choose_threads, using_threads
+from .threads import ThreadChoice, choose_threads, keep_threads, using_threads
 from .tracking import NOBODY, Tracker, Tracking
 from .vigil import Collapse, Vigil
 
@@ -161,8 +161,9 @@ def train_in_run(
     tracker.tag({"run": folder.name, "panel": panel.identity, "commit": runs.commit, "device": device})
     job = Job(material, network, training, folder, tracker, ranks, watchers, at_start)
     alone = runs.open_to_train(folder) if ranks.is_first else nullcontext()
-    with listening() as listener, alone, using_threads(threads):
-        _logger.info("run %s: %d steps on %s, %d threads; see %s", folder.name, steps, device, threads, folder)
+    with listening() as listener, alone, using_threads(threads.threads):
+        _logger.info("run %s: %d steps on %s; see %s", folder.name, steps, device, folder)
+        _logger.info("threads: %d, %s", *threads)
         _log_length(training)
         for shortage in material.split.shortages().values():
             _logger.warning("%s, %s", material.split.name, shortage)
@@ -178,7 +179,7 @@ def _log_length(training: TrainingParams) -> None:
         _logger.warning("%d epochs leave out the phases %s", training.epochs, ", ".join(training.left_out))
 
 
-def _open_run(material: Material, trainer: Trainer, runs: Runs) -> tuple[Path, int]:
+def _open_run(material: Material, trainer: Trainer, runs: Runs) -> tuple[Path, ThreadChoice]:
     """Make a run's folder, or find the one to go on in; choose the threads, or take those that it began with."""
     network, training = trainer.network.params, trainer.params
     if training.resume is not None:
@@ -188,9 +189,9 @@ def _open_run(material: Material, trainer: Trainer, runs: Runs) -> tuple[Path, i
         mine.require_same(folder, manifest["identity"])
         (folder / STOP_FILE).unlink(missing_ok=True)
         runs.point_at(folder.name)
-        return folder, manifest["threads"]
+        return folder, keep_threads(manifest["threads"], training.threads)
     threads = choose_threads(trainer)
-    return runs.begin(describe(material, trainer, runs, threads)), threads
+    return runs.begin(describe(material, trainer, runs, threads.threads)), threads
 
 
 def make_trainer(material: Material, network: NetworkParams, training: TrainingParams, ranks: Ranks) -> Trainer:

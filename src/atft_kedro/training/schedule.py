@@ -34,5 +34,5 @@ class Schedule:
 
     @property
     def phase(self) -> PhaseParams:
-        """Say which phase it is."""
+        """Return the current phase."""
         return self.params.curriculum[self.progress.phase]

@@ -34,7 +34,7 @@ class SelectionParams(Params):
 
     @property
     def is_loss(self) -> bool:
-        """Say whether lower is better."""
+        """Return whether lower is better."""
         return self.metric.startswith("loss")
 
     @property
@@ -73,5 +73,5 @@ class SelectionParams(Params):
 
 
 def is_better(score: float, best: float | None) -> bool:
-    """Say whether a score beats the best one; any score beats one that is undefined, or none."""
+    """Return whether a score beats the best one; any score beats an undefined one or none."""
     return best is None or isnan(best) or score > best

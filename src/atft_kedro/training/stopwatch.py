@@ -33,17 +33,12 @@ class Stopwatch:
         self.seconds += time.perf_counter() - started
 
     def read(self) -> float:
-        """Sum up the seconds since the last reset."""
+        """Sum up the seconds that were timed."""
         if self.marks:
             self.marks[-1][1].synchronize()
         self.seconds += sum(begin.elapsed_time(end) for begin, end in self.marks) / 1000
         self.marks.clear()
         return self.seconds
-
-    def take(self) -> float:
-        """Sum up the seconds since the last reset, and reset."""
-        seconds, self.seconds = self.read(), 0.0
-        return seconds
 
 
 class EpochTimer:

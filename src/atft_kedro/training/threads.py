@@ -1,11 +1,11 @@
 """How many of the processor's threads a training computes with."""
 
-import logging
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import inf
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +17,12 @@ GAIN = 1.1  # more threads are used if a step is at least so many times as fast,
 STEPS, SECONDS = 5, 0.5  # limits of the measured steps for each count, after one warm-up step
 ABORT_RATIO = 3  # times as long as the fastest: after such a step a count of threads is measured no more
 
-_logger = logging.getLogger(__name__)
+
+class ThreadChoice(NamedTuple):
+    """How many threads compute, and why so many."""
+
+    threads: int
+    reason: str
 
 
 @contextmanager
@@ -31,7 +36,13 @@ def using_threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def choose_threads(trainer: Trainer) -> int:
+def keep_threads(stored: int, asked: int | None) -> ThreadChoice:
+    """Keep the threads that a resumed run began with, because another count changes the last bits."""
+    unused = "" if asked in {None, stored} else "; training.threads is not used"
+    return ThreadChoice(stored, f"as when the run began{unused}")
+
+
+def choose_threads(trainer: Trainer) -> ThreadChoice:
     """Choose how many threads a new training computes with; the trainer's weights change.
 
     ``training.threads`` or the environment may fix the count, ``torchrun`` does, and on a GPU it hardly matters.
@@ -40,12 +51,13 @@ def choose_threads(trainer: Trainer) -> int:
     """
     wanted, most = trainer.params.threads, torch.get_num_threads()
     if wanted is not None:
-        return wanted
+        return ThreadChoice(wanted, "as training.threads asks")
     is_fixed = any(name in os.environ for name in FIXED_BY)  # noqa: TID251  (not this project's)
     if is_fixed or trainer.ranks.count > 1 or trainer.learner.device.type != "cpu":
-        return most
+        return ThreadChoice(most, "as the environment, torchrun or a GPU decides")
     if trainer.params.deterministic:
-        return 1  # another count changes the last bits, and the measured best count differs from time to time
+        # Another count changes the last bits, and the measured best count differs from time to time.
+        return ThreadChoice(1, "because the training is deterministic")
     trainer.learner.forecast = trainer.network  # compilation takes longer than all measurements
     chosen, fastest = 1, measure_step(trainer, 1)
     measured = [f"1: {1000 * fastest:.0f} ms"]
@@ -56,8 +68,7 @@ def choose_threads(trainer: Trainer) -> int:
         if seconds * GAIN > fastest:
             break
         chosen, fastest = more, seconds
-    _logger.info("%d of %d threads, by the time of a step (%s)", chosen, most, ", ".join(measured))
-    return chosen
+    return ThreadChoice(chosen, f"of {most}, by the time of a step: {', '.join(measured)}")
 
 
 def measure_step(trainer: Trainer, threads: int, longest: float = inf) -> float:

@@ -13,7 +13,7 @@ LISTED = ("test", "validation")  # parts in which a run is compared with baselin
 
 
 def check_sizes(trace: Trace) -> Iterator[Finding]:
-    """Look for parts that have fewer days or stocks than recommended."""
+    """Check whether parts have fewer days or stocks than recommended."""
     if trace.split is None or trace.split.needed is None:
         return
     for part, shortage in trace.split.shortages().items():
@@ -30,7 +30,7 @@ def check_sizes(trace: Trace) -> Iterator[Finding]:
 
 
 def check_baselines(trace: Trace) -> Iterator[Finding]:
-    """Look where a baseline's rank IC is ahead of the run's, paired by day."""
+    """Check where a baseline's rank IC is ahead of the run's, paired by day."""
     if trace.score is None or not trace.score.baselines:
         return
     behind = []

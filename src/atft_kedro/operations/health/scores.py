@@ -167,7 +167,7 @@ def check_underfitting(trace: Trace, seed: SeedTrace) -> Finding | None:
 
 
 def check_readable(trace: Trace) -> Iterator[Finding]:
-    """Look whether the run's scores can be read."""
+    """Check whether the run's scores can be read."""
     if trace.unreadable is not None:
         advice = (f"kedro atft evaluate {trace.run} writes them anew",)
         yield Finding(about="scores", state="watch", measured=trace.unreadable, advice=advice)

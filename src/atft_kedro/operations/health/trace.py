@@ -139,7 +139,7 @@ class Trace:
 
     @property
     def rank_ic(self) -> dict[str, Mean]:
-        """Give each part's rank IC over the shortest horizon, where the run is scored."""
+        """Return each part's rank IC over the shortest horizon, where the run is scored."""
         split = self.score.split if self.score else {}
         return {part: next(iter(horizons.values())).rank_ic for part, horizons in split.items()}
 
@@ -197,7 +197,7 @@ def _trace_seeds(lines: Sequence[Line], training: TrainingParams) -> Iterator[Se
 def _trace_phases(
     seed: int, epochs: Sequence[Epoch], steps: Sequence[Line], training: TrainingParams
 ) -> Iterator[PhaseTrace]:
-    """Give each phase its epochs and steps; a step of an older run, whose line names no phase, has its epoch's."""
+    """Assign epochs and steps to phases; a step whose line names no phase has its epoch's."""
     phases = {phase.name: phase for phase in training.curriculum}
     names, known = [epoch.phase for epoch in epochs], list(phases)
     number = np.array([line["step"] for line in steps], dtype=np.int64)
