@@ -13,11 +13,11 @@ import torch
 
 from atft_kedro.features.sets import FeatureParams
 from atft_kedro.market.admission import AdmissionParams, admit_prices
-from atft_kedro.market.latent import MarketParams
+from atft_kedro.market.simulated_drivers import MarketParams
 from atft_kedro.market.simulation import SimulatedMarket, simulate_market
 from atft_kedro.training.run import Material
-from in_project import SMALL, copy_project, kedro
-from made import make_material, make_ml_dataset
+from factories.datasets import make_material, make_ml_dataset
+from factories.project import SMALL, copy_project, kedro
 
 ROOT = Path(__file__).parent.parent
 

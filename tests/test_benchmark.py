@@ -7,9 +7,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from atft_kedro.market.latent import MarketParams
+from atft_kedro.market.simulated_drivers import MarketParams
 from atft_kedro.market.simulation import simulate_market
-from in_project import kedro
+from factories.project import kedro
 
 pytestmark = pytest.mark.slow
 

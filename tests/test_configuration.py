@@ -13,7 +13,7 @@ from atft_kedro.configuration import BLOCKS, ProjectConfigLoader
 from atft_kedro.params import InputError
 from atft_kedro.pipeline_registry import register_pipelines
 from atft_kedro.settings import CONFIG_LOADER_ARGS
-from atft_kedro.training.mode import TrainingParams
+from atft_kedro.training.params import TrainingParams
 
 CONF = Path(__file__).parent.parent / "conf"
 ENVIRONMENTS = ["local", "safe", "smoke", "production", "classic", "files", "dataset", "benchmark"]

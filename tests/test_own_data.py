@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from in_project import SMALL, kedro
+from factories.project import SMALL, kedro
 
 pytestmark = pytest.mark.slow
 

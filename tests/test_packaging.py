@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from in_project import KEDRO, ROOT, SMALL, copy_project, environment, run_statuses
+from factories.project import KEDRO, ROOT, SMALL, copy_project, environment, run_statuses
 
 CONTAINERFILE = (ROOT / "Containerfile").read_text()
 MARK = "<!-- from the wheel -->"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from browser import open_page, serve
-from in_project import KEDRO
+from factories.browser import open_page, serve
+from factories.project import KEDRO
 
 pytestmark = pytest.mark.slow
 PLOTS = ".js-plotly-plot"

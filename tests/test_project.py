@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from in_project import KEDRO, SMALL, environment, execute_notebook, kedro, run_statuses
+from factories.project import KEDRO, SMALL, environment, execute_notebook, kedro, run_statuses
 
 pytestmark = pytest.mark.slow
 
@@ -204,7 +204,7 @@ def test_a_terminated_run_is_called_killed(project: Path) -> None:
 
 def test_kedros_own_commands_work(project: Path) -> None:
     listed = kedro(project, "registry", "list")
-    assert "- __default__ - data - evaluate - fit - graph - guard - hand_off - hpo - predict" in listed
+    assert "- __default__ - data - evaluate - export - fit - graph - guard - hpo - predict" in listed
     assert "- prepare - train - walk_forward" in listed
     assert "datasets.table.TableDataset" in kedro(project, "catalog", "describe-datasets", "--env", "files,safe")
     assert "--no-cache" in kedro(project, "run", "--help")

@@ -11,9 +11,9 @@ from typing import Any
 import psutil
 import pytest
 
-from atft_kedro.operations.tracking_server import end_server
-from in_project import SMALL, copy_project, environment, kedro
-from postgres import PASSWORD, find_free_port, running_postgres
+from atft_kedro.services.mlflow_server import end_server
+from factories.postgres import PASSWORD, find_free_port, running_postgres
+from factories.project import SMALL, copy_project, environment, kedro
 
 pytestmark = pytest.mark.long
 

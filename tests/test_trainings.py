@@ -13,10 +13,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from atft_kedro.operations.watch import ask_to_stop, read_status
 from atft_kedro.params import InputError
 from atft_kedro.training.engine import STOPPED
-from in_project import KEDRO, SMALL, environment, kedro, run_statuses
+from atft_kedro.training.run_status import ask_to_stop, read_status
+from factories.project import KEDRO, SMALL, environment, kedro, run_statuses
 
 pytestmark = pytest.mark.slow
 LONG = SMALL.replace("epochs=1", "epochs=400")

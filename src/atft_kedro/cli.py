@@ -16,12 +16,12 @@ from .commands.doctor import doctor
 from .commands.folds import folds
 from .commands.hpo import hpo
 from .commands.memory import memory
+from .commands.mlflow import mlflow
 from .commands.profile import profile
 from .commands.project import mistakes_told_plainly, of_project, open_catalog
-from .commands.ranks import NOTHING_LEFT, follow
 from .commands.runs import model, monitor, oracle, status, stop
 from .commands.scores import compare, evaluate, metrics
-from .commands.tracking import mlflow
+from .commands.torchrun import NOTHING_LEFT, follow
 
 CACHED = "atft_kedro.stages.runner.StageSequentialRunner"
 
@@ -33,7 +33,7 @@ def cli() -> None:
 
 def _run(no_cache: bool, runner: str | None, **options: Any) -> Any:
     """Run the pipeline; stages that are fresh are not run again."""
-    from .training.ranks import is_launched, join
+    from .training.distributed import is_launched, join
 
     if is_launched() and not join().is_first:
         with mistakes_told_plainly():

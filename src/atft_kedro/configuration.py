@@ -12,27 +12,27 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
 from .evaluation.baselines import BaselineParams
+from .evaluation.goals import TargetParams
 from .evaluation.score import ScoringParams
-from .evaluation.targets import TargetParams
+from .export.predict import PredictParams
 from .features.sets import FeatureParams
-from .graph.choice import GraphParams
+from .graph.neighbours import GraphParams
 from .guard.inspection import GuardParams
-from .handoff.predicting import PredictParams
 from .layers import LayeredConfigLoader
 from .market.admission import AdmissionParams
-from .market.latent import MarketParams
+from .market.simulated_drivers import MarketParams
 from .network.sizes import NetworkParams
-from .operations.database_url import hide, is_url
-from .operations.walk import WalkParams
 from .panel.folds import FoldParams
 from .panel.scaler import ScalerParams
 from .panel.split import SplitParams
 from .panel.universe import UniverseParams
 from .params import InputError, Params
 from .schema import ColumnParams
-from .search.claim import PROMOTED, is_as_promoted
+from .search.file_digest import PROMOTED, is_as_promoted
 from .search.plan import SearchParams
-from .training.mode import TrainingParams
+from .services.database_url import hide, is_url
+from .training.params import TrainingParams
+from .walk_forward.walk import WalkParams
 
 BLOCKS: dict[str, type[Params]] = {
     "market": MarketParams,

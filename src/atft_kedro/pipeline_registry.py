@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Pipeline
 
-from .pipelines import data, evaluate, fit, graph, guard, hand_off, hpo, predict, prepare, walk_forward
+from .pipelines import data, evaluate, export, fit, graph, guard, hpo, predict, prepare, walk_forward
 
 
 def register_pipelines() -> dict[str, Pipeline]:
@@ -17,7 +17,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         "graph": graph.create_pipeline(),
         "fit": fit.create_pipeline(),
         "evaluate": evaluate.create_pipeline(),
-        "hand_off": hand_off.create_pipeline(),
+        "export": export.create_pipeline(),
     }
     chain = sum(parts.values(), Pipeline([]))
     shared = parts["data"] + parts["guard"] + parts["prepare"].only_nodes("select_universe") + parts["graph"]

@@ -4,8 +4,8 @@ import pytest
 
 from atft_kedro.commands.console import make_console
 from atft_kedro.commands.scores import draw_comparison
-from atft_kedro.operations.comparison import Compared
-from in_health import make_mean, score_horizon
+from atft_kedro.evaluation.compare_runs import Compared
+from factories.training_logs import make_mean, score_horizon
 
 
 @pytest.mark.parametrize(("trials", "tried"), [(0, 2), (40, 40)])

@@ -7,7 +7,7 @@ import pytest
 
 from atft_kedro.evaluation.score import EvaluationParams, evaluate
 from atft_kedro.params import InputError
-from scored import FIRST, forecast, realise, score
+from factories.forecasts import FIRST, forecast, realise, score
 
 
 @pytest.mark.parametrize(

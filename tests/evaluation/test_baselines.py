@@ -12,15 +12,15 @@ from atft_kedro.evaluation.baselines import BaselineParams, forecast_baselines, 
 from atft_kedro.evaluation.boosting import BoostingParams, boost
 from atft_kedro.evaluation.observations import Observations, read_observations
 from atft_kedro.evaluation.ridge import RidgeParams, fit_ridge
-from atft_kedro.graph.choice import GraphParams
+from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.panel.blocks import no_graphs
 from atft_kedro.panel.split import SplitParams, split_days
 from atft_kedro.pipelines.evaluate import nodes
 from atft_kedro.schema import ColumnParams, target_columns
-from atft_kedro.training.mode import TrainingParams
+from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.run import Material
 from atft_kedro.training.runs import Runs, TrainedRun
-from made import make_graphs, make_panel
+from factories.datasets import make_graphs, make_panel
 
 SMALL = BoostingParams(rounds=20, fewest_in_leaf=20)
 

@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 from scipy.stats import spearmanr
 
+from atft_kedro.evaluation.compare_baselines import judge_run
 from atft_kedro.evaluation.entries import collect_returns, list_entries
-from atft_kedro.evaluation.judging import judge_run
 from atft_kedro.evaluation.score import EvaluationParams, RunScore
 
 DAYS, STOCKS = [date(2024, 1, 1) + timedelta(days=day) for day in range(60)], 25

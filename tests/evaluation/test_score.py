@@ -6,12 +6,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from atft_kedro.evaluation.laying import lay_ground
+from atft_kedro.evaluation.align import lay_ground
 from atft_kedro.evaluation.score import EvaluationParams, evaluate, judge
-from atft_kedro.market.latent import MarketParams
 from atft_kedro.market.oracle import attainable_ic
+from atft_kedro.market.simulated_drivers import MarketParams
 from atft_kedro.market.simulation import simulate_market
-from scored import FIRST, forecast, realise, score
+from factories.forecasts import FIRST, forecast, realise, score
 
 
 @pytest.mark.parametrize("horizon", [1, 5])

@@ -9,7 +9,7 @@ import pytest
 
 from atft_kedro.features.alpha158 import ALPHA158, WINDOWS
 from atft_kedro.features.sets import FeatureParams
-from made import make_ml_dataset
+from factories.datasets import make_ml_dataset
 
 Reference = Callable[[pd.DataFrame, int], pd.Series]
 

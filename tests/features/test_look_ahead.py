@@ -8,7 +8,7 @@ from polars.testing import assert_frame_equal
 
 from atft_kedro.features.sets import FeatureParams
 from atft_kedro.schema import QUOTES, target
-from made import make_ml_dataset
+from factories.datasets import make_ml_dataset
 
 
 @pytest.fixture(scope="module", params=["core", "alpha158", "wide"])

@@ -9,7 +9,7 @@ from polars.testing import assert_frame_equal
 
 from atft_kedro.features.market_days import market_days, read_moves
 from atft_kedro.features.sets import FeatureParams
-from made import make_ml_dataset
+from factories.datasets import make_ml_dataset
 
 DAYS = 12
 

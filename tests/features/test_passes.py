@@ -8,7 +8,7 @@ from polars.testing import assert_frame_equal
 
 from atft_kedro.features.sets import FEATURE_SETS, FeatureParams
 from atft_kedro.schema import feature_columns, target_columns
-from made import make_ml_dataset
+from factories.datasets import make_ml_dataset
 
 WIDE = FeatureParams(set="wide")
 

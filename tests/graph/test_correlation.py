@@ -7,12 +7,12 @@ import polars as pl
 import pytest
 import torch
 
-from atft_kedro.graph.choice import GraphParams
 from atft_kedro.graph.correlation import correlate, decay, standardise
+from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.panel.index import index_observations
 from atft_kedro.panel.universe import UniverseParams, select_universe
-from made import make_graphs
-from slow_correlation import slow_correlation
+from factories.datasets import make_graphs
+from factories.slow_correlation import slow_correlation
 
 PARAMS = GraphParams(neighbours=5, window=120, min_observations=40, half_life=30, floor=0.0, shrinkage=0.0)
 CLIP = PARAMS.clip

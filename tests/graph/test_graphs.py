@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from pydantic import ValidationError
 
-from atft_kedro.graph import choice
-from atft_kedro.graph.choice import GraphParams
+from atft_kedro.graph import neighbours as choice
 from atft_kedro.graph.daily import build_graphs
-from atft_kedro.graph.pictures import measure_turnover
+from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.graph.returns import read_returns
 from atft_kedro.market.simulation import SimulatedMarket
 from atft_kedro.panel.index import index_observations
 from atft_kedro.panel.universe import UniverseParams, select_universe
 from atft_kedro.params import InputError
-from made import make_graphs
+from atft_kedro.reporting.graph_figures import measure_turnover
+from factories.datasets import make_graphs
 
 PARAMS = GraphParams(neighbours=5, window=120, min_observations=40, half_life=30, floor=0.0, shrinkage=0.0)
 

@@ -7,12 +7,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from atft_kedro.graph.choice import GraphParams
+from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.graph.returns import read_returns
 from atft_kedro.panel.index import index_observations
 from atft_kedro.panel.universe import UniverseParams, select_universe
-from made import make_graphs
-from slow_correlation import slow_correlation
+from factories.datasets import make_graphs
+from factories.slow_correlation import slow_correlation
 
 DAYS, STOCKS, WINDOW = 300, 12, 120
 PARAMS = GraphParams(

@@ -9,7 +9,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from atft_kedro.market.admission import AdmissionParams, admit_prices
-from atft_kedro.market.contract import require_clean_prices
+from atft_kedro.market.clean_prices import require_clean_prices
 from atft_kedro.market.simulation import SimulatedMarket
 from atft_kedro.params import InputError
 

@@ -9,7 +9,7 @@ from kedro.io import DatasetError
 
 from atft_kedro.datasets import PriceFilesDataset
 from atft_kedro.params import InputError
-from price_files import PRICES, read
+from factories.price_files import PRICES, read
 
 
 @pytest.mark.parametrize("spoil", ["gz", "latin", "parquet", "entry", "zone"])

@@ -9,11 +9,11 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from atft_kedro.market.cells import DateFormat
 from atft_kedro.market.columns import PriceFileParams
 from atft_kedro.market.files import read_prices
+from atft_kedro.market.parse_cells import DateFormat
 from atft_kedro.params import InputError
-from price_files import PRICES, read, write
+from factories.price_files import PRICES, read, write
 
 
 @pytest.mark.parametrize("name", ["prices.csv", "prices.parquet", "prices.csv.gz", "prices.tsv"])

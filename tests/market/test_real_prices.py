@@ -11,12 +11,12 @@ import yaml
 from atft_kedro.features.sets import FEATURE_SETS, FeatureParams
 from atft_kedro.guard.inspection import GuardParams, inspect_dataset, require_no_error
 from atft_kedro.market.admission import AdmissionParams, admit_prices
+from atft_kedro.market.clean_prices import require_clean_prices
 from atft_kedro.market.columns import PriceFileParams
-from atft_kedro.market.contract import require_clean_prices
 from atft_kedro.market.files import read_prices
 from atft_kedro.params import InputError
 from atft_kedro.schema import ColumnParams
-from made import make_ml_dataset
+from factories.datasets import make_ml_dataset
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 

@@ -10,7 +10,7 @@ import yaml
 
 from atft_kedro.market.recognition import format_mapping, recognise_columns
 from atft_kedro.params import InputError
-from price_files import read, write
+from factories.price_files import read, write
 
 OURS = ["date", "open", "high", "low", "close", "volume"]
 HEADERS = {

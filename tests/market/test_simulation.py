@@ -9,11 +9,11 @@ from polars.testing import assert_frame_equal
 from scipy.stats import kurtosis
 
 from atft_kedro.features.sets import FEATURE_SETS, FeatureParams
-from atft_kedro.market.latent import DRIFT, MarketParams, Strengths, draw_latent
 from atft_kedro.market.oracle import attainable_ic
+from atft_kedro.market.simulated_drivers import DRIFT, MarketParams, Strengths, draw_latent
 from atft_kedro.market.simulation import SimulatedMarket, simulate_market
 from atft_kedro.schema import feature_columns
-from made import daily_ic, make_ml_dataset
+from factories.datasets import daily_ic, make_ml_dataset
 
 STILL = Strengths(reversal=0, momentum=0, spillover=0, periodic=0)
 LARGE = MarketParams(stocks=300, days=800, seed=5)

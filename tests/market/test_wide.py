@@ -9,7 +9,7 @@ import pytest
 from atft_kedro.market.columns import PriceFileParams
 from atft_kedro.market.files import read_prices
 from atft_kedro.params import InputError
-from price_files import read, write
+from factories.price_files import read, write
 
 DAYS = [datetime(2024, 1, day) for day in (2, 3, 4)]
 CLOSES = pl.DataFrame({"A": [10.5, 11.5, 12.5], "B": [20.5, 21.5, 22.5]})

@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from atft_kedro.graph.choice import GraphParams
-from atft_kedro.graph.placing import place_graphs
+from atft_kedro.graph.neighbours import GraphParams
+from atft_kedro.graph.to_panel import place_graphs
 from atft_kedro.network.atft import Atft
 from atft_kedro.network.sizes import NetworkParams, Part
 from atft_kedro.panel.blocks import Block, BlockReader
 from atft_kedro.panel.store import Panel
-from made import make_graphs, make_panel
-from random_blocks import random_block
+from factories.blocks import random_block
+from factories.datasets import make_graphs, make_panel
 
 SMALL = NetworkParams(
     hidden_size=16, lookback=12, heads=2, layers=2, fan_window=4, fan_channels=8, graph_heads=2,

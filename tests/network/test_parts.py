@@ -16,7 +16,7 @@ from atft_kedro.network.heads import Heads, in_order
 from atft_kedro.network.selection import Selection
 from atft_kedro.network.sizes import NetworkParams
 from atft_kedro.network.temporal import CausalConvolution, WindowAttention
-from random_blocks import random_block
+from factories.blocks import random_block
 
 
 def test_graph_attention_is_pytorch_geometrics() -> None:

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from atft_kedro.panel.store import Panel
-from made import make_panel
+from factories.datasets import make_panel
 
 
 @pytest.fixture

@@ -12,13 +12,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from atft_kedro.graph.choice import GraphParams
-from atft_kedro.graph.placing import place_graphs
+from atft_kedro.graph.neighbours import GraphParams
+from atft_kedro.graph.to_panel import place_graphs
 from atft_kedro.panel.blocks import Block, BlockReader, DailyGraphs, known_until, no_graphs, stretches_of
 from atft_kedro.panel.split import Role, SplitParams, split_days
 from atft_kedro.panel.store import Panel
 from atft_kedro.panel.universe import UniverseParams
-from made import make_graphs, make_panel
+from factories.datasets import make_graphs, make_panel
 
 LOOKBACK, DAYS = 12, 8
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from atft_kedro.panel.store import HEADER, Panel, open_panel
-from atft_kedro.panel.writing import PanelRows, write_panel
+from atft_kedro.panel.write import PanelRows, write_panel
 from atft_kedro.params import InputError
-from made import draft_of, pieces_of
+from factories.datasets import draft_of, pieces_of
 
 
 def test_a_failure_in_the_middle_leaves_the_older_panel(panel: Panel, tmp_path: Path) -> None:

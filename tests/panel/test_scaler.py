@@ -9,7 +9,7 @@ import pytest
 from polars.testing import assert_frame_equal
 from scipy import stats
 
-from atft_kedro.panel.fitting import FeatureCatalogue, fit_scaler
+from atft_kedro.panel.fit_scaler import FeatureCatalogue, fit_scaler
 from atft_kedro.panel.index import PanelIndex, index_observations
 from atft_kedro.panel.scaler import Scaler, ScalerParams
 from atft_kedro.panel.split import Split, SplitParams, split_days

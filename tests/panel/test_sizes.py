@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from atft_kedro.panel.pictures import draw_splits
 from atft_kedro.panel.sizes import PartSize, SizeParams
 from atft_kedro.panel.split import Split, SplitParams, count_sizes, split_days
 from atft_kedro.params import InputError
+from atft_kedro.reporting.split_figures import draw_splits
 
 
 def count(days: int, stocks: int) -> Split:

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from atft_kedro.panel.folds import FoldParams, plan_folds
-from atft_kedro.panel.pictures import draw_splits
 from atft_kedro.panel.split import (
     PARTS,
     Gap,
@@ -21,6 +20,7 @@ from atft_kedro.panel.split import (
     split_days,
 )
 from atft_kedro.params import InputError
+from atft_kedro.reporting.split_figures import draw_splits
 
 
 def trading_days(count: int) -> np.ndarray:

@@ -11,7 +11,8 @@ import polars as pl
 import pytest
 import torch
 
-from atft_kedro.panel import filling, store
+from atft_kedro.panel import build as filling
+from atft_kedro.panel import store
 from atft_kedro.panel.store import (
     FEATURES,
     HEADER,
@@ -24,10 +25,10 @@ from atft_kedro.panel.store import (
     open_panel,
     read_header,
 )
-from atft_kedro.panel.writing import write_panel
+from atft_kedro.panel.write import write_panel
 from atft_kedro.params import InputError
 from atft_kedro.schema import feature_columns
-from made import draft_of, make_panel, pieces_of
+from factories.datasets import draft_of, make_panel, pieces_of
 
 
 def find(folder: Path, name: str) -> Path:

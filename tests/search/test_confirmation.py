@@ -9,22 +9,22 @@ import yaml
 from scipy.stats import norm
 
 from atft_kedro import source_code
+from atft_kedro.evaluation.daily_statistics import average, expect_best
 from atft_kedro.evaluation.score import EvaluationParams
-from atft_kedro.evaluation.series import average, expect_best
 from atft_kedro.network.sizes import NetworkParams
 from atft_kedro.params import InputError
-from atft_kedro.search.claim import CLAIM, PROMOTED, is_as_promoted
 from atft_kedro.search.confirmation import Confirmation, Retrial, chance_of, confirm, find_heaviest, spread_of
-from atft_kedro.search.pages import draw_study, tabulate_search
+from atft_kedro.search.file_digest import CLAIM, PROMOTED, is_as_promoted
 from atft_kedro.search.promotion import choose_trial, differ, place_promotion, require_name, write_promotion
-from atft_kedro.search.searching import look_at
+from atft_kedro.search.report import draw_study, tabulate_search
+from atft_kedro.search.run_search import look_at
 from atft_kedro.search.space import put
-from atft_kedro.search.standing import Standing
 from atft_kedro.search.study import Spec, read_spec
-from atft_kedro.training.mode import TrainingParams
+from atft_kedro.search.study_status import Standing
+from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.run import Material
 from atft_kedro.training.selection import SelectionParams
-from in_searches import NETWORK, TRAINING, Told, ask, runs_in, seek
+from factories.searches import NETWORK, TRAINING, Told, ask, runs_in, seek
 
 EVALUATION = EvaluationParams()
 

@@ -8,13 +8,13 @@ import optuna
 import pytest
 
 from atft_kedro.params import InputError
-from atft_kedro.search import trying
-from atft_kedro.search.searching import help_search, look_at
-from atft_kedro.search.standing import read_standing
+from atft_kedro.search import trial as trying
+from atft_kedro.search.run_search import help_search, look_at
 from atft_kedro.search.study import RETRIES, STOP, bury, connect, queue_again
+from atft_kedro.search.study_status import read_standing
 from atft_kedro.training.engine import Callback, Stop, Trainer
 from atft_kedro.training.run import Material, train_in_run
-from in_searches import Told, runs_in, seek
+from factories.searches import Told, runs_in, seek
 
 pytestmark = pytest.mark.slow
 

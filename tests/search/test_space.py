@@ -6,12 +6,12 @@ import pytest
 from pydantic import ValidationError
 
 from atft_kedro.network.sizes import NetworkParams
-from atft_kedro.operations.database_url import hide
 from atft_kedro.params import InputError
 from atft_kedro.search.plan import PRESETS, SearchParams, Size
 from atft_kedro.search.space import Range, find_field, is_whole, put, require_possible
 from atft_kedro.search.study import make_spec
-from atft_kedro.training.mode import TrainingParams
+from atft_kedro.services.database_url import hide
+from atft_kedro.training.params import TrainingParams
 
 
 @pytest.mark.parametrize(

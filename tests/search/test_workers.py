@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from atft_kedro.search.standing import Standing, TriedTrial
+from atft_kedro.search.study_status import Standing, TriedTrial
 from atft_kedro.training.engine import STOPPED
-from in_processes import wait_for
-from in_searches import stand, start
-from postgres import running_postgres
+from factories.postgres import running_postgres
+from factories.processes import wait_for
+from factories.searches import stand, start
 
 pytestmark = pytest.mark.long
 TRIALS = 5

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from atft_kedro.network.sizes import NetworkParams
+from atft_kedro.training.distributed import Ranks
 from atft_kedro.training.engine import Trainer
-from atft_kedro.training.mode import TrainingParams
-from atft_kedro.training.ranks import Ranks
+from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.run import Material, make_trainer
-from in_training import NETWORK, PHASES, Make
+from factories.training import NETWORK, PHASES, Make
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import torch
 from atft_kedro.panel.blocks import Block, BlockReader
 from atft_kedro.training.augmentation import AugmentParams, augment
 from atft_kedro.training.run import Material
-from in_training import Make, Watch
+from factories.training import Make, Watch
 
 LOOKBACK, DAYS = 12, 6
 

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from atft_kedro.training.averaging import copy_still, follow, warm_decay
-from in_training import PHASES, Make
+from factories.training import PHASES, Make
 
 
 def untrained_share(decay: float, steps: int) -> float:

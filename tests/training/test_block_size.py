@@ -3,7 +3,7 @@
 import pytest
 
 from atft_kedro.training.block_size import choose_days_per_block, count_stocks_per_day
-from atft_kedro.training.mode import TrainingParams
+from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.run import Material
 
 

@@ -16,7 +16,6 @@ import polars as pl
 import pytest
 import torch
 
-from atft_kedro.operations.watch import read_status
 from atft_kedro.params import InputError
 from atft_kedro.training.callbacks import (
     BEST,
@@ -31,10 +30,11 @@ from atft_kedro.training.callbacks import (
 )
 from atft_kedro.training.engine import Stop, Trainer
 from atft_kedro.training.heartbeat import Heartbeat
+from atft_kedro.training.run_status import read_status
 from atft_kedro.training.runs import METRICS, STOP_FILE
 from atft_kedro.training.state import Identity, read_checkpoint
 from atft_kedro.training.tracking import NoTracker, Tracking
-from in_training import IDENTITY, NETWORK, PHASES, Make, Watch
+from factories.training import IDENTITY, NETWORK, PHASES, Make, Watch
 
 
 def test_the_run_folder_tells_what_happened(make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

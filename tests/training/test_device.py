@@ -15,19 +15,19 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from atft_kedro.network.atft import Atft
-from atft_kedro.operations.memory.imagined import Imagination, Tally
 from atft_kedro.panel.blocks import BlockReader
 from atft_kedro.panel.sampler import BlockSampler
 from atft_kedro.params import InputError
-from atft_kedro.training.course import Course
+from atft_kedro.profiling.memory.fake_training import Imagination, Tally
+from atft_kedro.training.attention_stats import look_inside
+from atft_kedro.training.day_loader import Course
 from atft_kedro.training.device import choose_device
 from atft_kedro.training.engine import Trainer
-from atft_kedro.training.insight import look_inside
-from atft_kedro.training.members import Expert, average_forecasts
-from atft_kedro.training.mode import TrainingParams
+from atft_kedro.training.ensemble import Expert, average_forecasts
+from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.run import Material
 from atft_kedro.training.stopwatch import Stopwatch
-from in_training import NETWORK
+from factories.training import NETWORK
 
 CUDA, META = 1, 14  # torch's numbers of devices
 DAYS = 8

@@ -17,7 +17,7 @@ from atft_kedro.training.callbacks import (
 from atft_kedro.training.engine import Callback, Stop, Trainer
 from atft_kedro.training.runs import STOP_FILE
 from atft_kedro.training.state import read_checkpoint
-from in_training import IDENTITY, NETWORK, PHASES, Make, Watch
+from factories.training import IDENTITY, NETWORK, PHASES, Make, Watch
 
 
 def test_training_lowers_the_loss_and_runs_every_phase(make: Make) -> None:

@@ -8,9 +8,9 @@ import torch
 
 from atft_kedro import metrics
 from atft_kedro.losses import mse
+from atft_kedro.training.distributed import Ranks
 from atft_kedro.training.forecasting import forecast_days, make_plain_scoring, score_days
-from atft_kedro.training.ranks import Ranks
-from in_training import PHASES, Make
+from factories.training import PHASES, Make
 
 
 def test_a_rank_ic_has_the_error_of_days_that_share_returns(make: Make) -> None:

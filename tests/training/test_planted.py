@@ -8,20 +8,20 @@ import torch
 from torch import Tensor
 
 from atft_kedro import metrics
+from atft_kedro.evaluation.oracle_share import measure_share, place_oracle
 from atft_kedro.features.sets import FeatureParams
-from atft_kedro.graph.choice import GraphParams
-from atft_kedro.graph.placing import place_graphs
-from atft_kedro.market.latent import MarketParams, Strengths
+from atft_kedro.graph.neighbours import GraphParams
+from atft_kedro.graph.to_panel import place_graphs
+from atft_kedro.market.simulated_drivers import MarketParams, Strengths
 from atft_kedro.market.simulation import simulate_market
 from atft_kedro.network.sizes import NetworkParams
-from atft_kedro.operations.oracle_share import measure_share, place_oracle
 from atft_kedro.panel.split import SplitParams, split_days
+from atft_kedro.training.distributed import Ranks
+from atft_kedro.training.ensemble import Expert
 from atft_kedro.training.forecasting import forecast_days
-from atft_kedro.training.members import Expert
-from atft_kedro.training.mode import TrainingParams
-from atft_kedro.training.ranks import Ranks
+from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.run import Material, choose_horizons, make_trainer
-from made import make_graphs, make_ml_dataset, make_panel
+from factories.datasets import make_graphs, make_ml_dataset, make_panel
 
 pytestmark = pytest.mark.slow
 LOOKBACK = 14

@@ -15,8 +15,8 @@ from atft_kedro.params import InputError
 from atft_kedro.training.block_size import count_stocks_per_day
 from atft_kedro.training.callbacks import LAST
 from atft_kedro.training.engine import Callback, Trainer
-from atft_kedro.training.members import open_members
-from atft_kedro.training.mode import TrainingParams
+from atft_kedro.training.ensemble import open_members
+from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.run import Material, choose_horizons, train_in_run
 from atft_kedro.training.runs import HEARTBEAT, LATEST, MANIFEST, STOP_FILE, TRAIN_LOG, Runs, TrainedRun
 

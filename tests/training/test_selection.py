@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from atft_kedro.params import InputError
-from atft_kedro.training.mode import TrainingParams
+from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.selection import SelectionParams, is_better
 
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from atft_kedro.training import threads
-from atft_kedro.training.mode import TrainingParams
+from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.run import Material, train_in_run
 from atft_kedro.training.runs import LATEST, MANIFEST, Runs
 from atft_kedro.training.threads import choose_threads
-from in_training import NETWORK, Make, Watch
+from factories.training import NETWORK, Make, Watch
 
 TRAINING = TrainingParams.model_validate({"phases": [{"name": "x", "epochs": 1, "learning_rate": 1e-3}]})
 

@@ -22,8 +22,8 @@ def bench() -> None:
 @of_project
 def data(metadata: ProjectMetadata, lookback: int, days: int, blocks: int, env: str | None, params: Any) -> None:
     """Measure how fast the panel opens and its blocks are read, next to a plain copy."""
-    from ..graph.placing import place_graphs
-    from ..operations.bench_data import time_once, time_reading
+    from ..graph.to_panel import place_graphs
+    from ..profiling.bench_data import time_once, time_reading
 
     with open_catalog(metadata, env, params) as catalog:
         opened = time_once("open the panel", catalog["panel"].load)
@@ -43,7 +43,7 @@ def data(metadata: ProjectMetadata, lookback: int, days: int, blocks: int, env: 
 @click.option("--days", default=2500, show_default=True)
 def score(stocks: int, days: int) -> None:
     """Measure how fast random forecasts over all horizons are scored."""
-    from ..operations.bench_score import time_scoring
+    from ..profiling.bench_score import time_scoring
 
     measured = time_scoring(stocks, days)
     table = Table("forecasts", "s", "forecasts/s", "peak memory, GB", title=f"{stocks:,} stocks x {days:,} days")
@@ -58,6 +58,6 @@ def score(stocks: int, days: int) -> None:
 @click.option("--seconds", default=6.0, show_default=True, help="To spend on each measurement.")
 def train(precision: str, compiled: bool, seconds: float) -> None:
     """Measure whole training steps at several sizes, next to a plain matrix product, and window by window."""
-    from ..operations.bench_train import print_bench
+    from ..profiling.bench_train import print_bench
 
     print_bench(precision, compiled, seconds)

@@ -7,16 +7,16 @@ import click
 from kedro.framework.startup import ProjectMetadata
 from kedro.io import CatalogProtocol
 
-from ..disk import written_whole
+from ..benchmark_report.page import write_benchmarks
+from ..benchmark_report.run_evidence import Evidence
+from ..benchmark_report.walk_section import Walk
+from ..evaluation.compare_runs import compare_runs, read_part, require_several
 from ..evaluation.entries import collect_returns, list_entries
-from ..operations.comparison import compare_runs, read_part, require_several
-from ..operations.judged_run import read_all_returns
-from ..operations.proof.evidence import Evidence
-from ..operations.proof.page import write_benchmarks
-from ..operations.proof.walked import Walk
-from ..operations.walk_score import WalkScore, judge_record, tabulate_days
+from ..evaluation.run_scores import read_all_returns
+from ..files import written_whole
 from ..schema import DATE, adopt_ml_dataset
 from ..training.runs import LATEST
+from ..walk_forward.score import WalkScore, judge_record, tabulate_days
 from .project import of_project, open_catalog
 
 PAGE = "docs/benchmarks.md"

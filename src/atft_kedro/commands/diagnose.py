@@ -9,8 +9,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ..operations.health.diagnosis import Diagnosis, diagnose
-from ..operations.health.finding import Finding, State
+from ..diagnosis.check_result import Finding, State
+from ..diagnosis.diagnosis import Diagnosis, diagnose
 from .console import make_console
 from .project import of_project, open_catalog
 from .runs import RUN

@@ -23,17 +23,17 @@ from rich.text import Text
 from yaml import YAMLError
 
 from ..configuration import BLOCKS
+from ..doctor.configured import DATASET, PRICES, Configured
+from ..doctor.files import check_data, check_days, check_disk, check_folders, check_panel
+from ..doctor.packages import Check, check_lock, check_packages, check_python, find_worst, list_some, show
+from ..doctor.project import check_git, check_runs, check_tracking
+from ..export.predict import PredictParams
 from ..guard.inspection import GuardParams
-from ..handoff.predicting import PredictParams
-from ..operations.doctor import Check, check_lock, check_packages, check_python, find_worst, list_some, show
-from ..operations.doctor_files import check_data, check_days, check_disk, check_folders, check_panel
-from ..operations.doctor_project import check_git, check_runs, check_tracking
 from ..panel.store import HEADER
 from ..params import InputError
 from ..schema import ColumnParams, adopt_ml_dataset
 from ..stages.ledger import LEDGER, plan_stages
 from ..training.runs import Runs
-from .configured import DATASET, PRICES, Configured
 from .console import make_console
 from .project import of_project
 
@@ -90,7 +90,7 @@ def say_fault(error: Exception) -> str:
 
 def look_at_machine(project: Path) -> Iterator[Check]:
     """Look at what the project runs on."""
-    from ..operations.doctor_machine import check_gpu, check_memory, check_processors
+    from ..doctor.machine import check_gpu, check_memory, check_processors
 
     asked = tomllib.loads((project / "pyproject.toml").read_text())["project"]
     yield attempt("python", check_python, asked["requires-python"])

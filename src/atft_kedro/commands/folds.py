@@ -6,8 +6,8 @@ import click
 from kedro.framework.startup import ProjectMetadata
 from rich.table import Table
 
-from ..operations.walk_page import HEAD, tell_folds
-from ..operations.walk_score import WalkScore
+from ..walk_forward.page import HEAD, tell_folds
+from ..walk_forward.score import WalkScore
 from .console import make_console
 from .project import of_project, open_catalog
 

@@ -15,11 +15,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..network.sizes import NetworkParams
-from ..operations.saying import say
+from ..reporting.format import say
 from ..search.plan import SearchParams
 from ..search.space import say_chosen
-from ..search.standing import Standing, read_standing, say_best, say_counts
-from ..training.mode import TrainingParams
+from ..search.study_status import Standing, read_standing, say_best, say_counts
+from ..training.params import TrainingParams
 from ..training.runs import Runs
 from .console import make_console
 from .project import of_project, open_catalog
@@ -45,7 +45,7 @@ class Searched:
 
 def find_study(catalog: CatalogProtocol, study: str | None) -> Searched:
     """Say which study is meant, and where it is."""
-    from ..search.searching import find_storage
+    from ..search.run_search import find_storage
 
     params = SearchParams.model_validate(catalog["params:hpo"].load())
     runs = catalog["trial_folders"].load()
@@ -57,8 +57,8 @@ def find_study(catalog: CatalogProtocol, study: str | None) -> Searched:
 @of_project
 def worker(metadata: ProjectMetadata, study: str | None, env: str | None, params: Any) -> None:
     """Train trials of a study, beside its other workers, here or on other machines, until there are no more."""
-    from ..graph.placing import place_graphs
-    from ..search.searching import help_search
+    from ..graph.to_panel import place_graphs
+    from ..search.run_search import help_search
     from ..training.run import Material
 
     with open_catalog(metadata, env, params) as catalog:
@@ -75,7 +75,7 @@ def worker(metadata: ProjectMetadata, study: str | None, env: str | None, params
 @of_project
 def status(metadata: ProjectMetadata, study: str | None, env: str | None, params: Any) -> None:
     """Show a study's trials, the best, what mattered, and how long it will take."""
-    from ..search.searching import look_at
+    from ..search.run_search import look_at
 
     with open_catalog(metadata, env, params) as catalog:
         searched = find_study(catalog, study)
@@ -88,7 +88,7 @@ def status(metadata: ProjectMetadata, study: str | None, env: str | None, params
 @of_project
 def stop(metadata: ProjectMetadata, study: str | None, env: str | None, params: Any) -> None:
     """Stop a study: every worker ends after its epoch, and its trial goes on when the study does."""
-    from ..search.searching import look_at
+    from ..search.run_search import look_at
     from ..search.study import STOP
 
     with open_catalog(metadata, env, params) as catalog:
@@ -115,7 +115,7 @@ def promote(  # noqa: PLR0913, PLR0917 — its options
 ) -> None:
     """Write the winner of a study into conf/ENVIRONMENT, for kedro run --env ENVIRONMENT."""
     from ..search import promotion
-    from ..search.searching import look_at
+    from ..search.run_search import look_at
     from ..search.study import read_spec
 
     with open_catalog(metadata, env, params) as catalog:

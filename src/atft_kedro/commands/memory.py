@@ -11,14 +11,14 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from ..features.sets import FEATURE_SETS
-from ..operations.memory.load import say_load
-from ..operations.memory.need import Need, Plan
-from ..operations.memory.room import Machine, Room, measure_machine
-from ..operations.memory.run import Taken, plan_again
-from ..operations.memory.sizes import Sizes, name_panel
-from ..operations.watch import read_status
 from ..params import InputError
+from ..profiling.memory.available_memory import Machine, Room, measure_machine
+from ..profiling.memory.estimate import Need, Plan
+from ..profiling.memory.measured import Taken, plan_again
+from ..profiling.memory.sizes import Sizes, name_panel
 from ..training.block_size import choose_days_per_block, count_stocks_per_day
+from ..training.load import say_load
+from ..training.run_status import read_status
 from .console import make_console
 from .project import of_project, open_catalog
 

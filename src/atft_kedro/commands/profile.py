@@ -9,8 +9,8 @@ from kedro.framework.startup import ProjectMetadata
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from ..operations.grid import Grid
 from ..params import InputError
+from ..reporting.table import Grid
 from .console import make_console
 from .project import of_project, open_catalog
 
@@ -27,9 +27,9 @@ def profile(
 
     The network and the training are the project's; no run is begun and nothing is kept of what is learned.
     """
-    from ..graph.placing import place_graphs
-    from ..operations.profile.page import PAGE, TABLES, TRACE, write_profile
-    from ..operations.profile.steps import Rehearsal, choose_phase
+    from ..graph.to_panel import place_graphs
+    from ..profiling.trace.page import PAGE, TABLES, TRACE, write_profile
+    from ..profiling.trace.steps import Rehearsal, choose_phase
     from ..training.run import Material
 
     with open_catalog(metadata, env, params) as catalog:

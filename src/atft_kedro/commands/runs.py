@@ -12,11 +12,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from ..operations.health.diagnosis import diagnose
-from ..operations.saying import say
-from ..operations.watch import RunStatus, ask_to_stop, kill, read_history, read_log, read_status
+from ..diagnosis.diagnosis import diagnose
 from ..panel.split import Role
 from ..params import InputError
+from ..reporting.format import say
+from ..training.run_status import RunStatus, ask_to_stop, kill, read_history, read_log, read_status
 from ..training.runs import LATEST
 from .console import make_console
 from .project import of_project, open_catalog
@@ -77,8 +77,8 @@ def stop(metadata: ProjectMetadata, run: str, now: bool, wait: float, env: str |
 @of_project
 def model(metadata: ProjectMetadata, env: str | None, params: Any) -> None:
     """Show the network's weights by module, and its arithmetic for each forecast."""
-    from ..graph.placing import place_graphs
-    from ..operations.model_size import measure_network
+    from ..graph.to_panel import place_graphs
+    from ..profiling.network_size import measure_network
     from ..training.block_size import choose_days_per_block, count_stocks_per_day
 
     with open_catalog(metadata, env, params) as catalog:
@@ -102,10 +102,10 @@ def model(metadata: ProjectMetadata, env: str | None, params: Any) -> None:
 @of_project
 def oracle(metadata: ProjectMetadata, run: str, part: Role, env: str | None, params: Any) -> None:
     """Show how much of what can be known of the simulated market a RUN knows."""
-    from ..graph.placing import place_graphs
-    from ..operations.oracle_share import measure_share
+    from ..evaluation.oracle_share import measure_share
+    from ..graph.to_panel import place_graphs
     from ..training.device import choose_device
-    from ..training.members import open_members
+    from ..training.ensemble import open_members
     from ..training.run import Material
 
     with open_catalog(metadata, env, params) as catalog:

@@ -7,12 +7,13 @@ from kedro.framework.startup import ProjectMetadata
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from ..evaluation.compare_runs import Compared, compare_runs, find_left_horizons, read_part, require_several
+from ..evaluation.run_scores import read_all_returns, read_scores
 from ..evaluation.score import RunScore
-from ..operations.comparison import Compared, compare_runs, find_left_horizons, read_part, require_several
-from ..operations.entry_tables import mark_horizon
-from ..operations.judged_run import read_all_returns, read_scores, rescore
-from ..operations.saying import say, say_lead
-from ..operations.tables import HEAD, tell
+from ..reporting.entry_tables import mark_horizon
+from ..reporting.format import say, say_lead
+from ..reporting.run_pages import rescore
+from ..reporting.run_tables import HEAD, tell
 from ..schema import adopt_ml_dataset
 from ..training.runs import LATEST
 from .console import make_console

@@ -7,7 +7,7 @@ from typing import Any
 from kedro.io import AbstractDataset
 from pydantic import ValidationError
 
-from ..disk import written_whole
+from ..files import written_whole
 from ..params import InputError, Params
 from .in_run_folder import InRunFolder
 

@@ -6,7 +6,7 @@ from typing import Any
 from kedro.io import AbstractDataset
 
 from ..panel.store import HEADER, Panel, open_panel, read_header
-from ..panel.writing import PanelDraft, write_panel
+from ..panel.write import PanelDraft, write_panel
 from ..params import InputError
 
 

@@ -14,8 +14,8 @@ from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
 
-from ..disk import written_whole
-from ..handoff.registration import Registration
+from ..export.registry import Registration
+from ..files import written_whole
 from ..params import InputError, Params
 from . import served_model
 from .in_run_folder import InRunFolder

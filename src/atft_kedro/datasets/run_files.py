@@ -8,7 +8,7 @@ from kedro.io import CatalogProtocol, DatasetError
 from kedro_datasets.plotly import JSONDataset
 from kedro_datasets.text import TextDataset
 
-from ..disk import written_whole
+from ..files import written_whole
 from .in_run_folder import InRunFolder
 from .trained_run import TrainedRunDataset
 

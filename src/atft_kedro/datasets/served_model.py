@@ -7,8 +7,8 @@ import pandas as pd
 import polars as pl
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
-from atft_kedro.handoff.deviation import DEVIATION
-from atft_kedro.handoff.model import Model, open_model
+from atft_kedro.export.deviation import DEVIATION
+from atft_kedro.export.model import Model, open_model
 from atft_kedro.schema import DATE
 from atft_kedro.training.device import choose_device
 

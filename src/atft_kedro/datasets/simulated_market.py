@@ -6,7 +6,7 @@ from typing import Any, Literal
 import polars as pl
 from kedro.io import AbstractDataset, DatasetError
 
-from ..market.latent import MarketParams
+from ..market.simulated_drivers import MarketParams
 from ..market.simulation import SimulatedMarket, simulate_market
 from ..schema import CODE, DATE
 

@@ -11,7 +11,7 @@ from kedro_datasets._typing import TablePreview
 from polars.exceptions import ComputeError
 from polars.io.plugins import register_io_source
 
-from ..disk import written_whole
+from ..files import written_whole
 from ..params import InputError
 from .in_run_folder import InRunFolder
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from ..operations.walk import TrainedFolds
 from ..source_code import digest
+from ..walk_forward.walk import TrainedFolds
 from .model import ModelDataset
 
 

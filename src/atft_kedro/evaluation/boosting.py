@@ -11,10 +11,10 @@ from torch import Tensor
 from .. import metrics
 from ..params import Params
 from ..training.run import Material
+from .daily_statistics import Floats
 from .observations import Observations, read_observations
 from .quantiles import Units
 from .ridge import Learned
-from .series import Floats
 
 Size = Annotated[int, Field(gt=0)]
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from ..panel.split import Role
-from ..training.mode import TrainingParams
-from ..training.ranks import Ranks
+from ..training.distributed import Ranks
+from ..training.params import TrainingParams
 from ..training.run import Material
 from .quantiles import Units, label_returns
 

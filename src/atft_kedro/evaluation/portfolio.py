@@ -11,7 +11,7 @@ from torch import Tensor
 from .. import metrics
 from ..metrics import share_out
 from ..params import Params
-from .series import Floats, bootstrap_sharpe, drawdown, or_none, probabilistic_sharpe, sharpe
+from .daily_statistics import Floats, bootstrap_sharpe, drawdown, or_none, probabilistic_sharpe, sharpe
 
 BASIS_POINT = 1e-4
 EMPTY = 1e-12  # what rounding leaves of a weight

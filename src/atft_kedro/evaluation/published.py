@@ -9,7 +9,7 @@ import polars as pl
 
 from ..params import Params
 from ..schema import CODE, DATE, FORECAST, REALISED
-from .series import Floats, or_none
+from .daily_statistics import Floats, or_none
 
 BEST, BOUGHT = 10, 5  # stocks of a day
 YEAR = 15.87  # their square root of a year's trading days

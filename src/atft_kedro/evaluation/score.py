@@ -10,12 +10,12 @@ from pydantic import Field
 from .. import metrics
 from ..params import InputError, Params
 from ..schema import DATE, ENTRIES, HORIZON
-from .daily import Days, measure_days
-from .laying import Excluded, Ground, Spoken, lay_ground, lay_out, require_forecasts, tell_excluded
+from .align import Excluded, Ground, Spoken, lay_ground, lay_out, require_forecasts, tell_excluded
+from .daily_scores import Days, measure_days
+from .daily_statistics import Floats, Mean, average, mean_or_none
 from .portfolio import Book, PortfolioParams, Trader, Trades, hold_best, hold_by_signal, record
 from .published import PublishedScore
 from .quantiles import Units
-from .series import Floats, Mean, average, mean_or_none
 
 
 class ScoringParams(Params):

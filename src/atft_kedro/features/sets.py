@@ -7,7 +7,7 @@ from pydantic import Field
 from ..params import Params
 from ..schema import HORIZONS, Horizons
 from .alpha158 import ALPHA158
-from .core import CORE
+from .daily import CORE
 from .feature import Feature, Sight
 from .wide import WIDE
 

@@ -5,7 +5,7 @@ from math import tau
 import polars as pl
 
 from .alpha158 import ALPHA158
-from .core import CORE, RANKED, RAW, deviation, mean
+from .daily import CORE, RANKED, RAW, deviation, mean
 from .feature import Feature, rank_of
 from .market_days import MARKET_RETURN
 

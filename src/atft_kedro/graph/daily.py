@@ -10,10 +10,10 @@ from torch import Tensor
 from ..params import InputError
 from ..progress import tracked
 from ..schema import CODE, CORRELATION, GRAPH_DATE, NEIGHBOUR, RANK, SAME_SECTOR, SIZE_SIMILARITY
-from .choice import Edges, GraphParams, Members, choose_neighbours, draw_luck
 from .correlation import decay, enough_history, is_flat, standardise
-from .placing import GRAPHS_AT_ONCE
+from .neighbours import Edges, GraphParams, Members, choose_neighbours, draw_luck
 from .returns import Returns
+from .to_panel import GRAPHS_AT_ONCE
 
 
 def build_graphs(market: Returns, params: GraphParams) -> Iterator[pl.DataFrame]:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ..params import InputError, Params, list_names
 from ..schema import CODE, DATE, KEY, QUOTES, SECTOR, VWAP
-from .cells import DateFormat
+from .parse_cells import DateFormat
 
 ADJUSTED_CLOSE = "adjusted_close"
 FIELDS = (*QUOTES, VWAP, ADJUSTED_CLOSE)

@@ -11,8 +11,8 @@ import polars as pl
 from ..params import InputError, list_names
 from ..progress import tracked
 from ..schema import CLOSE, CODE, DATE, KEY, PRICES, QUOTES, SECTOR, VOLUME, VWAP, code_text
-from .cells import RowOrigin, are_midnights, parse_dates, parse_numbers
 from .columns import ADJUSTED_CLOSE, FIELDS, PriceFileParams, find_columns, require_known
+from .parse_cells import RowOrigin, are_midnights, parse_dates, parse_numbers
 from .recognition import advise_mapping, take_sample
 from .tables import load_table, scan_table, stem, table_files
 from .wide import is_wide, read_wide

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..schema import ENTRIES, oracle_column
-from .latent import (
+from .simulated_drivers import (
     BETA_SPREAD,
     CLUSTER_SHARE,
     DRIFT,

@@ -8,8 +8,8 @@ import yaml
 from numpy.typing import NDArray
 
 from ..schema import CLOSE, CODE, DATE, HIGH, LOW, OPEN, VOLUME
-from .cells import known
 from .columns import plain_name
+from .parse_cells import known
 
 DATE_TEXT = r"^\d{1,4}\D{1,2}\d{1,2}\D{1,2}\d{1,4}($|\D)|^(19|20)\d{2}[01]\d[0-3]\d$"
 ROWS, COLUMNS = 1000, 30  # the first ones, which show what a file holds

@@ -8,8 +8,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ..schema import CLOSE, CODE, DATE, HIGH, LOW, OPEN, SECTOR, VOLUME
-from .latent import BURN_IN, VOLUME_WAVE, Floats, Latent, MarketParams, draw_latent, draw_returns, wave
 from .oracle import expect_returns
+from .simulated_drivers import BURN_IN, VOLUME_WAVE, Floats, Latent, MarketParams, draw_latent, draw_returns, wave
 
 SHORTEST_LIFE = 60  # days between a listing and a delisting
 

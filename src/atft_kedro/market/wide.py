@@ -8,8 +8,8 @@ import polars as pl
 
 from ..params import InputError, list_names
 from ..schema import CLOSE, CODE, DATE, KEY, code_text
-from .cells import RowOrigin, parse_dates, parse_numbers
 from .columns import FIELDS, PriceFileParams, find_columns, plain_name
+from .parse_cells import RowOrigin, parse_dates, parse_numbers
 from .recognition import WORDS, advise_mapping, date_columns, recognise_columns, take_sample, text_columns
 from .tables import scan_table, stem
 

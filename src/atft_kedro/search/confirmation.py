@@ -5,24 +5,24 @@ from statistics import variance
 
 import polars as pl
 
+from ..evaluation.compare_runs import compare_runs, returns_of
+from ..evaluation.daily_statistics import NORMAL, Mean, expect_best
+from ..evaluation.forecast_table import forecast_part
 from ..evaluation.score import EvaluationParams
-from ..evaluation.series import NORMAL, Mean, expect_best
 from ..network.sizes import NetworkParams
-from ..operations.comparison import compare_runs, returns_of
-from ..operations.scoring import forecast_part
 from ..params import InputError, Params
 from ..source_code import code_of, digest
 from ..training.device import choose_device
 from ..training.engine import Callback, Trainer
-from ..training.members import open_members
-from ..training.mode import TrainingParams
+from ..training.ensemble import open_members
+from ..training.params import TrainingParams
 from ..training.run import WATCHING, Material, train_in_run
 from ..training.runs import LATEST, MANIFEST, Runs
 from ..training.selection import SelectionParams
 from .plan import SearchParams
 from .space import Chosen, put
-from .standing import Standing
-from .trying import Trackers, TrialTracker
+from .study_status import Standing
+from .trial import Trackers, TrialTracker
 
 BEFORE, AFTER = "as it is", "winner"
 

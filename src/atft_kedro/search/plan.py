@@ -5,8 +5,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_serializer, model_validator
 
-from ..operations.database_url import hide, is_url
 from ..params import InputError, Params
+from ..services.database_url import hide, is_url
 from .space import AnyOf, Dimension, Ranges
 
 

@@ -8,16 +8,16 @@ from typing import Any
 
 import yaml
 
-from ..disk import written_whole
+from ..files import written_whole
 from ..network.sizes import NetworkParams
 from ..params import InputError
-from ..training.mode import TrainingParams
-from .claim import PROMOTED, claim, is_as_promoted
+from ..training.params import TrainingParams
 from .confirmation import Confirmation
-from .pages import say_verdict
+from .file_digest import PROMOTED, claim, is_as_promoted
+from .report import say_verdict
 from .space import FIXED, put
-from .standing import Standing, TriedTrial
 from .study import Spec
+from .study_status import Standing, TriedTrial
 
 BLOCKS = ("network", "training")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")

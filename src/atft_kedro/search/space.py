@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 
 from ..network.sizes import NetworkParams
 from ..params import InputError, Params
-from ..training.mode import TrainingParams
+from ..training.params import TrainingParams
 from ..training.run import WATCHING
 
 BLOCKS: dict[str, type[Params]] = {"network": NetworkParams, "training": TrainingParams}

@@ -15,9 +15,9 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..network.sizes import NetworkParams
-from ..operations.database_url import hide
 from ..params import InputError, Params
-from ..training.mode import TrainingParams
+from ..services.database_url import hide
+from ..training.params import TrainingParams
 from ..training.run import WATCHING
 from .plan import SearchParams, Size
 from .space import Dimension, require_possible

@@ -132,7 +132,7 @@ def _require_known(node: Node, made_of: Mapping[str, str], known: Mapping[str, s
         raise InputError(
             f"{node.name} would mix what two runs have made: another process has made {', '.join(changed)} anew since "
             "this run began. What this run has finished stays, a training too. Run the same again, or go on with what "
-            "is there now: kedro run --pipelines evaluate,hand_off"
+            "is there now: kedro run --pipelines evaluate,export"
         )
 
 

@@ -3,7 +3,7 @@
 import logging
 
 from ..panel.store import Panel
-from .mode import TrainingParams
+from .params import TrainingParams
 
 _logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from ..disk import read_json_lines, told_of_a_full_disk, written_whole
+from ..files import read_json_lines, told_of_a_full_disk, written_whole
 from .engine import Callback, Trainer
 from .heartbeat import describe_position
 from .runs import METRICS, STOP_FILE

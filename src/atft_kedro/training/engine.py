@@ -12,18 +12,18 @@ from torch import Tensor
 
 from ..network.atft import Atft
 from .averaging import copy_still, follow, warm_decay
-from .course import Course
+from .day_loader import Course
+from .debug_mode import suspicion
+from .distributed import Ranks
 from .forecasting import Scoring, score_days
-from .learning import Learner
-from .mode import TrainingParams
+from .params import TrainingParams
 from .phases import rate_at
 from .plateau import follow_phase
-from .ranks import Ranks
 from .schedule import Schedule
 from .selection import is_better
 from .state import Progress, Tree, get_random, set_random
 from .stopwatch import EpochTimer
-from .suspicion import suspicion
+from .train_step import Learner
 
 STOPPED = 75  # exit code: not done, to be gone on with (EX_TEMPFAIL of BSD's sysexits)
 FEWEST_SCORED = 20  # train days, for fewer say nothing

@@ -12,7 +12,7 @@ from .. import metrics
 from ..network.atft import Atft
 from ..network.sizes import Part
 from ..panel.blocks import Block, BlockReader
-from .ranks import Ranks
+from .distributed import Ranks
 
 
 @dataclass(frozen=True)

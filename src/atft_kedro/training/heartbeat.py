@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from ..disk import written_whole
+from ..files import written_whole
 from .engine import Callback, Trainer
 from .runs import HEARTBEAT
 from .telemetry import read_devices, read_memory

@@ -15,7 +15,7 @@ from typing import Self
 import numpy as np
 import torch
 
-from ..disk import read_json
+from ..files import read_json
 from ..metrics import FEWEST
 from ..network.atft import Atft
 from ..network.sizes import NetworkParams
@@ -26,21 +26,21 @@ from ..panel.store import Panel
 from ..params import InputError, Params
 from .block_size import choose_days_per_block, count_stocks_per_day
 from .callbacks import BEST, LAST, Checkpoints, EpochLines, MetricsLog, StopFile
-from .course import Course
+from .day_loader import Course
+from .debug_mode import fix_workspace
 from .device import choose_device
+from .distributed import Ranks, join
 from .engine import Callback, Trainer
+from .failure_checks import Collapse, Vigil
 from .heartbeat import Heartbeat
 from .memory import keep_freed_memory
-from .mode import TrainingParams
-from .ranks import Ranks, join
+from .params import TrainingParams
 from .runs import MANIFEST, METRICS, STOP_FILE, Member, Runs, TrainedRun
 from .signals import Listener, listening
 from .state import Identity, read_checkpoint
-from .suspicion import fix_workspace
 from .telemetry import restart_peak
 from .threads import ThreadChoice, choose_threads, keep_threads, using_threads
 from .tracking import NOBODY, Tracker, Tracking
-from .vigil import Collapse, Vigil
 
 WATCHING = ("resume", "nan_budget", "collapse", "keep_epochs", "log_every", "scored_share", "device", "threads")
 

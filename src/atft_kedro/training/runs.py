@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from ..disk import written_whole
+from ..files import written_whole
 from ..locks import hold_alone
 from ..logs import log_to_file
 from ..params import InputError, Params

@@ -2,7 +2,7 @@
 
 import operator
 
-from .mode import TrainingParams
+from .params import TrainingParams
 from .phases import PhaseParams
 from .state import Progress
 

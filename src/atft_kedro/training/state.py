@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ..disk import written_whole
+from ..files import written_whole
 from ..network.sizes import Part
 from ..params import InputError
 

@@ -10,7 +10,7 @@ from atft_kedro.features import build
 from atft_kedro.features.sets import FeatureParams
 from atft_kedro.market import admission
 from atft_kedro.market.admission import AdmissionParams
-from atft_kedro.market.labels import Labels
+from atft_kedro.market.benchmark_returns import Labels
 from atft_kedro.schema import DATE
 
 

@@ -3,21 +3,25 @@
 import plotly.graph_objects as go
 import polars as pl
 
-from atft_kedro.evaluation import baselines, entries, figures
+from atft_kedro.evaluation import baselines, entries
+from atft_kedro.evaluation import forecast_table as scoring
+from atft_kedro.evaluation import run_scores as judged_run
 from atft_kedro.evaluation.baselines import BaselineParams
+from atft_kedro.evaluation.goals import TargetParams
 from atft_kedro.evaluation.score import EvaluationParams, RunScore
-from atft_kedro.evaluation.targets import TargetParams
-from atft_kedro.graph.placing import place_graphs
-from atft_kedro.operations import judged_run, pictures, scoring
-from atft_kedro.operations.report import title_of
-from atft_kedro.operations.tables import number_score
-from atft_kedro.operations.watch import read_history, read_training
+from atft_kedro.graph.to_panel import place_graphs
 from atft_kedro.panel.split import Split
 from atft_kedro.panel.store import Panel
+from atft_kedro.reporting import run_pages
+from atft_kedro.reporting import score_figures as figures
+from atft_kedro.reporting import training_figures as pictures
+from atft_kedro.reporting.report_page import title_of
+from atft_kedro.reporting.run_tables import number_score
 from atft_kedro.schema import DATE, ColumnParams, adopt_ml_dataset
 from atft_kedro.training.device import choose_device
-from atft_kedro.training.members import open_members
+from atft_kedro.training.ensemble import open_members
 from atft_kedro.training.run import Material
+from atft_kedro.training.run_status import read_history, read_training
 from atft_kedro.training.runs import Runs, TrainedRun
 from atft_kedro.training.tracking import Tracker
 
@@ -99,7 +103,7 @@ def write_report(
     metrics: RunScore, trained: TrainedRun, runs: Runs, tracker: Tracker, *drawn: go.Figure
 ) -> tuple[str, str]:
     """Write the pages that people read, and give them, every figure and the test days' numbers to the tracker."""
-    summary, report = judged_run.write_pages(runs.find(trained.run), metrics, drawn)
+    summary, report = run_pages.write_pages(runs.find(trained.run), metrics, drawn)
     tracker.write(summary, "summary.md")
     tracker.write(report, "report.html")
     tracker.log(number_score(metrics), 0)

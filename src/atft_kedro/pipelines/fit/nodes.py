@@ -3,18 +3,18 @@
 import polars as pl
 import torch
 
-from atft_kedro.graph.choice import GraphParams
-from atft_kedro.graph.placing import place_graphs
+from atft_kedro.graph.neighbours import GraphParams
+from atft_kedro.graph.to_panel import place_graphs
 from atft_kedro.network.sizes import NetworkParams
-from atft_kedro.operations.bar import bars
-from atft_kedro.operations.insight_tables import tabulate_by_day, tabulate_frequencies, tabulate_lags
 from atft_kedro.panel.split import Split
 from atft_kedro.panel.store import Panel
+from atft_kedro.reporting.attention_tables import tabulate_by_day, tabulate_frequencies, tabulate_lags
+from atft_kedro.training.attention_stats import look_inside
 from atft_kedro.training.device import choose_device
-from atft_kedro.training.insight import look_inside
-from atft_kedro.training.members import open_members
-from atft_kedro.training.mode import TrainingParams
-from atft_kedro.training.ranks import Ranks
+from atft_kedro.training.distributed import Ranks
+from atft_kedro.training.ensemble import open_members
+from atft_kedro.training.params import TrainingParams
+from atft_kedro.training.progress_bar import bars
 from atft_kedro.training.run import Material, train_in_run
 from atft_kedro.training.runs import Runs, TrainedRun
 from atft_kedro.training.tracking import Tracker

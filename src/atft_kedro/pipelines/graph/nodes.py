@@ -5,10 +5,11 @@ from collections.abc import Iterator
 import plotly.graph_objects as go
 import polars as pl
 
-from atft_kedro.graph import daily, pictures
-from atft_kedro.graph.choice import GraphParams
+from atft_kedro.graph import daily
+from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.graph.returns import read_returns
 from atft_kedro.panel.index import index_observations
+from atft_kedro.reporting import graph_figures as pictures
 from atft_kedro.schema import ColumnParams, adopt_ml_dataset
 
 

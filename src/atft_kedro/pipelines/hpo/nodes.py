@@ -4,17 +4,18 @@ import plotly.graph_objects as go
 import polars as pl
 
 from atft_kedro.evaluation.score import EvaluationParams
-from atft_kedro.graph.placing import place_graphs
+from atft_kedro.graph.to_panel import place_graphs
 from atft_kedro.network.sizes import NetworkParams
-from atft_kedro.operations.report import title_of
 from atft_kedro.panel.split import Split
 from atft_kedro.panel.store import Panel
-from atft_kedro.search import pages, searching
+from atft_kedro.reporting.report_page import title_of
+from atft_kedro.search import report as pages
+from atft_kedro.search import run_search as searching
 from atft_kedro.search.confirmation import Confirmation, Retrial, confirm
 from atft_kedro.search.plan import SearchParams
-from atft_kedro.search.standing import Standing
-from atft_kedro.search.trying import Trackers
-from atft_kedro.training.mode import TrainingParams
+from atft_kedro.search.study_status import Standing
+from atft_kedro.search.trial import Trackers
+from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.run import Material
 from atft_kedro.training.runs import Runs
 from atft_kedro.training.tracking import Tracker

@@ -5,11 +5,11 @@ from typing import Any
 
 import polars as pl
 
+from atft_kedro.export import predict as predicting
+from atft_kedro.export.export import HandedModels
+from atft_kedro.export.predict import PredictParams
 from atft_kedro.guard.inspection import GuardParams
-from atft_kedro.handoff import predicting
-from atft_kedro.handoff.export import HandedModels
-from atft_kedro.handoff.predicting import PredictParams
-from atft_kedro.panel.fitting import FeatureCatalogue
+from atft_kedro.panel.fit_scaler import FeatureCatalogue
 from atft_kedro.schema import ColumnParams, adopt_ml_dataset
 from atft_kedro.training.device import choose_device
 

@@ -5,17 +5,18 @@ from typing import Any
 import plotly.graph_objects as go
 import polars as pl
 
-from atft_kedro.market.labels import Labels
-from atft_kedro.panel import filling, fitting
+from atft_kedro.market.benchmark_returns import Labels
+from atft_kedro.panel import build as filling
+from atft_kedro.panel import fit_scaler as fitting
 from atft_kedro.panel import split as splitting
 from atft_kedro.panel import universe as choosing
-from atft_kedro.panel.fitting import FeatureCatalogue
+from atft_kedro.panel.fit_scaler import FeatureCatalogue
 from atft_kedro.panel.index import index_observations
-from atft_kedro.panel.pictures import draw_splits
 from atft_kedro.panel.scaler import Scaler, ScalerParams
 from atft_kedro.panel.split import Split, SplitParams, count_sizes
 from atft_kedro.panel.universe import UniverseParams
-from atft_kedro.panel.writing import PanelDraft
+from atft_kedro.panel.write import PanelDraft
+from atft_kedro.reporting.split_figures import draw_splits
 from atft_kedro.schema import ColumnParams, adopt_ml_dataset, longest_reach
 
 

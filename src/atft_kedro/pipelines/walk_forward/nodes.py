@@ -7,25 +7,25 @@ import polars as pl
 
 from atft_kedro.evaluation.entries import collect_returns, list_entries
 from atft_kedro.evaluation.score import EvaluationParams
-from atft_kedro.graph.choice import GraphParams
+from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.network.sizes import NetworkParams
-from atft_kedro.operations import walk as walking
-from atft_kedro.operations import walk_score as scoring
-from atft_kedro.operations.fold import History, Recipe
-from atft_kedro.operations.walk import TrainedFolds, WalkParams
-from atft_kedro.operations.walk_page import draw_walk, number_folds, write_walk
-from atft_kedro.operations.walk_score import WalkScore
 from atft_kedro.panel import folds as planning
-from atft_kedro.panel.fitting import FeatureCatalogue
+from atft_kedro.panel.fit_scaler import FeatureCatalogue
 from atft_kedro.panel.folds import FoldParams, Folds
 from atft_kedro.panel.index import index_observations
-from atft_kedro.panel.pictures import draw_splits
 from atft_kedro.panel.scaler import ScalerParams
 from atft_kedro.panel.split import count_sizes
+from atft_kedro.reporting.split_figures import draw_splits
 from atft_kedro.schema import DATE, ColumnParams, adopt_ml_dataset, longest_reach
-from atft_kedro.training.mode import TrainingParams
+from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.runs import Runs
 from atft_kedro.training.tracking import Tracker
+from atft_kedro.walk_forward import score as scoring
+from atft_kedro.walk_forward import walk as walking
+from atft_kedro.walk_forward.fold import History, Recipe
+from atft_kedro.walk_forward.page import draw_walk, number_folds, write_walk
+from atft_kedro.walk_forward.score import WalkScore
+from atft_kedro.walk_forward.walk import TrainedFolds, WalkParams
 
 
 def plan_folds(

@@ -1,0 +1,25 @@
+"""What the processes beside the first do in ``torchrun … -m kedro run``: they train along, and write nothing."""
+
+from typing import Any
+
+from kedro.framework.project import pipelines
+from kedro.framework.session import KedroSession
+
+NOTHING_LEFT = ""
+
+
+def follow(options: dict[str, Any]) -> None:
+    """Run the stages that the first process names, on what it has made, and save nothing."""
+    from ..training.distributed import join
+
+    while name := join().tell(NOTHING_LEFT):
+        session = KedroSession.create(
+            env=options["env"],
+            runtime_params=options["params"],
+            conf_source=options["conf_source"],
+            save_on_close=False,
+        )
+        with session:
+            catalog = session.load_context().catalog
+            node = next(node for node in pipelines["__default__"].nodes if node.name == name)
+            node.run({each: catalog[each].load() for each in node.inputs})

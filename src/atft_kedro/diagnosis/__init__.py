@@ -1,0 +1,1 @@
+"""Find problems in a training from its log."""

@@ -1,0 +1,1 @@
+"""Check the installation, the machine and the project's files."""

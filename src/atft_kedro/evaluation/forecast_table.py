@@ -1,0 +1,82 @@
+"""A run's forecasts as a table."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from polars.exceptions import PolarsError
+
+from ..network.atft import Atft
+from ..panel.split import Role
+from ..params import InputError
+from ..schema import ALONE, CODE, DATE, FORECAST, FORECASTER, HORIZON, REALISED, SPLIT
+from ..training.ensemble import Expert, average, forecast_apart, forecast_together
+from ..training.forecasting import Forecasts
+from ..training.run import Material
+
+FORECASTS = "forecasts.parquet"
+KEYS = (DATE, CODE, SPLIT, HORIZON)
+
+
+def open_table(path: Path) -> pl.LazyFrame:
+    """Open a table in a run's folder; one that is cut short is an `InputError` that names it."""
+    table = pl.scan_parquet(path, glob=False)
+    try:
+        table.collect_schema()
+    except PolarsError as error:
+        raise InputError(f"{path} is not readable as a table: {str(error).splitlines()[0]}") from error
+    return table
+
+
+def forecast_parts(experts: Mapping[int, Expert], material: Material) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Forecast the validation days, the test days, and as many of the last train days as validate.
+
+    First by the mean of all networks; then, of several, each alone, under its seed: no quantiles, no train days.
+    """
+    days = material.panel.days
+    ending = material.split.ending("train", days, len(material.split.days_of("validation", days)))
+    parts: list[tuple[Material, Role]] = [(replace(material, split=ending), "train")]
+    parts += [(material, "validation"), (material, "test")]
+    network = next(iter(experts.values())).network
+    means, singles = [], []
+    for mine, part in parts:
+        said = forecast_apart(list(experts.values()), mine, part)
+        means.append(tabulate(average(said), network, mine, part))
+        if len(experts) > 1 and part != "train":
+            singles += [
+                tabulate(alone, network, mine, part).select(pl.lit(f"{ALONE}{seed}").alias(FORECASTER), *KEYS, FORECAST)
+                for seed, alone in zip(experts, said, strict=True)
+            ]
+    nobody = means[0].clear().select(pl.lit("").alias(FORECASTER), *KEYS, FORECAST)
+    return pl.concat(means), pl.concat([nobody, *singles])
+
+
+def forecast_part(experts: Sequence[Expert], material: Material, part: Role) -> pl.DataFrame:
+    """Forecast the days of a part by the mean of all networks."""
+    return tabulate(forecast_together(experts, material, part), experts[0].network, material, part)
+
+
+def tabulate(said: Forecasts, network: Atft, material: Material, part: Role) -> pl.DataFrame:
+    """Write forecasts of a part as rows, for each date, code and horizon, with every quantile and what came."""
+    days, codes = material.panel.days[said.day.numpy()], pl.Series(material.panel.meaning.codes, dtype=pl.String)
+    point = network.point(said.quantiles)
+    tables = []
+    for place, horizon in enumerate(network.horizons):
+        day, stock = np.nonzero(point[..., place].isfinite().numpy())
+        quantiles = said.quantiles[:, :, place].numpy()[day, stock]
+        tables.append(
+            pl.DataFrame(
+                {
+                    DATE: days[day],
+                    CODE: codes.gather(stock),
+                    SPLIT: pl.repeat(part, len(day), eager=True),
+                    HORIZON: pl.repeat(horizon, len(day), dtype=pl.Int16, eager=True),
+                    FORECAST: point[..., place].numpy()[day, stock],
+                    **{f"q{level * 100:g}": quantiles[:, at] for at, level in enumerate(network.params.quantiles)},
+                    REALISED: pl.Series(said.targets[..., place].numpy()[day, stock]).fill_nan(None),
+                }
+            )
+        )
+    return pl.concat(tables)

@@ -1,0 +1,59 @@
+"""How much of what can be known of a simulated market a trained run knows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor
+
+from .. import metrics
+from ..panel.split import Role
+from ..schema import oracle_column
+from ..training.ensemble import Expert, forecast_together
+from ..training.run import Material
+from .daily_statistics import Mean, average
+
+
+@dataclass(frozen=True)
+class OracleShare:
+    """One horizon, on the days of one part."""
+
+    horizon: int
+    ic: Mean
+    oracle: float  # its IC on the same observations
+    agreement: float  # daily correlation of forecast and oracle: the share that would show in endless days
+
+
+def measure_share(experts: Sequence[Expert], material: Material, oracle: pl.DataFrame, part: Role) -> list[OracleShare]:
+    """Score the mean of some networks' forecasts, beside the oracle's expectation."""
+    network = experts[0].network
+    said = forecast_together(experts, material, part)
+    day, actual = said.day, said.targets.transpose(1, 2)  # (day, horizon, stock)
+    point = network.point(said.quantiles).transpose(1, 2)
+    shares = []
+    for place, horizon in enumerate(network.horizons):
+        known = place_oracle(oracle, material, horizon)[day].where(point[:, place].isfinite(), torch.nan)
+        ic = average(metrics.daily_ic(point[:, place], actual[:, place]).numpy(), horizon)
+        shares.append(
+            OracleShare(
+                horizon=horizon,
+                ic=ic,
+                oracle=metrics.mean_of(metrics.daily_ic(known, actual[:, place])),
+                agreement=metrics.mean_of(metrics.daily_ic(point[:, place], known)),
+            )
+        )
+    return shares
+
+
+def place_oracle(oracle: pl.DataFrame, material: Material, horizon: int) -> Tensor:
+    """Arrange the oracle's expected targets as (day, stock), like the panel."""
+    meaning = material.panel.meaning
+    day = pl.DataFrame({"date": list(meaning.days), "day": range(len(meaning.days))})
+    stock = pl.DataFrame({"code": list(meaning.codes), "stock": range(len(meaning.codes))})
+    column = oracle_column(horizon, meaning.entry_lag)
+    rows = oracle.join(day, on="date").join(stock, on="code").drop_nulls(column)
+    placed = np.full(material.panel.row_of.shape, np.nan)
+    placed[rows["day"].to_numpy(), rows["stock"].to_numpy()] = rows[column].to_numpy()
+    return torch.from_numpy(placed).float()

@@ -1,0 +1,72 @@
+"""Nodes that hand a trained run on: what it eats, how its quantiles are moved, its folder, its registration."""
+
+import polars as pl
+
+from atft_kedro.evaluation import conformal
+from atft_kedro.evaluation.conformal import Corrections
+from atft_kedro.evaluation.score import RunScore
+from atft_kedro.export import export
+from atft_kedro.export.changelog import enter
+from atft_kedro.export.export import ExportedModel
+from atft_kedro.export.model_card import ModelInputs
+from atft_kedro.export.registry import Registration, prepare_registration
+from atft_kedro.files import read_json
+from atft_kedro.graph.neighbours import GraphParams
+from atft_kedro.graph.to_panel import place_graphs
+from atft_kedro.panel.scaler import Scaler
+from atft_kedro.panel.split import Split
+from atft_kedro.panel.store import Panel
+from atft_kedro.panel.universe import UniverseParams
+from atft_kedro.schema import ColumnParams, adopt_ml_dataset
+from atft_kedro.training.ensemble import open_members
+from atft_kedro.training.run import Material
+from atft_kedro.training.run_status import read_training
+from atft_kedro.training.runs import MANIFEST, Runs, TrainedRun
+
+
+def describe_inputs(  # noqa: PLR0913, PLR0917 — the run, and all that its networks were fed
+    ml_dataset: pl.LazyFrame,
+    panel: Panel,
+    scaler: Scaler,
+    runs: Runs,
+    trained: TrainedRun,
+    columns: ColumnParams,
+    universe: UniverseParams,
+    graph: GraphParams,
+) -> ModelInputs:
+    """Write down what the networks of a run were fed, as it was made."""
+    panel.require_training(trained.run, read_json(runs.find(trained.run) / MANIFEST)["panel"])
+    panel.require_catalogue(scaler.catalogue, tuple(scaler.names()))
+    schema = adopt_ml_dataset(ml_dataset, columns).collect_schema()
+    return ModelInputs.of(schema, scaler, universe, graph, panel.meaning.entry_lag)
+
+
+def fit_corrections(forecasts: pl.LazyFrame, runs: Runs, trained: TrainedRun) -> Corrections:
+    """Find where the validation days say that quantiles belong."""
+    labels = read_training(runs.find(trained.run)).labels
+    return conformal.fit_corrections(forecasts.collect(), labels.transform)
+
+
+def export_model(  # noqa: PLR0913, PLR0917 — all that a model is made of
+    panel: Panel,
+    graphs: pl.LazyFrame,
+    split: Split,
+    runs: Runs,
+    trained: TrainedRun,
+    inputs: ModelInputs,
+    corrections: Corrections,
+    metrics: RunScore,
+) -> ExportedModel:
+    """Write the run's model into its folder, and its line into the changelog."""
+    run = runs.find(trained.run)
+    experts = open_members(run, Material(panel, place_graphs(graphs, panel), split))
+    exported = export.export_model(run, experts, inputs, corrections, metrics)
+    enter(run, exported, metrics)
+    return exported
+
+
+def register_model(
+    exported: ExportedModel, runs: Runs, ml_dataset: pl.LazyFrame, columns: ColumnParams
+) -> Registration:
+    """Give the registry the model and an example of its observations."""
+    return prepare_registration(runs.find(exported.run) / exported.folder, adopt_ml_dataset(ml_dataset, columns))

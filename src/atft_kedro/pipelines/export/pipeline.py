@@ -1,0 +1,44 @@
+"""Scored run to handed-on model."""
+
+from kedro.pipeline import Node, Pipeline
+
+from . import nodes
+
+
+def create_pipeline() -> Pipeline:
+    """Correct the quantiles, export, register."""
+    return Pipeline(
+        [
+            Node(
+                nodes.describe_inputs,
+                [
+                    *("ml_dataset", "panel", "scaler", "runs", "trained_run"),
+                    *("params:columns", "universe_recipe", "graphs_recipe"),
+                ],
+                "model_inputs",
+                name="describe_inputs",
+            ),
+            Node(
+                nodes.fit_corrections,
+                ["forecasts", "runs", "trained_run"],
+                "quantile_corrections",
+                name="fit_corrections",
+            ),
+            Node(
+                nodes.export_model,
+                [
+                    *("panel", "graphs", "split", "runs", "trained_run"),
+                    *("model_inputs", "quantile_corrections", "metrics"),
+                ],
+                "exported_model",
+                name="export_model",
+            ),
+            Node(
+                nodes.register_model,
+                ["exported_model", "runs", "ml_dataset", "params:columns"],
+                "registered_model",
+                name="register_model",
+            ),
+        ],
+        tags="export",
+    )

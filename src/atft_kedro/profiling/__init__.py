@@ -1,0 +1,1 @@
+"""Time and memory that this project needs on a machine."""

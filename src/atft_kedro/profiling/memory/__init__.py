@@ -1,0 +1,1 @@
+"""Estimate and measure the memory of a training."""

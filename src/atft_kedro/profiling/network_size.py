@@ -1,0 +1,69 @@
+"""How large a network is: weights and arithmetic, module by module."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from ..network.atft import Atft
+from ..network.sizes import NetworkParams
+from ..panel.blocks import Block, BlockReader, DailyGraphs
+from ..panel.store import Panel
+from ..training.params import TrainingParams
+from ..training.run import choose_horizons
+
+
+@dataclass(frozen=True)
+class ModuleSize:
+    """One child of the network."""
+
+    name: str
+    weights: int
+    flops: float  # of matrix products, for each forecast
+
+
+@dataclass(frozen=True)
+class NetworkSize:
+    """The whole network."""
+
+    title: str
+    modules: tuple[ModuleSize, ...]
+
+    @property
+    def weights(self) -> int:
+        """Sum the modules' weights."""
+        return sum(module.weights for module in self.modules)
+
+    @property
+    def flops(self) -> float:
+        """Sum the modules' arithmetic."""
+        return sum(module.flops for module in self.modules)
+
+
+def measure_network(panel: Panel, graphs: DailyGraphs, params: NetworkParams, training: TrainingParams) -> NetworkSize:
+    """Measure the network that these parameters make for this panel, on its newest block."""
+    panel = choose_horizons(panel, params.horizons)
+    network = Atft(params, len(panel.meaning.features), panel.meaning.horizons, graphs.edges.shape[-1])
+    days = min(training.days_per_block, len(panel.row_of))
+    newest = len(panel.row_of) - days + np.arange(days)
+    block = BlockReader(panel, graphs, params.lookback, days).read(newest)
+    counted = count_flops(network, block)
+    forecasts = max(int(block.is_forecast.sum()), 1)
+    modules = tuple(
+        ModuleSize(name, sum(weight.numel() for weight in child.parameters()), counted.get(name, 0.0) / forecasts)
+        for name, child in network.named_children()
+        if sum(1 for _ in child.parameters())
+    )
+    sizes = f"{len(panel.meaning.features)} features, hidden {params.hidden_size}, lookback {params.lookback}"
+    return NetworkSize(f"{sizes}, blocks of {days} days x {len(block.stock)} stocks", modules)
+
+
+@torch.no_grad()
+def count_flops(network: Atft, block: Block) -> dict[str, float]:
+    """Count the floating point operations of each child's matrix products, forward, for one block."""
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):  # of which every product is counted
+        network.eval()(block)
+    counts = counter.get_flop_counts()
+    return {name.split(".")[1]: float(sum(ops.values())) for name, ops in counts.items() if name.count(".") == 1}

@@ -1,0 +1,38 @@
+"""Tables and figures as a page that a person reads, complete in one file."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import jinja2
+import plotly.graph_objects as go
+from plotly.offline import get_plotlyjs
+
+from .table import Grid
+
+CONFIG = {"displaylogo": False, "responsive": True, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
+
+
+def write_report(title: str, grids: Sequence[Grid], figures: Sequence[go.Figure]) -> str:
+    """Draw the page: tables first, then figures, each with its caption."""
+    template = (Path(__file__).parent / "report_page.html").read_text()
+    page = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(template)
+    drawn = [
+        {
+            "title": title_of(figure),
+            "caption": (figure.layout.meta or {}).get("caption", ""),
+            "html": _untitled(figure).to_html(full_html=False, include_plotlyjs=False, config=CONFIG),
+        }
+        for figure in figures
+    ]
+    return page.render(title=title, grids=grids, figures=drawn, plotly=get_plotlyjs())
+
+
+def title_of(figure: go.Figure) -> str:
+    """Take the first words of a figure's title, up to a colon."""
+    title: str = figure.layout.title.text
+    return title.partition(":")[0]
+
+
+def _untitled(figure: go.Figure) -> go.Figure:
+    """Leave the title to the page."""
+    return go.Figure(figure).update_layout(title=None, margin_t=50)

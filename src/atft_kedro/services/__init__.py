@@ -1,0 +1,1 @@
+"""Servers and databases beside this project."""

@@ -1,0 +1,58 @@
+"""A bar on a terminal: phase, epoch, step, time left, the last validation score."""
+
+import sys
+from dataclasses import dataclass, field
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from torch import Tensor
+
+from .engine import Callback, Trainer
+
+
+@dataclass
+class Bar(Callback):
+    """Shows where a training stands, where there is somebody to see it."""
+
+    console: Console = field(default_factory=lambda: Console(stderr=True))
+    _bar: Progress | None = None
+    _task: TaskID | None = None
+    _score: str = "-"
+
+    def after_step(self, trainer: Trainer, days: list[np.ndarray], terms: dict[str, Tensor]) -> None:
+        """Move on."""
+        done = trainer.steps_begun
+        if self._bar is None:
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[score]}"),
+                console=self.console,
+                transient=True,
+            )
+            self._task = self._bar.add_task("", total=trainer.total_steps, completed=done, score="-")
+            self._bar.start()
+        assert self._task is not None
+        begun, epochs = trainer.progress.epoch + 1, trainer.epochs[trainer.progress.phase]
+        self._bar.update(
+            self._task, completed=done, description=f"{trainer.phase.name} {begun}/{epochs}", score=self._score
+        )
+
+    def after_epoch(self, trainer: Trainer, scores: dict[str, float]) -> None:
+        """Remember the score."""
+        selection = trainer.params.selection
+        self._score = f"{selection.label} {selection.score(scores):.4f} (best {trainer.progress.best:.4f})"
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+def bars() -> list[Callback]:
+    """Show a bar on a terminal, and nothing in a log."""
+    return [Bar()] if sys.stderr.isatty() else []

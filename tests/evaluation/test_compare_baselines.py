@@ -1,0 +1,147 @@
+"""A run beside its rivals, and beside what was wanted."""
+
+import math
+from datetime import date, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from atft_kedro.evaluation.compare_baselines import judge_run
+from atft_kedro.evaluation.goals import TargetParams, judge_targets, measure_gap
+from atft_kedro.evaluation.score import EvaluationParams, Goal, RunScore
+from factories.training_logs import make_mean, score_horizon
+
+FIRST = date(2024, 1, 1)
+DAYS, STOCKS = 200, 30
+
+
+@pytest.fixture(scope="module")
+def dataset() -> pl.DataFrame:
+    random = np.random.default_rng(2)
+    rows = [(FIRST + timedelta(days=day), f"S{stock:02d}") for day in range(DAYS) for stock in range(STOCKS)]
+    return pl.DataFrame(rows, schema=["date", "code"], orient="row").with_columns(
+        target_1d=pl.Series(0.01 * random.normal(size=len(rows))), noise=pl.Series(random.normal(size=len(rows)))
+    )
+
+
+def say(dataset: pl.DataFrame, forecast: pl.Expr, name: str | None = None) -> pl.DataFrame:
+    half = FIRST + timedelta(days=DAYS // 2)
+    said = dataset.select(
+        "date",
+        "code",
+        split=pl.when(pl.col("date") < half).then(pl.lit("validation")).otherwise(pl.lit("test")),
+        horizon=pl.lit(1, pl.Int16),
+        forecast=forecast,
+    )
+    return said if name is None else said.select(pl.lit(name).alias("forecaster"), pl.all())
+
+
+@pytest.fixture(scope="module")
+def judged(dataset: pl.DataFrame) -> tuple[RunScore, pl.DataFrame]:
+    signal = 100 * pl.col("target_1d") + 3 * pl.col("noise")
+    rivals = [
+        say(dataset, pl.lit(0.0), "zero"),
+        say(dataset, -signal, "reversed"),
+        say(dataset, signal * 2, "same"),
+        say(dataset, pl.col("target_1d"), "oracle"),
+    ]
+    return judge_run("mine", say(dataset, signal), pl.concat(rivals), dataset, EvaluationParams(), 0)
+
+
+def test_each_rival_is_paired_by_day(judged: tuple[RunScore, pl.DataFrame]) -> None:
+    score, daily = judged
+    mine, theirs = (daily.filter(forecaster=name, split="test")["ic"] for name in ("network", "reversed"))
+
+    lead = score.baselines["reversed"]["test"]["h1"].ahead["ic"]
+    assert lead.mean == pytest.approx((mine - theirs).mean())
+    assert lead.se == pytest.approx(float((mine - theirs).std()) / math.sqrt(len(mine)), rel=0.5)  # type: ignore[arg-type]
+    assert score.baselines["same"]["test"]["h1"].ahead["ic"].mean == pytest.approx(0, abs=1e-12)
+
+
+def test_who_says_nothing_has_an_ic_of_zero(judged: tuple[RunScore, pl.DataFrame]) -> None:
+    score = judged[0]
+    zero = score.baselines["zero"]["test"]["h1"]
+
+    assert zero.score.ic.mean is None
+    assert zero.score.ic.undefined == DAYS // 2
+    assert zero.ahead["ic"].mean == pytest.approx(score.split["test"]["h1"].ic.mean)
+
+
+def test_the_oracle_is_no_baseline(judged: tuple[RunScore, pl.DataFrame]) -> None:
+    score = judged[0]
+
+    assert score.oracle["test"]["h1"].ic.mean == pytest.approx(1)
+    assert list(score.baselines) == ["zero", "reversed", "same"]
+    assert RunScore.model_validate_json(score.model_dump_json()) == score
+
+
+def test_targets_are_met_or_missed(judged: tuple[RunScore, pl.DataFrame]) -> None:
+    split = judged[0].split
+    ic = split["test"]["h1"].ic.mean or 0
+    ratio = split["test"]["h1"].ic.ir or 0
+    params = TargetParams(
+        ic={"h1": ic - 0.01, "h5": 0.1},
+        ic_ir={"h1": ratio + 0.1},
+        rank_ic={"h1": 0.99, "h5": None},
+        net_sharpe={"h1": -99.0},
+    )
+    goals = judge_targets(split, 3.0, params)
+
+    assert {name: goal.is_met for name, goal in goals.items()} == {
+        "ic_h1": True,
+        "ic_h5": False,
+        "ic_ir_h1": False,
+        "rank_ic_h1": False,
+        "net_sharpe_h1": True,
+        "train_gap": False,
+        "gradient_norm": True,
+    }
+    assert goals["ic_h5"].reached is None
+    assert goals["ic_ir_h1"].reached == ratio
+    assert not Goal(wanted=10, is_least=False, reached=10.0).is_met
+
+
+def test_noise_is_no_goal_met() -> None:
+    means = {"train": make_mean(0.03, 0.02), "validation": make_mean(0.05, 0.02), "test": make_mean(0.2, 0.02)}
+    split = {part: {"h1": score_horizon(mean)} for part, mean in means.items()}
+    sure = split | {"train": {"h1": score_horizon(make_mean(0.3, 0.02))}}
+    params = TargetParams(ic={"h1": 0.01, "h5": 0.1}, rank_ic={"h1": 0.1}, net_sharpe={})
+
+    goals = judge_targets(split, None, params)
+
+    assert goals["train_gap"].reached == pytest.approx(-2 / 3)
+    draws = np.random.default_rng(1).normal((0.03, 0.05), 0.0005, (10_000, 2))
+    assert goals["train_gap"].error == pytest.approx(40 * (1 - draws[:, 1] / draws[:, 0]).std(), rel=0.05)
+    assert goals["train_gap"].verdict == goals["ic_h1"].verdict == "no verdict: its error is larger than the goal"
+    assert [goals["rank_ic_h1"].verdict, goals["gradient_norm"].verdict] == ["met", "not measured"]
+    assert judge_targets(sure, None, params)["train_gap"].verdict == "missed"
+
+
+def test_the_gap_is_what_the_train_days_lose(judged: tuple[RunScore, pl.DataFrame]) -> None:
+    split = judged[0].split
+    train, validation = split["test"], split["validation"]
+
+    lost, _ = measure_gap({"train": train, "validation": validation})
+    assert lost == pytest.approx(1 - (validation["h1"].rank_ic.mean or 0) / (train["h1"].rank_ic.mean or 1))
+    assert measure_gap({"validation": validation}) == (None, None)
+
+
+def test_a_rival_that_forecasts_less_is_compared_on_that(dataset: pl.DataFrame) -> None:
+    signal = 100 * pl.col("target_1d") + 3 * pl.col("noise")
+    rival = say(dataset, signal * 2, "same").filter(pl.col("code") < "S20")
+    score, _ = judge_run("mine", say(dataset, signal), rival, dataset, EvaluationParams(), 0)
+
+    assert score.baselines["same"]["test"]["h1"].ahead["ic"].mean == pytest.approx(0, abs=1e-12)
+    assert score.baselines["same"]["test"]["h1"].score.forecasts == 20 * DAYS // 2
+
+
+def test_a_dataset_without_a_days_returns_has_no_books_and_rivals_all_the_same(dataset: pl.DataFrame) -> None:
+    weeks = dataset.rename({"target_1d": "target_5d"})
+    signal = (100 * pl.col("target_5d") + 3 * pl.col("noise")).alias("forecast")
+    said = say(dataset, pl.lit(0.0)).with_columns(weeks.select(signal)["forecast"], horizon=pl.lit(5, pl.Int16))
+    zero = said.with_columns(forecast=pl.lit(0.0)).select(pl.lit("zero").alias("forecaster"), pl.all())
+    score, _ = judge_run("mine", said, zero, weeks, EvaluationParams(), 0)
+
+    assert score.split["test"]["h5"].long_short is None
+    assert score.baselines["zero"]["test"]["h5"].ahead["ic"].mean == pytest.approx(score.split["test"]["h5"].ic.mean)

@@ -1,0 +1,84 @@
+"""A small market with stocks that seldom trade, a run on it, and the model that it hands on."""
+
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from atft_kedro.evaluation.compare_baselines import judge_run
+from atft_kedro.evaluation.conformal import fit_corrections
+from atft_kedro.evaluation.entries import collect_returns
+from atft_kedro.evaluation.forecast_table import forecast_parts
+from atft_kedro.evaluation.score import EvaluationParams
+from atft_kedro.export.model_card import ModelInputs
+from atft_kedro.graph.to_panel import place_graphs
+from atft_kedro.panel.build import draft_panel
+from atft_kedro.panel.fit_scaler import FeatureCatalogue, fit_scaler
+from atft_kedro.panel.in_memory import hold_panel
+from atft_kedro.panel.index import index_observations
+from atft_kedro.panel.scaler import ScalerParams
+from atft_kedro.panel.split import SplitParams, split_days
+from atft_kedro.panel.universe import select_universe
+from atft_kedro.schema import FORECASTER, feature_columns
+from atft_kedro.training.ensemble import open_members
+from atft_kedro.training.run import Material, train_in_run
+from atft_kedro.training.runs import Runs
+from factories.datasets import make_graphs
+from factories.exports import CATALOGUE, GRAPH, NETWORK, SELDOM, TRAINING, UNIVERSE, Trained
+
+
+@pytest.fixture(scope="session")
+def catalogue(ml_dataset: pl.DataFrame) -> FeatureCatalogue:
+    return FeatureCatalogue(CATALOGUE, dict.fromkeys(feature_columns(ml_dataset.schema), "own"))
+
+
+@pytest.fixture(scope="session")
+def dataset(ml_dataset: pl.DataFrame) -> pl.DataFrame:
+    """The market with a stock that trades on every fourth day alone, and one that fell asleep and woke."""
+    days = ml_dataset["date"].unique().sort()
+    rare, asleep = SELDOM
+    place = pl.col("date").rank("dense")
+    is_rare = (pl.col("code") == rare) & (place % 4 != 1)
+    is_asleep = (pl.col("code") == asleep) & pl.col("date").is_between(days[200], days[290])
+    return ml_dataset.filter(~is_rare & ~is_asleep)
+
+
+@pytest.fixture(scope="session")
+def trained(dataset: pl.DataFrame, catalogue: FeatureCatalogue, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    lazy = dataset.lazy()
+    index = index_observations(select_universe(lazy, UNIVERSE))
+    split = split_days(index.days, SplitParams(embargo_days=0), 20)
+    scaler = fit_scaler(lazy, index, split, catalogue, ScalerParams())
+    panel = hold_panel(draft_panel(lazy, index, scaler, entry_lag=0))
+    material = Material(panel, place_graphs(make_graphs(dataset, GRAPH, UNIVERSE).lazy(), panel), split)
+    runs = Runs(tmp_path_factory.mktemp("handoff") / "runs", commit="abcdef0123456", is_dirty=True)
+    run = runs.find(train_in_run(material, NETWORK, TRAINING, runs).run)
+    experts = open_members(run, material)
+    forecasts, _ = forecast_parts(dict(enumerate(experts)), material)
+    nobody = forecasts.clear().with_columns(pl.lit("").alias(FORECASTER))
+    return Trained(
+        dataset=dataset,
+        material=material,
+        runs=runs,
+        run=run,
+        experts=experts,
+        forecasts=forecasts,
+        inputs=ModelInputs.of(dataset.schema, scaler, UNIVERSE, GRAPH, 0),
+        corrections=fit_corrections(forecasts, "gaussian_rank"),
+        score=judge_run(
+            run.name, forecasts, nobody, collect_returns(lazy, forecasts["date"], 0), EvaluationParams(), 0
+        )[0],
+    )
+
+
+@pytest.fixture(scope="session")
+def model_folder(trained: Trained) -> Path:
+    return trained.export()
+
+
+@pytest.fixture(scope="session")
+def refresh_day(trained: Trained) -> date:
+    """The newest day for which training's graph is as fresh as that of a live forecast, some days before the end."""
+    days = trained.dataset["date"].unique().sort()
+    return days[(len(days) - 8) // (4 * GRAPH.refresh_days) * 4 * GRAPH.refresh_days]  # and the rare stock trades

@@ -1,0 +1,151 @@
+"""A handed-on model is the run's networks, bit for bit, and refuses to be anything else."""
+
+import json
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from atft_kedro.export.changelog import CHANGELOG, enter
+from atft_kedro.export.export import ExportedModel, HandedModels, export_model, name_model
+from atft_kedro.export.model import open_model
+from atft_kedro.export.model_card import CARD, WEIGHTS
+from atft_kedro.params import InputError
+from atft_kedro.training.ensemble import forecast_together, open_members
+from atft_kedro.training.runs import LATEST
+from factories.exports import Trained
+
+
+def test_the_folder_names_the_day_and_the_score(trained: Trained, model_folder: Path) -> None:
+    book = trained.score.split["test"]["h1"].long_short
+
+    assert book is not None
+    assert model_folder.name == f"gatfan_{trained.run.name[:8]}_Sharpe{book.net_sharpe:.2f}"
+    assert sorted(file.name for file in model_folder.iterdir()) == [CARD, WEIGHTS]
+    assert name_model("20261121-1", -1.234) == "gatfan_20261121_Sharpe-1.23"
+    assert name_model("20261121-1", None) == "gatfan_20261121_Sharpenone"
+
+
+def test_a_loaded_model_forecasts_bit_equal_to_the_checkpoints(trained: Trained, model_folder: Path) -> None:
+    loaded = open_model(model_folder).experts
+
+    assert [each.parts for each in loaded] == [frozenset({"fan", "gat"})] * 2
+    theirs, ours = (forecast_together(each, trained.material, "test") for each in (trained.experts, loaded))
+    assert ours.quantiles.isfinite().any()
+    assert ours.quantiles.nan_to_num(-7).equal(theirs.quantiles.nan_to_num(-7))
+
+
+def test_a_run_that_is_exported_again_has_one_model(trained: Trained, tmp_path: Path) -> None:
+    run = tmp_path / trained.run.name
+    shutil.copytree(trained.run, run)
+    (run / "gatfan_20200101_Sharpe9.99").mkdir()
+
+    first = export_model(run, trained.experts, trained.inputs, trained.corrections, trained.score)
+    again = export_model(run, trained.experts, trained.inputs, trained.corrections, trained.score)
+
+    assert first == again
+    assert [found.name for found in run.glob("*gatfan*")] == [first.folder]
+
+
+def break_json(folder: Path) -> None:
+    (folder / CARD).write_text((folder / CARD).read_text()[:-20])
+
+
+def lose_weights(folder: Path) -> None:
+    (folder / WEIGHTS).unlink()
+
+
+def cut_weights(folder: Path) -> None:
+    (folder / WEIGHTS).write_bytes((folder / WEIGHTS).read_bytes()[:-4])
+
+
+def lose_card(folder: Path) -> None:
+    (folder / CARD).unlink()
+
+
+def know_other_edges(folder: Path) -> None:
+    card = json.loads((folder / CARD).read_text())
+    (folder / CARD).write_text(json.dumps(card | {"edge_attributes": ["correlation"]}))
+
+
+def grow(folder: Path) -> None:
+    """Let the card tell of a larger network than the weights are of."""
+    card = json.loads((folder / CARD).read_text())
+    card["network"]["selection_size"] = 16
+    (folder / CARD).write_text(json.dumps(card))
+
+
+@pytest.mark.parametrize(
+    ("harm", "message"),
+    [
+        (break_json, "model.json cannot be read"),
+        (lose_card, "is no handed-on model: it has no model.json"),
+        (lose_weights, "has no weights.safetensors"),
+        (cut_weights, "is not the file that model.json was written with"),
+        (know_other_edges, r"knows the edges' \('correlation',\), this version"),
+        (grow, "(?s)do not fit the network of model.json: .*selection.own.weight"),
+    ],
+)
+def test_a_broken_folder_is_refused(
+    harm: Callable[[Path], None], message: str, model_folder: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / model_folder.name
+    shutil.copytree(model_folder, folder)
+    harm(folder)
+
+    with pytest.raises(InputError, match=message):
+        open_model(folder)
+
+
+def test_a_run_without_a_checkpoint_is_not_exported(trained: Trained, tmp_path: Path) -> None:
+    run = tmp_path / trained.run.name
+    shutil.copytree(trained.run, run)
+    (run / "seed_8" / "best.pt").unlink()
+
+    with pytest.raises(InputError, match="There is no checkpoint at .*seed_8/best.pt"):
+        open_members(run, trained.material)
+
+
+def test_a_score_of_another_run_is_refused(trained: Trained) -> None:
+    other = trained.score.model_copy(update={"run": "20200101-other"})
+
+    with pytest.raises(InputError, match="The score is that of run 20200101-other, the model that of"):
+        export_model(trained.run, trained.experts, trained.inputs, trained.corrections, other)
+
+
+def test_models_are_found_by_their_run_and_latest_is_the_newest_that_has_one(trained: Trained, tmp_path: Path) -> None:
+    runs = replace(trained.runs, folder=tmp_path)
+    models = HandedModels(runs)
+    with pytest.raises(InputError, match="No run in .* has handed a model on: kedro run --pipelines evaluate,export"):
+        models.find(LATEST)
+    shutil.copytree(trained.run, tmp_path / trained.run.name)
+    folder = export_model(
+        tmp_path / trained.run.name, trained.experts, trained.inputs, trained.corrections, trained.score
+    ).folder
+    training_now = runs.begin({"panel": "p"})
+
+    assert models.find(LATEST) == models.find(trained.run.name) == tmp_path / trained.run.name / folder
+    with pytest.raises(InputError, match=f"{training_now.name} has handed no model on: .* have: {trained.run.name}"):
+        models.find(training_now.name)
+    with pytest.raises(InputError, match="There is no run 'mine'"):
+        models.find("mine")
+
+
+def test_the_changelog_has_a_line_for_each_run_the_newest_first(trained: Trained, tmp_path: Path) -> None:
+    names = ["20260101-a", "20260301-c", "20260201-b"]
+    for name in names:
+        shutil.copytree(trained.run, tmp_path / name)
+
+    def enter_run(name: str) -> None:
+        enter(tmp_path / name, ExportedModel(run=name, folder=f"gatfan_{name}", score=-0.5), trained.score)
+
+    with ThreadPoolExecutor(4) as pool:  # runs that end at the same time lose no line
+        list(pool.map(enter_run, names * 4))
+
+    lines = (tmp_path / CHANGELOG).read_text().splitlines()
+    assert [line.split(" | ")[1] for line in lines[4:]] == ["20260301-c", "20260201-b", "20260101-a"]
+    assert lines[4].startswith("| 2026-03-01 | 20260301-c | abcdef012 with changes | ")
+    assert lines[4].endswith("| -0.50 | gatfan_20260301-c |")

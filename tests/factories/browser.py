@@ -1,0 +1,91 @@
+"""A real browser, where there is one, and the servers that it looks at."""
+
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.error import URLError
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from factories.project import environment
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+class Looked:
+    """A page, and what went wrong while it was looked at."""
+
+    def __init__(self, page: Page) -> None:
+        self.page, self.errors, self.asked = page, [], []
+        page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("request", lambda request: self.asked.append(request.url))
+
+    def is_wider_than_its_window(self) -> bool:
+        return self.page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
+
+
+@contextmanager
+def open_page(url: str, width: int = 1280) -> Iterator[Looked]:
+    found = next((path for name in NAMES if (path := shutil.which(name))), None)
+    if found is None:
+        pytest.skip("needs Chromium or Chrome")
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        looked = Looked(browser.new_page(viewport={"width": width, "height": 900}))
+        looked.page.goto(url)
+        yield looked
+        browser.close()
+
+
+@contextmanager
+def serve(project: Path, *words: str, path: str = "") -> Iterator[str]:
+    """Start a server of the project's environment on a free port of this machine."""
+    port = _free_port()
+    url = f"http://127.0.0.1:{port}{path}"
+    log = project / f"server_{port}.log"
+    with log.open("w") as said:
+        server = subprocess.Popen(
+            [*words, "--host", "127.0.0.1", "--port", str(port)],
+            cwd=project,
+            env=environment(project),
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # so that its workers end with it
+        )
+        try:
+            _wait_for(url, server, log)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            os.killpg(server.pid, signal.SIGTERM)
+            server.wait(30)
+
+
+def _free_port() -> int:
+    """Find a port that nobody uses, below the ephemeral ones, which Kedro-Viz refuses."""
+    for port in random.Random().sample(range(20_000, 32_000), 50):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no free port")
+
+
+def _wait_for(url: str, server: subprocess.Popen[bytes], log: Path, most: float = 120) -> None:
+    end = time.monotonic() + most
+    while time.monotonic() < end:
+        assert server.poll() is None, log.read_text()
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except (URLError, OSError):
+            time.sleep(0.5)
+    raise AssertionError(f"nobody answers at {url} after {most} s: {log.read_text()}")

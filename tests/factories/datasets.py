@@ -1,0 +1,77 @@
+"""What tests make: datasets in memory, and the IC as a slow and plain reference."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from atft_kedro.features.build import build_ml_dataset
+from atft_kedro.features.sets import FeatureParams
+from atft_kedro.graph.daily import build_graphs
+from atft_kedro.graph.neighbours import GraphParams
+from atft_kedro.graph.returns import read_returns
+from atft_kedro.graph.to_panel import place_graphs
+from atft_kedro.panel.build import draft_panel
+from atft_kedro.panel.fit_scaler import FeatureCatalogue, fit_scaler
+from atft_kedro.panel.index import index_observations
+from atft_kedro.panel.scaler import ScalerParams
+from atft_kedro.panel.split import SplitParams, split_days
+from atft_kedro.panel.store import Panel, open_panel
+from atft_kedro.panel.universe import UniverseParams, select_universe
+from atft_kedro.panel.write import PanelDraft, PanelRows, write_panel
+from atft_kedro.schema import feature_columns
+from atft_kedro.training.run import Material
+
+
+def make_ml_dataset(prices: pl.DataFrame, params: FeatureParams) -> pl.DataFrame:
+    """Build the whole dataset at once."""
+    return pl.concat(build_ml_dataset(prices.lazy(), params))
+
+
+def daily_ic(frame: pl.DataFrame, forecast: str, answer: str) -> pl.Series:
+    """Correlate inside each day, over the rows where both are known."""
+    known = frame.drop_nulls([forecast, answer])
+    return known.group_by("date").agg(pl.corr(forecast, answer).alias("ic")).drop_nulls().drop_nans()["ic"]
+
+
+def make_panel(
+    frame: pl.DataFrame, folder: Path, universe: UniverseParams | None = None, scaler: ScalerParams | None = None
+) -> Panel:
+    """Prepare a dataset as the pipeline does, on 60 % of its days, and open the panel."""
+    lazy = frame.lazy()
+    index = index_observations(select_universe(lazy, universe or UniverseParams()))
+    split = split_days(index.days, SplitParams(train=0.6, validation=0.2, embargo_days=0), 20)
+    catalogue = FeatureCatalogue("made", dict.fromkeys(feature_columns(frame.schema), "own"))
+    fitted = fit_scaler(lazy, index, split, catalogue, scaler or ScalerParams())
+    write_panel(folder, draft_panel(lazy, index, fitted, entry_lag=0))
+    return open_panel(folder)
+
+
+def make_graphs(frame: pl.DataFrame, params: GraphParams, universe: UniverseParams | None = None) -> pl.DataFrame:
+    """Build all graphs at once."""
+    index = index_observations(select_universe(frame.lazy(), universe or UniverseParams()))
+    return pl.concat(build_graphs(read_returns(frame.lazy(), index, 0), params))
+
+
+def make_material(frame: pl.DataFrame, folder: Path) -> Material:
+    """Make all that a network is trained on."""
+    panel = make_panel(frame, folder)
+    split = split_days(panel.days, SplitParams(embargo_days=0), 20)
+    graphs = place_graphs(make_graphs(frame, GraphParams(neighbours=4)).lazy(), panel)
+    return Material(panel, graphs, split)
+
+
+def draft_of(panel: Panel, pieces: list[PanelRows]) -> PanelDraft:
+    """Draft a panel again, of other pieces."""
+    eligible, row_of = panel.eligible.numpy(), panel.row_of.numpy()
+    return PanelDraft(panel.meaning, row_of, eligible, len(panel.features) - 1, pieces)
+
+
+def pieces_of(panel: Panel) -> list[PanelRows]:
+    """Cut a panel into two pieces."""
+    rows = np.arange(len(panel.features) - 1)
+    days, market = np.arange(len(panel.market)), panel.market.numpy()
+    return [
+        PanelRows(some, panel.features.numpy()[some], panel.targets.numpy()[some], days, market)
+        for some in np.split(rows, [7])
+    ]

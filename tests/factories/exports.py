@@ -1,0 +1,46 @@
+"""What all tests of the hand-off hand on: a run of two small networks, and all that it was made of."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from atft_kedro.evaluation.conformal import Corrections
+from atft_kedro.evaluation.score import RunScore
+from atft_kedro.export.export import export_model
+from atft_kedro.export.model_card import ModelInputs
+from atft_kedro.graph.neighbours import GraphParams
+from atft_kedro.network.sizes import NetworkParams
+from atft_kedro.panel.universe import UniverseParams
+from atft_kedro.training.ensemble import Expert
+from atft_kedro.training.params import TrainingParams
+from atft_kedro.training.run import Material
+from atft_kedro.training.runs import Runs
+
+NETWORK = NetworkParams(
+    hidden_size=8, lookback=12, heads=2, layers=1, fan_window=4, fan_channels=4, graph_heads=2, graph_signed_heads=1
+)
+PHASE = {"name": "one", "epochs": 1, "learning_rate": 1e-2, "parts": ["fan", "gat"], "loss": "mse:1,quantile:1"}
+TRAINING = TrainingParams.model_validate({"phases": [PHASE], "seeds": 2})
+GRAPH = GraphParams(neighbours=4, window=60, min_observations=30, lag_days=3, beside_market=False)
+UNIVERSE = UniverseParams(min_history=20, max_stocks_per_day=22)
+CATALOGUE = "made"
+SELDOM = ("S0015", "S0010")  # trades on every fourth day; fell asleep and woke
+
+
+@dataclass(frozen=True)
+class Trained:
+    """All that a run is handed on from."""
+
+    dataset: pl.DataFrame
+    material: Material
+    runs: Runs
+    run: Path
+    experts: list[Expert]
+    forecasts: pl.DataFrame
+    inputs: ModelInputs
+    corrections: Corrections
+    score: RunScore
+
+    def export(self) -> Path:
+        return self.run / export_model(self.run, self.experts, self.inputs, self.corrections, self.score).folder

@@ -1,0 +1,72 @@
+"""A training in a process of its own, whose memory is predicted by one and measured by another."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from atft_kedro.graph.neighbours import GraphParams
+from atft_kedro.network.sizes import NetworkParams
+from atft_kedro.panel.blocks import DailyGraphs
+from atft_kedro.panel.split import SplitParams, split_days
+from atft_kedro.panel.store import Panel, open_panel
+from atft_kedro.panel.write import PanelDraft, PanelRows, write_panel
+from atft_kedro.profiling.bench_train import make_panel
+from atft_kedro.profiling.memory.available_memory import measure_machine
+from atft_kedro.profiling.memory.estimate import Plan
+from atft_kedro.profiling.memory.sizes import Sizes
+from atft_kedro.training.params import TrainingParams
+from atft_kedro.training.run import Material, train_in_run
+from atft_kedro.training.runs import Runs
+from atft_kedro.training.telemetry import measure_memory
+
+PHASES = [
+    {"name": "plain", "epochs": 1, "learning_rate": 1e-3},
+    {"name": "all", "epochs": 1, "learning_rate": 1e-3, "parts": ["fan", "gat"], "loss": "mse:0.7,ic:0.2,rank_ic:0.1"},
+]
+
+
+def write_noise(folder: Path, features: int, stocks: int, days: int) -> None:
+    """Write a panel of noise, to be mapped as a real one is."""
+    panel, _ = make_panel(features, stocks, days)
+    rows = np.arange(stocks * days)
+    tables = (panel.features.numpy()[:-1], panel.targets.numpy()[:-1], np.arange(days), panel.market.numpy())
+    eligible, row_of = panel.eligible.numpy(), panel.row_of.numpy()
+    write_panel(folder, PanelDraft(panel.meaning, row_of, eligible, len(rows), [PanelRows(rows, *tables)]))
+
+
+def ask(what: str, folder: Path, network: NetworkParams, training: TrainingParams) -> float:
+    """Ask a process of its own for a number of bytes."""
+    words = [sys.executable, __file__, what, str(folder), network.model_dump_json(), training.model_dump_json()]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}  # noqa: TID251
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return float(done.stdout)
+
+
+def predict(panel: Panel, network: NetworkParams, training: TrainingParams, folder: Path) -> float:
+    split = split_days(panel.days, SplitParams(embargo_days=0), 20)
+    sizes = Sizes.measure(panel, split, GraphParams(), training.days_per_block)
+    return Plan(sizes, network, training).predict(measure_machine("cpu")).memory
+
+
+def train(panel: Panel, network: NetworkParams, training: TrainingParams, folder: Path) -> float:
+    days, stocks = panel.row_of.shape
+    split = split_days(panel.days, SplitParams(embargo_days=0), 20)
+    neighbours = torch.randint(0, stocks, (-(-days // 5), stocks, 10), dtype=torch.int32)
+    edges = torch.zeros((*neighbours.shape, 3), dtype=torch.float16)
+    graphs = DailyGraphs(neighbours, edges, torch.arange(days) // 5)
+    train_in_run(Material(panel, graphs, split), network, training, Runs(folder / "runs", "made", is_dirty=False))
+    return measure_memory()["peak"]
+
+
+if __name__ == "__main__":
+    what, where, network, training = sys.argv[1:]
+    work = {"predict": predict, "train": train}[what]
+    place = Path(where)
+    params = NetworkParams.model_validate(json.loads(network)), TrainingParams.model_validate(json.loads(training))
+    sys.stdout.write(str(work(open_panel(place / "panel"), *params, place)))

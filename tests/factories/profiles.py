@@ -1,0 +1,30 @@
+"""What can be profiled: a small network that learns noise."""
+
+from dataclasses import dataclass
+
+from atft_kedro.network.sizes import NetworkParams
+from atft_kedro.profiling.trace.steps import Rehearsal
+from atft_kedro.training.params import TrainingParams
+from atft_kedro.training.run import Material
+
+NETWORK = NetworkParams(hidden_size=16, lookback=16, fan_channels=8)
+TRAINING = TrainingParams.model_validate(
+    {
+        "phases": [
+            {"name": "plain", "epochs": 1, "learning_rate": 1e-3},
+            {"name": "all", "epochs": 2, "learning_rate": 1e-3, "parts": ["fan", "gat"], "loss": "mse:0.5,rank_ic:0.5"},
+        ]
+    }
+)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What can be rehearsed."""
+
+    material: Material
+    network: NetworkParams = NETWORK
+    training: TrainingParams = TRAINING
+
+    def begin(self, phase: int = 1, training: TrainingParams = TRAINING) -> Rehearsal:
+        return Rehearsal.begin(self.material, self.network, training, training.phases[phase])

@@ -1,0 +1,97 @@
+"""The project as a person uses it: a copy of its own, and its commands."""
+
+import atexit
+import os
+import shutil
+import sqlite3
+import sys
+import tempfile
+from collections.abc import Sequence
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).parents[2]
+KEDRO = Path(sys.executable).with_name("kedro")
+FORKS = get_context("forkserver")
+IMPORTED = (
+    *(
+        "atft_kedro.cli",
+        "atft_kedro.pipeline_registry",
+        "atft_kedro.settings",
+        "torch._dynamo",
+        "lightgbm",
+        "scipy.stats",
+    ),
+    *("mlflow.store.tracking.sqlalchemy_store", "mlflow.models", "kedro_viz", "plotly.io", "git"),
+)
+FORKS.set_forkserver_preload(list(IMPORTED))
+SMALL = "market.stocks=24,market.days=300,training.epochs=1,baselines.lightgbm.rounds=10"
+
+
+def copy_project(folder: Path) -> Path:
+    """Copy the project, with nothing run yet."""
+    kept = shutil.ignore_patterns(".git", ".venv", "*.parquet", "*.db", "mlartifacts", ".mlflow", ".viz", ".*_cache")
+    shutil.copytree(ROOT, folder, ignore=kept)
+    shutil.rmtree(folder / "data")
+    for own in (folder / "conf" / "local").glob("*.yml"):  # what somebody has set for themselves
+        own.unlink()
+    return folder
+
+
+def kedro(project: Path, *words: str, fails: bool = False) -> str:
+    """Run a command as its own process, forked from one that has imported everything: that is most of a command's time.
+
+    The project's code is that of this checkout; who changes the copy's code starts ``KEDRO`` itself.
+    """
+    with tempfile.NamedTemporaryFile("r") as log:
+        process = FORKS.Process(target=run_kedro, args=(words, str(project), environment(project), log.name))
+        process.start()
+        process.join(300)
+        has_ended = process.exitcode is not None
+        process.kill()
+        process.join()
+        said = log.read()
+    assert has_ended, said
+    assert (process.exitcode != 0) == fails, said
+    return " ".join(said.split())
+
+
+def run_kedro(words: Sequence[str], folder: str, variables: dict[str, str], log: str) -> None:
+    """Be the command: say everything into a file, and end as a process of its own does."""
+    from kedro.framework.cli.cli import main
+
+    with Path(log).open("ab") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    os.chdir(folder)
+    os.environ.update(variables)  # noqa: TID251
+    sys.argv = ["kedro", *words]
+    try:
+        main()
+    finally:
+        atexit._run_exitfuncs()
+
+
+def environment(project: Path) -> dict[str, str]:
+    """The test's own process environment, with the project's code in front and a terminal wide enough to read."""
+    code = {"PYTHONPATH": str(project / "src"), "COLUMNS": "400", "DO_NOT_TRACK": "1", "OMP_NUM_THREADS": "1"}
+    return {**os.environ, **code}  # noqa: TID251
+
+
+def run_statuses(project: Path) -> list[str]:
+    """List the statuses of the tracked runs, oldest first; none before the first run has made the store."""
+    if not (project / "mlflow.db").exists():
+        return []
+    with sqlite3.connect(project / "mlflow.db") as store:
+        return [row[0] for row in store.execute("select status from runs order by start_time")]
+
+
+def execute_notebook(path: Path) -> list[Any]:
+    """Run a notebook where it lies, and give what its cells put out."""
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}}).execute()
+    return [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]

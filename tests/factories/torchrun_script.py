@@ -1,0 +1,36 @@
+"""Trains in as many processes as ``torchrun`` starts: what the test of the ranks runs."""
+
+import atexit
+import sys
+from pathlib import Path
+
+import polars as pl
+import torch
+
+from atft_kedro.graph.neighbours import GraphParams
+from atft_kedro.graph.to_panel import place_graphs
+from atft_kedro.panel.split import SplitParams, split_days
+from atft_kedro.panel.store import open_panel
+from atft_kedro.training.params import TrainingParams
+from atft_kedro.training.run import Material, train_in_run
+from atft_kedro.training.runs import Runs
+from factories.datasets import make_graphs
+from factories.training import NETWORK
+
+
+def tell_threads() -> None:
+    """Name the threads of the process group that the interpreter's end would find alive."""
+    names = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
+    sys.stderr.write("".join(f"{name} outlives the group\n" for name in names if "gloo" in name))
+
+
+atexit.register(tell_threads)  # the first that is registered is the last that runs
+torch.set_num_threads(1)
+folder, training = Path(sys.argv[1]), TrainingParams.model_validate_json(sys.argv[2])
+panel = open_panel(folder / "panel")
+graphs = place_graphs(
+    make_graphs(pl.read_parquet(folder / "ml_dataset.parquet"), GraphParams(neighbours=4)).lazy(), panel
+)
+material = Material(panel, graphs, split_days(panel.days, SplitParams(embargo_days=0), 20))
+calm = NETWORK.model_copy(update={"dropout": 0.0, "head_dropout": 0.0})
+train_in_run(material, calm, training, Runs(folder / "runs", "abc", is_dirty=False))

@@ -1,0 +1,37 @@
+"""A panel held in memory is the one that is written."""
+
+from pathlib import Path
+
+import polars as pl
+
+from atft_kedro.panel.build import draft_panel
+from atft_kedro.panel.fit_scaler import FeatureCatalogue, fit_scaler
+from atft_kedro.panel.in_memory import hold_panel
+from atft_kedro.panel.index import index_observations
+from atft_kedro.panel.scaler import ScalerParams
+from atft_kedro.panel.split import SplitParams, split_days
+from atft_kedro.panel.store import open_panel
+from atft_kedro.panel.universe import UniverseParams, select_universe
+from atft_kedro.panel.write import PanelDraft, write_panel
+from atft_kedro.schema import feature_columns
+
+
+def draft(frame: pl.DataFrame) -> PanelDraft:
+    lazy = frame.lazy()
+    index = index_observations(select_universe(lazy, UniverseParams()))
+    split = split_days(index.days, SplitParams(embargo_days=0), 20)
+    catalogue = FeatureCatalogue("made", dict.fromkeys(feature_columns(frame.schema), "own"))
+    return draft_panel(lazy, index, fit_scaler(lazy, index, split, catalogue, ScalerParams()), entry_lag=0)
+
+
+def test_a_held_panel_is_bit_equal_to_the_written_one(ml_dataset: pl.DataFrame, tmp_path: Path) -> None:
+    write_panel(tmp_path / "panel", draft(ml_dataset))
+    written = open_panel(tmp_path / "panel")
+
+    held = hold_panel(draft(ml_dataset))
+
+    assert held.meaning == written.meaning
+    for name in ("features", "targets", "row_of", "eligible", "market"):
+        one, other = getattr(held, name), getattr(written, name)
+        assert one.dtype == other.dtype
+        assert one.nan_to_num(-7).equal(other.nan_to_num(-7)), name

@@ -1,0 +1,67 @@
+"""What is said of a run's scores at the next close."""
+
+import pytest
+
+from atft_kedro.evaluation.score import EntryScore, RunScore
+from atft_kedro.reporting.baseline_tables import tabulate_oracle
+from atft_kedro.reporting.entry_tables import tabulate_entries
+from atft_kedro.reporting.run_tables import number_score, tabulate_books, tabulate_part
+from atft_kedro.reporting.table import Grid
+from factories.training_logs import make_mean, score_horizon
+
+
+def make_score(same: float, later: float, entry_lag: int = 0) -> RunScore:
+    scores = {lag: {"test": {"h1": score_horizon(make_mean(mean))}} for lag, mean in enumerate((same, later))}
+    other, name = (scores[1], "next_close") if entry_lag == 0 else (scores[0], "same_close")
+    beside = {name: EntryScore(split=other, oracle=other)}
+    days = {"test": ("2024-01-01", "2024-06-01")}
+    return RunScore(
+        run="a", split=scores[entry_lag], oracle=scores[entry_lag], days=days, entry_lag=entry_lag, **beside
+    )
+
+
+def tabulate(same: float, later: float) -> Grid:
+    return tabulate_entries(make_score(same, later), "test")
+
+
+def test_a_rank_ic_that_is_more_than_halved_is_said_to_be() -> None:
+    halved = tabulate(0.0612, 0.0125)
+
+    assert "Over 1 d the rank IC is 0.0612 at the same close and 0.0125 at the next" in halved.note
+    assert "cannot be traded" in halved.note
+    assert halved.rows[0][:5] == ["1d", "0.0612", "0.0100", "0.0125", "0.0100"]
+
+
+@pytest.mark.parametrize(("same", "later"), [(0.06, 0.04), (0.06, 0.031), (0.009, -0.009), (-0.005, 0.001)])
+def test_rank_ics_that_differ_less_or_are_noise_are_not(same: float, later: float) -> None:
+    note = tabulate(same, later).note
+
+    assert "Over 1 d" not in note
+    assert "No rank IC that is 2 errors from zero differs by more than half between the two closes." in note
+
+
+def test_a_rank_ic_that_is_better_at_the_next_close_is_named_too() -> None:
+    note = tabulate(0.01, 0.05).note
+
+    assert "Over 1 d the rank IC is 0.0100 at the same close and 0.0500 at the next" in note
+    assert "cannot be traded" not in note
+
+
+def test_a_run_that_was_scored_at_one_close_alone_says_that_the_other_is_unknown() -> None:
+    score = make_score(0.05, 0.04).model_copy(update={"next_close": None})
+
+    assert "Unknown: the run was scored at the same close only." in tabulate_entries(score, "test").note
+    assert [row[1] for row in tabulate_part(score, "test").rows] == ["same close*"]
+
+
+@pytest.mark.parametrize("entry_lag", [0, 1])
+def test_tables_hold_both_closes_and_mark_the_one_that_was_trained_for(entry_lag: int) -> None:
+    score = make_score(0.05, 0.04, entry_lag)
+    names = [["same close*", "next close"], ["same close", "next close*"]][entry_lag]
+
+    for grid in (tabulate_part(score, "test"), tabulate_books(score, "test"), tabulate_oracle(score, "test")):
+        assert [row[1] for row in grid.rows][:2] == names or not grid.rows
+    assert [row[2] for row in tabulate_part(score, "test").rows] == ["0.0500", "0.0400"]
+    numbers = number_score(score)
+    assert numbers["test/rank_ic_1d"] == (0.05, 0.04)[entry_lag]
+    assert numbers[f"test/{('next_close', 'same_close')[entry_lag]}/rank_ic_1d"] == (0.04, 0.05)[entry_lag]

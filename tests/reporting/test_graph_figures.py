@@ -1,0 +1,42 @@
+"""What is drawn of the graphs."""
+
+from datetime import date
+
+import polars as pl
+import pytest
+
+from atft_kedro.graph.neighbours import GraphParams
+from atft_kedro.reporting.graph_figures import draw_graph, draw_turnover, measure_turnover
+from factories.datasets import make_graphs
+
+PARAMS = GraphParams(neighbours=5, window=120, min_observations=40, half_life=30, floor=0.0, shrinkage=0.0)
+
+
+def test_turnover_is_the_share_of_new_neighbours() -> None:
+    days = [date(2020, 1, 1), date(2020, 1, 8), date(2020, 1, 15)]
+    pairs = [["ab", "ac", "bc"], ["ab", "ac", "bd"], ["xb", "xc", "bd"]]
+    edges = pl.DataFrame(
+        [
+            {"graph_date": day, "code": p[0], "neighbour": p[1]}
+            for day, some in zip(days, pairs, strict=True)
+            for p in some
+        ]
+    )
+
+    turnover = measure_turnover(edges.lazy())
+
+    assert turnover["graph_date"].to_list() == days[1:]
+    assert turnover["turnover"].to_list() == pytest.approx([1 / 3, 2 / 3])
+    assert draw_turnover(turnover).data[0].y == pytest.approx([1 / 3, 2 / 3])
+
+
+def test_the_picture_shows_the_newest_graph(ml_dataset: pl.DataFrame) -> None:
+    edges = make_graphs(ml_dataset, PARAMS)
+
+    figure = draw_graph(edges.lazy())
+
+    assert str(edges["graph_date"].max()) in figure.layout.title.text
+    assert (
+        len(figure.data[2].x)
+        == edges.filter(pl.col("graph_date") == pl.col("graph_date").max())["neighbour"].n_unique()
+    )

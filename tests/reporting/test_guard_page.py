@@ -1,0 +1,25 @@
+"""The page holds every finding, and people's data cannot become markup."""
+
+from datetime import date
+
+import polars as pl
+
+from atft_kedro.guard.inspection import GuardParams, inspect_dataset
+from atft_kedro.reporting.guard_page import draw_guard_page
+from atft_kedro.schema import ColumnParams
+
+
+def test_the_page_shows_verdict_rules_examples_and_columns(ml_dataset: pl.DataFrame) -> None:
+    odd = "<script>alert(1)</script>"
+    broken = ml_dataset.with_columns(pl.lit(1.0, pl.Float32).alias(odd))
+    params = GuardParams.model_validate({"recency": {"historical": True}})
+
+    report = inspect_dataset(broken.lazy(), ColumnParams(), params, date(2030, 1, 1))
+    page = draw_guard_page(report)
+
+    assert "must not be used: 1 rule broken" in page
+    assert all(f"<code>{finding['rule']}</code>" in page for finding in report["findings"])
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert odd not in page
+    assert "http" not in page  # complete in itself
+    assert "residual_vol_20" in page

@@ -1,0 +1,18 @@
+"""What a run's pages say in tables."""
+
+from atft_kedro.panel.sizes import PartSize, SizeParams
+from atft_kedro.panel.split import Split
+from atft_kedro.reporting.run_tables import tabulate_shortages
+
+
+def test_parts_with_too_few_days_or_stocks_have_a_table() -> None:
+    sizes = {"train": PartSize(days=300, stocks=90), "test": PartSize(days=30, stocks=90)}
+    split = Split(name="split", stretches=(), sizes=sizes, needed=SizeParams())
+
+    (table,) = tabulate_shortages(split)
+
+    assert [row[0] for row in table.rows] == ["test"]
+    assert table.rows[0][1].startswith(
+        "30 days (recommended: 60); a mean rank IC over them is known to ± 0.019 at best"
+    )
+    assert tabulate_shortages(split.model_copy(update={"sizes": {"train": sizes["train"]}})) == []

@@ -1,0 +1,60 @@
+"""The last train days: scored beside the validation days after each epoch, and nothing else is changed by that."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from factories.training import PHASES, Make, Watch
+
+
+def test_the_last_train_days_are_scored_and_no_more_than_validate(make: Make) -> None:
+    some, all_that_validate, none = make(scored_share=0.12), make(scored_share=0.9), make(scored_share=0.0)
+
+    days, validation = some.train.days, some.validation.days
+    assert some.train_end is not None
+    assert np.array_equal(some.train_end.days, days[-round(0.12 * len(days)) :])
+    assert all_that_validate.train_end is not None
+    assert len(all_that_validate.train_end.days) == len(validation)
+    assert days.max() < validation.min()
+    assert none.train_end is None
+
+
+def test_fewer_than_twenty_train_days_are_not_scored(make: Make) -> None:
+    trainer = make(scored_share=0.001)
+
+    assert trainer.train_end is not None
+    assert len(trainer.train_end.days) == 20
+
+
+def test_scoring_train_days_changes_no_training(make: Make) -> None:
+    watches = [Watch(), Watch()]
+    trainers = [make([watch], scored_share=share) for watch, share in zip(watches, (0.5, 0.0), strict=True)]
+    for trainer in trainers:
+        trainer.fit()
+
+    one, other = (trainer.state() for trainer in trainers)
+    assert trainers[0].train_scores["rank_ic"] != trainers[0].progress.history[-1]["rank_ic"]
+    assert trainers[1].train_scores == {}
+    assert watches[0].terms == watches[1].terms
+    assert one["progress"] == other["progress"]
+    for part in ("network", "average", "swa", "best"):
+        assert all(torch.equal(one[part][name], other[part][name]) for name in one[part])
+    assert torch.equal(one["own"][0]["random"]["cpu"], other["own"][0]["random"]["cpu"])
+
+
+def test_a_network_that_memorises_scores_higher_on_its_own_days(make: Make) -> None:
+    phase = PHASES[0] | {"epochs": 8, "learning_rate": 1e-2}
+    trainer = make(phases=[phase], weight_decay=0.0, average=0.0, scored_share=0.2)
+    trainer.fit()
+
+    assert trainer.train_scores["rank_ic_1d"] > trainer.progress.history[-1]["rank_ic_1d"] + 0.1
+
+
+def test_days_with_a_gap_keep_their_end(make: Make) -> None:
+    course = make().train
+    stretches = [np.arange(10, 40), np.arange(60, 75)]
+    course = replace(course, sampler=replace(course.sampler, stretches=stretches))
+
+    assert [days.tolist() for days in course.ending(20).sampler.stretches] == [[*range(35, 40)], [*range(60, 75)]]
+    assert [days.tolist() for days in course.ending(9).sampler.stretches] == [[*range(66, 75)]]

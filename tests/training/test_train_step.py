@@ -1,0 +1,162 @@
+"""A step: each switch has its effect, and none that is not asked for."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+
+from atft_kedro.params import InputError
+from atft_kedro.training.engine import Trainer
+from atft_kedro.training.loss_inputs import list_sectors, number_sectors
+from atft_kedro.training.params import TrainingParams
+from atft_kedro.training.run import Material
+from factories.training import NETWORK, Make, Watch
+
+PHASE = {"name": "x", "epochs": 1, "learning_rate": 1e-3, "parts": ["fan", "gat"]}
+CALM = NETWORK.model_copy(update={"dropout": 0.0, "head_dropout": 0.0})
+
+
+def learn(trainer: Trainer, steps: int) -> dict[str, float]:
+    trainer.network.train()
+    blocks = list(trainer.train.sampler.epoch(0))
+    for step in range(steps):
+        terms = trainer.learner.learn([blocks[step % 2]], trainer.phase, 1e-2)
+    return {name: float(term) for name, term in terms.items()}
+
+
+def test_a_gradient_penalty_flattens_the_forecasts(make: Make) -> None:
+    slopes = []
+    for penalty in (1e-9, 30.0):
+        trainer = make(size=CALM, phases=[PHASE | {"gradient_penalty": penalty}])
+        slopes.append(learn(trainer, 25)["gradient_penalty"])
+
+    assert slopes[1] < slopes[0] / 3
+
+
+def test_the_gradient_penalty_is_the_squared_gradient_of_the_forecasts(make: Make) -> None:
+    trainer = make(size=CALM, phases=[PHASE])
+    block = trainer.train.reader.read(next(iter(trainer.train.sampler.epoch(0))))
+    trainer.network.eval()
+
+    slope = trainer.learner._slope(block, trainer.phase)
+
+    def total(features: torch.Tensor) -> float:
+        with torch.no_grad():
+            point = trainer.network.point(trainer.network(replace(block, features=features)))
+            return float((point * block.is_forecast.unsqueeze(-1)).double().sum())
+
+    random = torch.Generator().manual_seed(1)
+    squares = []
+    for _ in range(300):  # along random signs, the squared difference is the squared gradient on average
+        signs = 1e-2 * (torch.randint(0, 2, block.features.shape, generator=random) * 2 - 1)
+        ahead, behind = (total(block.features.float() + step) for step in (signs, -signs))
+        squares.append(((ahead - behind) / 2e-2) ** 2)
+    assert float(slope) == pytest.approx(np.mean(squares) / float(block.is_forecast.sum()), rel=0.3)
+
+
+def test_the_exposure_loss_turns_forecasts_away_from_a_feature(make: Make) -> None:
+    shares = []
+    for loss in ({"mse": 1.0}, {"mse": 1.0, "exposure": 5.0}):
+        trainer = make(size=CALM, phases=[PHASE | {"loss": loss}], exposures=["vol_20"])
+        learn(trainer, 40)
+        trainer.network.eval()
+        block = trainer.train.reader.read(next(iter(trainer.train.sampler.epoch(0))))
+        point = trainer.network.point(trainer.network(block))[..., 0].detach()
+        exposure = trainer.learner.ask.expose(block)[:, 0]
+        valid = block.is_forecast & exposure.isfinite()
+        correlations = [np.corrcoef(point[d][v], exposure[d][v])[0, 1] for d, v in enumerate(valid) if v.sum() > 5]
+        shares.append(float(np.mean(np.square(correlations))))
+
+    assert shares[1] < shares[0] / 2
+
+
+def test_a_sector_is_that_of_the_day_not_of_the_newest_day(make: Make, material: Material) -> None:
+    meaning, code = material.panel.meaning, 4
+    ((_, name),) = meaning.sectors[code]
+    since, other = meaning.days[100], next(h[0][1] for h in meaning.sectors if h[0][1] != name)
+    histories = [*meaning.sectors]
+    histories[code] = ((meaning.days[60], name), (since, other))
+    moved = replace(material.panel, meaning=meaning.model_copy(update={"sectors": tuple(histories)}))
+
+    trainer = make(exposures=["sector"], phases=[PHASE], made_of=replace(material, panel=moved))
+
+    numbers = number_sectors(moved.meaning)[:, code].tolist()
+    names = list_sectors(moved.meaning)
+    assert [names[number] if number >= 0 else None for number in (numbers[59], *numbers[99:101])] == [None, name, other]
+    with pytest.raises(InputError, match="training.exposures names 'sector', but the ML dataset has no sectors"):
+        nameless = moved.meaning.model_copy(update={"sectors": ((),) * len(histories)})
+        make(exposures=["sector"], phases=[PHASE], made_of=replace(material, panel=replace(moved, meaning=nameless)))
+    places = range(len(names))
+    blocks = [trainer.train.reader.read(days) for days in trainer.train.sampler.in_order()]
+    for block in blocks:
+        place = block.stock.tolist().index(code)
+        exposures = trainer.learner.ask.expose(block)[:, :, place]
+        for day, present, exposure in zip(block.day.tolist(), block.is_forecast[:, place], exposures, strict=True):
+            if present:
+                assert exposure.nan_to_num(-1).tolist() == [
+                    -1 if numbers[day] < 0 else numbers[day] == n for n in places
+                ]
+
+
+def test_exposures_are_the_features_of_the_forecast_days_and_the_sectors(make: Make) -> None:
+    trainer = make(exposures=["beta_60", "sector"], phases=[PHASE])
+    reader = trainer.train.reader
+    block = reader.read(next(iter(trainer.train.sampler.epoch(0))))
+
+    told = trainer.learner.ask.expose(block)
+
+    panel, place = reader.panel, reader.panel.meaning.features.index("beta_60")
+    assert told.shape[1] == 1 + len({name for history in panel.meaning.sectors for _, name in history})
+    for day, stock in ((0, 0), (3, 5), (7, 11)):
+        row = panel.row_of[block.day[day], block.stock[stock]]
+        assert block.slot[day, stock] >= 0
+        assert told[day, 0, stock] == panel.features[row, place].float()
+        ((_, sector),) = panel.meaning.sectors[int(block.stock[stock])]
+        peers = [number for number, code in enumerate(block.stock[:12]) if panel.meaning.sectors[code][-1][1] == sector]
+        assert all(told[0, 1:, peer].equal(told[0, 1:, stock]) for peer in peers if block.slot[0, peer] >= 0)
+        assert told[day, 1:, stock].sum() == 1
+    with pytest.raises(InputError, match=r"training.exposures: \['size'\] are no features of this panel, nor 'sector'"):
+        make(exposures=["size"])
+
+
+@pytest.mark.parametrize("loss", ["exposure", "variance_floor"])
+def test_a_loss_without_what_it_needs_is_refused(loss: str) -> None:
+    with pytest.raises(ValidationError, match=f"phase x weighs the loss {loss}, and"):
+        TrainingParams.model_validate({"phases": [PHASE | {"loss": {"mse": 1, loss: 1}}]})
+
+
+def test_sixteen_bits_learn_nearly_what_thirty_two_do(make: Make) -> None:
+    losses = []
+    for precision in ("fp32", "bf16"):
+        watch = Watch()
+        make([watch], size=CALM, precision=precision, phases=[PHASE]).fit()
+        losses.append([terms["loss"] for terms in watch.terms])
+
+    assert losses[0] != losses[1]
+    assert losses[0] == pytest.approx(losses[1], rel=0.02)
+
+
+def test_freezing_what_is_not_there_is_refused(make: Make) -> None:
+    with pytest.raises(
+        InputError, match=r"x freezes \['attention'\]; the network has \['selection', 'fan', 'temporal'"
+    ):
+        make(phases=[PHASE | {"freeze": ["attention"]}])
+
+
+def test_freezing_all_that_is_on_is_refused(make: Make) -> None:
+    with pytest.raises(InputError, match="x freezes all that is switched on, and learns nothing"):
+        make(phases=[PHASE | {"parts": [], "freeze": ["selection", "temporal", "heads"]}])
+
+
+def test_the_fourier_split_is_not_done_in_sixteen_bits(make: Make) -> None:
+    trainer = make(phases=[PHASE])
+    x = torch.randn(4, 20, NETWORK.hidden_size)
+
+    plain = trainer.network.fan(x)[1]
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = trainer.network.fan(x)[1]
+
+    assert inside.dtype == torch.float32
+    assert torch.equal(plain, inside)
