@@ -28,4 +28,4 @@ def test_a_table_without_a_terminal_is_whole(
 def test_every_command_prints_through_that_console() -> None:
     files = [path for path in (ROOT / "src").rglob("*.py") if re.search(r"\bConsole\(", path.read_text())]
 
-    assert sorted(path.name for path in files) == ["bar.py", "console.py", "progress.py"]
+    assert sorted(path.name for path in files) == ["console.py", "progress.py", "progress_bar.py"]

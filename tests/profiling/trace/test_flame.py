@@ -24,7 +24,7 @@ def operation(name: str, milliseconds: float, *children: Any, number: int = -1) 
 
 
 STEP = call(
-    "/home/me/atft_kedro/training/learning.py(76): learn",
+    "/home/me/atft_kedro/training/train_step.py(76): learn",
     20,
     call(
         "nn.Module: Atft_0",
@@ -49,10 +49,10 @@ def test_backward_lies_under_the_lines_of_its_forward() -> None:
 
     seconds = {"|".join(place): round(1000 * frame.seconds, 6) for place, frame in frames.items()}
     assert seconds == {
-        "training/learning: learn": 13,  # 20 without what is backward
-        "training/learning: learn|network/atft: Atft": 9,
-        "training/learning: learn|network/atft: Atft|aten::linear": 3,
-        "training/learning: learn|network/atft: Atft|aten::mul": 5,
+        "training/train_step: learn": 13,  # 20 without what is backward
+        "training/train_step: learn|network/atft: Atft": 9,
+        "training/train_step: learn|network/atft: Atft|aten::linear": 3,
+        "training/train_step: learn|network/atft: Atft|aten::mul": 5,
         "backward": 7,
         "backward|network/atft: Atft": 7,
         "backward|network/atft: Atft|MulBackward0": 7,

@@ -13,7 +13,7 @@ from .steps import BACKWARD, MARKS, Rehearsal
 
 LINE = re.compile(r"atft_kedro/((?:panel/|network/|training/|losses|metrics).*)\.py\(\d+\): (\w+)$")
 MODULE = re.compile(r"nn\.Module: (\w+)_\d+$")
-LOOP = "training/learning"  # whose lines every operation is called by
+LOOP = "training/train_step"  # whose lines every operation is called by
 LEAST = 0.002  # of a step: what took less is left out, for it could not be seen
 COLOURS = {"backward": "#d99a6c", "network": "#6f9bd1", "losses": "#8fbf8f", "panel": "#b79fd4", "metrics": "#8fbf8f"}
 OTHER = "#c9d1da"
