@@ -1,7 +1,7 @@
 """Measure the source code: its size, its structure and its words.
 
-``python tests/code_measures.py [PROJECT]`` prints the figures, ``python tests/code_measures.py src/atft_kedro/market`` the
-vague words and faulty docstrings of some files.
+``python tests/code_measures.py [PROJECT]`` prints the figures.
+``python tests/code_measures.py src/atft_kedro/market`` lists the vague words and faulty docstrings of some files.
 """
 
 import ast
