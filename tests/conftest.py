@@ -15,8 +15,8 @@ from atft_kedro.features.sets import FeatureParams
 from atft_kedro.market.admission import AdmissionParams, admit_prices
 from atft_kedro.market.simulated_drivers import MarketParams
 from atft_kedro.market.simulation import SimulatedMarket, simulate_market
-from atft_kedro.training.run import Material
-from factories.datasets import make_material, make_ml_dataset
+from atft_kedro.training.run import TrainingData
+from factories.datasets import make_training_data, make_ml_dataset
 from factories.project import SMALL, copy_project, kedro
 
 ROOT = Path(__file__).parent.parent
@@ -88,5 +88,5 @@ def ml_dataset(clean_prices: pl.DataFrame) -> pl.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def material(ml_dataset: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Material:
-    return make_material(ml_dataset, tmp_path_factory.mktemp("material") / "panel")
+def training_data(ml_dataset: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
+    return make_training_data(ml_dataset, tmp_path_factory.mktemp("material") / "panel")

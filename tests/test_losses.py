@@ -16,7 +16,7 @@ from atft_kedro.labels import transform_labels
 from atft_kedro.losses import (
     LOSSES,
     LossWeights,
-    Question,
+    LossInputs,
     combine,
     portfolio,
 )
@@ -24,7 +24,7 @@ from atft_kedro.losses import (
 LEVELS = torch.tensor([0.1, 0.5, 0.9], dtype=torch.float64)
 
 
-def question(days: int = 6, horizons: int = 2, stocks: int = 30, seed: int = 0) -> Question:
+def question(days: int = 6, horizons: int = 2, stocks: int = 30, seed: int = 0) -> LossInputs:
     """Random forecasts and labels with gaps, ties, one day without labels and one without stocks."""
     random = torch.Generator().manual_seed(seed)
     returns = torch.randn(days, horizons, stocks, generator=random, dtype=torch.float64) * 0.02
@@ -35,7 +35,7 @@ def question(days: int = 6, horizons: int = 2, stocks: int = 30, seed: int = 0) 
     valid[3] = False
     quantiles = torch.randn(days, horizons, stocks, 3, generator=random, dtype=torch.float64).sort(-1).values
     label, kept = transform_labels(returns.where(valid, torch.nan), valid, 0.0, gaussian=False)
-    return Question(
+    return LossInputs(
         point=quantiles[..., 1],
         quantiles=quantiles,
         label=label,
@@ -48,7 +48,7 @@ def question(days: int = 6, horizons: int = 2, stocks: int = 30, seed: int = 0) 
     )
 
 
-def daily(q: Question, horizon: int) -> list[tuple[np.ndarray, ...]]:
+def daily(q: LossInputs, horizon: int) -> list[tuple[np.ndarray, ...]]:
     """Each day's valid forecasts, labels, returns and quantiles."""
     days = []
     for day in range(len(q.point)):
@@ -65,7 +65,7 @@ def weights_of(forecast: np.ndarray) -> np.ndarray:
     return w / np.abs(w).sum()
 
 
-def books_of(q: Question, horizon: int) -> list[np.ndarray | None]:
+def books_of(q: LossInputs, horizon: int) -> list[np.ndarray | None]:
     """Each day's weights of all stocks, from all that are forecast, whether their labels are known or not."""
     books: list[np.ndarray | None] = []
     for day, mask in enumerate(q.present.numpy()):
@@ -80,19 +80,19 @@ def huber_of(error: np.ndarray) -> np.ndarray:
     return np.where(np.abs(error) < 1, 0.5 * error**2, np.abs(error) - 0.5)
 
 
-def sharpe_of(q: Question, horizon: int) -> float:
+def sharpe_of(q: LossInputs, horizon: int) -> float:
     valid, returns = q.valid[:, horizon].numpy(), q.returns[:, horizon].numpy()
     books = zip(books_of(q, horizon), valid, returns, strict=True)
     earned = np.array([book[v] @ r[v] for book, v, r in books if book is not None and v.sum() >= 3])
     return -earned.mean() / earned.std(ddof=1)
 
 
-def turnover_of(q: Question, horizon: int) -> float:
+def turnover_of(q: LossInputs, horizon: int) -> float:
     pairs = pairwise(books_of(q, horizon))
     return float(np.mean([np.abs(b - a).sum() / 2 for a, b in pairs if a is not None and b is not None]))
 
 
-def exposure_of(q: Question, horizon: int) -> float:
+def exposure_of(q: LossInputs, horizon: int) -> float:
     found = []
     for day, mask in enumerate(q.present.numpy()):
         for exposure in q.exposures[day].numpy():
@@ -102,7 +102,7 @@ def exposure_of(q: Question, horizon: int) -> float:
     return float(np.mean(found))
 
 
-def variance_floor_of(q: Question, horizon: int) -> float:
+def variance_floor_of(q: LossInputs, horizon: int) -> float:
     days = zip(q.point[:, horizon].numpy(), q.present.numpy(), strict=True)
     return float(np.mean([max(1.5 - f[mask].std(), 0) ** 2 for f, mask in days if mask.sum() >= 3]))
 

@@ -15,7 +15,7 @@ import pytest
 
 from atft_kedro.params import InputError
 from atft_kedro.training.engine import STOPPED
-from atft_kedro.training.run_status import ask_to_stop, read_status
+from atft_kedro.training.run_status import request_stop, read_status
 from factories.project import KEDRO, SMALL, environment, kedro, run_statuses
 
 pytestmark = pytest.mark.slow
@@ -146,7 +146,7 @@ def test_a_killed_training_is_called_dead(project: Path) -> None:
     assert "has been killed after step" in said
     assert read_status(folder.resolve()).state == "dead"
     with pytest.raises(InputError, match="is not training: it is dead after step"):
-        ask_to_stop(folder.resolve(), wait=1.0)
+        request_stop(folder.resolve(), wait=1.0)
 
 
 def test_every_epoch_is_tracked_with_what_the_run_was_made_of(project: Path) -> None:

@@ -13,19 +13,19 @@ def transform_labels(returns: Tensor, valid: Tensor, drop_extremes: float, *, ga
 
     Returns the labels and which of them count in the loss.
     """
-    place = place_ranks(ranks(returns, valid), valid)
+    place = rank_to_unit(ranks(returns, valid), valid)
     kept = valid & (place >= drop_extremes) & (place <= 1 - drop_extremes)
     if gaussian:
-        return spread_normally(place).where(kept, 0), kept
+        return to_gaussian(place).where(kept, 0), kept
     mean = returns.where(kept, 0).sum(-1, keepdim=True) / kept.sum(-1, keepdim=True).clamp(min=1)
     return (returns - mean).where(kept, 0) / (deviation(returns, kept).unsqueeze(-1) + TINY), kept
 
 
-def place_ranks(rank: Tensor, valid: Tensor) -> Tensor:
+def rank_to_unit(rank: Tensor, valid: Tensor) -> Tensor:
     """Bring each day's ranks into (0, 1)."""
     return (rank - 0.5) / valid.sum(-1, keepdim=True).clamp(min=1)
 
 
-def spread_normally(place: Tensor) -> Tensor:
+def to_gaussian(place: Tensor) -> Tensor:
     """Give places in (0, 1) the values that a normal distribution has there."""
     return torch.special.ndtri(place.clamp(1e-6, 1 - 1e-6))

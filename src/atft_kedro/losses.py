@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from .differentiable import TINY, average_days, centre, cosine, deviation_with_gradient, soft_rank
-from .metrics import FEWEST, ranks
+from .metrics import MIN_STOCKS, ranks
 from .params import Params
 
 PAIRS = 8  # others that each stock is compared with in `rank_net`
@@ -58,7 +58,7 @@ ALIASES = {"rankic": "rank_ic", "cs_ic": "ic"}
 
 
 @dataclass(frozen=True)
-class Question:
+class LossInputs:
     """What the losses look at; the stock's axis comes last."""
 
     point: Tensor  # (day, horizon, stock)
@@ -73,61 +73,61 @@ class Question:
 
     def days(self, values: Tensor) -> Tensor:
         """Average (day, horizon) over the days with enough stocks (horizon,)."""
-        return average_days(values, self.valid.sum(-1) >= FEWEST)
+        return average_days(values, self.valid.sum(-1) >= MIN_STOCKS)
 
     def count_days(self) -> Tensor:
         """Count the days with enough stocks (horizon,)."""
-        return (self.valid.sum(-1) >= FEWEST).sum(0)
+        return (self.valid.sum(-1) >= MIN_STOCKS).sum(0)
 
     def stocks(self, values: Tensor) -> Tensor:
         """Average (day, horizon, stock) over the valid stocks (day, horizon)."""
         return values.where(self.valid, 0).sum(-1) / self.valid.sum(-1).clamp(min=1)
 
 
-def mse(q: Question) -> Tensor:
+def mse(q: LossInputs) -> Tensor:
     """Squared error."""
     return q.days(q.stocks((q.point - q.label).square()))
 
 
-def huber(q: Question) -> Tensor:
+def huber(q: LossInputs) -> Tensor:
     """Squared error near zero, absolute error beyond one deviation."""
     return q.days(q.stocks(functional.huber_loss(q.point, q.label.where(q.valid, 0), reduction="none")))
 
 
-def ic(q: Question) -> Tensor:
+def ic(q: LossInputs) -> Tensor:
     """One minus Pearson's correlation."""
     return 1 - q.days(cosine(centre(q.point, q.valid), centre(q.label, q.valid)))
 
 
-def rank_ic(q: Question) -> Tensor:
+def rank_ic(q: LossInputs) -> Tensor:
     """One minus the correlation of the forecasts' soft ranks with the labels' ranks."""
     soft = soft_rank(q.point, q.valid)
     hard = ranks(q.label, q.valid)
     return 1 - q.days(cosine(centre(soft, q.valid), centre(hard, q.valid)))
 
 
-def sharpe(q: Question) -> Tensor:
+def sharpe(q: LossInputs) -> Tensor:
     """Minus mean over deviation of what a dollar-neutral portfolio earns on the block's days.
 
     A position whose return is unknown earns nothing. Where memory cuts a block into pieces, this is the average over
     the pieces of each piece's own ratio.
     """
     earned = (portfolio(q) * q.returns.where(q.valid, 0)).sum(-1)  # (day, horizon)
-    there = q.valid.sum(-1) >= FEWEST
+    there = q.valid.sum(-1) >= MIN_STOCKS
     count = there.sum(0)
     mean = earned.where(there, 0).sum(0) / count.clamp(min=1)
     spread = ((earned - mean).where(there, 0).square().sum(0) / (count - 1).clamp(min=1) + TINY**2).sqrt()
     return torch.where(count >= 2, -mean / spread, 0)
 
 
-def list_net(q: Question) -> Tensor:
+def list_net(q: LossInputs) -> Tensor:
     """Cross-entropy of who comes first, by the labels and by the forecasts."""
     wanted = q.label.where(q.valid, -torch.inf).softmax(-1).where(q.valid, 0)
     said = q.point.where(q.valid, -1e9).log_softmax(-1)
     return q.days(-(wanted * said).where(q.valid, 0).sum(-1))
 
 
-def rank_net(q: Question) -> Tensor:
+def rank_net(q: LossInputs) -> Tensor:
     """Logistic loss on the order of pairs drawn from the day."""
     stocks = q.point.shape[-1]
     shifts = torch.randint(1, max(stocks, 2), (PAIRS,)).tolist()
@@ -141,44 +141,44 @@ def rank_net(q: Question) -> Tensor:
     return q.days(total / count.clamp(min=1))
 
 
-def quantile(q: Question) -> Tensor:
+def quantile(q: LossInputs) -> Tensor:
     """Pinball loss of the whole vector of quantiles."""
     error = q.label.where(q.valid, 0).unsqueeze(-1) - q.quantiles
     return q.days(q.stocks(torch.maximum(q.levels * error, (q.levels - 1) * error).mean(-1)))
 
 
-def turnover(q: Question) -> Tensor:
+def turnover(q: LossInputs) -> Tensor:
     """Mean absolute change of the portfolio's weights from day to day, half of it: what is traded.
 
     A stock that is no longer forecast is sold, a new one is bought, as in the evaluation's portfolios. Where memory
     cuts a block into pieces, only consecutive days of the same piece are compared.
     """
-    there = q.present.sum(-1, keepdim=True) >= FEWEST  # (day, 1)
+    there = q.present.sum(-1, keepdim=True) >= MIN_STOCKS  # (day, 1)
     traded = portfolio(q).diff(dim=0).abs().sum(-1) / 2  # (day, horizon)
     return average_days(traded, there[1:] & there[:-1])
 
 
-def exposure(q: Question) -> Tensor:
+def exposure(q: LossInputs) -> Tensor:
     """Squared correlation of the forecasts with each exposure, over the stocks that have it.
 
     Averaged over all exposures and days with enough such stocks.
     """
     known = q.present.unsqueeze(1) & q.exposures.isfinite()  # (day, exposure, stock)
-    enough = (known.sum(-1) >= FEWEST).unsqueeze(1)
+    enough = (known.sum(-1) >= MIN_STOCKS).unsqueeze(1)
     mask = known.unsqueeze(1).expand(-1, q.point.shape[1], -1, -1)  # (day, horizon, exposure, stock)
     forecast, other = centre(q.point.unsqueeze(2), mask), centre(q.exposures.unsqueeze(1), mask)
     squared = cosine(forecast, other).square().where(enough, 0)
     return squared.sum((0, 2)) / enough.sum().clamp(min=1)
 
 
-def variance_floor(q: Question) -> Tensor:
+def variance_floor(q: LossInputs) -> Tensor:
     """Squared shortfall of the deviation of a day's forecasts."""
     mask = q.present.unsqueeze(1).expand_as(q.point)
     shortfall = functional.relu(q.floor - deviation_with_gradient(q.point, mask)).square()
-    return average_days(shortfall, q.present.sum(-1, keepdim=True) >= FEWEST)
+    return average_days(shortfall, q.present.sum(-1, keepdim=True) >= MIN_STOCKS)
 
 
-LOSSES: dict[str, Callable[[Question], Tensor]] = {
+LOSSES: dict[str, Callable[[LossInputs], Tensor]] = {
     "mse": mse,
     "huber": huber,
     "ic": ic,
@@ -197,7 +197,7 @@ assert set(LOSSES) == set(LossWeights.model_fields)
 ACROSS_DAYS = ("sharpe", "turnover")  # compare days of a block: cutting it for memory changes their values
 
 
-def portfolio(q: Question) -> Tensor:
+def portfolio(q: LossInputs) -> Tensor:
     """Weight all stocks that are forecast by tanh of the standardised forecast (day, horizon, stock).
 
     Weights are dollar-neutral with gross 1. They do not depend on which labels are known.
@@ -209,7 +209,7 @@ def portfolio(q: Question) -> Tensor:
     return weight / (weight.abs().sum(-1, keepdim=True) + TINY)
 
 
-def combine(q: Question, weights: LossWeights, horizons: Tensor) -> dict[str, Tensor]:
+def combine(q: LossInputs, weights: LossWeights, horizons: Tensor) -> dict[str, Tensor]:
     """Weigh the terms and the horizons (horizon,); ``loss`` is their sum, the others are unweighted."""
     share = horizons / horizons.sum()
     terms = {name: (LOSSES[name](q) * share).sum() for name in weights.active()}
@@ -217,6 +217,6 @@ def combine(q: Question, weights: LossWeights, horizons: Tensor) -> dict[str, Te
     return {"loss": total, **terms}
 
 
-def weigh_terms(q: Question, weights: LossWeights) -> Tensor:
+def weigh_terms(q: LossInputs, weights: LossWeights) -> Tensor:
     """Add up the weighed terms for each horizon (horizon,)."""
     return torch.stack([weight * LOSSES[name](q) for name, weight in weights.active().items()]).sum(0)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-FEWEST = 3  # stocks of a day that a correlation needs
+MIN_STOCKS = 3  # stocks of a day that a correlation needs
 DECILES = 10
 TRADING_DAYS = 252  # a year
 ROUNDING = 1e-9  # a deviation that is this small beside the values is none
@@ -19,7 +19,7 @@ def pearson(x: Tensor, y: Tensor, valid: Tensor) -> Tensor:
     """Correlate over the last axis where valid; NaN where too few are, or either side is constant."""
     x, y = standardise(x.double(), valid), standardise(y.double(), valid)
     count = valid.sum(-1)
-    return torch.where(count >= FEWEST, (x * y).sum(-1) / count, torch.nan)
+    return torch.where(count >= MIN_STOCKS, (x * y).sum(-1) / count, torch.nan)
 
 
 def standardise(x: Tensor, valid: Tensor) -> Tensor:
@@ -62,7 +62,7 @@ def daily_rank_ic(forecast: Tensor, actual: Tensor) -> Tensor:
 def daily_scale(forecast: Tensor, actual: Tensor) -> Tensor:
     """Compare the deviation of the forecasts with that of what they forecast, each day."""
     valid = valid_pairs(forecast, actual)
-    enough = valid.sum(-1) >= FEWEST
+    enough = valid.sum(-1) >= MIN_STOCKS
     return (deviation(forecast, valid) / deviation(actual, valid)).where(enough, torch.nan)
 
 
@@ -73,7 +73,7 @@ def deviation(x: Tensor, valid: Tensor) -> Tensor:
     return ((x - mean.unsqueeze(-1)).where(valid, 0).square().sum(-1) / count).sqrt()
 
 
-def mean_of(values: Tensor) -> float:
+def nan_mean(values: Tensor) -> float:
     """Average the days on which a metric is defined; NaN where there is none."""
     return float(values.nanmean())
 
@@ -85,13 +85,13 @@ def daily_hit_rate(forecast: Tensor, actual: Tensor) -> Tensor:
     one, other = (standardise(x.double(), valid) for x in (forecast, actual))
     alike = one * other
     hits = torch.where(alike.isnan(), alike, (1 + alike.sign()) / 2).where(valid, 0).sum(-1)
-    return torch.where(count >= FEWEST, hits / count, torch.nan)
+    return torch.where(count >= MIN_STOCKS, hits / count, torch.nan)
 
 
-def hold_tenths(rank: Tensor) -> Tensor:
+def long_short_weights(rank: Tensor) -> Tensor:
     """Buy the best tenth of each day's ranked stocks and sell the worst: 0 in sum, 1 in absolute values."""
     group = deciles(rank)
-    longs, shorts = share_out(group == DECILES - 1), share_out(group == 0)
+    longs, shorts = equal_weights(group == DECILES - 1), equal_weights(group == 0)
     both = (longs.sum(-1, keepdim=True) > 0) & (shorts.sum(-1, keepdim=True) > 0)
     return torch.where(both, (longs - shorts) / 2, 0)
 
@@ -114,7 +114,7 @@ def _tenth(twice: Tensor, count: Tensor) -> Tensor:
     return (twice * DECILES).div(2 * count.clamp(min=1), rounding_mode="floor")
 
 
-def share_out(held: Tensor) -> Tensor:
+def equal_weights(held: Tensor) -> Tensor:
     """Hold each day's marked stocks in equal parts."""
     return held.double() / held.sum(-1, keepdim=True).clamp(min=1)
 
@@ -126,7 +126,7 @@ def net_sharpe(forecast: Tensor, actual: Tensor, horizon: int, cost: float) -> T
     is held for the horizon and pays ``cost`` for all by which it differs from the book that it replaces. A stock
     without a known return earns nothing, and a day without any does not count.
     """
-    books = hold_tenths(ranks(forecast.double(), forecast.isfinite()))
+    books = long_short_weights(ranks(forecast.double(), forecast.isfinite()))
     traded = (books - functional.pad(books, (0, 0, horizon, 0))[: len(books)]).abs().sum(-1)
     known = actual.isfinite()
     counted = known.any(-1)

@@ -12,11 +12,11 @@ from atft_kedro.features.sets import FeatureParams
 from atft_kedro.market.admission import AdmissionParams, admit_prices
 from atft_kedro.market.simulated_drivers import MarketParams
 from atft_kedro.market.simulation import simulate_market
-from atft_kedro.training.failure_checks import TrainingTrouble
+from atft_kedro.training.failure_checks import TrainingFailure
 from atft_kedro.training.params import TrainingParams
-from atft_kedro.training.run import Material, train_in_run
+from atft_kedro.training.run import TrainingData, train_in_run
 from atft_kedro.training.runs import LATEST, Runs
-from factories.datasets import make_material, make_ml_dataset
+from factories.datasets import make_training_data, make_ml_dataset
 from factories.training import NETWORK
 from factories.training_logs import Train, diagnose_followed
 
@@ -24,21 +24,21 @@ PHASE = {"name": "one", "epochs": 6, "learning_rate": 5e-3, "augment": {"feature
 
 
 @pytest.fixture(scope="session")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> Material:
+def plain(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
     """A market in which a small network learns in a moment what holds on other days too."""
     strengths = {"reversal": 0.35, "momentum": 0.0, "spillover": 0.35, "periodic": 0.0}
     params = MarketParams.model_validate({"stocks": 40, "days": 320, "seed": 11, "strengths": strengths})
     prices = admit_prices(simulate_market(params).prices.lazy(), AdmissionParams(), date.today())[0]
-    return make_material(make_ml_dataset(prices, FeatureParams()), tmp_path_factory.mktemp("plain") / "panel")
+    return make_training_data(make_ml_dataset(prices, FeatureParams()), tmp_path_factory.mktemp("plain") / "panel")
 
 
 @pytest.fixture
-def train(tmp_path: Path, plain: Material) -> Train:
-    def trained(made_of: Material = plain, watchers: Any = (), size: Any = None, **params: Any) -> Diagnosis:
+def train(tmp_path: Path, plain: TrainingData) -> Train:
+    def trained(made_of: TrainingData = plain, watchers: Any = (), size: Any = None, **params: Any) -> Diagnosis:
         runs = Runs(tmp_path / "runs", commit="abc", is_dirty=False)
         whole = {"days_per_block": 16, "average": 0.9, "log_every": 5} | params
         whole["phases"] = [PHASE | phase for phase in params.get("phases", [{}])]
-        with suppress(TrainingTrouble):
+        with suppress(TrainingFailure):
             network = NETWORK.model_copy(update=size or {})
             train_in_run(made_of, network, TrainingParams.model_validate(whole), runs, watchers=watchers)
         return diagnose_followed(runs.find(LATEST))

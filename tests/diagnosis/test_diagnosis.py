@@ -8,7 +8,7 @@ import torch
 from atft_kedro.diagnosis.check_result import Finding, State
 from atft_kedro.diagnosis.diagnosis import trace_back
 from atft_kedro.training.engine import Callback, Trainer
-from atft_kedro.training.run import Material
+from atft_kedro.training.run import TrainingData
 from factories.training_logs import Train, find, list_causes
 
 
@@ -42,7 +42,7 @@ def test_a_rate_that_is_somewhat_too_high_makes_the_loss_jump(train: Train) -> N
     assert found.numbers["share"] > 0.05
 
 
-def test_an_infinite_feature_is_named(train: Train, plain: Material) -> None:
+def test_an_infinite_feature_is_named(train: Train, plain: TrainingData) -> None:
     features = plain.panel.features.clone()
     day = int(plain.split.days_of("train", plain.panel.days)[30])
     features[plain.panel.row_of[day, 5], 7] = torch.inf
@@ -57,8 +57,8 @@ def test_an_infinite_feature_is_named(train: Train, plain: Material) -> None:
     assert list_causes(diagnosis) == {"finite"}
 
 
-def test_too_much_weight_decay_flattens_the_forecasts(train: Train, material: Material) -> None:
-    diagnosis = train(material, weight_decay=200.0, phases=[{"learning_rate": 8e-3}], collapse={"epochs": 0})
+def test_too_much_weight_decay_flattens_the_forecasts(train: Train, training_data: TrainingData) -> None:
+    diagnosis = train(training_data, weight_decay=200.0, phases=[{"learning_rate": 8e-3}], collapse={"epochs": 0})
 
     found = find(diagnosis, "scale")
     assert found.state == "trouble"
@@ -67,9 +67,9 @@ def test_too_much_weight_decay_flattens_the_forecasts(train: Train, material: Ma
     assert list_causes(diagnosis) <= {"scale", "gradient"}
 
 
-def test_a_large_network_on_few_days_remembers_them(train: Train, material: Material) -> None:
+def test_a_large_network_on_few_days_remembers_them(train: Train, training_data: TrainingData) -> None:
     phase = {"epochs": 8, "learning_rate": 1e-2, "clip_norm": 9.0, "augment": {}}
-    diagnosis = train(material, size={"hidden_size": 32}, weight_decay=0.0, phases=[phase])
+    diagnosis = train(training_data, size={"hidden_size": 32}, weight_decay=0.0, phases=[phase])
 
     found = find(diagnosis, "overfitting")
     assert found.state == "trouble"

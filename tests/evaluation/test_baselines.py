@@ -18,7 +18,7 @@ from atft_kedro.panel.split import SplitParams, split_days
 from atft_kedro.pipelines.evaluate import nodes
 from atft_kedro.schema import ColumnParams, target_columns
 from atft_kedro.training.params import TrainingParams
-from atft_kedro.training.run import Material
+from atft_kedro.training.run import TrainingData
 from atft_kedro.training.runs import Runs, TrainedRun
 from factories.datasets import make_graphs, make_panel
 
@@ -26,20 +26,20 @@ SMALL = BoostingParams(rounds=20, fewest_in_leaf=20)
 
 
 @pytest.fixture(scope="module")
-def material(ml_dataset: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Material:
+def training_data(ml_dataset: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
     panel = make_panel(ml_dataset, tmp_path_factory.mktemp("panel"))
     split = split_days(panel.days, SplitParams(train=0.6, validation=0.2, embargo_days=0), 20)
-    return Material(panel, no_graphs(panel), split)
+    return TrainingData(panel, no_graphs(panel), split)
 
 
 @pytest.fixture(scope="module")
-def asked(material: Material) -> pl.DataFrame:
+def asked(training_data: TrainingData) -> pl.DataFrame:
     """Ask for all that a network would forecast."""
     tables = []
     for part in ("train", "validation", "test"):
-        rows = Observations.join(list(read_observations(material, part, "gaussian_rank")))
-        keys = {"date": material.panel.days[rows.day.numpy()], "stock": rows.stock.numpy()}
-        codes = pl.Series(material.panel.meaning.codes)
+        rows = Observations.join(list(read_observations(training_data, part, "gaussian_rank")))
+        keys = {"date": training_data.panel.days[rows.day.numpy()], "stock": rows.stock.numpy()}
+        codes = pl.Series(training_data.panel.meaning.codes)
         tables += [
             pl.DataFrame(keys).select(
                 "date", code=codes.gather(rows.stock.numpy()), split=pl.lit(part), horizon=pl.lit(h, pl.Int16)
@@ -50,9 +50,9 @@ def asked(material: Material) -> pl.DataFrame:
 
 
 def test_every_baseline_forecasts_what_the_network_does(
-    asked: pl.DataFrame, material: Material, ml_dataset: pl.DataFrame
+    asked: pl.DataFrame, training_data: TrainingData, ml_dataset: pl.DataFrame
 ) -> None:
-    said = forecast_baselines(asked, ml_dataset.lazy(), material, "gaussian_rank", BaselineParams(lightgbm=SMALL))
+    said = forecast_baselines(asked, ml_dataset.lazy(), training_data, "gaussian_rank", BaselineParams(lightgbm=SMALL))
 
     wanted = asked.filter(pl.col("split") != "train")
     assert said["forecaster"].unique(maintain_order=True).to_list() == [
@@ -64,9 +64,9 @@ def test_every_baseline_forecasts_what_the_network_does(
     assert said["forecast"].is_finite().all()
 
 
-def test_rules_look_at_closes_and_not_ahead(asked: pl.DataFrame, material: Material, ml_dataset: pl.DataFrame) -> None:
+def test_rules_look_at_closes_and_not_ahead(asked: pl.DataFrame, training_data: TrainingData, ml_dataset: pl.DataFrame) -> None:
     params = BaselineParams(names=("reversal", "momentum"), momentum_days=40, momentum_skip=10)
-    said = forecast_baselines(asked, ml_dataset.lazy(), material, "gaussian_rank", params)
+    said = forecast_baselines(asked, ml_dataset.lazy(), training_data, "gaussian_rank", params)
     code = said["code"][0]
     closes = ml_dataset.filter(code=code).sort("date")
     day = said.filter(code=code)["date"].max()
@@ -80,19 +80,19 @@ def test_rules_look_at_closes_and_not_ahead(asked: pl.DataFrame, material: Mater
 
 
 def test_without_closes_there_are_no_rules_and_that_is_told(
-    asked: pl.DataFrame, material: Material, ml_dataset: pl.DataFrame, caplog: pytest.LogCaptureFixture
+    asked: pl.DataFrame, training_data: TrainingData, ml_dataset: pl.DataFrame, caplog: pytest.LogCaptureFixture
 ) -> None:
     params = BaselineParams(names=("zero", "reversal"))
-    said = forecast_baselines(asked, ml_dataset.drop("close").lazy(), material, "gaussian_rank", params)
+    said = forecast_baselines(asked, ml_dataset.drop("close").lazy(), training_data, "gaussian_rank", params)
 
     assert said["forecaster"].unique().to_list() == ["zero"]
     assert "no baselines reversal: the ML dataset has no closes" in caplog.text
 
 
-def test_ridge_is_the_plain_solution_of_the_day_by_day_problem(material: Material) -> None:
-    ridge = fit_ridge(material, "gaussian_rank", RidgeParams(penalties=(0.1,)))
-    train = Observations.join(list(read_observations(material, "train", "gaussian_rank")))
-    test = Observations.join(list(read_observations(material, "test", "gaussian_rank")))
+def test_ridge_is_the_plain_solution_of_the_day_by_day_problem(training_data: TrainingData) -> None:
+    ridge = fit_ridge(training_data, "gaussian_rank", RidgeParams(penalties=(0.1,)))
+    train = Observations.join(list(read_observations(training_data, "train", "gaussian_rank")))
+    test = Observations.join(list(read_observations(training_data, "test", "gaussian_rank")))
 
     for horizon in (0, 3):
         known = train.labels[:, horizon].isfinite()
@@ -110,10 +110,10 @@ def _demean_slowly(rows: Observations) -> np.ndarray:
     return x
 
 
-def test_the_validation_days_choose_the_penalty(material: Material) -> None:
-    small, large = (fit_ridge(material, "gaussian_rank", RidgeParams(penalties=(p,))) for p in (1e-4, 1e3))
-    both = fit_ridge(material, "gaussian_rank", RidgeParams(penalties=(1e-4, 1e3)))
-    rows = Observations.join(list(read_observations(material, "validation", "gaussian_rank")))
+def test_the_validation_days_choose_the_penalty(training_data: TrainingData) -> None:
+    small, large = (fit_ridge(training_data, "gaussian_rank", RidgeParams(penalties=(p,))) for p in (1e-4, 1e3))
+    both = fit_ridge(training_data, "gaussian_rank", RidgeParams(penalties=(1e-4, 1e3)))
+    rows = Observations.join(list(read_observations(training_data, "validation", "gaussian_rank")))
 
     for horizon in range(4):
         options = [each(rows)[:, horizon] for each in (small, large)]
@@ -128,35 +128,35 @@ def _rank_ic(rows: Observations, said: torch.Tensor, horizon: int) -> float:
 
 
 def test_learned_baselines_do_not_see_the_test_days(
-    asked: pl.DataFrame, material: Material, ml_dataset: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory
+    asked: pl.DataFrame, training_data: TrainingData, ml_dataset: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     params = BaselineParams(names=("ridge", "lightgbm"), lightgbm=SMALL)
-    first = material.split.part("test")[0].first
+    first = training_data.split.part("test")[0].first
     later = pl.col("date") >= first
     turned = [
         pl.when(later).then(-pl.col(name)).otherwise(name).alias(name) for name in target_columns(ml_dataset.schema)
     ]
     shocked = ml_dataset.with_columns(turned)
-    other = Material(make_panel(shocked, tmp_path_factory.mktemp("shocked")), material.graphs, material.split)
+    other = TrainingData(make_panel(shocked, tmp_path_factory.mktemp("shocked")), training_data.graphs, training_data.split)
 
     one, two = (
         forecast_baselines(asked, ml_dataset.lazy(), each, "gaussian_rank", params).sort("forecaster", "date", "code")
-        for each in (material, other)
+        for each in (training_data, other)
     )
     assert one.equals(two)
 
 
-def test_trees_find_what_ridge_cannot(material: Material) -> None:
-    assert material.panel.features.shape[1] > 3  # a square of a feature is no line of it
-    features = material.panel.features.clone()
+def test_trees_find_what_ridge_cannot(training_data: TrainingData) -> None:
+    assert training_data.panel.features.shape[1] > 3  # a square of a feature is no line of it
+    features = training_data.panel.features.clone()
     rows = torch.arange(len(features) - 1)
     signal = torch.randn(len(rows), generator=torch.Generator().manual_seed(3))
     features[:-1, 0] = signal.half()
-    targets = material.panel.targets.clone()
+    targets = training_data.panel.targets.clone()
     square = signal.square() + 0.5 * torch.randn(len(rows))
     targets[:-1] = square.unsqueeze(-1).where(targets[:-1].isfinite(), torch.nan)
-    panel = type(material.panel)(**{**vars(material.panel), "features": features, "targets": targets})
-    planted = Material(panel, material.graphs, material.split)
+    panel = type(training_data.panel)(**{**vars(training_data.panel), "features": features, "targets": targets})
+    planted = TrainingData(panel, training_data.graphs, training_data.split)
 
     test = Observations.join(list(read_observations(planted, "test", "gaussian_rank")))
     trees, ridge = boost(planted, "gaussian_rank", SMALL), fit_ridge(planted, "gaussian_rank", RidgeParams())
@@ -172,7 +172,7 @@ def test_the_oracle_is_asked_what_the_network_was_and_may_not_exist(asked: pl.Da
 
 
 def test_baselines_are_learned_in_the_units_of_the_labels_that_the_run_was_trained_on(
-    asked: pl.DataFrame, material: Material, ml_dataset: pl.DataFrame, tmp_path: Path
+    asked: pl.DataFrame, training_data: TrainingData, ml_dataset: pl.DataFrame, tmp_path: Path
 ) -> None:
     training = TrainingParams.model_validate({"labels": {"transform": "zscore"}})
     runs = Runs(tmp_path, commit="", is_dirty=False)
@@ -183,9 +183,9 @@ def test_baselines_are_learned_in_the_units_of_the_labels_that_the_run_was_train
         asked.lazy(),
         ml_dataset.lazy(),
         pl.LazyFrame(),
-        material.panel,
+        training_data.panel,
         graphs,
-        material.split,
+        training_data.split,
         TrainedRun(run=folder.name, members=()),
         runs,
         ColumnParams(),
@@ -194,7 +194,7 @@ def test_baselines_are_learned_in_the_units_of_the_labels_that_the_run_was_train
     )
 
     mine, other = (
-        forecast_baselines(asked, ml_dataset.lazy(), material, u, params) for u in ("zscore", "gaussian_rank")
+        forecast_baselines(asked, ml_dataset.lazy(), training_data, u, params) for u in ("zscore", "gaussian_rank")
     )
     assert_frame_equal(told, mine)
     assert not told.equals(other)

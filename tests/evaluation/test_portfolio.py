@@ -8,7 +8,7 @@ import torch
 
 from atft_kedro import losses, metrics
 from atft_kedro.evaluation.portfolio import Trader, Trades, hold_best, hold_by_signal, record
-from atft_kedro.metrics import deciles, hold_tenths
+from atft_kedro.metrics import deciles, long_short_weights
 
 NAN = float("nan")
 
@@ -18,7 +18,7 @@ def rank(forecast: torch.Tensor) -> torch.Tensor:
 
 
 def weigh(forecast: torch.Tensor, how: str) -> torch.Tensor:
-    return hold_tenths(rank(forecast)) if how == "decile" else hold_by_signal(forecast)
+    return long_short_weights(rank(forecast)) if how == "decile" else hold_by_signal(forecast)
 
 
 def trade(
@@ -44,7 +44,7 @@ def test_an_epochs_net_sharpe_is_that_of_a_books_record() -> None:
     random = torch.Generator().manual_seed(3)
     forecast, returns = torch.randn(2, 60, 40, generator=random, dtype=torch.float64)
     returns = (0.01 * (returns + 0.3 * forecast)).where(forecast < 2, NAN)
-    known = trade(hold_tenths(rank(forecast)), returns)
+    known = trade(long_short_weights(rank(forecast)), returns)
 
     daily = metrics.net_sharpe(forecast, returns, horizon=1, cost=1e-3)
     dear = metrics.net_sharpe(forecast, returns, horizon=1, cost=5e-3)
@@ -194,7 +194,7 @@ def test_signal_weights_are_what_the_loss_trades() -> None:
     forecast = torch.randn(4, 21, dtype=torch.float64)
 
     point = forecast.unsqueeze(1)
-    question = losses.Question(
+    question = losses.LossInputs(
         point=point,
         quantiles=point.unsqueeze(-1),
         label=point,

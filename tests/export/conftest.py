@@ -21,8 +21,8 @@ from atft_kedro.panel.scaler import ScalerParams
 from atft_kedro.panel.split import SplitParams, split_days
 from atft_kedro.panel.universe import select_universe
 from atft_kedro.schema import FORECASTER, feature_columns
-from atft_kedro.training.ensemble import open_members
-from atft_kedro.training.run import Material, train_in_run
+from atft_kedro.training.ensemble import load_members
+from atft_kedro.training.run import TrainingData, train_in_run
 from atft_kedro.training.runs import Runs
 from factories.datasets import make_graphs
 from factories.exports import CATALOGUE, GRAPH, NETWORK, SELDOM, TRAINING, UNIVERSE, Trained
@@ -51,18 +51,18 @@ def trained(dataset: pl.DataFrame, catalogue: FeatureCatalogue, tmp_path_factory
     split = split_days(index.days, SplitParams(embargo_days=0), 20)
     scaler = fit_scaler(lazy, index, split, catalogue, ScalerParams())
     panel = hold_panel(draft_panel(lazy, index, scaler, entry_lag=0))
-    material = Material(panel, place_graphs(make_graphs(dataset, GRAPH, UNIVERSE).lazy(), panel), split)
+    training_data = TrainingData(panel, place_graphs(make_graphs(dataset, GRAPH, UNIVERSE).lazy(), panel), split)
     runs = Runs(tmp_path_factory.mktemp("handoff") / "runs", commit="abcdef0123456", is_dirty=True)
-    run = runs.find(train_in_run(material, NETWORK, TRAINING, runs).run)
-    experts = open_members(run, material)
-    forecasts, _ = forecast_parts(dict(enumerate(experts)), material)
+    run = runs.find(train_in_run(training_data, NETWORK, TRAINING, runs).run)
+    members = load_members(run, training_data)
+    forecasts, _ = forecast_parts(dict(enumerate(members)), training_data)
     nobody = forecasts.clear().with_columns(pl.lit("").alias(FORECASTER))
     return Trained(
         dataset=dataset,
-        material=material,
+        training_data=training_data,
         runs=runs,
         run=run,
-        experts=experts,
+        members=members,
         forecasts=forecasts,
         inputs=ModelInputs.of(dataset.schema, scaler, UNIVERSE, GRAPH, 0),
         corrections=fit_corrections(forecasts, "gaussian_rank"),

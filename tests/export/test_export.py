@@ -14,7 +14,7 @@ from atft_kedro.export.export import ExportedModel, HandedModels, export_model, 
 from atft_kedro.export.model import open_model
 from atft_kedro.export.model_card import CARD, WEIGHTS
 from atft_kedro.params import InputError
-from atft_kedro.training.ensemble import forecast_together, open_members
+from atft_kedro.training.ensemble import forecast_together, load_members
 from atft_kedro.training.runs import LATEST
 from factories.exports import Trained
 
@@ -30,10 +30,10 @@ def test_the_folder_names_the_day_and_the_score(trained: Trained, model_folder: 
 
 
 def test_a_loaded_model_forecasts_bit_equal_to_the_checkpoints(trained: Trained, model_folder: Path) -> None:
-    loaded = open_model(model_folder).experts
+    loaded = open_model(model_folder).members
 
     assert [each.parts for each in loaded] == [frozenset({"fan", "gat"})] * 2
-    theirs, ours = (forecast_together(each, trained.material, "test") for each in (trained.experts, loaded))
+    theirs, ours = (forecast_together(each, trained.training_data, "test") for each in (trained.members, loaded))
     assert ours.quantiles.isfinite().any()
     assert ours.quantiles.nan_to_num(-7).equal(theirs.quantiles.nan_to_num(-7))
 
@@ -43,8 +43,8 @@ def test_a_run_that_is_exported_again_has_one_model(trained: Trained, tmp_path: 
     shutil.copytree(trained.run, run)
     (run / "gatfan_20200101_Sharpe9.99").mkdir()
 
-    first = export_model(run, trained.experts, trained.inputs, trained.corrections, trained.score)
-    again = export_model(run, trained.experts, trained.inputs, trained.corrections, trained.score)
+    first = export_model(run, trained.members, trained.inputs, trained.corrections, trained.score)
+    again = export_model(run, trained.members, trained.inputs, trained.corrections, trained.score)
 
     assert first == again
     assert [found.name for found in run.glob("*gatfan*")] == [first.folder]
@@ -106,14 +106,14 @@ def test_a_run_without_a_checkpoint_is_not_exported(trained: Trained, tmp_path: 
     (run / "seed_8" / "best.pt").unlink()
 
     with pytest.raises(InputError, match="There is no checkpoint at .*seed_8/best.pt"):
-        open_members(run, trained.material)
+        load_members(run, trained.training_data)
 
 
 def test_a_score_of_another_run_is_refused(trained: Trained) -> None:
     other = trained.score.model_copy(update={"run": "20200101-other"})
 
     with pytest.raises(InputError, match="The score is that of run 20200101-other, the model that of"):
-        export_model(trained.run, trained.experts, trained.inputs, trained.corrections, other)
+        export_model(trained.run, trained.members, trained.inputs, trained.corrections, other)
 
 
 def test_models_are_found_by_their_run_and_latest_is_the_newest_that_has_one(trained: Trained, tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_models_are_found_by_their_run_and_latest_is_the_newest_that_has_one(tra
         models.find(LATEST)
     shutil.copytree(trained.run, tmp_path / trained.run.name)
     folder = export_model(
-        tmp_path / trained.run.name, trained.experts, trained.inputs, trained.corrections, trained.score
+        tmp_path / trained.run.name, trained.members, trained.inputs, trained.corrections, trained.score
     ).folder
     training_now = runs.begin({"panel": "p"})
 

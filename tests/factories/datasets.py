@@ -20,7 +20,7 @@ from atft_kedro.panel.store import Panel, open_panel
 from atft_kedro.panel.universe import UniverseParams, select_universe
 from atft_kedro.panel.write import PanelDraft, PanelRows, write_panel
 from atft_kedro.schema import feature_columns
-from atft_kedro.training.run import Material
+from atft_kedro.training.run import TrainingData
 
 
 def make_ml_dataset(prices: pl.DataFrame, params: FeatureParams) -> pl.DataFrame:
@@ -53,12 +53,12 @@ def make_graphs(frame: pl.DataFrame, params: GraphParams, universe: UniversePara
     return pl.concat(build_graphs(read_returns(frame.lazy(), index, 0), params))
 
 
-def make_material(frame: pl.DataFrame, folder: Path) -> Material:
+def make_training_data(frame: pl.DataFrame, folder: Path) -> TrainingData:
     """Make all that a network is trained on."""
     panel = make_panel(frame, folder)
     split = split_days(panel.days, SplitParams(embargo_days=0), 20)
     graphs = place_graphs(make_graphs(frame, GraphParams(neighbours=4)).lazy(), panel)
-    return Material(panel, graphs, split)
+    return TrainingData(panel, graphs, split)
 
 
 def draft_of(panel: Panel, pieces: list[PanelRows]) -> PanelDraft:

@@ -12,9 +12,9 @@ from atft_kedro.export.model_card import ModelInputs
 from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.network.sizes import NetworkParams
 from atft_kedro.panel.universe import UniverseParams
-from atft_kedro.training.ensemble import Expert
+from atft_kedro.training.ensemble import TrainedNetwork
 from atft_kedro.training.params import TrainingParams
-from atft_kedro.training.run import Material
+from atft_kedro.training.run import TrainingData
 from atft_kedro.training.runs import Runs
 
 NETWORK = NetworkParams(
@@ -33,14 +33,14 @@ class Trained:
     """All that a run is handed on from."""
 
     dataset: pl.DataFrame
-    material: Material
+    training_data: TrainingData
     runs: Runs
     run: Path
-    experts: list[Expert]
+    members: list[TrainedNetwork]
     forecasts: pl.DataFrame
     inputs: ModelInputs
     corrections: Corrections
     score: RunScore
 
     def export(self) -> Path:
-        return self.run / export_model(self.run, self.experts, self.inputs, self.corrections, self.score).folder
+        return self.run / export_model(self.run, self.members, self.inputs, self.corrections, self.score).folder

@@ -20,7 +20,7 @@ from atft_kedro.profiling.memory.available_memory import measure_machine
 from atft_kedro.profiling.memory.estimate import Plan
 from atft_kedro.profiling.memory.sizes import Sizes
 from atft_kedro.training.params import TrainingParams
-from atft_kedro.training.run import Material, train_in_run
+from atft_kedro.training.run import TrainingData, train_in_run
 from atft_kedro.training.runs import Runs
 from atft_kedro.training.telemetry import measure_memory
 
@@ -60,7 +60,7 @@ def train(panel: Panel, network: NetworkParams, training: TrainingParams, folder
     neighbours = torch.randint(0, stocks, (-(-days // 5), stocks, 10), dtype=torch.int32)
     edges = torch.zeros((*neighbours.shape, 3), dtype=torch.float16)
     graphs = DailyGraphs(neighbours, edges, torch.arange(days) // 5)
-    train_in_run(Material(panel, graphs, split), network, training, Runs(folder / "runs", "made", is_dirty=False))
+    train_in_run(TrainingData(panel, graphs, split), network, training, Runs(folder / "runs", "made", is_dirty=False))
     return measure_memory()["peak"]
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from atft_kedro.network.sizes import NetworkParams
 from atft_kedro.profiling.trace.steps import Rehearsal
 from atft_kedro.training.params import TrainingParams
-from atft_kedro.training.run import Material
+from atft_kedro.training.run import TrainingData
 
 NETWORK = NetworkParams(hidden_size=16, lookback=16, fan_channels=8)
 TRAINING = TrainingParams.model_validate(
@@ -22,9 +22,9 @@ TRAINING = TrainingParams.model_validate(
 class Asked:
     """What can be rehearsed."""
 
-    material: Material
+    training_data: TrainingData
     network: NetworkParams = NETWORK
     training: TrainingParams = TRAINING
 
     def begin(self, phase: int = 1, training: TrainingParams = TRAINING) -> Rehearsal:
-        return Rehearsal.begin(self.material, self.network, training, training.phases[phase])
+        return Rehearsal.begin(self.training_data, self.network, training, training.phases[phase])

@@ -21,10 +21,10 @@ from atft_kedro.search.plan import SearchParams
 from atft_kedro.search.run_search import help_search, look_at, search
 from atft_kedro.search.study_status import Standing, read_standing
 from atft_kedro.training.params import TrainingParams
-from atft_kedro.training.run import Material
+from atft_kedro.training.run import TrainingData
 from atft_kedro.training.runs import Runs
-from atft_kedro.training.tracking import NOBODY, Tracker
-from factories.datasets import make_material, make_ml_dataset
+from atft_kedro.training.tracking import NO_TRACKER, Tracker
+from factories.datasets import make_training_data, make_ml_dataset
 from factories.processes import wait_for
 from factories.training import NETWORK, PHASES
 
@@ -54,7 +54,7 @@ class Told:
         self.names.append(name)
         self.params.append(params)
         self.parents.append(parent)
-        yield NOBODY
+        yield NO_TRACKER
 
 
 def ask(**params: Any) -> SearchParams:
@@ -63,9 +63,9 @@ def ask(**params: Any) -> SearchParams:
     return SearchParams.model_validate(asked)
 
 
-def seek(material: Material, folder: Path, training: TrainingParams = TRAINING, **params: Any) -> Standing:
+def seek(training_data: TrainingData, folder: Path, training: TrainingParams = TRAINING, **params: Any) -> Standing:
     """Search in this process."""
-    return search(material, NETWORK, training, ask(**params), runs_in(folder), Told())
+    return search(training_data, NETWORK, training, ask(**params), runs_in(folder), Told())
 
 
 def runs_in(folder: Path) -> Runs:
@@ -94,13 +94,13 @@ def stand(url: str) -> Standing | None:
 def main(folder: Path, role: str, url: str, name: str) -> None:
     prices = simulate_market(MarketParams(stocks=24, days=320, seed=11)).prices.lazy()
     dataset = make_ml_dataset(admit_prices(prices, AdmissionParams(), date.today())[0], FeatureParams())
-    material, runs = make_material(dataset, folder / f"panel-{os.getpid()}"), runs_in(folder)
+    training_data, runs = make_training_data(dataset, folder / f"panel-{os.getpid()}"), runs_in(folder)
     if role == "search":
-        search(material, NETWORK, TRAINING, ask(n_trials=int(name), storage=url, epochs=8), runs, Told())
+        search(training_data, NETWORK, TRAINING, ask(n_trials=int(name), storage=url, epochs=8), runs, Told())
     else:
         (folder / "ready").touch()
         wait_for(lambda: stand(url) is not None)
-        help_search("s", material, url, runs, Told())
+        help_search("s", training_data, url, runs, Told())
 
 
 if __name__ == "__main__":

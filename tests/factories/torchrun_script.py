@@ -12,7 +12,7 @@ from atft_kedro.graph.to_panel import place_graphs
 from atft_kedro.panel.split import SplitParams, split_days
 from atft_kedro.panel.store import open_panel
 from atft_kedro.training.params import TrainingParams
-from atft_kedro.training.run import Material, train_in_run
+from atft_kedro.training.run import TrainingData, train_in_run
 from atft_kedro.training.runs import Runs
 from factories.datasets import make_graphs
 from factories.training import NETWORK
@@ -31,6 +31,6 @@ panel = open_panel(folder / "panel")
 graphs = place_graphs(
     make_graphs(pl.read_parquet(folder / "ml_dataset.parquet"), GraphParams(neighbours=4)).lazy(), panel
 )
-material = Material(panel, graphs, split_days(panel.days, SplitParams(embargo_days=0), 20))
+training_data = TrainingData(panel, graphs, split_days(panel.days, SplitParams(embargo_days=0), 20))
 calm = NETWORK.model_copy(update={"dropout": 0.0, "head_dropout": 0.0})
-train_in_run(material, calm, training, Runs(folder / "runs", "abc", is_dirty=False))
+train_in_run(training_data, calm, training, Runs(folder / "runs", "abc", is_dirty=False))

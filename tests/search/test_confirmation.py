@@ -22,7 +22,7 @@ from atft_kedro.search.space import put
 from atft_kedro.search.study import Spec, read_spec
 from atft_kedro.search.study_status import Standing
 from atft_kedro.training.params import TrainingParams
-from atft_kedro.training.run import Material
+from atft_kedro.training.run import TrainingData
 from atft_kedro.training.selection import SelectionParams
 from factories.searches import NETWORK, TRAINING, Told, ask, runs_in, seek
 
@@ -35,8 +35,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def standing(material: Material, home: Path) -> Standing:
-    return seek(material, home, n_trials=3)
+def standing(training_data: TrainingData, home: Path) -> Standing:
+    return seek(training_data, home, n_trials=3)
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +45,8 @@ def spec(standing: Standing, home: Path) -> Spec:
 
 
 @pytest.fixture(scope="module")
-def confirmation(standing: Standing, material: Material, home: Path) -> Confirmation:
-    retrial = Retrial(material, runs_in(home), Told())
+def confirmation(standing: Standing, training_data: TrainingData, home: Path) -> Confirmation:
+    retrial = Retrial(training_data, runs_in(home), Told())
     return confirm(standing, retrial, (NETWORK, TRAINING), ask(confirm_seeds=2), EVALUATION)
 
 
@@ -70,19 +70,19 @@ def _epoch_lines(home: Path) -> list[str]:
 
 
 def test_a_confirmation_that_was_made_is_not_made_again(
-    confirmation: Confirmation, standing: Standing, material: Material, home: Path
+    confirmation: Confirmation, standing: Standing, training_data: TrainingData, home: Path
 ) -> None:
     before = sorted(home.glob("_confirmed/*/2*"))
-    retrial = Retrial(material, runs_in(home), Told())
+    retrial = Retrial(training_data, runs_in(home), Told())
 
     assert confirm(standing, retrial, (NETWORK, TRAINING), ask(confirm_seeds=2), EVALUATION) == confirmation
     assert sorted(home.glob("_confirmed/*/2*")) == before
 
 
 def test_a_confirmation_after_a_change_of_code_has_another_folder(
-    material: Material, home: Path, monkeypatch: pytest.MonkeyPatch
+    training_data: TrainingData, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    retrial, parse = Retrial(material, runs_in(home), Told()), source_code._parse
+    retrial, parse = Retrial(training_data, runs_in(home), Told()), source_code._parse
 
     def parse_changed(module: str) -> tuple[ast.Module, str, str]:
         tree, package, template = parse(module)

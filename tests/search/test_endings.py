@@ -13,7 +13,7 @@ from atft_kedro.search.run_search import help_search, look_at
 from atft_kedro.search.study import RETRIES, STOP, bury, connect, queue_again
 from atft_kedro.search.study_status import read_standing
 from atft_kedro.training.engine import Callback, Stop, Trainer
-from atft_kedro.training.run import Material, train_in_run
+from atft_kedro.training.run import TrainingData, train_in_run
 from factories.searches import Told, runs_in, seek
 
 pytestmark = pytest.mark.slow
@@ -54,20 +54,20 @@ def interrupt() -> None:
 
 @pytest.mark.parametrize("how", ["stop", "interrupt"])
 def test_a_trial_that_is_ended_goes_on_to_the_same_number(
-    material: Material, tmp_path: Path, meanwhile: Callable[[After], None], how: str
+    training_data: TrainingData, tmp_path: Path, meanwhile: Callable[[After], None], how: str
 ) -> None:
-    whole = seek(material, tmp_path / "whole", n_trials=2, epochs=4)
+    whole = seek(training_data, tmp_path / "whole", n_trials=2, epochs=4)
 
     def stop() -> None:
         look_at("s", url_of(tmp_path)).set_user_attr(STOP, True)
 
     meanwhile(After(2, stop if how == "stop" else interrupt))
     with pytest.raises(Stop):
-        seek(material, tmp_path, n_trials=2, epochs=4)
+        seek(training_data, tmp_path, n_trials=2, epochs=4)
     if how == "stop":
         with pytest.raises(InputError, match="The study s was stopped"):
-            help_search("s", material, url_of(tmp_path), runs_in(tmp_path), Told())
-    standing = seek(material, tmp_path, n_trials=2, epochs=4)
+            help_search("s", training_data, url_of(tmp_path), runs_in(tmp_path), Told())
+    standing = seek(training_data, tmp_path, n_trials=2, epochs=4)
 
     stopped, again, second = standing.trials
     assert (stopped.state, again.state, again.chosen) == ("retried", "complete", stopped.chosen)
@@ -76,7 +76,7 @@ def test_a_trial_that_is_ended_goes_on_to_the_same_number(
 
 
 def test_a_worker_that_was_silent_too_long_leaves_its_trial_to_others_and_goes_on(
-    material: Material, tmp_path: Path, meanwhile: Callable[[After], None]
+    training_data: TrainingData, tmp_path: Path, meanwhile: Callable[[After], None]
 ) -> None:
     def bury_alive() -> None:
         study = look_at("s", url_of(tmp_path))
@@ -84,18 +84,18 @@ def test_a_worker_that_was_silent_too_long_leaves_its_trial_to_others_and_goes_o
         bury(study, study.trials[0])
 
     meanwhile(After(1, bury_alive))
-    standing = seek(material, tmp_path, n_trials=2)
+    standing = seek(training_data, tmp_path, n_trials=2)
 
     assert [trial.state for trial in standing.trials] == ["retried", "complete", "complete"]
     assert standing.trials[1].chosen == standing.trials[0].chosen
 
 
 def test_a_run_that_somebody_still_trains_in_is_not_gone_on_with(
-    material: Material, tmp_path: Path, meanwhile: Callable[[After], None]
+    training_data: TrainingData, tmp_path: Path, meanwhile: Callable[[After], None]
 ) -> None:
     meanwhile(After(1, interrupt))
     with pytest.raises(Stop):
-        seek(material, tmp_path, n_trials=1)
+        seek(training_data, tmp_path, n_trials=1)
     run = read_standing(look_at("s", url_of(tmp_path))).trials[0].run
     assert run is not None
     runs = runs_in(tmp_path / "s")
@@ -103,25 +103,25 @@ def test_a_run_that_somebody_still_trains_in_is_not_gone_on_with(
 
     with runs.alone(runs.find(run)):
         assert not runs.is_free(run)
-        standing = seek(material, tmp_path, n_trials=1)
+        standing = seek(training_data, tmp_path, n_trials=1)
 
     assert [trial.state for trial in standing.trials] == ["retried", "complete"]
     assert standing.trials[1].run != run
 
 
-def test_a_trial_whose_worker_died_before_it_could_say_so_is_tried_again(material: Material, tmp_path: Path) -> None:
-    seek(material, tmp_path, n_trials=1)
+def test_a_trial_whose_worker_died_before_it_could_say_so_is_tried_again(training_data: TrainingData, tmp_path: Path) -> None:
+    seek(training_data, tmp_path, n_trials=1)
     look_at("s", url_of(tmp_path)).ask()  # and dies
 
-    standing = seek(material, tmp_path, n_trials=2)
+    standing = seek(training_data, tmp_path, n_trials=2)
 
     assert [trial.state for trial in standing.trials] == ["complete", "retried", "complete"]
 
 
 def test_a_trial_that_every_worker_dies_of_is_given_up_and_stops_do_not_count(
-    material: Material, tmp_path: Path
+    training_data: TrainingData, tmp_path: Path
 ) -> None:
-    seek(material, tmp_path, n_trials=1)
+    seek(training_data, tmp_path, n_trials=1)
     study = look_at("s", url_of(tmp_path))
 
     def end(then: Callable[[optuna.Study, optuna.trial.FrozenTrial], None]) -> None:
@@ -138,8 +138,8 @@ def test_a_trial_that_every_worker_dies_of_is_given_up_and_stops_do_not_count(
     assert states == ["complete", *["retried"] * (2 * RETRIES + 1), "failed"]
 
 
-def test_one_too_many_is_no_trial_of_the_study(material: Material, tmp_path: Path) -> None:
-    seek(material, tmp_path, n_trials=1)
+def test_one_too_many_is_no_trial_of_the_study(training_data: TrainingData, tmp_path: Path) -> None:
+    seek(training_data, tmp_path, n_trials=1)
     study = look_at("s", url_of(tmp_path))
     for _ in range(4):
         trial = study.ask()
@@ -147,13 +147,13 @@ def test_one_too_many_is_no_trial_of_the_study(material: Material, tmp_path: Pat
         trial.set_user_attr("reason", "One too many")
         study.tell(trial, state=optuna.trial.TrialState.FAIL)
 
-    standing = seek(material, tmp_path, n_trials=2)
+    standing = seek(training_data, tmp_path, n_trials=2)
 
     assert [trial.state for trial in standing.trials] == ["complete", *["surplus"] * 4, "complete"]
     assert (standing.wanted, standing.tried) == (2, 2)
 
 
-def test_a_study_whose_beginning_was_cut_off_is_begun(material: Material, tmp_path: Path) -> None:
+def test_a_study_whose_beginning_was_cut_off_is_begun(training_data: TrainingData, tmp_path: Path) -> None:
     optuna.create_study(storage=connect(url_of(tmp_path)), study_name="s", direction="maximize")
 
-    assert seek(material, tmp_path, n_trials=1).tried == 1
+    assert seek(training_data, tmp_path, n_trials=1).tried == 1

@@ -12,7 +12,7 @@ from atft_kedro.params import InputError
 from atft_kedro.search.run_search import help_search, look_at, search
 from atft_kedro.search.study import connect, open_study
 from atft_kedro.search.study_status import ENOUGH
-from atft_kedro.training.run import Material, train_in_run
+from atft_kedro.training.run import TrainingData, train_in_run
 from atft_kedro.training.selection import SelectionParams
 from factories.searches import NETWORK, TRAINING, Told, ask, runs_in, seek
 
@@ -33,8 +33,8 @@ def url_of(folder: Path) -> str:
     return f"sqlite:///{folder / 'studies.db'}"
 
 
-def test_trials_end_complete_pruned_or_failed_and_say_why(material: Material, home: Path) -> None:
-    standing = seek(material, home, n_trials=12, **LONG)
+def test_trials_end_complete_pruned_or_failed_and_say_why(training_data: TrainingData, home: Path) -> None:
+    standing = seek(training_data, home, n_trials=12, **LONG)
 
     assert [trial.number for trial in standing.trials] == list(range(12))
     assert set(standing.counts) == {"complete", "pruned", "failed"}
@@ -51,23 +51,23 @@ def test_trials_end_complete_pruned_or_failed_and_say_why(material: Material, ho
     assert standing.seconds_left == 0.0
 
 
-def test_a_study_goes_on_with_more_trials_and_begins_none_anew(material: Material, home: Path) -> None:
-    before = seek(material, home, n_trials=12, **LONG)
-    after = seek(material, home, n_trials=14, **LONG)
+def test_a_study_goes_on_with_more_trials_and_begins_none_anew(training_data: TrainingData, home: Path) -> None:
+    before = seek(training_data, home, n_trials=12, **LONG)
+    after = seek(training_data, home, n_trials=14, **LONG)
 
     assert after.trials[:12] == before.trials
     assert len(after.trials) == 14
     assert len({str(trial.chosen) for trial in after.trials}) >= 4
 
 
-def test_a_trial_is_the_training_that_its_parameters_ask_for(material: Material, home: Path, tmp_path: Path) -> None:
-    standing = seek(material, home, n_trials=14, **LONG)
+def test_a_trial_is_the_training_that_its_parameters_ask_for(training_data: TrainingData, home: Path, tmp_path: Path) -> None:
+    standing = seek(training_data, home, n_trials=14, **LONG)
     winner = standing.winner
     assert winner is not None
     network = NETWORK.model_copy(update={"hidden_size": winner.chosen["network.hidden_size"]})
     training = TRAINING.model_copy(update={"learning_rate": winner.chosen["training.learning_rate"], "epochs": 4})
 
-    alone = train_in_run(material, network, training, runs_in(tmp_path))
+    alone = train_in_run(training_data, network, training, runs_in(tmp_path))
 
     assert alone.members[0].best_score == winner.score
     assert winner.run is not None
@@ -75,32 +75,32 @@ def test_a_trial_is_the_training_that_its_parameters_ask_for(material: Material,
     assert (home / "s" / winner.run / "metrics.jsonl").exists()
 
 
-def test_two_searches_of_one_seed_try_the_same(material: Material, tmp_path: Path) -> None:
-    one, other = (seek(material, tmp_path / name) for name in ("one", "other"))
+def test_two_searches_of_one_seed_try_the_same(training_data: TrainingData, tmp_path: Path) -> None:
+    one, other = (seek(training_data, tmp_path / name) for name in ("one", "other"))
 
     assert [trial.chosen for trial in one.trials] == [trial.chosen for trial in other.trials]
     assert [trial.score for trial in one.trials] == [trial.score for trial in other.trials]
     assert len({str(trial.chosen) for trial in one.trials}) == 3
 
 
-def test_a_study_of_something_else_is_not_gone_on_with(material: Material, home: Path, tmp_path: Path) -> None:
-    seek(material, tmp_path, n_trials=1)
+def test_a_study_of_something_else_is_not_gone_on_with(training_data: TrainingData, home: Path, tmp_path: Path) -> None:
+    seek(training_data, tmp_path, n_trials=1)
     wider = {"training.learning_rate": {"low": 1e-5, "high": 1e-1, "log": True}}
 
     with pytest.raises(InputError, match=r"\(space.training.learning_rate.high was 0.01, is 0.1\)"):
-        seek(material, tmp_path, ranges=wider)
+        seek(training_data, tmp_path, ranges=wider)
     with pytest.raises(InputError, match=r"training.weight_decay was 2.0, is 0.5"):
-        seek(material, tmp_path, TRAINING.model_copy(update={"weight_decay": 0.5}))
+        seek(training_data, tmp_path, TRAINING.model_copy(update={"weight_decay": 0.5}))
     with pytest.raises(InputError, match=r"material was \w+, is \w+"):
-        seek(replace(material, graphs=no_graphs(material.panel)), tmp_path)
+        seek(replace(training_data, graphs=no_graphs(training_data.panel)), tmp_path)
     with pytest.raises(InputError, match=r"material was"):
-        others = replace(material, graphs=no_graphs(material.panel))
+        others = replace(training_data, graphs=no_graphs(training_data.panel))
         help_search("s", others, url_of(tmp_path), runs_in(tmp_path), Told())
-    assert len(seek(material, tmp_path, TRAINING.model_copy(update={"log_every": 7}), n_trials=1).trials) == 1
+    assert len(seek(training_data, tmp_path, TRAINING.model_copy(update={"log_every": 7}), n_trials=1).trials) == 1
 
 
-def test_what_does_not_exist_is_told_with_what_does(material: Material, tmp_path: Path) -> None:
-    seek(material, tmp_path, n_trials=1)
+def test_what_does_not_exist_is_told_with_what_does(training_data: TrainingData, tmp_path: Path) -> None:
+    seek(training_data, tmp_path, n_trials=1)
     optuna.create_study(storage=url_of(tmp_path), study_name="theirs")
 
     with pytest.raises(InputError, match="There is no study 'nobody'; there are s, theirs"):
@@ -123,31 +123,31 @@ def test_a_storage_that_does_not_answer_is_told_without_its_password(url: str, m
     assert "secret" not in str(told.value)
 
 
-def test_a_search_whose_trials_all_fail_ends(material: Material, tmp_path: Path) -> None:
+def test_a_search_whose_trials_all_fail_ends(training_data: TrainingData, tmp_path: Path) -> None:
     hopeless = {"training.learning_rate": [1e9, 2e9]}
 
     with pytest.raises(InputError, match=r"The first 3 trials of the study s all failed:\n  trial 0: "):
-        seek(material, tmp_path, n_trials=9, ranges={}, choices=hopeless)
+        seek(training_data, tmp_path, n_trials=9, ranges={}, choices=hopeless)
     assert len(open_study(connect(url_of(tmp_path)), "s").trials) == 3
 
 
-def test_trials_are_children_of_the_run_that_began_the_study(material: Material, tmp_path: Path) -> None:
+def test_trials_are_children_of_the_run_that_began_the_study(training_data: TrainingData, tmp_path: Path) -> None:
     first, second = Told(parent="mother"), Told(parent="another")
     for told, trials in ((first, 1), (second, 2)):
-        search(material, NETWORK, TRAINING, ask(n_trials=trials), runs_in(tmp_path), told)
+        search(training_data, NETWORK, TRAINING, ask(n_trials=trials), runs_in(tmp_path), told)
 
     assert (first.names, second.names) == (["trial 0"], ["trial 1"])
     assert first.parents == second.parents == ["mother"]
     assert set(second.params[0]) == {"training.learning_rate", "network.hidden_size"}
 
 
-def test_the_score_is_weighed_as_asked(material: Material, tmp_path: Path) -> None:
+def test_the_score_is_weighed_as_asked(training_data: TrainingData, tmp_path: Path) -> None:
     weighed = TRAINING.model_copy(update={"selection": SelectionParams(horizon_weights={5: 1.0, 1: 0})})
-    standing = seek(material, tmp_path, weighed, n_trials=1)
+    standing = seek(training_data, tmp_path, weighed, n_trials=1)
 
     assert standing.winner is not None
     lines = (tmp_path / "s" / str(standing.winner.run) / "metrics.jsonl").read_text()
     assert f'"rank_ic_5d": {standing.winner.score}' in lines
     with pytest.raises(InputError, match=r"the network forecasts no \[3\]"):
         unknown = TRAINING.model_copy(update={"selection": SelectionParams(horizon_weights={3: 1.0})})
-        seek(material, tmp_path / "other", unknown, n_trials=9)
+        seek(training_data, tmp_path / "other", unknown, n_trials=9)

@@ -5,20 +5,20 @@ from typing import Any
 import pytest
 
 from atft_kedro.network.sizes import NetworkParams
-from atft_kedro.training.distributed import Ranks
+from atft_kedro.training.distributed import ProcessGroup
 from atft_kedro.training.engine import Trainer
 from atft_kedro.training.params import TrainingParams
-from atft_kedro.training.run import Material, make_trainer
+from atft_kedro.training.run import TrainingData, make_trainer
 from factories.training import NETWORK, PHASES, Make
 
 
 @pytest.fixture(scope="session")
-def make(material: Material) -> Make:
+def make(training_data: TrainingData) -> Make:
     def made(
-        callbacks: Any = (), size: NetworkParams = NETWORK, made_of: Material = material, **params: Any
+        callbacks: Any = (), size: NetworkParams = NETWORK, made_of: TrainingData = training_data, **params: Any
     ) -> Trainer:
         training = TrainingParams.model_validate({"phases": PHASES, "days_per_block": 16} | params)
-        trainer = make_trainer(made_of, size, training, Ranks())
+        trainer = make_trainer(made_of, size, training, ProcessGroup())
         trainer.callbacks = callbacks
         return trainer
 

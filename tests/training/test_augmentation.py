@@ -8,16 +8,16 @@ import torch
 
 from atft_kedro.panel.blocks import Block, BlockReader
 from atft_kedro.training.augmentation import AugmentParams, augment
-from atft_kedro.training.run import Material
+from atft_kedro.training.run import TrainingData
 from factories.training import Make, Watch
 
 LOOKBACK, DAYS = 12, 6
 
 
 @pytest.fixture
-def block(material: Material) -> Block:
+def block(training_data: TrainingData) -> Block:
     torch.manual_seed(0)
-    return BlockReader(material.panel, material.graphs, LOOKBACK, DAYS).read(np.arange(100, 100 + DAYS))
+    return BlockReader(training_data.panel, training_data.graphs, LOOKBACK, DAYS).read(np.arange(100, 100 + DAYS))
 
 
 def test_nothing_is_changed_by_default(block: Block) -> None:

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from atft_kedro.training.averaging import copy_still, follow, warm_decay
+from atft_kedro.training.averaging import frozen_copy, follow, ema_decay_at
 from factories.training import PHASES, Make
 
 
@@ -11,10 +11,10 @@ def untrained_share(decay: float, steps: int) -> float:
     """Let a weight be 1 untrained and 0 from the first step on: what the average holds is the untrained share."""
     network = nn.Linear(1, 1, bias=False)
     nn.init.ones_(network.weight)
-    average = copy_still(network)
+    average = frozen_copy(network)
     nn.init.zeros_(network.weight)
     for step in range(steps):
-        follow(average, network, 1 - warm_decay(decay, step))
+        follow(average, network, 1 - ema_decay_at(decay, step))
     return float(average.weight.detach())
 
 
@@ -24,17 +24,17 @@ def test_untrained_weights_leave_the_average_within_a_few_steps() -> None:
 
 
 def test_the_decay_rises_to_what_is_asked_for() -> None:
-    decays = [warm_decay(0.99, step) for step in range(2000)]
+    decays = [ema_decay_at(0.99, step) for step in range(2000)]
 
     assert decays == sorted(decays)
     assert (decays[0], decays[-1]) == (0.1, 0.99)
-    assert warm_decay(0.0, 500) == 0.0
+    assert ema_decay_at(0.0, 500) == 0.0
 
 
 def test_a_trainer_warms_its_average_up_over_the_whole_training(make: Make) -> None:
     trainer = make(average=0.9999, steps_per_phase=2)
     weights = [next(trainer.network.parameters()).detach().clone()]
-    trainer.learner.learn = lambda blocks, phase, rate: next_weights(trainer.network, weights)  # type: ignore
+    trainer.train_step.learn = lambda blocks, phase, rate: next_weights(trainer.network, weights)  # type: ignore
     trainer._train_phases()
 
     expected = weights[0]

@@ -52,9 +52,9 @@ def test_a_network_that_memorises_scores_higher_on_its_own_days(make: Make) -> N
 
 
 def test_days_with_a_gap_keep_their_end(make: Make) -> None:
-    course = make().train
+    loader = make().train
     stretches = [np.arange(10, 40), np.arange(60, 75)]
-    course = replace(course, sampler=replace(course.sampler, stretches=stretches))
+    loader = replace(loader, sampler=replace(loader.sampler, stretches=stretches))
 
-    assert [days.tolist() for days in course.ending(20).sampler.stretches] == [[*range(35, 40)], [*range(60, 75)]]
-    assert [days.tolist() for days in course.ending(9).sampler.stretches] == [[*range(66, 75)]]
+    assert [days.tolist() for days in loader.ending(20).sampler.stretches] == [[*range(35, 40)], [*range(60, 75)]]
+    assert [days.tolist() for days in loader.ending(9).sampler.stretches] == [[*range(66, 75)]]

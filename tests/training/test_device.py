@@ -19,13 +19,13 @@ from atft_kedro.panel.blocks import BlockReader
 from atft_kedro.panel.sampler import BlockSampler
 from atft_kedro.params import InputError
 from atft_kedro.profiling.memory.fake_training import Imagination, Tally
-from atft_kedro.training.attention_stats import look_inside
-from atft_kedro.training.day_loader import Course
+from atft_kedro.training.attention_stats import collect_attention
+from atft_kedro.training.day_loader import DayLoader
 from atft_kedro.training.device import choose_device
 from atft_kedro.training.engine import Trainer
-from atft_kedro.training.ensemble import Expert, average_forecasts
+from atft_kedro.training.ensemble import TrainedNetwork, average_forecasts
 from atft_kedro.training.params import TrainingParams
-from atft_kedro.training.run import Material
+from atft_kedro.training.run import TrainingData
 from atft_kedro.training.stopwatch import Stopwatch
 from factories.training import NETWORK
 
@@ -94,9 +94,9 @@ def to_gpu(holder: Any) -> Any:
     return replace(holder, **moved)
 
 
-def make_gpu_trainer(material: Material, monkeypatch: pytest.MonkeyPatch) -> Trainer:
+def make_gpu_trainer(training_data: TrainingData, monkeypatch: pytest.MonkeyPatch) -> Trainer:
     """Make a trainer on a GPU; its losses give every weight a gradient at once, for autograd asks for a real GPU."""
-    panel, graphs = to_gpu(material.panel), to_gpu(material.graphs)
+    panel, graphs = to_gpu(training_data.panel), to_gpu(training_data.graphs)
     reader = BlockReader(panel, graphs, SIZE.lookback, DAYS)
     reader.stocks = 16
     with torch.device("cuda"):
@@ -109,35 +109,35 @@ def make_gpu_trainer(material: Material, monkeypatch: pytest.MonkeyPatch) -> Tra
             weight.grad = torch.empty_like(weight)
 
     monkeypatch.setattr(Tensor, "backward", give_gradients)
-    course = Course(reader, BlockSampler([np.arange(40, 40 + 2 * DAYS)], DAYS, seed=1))
-    trainer = Trainer(network, course, course, TRAINING)
+    loader = DayLoader(reader, BlockSampler([np.arange(40, 40 + 2 * DAYS)], DAYS, seed=1))
+    trainer = Trainer(network, loader, loader, TRAINING)
     trainer.learner.reading = Stopwatch(torch.device("cpu"))  # a GPU that is not there has no clock
     return trainer
 
 
-def test_a_step_a_validation_and_forecasts_stay_on_a_gpu(material: Material, monkeypatch: pytest.MonkeyPatch) -> None:
-    with imagining(len(material.panel.features)) as recorder:
-        trainer = make_gpu_trainer(material, monkeypatch)
-        network, course, phase = trainer.network, trainer.train, TRAINING.phases[0]
-        terms = trainer.learner.learn(list(course.sampler.in_order()), phase, 1e-3)
+def test_a_step_a_validation_and_forecasts_stay_on_a_gpu(training_data: TrainingData, monkeypatch: pytest.MonkeyPatch) -> None:
+    with imagining(len(training_data.panel.features)) as recorder:
+        trainer = make_gpu_trainer(training_data, monkeypatch)
+        network, loader, phase = trainer.network, trainer.train, TRAINING.phases[0]
+        terms = trainer.learner.learn(list(loader.sampler.in_order()), phase, 1e-3)
         loss, _ = trainer.learner.read_sums()
-        days = list(course.sampler.in_order())
+        days = list(loader.sampler.in_order())
         scores = trainer.validate(network)
-        forecasts = average_forecasts([Expert(network, frozenset(phase.parts))], course.reader, days)
-        insight = look_inside(network, course.reader, days)
+        forecasts = average_forecasts([TrainedNetwork(network, frozenset(phase.parts))], loader.reader, days)
+        stats = collect_attention(network, loader.reader, days)
 
     assert {terms[name].device.type for name in phase.loss.active()} == {"cuda"}
     assert {weight.device.type for weight in network.state_dict().values()} == {"cuda"}
     assert isinstance(loss, float)
     assert "rank_ic" in scores
     assert {each.device.type for each in (forecasts.day, forecasts.quantiles, forecasts.targets)} == {"cpu"}
-    assert {each.device.type for each in (*insight.day, *insight.features, *insight.neighbours)} == {"cpu"}
+    assert {each.device.type for each in (*stats.day, *stats.features, *stats.neighbours)} == {"cpu"}
     assert recorder.unfit == set()
 
 
-def test_a_tensor_on_the_wrong_device_is_found(material: Material, monkeypatch: pytest.MonkeyPatch) -> None:
-    with imagining(len(material.panel.features)):
-        trainer = make_gpu_trainer(material, monkeypatch)
+def test_a_tensor_on_the_wrong_device_is_found(training_data: TrainingData, monkeypatch: pytest.MonkeyPatch) -> None:
+    with imagining(len(training_data.panel.features)):
+        trainer = make_gpu_trainer(training_data, monkeypatch)
         trainer.learner.ask.levels = trainer.learner.ask.levels.cpu()
 
         with pytest.raises(RuntimeError, match="at least two devices"):

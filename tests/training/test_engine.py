@@ -74,7 +74,7 @@ def test_a_training_that_was_cut_into_pieces_goes_on_in_pieces(make: Make, tmp_p
         StopFile(tmp_path),
     ]
     for trainer in (whole, stopped):
-        trainer.learner.cut(4)
+        trainer.train_step.cut(4)
     whole.fit()
     with pytest.raises(Stop):
         stopped.fit()
@@ -82,7 +82,7 @@ def test_a_training_that_was_cut_into_pieces_goes_on_in_pieces(make: Make, tmp_p
     resumed.resume(read_checkpoint(tmp_path / LAST, IDENTITY))
     resumed.fit()
 
-    assert resumed.learner.pieces == 4
+    assert resumed.train_step.pieces == 4
     for name, weight in whole.network.state_dict().items():
         assert torch.equal(resumed.network.state_dict()[name], weight), name
 

@@ -8,27 +8,27 @@ from pathlib import Path
 import pytest
 import torch
 
-from atft_kedro.training.failure_checks import NAN_BATCHES, Collapse, TrainingTrouble, Vigil
+from atft_kedro.training.failure_checks import NAN_BATCHES, CollapseCheck, TrainingFailure, NonFiniteCheck
 from atft_kedro.training.params import CollapseParams
-from atft_kedro.training.run import Material
+from atft_kedro.training.run import TrainingData
 from atft_kedro.training.train_step import is_out_of_memory
 from factories.training import NETWORK, PHASES, Make, Watch
 
 
-def poison(material: Material, day: int, stock: int, feature: int) -> Material:
-    features = material.panel.features.clone()
-    features[material.panel.row_of[day, stock], feature] = torch.inf
-    return replace(material, panel=replace(material.panel, features=features))
+def poison(training_data: TrainingData, day: int, stock: int, feature: int) -> TrainingData:
+    features = training_data.panel.features.clone()
+    features[training_data.panel.row_of[day, stock], feature] = torch.inf
+    return replace(training_data, panel=replace(training_data.panel, features=features))
 
 
-def train_day(material: Material) -> int:
-    return int(material.split.days_of("train", material.panel.days)[30])
+def train_day(training_data: TrainingData) -> int:
+    return int(training_data.split.days_of("train", training_data.panel.days)[30])
 
 
-def test_a_wild_value_in_the_panel_skips_its_steps_and_is_named(make: Make, material: Material, tmp_path: Path) -> None:
-    day = train_day(material)
+def test_a_wild_value_in_the_panel_skips_its_steps_and_is_named(make: Make, training_data: TrainingData, tmp_path: Path) -> None:
+    day = train_day(training_data)
     watch = Watch()
-    trainer = make([watch, Vigil(tmp_path, budget=50)], made_of=poison(material, day, 5, 7), phases=PHASES[:1])
+    trainer = make([watch, NonFiniteCheck(tmp_path, budget=50)], made_of=poison(training_data, day, 5, 7), phases=PHASES[:1])
 
     trainer.fit()
 
@@ -36,9 +36,9 @@ def test_a_wild_value_in_the_panel_skips_its_steps_and_is_named(make: Make, mate
     skipped = [number for number, terms in enumerate(watch.terms, start=1) if terms["skipped"]]
     assert 0 < len(skipped) < len(watch.terms)
     assert [each["step"] for each in told] == skipped
-    assert told[0]["codes_with_infinite_features"] == [material.panel.meaning.codes[5]]
-    assert list(told[0]["infinite_features"]) == [material.panel.meaning.features[7]]
-    assert str(material.panel.days[day]) in told[0]["days"] or len(told) > 1
+    assert told[0]["codes_with_infinite_features"] == [training_data.panel.meaning.codes[5]]
+    assert list(told[0]["infinite_features"]) == [training_data.panel.meaning.features[7]]
+    assert str(training_data.panel.days[day]) in told[0]["days"] or len(told) > 1
     assert all(weight.isfinite().all() for weight in trainer.network.state_dict().values())
     assert all(weight.isfinite().all() for weight in trainer.average.state_dict().values())
 
@@ -46,39 +46,39 @@ def test_a_wild_value_in_the_panel_skips_its_steps_and_is_named(make: Make, mate
 def test_a_skipped_step_leaves_weights_and_optimizer_as_they_were(make: Make) -> None:
     trainer = make(phases=PHASES[:1])
     blocks = list(trainer.train.sampler.epoch(0))
-    trainer.learner.learn(blocks[:1], trainer.phase, 1e-3)
+    trainer.train_step.learn(blocks[:1], trainer.phase, 1e-3)
     before = {name: weight.clone() for name, weight in trainer.network.state_dict().items()}
-    moments = [state["exp_avg"].clone() for state in trainer.learner.optimizer.state.values()]
+    moments = [state["exp_avg"].clone() for state in trainer.train_step.optimizer.state.values()]
     trainer.network.heads.register_forward_hook(lambda module, inputs, output: output * torch.inf)
 
-    terms = trainer.learner.learn(blocks[1:2], trainer.phase, 1e-3)
+    terms = trainer.train_step.learn(blocks[1:2], trainer.phase, 1e-3)
 
     assert terms["skipped"]
     assert all(weight.equal(before[name]) for name, weight in trainer.network.state_dict().items())
-    now = [state["exp_avg"] for state in trainer.learner.optimizer.state.values()]
+    now = [state["exp_avg"] for state in trainer.train_step.optimizer.state.values()]
     assert all(one.equal(other) for one, other in zip(moments, now, strict=True))
 
 
 def test_too_many_skipped_steps_end_the_training_with_their_report(
-    make: Make, material: Material, tmp_path: Path
+    make: Make, training_data: TrainingData, tmp_path: Path
 ) -> None:
-    trainer = make([Vigil(tmp_path, budget=0)], made_of=poison(material, train_day(material), 5, 7))
+    trainer = make([NonFiniteCheck(tmp_path, budget=0)], made_of=poison(training_data, train_day(training_data), 5, 7))
 
-    with pytest.raises(TrainingTrouble, match="1 steps had a loss or a gradient that is not finite, more than nan_bud"):
+    with pytest.raises(TrainingFailure, match="1 steps had a loss or a gradient that is not finite, more than nan_bud"):
         trainer.fit()
 
     assert len(json.loads((tmp_path / NAN_BATCHES).read_text())) == 1
 
 
 def test_a_step_that_is_trained_again_after_a_kill_is_skipped_and_counted_once(
-    make: Make, material: Material, tmp_path: Path
+    make: Make, training_data: TrainingData, tmp_path: Path
 ) -> None:
-    poisoned, one_epoch = poison(material, train_day(material), 5, 7), {"phases": [PHASES[0] | {"epochs": 1}]}
-    whole = make([Vigil(tmp_path, budget=50)], made_of=poisoned, **one_epoch)
+    poisoned, one_epoch = poison(training_data, train_day(training_data), 5, 7), {"phases": [PHASES[0] | {"epochs": 1}]}
+    whole = make([NonFiniteCheck(tmp_path, budget=50)], made_of=poisoned, **one_epoch)
     whole.fit()
     skipped = json.loads((tmp_path / NAN_BATCHES).read_text())
 
-    again = make([Vigil(tmp_path, budget=len(skipped))], made_of=poisoned, **one_epoch)  # it had no checkpoint yet
+    again = make([NonFiniteCheck(tmp_path, budget=len(skipped))], made_of=poisoned, **one_epoch)  # it had no checkpoint yet
     again.fit()
 
     assert len(skipped) > 0
@@ -87,14 +87,14 @@ def test_a_step_that_is_trained_again_after_a_kill_is_skipped_and_counted_once(
 
 def test_collapsed_forecasts_end_the_training(make: Make) -> None:
     dying = {"name": "dying", "epochs": 9, "learning_rate": 1e-12}
-    trainer = make([Collapse(CollapseParams(scale=1e-3, epochs=2))], phases=[dying])
+    trainer = make([CollapseCheck(CollapseParams(scale=1e-3, epochs=2))], phases=[dying])
     with torch.no_grad():
         for network in (trainer.network, trainer.average):
             network.heads.straight.weight.zero_()
             network.heads.detour.weight.zero_()
 
     with pytest.raises(
-        TrainingTrouble, match="for 2 epochs their spread within a day was .* of the labels', less than"
+        TrainingFailure, match="for 2 epochs their spread within a day was .* of the labels', less than"
     ):
         trainer.fit()
 
@@ -116,7 +116,7 @@ def test_a_block_that_does_not_fit_is_learned_in_pieces(make: Make, caplog: pyte
         trainer = make([watch], size=calm, phases=[phase])
         trainer.network.register_forward_pre_hook(run_out_above(most))
         trainer.fit()
-        pieces.append(trainer.learner.pieces)
+        pieces.append(trainer.train_step.pieces)
 
     assert pieces == [1, 4]
     assert len(watches[0].terms) == len(watches[1].terms)

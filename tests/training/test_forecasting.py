@@ -8,19 +8,19 @@ import torch
 
 from atft_kedro import metrics
 from atft_kedro.losses import mse
-from atft_kedro.training.distributed import Ranks
+from atft_kedro.training.distributed import ProcessGroup
 from atft_kedro.training.forecasting import forecast_days, make_plain_scoring, score_days
 from factories.training import PHASES, Make
 
 
 def test_a_rank_ic_has_the_error_of_days_that_share_returns(make: Make) -> None:
     trainer = make()
-    network, course = trainer.average, trainer.validation
+    network, loader = trainer.average, trainer.validation
 
     scoring = replace(make_plain_scoring(4), weights=[1, 0, 0, 0])
-    scores = score_days(network, course.reader, course.sampler.in_order(), frozenset(), scoring, Ranks())
+    scores = score_days(network, loader.reader, loader.sampler.in_order(), frozenset(), scoring, ProcessGroup())
 
-    said = forecast_days(network, course.reader, course.sampler.in_order(), frozenset())
+    said = forecast_days(network, loader.reader, loader.sampler.in_order(), frozenset())
     point = network.point(said.quantiles)
     for place, horizon in ((0, 1), (3, 20)):
         daily = metrics.daily_rank_ic(point[..., place], said.targets[..., place]).numpy()
@@ -33,13 +33,13 @@ def test_a_rank_ic_has_the_error_of_days_that_share_returns(make: Make) -> None:
 
 def test_the_validation_loss_is_the_phases_over_all_validation_days(make: Make) -> None:
     trainer = make(phases=[PHASES[0] | {"loss": "mse:0.5,rank_net:1"}])
-    network, course = trainer.average, trainer.validation
+    network, loader = trainer.average, trainer.validation
     state = torch.get_rng_state()
 
     scores, again = trainer.validate(network), trainer.validate(network)
 
-    blocks = [course.reader.read(days) for days in course.sampler.in_order()]
-    questions = [trainer.learner.ask(block, network(block, frozenset())) for block in blocks]
+    blocks = [loader.reader.read(days) for days in loader.sampler.in_order()]
+    questions = [trainer.train_step.ask(block, network(block, frozenset())) for block in blocks]
     days = sum(int(question.count_days()[0]) for question in questions)
     total = sum(float(mse(question)[0]) * int(question.count_days()[0]) for question in questions)
     pairs = scores["loss_1d"] - 0.5 * total / days

@@ -16,11 +16,11 @@ from atft_kedro.market.simulated_drivers import MarketParams, Strengths
 from atft_kedro.market.simulation import simulate_market
 from atft_kedro.network.sizes import NetworkParams
 from atft_kedro.panel.split import SplitParams, split_days
-from atft_kedro.training.distributed import Ranks
-from atft_kedro.training.ensemble import Expert
+from atft_kedro.training.distributed import ProcessGroup
+from atft_kedro.training.ensemble import TrainedNetwork
 from atft_kedro.training.forecasting import forecast_days
 from atft_kedro.training.params import TrainingParams
-from atft_kedro.training.run import Material, choose_horizons, make_trainer
+from atft_kedro.training.run import TrainingData, choose_horizons, make_trainer
 from factories.datasets import make_graphs, make_ml_dataset, make_panel
 
 pytestmark = pytest.mark.slow
@@ -39,26 +39,26 @@ STILL = Strengths(reversal=0, momentum=0, spillover=0, periodic=0)
 SPILLING = Strengths(reversal=0, momentum=0, spillover=0.25, periodic=0)
 
 
-def make_material(strengths: Strengths, folder: Path, kind: str = "correlation") -> tuple[Material, Tensor]:
+def make_training_data(strengths: Strengths, folder: Path, kind: str = "correlation") -> tuple[TrainingData, Tensor]:
     market = simulate_market(MarketParams(stocks=80, days=560, seed=3, strengths=strengths))
     dataset = make_ml_dataset(market.prices, FeatureParams())
     panel = make_panel(dataset, folder / f"panel_{kind}")
     graphs = make_graphs(dataset, GraphParams.model_validate({"kind": kind, "neighbours": 6}))
-    material = Material(
+    training_data = TrainingData(
         panel, place_graphs(graphs.lazy(), panel), split_days(panel.days, SplitParams(embargo_days=0), 20)
     )
-    return material, place_oracle(market.oracle, material, 1)
+    return training_data, place_oracle(market.oracle, training_data, 1)
 
 
-def train(material: Material, parts: list[str], seed: int) -> Tensor:
+def train(training_data: TrainingData, parts: list[str], seed: int) -> Tensor:
     """Train on next-day returns, and give the IC of each test day."""
     phase = {"name": "all", "epochs": 7, "learning_rate": 8e-3, "parts": parts, "horizon_weights": [1, 0, 0, 0]}
     params = {"phases": [phase | {"augment": {"feature_noise": 0.5}}], "seed": seed, "average": 0.98}
     training = TrainingParams.model_validate(params)
-    trainer = make_trainer(material, SMALL, training, Ranks())
+    trainer = make_trainer(training_data, SMALL, training, ProcessGroup())
     trainer.fit()
-    course = material.course("test", LOOKBACK, training, Ranks())
-    forecasts = forecast_days(trainer.average, course.reader, course.sampler.in_order(), frozenset(parts))  # type: ignore[arg-type]
+    loader = training_data.loader("test", LOOKBACK, training, ProcessGroup())
+    forecasts = forecast_days(trainer.average, loader.reader, loader.sampler.in_order(), frozenset(parts))  # type: ignore[arg-type]
     return metrics.daily_ic(trainer.network.point(forecasts.quantiles)[..., 0], forecasts.targets[..., 0])
 
 
@@ -69,12 +69,12 @@ def t_value(daily: Tensor) -> float:
 
 @pytest.mark.long
 def test_spill_over_is_found_along_the_real_graph_and_no_other(tmp_path: Path) -> None:
-    real, _ = make_material(SPILLING, tmp_path)
-    random, _ = make_material(SPILLING, tmp_path, kind="random")
+    real, _ = make_training_data(SPILLING, tmp_path)
+    random, _ = make_training_data(SPILLING, tmp_path, kind="random")
 
     with_graph, alone, by_chance = (
-        torch.stack([train(material, parts, seed) for seed in (1, 2)]).mean(0)
-        for material, parts in ((real, ["gat"]), (real, []), (random, ["gat"]))
+        torch.stack([train(training_data, parts, seed) for seed in (1, 2)]).mean(0)
+        for training_data, parts in ((real, ["gat"]), (real, []), (random, ["gat"]))
     )
 
     assert t_value(with_graph) > 3
@@ -83,9 +83,9 @@ def test_spill_over_is_found_along_the_real_graph_and_no_other(tmp_path: Path) -
 
 
 def test_where_nothing_is_planted_nothing_is_found(tmp_path: Path) -> None:
-    material, _ = make_material(STILL, tmp_path)
+    training_data, _ = make_training_data(STILL, tmp_path)
 
-    daily = train(material, ["fan", "gat"], seed=1)
+    daily = train(training_data, ["fan", "gat"], seed=1)
 
     assert abs(t_value(daily)) < 2.5
 
@@ -97,19 +97,19 @@ def test_an_untrained_network_agrees_little_with_the_oracle_and_the_oracle_is_fo
     dataset = make_ml_dataset(market.prices, FeatureParams())
     panel = make_panel(dataset, tmp_path / "panel")
     graphs = place_graphs(make_graphs(dataset, GraphParams()).lazy(), panel)
-    material = Material(panel, graphs, split_days(panel.days, SplitParams(embargo_days=0), 20))
+    training_data = TrainingData(panel, graphs, split_days(panel.days, SplitParams(embargo_days=0), 20))
     training = TrainingParams()
-    network = make_trainer(material, SMALL, training, Ranks()).network
+    network = make_trainer(training_data, SMALL, training, ProcessGroup()).network
     weekly = SMALL.model_copy(update={"horizons": (5,)})
-    chosen = replace(material, panel=choose_horizons(panel, (5,)))
-    alone = Expert(make_trainer(chosen, weekly, training, Ranks()).network, frozenset())
+    chosen = replace(training_data, panel=choose_horizons(panel, (5,)))
+    alone = TrainedNetwork(make_trainer(chosen, weekly, training, ProcessGroup()).network, frozenset())
 
-    shares = measure_share([Expert(network, frozenset())] * 2, material, market.oracle, "test")
-    (week,) = measure_share([alone], material, market.oracle, "test")
+    shares = measure_share([TrainedNetwork(network, frozenset())] * 2, training_data, market.oracle, "test")
+    (week,) = measure_share([alone], training_data, market.oracle, "test")
 
     day, stock = 100, 7
     expected = market.oracle.filter(date=panel.meaning.days[day], code=panel.meaning.codes[stock])["oracle_5d"].item()
-    assert place_oracle(market.oracle, material, 5)[day, stock] == pytest.approx(expected, rel=1e-5)
+    assert place_oracle(market.oracle, training_data, 5)[day, stock] == pytest.approx(expected, rel=1e-5)
     assert [share.horizon for share in shares] == [1, 5, 10, 20]
     assert abs(shares[0].agreement) < 0.3
     assert shares[0].oracle > 2 * (shares[0].ic.se or 0)

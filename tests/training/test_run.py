@@ -15,9 +15,9 @@ from atft_kedro.params import InputError
 from atft_kedro.training.block_size import count_stocks_per_day
 from atft_kedro.training.callbacks import LAST
 from atft_kedro.training.engine import Callback, Trainer
-from atft_kedro.training.ensemble import open_members
+from atft_kedro.training.ensemble import load_members
 from atft_kedro.training.params import TrainingParams
-from atft_kedro.training.run import Material, choose_horizons, train_in_run
+from atft_kedro.training.run import TrainingData, choose_horizons, train_in_run
 from atft_kedro.training.runs import HEARTBEAT, LATEST, MANIFEST, STOP_FILE, TRAIN_LOG, Runs, TrainedRun
 
 NETWORK = NetworkParams(hidden_size=8, heads=2, layers=1, fan_channels=4, selection_size=4)
@@ -43,15 +43,15 @@ def test_runs_have_folders_of_their_own_and_latest_is_the_newest(runs: Runs) -> 
 
 
 def test_a_training_leaves_what_it_was_made_of(
-    material: Material, runs: Runs, caplog: pytest.LogCaptureFixture
+    training_data: TrainingData, runs: Runs, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "atft_kedro")
-    stocks = count_stocks_per_day(material.panel)
+    stocks = count_stocks_per_day(training_data.panel)
     asked = TRAINING.model_copy(update={"samples_per_block": round(12 * stocks), "days_per_block": 3})
-    trained = train_in_run(material, NETWORK, asked, runs)
+    trained = train_in_run(training_data, NETWORK, asked, runs)
 
     manifest = json.loads((runs.find(LATEST) / MANIFEST).read_text())
-    assert (manifest["commit"], manifest["is_dirty"], manifest["panel"]) == ("abc", True, material.panel.identity)
+    assert (manifest["commit"], manifest["is_dirty"], manifest["panel"]) == ("abc", True, training_data.panel.identity)
     assert manifest["network"]["hidden_size"] == 8
     assert manifest["training"]["phases"][0]["name"] == "x"
     assert manifest["training"]["days_per_block"] == 12
@@ -61,64 +61,64 @@ def test_a_training_leaves_what_it_was_made_of(
     assert trained.members[0].steps > 1
 
 
-def test_the_latest_run_is_the_one_that_was_trained_last(material: Material, runs: Runs) -> None:
-    first = train_in_run(material, NETWORK, TRAINING, runs).run
-    second = train_in_run(material, NETWORK, TRAINING, runs).run
+def test_the_latest_run_is_the_one_that_was_trained_last(training_data: TrainingData, runs: Runs) -> None:
+    first = train_in_run(training_data, NETWORK, TRAINING, runs).run
+    second = train_in_run(training_data, NETWORK, TRAINING, runs).run
     newest = runs.find(LATEST).name
-    train_in_run(material, NETWORK, TRAINING.model_copy(update={"resume": first}), runs)
+    train_in_run(training_data, NETWORK, TRAINING.model_copy(update={"resume": first}), runs)
 
     assert first != second == newest
     assert runs.find(LATEST).name == first
 
 
-def test_a_network_can_forecast_some_of_the_horizons(material: Material, runs: Runs) -> None:
-    panel: Panel = choose_horizons(material.panel, (5, 20))
+def test_a_network_can_forecast_some_of_the_horizons(training_data: TrainingData, runs: Runs) -> None:
+    panel: Panel = choose_horizons(training_data.panel, (5, 20))
 
     assert panel.meaning.horizons == (5, 20)
-    assert panel.targets[100].nan_to_num().equal(material.panel.targets[100, [1, 3]].nan_to_num())
-    assert train_in_run(material, NETWORK.model_copy(update={"horizons": (5,)}), TRAINING, runs).members[0].epochs == 1
+    assert panel.targets[100].nan_to_num().equal(training_data.panel.targets[100, [1, 3]].nan_to_num())
+    assert train_in_run(training_data, NETWORK.model_copy(update={"horizons": (5,)}), TRAINING, runs).members[0].epochs == 1
     with pytest.raises(InputError, match=r"the dataset has no targets for \[3\], only \(1, 5, 10, 20\)"):
-        choose_horizons(material.panel, (1, 3))
+        choose_horizons(training_data.panel, (1, 3))
 
 
-def test_another_panel_or_other_parameters_do_not_go_on_with_a_run(material: Material, runs: Runs) -> None:
-    train_in_run(material, NETWORK, TRAINING, runs)
+def test_another_panel_or_other_parameters_do_not_go_on_with_a_run(training_data: TrainingData, runs: Runs) -> None:
+    train_in_run(training_data, NETWORK, TRAINING, runs)
     again = TRAINING.model_copy(update={"resume": LATEST})
 
     with pytest.raises(InputError, match=r"was made with another params: training.weight_decay = 2.0 instead of 0.5\."):
-        train_in_run(material, NETWORK, again.model_copy(update={"weight_decay": 0.5}), runs)
+        train_in_run(training_data, NETWORK, again.model_copy(update={"weight_decay": 0.5}), runs)
     with pytest.raises(InputError, match="was made with another material"):
-        train_in_run(replace(material, graphs=no_graphs(material.panel)), NETWORK, again, runs)
+        train_in_run(replace(training_data, graphs=no_graphs(training_data.panel)), NETWORK, again, runs)
     with runs.alone(runs.find(LATEST)), pytest.raises(InputError, match="is being trained by another process"):
-        train_in_run(material, NETWORK, again, runs)
-    assert train_in_run(material, NETWORK, again, runs).run == runs.find(LATEST).name
+        train_in_run(training_data, NETWORK, again, runs)
+    assert train_in_run(training_data, NETWORK, again, runs).run == runs.find(LATEST).name
 
 
 def test_how_a_training_is_watched_may_change_when_it_goes_on(
-    material: Material, runs: Runs, caplog: pytest.LogCaptureFixture
+    training_data: TrainingData, runs: Runs, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    train_in_run(material, NETWORK, TRAINING, runs)
+    train_in_run(training_data, NETWORK, TRAINING, runs)
     (runs.find(LATEST) / STOP_FILE).touch()  # left over by somebody who was impatient
     again = TRAINING.model_copy(update={"resume": LATEST, "nan_budget": 99, "log_every": 3, "device": "cpu"})
 
-    assert train_in_run(material, NETWORK, again, runs).members[0].epochs == 1
+    assert train_in_run(training_data, NETWORK, again, runs).members[0].epochs == 1
     log = (runs.find(LATEST) / TRAIN_LOG).read_text()
     assert log.count("INFO run ") == 2  # both went into one log
     assert "INFO x 1/1: validation rank IC" in log
 
 
-def test_a_run_without_a_checkpoint_begins_again_with_its_own_parameters(material: Material, runs: Runs) -> None:
-    first = train_in_run(material, NETWORK, TRAINING, runs)
+def test_a_run_without_a_checkpoint_begins_again_with_its_own_parameters(training_data: TrainingData, runs: Runs) -> None:
+    first = train_in_run(training_data, NETWORK, TRAINING, runs)
     (runs.find(LATEST) / LAST).unlink()
     again = TRAINING.model_copy(update={"resume": LATEST})
 
     with pytest.raises(InputError, match="was made with another params"):
-        train_in_run(material, NETWORK, again.model_copy(update={"seed": 9}), runs)
-    assert train_in_run(material, NETWORK, again, runs) == first
+        train_in_run(training_data, NETWORK, again.model_copy(update={"seed": 9}), runs)
+    assert train_in_run(training_data, NETWORK, again, runs) == first
 
 
-def test_several_seeds_are_one_run_until_the_last_is_done(material: Material, runs: Runs) -> None:
+def test_several_seeds_are_one_run_until_the_last_is_done(training_data: TrainingData, runs: Runs) -> None:
     states: list[tuple[str, float]] = []
 
     class Read(Callback):
@@ -127,60 +127,60 @@ def test_several_seeds_are_one_run_until_the_last_is_done(material: Material, ru
             states.append((beat["state"], beat["seconds_left"]))
 
     several = TRAINING.model_copy(update={"seeds": 2})
-    trained = train_in_run(material, NETWORK, several, runs, watchers=[Read()])
+    trained = train_in_run(training_data, NETWORK, several, runs, watchers=[Read()])
 
     assert [state for state, _ in states] == ["training", "done"]
     assert states[0][1] > 0
     assert len(trained.members) == 2
-    again = train_in_run(material, NETWORK, several.model_copy(update={"resume": LATEST}), runs)
+    again = train_in_run(training_data, NETWORK, several.model_copy(update={"resume": LATEST}), runs)
     assert again == trained
 
 
-def test_a_market_of_one_stock_is_refused(material: Material, runs: Runs) -> None:
-    alone = material.panel.eligible.clone()
+def test_a_market_of_one_stock_is_refused(training_data: TrainingData, runs: Runs) -> None:
+    alone = training_data.panel.eligible.clone()
     alone[:, 1:] = False
-    lonely = replace(material, panel=replace(material.panel, eligible=alone))
+    lonely = replace(training_data, panel=replace(training_data.panel, eligible=alone))
 
     with pytest.raises(InputError, match="No train day has 3 stocks, at most 1: there is nothing to compare"):
         train_in_run(lonely, NETWORK, TRAINING, runs)
 
 
-def test_a_graph_that_lacks_a_day_leaves_its_stocks_alone(material: Material, runs: Runs) -> None:
-    lacking = material.graphs.graph_of.clone()
-    lacking[material.split.days_of("train", material.panel.days)[:40]] = -1
-    graphs = replace(material.graphs, graph_of=lacking)
+def test_a_graph_that_lacks_a_day_leaves_its_stocks_alone(training_data: TrainingData, runs: Runs) -> None:
+    lacking = training_data.graphs.graph_of.clone()
+    lacking[training_data.split.days_of("train", training_data.panel.days)[:40]] = -1
+    graphs = replace(training_data.graphs, graph_of=lacking)
     with_gat = TrainingParams.model_validate(
         {"phases": [{"name": "x", "epochs": 1, "learning_rate": 1e-3, "parts": ["gat"]}]}
     )
 
-    trained = train_in_run(replace(material, graphs=graphs), NETWORK, with_gat, runs)
+    trained = train_in_run(replace(training_data, graphs=graphs), NETWORK, with_gat, runs)
 
     assert trained.members[0].best_score is not None
 
 
 def test_a_validation_without_any_score_keeps_the_newest_weights_and_says_so(
-    material: Material, runs: Runs, caplog: pytest.LogCaptureFixture
+    training_data: TrainingData, runs: Runs, caplog: pytest.LogCaptureFixture
 ) -> None:
-    targets = material.panel.targets.clone()
-    days = material.split.days_of("validation", material.panel.days)
-    targets[material.panel.row_of[days].flatten().long()] = torch.nan
-    unknown = replace(material, panel=replace(material.panel, targets=targets))
+    targets = training_data.panel.targets.clone()
+    days = training_data.split.days_of("validation", training_data.panel.days)
+    targets[training_data.panel.row_of[days].flatten().long()] = torch.nan
+    unknown = replace(training_data, panel=replace(training_data.panel, targets=targets))
     two_epochs = TRAINING.model_validate({"phases": [{"name": "x", "epochs": 2, "learning_rate": 1e-3}]})
 
     trained = train_in_run(unknown, NETWORK, two_epochs, runs)
 
     folder = runs.find(LATEST)
-    (member,) = open_members(folder, unknown)
+    (member,) = load_members(folder, unknown)
     newest = torch.load(folder / LAST, weights_only=True)["average"]
     assert all(weight.equal(newest[name]) for name, weight in member.network.state_dict().items())
     assert TrainedRun.model_validate_json(trained.model_dump_json()).members[0].best_score is None
     assert "the validation days have no rank IC: the newest weights are kept until one is defined" in caplog.text
 
 
-def test_no_days_to_validate_on_is_said(material: Material, runs: Runs) -> None:
-    nobody = material.panel.eligible.clone()
-    nobody[material.split.days_of("validation", material.panel.days)] = False
-    empty = replace(material, panel=replace(material.panel, eligible=nobody))
+def test_no_days_to_validate_on_is_said(training_data: TrainingData, runs: Runs) -> None:
+    nobody = training_data.panel.eligible.clone()
+    nobody[training_data.split.days_of("validation", training_data.panel.days)] = False
+    empty = replace(training_data, panel=replace(training_data.panel, eligible=nobody))
 
     with pytest.raises(InputError, match="No stock is in the universe on any validation day"):
         train_in_run(empty, NETWORK, TRAINING, runs)

@@ -9,7 +9,7 @@ import torch
 
 from atft_kedro.training import threads
 from atft_kedro.training.params import TrainingParams
-from atft_kedro.training.run import Material, train_in_run
+from atft_kedro.training.run import TrainingData, train_in_run
 from atft_kedro.training.runs import LATEST, MANIFEST, Runs
 from atft_kedro.training.threads import choose_threads
 from factories.training import NETWORK, Make, Watch
@@ -43,18 +43,18 @@ def test_as_many_threads_are_taken_as_make_a_step_clearly_faster(
 
 
 def test_a_measured_training_says_its_threads_writes_them_down_and_keeps_them(
-    material: Material, four_free_threads: None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    training_data: TrainingData, four_free_threads: None, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     runs = Runs(tmp_path, commit="abc", is_dirty=True)
-    train_in_run(material, NETWORK, TRAINING, runs)
+    train_in_run(training_data, NETWORK, TRAINING, runs)
     manifest = json.loads((runs.find(LATEST) / MANIFEST).read_text())
     measured, during = [text for text in caplog.messages if "by the time of a step: 1: " in text], list[int]()
     torch.set_num_threads(3)
 
     seen = Watch(1, lambda trainer: during.append(torch.get_num_threads()))
     (runs.find(LATEST) / "last.pt").unlink()
-    train_in_run(material, NETWORK, TRAINING.model_copy(update={"resume": LATEST, "threads": 8}), runs, watchers=[seen])
+    train_in_run(training_data, NETWORK, TRAINING.model_copy(update={"resume": LATEST, "threads": 8}), runs, watchers=[seen])
 
     checkpoint = torch.load(runs.find(LATEST) / "last.pt", weights_only=True)
     assert len(measured) == 1

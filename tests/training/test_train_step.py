@@ -11,7 +11,7 @@ from atft_kedro.params import InputError
 from atft_kedro.training.engine import Trainer
 from atft_kedro.training.loss_inputs import list_sectors, number_sectors
 from atft_kedro.training.params import TrainingParams
-from atft_kedro.training.run import Material
+from atft_kedro.training.run import TrainingData
 from factories.training import NETWORK, Make, Watch
 
 PHASE = {"name": "x", "epochs": 1, "learning_rate": 1e-3, "parts": ["fan", "gat"]}
@@ -22,7 +22,7 @@ def learn(trainer: Trainer, steps: int) -> dict[str, float]:
     trainer.network.train()
     blocks = list(trainer.train.sampler.epoch(0))
     for step in range(steps):
-        terms = trainer.learner.learn([blocks[step % 2]], trainer.phase, 1e-2)
+        terms = trainer.train_step.learn([blocks[step % 2]], trainer.phase, 1e-2)
     return {name: float(term) for name, term in terms.items()}
 
 
@@ -40,7 +40,7 @@ def test_the_gradient_penalty_is_the_squared_gradient_of_the_forecasts(make: Mak
     block = trainer.train.reader.read(next(iter(trainer.train.sampler.epoch(0))))
     trainer.network.eval()
 
-    slope = trainer.learner._slope(block, trainer.phase)
+    slope = trainer.train_step._slope(block, trainer.phase)
 
     def total(features: torch.Tensor) -> float:
         with torch.no_grad():
@@ -64,7 +64,7 @@ def test_the_exposure_loss_turns_forecasts_away_from_a_feature(make: Make) -> No
         trainer.network.eval()
         block = trainer.train.reader.read(next(iter(trainer.train.sampler.epoch(0))))
         point = trainer.network.point(trainer.network(block))[..., 0].detach()
-        exposure = trainer.learner.ask.expose(block)[:, 0]
+        exposure = trainer.train_step.ask.expose(block)[:, 0]
         valid = block.is_forecast & exposure.isfinite()
         correlations = [np.corrcoef(point[d][v], exposure[d][v])[0, 1] for d, v in enumerate(valid) if v.sum() > 5]
         shares.append(float(np.mean(np.square(correlations))))
@@ -72,27 +72,27 @@ def test_the_exposure_loss_turns_forecasts_away_from_a_feature(make: Make) -> No
     assert shares[1] < shares[0] / 2
 
 
-def test_a_sector_is_that_of_the_day_not_of_the_newest_day(make: Make, material: Material) -> None:
-    meaning, code = material.panel.meaning, 4
+def test_a_sector_is_that_of_the_day_not_of_the_newest_day(make: Make, training_data: TrainingData) -> None:
+    meaning, code = training_data.panel.meaning, 4
     ((_, name),) = meaning.sectors[code]
     since, other = meaning.days[100], next(h[0][1] for h in meaning.sectors if h[0][1] != name)
     histories = [*meaning.sectors]
     histories[code] = ((meaning.days[60], name), (since, other))
-    moved = replace(material.panel, meaning=meaning.model_copy(update={"sectors": tuple(histories)}))
+    moved = replace(training_data.panel, meaning=meaning.model_copy(update={"sectors": tuple(histories)}))
 
-    trainer = make(exposures=["sector"], phases=[PHASE], made_of=replace(material, panel=moved))
+    trainer = make(exposures=["sector"], phases=[PHASE], made_of=replace(training_data, panel=moved))
 
     numbers = number_sectors(moved.meaning)[:, code].tolist()
     names = list_sectors(moved.meaning)
     assert [names[number] if number >= 0 else None for number in (numbers[59], *numbers[99:101])] == [None, name, other]
     with pytest.raises(InputError, match="training.exposures names 'sector', but the ML dataset has no sectors"):
         nameless = moved.meaning.model_copy(update={"sectors": ((),) * len(histories)})
-        make(exposures=["sector"], phases=[PHASE], made_of=replace(material, panel=replace(moved, meaning=nameless)))
+        make(exposures=["sector"], phases=[PHASE], made_of=replace(training_data, panel=replace(moved, meaning=nameless)))
     places = range(len(names))
     blocks = [trainer.train.reader.read(days) for days in trainer.train.sampler.in_order()]
     for block in blocks:
         place = block.stock.tolist().index(code)
-        exposures = trainer.learner.ask.expose(block)[:, :, place]
+        exposures = trainer.train_step.ask.expose(block)[:, :, place]
         for day, present, exposure in zip(block.day.tolist(), block.is_forecast[:, place], exposures, strict=True):
             if present:
                 assert exposure.nan_to_num(-1).tolist() == [
@@ -105,7 +105,7 @@ def test_exposures_are_the_features_of_the_forecast_days_and_the_sectors(make: M
     reader = trainer.train.reader
     block = reader.read(next(iter(trainer.train.sampler.epoch(0))))
 
-    told = trainer.learner.ask.expose(block)
+    told = trainer.train_step.ask.expose(block)
 
     panel, place = reader.panel, reader.panel.meaning.features.index("beta_60")
     assert told.shape[1] == 1 + len({name for history in panel.meaning.sectors for _, name in history})

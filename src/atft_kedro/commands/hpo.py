@@ -59,14 +59,14 @@ def worker(metadata: ProjectMetadata, study: str | None, env: str | None, params
     """Train trials of a study, beside its other workers, here or on other machines, until there are no more."""
     from ..graph.to_panel import place_graphs
     from ..search.run_search import help_search
-    from ..training.run import Material
+    from ..training.run import TrainingData
 
     with open_catalog(metadata, env, params) as catalog:
         searched = find_study(catalog, study)
         panel = catalog["panel"].load()
-        material = Material(panel, place_graphs(catalog["graphs"].load(), panel), catalog["split"].load())
+        training_data = TrainingData(panel, place_graphs(catalog["graphs"].load(), panel), catalog["split"].load())
         trackers = catalog["trial_trackers"].load()
-        standing = help_search(searched.name, material, searched.url, searched.runs, trackers)
+        standing = help_search(searched.name, training_data, searched.url, searched.runs, trackers)
     make_console().print(draw_standing(standing))
 
 

@@ -30,7 +30,7 @@ def profile(
     from ..graph.to_panel import place_graphs
     from ..profiling.trace.page import PAGE, TABLES, TRACE, write_profile
     from ..profiling.trace.steps import Rehearsal, choose_phase
-    from ..training.run import Material
+    from ..training.run import TrainingData
 
     with open_catalog(metadata, env, params) as catalog:
         folder = out or catalog["profiles"].load().folder / f"{datetime.now():%Y%m%d-%H%M%S}"
@@ -39,8 +39,8 @@ def profile(
         training, network = catalog["params:training"].load(), catalog["params:network"].load()
         chosen = choose_phase(training, phase)
         panel = catalog["panel"].load()
-        material = Material(panel, place_graphs(catalog["graphs"].load(), panel), catalog["split"].load())
-        told = write_profile(Rehearsal.begin(material, network, training, chosen), steps, folder)
+        training_data = TrainingData(panel, place_graphs(catalog["graphs"].load(), panel), catalog["split"].load())
+        told = write_profile(Rehearsal.begin(training_data, network, training, chosen), steps, folder)
     console = make_console()
     console.print(draw_grid(told.parts), draw_grid(told.operations), *told.notes, sep="\n")
     for name, what in ((PAGE, "the flame graph"), (TRACE, "for ui.perfetto.dev"), (TABLES, "these tables")):

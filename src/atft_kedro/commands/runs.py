@@ -16,7 +16,7 @@ from ..diagnosis.diagnosis import diagnose
 from ..panel.split import Role
 from ..params import InputError
 from ..reporting.format import say
-from ..training.run_status import RunStatus, ask_to_stop, kill, read_history, read_log, read_status
+from ..training.run_status import RunStatus, request_stop, kill, read_history, read_log, read_status
 from ..training.runs import LATEST
 from .console import make_console
 from .project import of_project, open_catalog
@@ -67,7 +67,7 @@ def stop(metadata: ProjectMetadata, run: str, now: bool, wait: float, env: str |
     """Stop a RUN after its step, with a checkpoint that it goes on from."""
     with open_catalog(metadata, env, params) as catalog:
         folder = catalog["runs"].load().find(run)
-        told = kill(folder) if now else ask_to_stop(folder, wait)
+        told = kill(folder) if now else request_stop(folder, wait)
     make_console().print(f"{told.run}: {ENDS[told.state]} {told.steps}.")
     if told.state != "done":
         make_console().print(f"  kedro run --pipelines fit --params training.resume={told.run}  # goes on with it")
@@ -105,17 +105,17 @@ def oracle(metadata: ProjectMetadata, run: str, part: Role, env: str | None, par
     from ..evaluation.oracle_share import measure_share
     from ..graph.to_panel import place_graphs
     from ..training.device import choose_device
-    from ..training.ensemble import open_members
-    from ..training.run import Material
+    from ..training.ensemble import load_members
+    from ..training.run import TrainingData
 
     with open_catalog(metadata, env, params) as catalog:
         panel, split = catalog["panel"].load(), catalog["split"].load()
         device = choose_device(catalog["params:training.device"].load())
-        material = Material(panel, place_graphs(catalog["graphs"].load(), panel), split).to(device)
+        training_data = TrainingData(panel, place_graphs(catalog["graphs"].load(), panel), split).to(device)
         folder = catalog["runs"].load().find(run)
-        experts = open_members(folder, material)
-        shares = measure_share(experts, material, catalog["oracle"].load().collect(), part)
-    title = f"{folder.name}: {len(experts)} network(s), {shares[0].ic.days} {part} days"
+        members = load_members(folder, training_data)
+        shares = measure_share(members, training_data, catalog["oracle"].load().collect(), part)
+    title = f"{folder.name}: {len(members)} network(s), {shares[0].ic.days} {part} days"
     table = Table("horizon", "IC", "± se", "oracle's IC", "share", "agreement with the oracle", title=title)
     for share in shares:
         table.add_row(

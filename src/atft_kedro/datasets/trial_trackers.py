@@ -8,7 +8,7 @@ import mlflow
 from kedro.io import AbstractDataset, DatasetError
 from mlflow.entities import RunStatus
 
-from ..training.tracking import NOBODY, Tracker
+from ..training.tracking import NO_TRACKER, Tracker
 from .tracker import MlflowTracker, UntilItFails
 
 
@@ -35,7 +35,7 @@ class MlflowTrials:
             self._try(lambda: mlflow.log_params(dict(params)))
         status = RunStatus.FAILED
         try:
-            yield MlflowTracker() if begun else NOBODY
+            yield MlflowTracker() if begun else NO_TRACKER
             status = RunStatus.FINISHED
         except (KeyboardInterrupt, SystemExit):
             status = RunStatus.KILLED

@@ -10,7 +10,7 @@ from pydantic import Field
 from ..panel.split import Role
 from ..params import EachOnce, Params
 from ..schema import CLOSE, CODE, DATE, ENTRIES, FORECAST, FORECASTER, HORIZON, SPLIT, oracle_column
-from ..training.run import Material
+from ..training.run import TrainingData
 from .boosting import BoostingParams, boost
 from .observations import read_observations
 from .quantiles import Units
@@ -39,7 +39,7 @@ class BaselineParams(Params):
 
 
 def forecast_baselines(
-    forecasts: pl.DataFrame, dataset: pl.LazyFrame, material: Material, units: Units, params: BaselineParams
+    forecasts: pl.DataFrame, dataset: pl.LazyFrame, training_data: TrainingData, units: Units, params: BaselineParams
 ) -> pl.DataFrame:
     """Forecast what a network forecasts of the validation and test days: forecaster, and the columns of forecasts."""
     asked = forecasts.filter(pl.col(SPLIT) != "train").select(KEYS)
@@ -48,7 +48,7 @@ def forecast_baselines(
         tables.append(_name(ZERO, asked.with_columns(pl.lit(0.0).alias(FORECAST))))
     tables += [_name(rule, asked.join(said, on=[DATE, CODE])) for rule, said in _follow_rules(dataset, params)]
     parts: Sequence[Role] = asked[SPLIT].unique(maintain_order=True).to_list()
-    tables += [_name(name, asked.join(said, on=KEYS)) for name, said in _learn(material, parts, units, params)]
+    tables += [_name(name, asked.join(said, on=KEYS)) for name, said in _learn(training_data, parts, units, params)]
     return pl.concat(tables)
 
 
@@ -94,27 +94,27 @@ def _follow_rules(dataset: pl.LazyFrame, params: BaselineParams) -> Iterator[tup
 
 
 def _learn(
-    material: Material, parts: Sequence[Role], units: Units, params: BaselineParams
+    training_data: TrainingData, parts: Sequence[Role], units: Units, params: BaselineParams
 ) -> Iterator[tuple[str, pl.DataFrame]]:
     """Learn from the train days, and forecast each part."""
     fits: dict[Name, Callable[[], Learned]] = {
-        "ridge": lambda: fit_ridge(material, units, params.ridge),
-        "lightgbm": lambda: boost(material, units, params.lightgbm),
+        "ridge": lambda: fit_ridge(training_data, units, params.ridge),
+        "lightgbm": lambda: boost(training_data, units, params.lightgbm),
     }
     for name, fit in fits.items():
         if name in params.names:
             learned = fit()
-            yield name, pl.concat([_tabulate(material, part, units, learned) for part in parts])
+            yield name, pl.concat([_tabulate(training_data, part, units, learned) for part in parts])
 
 
-def _tabulate(material: Material, part: Role, units: Units, learned: Learned) -> pl.DataFrame:
+def _tabulate(training_data: TrainingData, part: Role, units: Units, learned: Learned) -> pl.DataFrame:
     """Forecast a part: a row for each date, code and horizon."""
-    days, codes = material.panel.days, pl.Series(material.panel.meaning.codes, dtype=pl.String)
+    days, codes = training_data.panel.days, pl.Series(training_data.panel.meaning.codes, dtype=pl.String)
     tables = []
-    for rows in read_observations(material, part, units):
+    for rows in read_observations(training_data, part, units):
         said = learned(rows)
         keys = {DATE: days[rows.day.numpy()], CODE: codes.gather(rows.stock.numpy())}
-        for place, horizon in enumerate(material.panel.meaning.horizons):
+        for place, horizon in enumerate(training_data.panel.meaning.horizons):
             told = pl.DataFrame(keys | {FORECAST: said[:, place].numpy()})
             tables.append(told.with_columns(pl.lit(part).alias(SPLIT), pl.lit(horizon, pl.Int16).alias(HORIZON)))
     return pl.concat(tables)

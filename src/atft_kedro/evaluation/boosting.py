@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .. import metrics
 from ..params import Params
-from ..training.run import Material
+from ..training.run import TrainingData
 from .daily_statistics import Floats
 from .observations import Observations, read_observations
 from .quantiles import Units
@@ -54,12 +54,12 @@ class BoostingParams(Params):
 Dataset = Any  # LightGBM's: it is slow to import, and not for every command
 
 
-def boost(material: Material, units: Units, params: BoostingParams) -> Learned:
+def boost(training_data: TrainingData, units: Units, params: BoostingParams) -> Learned:
     """Grow trees for each horizon."""
     import lightgbm
 
-    train = _thin_out(read_observations(material, "train", units), params.rows, material, "train")
-    validation = _thin_out(read_observations(material, "validation", units), params.rows, material, "validation")
+    train = _thin_out(read_observations(training_data, "train", units), params.rows, training_data, "train")
+    validation = _thin_out(read_observations(training_data, "validation", units), params.rows, training_data, "validation")
     data = lightgbm.Dataset(train.features.float().numpy(), params=params.native(), free_raw_data=False)
     beside = lightgbm.Dataset(validation.features.float().numpy(), reference=data, free_raw_data=False)
     horizons = range(train.labels.shape[1])
@@ -72,10 +72,10 @@ def boost(material: Material, units: Units, params: BoostingParams) -> Learned:
     return forecast
 
 
-def _thin_out(pieces: Iterable[Observations], most: int, material: Material, part: str) -> Observations:
+def _thin_out(pieces: Iterable[Observations], most: int, training_data: TrainingData, part: str) -> Observations:
     """Keep every so many days."""
-    days = material.split.days_of(part, material.panel.days)  # type: ignore[arg-type]
-    rows = int(material.panel.eligible[torch.from_numpy(days)].sum())
+    days = training_data.split.days_of(part, training_data.panel.days)  # type: ignore[arg-type]
+    rows = int(training_data.panel.eligible[torch.from_numpy(days)].sum())
     every = -(-rows // most)
     kept = []
     for piece in pieces:

@@ -12,9 +12,9 @@ from ..network.atft import Atft
 from ..panel.split import Role
 from ..params import InputError
 from ..schema import ALONE, CODE, DATE, FORECAST, FORECASTER, HORIZON, REALISED, SPLIT
-from ..training.ensemble import Expert, average, forecast_apart, forecast_together
+from ..training.ensemble import TrainedNetwork, average, forecast_members, forecast_together
 from ..training.forecasting import Forecasts
-from ..training.run import Material
+from ..training.run import TrainingData
 
 FORECASTS = "forecasts.parquet"
 KEYS = (DATE, CODE, SPLIT, HORIZON)
@@ -30,37 +30,37 @@ def open_table(path: Path) -> pl.LazyFrame:
     return table
 
 
-def forecast_parts(experts: Mapping[int, Expert], material: Material) -> tuple[pl.DataFrame, pl.DataFrame]:
+def forecast_parts(members: Mapping[int, TrainedNetwork], training_data: TrainingData) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Forecast the validation days, the test days, and as many of the last train days as validate.
 
     First by the mean of all networks; then, of several, each alone, under its seed: no quantiles, no train days.
     """
-    days = material.panel.days
-    ending = material.split.ending("train", days, len(material.split.days_of("validation", days)))
-    parts: list[tuple[Material, Role]] = [(replace(material, split=ending), "train")]
-    parts += [(material, "validation"), (material, "test")]
-    network = next(iter(experts.values())).network
+    days = training_data.panel.days
+    ending = training_data.split.ending("train", days, len(training_data.split.days_of("validation", days)))
+    parts: list[tuple[TrainingData, Role]] = [(replace(training_data, split=ending), "train")]
+    parts += [(training_data, "validation"), (training_data, "test")]
+    network = next(iter(members.values())).network
     means, singles = [], []
     for mine, part in parts:
-        said = forecast_apart(list(experts.values()), mine, part)
+        said = forecast_members(list(members.values()), mine, part)
         means.append(tabulate(average(said), network, mine, part))
-        if len(experts) > 1 and part != "train":
+        if len(members) > 1 and part != "train":
             singles += [
                 tabulate(alone, network, mine, part).select(pl.lit(f"{ALONE}{seed}").alias(FORECASTER), *KEYS, FORECAST)
-                for seed, alone in zip(experts, said, strict=True)
+                for seed, alone in zip(members, said, strict=True)
             ]
     nobody = means[0].clear().select(pl.lit("").alias(FORECASTER), *KEYS, FORECAST)
     return pl.concat(means), pl.concat([nobody, *singles])
 
 
-def forecast_part(experts: Sequence[Expert], material: Material, part: Role) -> pl.DataFrame:
+def forecast_split(members: Sequence[TrainedNetwork], training_data: TrainingData, part: Role) -> pl.DataFrame:
     """Forecast the days of a part by the mean of all networks."""
-    return tabulate(forecast_together(experts, material, part), experts[0].network, material, part)
+    return tabulate(forecast_together(members, training_data, part), members[0].network, training_data, part)
 
 
-def tabulate(said: Forecasts, network: Atft, material: Material, part: Role) -> pl.DataFrame:
+def tabulate(said: Forecasts, network: Atft, training_data: TrainingData, part: Role) -> pl.DataFrame:
     """Write forecasts of a part as rows, for each date, code and horizon, with every quantile and what came."""
-    days, codes = material.panel.days[said.day.numpy()], pl.Series(material.panel.meaning.codes, dtype=pl.String)
+    days, codes = training_data.panel.days[said.day.numpy()], pl.Series(training_data.panel.meaning.codes, dtype=pl.String)
     point = network.point(said.quantiles)
     tables = []
     for place, horizon in enumerate(network.horizons):

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from ..panel.split import Role
-from ..training.distributed import Ranks
+from ..training.distributed import ProcessGroup
 from ..training.params import TrainingParams
-from ..training.run import Material
+from ..training.run import TrainingData
 from .quantiles import Units, label_returns
 
 READING = TrainingParams(days_per_block=16)
@@ -49,11 +49,11 @@ class Observations:
         return cls(*(torch.cat([getattr(piece, name) for piece in pieces]) for name in cls.__dataclass_fields__))
 
 
-def read_observations(material: Material, part: Role, units: Units) -> Iterator[Observations]:
+def read_observations(training_data: TrainingData, part: Role, units: Units) -> Iterator[Observations]:
     """Read all that is forecast in a part, some days at a time; labels end where the part's do."""
-    course = material.course(part, 1, READING, Ranks())
-    for days in course.sampler.in_order():
-        block = course.reader.read(days)
+    loader = training_data.loader(part, 1, READING, ProcessGroup())
+    for days in loader.sampler.in_order():
+        block = loader.reader.read(days)
         day, stock = block.is_forecast.nonzero(as_tuple=True)
         returns = block.targets.transpose(1, 2)  # (day, horizon, stock)
         labels = label_returns(returns, returns.isfinite(), units).transpose(1, 2)

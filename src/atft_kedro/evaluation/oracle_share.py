@@ -11,8 +11,8 @@ from torch import Tensor
 from .. import metrics
 from ..panel.split import Role
 from ..schema import oracle_column
-from ..training.ensemble import Expert, forecast_together
-from ..training.run import Material
+from ..training.ensemble import TrainedNetwork, forecast_together
+from ..training.run import TrainingData
 from .daily_statistics import Mean, average
 
 
@@ -26,34 +26,34 @@ class OracleShare:
     agreement: float  # daily correlation of forecast and oracle: the share that would show in endless days
 
 
-def measure_share(experts: Sequence[Expert], material: Material, oracle: pl.DataFrame, part: Role) -> list[OracleShare]:
+def measure_share(members: Sequence[TrainedNetwork], training_data: TrainingData, oracle: pl.DataFrame, part: Role) -> list[OracleShare]:
     """Score the mean of some networks' forecasts, beside the oracle's expectation."""
-    network = experts[0].network
-    said = forecast_together(experts, material, part)
+    network = members[0].network
+    said = forecast_together(members, training_data, part)
     day, actual = said.day, said.targets.transpose(1, 2)  # (day, horizon, stock)
     point = network.point(said.quantiles).transpose(1, 2)
     shares = []
     for place, horizon in enumerate(network.horizons):
-        known = place_oracle(oracle, material, horizon)[day].where(point[:, place].isfinite(), torch.nan)
+        known = place_oracle(oracle, training_data, horizon)[day].where(point[:, place].isfinite(), torch.nan)
         ic = average(metrics.daily_ic(point[:, place], actual[:, place]).numpy(), horizon)
         shares.append(
             OracleShare(
                 horizon=horizon,
                 ic=ic,
-                oracle=metrics.mean_of(metrics.daily_ic(known, actual[:, place])),
-                agreement=metrics.mean_of(metrics.daily_ic(point[:, place], known)),
+                oracle=metrics.nan_mean(metrics.daily_ic(known, actual[:, place])),
+                agreement=metrics.nan_mean(metrics.daily_ic(point[:, place], known)),
             )
         )
     return shares
 
 
-def place_oracle(oracle: pl.DataFrame, material: Material, horizon: int) -> Tensor:
+def place_oracle(oracle: pl.DataFrame, training_data: TrainingData, horizon: int) -> Tensor:
     """Arrange the oracle's expected targets as (day, stock), like the panel."""
-    meaning = material.panel.meaning
+    meaning = training_data.panel.meaning
     day = pl.DataFrame({"date": list(meaning.days), "day": range(len(meaning.days))})
     stock = pl.DataFrame({"code": list(meaning.codes), "stock": range(len(meaning.codes))})
     column = oracle_column(horizon, meaning.entry_lag)
     rows = oracle.join(day, on="date").join(stock, on="code").drop_nulls(column)
-    placed = np.full(material.panel.row_of.shape, np.nan)
+    placed = np.full(training_data.panel.row_of.shape, np.nan)
     placed[rows["day"].to_numpy(), rows["stock"].to_numpy()] = rows[column].to_numpy()
     return torch.from_numpy(placed).float()

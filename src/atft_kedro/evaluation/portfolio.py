@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from .. import metrics
-from ..metrics import share_out
+from ..metrics import equal_weights
 from ..params import Params
 from .daily_statistics import Floats, bootstrap_sharpe, drawdown, or_none, probabilistic_sharpe, sharpe
 
@@ -67,7 +67,7 @@ def hold_best(rank: Tensor, most: int) -> Tensor:
     count = valid.sum(-1, keepdim=True)
     all_same = (2 * rank == count + 1).sum(-1, keepdim=True) == count
     held = (count + 1 - rank <= most) & valid & ~all_same
-    return share_out(held & (held.sum(-1, keepdim=True) < count))
+    return equal_weights(held & (held.sum(-1, keepdim=True) < count))
 
 
 @dataclass(frozen=True)

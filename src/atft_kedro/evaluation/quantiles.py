@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..labels import place_ranks, spread_normally, transform_labels
+from ..labels import rank_to_unit, to_gaussian, transform_labels
 
 Units = Literal["gaussian_rank", "zscore", "returns"]
 
@@ -21,7 +21,7 @@ def label_returns(actual: Tensor, valid: Tensor, units: Units, rank: Tensor | No
     if units == "returns":
         return actual.where(valid, torch.nan)
     if units == "gaussian_rank" and rank is not None:
-        return spread_normally(place_ranks(rank, valid))
+        return to_gaussian(rank_to_unit(rank, valid))
     label, _ = transform_labels(actual, valid, 0.0, gaussian=units == "gaussian_rank")
     return label.where(valid, torch.nan)
 

@@ -8,7 +8,7 @@ import polars as pl
 from ..files import parse_model, read_json
 from ..params import InputError
 from ..schema import CODE, DATE, HORIZON, REALISED, target_columns
-from ..training.run_status import read_gradient, read_training
+from ..training.run_status import read_max_gradient, read_training
 from .compare_baselines import judge_run
 from .compare_runs import SAME, read_returns
 from .entries import Entries
@@ -31,7 +31,7 @@ def judge(  # noqa: PLR0913, PLR0917 — whose forecasts, what came of which ent
     labels = read_training(folder).labels
     mine = params.model_copy(update={"units": labels.transform})
     score, daily = judge_run(folder.name, forecasts, rivals, returns, mine, entry_lag)
-    goals = judge_targets(score.split, read_gradient(folder), targets)
+    goals = judge_targets(score.split, read_max_gradient(folder), targets)
     return score.model_copy(update={"targets": goals}), daily
 
 

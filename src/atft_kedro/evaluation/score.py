@@ -203,7 +203,7 @@ def _trade(field: Spoken, params: PortfolioParams) -> Books:
         market = returns.where(universe, 0).sum(-1, keepdim=True) / universe.sum(-1, keepdim=True).clamp(min=1)
         rank = field.rank[mine]
         both.trade(
-            metrics.hold_tenths(rank) if params.weights == "decile" else hold_by_signal(forecast), returns, value
+            metrics.long_short_weights(rank) if params.weights == "decile" else hold_by_signal(forecast), returns, value
         )
         longs.trade(hold_best(rank, params.top), returns - market, value)
     return both.close(), longs.close()

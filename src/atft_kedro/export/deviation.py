@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from ..metrics import FEWEST
+from ..metrics import MIN_STOCKS
 from ..schema import CODE, DATE, ELIGIBLE, HORIZON, target
 
 DEVIATION = "deviation"
@@ -44,4 +44,4 @@ def _measure_days(rows: pl.DataFrame, name: str, reach: int) -> pl.DataFrame:
     in_time = pl.col(PLACE).shift(-reach).over(CODE) == pl.col(PLACE) + reach
     there = rows.filter(pl.col(ELIGIBLE) & in_time & pl.col(name).is_finite())
     daily = there.group_by(PLACE).agg(pl.col(name).std(ddof=0).alias(DEVIATION), pl.len())
-    return daily.filter(pl.col("len") >= FEWEST).sort(PLACE)
+    return daily.filter(pl.col("len") >= MIN_STOCKS).sort(PLACE)

@@ -15,7 +15,7 @@ from ..files import parse_model, read_json, written_whole
 from ..network.sizes import NetworkParams
 from ..params import InputError, Params
 from ..schema import EDGE_ATTRIBUTES
-from ..training.ensemble import Expert
+from ..training.ensemble import TrainedNetwork
 from ..training.params import TrainingParams
 from ..training.runs import LATEST, MANIFEST, Runs
 from .model_card import CARD, WEIGHTS, MemberCard, ModelCard, ModelInputs
@@ -69,7 +69,7 @@ def shortest(score: RunScore) -> HorizonScore:
 
 
 def export_model(
-    run: Path, experts: Sequence[Expert], inputs: ModelInputs, corrections: Corrections, score: RunScore
+    run: Path, members: Sequence[TrainedNetwork], inputs: ModelInputs, corrections: Corrections, score: RunScore
 ) -> ExportedModel:
     """Write a run's model into its folder, in place of what was written there before."""
     if score.run != run.name:
@@ -79,8 +79,8 @@ def export_model(
     weights = save(
         {
             f"{seed}.{name}": weight.contiguous()
-            for seed, expert in zip(seeds, experts, strict=True)
-            for name, weight in expert.network.state_dict().items()
+            for seed, trained in zip(seeds, members, strict=True)
+            for name, weight in trained.network.state_dict().items()
         }
     )
     book = shortest(score).long_short
@@ -93,10 +93,10 @@ def export_model(
         score=book.net_sharpe if book else None,
         network=NetworkParams.model_validate(manifest["network"]),
         members=tuple(
-            MemberCard(seed=seed, parts=tuple(sorted(expert.parts)))
-            for seed, expert in zip(seeds, experts, strict=True)
+            MemberCard(seed=seed, parts=tuple(sorted(trained.parts)))
+            for seed, trained in zip(seeds, members, strict=True)
         ),
-        horizons=experts[0].network.horizons,
+        horizons=members[0].network.horizons,
         edge_attributes=EDGE_ATTRIBUTES,
         inputs=inputs,
         corrections=corrections,

@@ -15,7 +15,7 @@ from ..network.atft import Atft
 from ..params import InputError
 from ..schema import CODE, DATE, EDGE_ATTRIBUTES, FORECAST, HORIZON, RANK
 from ..training.device import CPU
-from ..training.ensemble import Expert, average_forecasts
+from ..training.ensemble import TrainedNetwork, average_forecasts
 from .deviation import DEVIATION, measure_deviations
 from .inference_inputs import Newest, Sight, read_newest
 from .keys import read_keys
@@ -27,7 +27,7 @@ class Model:
     """A run's networks and their card."""
 
     card: ModelCard
-    experts: tuple[Expert, ...]
+    members: tuple[TrainedNetwork, ...]
 
     def forecast(self, observations: pl.DataFrame | pl.LazyFrame, days: int = 1) -> pl.DataFrame:
         """Forecast the newest days of some observations: date, code, horizon, rank, forecast, quantiles, deviation.
@@ -47,7 +47,7 @@ class Model:
 
     def forecast_newest(self, newest: Newest) -> pl.DataFrame:
         """Forecast the newest days that were prepared."""
-        said = average_forecasts(self.experts, newest.reader, [newest.asked])
+        said = average_forecasts(self.members, newest.reader, [newest.asked])
         table = self._tabulate(self.card.corrections.correct(said.quantiles, self.card.horizons), newest)
         place = pl.col(FORECAST).rank("min", descending=True).over(DATE, HORIZON)
         deviations = measure_deviations(
@@ -64,14 +64,14 @@ class Model:
         return [f"q{level * 100:g}" for level in self.card.network.quantiles]
 
     def _sight(self, days: int) -> Sight:
-        hears = any("gat" in each.parts for each in self.experts)
-        device = self.experts[0].network.heads.straight.weight.device
+        hears = any("gat" in each.parts for each in self.members)
+        device = self.members[0].network.heads.straight.weight.device
         return Sight(self.card.network.lookback, self.card.horizons, hears, days, device)
 
     def _tabulate(self, quantiles: Tensor, newest: Newest) -> pl.DataFrame:
         """Write what is said (day, stock, horizon, quantile) as rows."""
         meaning = newest.reader.panel.meaning
-        point = self.experts[0].network.point(quantiles)
+        point = self.members[0].network.point(quantiles)
         day, stock, horizon = np.nonzero(point.isfinite().numpy())
         said = quantiles.numpy()[day, stock, horizon]
         dates, codes = pl.Series(meaning.days, dtype=pl.Date), pl.Series(meaning.codes, dtype=pl.String)
@@ -95,11 +95,11 @@ def open_model(folder: Path, device: torch.device = CPU) -> Model:
     if hashlib.sha256(content).hexdigest() != card.weights:
         raise InputError(f"{folder / WEIGHTS} is not the file that {CARD} was written with: cut off, or another's.")
     weights = load(content)
-    experts = [_make_expert(card, member, weights, folder) for member in card.members]
-    return Model(card, tuple(replace(expert, network=expert.network.to(device)) for expert in experts))
+    members = [_make_expert(card, member, weights, folder) for member in card.members]
+    return Model(card, tuple(replace(trained, network=trained.network.to(device)) for trained in members))
 
 
-def _make_expert(card: ModelCard, member: MemberCard, weights: dict[str, Tensor], folder: Path) -> Expert:
+def _make_expert(card: ModelCard, member: MemberCard, weights: dict[str, Tensor], folder: Path) -> TrainedNetwork:
     """Make one of a model's networks, with exactly the weights it had."""
     network = Atft(card.network, len(card.inputs.scaler.features), card.horizons, len(card.edge_attributes))
     prefix = f"{member.seed}."
@@ -108,7 +108,7 @@ def _make_expert(card: ModelCard, member: MemberCard, weights: dict[str, Tensor]
         network.load_state_dict(mine)
     except RuntimeError as error:
         raise InputError(f"The weights in {folder} do not fit the network of {CARD}: {error}") from error
-    return Expert(network.eval(), frozenset(member.parts))
+    return TrainedNetwork(network.eval(), frozenset(member.parts))
 
 
 def _read_card(path: Path) -> ModelCard:

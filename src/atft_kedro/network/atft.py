@@ -7,7 +7,7 @@ from torch.nn import functional
 from ..panel.blocks import Block
 from .fan import FrequencyNorm
 from .gat import GraphFusion
-from .heads import Heads, point_of
+from .heads import Heads, median_forecast
 from .selection import Selection
 from .sizes import PARTS, NetworkParams, Part
 from .temporal import TemporalFusion
@@ -29,7 +29,7 @@ class Atft(nn.Module):
         self.fan = FrequencyNorm(params.fan_channels, params.fan_window, params.fan_k, horizons)
         rates = (params.dropout, params.layer_scale)
         self.temporal = TemporalFusion(hidden, params.kernel, params.windows, params.heads, rates)
-        self.carry = Carry(params.fan_channels * len(horizons), hidden)
+        self.carry = TrendProjection(params.fan_channels * len(horizons), hidden)
         self.gat = GraphFusion(hidden, params.graph_heads, attributes, params.graph_dropout, params.graph_signed_heads)
         self.tokens = MarketTokens(hidden, params.market_tokens, params.heads) if params.market_tokens else None
         self.heads = Heads(params, len(horizons))
@@ -55,10 +55,10 @@ class Atft(nn.Module):
 
     def point(self, forecast: Tensor) -> Tensor:
         """Take the point forecast (day, stock, horizon)."""
-        return point_of(forecast, self.heads.middle)
+        return median_forecast(forecast, self.heads.middle)
 
 
-class Carry(nn.Module):
+class TrendProjection(nn.Module):
     """Bring the continued main part to the heads, through an output that starts at zero.
 
     Shapes: ``(..., channel x horizon) -> (..., hidden)``

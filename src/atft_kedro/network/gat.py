@@ -106,9 +106,9 @@ class GraphFusion(nn.Module):
     def forward(self, x: Tensor, neighbours: Tensor, edges: Tensor) -> Tensor:
         """Fuse."""
         said, length = self.attention.listen(self.norm(x), neighbours, edges)
-        return x + self.gate.tanh() * match_length(said, length, x)
+        return x + self.gate.tanh() * rescale_norm(said, length, x)
 
 
-def match_length(said: Tensor, length: Tensor, x: Tensor) -> Tensor:
+def rescale_norm(said: Tensor, length: Tensor, x: Tensor) -> Tensor:
     """Scale what has a ``length`` (…, 1) to the length of ``x``."""
     return said * (x.norm(dim=-1, keepdim=True) / length.clamp(min=1e-6))

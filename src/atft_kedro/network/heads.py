@@ -57,6 +57,6 @@ def in_order(raw: Tensor, middle: int) -> Tensor:
     return torch.stack([*(point - each for each in below), point, *(point + each for each in above)], -1)
 
 
-def point_of(forecast: Tensor, middle: int) -> Tensor:
+def median_forecast(forecast: Tensor, middle: int) -> Tensor:
     """Take the point forecast (..., horizon) of quantiles (..., horizon, quantile): their median."""
     return forecast[..., middle]

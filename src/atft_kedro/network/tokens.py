@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .gat import match_length
+from .gat import rescale_norm
 
 
 class MarketTokens(nn.Module):
@@ -32,7 +32,7 @@ class MarketTokens(nn.Module):
         there = (present | ~present.any(-1, keepdim=True)).view(len(x), 1, 1, -1)  # an empty day asks the padding
         market = self._attend(questions, self.ask(seen), there)
         said = self._attend(self.query(seen), self.answer(market), None)
-        return x + self.gate.tanh() * match_length(said, said.norm(dim=-1, keepdim=True), x)
+        return x + self.gate.tanh() * rescale_norm(said, said.norm(dim=-1, keepdim=True), x)
 
     def _attend(self, query: Tensor, key_value: Tensor, mask: Tensor | None) -> Tensor:
         key, value = key_value.chunk(2, -1)

@@ -19,11 +19,11 @@ from ..network.atft import Atft
 from ..network.sizes import NetworkParams
 from ..panel.blocks import BlockReader, DailyGraphs
 from ..panel.store import Panel, PanelMeaning
-from ..training.distributed import Ranks
+from ..training.distributed import ProcessGroup
 from ..training.memory import keep_freed_memory
 from ..training.params import TrainingParams
 from ..training.telemetry import measure_memory
-from ..training.train_step import Learner
+from ..training.train_step import TrainStep
 
 SIZES = ((60, 64, 20, 1000), (158, 128, 60, 1000), (395, 256, 60, 2000), (82, 256, 20, 256))
 GPU_SIZES = ((60, 64, 20, 4000), (158, 128, 60, 4000), (395, 256, 60, 4000), (82, 256, 20, 256))
@@ -60,11 +60,11 @@ def measure_pace(size: tuple[int, int, int, int], training: TrainingParams, seco
     """Measure one size on the device that there is."""
     keep_freed_memory()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    learner, blocks = _make_learner(size, training, DAYS, device)
+    train_step, blocks = _make_learner(size, training, DAYS, device)
     phase = training.phases[0]
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):  # of which every product is counted
-        learner.learn(blocks[:1], phase, 1e-3)
-    took = time_steps(lambda: learner.learn(blocks[:1], phase, 1e-3), seconds, device)
+        train_step.learn(blocks[:1], phase, 1e-3)
+    took = time_steps(lambda: train_step.learn(blocks[:1], phase, 1e-3), seconds, device)
     lone, days = _make_learner(size, training, 1, device)
     alone = time_steps(lambda: lone.learn(days[:1], phase, 1e-3), seconds, device)
     stocks = size[-1]
@@ -110,7 +110,7 @@ def make_panel(features: int, stocks: int, days: int) -> tuple[Panel, DailyGraph
 
 def _make_learner(
     size: tuple[int, int, int, int], training: TrainingParams, days: int, device: torch.device
-) -> tuple[Learner, list[np.ndarray]]:
+) -> tuple[TrainStep, list[np.ndarray]]:
     features, hidden, lookback, stocks = size
     panel, graphs = make_panel(features, stocks, lookback - 1 + 2 * DAYS)
     torch.manual_seed(7)
@@ -118,7 +118,7 @@ def _make_learner(
     network = Atft(params, features, HORIZONS, EDGE_ATTRIBUTES).to(device)
     reader = BlockReader(panel.to(device), graphs.to(device), lookback, days)
     first = lookback - 1 + DAYS
-    return Learner(network, reader, training, Ranks()), [first + np.arange(days)]
+    return TrainStep(network, reader, training, ProcessGroup()), [first + np.arange(days)]
 
 
 def measure_product(precision: str, device: torch.device, seconds: float) -> float:

@@ -7,7 +7,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from ..training.attention_stats import Insight
+from ..training.attention_stats import AttentionStats
 
 
 def tabulate_by_day(days: np.ndarray, weights: Sequence[Tensor], axis: str, names: Sequence[object]) -> pl.DataFrame:
@@ -19,21 +19,21 @@ def tabulate_by_day(days: np.ndarray, weights: Sequence[Tensor], axis: str, name
     return table.with_columns(pl.Series("weight", torch.cat(list(weights)).flatten().numpy()))
 
 
-def tabulate_lags(insight: Insight) -> pl.DataFrame:
+def tabulate_lags(stats: AttentionStats) -> pl.DataFrame:
     """Average each layer's attention over the blocks: rows of layer, head, lag and weight."""
     rows = [
         {"layer": layer, "head": head, "lag": lag, "weight": weight}
-        for layer, blocks in insight.lags.items()
+        for layer, blocks in stats.lags.items()
         for head, by_lag in enumerate(torch.stack(blocks).mean(0).tolist())
         for lag, weight in enumerate(by_lag)
     ]
     return pl.DataFrame(rows)
 
 
-def tabulate_frequencies(insight: Insight, window: int) -> pl.DataFrame:
+def tabulate_frequencies(stats: AttentionStats, window: int) -> pl.DataFrame:
     """Average over the blocks how often each frequency is taken: rows of channel, period in steps and share."""
     schema = {"channel": pl.Int64, "frequency": pl.Int64, "period": pl.Float64, "share": pl.Float64}
-    shares = torch.stack(insight.frequencies).mean(0).tolist() if insight.frequencies else []
+    shares = torch.stack(stats.frequencies).mean(0).tolist() if stats.frequencies else []
     rows = [
         {
             "channel": channel,

@@ -7,16 +7,16 @@ import polars as pl
 
 from ..evaluation.compare_runs import compare_runs, returns_of
 from ..evaluation.daily_statistics import NORMAL, Mean, expect_best
-from ..evaluation.forecast_table import forecast_part
+from ..evaluation.forecast_table import forecast_split
 from ..evaluation.score import EvaluationParams
 from ..network.sizes import NetworkParams
 from ..params import InputError, Params
 from ..source_code import code_of, digest
 from ..training.device import choose_device
 from ..training.engine import Callback, Trainer
-from ..training.ensemble import open_members
+from ..training.ensemble import load_members
 from ..training.params import TrainingParams
-from ..training.run import WATCHING, Material, train_in_run
+from ..training.run import WATCHING, TrainingData, train_in_run
 from ..training.runs import LATEST, MANIFEST, Runs
 from ..training.selection import SelectionParams
 from .plan import SearchParams
@@ -77,7 +77,7 @@ class BestScores(Callback):
 class Retrial:
     """Where configurations are trained again, and who is told."""
 
-    material: Material
+    training_data: TrainingData
     runs: Runs
     trackers: Trackers
 
@@ -91,15 +91,15 @@ class Retrial:
         best = BestScores()
         with self.trackers.trial(name, {"seeds": training.seeds}, self.trackers.current()) as tracker:
             told = TrialTracker(tracker, lambda run: None)
-            trained = train_in_run(self.material, network, resumed, home, tracker=told, watchers=[best])
-        material = self.material.to(choose_device(training.device))
-        said = forecast_part(open_members(home.find(trained.run), material), material, "validation")
+            trained = train_in_run(self.training_data, network, resumed, home, tracker=told, watchers=[best])
+        training_data = self.training_data.to(choose_device(training.device))
+        said = forecast_split(load_members(home.find(trained.run), training_data), training_data, "validation")
         return tuple(best.of_seed[member.seed] for member in trained.members), said
 
     def name_folder(self, name: str, network: NetworkParams, training: TrainingParams) -> str:
         """Name a configuration's folder by all that decides its numbers: parameters, data and code."""
         decided = (network.model_dump_json(), training.model_dump_json(exclude=set(WATCHING)))
-        made_of = digest(*decided, self.material.panel.identity, self.material.digest, code_of(Retrial))
+        made_of = digest(*decided, self.training_data.panel.identity, self.training_data.digest, code_of(Retrial))
         return f"{name.replace(' ', '_')}-{made_of}"
 
 
@@ -129,7 +129,7 @@ def confirm(
     before, as_it_is = retrial.train(BEFORE, network, training)
     after, chosen = retrial.train(AFTER, *put(winner.chosen, network, training))
     forecasts = {BEFORE: as_it_is, AFTER: chosen}
-    entry_lag = retrial.material.panel.meaning.entry_lag
+    entry_lag = retrial.training_data.panel.meaning.entry_lag
     returns = {run: {entry_lag: returns_of(each)} for run, each in forecasts.items()}
     rows = [row for row in compare_runs(forecasts, returns, evaluation) if row.run == AFTER]
     spread = spread_of(before, after) if training.selection.metric.startswith("rank_ic") else None

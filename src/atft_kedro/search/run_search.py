@@ -9,7 +9,7 @@ from ..params import InputError
 from ..training.device import choose_device
 from ..training.distributed import is_launched
 from ..training.params import TrainingParams
-from ..training.run import Material
+from ..training.run import TrainingData
 from ..training.runs import Runs
 from .plan import SearchParams
 from .study import MLFLOW_RUN, begin_study, connect, find_size, join_study, make_spec, open_study, read_spec
@@ -26,7 +26,7 @@ def find_storage(params: SearchParams, runs: Runs) -> str:
 
 
 def search(
-    material: Material,
+    training_data: TrainingData,
     network: NetworkParams,
     training: TrainingParams,
     params: SearchParams,
@@ -38,28 +38,28 @@ def search(
         raise InputError("training.resume is for one run; a search goes on with its trials by itself. Leave it out.")
     if is_launched():
         raise InputError("A search is not for torchrun: start a worker on each machine, kedro atft hpo worker.")
-    training.selection.weigh_horizons(network.horizons or material.panel.meaning.horizons)
+    training.selection.weigh_horizons(network.horizons or training_data.panel.meaning.horizons)
     url = find_storage(params, runs)
     size = params.choose_size(find_size(url, params.study))
-    spec = make_spec(params, size, (network, training), material.panel.identity, material.digest)
+    spec = make_spec(params, size, (network, training), training_data.panel.identity, training_data.digest)
     study = begin_study(url, params.study, spec, size)
     if MLFLOW_RUN not in study.user_attrs and (parent := trackers.current()) is not None:
         study.set_user_attr(MLFLOW_RUN, parent)
-    _work_on(study, material, runs, trackers)
+    _work_on(study, training_data, runs, trackers)
     return read_standing(study)
 
 
-def help_search(name: str, material: Material, url: str, runs: Runs, trackers: Trackers) -> Standing:
+def help_search(name: str, training_data: TrainingData, url: str, runs: Runs, trackers: Trackers) -> Standing:
     """Work on a study that was begun, beside whoever else does."""
     study = join_study(url, name)
-    read_spec(study).require_material(name, material.panel.identity, material.digest)
-    _work_on(study, material, runs, trackers)
+    read_spec(study).require_material(name, training_data.panel.identity, training_data.digest)
+    _work_on(study, training_data, runs, trackers)
     return read_standing(study)
 
 
-def _work_on(study: optuna.Study, material: Material, runs: Runs, trackers: Trackers) -> None:
+def _work_on(study: optuna.Study, training_data: TrainingData, runs: Runs, trackers: Trackers) -> None:
     spec = read_spec(study)
-    there = material.to(choose_device(spec.training.device))
+    there = training_data.to(choose_device(spec.training.device))
     work(Bench(study, spec, there, replace(runs, folder=runs.folder / study.study_name), trackers))
 
 

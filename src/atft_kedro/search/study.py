@@ -43,7 +43,7 @@ class Spec(Params):
     seed: int
     heartbeat_seconds: int
     panel: str
-    material: str  # graphs and split
+    training_data: str  # graphs and split
 
     def require_same(self, study: str, found: "Spec") -> None:
         """Refuse to go on with a study of something else."""
@@ -58,9 +58,9 @@ class Spec(Params):
                 "compared. Name another one with hpo.study."
             )
 
-    def require_material(self, study: str, panel: str, material: str) -> None:
+    def require_material(self, study: str, panel: str, training_data: str) -> None:
         """Refuse to work on a study with other data."""
-        self.model_copy(update={"panel": panel, "material": material}).require_same(study, self)
+        self.model_copy(update={"panel": panel, "material": training_data}).require_same(study, self)
 
 
 def _flatten(tree: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def _flatten(tree: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def make_spec(
-    params: SearchParams, size: Size, configured: tuple[NetworkParams, TrainingParams], panel: str, material: str
+    params: SearchParams, size: Size, configured: tuple[NetworkParams, TrainingParams], panel: str, training_data: str
 ) -> Spec:
     """Say what the trials of a search have in common."""
     network, training = configured
@@ -93,7 +93,7 @@ def make_spec(
         seed=params.seed,
         heartbeat_seconds=params.heartbeat_seconds,
         panel=panel,
-        material=material,
+        training_data=training_data,
     )
 
 

@@ -15,8 +15,8 @@ from optuna.trial import TrialState
 
 from ..params import InputError
 from ..training.engine import Callback, Stop, Trainer
-from ..training.failure_checks import TrainingTrouble
-from ..training.run import Material, train_in_run
+from ..training.failure_checks import TrainingFailure
+from ..training.run import TrainingData, train_in_run
 from ..training.runs import Runs
 from ..training.tracking import Tracker
 from .space import Choice, Chosen, Dimension, Range, is_whole, put
@@ -46,7 +46,7 @@ class Bench:
 
     study: optuna.Study
     spec: Spec
-    material: Material
+    training_data: TrainingData
     runs: Runs
     trackers: Trackers
     begun: list[int] = field(default_factory=list)  # the numbers of this worker's trials
@@ -82,7 +82,7 @@ class Bench:
             trial.set_user_attr(TRACKED, self.trackers.current())
             told = TrialTracker(tracker, lambda run: trial.set_user_attr(RUN, run))
             try:
-                train_in_run(self.material, network, training, self.runs, tracker=told, watchers=[reporting])
+                train_in_run(self.training_data, network, training, self.runs, tracker=told, watchers=[reporting])
             except optuna.TrialPruned:
                 reporting.is_pruned = True  # to the tracker an end like another, and no failure
             tracker.log({"score": reporting.best}, reporting.told)
@@ -153,7 +153,7 @@ class Reporting(Callback):
         for epoch in range(self.told, len(history)):
             score = selection.score(history[epoch])
             if not isfinite(score):
-                raise TrainingTrouble(
+                raise TrainingFailure(
                     f"Epoch {epoch + 1} has no {selection.label} on the validation days: it diverged."
                 )
             self.best = max(self.best, score)

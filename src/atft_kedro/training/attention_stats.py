@@ -14,7 +14,7 @@ from ..panel.blocks import Block, BlockReader
 
 
 @dataclass
-class Insight:
+class AttentionStats:
     """Where a network's attention went; lists hold a tensor for each block, in the processor's memory."""
 
     day: list[Tensor] = field(default_factory=list)  # (day,) in the panel
@@ -25,11 +25,11 @@ class Insight:
 
 
 @torch.no_grad()
-def look_inside(
+def collect_attention(
     network: Atft, reader: BlockReader, blocks: Iterable[np.ndarray], parts: frozenset[Part] = frozenset(PARTS)
-) -> Insight:
+) -> AttentionStats:
     """Let a network forecast some blocks, and watch what it looks at; parts that are off look at nothing."""
-    insight, network = Insight(), network.eval()
+    attention_stats, network = AttentionStats(), network.eval()
     inputs: dict[nn.Module, tuple[Tensor, ...]] = {}
     watched = [network.fan, network.gat, *network.temporal.attentions]
     hooks = [module.register_forward_pre_hook(inputs.__setitem__) for module in watched]
@@ -37,34 +37,34 @@ def look_inside(
         for days in blocks:
             block = reader.read(days)
             network(block, parts)
-            _look(network, block, inputs, insight)
+            _look(network, block, inputs, attention_stats)
     finally:
         for hook in hooks:
             hook.remove()
-    return insight
+    return attention_stats
 
 
-def _look(network: Atft, block: Block, inputs: dict[nn.Module, tuple[Tensor, ...]], insight: Insight) -> None:
+def _look(network: Atft, block: Block, inputs: dict[nn.Module, tuple[Tensor, ...]], attention_stats: AttentionStats) -> None:
     there, forecast = block.day >= 0, block.is_forecast
     weights = network.selection.weights(network.selection.fill(block), block)  # (stock, step, feature)
     place = block.slot.clamp(min=0) + weights.shape[1] * torch.arange(len(weights), device=weights.device)
-    insight.day.append(block.day[there].cpu())
-    insight.features.append(_mean(weights.flatten(0, 1)[place], forecast)[there].cpu())
+    attention_stats.day.append(block.day[there].cpu())
+    attention_stats.features.append(_mean(weights.flatten(0, 1)[place], forecast)[there].cpu())
     if network.gat in inputs:
         x, neighbours, edges = inputs[network.gat]
         heard, _ = network.gat.attention.attend(network.gat.norm(x), neighbours, edges)
         by_day = heard.mean(-1).permute(1, 2, 0)  # (day, stock, 1 + neighbour)
-        insight.neighbours.append(_mean(by_day, forecast)[there].cpu())
+        attention_stats.neighbours.append(_mean(by_day, forecast)[there].cpu())
     alive = forecast.any(0)
     for layer, attention in enumerate(network.temporal.attentions):
         assert isinstance(attention, WindowAttention)
         by_lag = attention.weights(*inputs[attention])[alive]  # (stock, head, step, lag)
-        insight.lags.setdefault(layer, []).append(by_lag.mean((0, 2)).cpu())
+        attention_stats.lags.setdefault(layer, []).append(by_lag.mean((0, 2)).cpu())
     if network.fan in inputs:
         (x,) = inputs[network.fan]
         channels = x[alive][..., : network.fan.channels].transpose(1, 2)
         taken = network.fan.strongest(network.fan.transform(channels)).chunk(2, -1)[0]
-        insight.frequencies.append(taken.mean((0, 2)).cpu())
+        attention_stats.frequencies.append(taken.mean((0, 2)).cpu())
 
 
 def _mean(values: Tensor, forecast: Tensor) -> Tensor:

@@ -9,12 +9,12 @@ from torch import nn
 Network = TypeVar("Network", bound=nn.Module)
 
 
-def copy_still(network: Network) -> Network:
+def frozen_copy(network: Network) -> Network:
     """Copy a network that will follow another and never learn itself."""
     return copy.deepcopy(network).requires_grad_(False)
 
 
-def warm_decay(decay: float, step: int) -> float:
+def ema_decay_at(decay: float, step: int) -> float:
     """Compute an average's decay at a step, counted from 0: it rises to ``decay`` as (1 + step) / (10 + step).
 
     Without this the average would hold the untrained weights for long: after 50 steps at 0.995 they are 78 % of it.

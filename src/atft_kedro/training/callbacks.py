@@ -47,7 +47,7 @@ class MetricsLog(Callback):
         """Keep a step's terms where they are."""
         step = trainer.progress.steps
         kept = {name: term for name, term in terms.items() if "/" not in name or step % self.every == 0}
-        self._steps.append((step, trainer.learner.rate, kept))
+        self._steps.append((step, trainer.train_step.rate, kept))
 
     def after_epoch(self, trainer: Trainer, scores: dict[str, float]) -> None:
         """Write the epoch's steps and its scores."""
@@ -59,10 +59,10 @@ class MetricsLog(Callback):
                 "train": trainer.train_scores,
                 "train_loss": trainer.progress.loss,
                 **trainer.times,
-                "pieces": trainer.learner.pieces,
+                "pieces": trainer.train_step.pieces,
                 "forecasts_per_second": trainer.forecasts / trainer.times["seconds"],
-                **read_memory(trainer.learner.device),
-                **read_devices(trainer.learner.device),
+                **read_memory(trainer.train_step.device),
+                **read_devices(trainer.train_step.device),
             }
         )
         self._write(lines)

@@ -10,7 +10,7 @@ from ..panel.sampler import BlockSampler
 
 
 @dataclass(frozen=True)
-class Course:
+class DayLoader:
     """Some days, how their blocks are cut, and who reads them."""
 
     reader: BlockReader

@@ -15,7 +15,7 @@ from ..params import InputError
 PATIENCE = timedelta(hours=12)  # how long a process waits for the first, which may have stages to run before
 
 
-class Ranks:
+class ProcessGroup:
     """One process alone, or all that ``torchrun`` has started."""
 
     def __init__(self) -> None:
@@ -81,7 +81,7 @@ def is_launched() -> bool:
     return dist.is_available() and dist.is_torchelastic_launched()
 
 
-def join() -> Ranks:
+def join() -> ProcessGroup:
     """Meet the other processes that ``torchrun`` has started."""
     if is_launched() and not dist.is_initialized():
         importlib.import_module("torch.distributed.nn")  # an optimizer does; its defaults would hold the group for good
@@ -90,4 +90,4 @@ def join() -> Ranks:
         atexit.register(dist.destroy_process_group)  # its threads must not outlive the interpreter
         if has_gpu:
             torch.cuda.set_device(dist.get_node_local_rank())
-    return Ranks()
+    return ProcessGroup()

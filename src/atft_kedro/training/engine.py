@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from ..network.atft import Atft
-from .averaging import copy_still, follow, warm_decay
-from .day_loader import Course
+from .averaging import frozen_copy, follow, ema_decay_at
+from .day_loader import DayLoader
 from .debug_mode import suspicion
-from .distributed import Ranks
+from .distributed import ProcessGroup
 from .forecasting import Scoring, score_days
 from .params import TrainingParams
 from .phases import rate_at
@@ -23,7 +23,7 @@ from .schedule import Schedule
 from .selection import is_better
 from .state import Progress, Tree, get_random, set_random
 from .stopwatch import EpochTimer
-from .train_step import Learner
+from .train_step import TrainStep
 
 STOPPED = 75  # exit code: not done, to be gone on with (EX_TEMPFAIL of BSD's sysexits)
 FEWEST_SCORED = 20  # train days, for fewer say nothing
@@ -64,31 +64,31 @@ class Trainer(Schedule):
     def __init__(
         self,
         network: Atft,
-        train: Course,
-        validation: Course,
+        train: DayLoader,
+        validation: DayLoader,
         params: TrainingParams,
         callbacks: Sequence[Callback] = (),
-        ranks: Ranks | None = None,
+        ranks: ProcessGroup | None = None,
     ) -> None:
         self.network, self.train, self.validation, self.params = network, train, validation, params
-        self.callbacks, self.ranks = callbacks, ranks or Ranks()
+        self.callbacks, self.ranks = callbacks, ranks or ProcessGroup()
         self.progress = Progress()
-        self.average, self.swa = copy_still(network), copy_still(network)
+        self.average, self.swa = frozen_copy(network), frozen_copy(network)
         self.best = copy.deepcopy(network.state_dict())
         self.epochs = [phase.epochs for phase in params.curriculum]
-        self.courses = [train.ending(phase.newest_days or len(train.days)) for phase in params.curriculum]
-        self.steps = [self._count_steps(course) for course in self.courses]  # of an epoch, by phase
-        self.learner = Learner(network, train.reader, params, self.ranks)
+        self.loaders = [train.ending(phase.newest_days or len(train.days)) for phase in params.curriculum]
+        self.steps = [self._count_steps(loader) for loader in self.loaders]  # of an epoch, by phase
+        self.train_step = TrainStep(network, train.reader, params, self.ranks)
         self.own: list[Tree] = []  # what only each process knows
-        self.timer = EpochTimer(self.learner.reading)
+        self.timer = EpochTimer(self.train_step.reading)
         self.forecasts, self.times = 0, self.timer.read()  # made while training in the last epoch; its seconds
         scored = max(round(params.scored_share * len(train.days)), FEWEST_SCORED)
         self.train_end = train.ending(min(scored, len(validation.days))) if params.scored_share else None
         self.train_scores: dict[str, float] = {}  # of those days, in the last epoch
 
-    def _count_steps(self, course: Course) -> int:
+    def _count_steps(self, loader: DayLoader) -> int:
         """Count the steps of an epoch."""
-        steps = -(-course.sampler.steps // self.params.accumulate)
+        steps = -(-loader.sampler.steps // self.params.accumulate)
         return min(steps, self.params.steps_per_phase or steps)
 
     def fit(self) -> None:
@@ -123,25 +123,25 @@ class Trainer(Schedule):
             if self.phase.start_from == "best":
                 self.network.load_state_dict(self.best)
                 self.average.load_state_dict(self.best)
-            self.learner.begin()
+            self.train_step.begin()
         for name, child in self.network.named_children():
             child.requires_grad_(name not in self.phase.freeze)
 
     def _train_epoch(self) -> None:
         """Train on every train day of the phase once, or for as many steps as a phase may take."""
         self.network.train()
-        blocks = list(self.courses[self.progress.phase].sampler.epoch(self.epochs_begun))
+        blocks = list(self.loaders[self.progress.phase].sampler.epoch(self.epochs_begun))
         size = self.params.accumulate
         groups = [blocks[start : start + size] for start in range(0, len(blocks), size)]
         groups = groups[: self.steps[self.progress.phase]]
         for step in range(self.progress.step, len(groups)):
             share = (self.progress.epoch + step / len(groups)) / self.epochs[self.progress.phase]
             rate = self.phase.learning_rate * rate_at(self.phase, share) * self.progress.rate
-            terms = self.learner.learn(groups[step], self.phase, rate)
-            follow(self.average, self.network, 1 - warm_decay(self.params.average, self.progress.steps))
+            terms = self.train_step.learn(groups[step], self.phase, rate)
+            follow(self.average, self.network, 1 - ema_decay_at(self.params.average, self.progress.steps))
             self.progress = replace(self.progress, step=step + 1, steps=self.progress.steps + 1)
             votes = [callback.after_step(self, groups[step], terms) for callback in self.callbacks]
-            if self.ranks.any(True in votes, self.learner.device):
+            if self.ranks.any(True in votes, self.train_step.device):
                 self._stop()
 
     def _stop(self) -> None:
@@ -152,13 +152,13 @@ class Trainer(Schedule):
         raise Stop
 
     def _own(self) -> Tree:
-        return {"random": get_random(), "sums": self.learner.sums.cpu()}
+        return {"random": get_random(), "sums": self.train_step.sums.cpu()}
 
     def _end_epoch(self) -> None:
         """Validate the average, remember the best, and tell."""
         scores = self.validate(self.average)
         self.train_scores = self._score(self.average, self.train_end) if self.train_end else {}
-        loss, self.forecasts = self.learner.read_sums()
+        loss, self.forecasts = self.train_step.read_sums()
         self.times = self.timer.take()
         averaged = self.progress.averaged + self._average_epoch()
         self.progress = replace(
@@ -187,11 +187,11 @@ class Trainer(Schedule):
         """Score some weights on the validation days."""
         return self._score(network, self.validation)
 
-    def _score(self, network: Atft, course: Course) -> dict[str, float]:
+    def _score(self, network: Atft, loader: DayLoader) -> dict[str, float]:
         selection, parts = self.params.selection, frozenset(self.phase.parts)
-        weights, loss = selection.weigh_horizons(network.horizons), partial(self.learner.sum_loss, self.phase)
+        weights, loss = selection.weigh_horizons(network.horizons), partial(self.train_step.sum_loss, self.phase)
         scoring = Scoring(weights, selection.cost_bp / 10_000, loss)
-        return score_days(network, course.reader, course.sampler.in_order(), parts, scoring, self.ranks)
+        return score_days(network, loader.reader, loader.sampler.in_order(), parts, scoring, self.ranks)
 
     def _judge_average(self) -> dict[str, float]:
         """Validate the average of the last epochs; it may be the best of all."""
@@ -226,8 +226,8 @@ class Trainer(Schedule):
             "average": self.average.state_dict(),
             "swa": self.swa.state_dict(),
             "best": self.best,
-            "optimizer": self.learner.optimizer.state_dict(),
-            "pieces": self.learner.pieces,
+            "optimizer": self.train_step.optimizer.state_dict(),
+            "pieces": self.train_step.pieces,
             "times": self.timer.read(),
             "threads": torch.get_num_threads(),
             "own": self.own or [self._own()],
@@ -239,11 +239,11 @@ class Trainer(Schedule):
         for name, network in (("network", self.network), ("average", self.average), ("swa", self.swa)):
             network.load_state_dict(tree[name])
         self.best = tree["best"]
-        self.learner.optimizer.load_state_dict(tree["optimizer"])
-        self.learner.cut(tree["pieces"])
+        self.train_step.optimizer.load_state_dict(tree["optimizer"])
+        self.train_step.cut(tree["pieces"])
         self.timer.resume(tree["times"])
         self.ranks.require_as_many(len(tree["own"]))
         self.own = tree["own"]
         own = tree["own"][self.ranks.rank]
-        self.learner.sums.copy_(own["sums"])
+        self.train_step.sums.copy_(own["sums"])
         set_random(own["random"])

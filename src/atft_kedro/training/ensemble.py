@@ -13,23 +13,23 @@ from ..network.sizes import NetworkParams, Part
 from ..panel.blocks import BlockReader
 from ..panel.split import Role
 from .callbacks import BEST
-from .distributed import Ranks
+from .distributed import ProcessGroup
 from .forecasting import Forecasts, forecast_days
 from .params import TrainingParams
-from .run import Material, choose_horizons, identify
+from .run import TrainingData, choose_horizons, identify
 from .runs import MANIFEST
 from .state import read_checkpoint
 
 
 @dataclass(frozen=True)
-class Expert:
+class TrainedNetwork:
     """A trained network, and the parts that were switched on when it was best."""
 
     network: Atft
     parts: frozenset[Part]
 
 
-def open_members(folder: Path, material: Material) -> list[Expert]:
+def load_members(folder: Path, training_data: TrainingData) -> list[TrainedNetwork]:
     """Make a run's networks again, in the order of their seeds, for the panel and the graphs of their training.
 
     They lie on the material's device, and forecast there.
@@ -37,33 +37,33 @@ def open_members(folder: Path, material: Material) -> list[Expert]:
     manifest = read_json(folder / MANIFEST)
     params = parse_model(manifest.get("network"), NetworkParams, folder / MANIFEST)
     training = parse_model(manifest.get("training"), TrainingParams, folder / MANIFEST)
-    panel, graphs = choose_horizons(material.panel, params.horizons), material.graphs
+    panel, graphs = choose_horizons(training_data.panel, params.horizons), training_data.graphs
     members = []
     for seed in training.all_seeds:
         network = Atft(params, len(panel.meaning.features), panel.meaning.horizons, graphs.edges.shape[-1])
-        identity = identify(material, params, training.model_copy(update={"seed": seed}))
+        identity = identify(training_data, params, training.model_copy(update={"seed": seed}))
         tree = read_checkpoint(folder / training.place_of(seed) / BEST, identity)
         network.load_state_dict(tree["best"])
-        members.append(Expert(network.eval().to(panel.row_of.device), frozenset(tree["progress"]["parts"])))
+        members.append(TrainedNetwork(network.eval().to(panel.row_of.device), frozenset(tree["progress"]["parts"])))
     return members
 
 
-def forecast_together(experts: Sequence[Expert], material: Material, part: Role) -> Forecasts:
+def forecast_together(members: Sequence[TrainedNetwork], training_data: TrainingData, part: Role) -> Forecasts:
     """Forecast the days of a part by the mean of all networks."""
-    return average(forecast_apart(experts, material, part))
+    return average(forecast_members(members, training_data, part))
 
 
-def forecast_apart(experts: Sequence[Expert], material: Material, part: Role) -> list[Forecasts]:
+def forecast_members(members: Sequence[TrainedNetwork], training_data: TrainingData, part: Role) -> list[Forecasts]:
     """Forecast the days of a part by each network."""
-    network = experts[0].network
-    mine = replace(material, panel=choose_horizons(material.panel, network.horizons))
-    course = mine.course(part, network.params.lookback, TrainingParams(), Ranks())
-    return _forecast(experts, course.reader, list(course.sampler.in_order()))
+    network = members[0].network
+    mine = replace(training_data, panel=choose_horizons(training_data.panel, network.horizons))
+    loader = mine.loader(part, network.params.lookback, TrainingParams(), ProcessGroup())
+    return _forecast(members, loader.reader, list(loader.sampler.in_order()))
 
 
-def average_forecasts(experts: Sequence[Expert], reader: BlockReader, days: Sequence[np.ndarray]) -> Forecasts:
+def average_forecasts(members: Sequence[TrainedNetwork], reader: BlockReader, days: Sequence[np.ndarray]) -> Forecasts:
     """Forecast the days of some blocks by the mean of all networks."""
-    return average(_forecast(experts, reader, days))
+    return average(_forecast(members, reader, days))
 
 
 def average(said: Sequence[Forecasts]) -> Forecasts:
@@ -71,5 +71,5 @@ def average(said: Sequence[Forecasts]) -> Forecasts:
     return replace(said[0], quantiles=torch.stack([each.quantiles for each in said]).mean(0))
 
 
-def _forecast(experts: Sequence[Expert], reader: BlockReader, days: Sequence[np.ndarray]) -> list[Forecasts]:
-    return [forecast_days(each.network, reader, days, each.parts).cpu() for each in experts]
+def _forecast(members: Sequence[TrainedNetwork], reader: BlockReader, days: Sequence[np.ndarray]) -> list[Forecasts]:
+    return [forecast_days(each.network, reader, days, each.parts).cpu() for each in members]

@@ -16,12 +16,12 @@ NAN_BATCHES = "nan_batches.json"
 LOOK_EVERY = 16  # steps between looks at what lies on a GPU
 
 
-class TrainingTrouble(InputError):
+class TrainingFailure(InputError):
     """A training cannot go on with its data or parameters as they are."""
 
 
 @dataclass
-class Vigil(Callback):
+class NonFiniteCheck(Callback):
     """Tells of skipped steps whose loss or gradient was not finite, and ends a training with too many of them.
 
     A step that a killed training skipped after its last checkpoint is trained and counted again, once.
@@ -43,7 +43,7 @@ class Vigil(Callback):
     def after_step(self, trainer: Trainer, days: list[np.ndarray], terms: dict[str, Tensor]) -> None:
         """Look at once on a CPU, and now and then on a GPU, which would have to wait."""
         self._unseen.append((trainer.progress.steps, days, terms))
-        if trainer.learner.device.type == "cpu" or len(self._unseen) >= LOOK_EVERY:
+        if trainer.train_step.device.type == "cpu" or len(self._unseen) >= LOOK_EVERY:
             self._look(trainer)
 
     def after_epoch(self, trainer: Trainer, scores: dict[str, float]) -> None:
@@ -62,7 +62,7 @@ class Vigil(Callback):
         self._found += [self._describe(trainer, *seen) for seen in bad]
         self._write()
         if len(self._found) > self.budget:
-            raise TrainingTrouble(
+            raise TrainingFailure(
                 f"{len(self._found)} steps had a loss or a gradient that is not finite, more than nan_budget "
                 f"{self.budget} allows; {self.folder / NAN_BATCHES} names their days, codes and features. "
                 "`kedro run --env safe` names the first tensor at fault."
@@ -76,7 +76,7 @@ class Vigil(Callback):
         self, trainer: Trainer, step: int, blocks: list[np.ndarray], terms: dict[str, Tensor]
     ) -> dict[str, object]:
         """Say what a step saw: which terms were not finite, which days and codes, and the features at fault."""
-        meaning = trainer.learner.reader.panel.meaning
+        meaning = trainer.train_step.reader.panel.meaning
         read = [trainer.train.reader.read(days) for days in blocks]
         wild = [block.features.isinf() for block in read]
         by_feature = sum(
@@ -110,7 +110,7 @@ def _largest(values: Tensor) -> float:
 
 
 @dataclass
-class Collapse(Callback):
+class CollapseCheck(Callback):
     """Ends a training whose forecasts no longer differ from stock to stock."""
 
     params: CollapseParams
@@ -120,7 +120,7 @@ class Collapse(Callback):
         last = [epoch["scale"] for epoch in trainer.progress.history][-self.params.epochs :]
         has_collapsed = len(last) == self.params.epochs and not any(scale >= self.params.scale for scale in last)
         if self.params.epochs and has_collapsed:
-            raise TrainingTrouble(
+            raise TrainingFailure(
                 f"The forecasts have collapsed: for {self.params.epochs} epochs their spread within a day was "
                 f"{scores['scale']:.2g} of the labels', less than training.collapse.scale {self.params.scale:g}. "
                 f"Phase {trainer.phase.name}, learning rate {trainer.phase.learning_rate:g}, weight decay "

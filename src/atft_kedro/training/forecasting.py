@@ -12,7 +12,7 @@ from .. import metrics
 from ..network.atft import Atft
 from ..network.sizes import Part
 from ..panel.blocks import Block, BlockReader
-from .distributed import Ranks
+from .distributed import ProcessGroup
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def score_days(
     blocks: Iterable[np.ndarray],
     parts: frozenset[Part],
     scoring: Scoring,
-    ranks: Ranks,
+    ranks: ProcessGroup,
 ) -> dict[str, float]:
     """Score the days of all ranks by every metric, for each horizon and averaged over the weighed horizons.
 
@@ -137,7 +137,7 @@ def _average_horizons(
     return scores
 
 
-def _gather(day: Tensor, tensors: list[Tensor], ranks: Ranks) -> list[Tensor]:
+def _gather(day: Tensor, tensors: list[Tensor], ranks: ProcessGroup) -> list[Tensor]:
     """Gather the days (day, …) of all ranks, in the order of time."""
     if ranks.count == 1:
         return tensors

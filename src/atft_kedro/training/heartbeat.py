@@ -69,8 +69,8 @@ class Heartbeat(Callback):
             "seconds_left": 0.0 if state == "done" else left / rate if rate else None,
             "validation": self._scores,
             **self.at_start,
-            **read_memory(trainer.learner.device),
-            **read_devices(trainer.learner.device),
+            **read_memory(trainer.train_step.device),
+            **read_devices(trainer.train_step.device),
         }
         with written_whole(self.folder / HEARTBEAT) as partial:
             partial.write_text(json.dumps(record))

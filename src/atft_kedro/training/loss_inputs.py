@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..labels import transform_labels
-from ..losses import Question
+from ..losses import LossInputs
 from ..network.atft import Atft
 from ..panel.blocks import Block
 from ..panel.store import PanelMeaning
@@ -17,7 +17,7 @@ from .params import TrainingParams
 SECTOR = "sector"
 
 
-class Asking:
+class LossInputBuilder:
     """Puts forecasts beside what they should be, and beside what they should not be exposed to."""
 
     def __init__(self, network: Atft, meaning: PanelMeaning, params: TrainingParams) -> None:
@@ -33,7 +33,7 @@ class Asking:
         self.levels = torch.tensor(network.params.quantiles, device=device)
         self.sector = number_sectors(meaning).to(device) if SECTOR in params.exposures else None
 
-    def __call__(self, block: Block, forecast: Tensor) -> Question:
+    def __call__(self, block: Block, forecast: Tensor) -> LossInputs:
         """Ask about every day, horizon and stock of a block."""
         returns = block.targets.transpose(1, 2)  # (day, horizon, stock)
         gaussian = self.params.labels.transform == "gaussian_rank"
@@ -41,7 +41,7 @@ class Asking:
             returns, returns.isfinite(), self.params.labels.drop_extremes, gaussian=gaussian
         )
         quantiles = forecast.float().transpose(1, 2)
-        return Question(
+        return LossInputs(
             point=self.network.point(quantiles),
             quantiles=quantiles,
             label=label,

@@ -12,7 +12,7 @@ from .engine import Callback, Trainer
 
 
 @dataclass
-class Bar(Callback):
+class ProgressBar(Callback):
     """Shows where a training stands, where there is somebody to see it."""
 
     console: Console = field(default_factory=lambda: Console(stderr=True))
@@ -53,6 +53,6 @@ class Bar(Callback):
             self._bar = None
 
 
-def bars() -> list[Callback]:
+def progress_callbacks() -> list[Callback]:
     """Show a bar on a terminal, and nothing in a log."""
-    return [Bar()] if sys.stderr.isatty() else []
+    return [ProgressBar()] if sys.stderr.isatty() else []

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from ..files import read_json
-from ..metrics import FEWEST
+from ..metrics import MIN_STOCKS
 from ..network.atft import Atft
 from ..network.sizes import NetworkParams
 from ..panel.blocks import BlockReader, DailyGraphs, known_until, stretches_of
@@ -26,21 +26,21 @@ from ..panel.store import Panel
 from ..params import InputError, Params
 from .block_size import choose_days_per_block, count_stocks_per_day
 from .callbacks import BEST, LAST, Checkpoints, EpochLines, MetricsLog, StopFile
-from .day_loader import Course
+from .day_loader import DayLoader
 from .debug_mode import fix_workspace
 from .device import choose_device
-from .distributed import Ranks, join
+from .distributed import ProcessGroup, join
 from .engine import Callback, Trainer
-from .failure_checks import Collapse, Vigil
+from .failure_checks import CollapseCheck, NonFiniteCheck
 from .heartbeat import Heartbeat
 from .memory import keep_freed_memory
 from .params import TrainingParams
 from .runs import MANIFEST, METRICS, STOP_FILE, Member, Runs, TrainedRun
-from .signals import Listener, listening
+from .signals import SignalListener, listen_for_signals
 from .state import Identity, read_checkpoint
 from .telemetry import restart_peak
 from .threads import ThreadChoice, choose_threads, keep_threads, using_threads
-from .tracking import NOBODY, Tracker, Tracking
+from .tracking import NO_TRACKER, Tracker, Tracking
 
 WATCHING = ("resume", "nan_budget", "collapse", "keep_epochs", "log_every", "scored_share", "device", "threads")
 
@@ -48,7 +48,7 @@ _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Material:
+class TrainingData:
     """What a network is trained on."""
 
     panel: Panel
@@ -68,7 +68,7 @@ class Material:
         """Copy all that a step reads to a device."""
         return replace(self, panel=self.panel.to(device), graphs=self.graphs.to(device))
 
-    def course(self, part: Role, lookback: int, training: TrainingParams, ranks: Ranks) -> Course:
+    def loader(self, part: Role, lookback: int, training: TrainingParams, ranks: ProcessGroup) -> DayLoader:
         """Read the days of a part, labels ending where the next part begins."""
         until = known_until(self.panel, self.split.part(part))
         reader = BlockReader(self.panel, self.graphs, lookback, training.days_per_block, until)
@@ -76,32 +76,32 @@ class Material:
         if not stretches:
             raise InputError(f"No stock is in the universe on any {part} day.")
         most = int(self.panel.eligible[torch.from_numpy(np.concatenate(stretches))].sum(1).max())
-        if most < FEWEST:
-            raise InputError(f"No {part} day has {FEWEST} stocks, at most {most}: there is nothing to compare.")
+        if most < MIN_STOCKS:
+            raise InputError(f"No {part} day has {MIN_STOCKS} stocks, at most {most}: there is nothing to compare.")
         sampler = BlockSampler(stretches, training.days_per_block, training.seed, ranks.rank, ranks.count)
-        return Course(reader, sampler)
+        return DayLoader(reader, sampler)
 
 
 @dataclass(frozen=True)
 class Job:
     """One run: what it trains, where it writes, whom it tells."""
 
-    material: Material
+    training_data: TrainingData
     network: NetworkParams
     training: TrainingParams
     folder: Path
     tracker: Tracker
-    ranks: Ranks
+    ranks: ProcessGroup
     watchers: Sequence[Callback]
     at_start: Mapping[str, float]  # the memory that the process held before
 
-    def train(self, seed: int, listener: Listener) -> Member:
+    def train(self, seed: int, listener: SignalListener) -> Member:
         """Train the network of one of the run's seeds, or go on with it."""
         training = self.training.model_copy(update={"seed": seed})
         place = self.folder / training.place_of(seed)
         place.mkdir(exist_ok=True)
-        identity = identify(self.material, self.network, training)
-        trainer = make_trainer(self.material, self.network, training, self.ranks)
+        identity = identify(self.training_data, self.network, training)
+        trainer = make_trainer(self.training_data, self.network, training, self.ranks)
         if self.training.resume is not None and not (place / LAST).exists():
             _logger.info("seed %d has no checkpoint yet, and begins", seed)
         elif self.training.resume is not None:
@@ -125,48 +125,48 @@ class Job:
         shared = (self.folder / MANIFEST, self.folder / METRICS)
         following = training.all_seeds[-1] if training.seeds == 1 else self.training.all_seeds[-1]
         return [
-            Vigil(self.folder, training.nan_budget),
+            NonFiniteCheck(self.folder, training.nan_budget),
             MetricsLog(self.folder, training.log_every),
             Checkpoints(place, identity, training.keep_epochs),
             StopFile(self.folder),
             Heartbeat(self.folder, following=following - training.seed, at_start=self.at_start),
             EpochLines(),
             Tracking(self.tracker, prefix, (place / BEST,), shared),
-            Collapse(training.collapse),
+            CollapseCheck(training.collapse),
         ]
 
 
 def train_in_run(
-    material: Material,
+    training_data: TrainingData,
     network: NetworkParams,
     training: TrainingParams,
     runs: Runs,
     *,
-    tracker: Tracker = NOBODY,
+    tracker: Tracker = NO_TRACKER,
     watchers: Sequence[Callback] = (),
 ) -> TrainedRun:
     """Train in a new run, or go on in the one that ``training.resume`` names; every rank calls this."""
     keep_freed_memory()
     fix_workspace(training)
     at_start, ranks = restart_peak(), join()
-    panel = choose_horizons(material.panel, network.horizons)
+    panel = choose_horizons(training_data.panel, network.horizons)
     training = choose_days_per_block(training, count_stocks_per_day(panel))
-    material = replace(material, panel=panel).to(choose_device(training.device))
-    ranks.require_same(f"{panel.identity} {material.digest}")
-    trainer = make_trainer(material, network, training, ranks)  # refuses what cannot be
+    training_data = replace(training_data, panel=panel).to(choose_device(training.device))
+    ranks.require_same(f"{panel.identity} {training_data.digest}")
+    trainer = make_trainer(training_data, network, training, ranks)  # refuses what cannot be
     steps = trainer.total_steps * training.seeds
-    folder, threads = ranks.tell(_open_run(material, trainer, runs) if ranks.is_first else None)
+    folder, threads = ranks.tell(_open_run(training_data, trainer, runs) if ranks.is_first else None)
     del trainer
-    device = str(material.panel.row_of.device)
+    device = str(training_data.panel.row_of.device)
     tracker.tag({"run": folder.name, "panel": panel.identity, "commit": runs.commit, "device": device})
-    job = Job(material, network, training, folder, tracker, ranks, watchers, at_start)
+    job = Job(training_data, network, training, folder, tracker, ranks, watchers, at_start)
     alone = runs.open_to_train(folder) if ranks.is_first else nullcontext()
-    with listening() as listener, alone, using_threads(threads.threads):
+    with listen_for_signals() as listener, alone, using_threads(threads.threads):
         _logger.info("run %s: %d steps on %s; see %s", folder.name, steps, device, folder)
         _logger.info("threads: %d, %s", *threads)
         _log_length(training)
-        for shortage in material.split.shortages().values():
-            _logger.warning("%s, %s", material.split.name, shortage)
+        for shortage in training_data.split.shortages().values():
+            _logger.warning("%s, %s", training_data.split.name, shortage)
         members = tuple(job.train(seed, listener) for seed in training.all_seeds)
     return TrainedRun(run=folder.name, members=members)
 
@@ -179,31 +179,31 @@ def _log_length(training: TrainingParams) -> None:
         _logger.warning("%d epochs leave out the phases %s", training.epochs, ", ".join(training.left_out))
 
 
-def _open_run(material: Material, trainer: Trainer, runs: Runs) -> tuple[Path, ThreadChoice]:
+def _open_run(training_data: TrainingData, trainer: Trainer, runs: Runs) -> tuple[Path, ThreadChoice]:
     """Make a run's folder, or find the one to go on in; choose the threads, or take those that it began with."""
     network, training = trainer.network.params, trainer.params
     if training.resume is not None:
         folder = runs.find(training.resume)
-        mine = identify(material, network, training)
+        mine = identify(training_data, network, training)
         manifest = read_json(folder / MANIFEST)
         mine.require_same(folder, manifest["identity"])
         (folder / STOP_FILE).unlink(missing_ok=True)
         runs.point_at(folder.name)
         return folder, keep_threads(manifest["threads"], training.threads)
     threads = choose_threads(trainer)
-    return runs.begin(describe(material, trainer, runs, threads.threads)), threads
+    return runs.begin(describe(training_data, trainer, runs, threads.threads)), threads
 
 
-def make_trainer(material: Material, network: NetworkParams, training: TrainingParams, ranks: Ranks) -> Trainer:
+def make_trainer(training_data: TrainingData, network: NetworkParams, training: TrainingParams, ranks: ProcessGroup) -> Trainer:
     """Make the network and its courses."""
     torch.manual_seed(training.seed)
-    panel = material.panel
-    model = Atft(network, len(panel.meaning.features), panel.meaning.horizons, material.graphs.edges.shape[-1])
+    panel = training_data.panel
+    model = Atft(network, len(panel.meaning.features), panel.meaning.horizons, training_data.graphs.edges.shape[-1])
     training.selection.weigh_horizons(panel.meaning.horizons)
     for phase in training.curriculum:
         phase.weigh_horizons(panel.meaning.horizons)
         phase.require_children(name for name, _ in model.named_children())
-    train, validation = (material.course(part, network.lookback, training, ranks) for part in ("train", "validation"))
+    train, validation = (training_data.loader(part, network.lookback, training, ranks) for part in ("train", "validation"))
     return Trainer(model.to(panel.row_of.device), train, validation, training, ranks=ranks)
 
 
@@ -219,32 +219,32 @@ def choose_horizons(panel: Panel, horizons: tuple[int, ...] | None) -> Panel:
     return replace(panel, meaning=meaning, targets=panel.targets[:, places])
 
 
-def identify(material: Material, network: NetworkParams, training: TrainingParams) -> Identity:
+def identify(training_data: TrainingData, network: NetworkParams, training: TrainingParams) -> Identity:
     """Say what a checkpoint of this training may be loaded into: what decides its numbers, not how it is watched."""
     params = {
         "network": network.model_dump(mode="json"),
         "training": training.model_dump(mode="json", exclude=set(WATCHING)),
     }
-    meaning = material.panel.meaning
-    return Identity(meaning.catalogue, material.panel.identity, json.dumps(params), material.digest)
+    meaning = training_data.panel.meaning
+    return Identity(meaning.catalogue, training_data.panel.identity, json.dumps(params), training_data.digest)
 
 
-def describe(material: Material, trainer: Trainer, runs: Runs, threads: int) -> dict[str, object]:
+def describe(training_data: TrainingData, trainer: Trainer, runs: Runs, threads: int) -> dict[str, object]:
     """Write down what a run is made of."""
     network, training = trainer.network.params, trainer.params
     return {
         "commit": runs.commit,
         "is_dirty": runs.is_dirty,
-        "identity": vars(identify(material, network, training)),
-        "panel": material.panel.identity,
-        "entry_lag": material.panel.meaning.entry_lag,
-        "catalogue": material.panel.meaning.catalogue,
-        "features": len(material.panel.meaning.features),
-        "split": material.split.model_dump(mode="json"),
-        "graph": material.graphs_recipe and material.graphs_recipe.model_dump(mode="json"),
+        "identity": vars(identify(training_data, network, training)),
+        "panel": training_data.panel.identity,
+        "entry_lag": training_data.panel.meaning.entry_lag,
+        "catalogue": training_data.panel.meaning.catalogue,
+        "features": len(training_data.panel.meaning.features),
+        "split": training_data.split.model_dump(mode="json"),
+        "graph": training_data.graphs_recipe and training_data.graphs_recipe.model_dump(mode="json"),
         "network": network.model_dump(mode="json"),
         "training": training.model_dump(mode="json"),
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
-        "device": str(material.panel.features.device),
+        "device": str(training_data.panel.features.device),
         "threads": threads,
     }

@@ -101,7 +101,7 @@ def read_log(folder: Path, most: int) -> list[str]:
     return log.read_text(encoding="utf-8").splitlines()[-most:] if log.exists() else []
 
 
-def read_gradient(folder: Path) -> float | None:
+def read_max_gradient(folder: Path) -> float | None:
     """Find the largest norm that a step's gradient had before it was clipped; skipped steps have none that counts."""
     log = folder / METRICS
     if not log.exists():
@@ -127,7 +127,7 @@ def read_entry_lag(folder: Path, configured: int) -> int:
     return lag
 
 
-def ask_to_stop(folder: Path, wait: float) -> RunStatus:
+def request_stop(folder: Path, wait: float) -> RunStatus:
     """Ask a training to stop after its step, and wait until it has."""
     _require_training(read_status(folder))
     (folder / STOP_FILE).touch()

@@ -19,7 +19,7 @@ _logger = logging.getLogger(__name__)
 
 
 @dataclass
-class Listener(Callback):
+class SignalListener(Callback):
     """Asks for a stop once a signal has come."""
 
     has_heard: bool = False
@@ -30,9 +30,9 @@ class Listener(Callback):
 
 
 @contextmanager
-def listening() -> Iterator[Listener]:
+def listen_for_signals() -> Iterator[SignalListener]:
     """Listen to signals while a network trains; afterwards whoever listened before does so again."""
-    listener = Listener()
+    listener = SignalListener()
     if threading.current_thread() is not threading.main_thread():
         yield listener
         return

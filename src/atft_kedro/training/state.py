@@ -43,7 +43,7 @@ class Identity:
     catalogue: str
     panel: str
     params: str  # the training's and the network's, as JSON
-    material: str = ""  # hash of the graphs and of the split
+    training_data: str = ""  # hash of the graphs and of the split
 
     def require_same(self, path: Path, theirs: Mapping[str, object]) -> None:
         """Refuse what was made of something else, and say of what."""

@@ -53,12 +53,12 @@ def choose_threads(trainer: Trainer) -> ThreadChoice:
     if wanted is not None:
         return ThreadChoice(wanted, "as training.threads asks")
     is_fixed = any(name in os.environ for name in FIXED_BY)  # noqa: TID251  (not this project's)
-    if is_fixed or trainer.ranks.count > 1 or trainer.learner.device.type != "cpu":
+    if is_fixed or trainer.ranks.count > 1 or trainer.train_step.device.type != "cpu":
         return ThreadChoice(most, "as the environment, torchrun or a GPU decides")
     if trainer.params.deterministic:
         # Another count changes the last bits, and the measured best count differs from time to time.
         return ThreadChoice(1, "because the training is deterministic")
-    trainer.learner.forecast = trainer.network  # compilation takes longer than all measurements
+    trainer.train_step.forecast = trainer.network  # compilation takes longer than all measurements
     chosen, fastest = 1, measure_step(trainer, 1)
     measured = [f"1: {1000 * fastest:.0f} ms"]
     while chosen < most:
@@ -82,7 +82,7 @@ def measure_step(trainer: Trainer, threads: int, longest: float = inf) -> float:
     with using_threads(threads):
         for block in list(trainer.train.sampler.epoch(0))[: 1 + STEPS]:
             started = time.perf_counter()
-            trainer.learner.learn([block], phase, phase.learning_rate)
+            trainer.train_step.learn([block], phase, phase.learning_rate)
             durations.append(time.perf_counter() - started)
             if durations[-1] > longest or (len(durations) > 1 and sum(durations) > SECONDS):
                 break

@@ -40,7 +40,7 @@ class NoTracker:
         """Keep nothing."""
 
 
-NOBODY = NoTracker()
+NO_TRACKER = NoTracker()
 
 
 @dataclass
@@ -67,7 +67,7 @@ class Tracking(Callback):
             "train/loss": trainer.progress.loss,
             **{f"train/{name}": value for name, value in trainer.train_scores.items()},
             "phase": float(trainer.progress.phase),
-            "learning_rate": trainer.learner.rate,
+            "learning_rate": trainer.train_step.rate,
         }
         self.tracker.log({f"{self.seed}{name}": value for name, value in numbers.items()}, self.told)
 

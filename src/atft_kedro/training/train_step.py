@@ -15,8 +15,8 @@ from ..panel.blocks import Block, BlockReader
 from ..panel.sampler import fill_days
 from .augmentation import augment
 from .compiling import compile_network
-from .distributed import Ranks
-from .loss_inputs import Asking
+from .distributed import ProcessGroup
+from .loss_inputs import LossInputBuilder
 from .params import TrainingParams
 from .phases import PhaseParams
 from .stopwatch import Stopwatch
@@ -26,16 +26,16 @@ Terms = dict[str, Tensor]
 _logger = logging.getLogger(__name__)
 
 
-class Learner:
+class TrainStep:
     """Makes a network better step by step.
 
     A step's gradient is the mean over its blocks, on all ranks. Where it is not finite the weights stay as they were.
     """
 
-    def __init__(self, network: Atft, reader: BlockReader, params: TrainingParams, ranks: Ranks) -> None:
+    def __init__(self, network: Atft, reader: BlockReader, params: TrainingParams, ranks: ProcessGroup) -> None:
         self.network, self.reader, self.params, self.ranks = network, reader, params, ranks
         self.forecast = compile_network(network) if params.compile else network
-        self.ask = Asking(network, reader.panel.meaning, params)
+        self.ask = LossInputBuilder(network, reader.panel.meaning, params)
         self.device = reader.panel.row_of.device
         self.reading = Stopwatch(self.device)
         self.pieces = 1  # that each block is cut into, for want of memory

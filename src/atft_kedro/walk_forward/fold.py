@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 import torch
 
-from ..evaluation.forecast_table import FORECASTS, forecast_part
+from ..evaluation.forecast_table import FORECASTS, forecast_split
 from ..files import written_whole
 from ..graph.neighbours import GraphParams
 from ..graph.to_panel import place_graphs
@@ -29,9 +29,9 @@ from ..params import InputError, Params
 from ..schema import CODE, DATE, GRAPH_DATE, REALISED, longest_reach, target_columns
 from ..source_code import code_of, digest
 from ..training.device import choose_device
-from ..training.ensemble import open_members
+from ..training.ensemble import load_members
 from ..training.params import TrainingParams
-from ..training.run import WATCHING, Material, train_in_run
+from ..training.run import WATCHING, TrainingData, train_in_run
 from ..training.runs import LATEST, MANIFEST, Runs, TrainedRun
 
 PANEL, RECORD, LOG = "panel", "fold.json", "log.txt"
@@ -180,15 +180,15 @@ def train_fold(fold: Fold, runs: Runs, threads: int) -> None:
     folder, recipe = runs.folder, fold.recipe
     with runs.alone(folder):
         panel = _lay_out(fold, folder / PANEL)
-        material = Material(panel, place_graphs(fold.history.graphs, panel), fold.split, recipe.graph)
+        training_data = TrainingData(panel, place_graphs(fold.history.graphs, panel), fold.split, recipe.graph)
         _require_as_named(fold, folder)
-        material = material.to(choose_device(recipe.training.device))
+        training_data = training_data.to(choose_device(recipe.training.device))
         begun = LATEST if (folder / LATEST / MANIFEST).exists() else None
         training = recipe.training.model_copy(update={"resume": begun})
-        trained = train_in_run(material, recipe.network, training, runs)
-        experts = open_members(runs.find(trained.run), material)
+        trained = train_in_run(training_data, recipe.network, training, runs)
+        members = load_members(runs.find(trained.run), training_data)
         with written_whole(folder / FORECASTS) as partial:
-            said = pl.concat([forecast_part(experts, material, part) for part in SAID])
+            said = pl.concat([forecast_split(members, training_data, part) for part in SAID])
             said.drop(REALISED).write_parquet(partial)  # the fold's panel ends before all that came
         with written_whole(folder / RECORD) as partial:
             size = (folder / FORECASTS).stat().st_size

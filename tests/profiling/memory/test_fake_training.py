@@ -21,11 +21,11 @@ from atft_kedro.panel.split import SplitParams
 from atft_kedro.profiling.bench_train import EDGE_ATTRIBUTES, HORIZONS, make_panel
 from atft_kedro.profiling.memory.fake_training import Imagination, walk_through
 from atft_kedro.profiling.memory.sizes import Sizes, name_panel
-from atft_kedro.training.distributed import Ranks
+from atft_kedro.training.distributed import ProcessGroup
 from atft_kedro.training.forecasting import make_plain_scoring, score_days
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.telemetry import read_memory
-from atft_kedro.training.train_step import Learner
+from atft_kedro.training.train_step import TrainStep
 
 FEATURES, STOCKS, DAYS, BLOCK = 12, 40, 60, 6
 NETWORK = NetworkParams(hidden_size=64, lookback=16, fan_channels=8, market_tokens=2)
@@ -57,13 +57,13 @@ def test_what_is_counted_is_what_a_real_step_holds(precision: str, tmp_path: Pat
     training = params(precision=precision)
     panel, graphs = make_panel(FEATURES, STOCKS, DAYS)
     network = Atft(NETWORK, FEATURES, HORIZONS, EDGE_ATTRIBUTES)
-    learner = Learner(network, BlockReader(panel, graphs, NETWORK.lookback, BLOCK), training, Ranks())
+    train_step = TrainStep(network, BlockReader(panel, graphs, NETWORK.lookback, BLOCK), training, ProcessGroup())
     days = [30 + np.arange(BLOCK)]
-    learner.learn(days, training.phases[0], 1e-3)
+    train_step.learn(days, training.phases[0], 1e-3)
 
     walk = walk_through(SIZES, NETWORK, training)
 
-    taken = measure(lambda: learner.learn(days, training.phases[0], 1e-3), tmp_path / "trace.json")
+    taken = measure(lambda: train_step.learn(days, training.phases[0], 1e-3), tmp_path / "trace.json")
     assert walk.step == pytest.approx(taken, rel=0.001)
 
 
@@ -76,7 +76,7 @@ def test_what_is_counted_is_what_scoring_many_days_holds(tmp_path: Path) -> None
 
     walk = walk_through(replace(SIZES, validation_days=600), NETWORK, params())
 
-    taken = measure(lambda: score_days(network, reader, blocks, frozenset(), scoring, Ranks()), tmp_path / "trace.json")
+    taken = measure(lambda: score_days(network, reader, blocks, frozenset(), scoring, ProcessGroup()), tmp_path / "trace.json")
     assert walk.scoring == pytest.approx(taken, rel=0.1)
 
 

@@ -59,7 +59,7 @@ def test_a_step_has_as_many_blocks_as_in_a_training(asked: Asked, trace: Path) -
 
 
 def test_blocks_have_as_many_samples_as_in_a_training(asked: Asked) -> None:
-    stocks = count_stocks_per_day(asked.material.panel)
+    stocks = count_stocks_per_day(asked.training_data.panel)
     training = TrainingParams.model_validate(asked.training.model_dump() | {"samples_per_block": round(3 * stocks)})
 
     assert len(asked.begin(training=training).groups[0][0]) == 3

@@ -19,8 +19,8 @@ from atft_kedro.reporting.report_page import title_of
 from atft_kedro.reporting.run_tables import number_score
 from atft_kedro.schema import DATE, ColumnParams, adopt_ml_dataset
 from atft_kedro.training.device import choose_device
-from atft_kedro.training.ensemble import open_members
-from atft_kedro.training.run import Material
+from atft_kedro.training.ensemble import load_members
+from atft_kedro.training.run import TrainingData
 from atft_kedro.training.run_status import read_history, read_training
 from atft_kedro.training.runs import Runs, TrainedRun
 from atft_kedro.training.tracking import Tracker
@@ -30,10 +30,10 @@ def forecast_parts(
     panel: Panel, graphs: pl.LazyFrame, split: Split, runs: Runs, trained: TrainedRun, device: str
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Forecast the last train days and all validation and test days by the mean of a run's networks, and by each."""
-    material = Material(panel, place_graphs(graphs, panel), split).to(choose_device(device))
-    experts = open_members(runs.find(trained.run), material)
+    training_data = TrainingData(panel, place_graphs(graphs, panel), split).to(choose_device(device))
+    networks = load_members(runs.find(trained.run), training_data)
     seeds = [member.seed for member in trained.members]
-    return scoring.forecast_parts(dict(zip(seeds, experts, strict=True)), material)
+    return scoring.forecast_parts(dict(zip(seeds, networks, strict=True)), training_data)
 
 
 def forecast_baselines(  # noqa: PLR0913, PLR0917 — rules read prices, models the panel
@@ -50,10 +50,10 @@ def forecast_baselines(  # noqa: PLR0913, PLR0917 — rules read prices, models 
     params: BaselineParams,
 ) -> pl.DataFrame:
     """Forecast what the run forecasts, by every baseline and by the oracle of a simulated market."""
-    material = Material(panel, place_graphs(graphs, panel), split)
+    training_data = TrainingData(panel, place_graphs(graphs, panel), split)
     dataset, asked = adopt_ml_dataset(ml_dataset, columns), forecasts.collect()
     units = read_training(runs.find(trained.run)).labels.transform
-    rivals = baselines.forecast_baselines(asked, dataset, material, units, params)
+    rivals = baselines.forecast_baselines(asked, dataset, training_data, units, params)
     return pl.concat([rivals, baselines.forecast_with_oracle(asked, oracle.collect(), entry_lag)])
 
 

@@ -18,8 +18,8 @@ from atft_kedro.panel.split import Split
 from atft_kedro.panel.store import Panel
 from atft_kedro.panel.universe import UniverseParams
 from atft_kedro.schema import ColumnParams, adopt_ml_dataset
-from atft_kedro.training.ensemble import open_members
-from atft_kedro.training.run import Material
+from atft_kedro.training.ensemble import load_members
+from atft_kedro.training.run import TrainingData
 from atft_kedro.training.run_status import read_training
 from atft_kedro.training.runs import MANIFEST, Runs, TrainedRun
 
@@ -59,8 +59,8 @@ def export_model(  # noqa: PLR0913, PLR0917 — all that a model is made of
 ) -> ExportedModel:
     """Write the run's model into its folder, and its line into the changelog."""
     run = runs.find(trained.run)
-    experts = open_members(run, Material(panel, place_graphs(graphs, panel), split))
-    exported = export.export_model(run, experts, inputs, corrections, metrics)
+    members = load_members(run, TrainingData(panel, place_graphs(graphs, panel), split))
+    exported = export.export_model(run, members, inputs, corrections, metrics)
     enter(run, exported, metrics)
     return exported
 

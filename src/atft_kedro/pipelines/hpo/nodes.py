@@ -16,7 +16,7 @@ from atft_kedro.search.plan import SearchParams
 from atft_kedro.search.study_status import Standing
 from atft_kedro.search.trial import Trackers
 from atft_kedro.training.params import TrainingParams
-from atft_kedro.training.run import Material
+from atft_kedro.training.run import TrainingData
 from atft_kedro.training.runs import Runs
 from atft_kedro.training.tracking import Tracker
 
@@ -32,8 +32,8 @@ def search(  # noqa: PLR0913, PLR0917 — what every trial is made of
     params: SearchParams,
 ) -> Standing:
     """Try configurations until as many as are wanted have ended."""
-    material = Material(panel, place_graphs(graphs, panel), split)
-    return searching.search(material, network, training, params, trials, trackers)
+    training_data = TrainingData(panel, place_graphs(graphs, panel), split)
+    return searching.search(training_data, network, training, params, trials, trackers)
 
 
 def draw_study(standing: Standing, trials: Runs, params: SearchParams) -> tuple[go.Figure, ...]:
@@ -54,8 +54,8 @@ def confirm_winner(  # noqa: PLR0913, PLR0917 — what is trained, and how it is
     evaluation: EvaluationParams,
 ) -> Confirmation:
     """Train the winner, and the configuration as it is, with several other seeds."""
-    material = Material(panel, place_graphs(graphs, panel), split)
-    retrial = Retrial(material, trials, trackers)
+    training_data = TrainingData(panel, place_graphs(graphs, panel), split)
+    retrial = Retrial(training_data, trials, trackers)
     return confirm(standing, retrial, (network, training), params, evaluation)
 
 

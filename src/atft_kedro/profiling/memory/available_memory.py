@@ -11,7 +11,7 @@ from ...network.atft import Atft
 from ...network.sizes import NetworkParams
 from ...panel.blocks import BlockReader
 from ...panel.sampler import BlockSampler
-from ...training.day_loader import Course
+from ...training.day_loader import DayLoader
 from ...training.device import choose_device
 from ...training.engine import Trainer
 from ...training.memory import keep_freed_memory
@@ -72,6 +72,6 @@ def measure_process(device: torch.device) -> int:
     network = Atft(SMALLEST, FEATURES, HORIZONS, EDGE_ATTRIBUTES).to(device)
     days = SMALLEST.lookback + np.arange(2)
     reader = BlockReader(panel.to(device), graphs.to(device), SMALLEST.lookback, len(days))
-    course = Course(reader, BlockSampler([days], len(days), seed=7))
-    Trainer(network, course, course, TrainingParams(epochs=1, days_per_block=len(days))).fit()
+    loader = DayLoader(reader, BlockSampler([days], len(days), seed=7))
+    Trainer(network, loader, loader, TrainingParams(epochs=1, days_per_block=len(days))).fit()
     return int(psutil.Process().memory_info().rss)

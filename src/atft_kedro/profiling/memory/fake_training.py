@@ -19,8 +19,8 @@ from ...network.sizes import NetworkParams, Part
 from ...panel.blocks import Block, BlockReader, DailyGraphs
 from ...panel.sampler import BlockSampler
 from ...panel.store import Panel
-from ...training.day_loader import Course
-from ...training.distributed import Ranks
+from ...training.day_loader import DayLoader
+from ...training.distributed import ProcessGroup
 from ...training.engine import Trainer
 from ...training.forecasting import make_plain_scoring, score_days
 from ...training.params import TrainingParams
@@ -142,11 +142,11 @@ def walk_through(sizes: Sizes, network: NetworkParams, training: TrainingParams)
         model = Atft(network, len(sizes.meaning.features), sizes.meaning.horizons, sizes.attributes)
         weight_bytes = tally.grow()
         scored = BlockSampler([np.arange(sizes.validation_days)], days, training.seed)
-        trainer = Trainer(model, Course(train, scored), Course(validation, scored), training)
+        trainer = Trainer(model, DayLoader(train, scored), DayLoader(validation, scored), training)
         average_bytes = tally.grow()
         step, phase = max((_step(trainer, phase, tally), phase.name) for phase in training.curriculum)
         scoring = _score(model, panel, graphs, sizes, tally)
-        state = tree_leaves(list(trainer.learner.optimizer.state.values()))
+        state = tree_leaves(list(trainer.train_step.optimizer.state.values()))
         optimizer = sum(each.nbytes for each in state if isinstance(each, Tensor))
     held = (panel_bytes, graph_bytes, index_bytes, weight_bytes, average_bytes, optimizer)
     return Walk(*held, step, phase, scoring)
@@ -156,9 +156,9 @@ def _step(trainer: Trainer, phase: PhaseParams, tally: Tally) -> int:
     """Learn as a phase does, and tell what that holds."""
     for name, child in trainer.network.named_children():
         child.requires_grad_(name not in phase.freeze)
-    trainer.learner.begin()
+    trainer.train_step.begin()
     tally.take()
-    trainer.learner.learn([np.arange(trainer.params.days_per_block)], phase, phase.learning_rate)
+    trainer.train_step.learn([np.arange(trainer.params.days_per_block)], phase, phase.learning_rate)
     return tally.take()
 
 
@@ -177,7 +177,7 @@ def _score(network: Atft, panel: Panel, graphs: DailyGraphs, sizes: Sizes, tally
     reader = _make_reader(panel, graphs, 1, days, sizes.active)
     blocks = BlockSampler([np.arange(sizes.validation_days)], days, seed=0).in_order()
     tally.take()
-    score_days(silent, reader, blocks, frozenset(), make_plain_scoring(len(network.horizons)), Ranks())
+    score_days(silent, reader, blocks, frozenset(), make_plain_scoring(len(network.horizons)), ProcessGroup())
     return tally.take()
 
 

@@ -43,15 +43,15 @@ def write_profile(rehearsal: Rehearsal, steps: int, folder: Path) -> Told:
 
 def describe(rehearsal: Rehearsal, profile: Profile, noted: float) -> tuple[str, ...]:
     """Say what was profiled, how fast it is, and how much slower while it is watched."""
-    trainer, learner = rehearsal.trainer, rehearsal.trainer.learner
-    params, features = trainer.params, len(learner.reader.panel.meaning.features)
+    trainer, train_step = rehearsal.trainer, rehearsal.trainer.train_step
+    params, features = trainer.params, len(train_step.reader.panel.meaning.features)
     threads = "" if rehearsal.is_on_gpu else f", threads: {torch.get_num_threads()}"
-    size = f"blocks of {learner.reader.days} days x {learner.reader.stocks} stocks, {features} features"
+    size = f"blocks of {train_step.reader.days} days x {train_step.reader.stocks} stocks, {features} features"
     how = f"hidden {trainer.network.params.hidden_size}, {params.precision}{', compiled' if params.compile else ''}"
     slower = f"{profile.watched / profile.seconds:.2f} times as long under the profiler"
     slowest = f"{noted / profile.seconds:.2f} times where it notes every line, as for the flame graph"
     return (
-        f"Phase {rehearsal.phase.name}: {size}, {how}, {learner.device}{threads}, torch {torch.__version__}.",
+        f"Phase {rehearsal.phase.name}: {size}, {how}, {train_step.device}{threads}, torch {torch.__version__}.",
         f"{1 / profile.seconds:.2f} steps/s; {profile.steps} steps took {slower}, {slowest}.",
     )
 

@@ -19,12 +19,12 @@ from ...network.sizes import NetworkParams
 from ...params import InputError
 from ...training.block_size import choose_days_per_block, count_stocks_per_day
 from ...training.device import choose_device
-from ...training.distributed import Ranks
+from ...training.distributed import ProcessGroup
 from ...training.engine import Trainer
 from ...training.memory import keep_freed_memory
 from ...training.params import TrainingParams
 from ...training.phases import PhaseParams
-from ...training.run import Material, choose_horizons, make_trainer
+from ...training.run import TrainingData, choose_horizons, make_trainer
 from ...training.stopwatch import Stopwatch
 
 WARM_UP = 3  # steps; the first compiles, and all ask for the memory that they then keep
@@ -75,19 +75,19 @@ class Rehearsal:
     groups: list[list[np.ndarray]]  # the blocks of each step
 
     @classmethod
-    def begin(cls, material: Material, network: NetworkParams, training: TrainingParams, phase: PhaseParams) -> Self:
+    def begin(cls, training_data: TrainingData, network: NetworkParams, training: TrainingParams, phase: PhaseParams) -> Self:
         """Make a trainer as a training does, mark the parts of its step, and warm it up."""
         keep_freed_memory()
         inductor.cpp.enable_kernel_profile = training.compile  # compiled loops are told of by their names
-        panel = choose_horizons(material.panel, network.horizons)
-        moved = replace(material, panel=panel).to(choose_device(training.device))
+        panel = choose_horizons(training_data.panel, network.horizons)
+        moved = replace(training_data, panel=panel).to(choose_device(training.device))
         training = choose_days_per_block(training, count_stocks_per_day(panel))
-        trainer = make_trainer(moved, network, training, Ranks())
-        course, size = trainer.courses[training.curriculum.index(phase)], training.accumulate
-        blocks = list(course.sampler.epoch(0))
-        learner, forecast = trainer.learner, trainer.learner.forecast
-        learner.reading = Marked(learner.device)
-        learner.forecast = lambda block, parts: _mark(FORWARD, lambda: forecast(block, parts))
+        trainer = make_trainer(moved, network, training, ProcessGroup())
+        loader, size = trainer.loaders[training.curriculum.index(phase)], training.accumulate
+        blocks = list(loader.sampler.epoch(0))
+        train_step, forecast = trainer.train_step, trainer.train_step.forecast
+        train_step.reading = Marked(train_step.device)
+        train_step.forecast = lambda block, parts: _mark(FORWARD, lambda: forecast(block, parts))
         for name, child in trainer.network.named_children():
             child.requires_grad_(name not in phase.freeze)
         begun = cls(trainer, phase, [blocks[start : start + size] for start in range(0, len(blocks), size)])
@@ -97,7 +97,7 @@ class Rehearsal:
     @property
     def is_on_gpu(self) -> bool:
         """Say where it trains."""
-        return self.trainer.learner.device.type == "cuda"
+        return self.trainer.train_step.device.type == "cuda"
 
     def take(self, steps: int) -> float:
         """Take some steps, and say how long one took: their median."""
@@ -105,7 +105,7 @@ class Rehearsal:
         for step in range(steps):
             started = time.perf_counter()
             with record_function(STEP):
-                self.trainer.learner.learn(self.groups[step % len(self.groups)], self.phase, self.phase.learning_rate)
+                self.trainer.train_step.learn(self.groups[step % len(self.groups)], self.phase, self.phase.learning_rate)
             if self.is_on_gpu:
                 torch.cuda.synchronize()
             took.append(time.perf_counter() - started)
