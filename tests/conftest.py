@@ -16,7 +16,7 @@ from atft_kedro.market.admission import AdmissionParams, admit_prices
 from atft_kedro.market.simulated_drivers import MarketParams
 from atft_kedro.market.simulation import SimulatedMarket, simulate_market
 from atft_kedro.training.run import TrainingData
-from factories.datasets import make_training_data, make_ml_dataset
+from factories.datasets import make_ml_dataset, make_training_data
 from factories.project import SMALL, copy_project, kedro
 
 ROOT = Path(__file__).parent.parent

@@ -15,8 +15,8 @@ from atft_kedro.differentiable import soft_rank
 from atft_kedro.labels import transform_labels
 from atft_kedro.losses import (
     LOSSES,
-    LossWeights,
     LossInputs,
+    LossWeights,
     combine,
     portfolio,
 )

@@ -15,7 +15,7 @@ import pytest
 
 from atft_kedro.params import InputError
 from atft_kedro.training.engine import STOPPED
-from atft_kedro.training.run_status import request_stop, read_status
+from atft_kedro.training.run_status import read_status, request_stop
 from factories.project import KEDRO, SMALL, environment, kedro, run_statuses
 
 pytestmark = pytest.mark.slow

@@ -16,7 +16,7 @@ from atft_kedro.training.failure_checks import TrainingFailure
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.run import TrainingData, train_in_run
 from atft_kedro.training.runs import LATEST, Runs
-from factories.datasets import make_training_data, make_ml_dataset
+from factories.datasets import make_ml_dataset, make_training_data
 from factories.training import NETWORK
 from factories.training_logs import Train, diagnose_followed
 

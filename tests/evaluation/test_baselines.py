@@ -64,7 +64,9 @@ def test_every_baseline_forecasts_what_the_network_does(
     assert said["forecast"].is_finite().all()
 
 
-def test_rules_look_at_closes_and_not_ahead(asked: pl.DataFrame, training_data: TrainingData, ml_dataset: pl.DataFrame) -> None:
+def test_rules_look_at_closes_and_not_ahead(
+    asked: pl.DataFrame, training_data: TrainingData, ml_dataset: pl.DataFrame
+) -> None:
     params = BaselineParams(names=("reversal", "momentum"), momentum_days=40, momentum_skip=10)
     said = forecast_baselines(asked, ml_dataset.lazy(), training_data, "gaussian_rank", params)
     code = said["code"][0]
@@ -137,7 +139,9 @@ def test_learned_baselines_do_not_see_the_test_days(
         pl.when(later).then(-pl.col(name)).otherwise(name).alias(name) for name in target_columns(ml_dataset.schema)
     ]
     shocked = ml_dataset.with_columns(turned)
-    other = TrainingData(make_panel(shocked, tmp_path_factory.mktemp("shocked")), training_data.graphs, training_data.split)
+    other = TrainingData(
+        make_panel(shocked, tmp_path_factory.mktemp("shocked")), training_data.graphs, training_data.split
+    )
 
     one, two = (
         forecast_baselines(asked, ml_dataset.lazy(), each, "gaussian_rank", params).sort("forecaster", "date", "code")

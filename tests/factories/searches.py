@@ -24,7 +24,7 @@ from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.run import TrainingData
 from atft_kedro.training.runs import Runs
 from atft_kedro.training.tracking import NO_TRACKER, Tracker
-from factories.datasets import make_training_data, make_ml_dataset
+from factories.datasets import make_ml_dataset, make_training_data
 from factories.processes import wait_for
 from factories.training import NETWORK, PHASES
 

@@ -109,7 +109,9 @@ def test_a_run_that_somebody_still_trains_in_is_not_gone_on_with(
     assert standing.trials[1].run != run
 
 
-def test_a_trial_whose_worker_died_before_it_could_say_so_is_tried_again(training_data: TrainingData, tmp_path: Path) -> None:
+def test_a_trial_whose_worker_died_before_it_could_say_so_is_tried_again(
+    training_data: TrainingData, tmp_path: Path
+) -> None:
     seek(training_data, tmp_path, n_trials=1)
     look_at("s", url_of(tmp_path)).ask()  # and dies
 

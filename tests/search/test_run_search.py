@@ -60,7 +60,9 @@ def test_a_study_goes_on_with_more_trials_and_begins_none_anew(training_data: Tr
     assert len({str(trial.chosen) for trial in after.trials}) >= 4
 
 
-def test_a_trial_is_the_training_that_its_parameters_ask_for(training_data: TrainingData, home: Path, tmp_path: Path) -> None:
+def test_a_trial_is_the_training_that_its_parameters_ask_for(
+    training_data: TrainingData, home: Path, tmp_path: Path
+) -> None:
     standing = seek(training_data, home, n_trials=14, **LONG)
     winner = standing.winner
     assert winner is not None

@@ -28,7 +28,9 @@ def look(network: Atft, training_data: TrainingData):  # type: ignore[no-untyped
     return collect_attention(network, loader.reader, loader.sampler.in_order())
 
 
-def test_attention_is_shared_out_and_frequencies_are_as_many_as_are_taken(network: Atft, training_data: TrainingData) -> None:
+def test_attention_is_shared_out_and_frequencies_are_as_many_as_are_taken(
+    network: Atft, training_data: TrainingData
+) -> None:
     stats = look(network, training_data)
 
     days = training_data.split.days_of("validation", training_data.panel.days)

@@ -115,7 +115,9 @@ def make_gpu_trainer(training_data: TrainingData, monkeypatch: pytest.MonkeyPatc
     return trainer
 
 
-def test_a_step_a_validation_and_forecasts_stay_on_a_gpu(training_data: TrainingData, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_a_validation_and_forecasts_stay_on_a_gpu(
+    training_data: TrainingData, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with imagining(len(training_data.panel.features)) as recorder:
         trainer = make_gpu_trainer(training_data, monkeypatch)
         network, loader, phase = trainer.network, trainer.train, TRAINING.phases[0]

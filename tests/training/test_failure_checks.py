@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from atft_kedro.training.failure_checks import NAN_BATCHES, CollapseCheck, TrainingFailure, NonFiniteCheck
+from atft_kedro.training.failure_checks import NAN_BATCHES, CollapseCheck, NonFiniteCheck, TrainingFailure
 from atft_kedro.training.params import CollapseParams
 from atft_kedro.training.run import TrainingData
 from atft_kedro.training.train_step import is_out_of_memory
@@ -25,10 +25,14 @@ def train_day(training_data: TrainingData) -> int:
     return int(training_data.split.days_of("train", training_data.panel.days)[30])
 
 
-def test_a_wild_value_in_the_panel_skips_its_steps_and_is_named(make: Make, training_data: TrainingData, tmp_path: Path) -> None:
+def test_a_wild_value_in_the_panel_skips_its_steps_and_is_named(
+    make: Make, training_data: TrainingData, tmp_path: Path
+) -> None:
     day = train_day(training_data)
     watch = Watch()
-    trainer = make([watch, NonFiniteCheck(tmp_path, budget=50)], made_of=poison(training_data, day, 5, 7), phases=PHASES[:1])
+    trainer = make(
+        [watch, NonFiniteCheck(tmp_path, budget=50)], made_of=poison(training_data, day, 5, 7), phases=PHASES[:1]
+    )
 
     trainer.fit()
 
@@ -78,7 +82,9 @@ def test_a_step_that_is_trained_again_after_a_kill_is_skipped_and_counted_once(
     whole.fit()
     skipped = json.loads((tmp_path / NAN_BATCHES).read_text())
 
-    again = make([NonFiniteCheck(tmp_path, budget=len(skipped))], made_of=poisoned, **one_epoch)  # it had no checkpoint yet
+    again = make(
+        [NonFiniteCheck(tmp_path, budget=len(skipped))], made_of=poisoned, **one_epoch
+    )  # it had no checkpoint yet
     again.fit()
 
     assert len(skipped) > 0

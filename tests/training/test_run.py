@@ -76,7 +76,10 @@ def test_a_network_can_forecast_some_of_the_horizons(training_data: TrainingData
 
     assert panel.meaning.horizons == (5, 20)
     assert panel.targets[100].nan_to_num().equal(training_data.panel.targets[100, [1, 3]].nan_to_num())
-    assert train_in_run(training_data, NETWORK.model_copy(update={"horizons": (5,)}), TRAINING, runs).members[0].epochs == 1
+    assert (
+        train_in_run(training_data, NETWORK.model_copy(update={"horizons": (5,)}), TRAINING, runs).members[0].epochs
+        == 1
+    )
     with pytest.raises(InputError, match=r"the dataset has no targets for \[3\], only \(1, 5, 10, 20\)"):
         choose_horizons(training_data.panel, (1, 3))
 
@@ -108,7 +111,9 @@ def test_how_a_training_is_watched_may_change_when_it_goes_on(
     assert "INFO x 1/1: validation rank IC" in log
 
 
-def test_a_run_without_a_checkpoint_begins_again_with_its_own_parameters(training_data: TrainingData, runs: Runs) -> None:
+def test_a_run_without_a_checkpoint_begins_again_with_its_own_parameters(
+    training_data: TrainingData, runs: Runs
+) -> None:
     first = train_in_run(training_data, NETWORK, TRAINING, runs)
     (runs.find(LATEST) / LAST).unlink()
     again = TRAINING.model_copy(update={"resume": LATEST})

@@ -54,7 +54,9 @@ def test_a_measured_training_says_its_threads_writes_them_down_and_keeps_them(
 
     seen = Watch(1, lambda trainer: during.append(torch.get_num_threads()))
     (runs.find(LATEST) / "last.pt").unlink()
-    train_in_run(training_data, NETWORK, TRAINING.model_copy(update={"resume": LATEST, "threads": 8}), runs, watchers=[seen])
+    train_in_run(
+        training_data, NETWORK, TRAINING.model_copy(update={"resume": LATEST, "threads": 8}), runs, watchers=[seen]
+    )
 
     checkpoint = torch.load(runs.find(LATEST) / "last.pt", weights_only=True)
     assert len(measured) == 1

@@ -87,7 +87,9 @@ def test_a_sector_is_that_of_the_day_not_of_the_newest_day(make: Make, training_
     assert [names[number] if number >= 0 else None for number in (numbers[59], *numbers[99:101])] == [None, name, other]
     with pytest.raises(InputError, match="training.exposures names 'sector', but the ML dataset has no sectors"):
         nameless = moved.meaning.model_copy(update={"sectors": ((),) * len(histories)})
-        make(exposures=["sector"], phases=[PHASE], made_of=replace(training_data, panel=replace(moved, meaning=nameless)))
+        make(
+            exposures=["sector"], phases=[PHASE], made_of=replace(training_data, panel=replace(moved, meaning=nameless))
+        )
     places = range(len(names))
     blocks = [trainer.train.reader.read(days) for days in trainer.train.sampler.in_order()]
     for block in blocks:

@@ -16,7 +16,7 @@ from ..diagnosis.diagnosis import diagnose
 from ..panel.split import Role
 from ..params import InputError
 from ..reporting.format import say
-from ..training.run_status import RunStatus, request_stop, kill, read_history, read_log, read_status
+from ..training.run_status import RunStatus, kill, read_history, read_log, read_status, request_stop
 from ..training.runs import LATEST
 from .console import make_console
 from .project import of_project, open_catalog

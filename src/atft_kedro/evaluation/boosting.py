@@ -59,7 +59,9 @@ def boost(training_data: TrainingData, units: Units, params: BoostingParams) -> 
     import lightgbm
 
     train = _thin_out(read_observations(training_data, "train", units), params.rows, training_data, "train")
-    validation = _thin_out(read_observations(training_data, "validation", units), params.rows, training_data, "validation")
+    validation = _thin_out(
+        read_observations(training_data, "validation", units), params.rows, training_data, "validation"
+    )
     data = lightgbm.Dataset(train.features.float().numpy(), params=params.native(), free_raw_data=False)
     beside = lightgbm.Dataset(validation.features.float().numpy(), reference=data, free_raw_data=False)
     horizons = range(train.labels.shape[1])

@@ -30,7 +30,9 @@ def open_table(path: Path) -> pl.LazyFrame:
     return table
 
 
-def forecast_parts(members: Mapping[int, TrainedNetwork], training_data: TrainingData) -> tuple[pl.DataFrame, pl.DataFrame]:
+def forecast_parts(
+    members: Mapping[int, TrainedNetwork], training_data: TrainingData
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Forecast the validation days, the test days, and as many of the last train days as validate.
 
     First by the mean of all networks; then, of several, each alone, under its seed: no quantiles, no train days.
@@ -60,7 +62,10 @@ def forecast_split(members: Sequence[TrainedNetwork], training_data: TrainingDat
 
 def tabulate(said: Forecasts, network: Atft, training_data: TrainingData, part: Role) -> pl.DataFrame:
     """Write forecasts of a part as rows, for each date, code and horizon, with every quantile and what came."""
-    days, codes = training_data.panel.days[said.day.numpy()], pl.Series(training_data.panel.meaning.codes, dtype=pl.String)
+    days, codes = (
+        training_data.panel.days[said.day.numpy()],
+        pl.Series(training_data.panel.meaning.codes, dtype=pl.String),
+    )
     point = network.point(said.quantiles)
     tables = []
     for place, horizon in enumerate(network.horizons):

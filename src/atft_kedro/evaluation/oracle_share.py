@@ -26,7 +26,9 @@ class OracleShare:
     agreement: float  # daily correlation of forecast and oracle: the share that would show in endless days
 
 
-def measure_share(members: Sequence[TrainedNetwork], training_data: TrainingData, oracle: pl.DataFrame, part: Role) -> list[OracleShare]:
+def measure_share(
+    members: Sequence[TrainedNetwork], training_data: TrainingData, oracle: pl.DataFrame, part: Role
+) -> list[OracleShare]:
     """Score the mean of some networks' forecasts, beside the oracle's expectation."""
     network = members[0].network
     said = forecast_together(members, training_data, part)

@@ -44,7 +44,9 @@ def collect_attention(
     return attention_stats
 
 
-def _look(network: Atft, block: Block, inputs: dict[nn.Module, tuple[Tensor, ...]], attention_stats: AttentionStats) -> None:
+def _look(
+    network: Atft, block: Block, inputs: dict[nn.Module, tuple[Tensor, ...]], attention_stats: AttentionStats
+) -> None:
     there, forecast = block.day >= 0, block.is_forecast
     weights = network.selection.weights(network.selection.fill(block), block)  # (stock, step, feature)
     place = block.slot.clamp(min=0) + weights.shape[1] * torch.arange(len(weights), device=weights.device)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..network.atft import Atft
-from .averaging import frozen_copy, follow, ema_decay_at
+from .averaging import ema_decay_at, follow, frozen_copy
 from .day_loader import DayLoader
 from .debug_mode import suspicion
 from .distributed import ProcessGroup

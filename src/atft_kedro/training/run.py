@@ -194,7 +194,9 @@ def _open_run(training_data: TrainingData, trainer: Trainer, runs: Runs) -> tupl
     return runs.begin(describe(training_data, trainer, runs, threads.threads)), threads
 
 
-def make_trainer(training_data: TrainingData, network: NetworkParams, training: TrainingParams, ranks: ProcessGroup) -> Trainer:
+def make_trainer(
+    training_data: TrainingData, network: NetworkParams, training: TrainingParams, ranks: ProcessGroup
+) -> Trainer:
     """Make the network and its courses."""
     torch.manual_seed(training.seed)
     panel = training_data.panel
@@ -203,7 +205,9 @@ def make_trainer(training_data: TrainingData, network: NetworkParams, training: 
     for phase in training.curriculum:
         phase.weigh_horizons(panel.meaning.horizons)
         phase.require_children(name for name, _ in model.named_children())
-    train, validation = (training_data.loader(part, network.lookback, training, ranks) for part in ("train", "validation"))
+    train, validation = (
+        training_data.loader(part, network.lookback, training, ranks) for part in ("train", "validation")
+    )
     return Trainer(model.to(panel.row_of.device), train, validation, training, ranks=ranks)
 
 

@@ -76,7 +76,9 @@ def test_what_is_counted_is_what_scoring_many_days_holds(tmp_path: Path) -> None
 
     walk = walk_through(replace(SIZES, validation_days=600), NETWORK, params())
 
-    taken = measure(lambda: score_days(network, reader, blocks, frozenset(), scoring, ProcessGroup()), tmp_path / "trace.json")
+    taken = measure(
+        lambda: score_days(network, reader, blocks, frozenset(), scoring, ProcessGroup()), tmp_path / "trace.json"
+    )
     assert walk.scoring == pytest.approx(taken, rel=0.1)
 
 

@@ -75,7 +75,9 @@ class Rehearsal:
     groups: list[list[np.ndarray]]  # the blocks of each step
 
     @classmethod
-    def begin(cls, training_data: TrainingData, network: NetworkParams, training: TrainingParams, phase: PhaseParams) -> Self:
+    def begin(
+        cls, training_data: TrainingData, network: NetworkParams, training: TrainingParams, phase: PhaseParams
+    ) -> Self:
         """Make a trainer as a training does, mark the parts of its step, and warm it up."""
         keep_freed_memory()
         inductor.cpp.enable_kernel_profile = training.compile  # compiled loops are told of by their names
@@ -105,7 +107,9 @@ class Rehearsal:
         for step in range(steps):
             started = time.perf_counter()
             with record_function(STEP):
-                self.trainer.train_step.learn(self.groups[step % len(self.groups)], self.phase, self.phase.learning_rate)
+                self.trainer.train_step.learn(
+                    self.groups[step % len(self.groups)], self.phase, self.phase.learning_rate
+                )
             if self.is_on_gpu:
                 torch.cuda.synchronize()
             took.append(time.perf_counter() - started)
