@@ -89,9 +89,9 @@ def test_a_runs_networks_are_read_back_as_they_were_best(training_data: Training
     members = load_members(runs.find(trained.run), training_data)
     assert [(member.seed, member.folder) for member in trained.members] == [(7, "seed_7"), (8, "seed_8")]
     assert trained.members[0].best_score != trained.members[1].best_score
-    for member, trained in zip(trained.members, members, strict=True):
+    for member, best in zip(trained.members, members, strict=True):
         loader = training_data.loader("validation", NETWORK.lookback, training, ProcessGroup())
         days, scoring = loader.sampler.in_order(), make_plain_scoring(4)
-        scores = score_days(trained.network, loader.reader, days, trained.parts, scoring, ProcessGroup())
+        scores = score_days(best.network, loader.reader, days, best.parts, scoring, ProcessGroup())
         weighed = [scores[f"rank_ic_{horizon}d"] / horizon for horizon in (1, 5, 10, 20)]
         assert np.isclose(sum(weighed) / (1 + 1 / 5 + 1 / 10 + 1 / 20), member.best_score, atol=1e-6)
