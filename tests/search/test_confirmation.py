@@ -15,7 +15,7 @@ from atft_kedro.network.sizes import NetworkParams
 from atft_kedro.params import InputError
 from atft_kedro.search.confirmation import Confirmation, Retrial, chance_of, confirm, find_heaviest, spread_of
 from atft_kedro.search.file_digest import CLAIM, PROMOTED, is_as_promoted
-from atft_kedro.search.promotion import choose_trial, differ, place_promotion, require_name, write_promotion
+from atft_kedro.search.promotion import choose_trial, place_promotion, require_name, write_promotion
 from atft_kedro.search.report import draw_study, tabulate_search
 from atft_kedro.search.run_search import look_at
 from atft_kedro.search.space import put
@@ -228,12 +228,3 @@ def test_only_a_trial_that_ended_well_is_promoted(standing: Standing) -> None:
     with pytest.raises(InputError, match="No trial of the study s was trained to its end"):
         choose_trial(told, None)
     assert choose_trial(told, 0) == standing.trials[0]
-
-
-def test_what_is_the_same_is_not_written() -> None:
-    tree = {"a": 1, "b": {"c": 2, "d": 3}, "e": None}
-    base = {"a": 1, "b": {"c": 2, "d": 4}, "e": 5}
-
-    assert differ(tree, [base]) == {"b": {"d": 3}, "e": None}
-    assert differ(tree, [tree, base]) == {"b": {"d": 3}, "e": None}
-    assert differ(tree, [base, base | {"a": 7}]) == {"a": 1, "b": {"d": 3}, "e": None}

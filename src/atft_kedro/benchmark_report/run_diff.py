@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from numbers import Real
 from typing import Any
 
+from ..dotted import flatten
 from ..panel.split import PARTS, Split
 from ..training.run import WATCHING
 
@@ -15,7 +16,7 @@ DATA = {"catalogue": "other features", "features": "other features"}
 def name_difference(mine: Manifest, theirs: Manifest) -> str:
     """Say in what one recipe differs from another."""
     told = [*_tell_days(mine, theirs), *_tell_parts(mine, theirs)]
-    flat, other = (dict(_flatten_recipe(manifest)) for manifest in (mine, theirs))
+    flat, other = (_flatten_recipe(manifest) for manifest in (mine, theirs))
     ours, known = ([phase["name"] for phase in manifest["training"]["phases"]] for manifest in (mine, theirs))
     retold: tuple[str, ...] = ()
     if ours != known:
@@ -73,19 +74,10 @@ def _tell_parts(mine: Manifest, theirs: Manifest) -> Iterator[str]:
     yield from (f"without {part}" for part in other if part not in one)
 
 
-def _flatten_recipe(manifest: Manifest) -> Iterator[tuple[str, Any]]:
-    for block in BLOCKS:
-        for name, value in (manifest.get(block) or {}).items():
-            if block != "training" or name not in {*WATCHING, "without", "seeds"}:
-                yield from _flatten(f"{block}.{name}", value)
-
-
-def _flatten(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """Go down to single values, and to weights by their names; phases are known by theirs."""
-    if isinstance(value, list) and value and isinstance(value[0], Mapping):
-        value = {each.get("name", str(place)): {**each} for place, each in enumerate(value)}
-    if isinstance(value, Mapping) and not all(isinstance(each, Real) for each in value.values()):
-        for inner, each in value.items():
-            yield from _flatten(f"{name}.{inner}", each)
-    else:
-        yield name, value
+def _flatten_recipe(manifest: Manifest) -> dict[str, Any]:
+    """Flatten what decides a run's numbers: phases by their names, weights as one value."""
+    blocks = {block: dict(manifest.get(block) or {}) for block in BLOCKS}
+    for name in (*WATCHING, "without", "seeds"):
+        blocks["training"].pop(name, None)
+    blocks["training"]["phases"] = {phase["name"]: phase for phase in manifest["training"]["phases"]}
+    return flatten(blocks, is_leaf=lambda value: all(isinstance(weight, Real) for weight in value.values()))

@@ -1,13 +1,14 @@
 """A trial's configuration as a file of an environment, with where it came from."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from ..dotted import select_changes, set_value
 from ..files import written_whole
 from ..network.sizes import NetworkParams
 from ..params import InputError
@@ -52,13 +53,9 @@ def write_promotion(
 ) -> str:
     """Write all by which a trial differs from any of what ``lower`` layers configure, and where it came from."""
     made = put(trial.chosen, spec.network, spec.training)
-    tree = differ(_dump(made), [_dump(each) for each in lower])
+    tree = select_changes(_dump(made), [_dump(each) for each in lower])
     for path, value in trial.chosen.items():
-        *way, name = path.split(".")
-        place = tree
-        for each in way:
-            place = place.setdefault(each, {})
-        place[name] = value
+        set_value(tree, path, value)
     body = yaml.safe_dump(tree, sort_keys=False)
     told = (
         f"Trial {trial.number} of the study {standing.study}, promoted on {date.today()}: validation",
@@ -80,20 +77,6 @@ def say_confirmed(confirmation: Confirmation | None, trial: TriedTrial) -> str:
 def _dump(configured: tuple[NetworkParams, TrainingParams]) -> dict[str, Any]:
     network, training = configured
     return {"network": network.model_dump(mode="json"), "training": training.model_dump(mode="json", exclude=LENGTH)}
-
-
-def differ(tree: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Keep what is not the same in all of ``others``."""
-    kept: dict[str, Any] = {}
-    for name, value in tree.items():
-        theirs = [other.get(name) for other in others]
-        blocks = [other for other in theirs if isinstance(other, Mapping)]
-        if isinstance(value, Mapping) and len(blocks) == len(theirs):
-            inner = differ(value, blocks)
-            kept |= {name: inner} if inner else {}
-        elif any(value != other for other in theirs):
-            kept[name] = value
-    return kept
 
 
 def place_promotion(folder: Path, text: str, *, force: bool) -> Path:

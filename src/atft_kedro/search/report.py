@@ -1,12 +1,12 @@
 """What a search found, to read and to look at."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import optuna
 import plotly.graph_objects as go
 from optuna import visualization
 
+from ..dotted import get_value
 from ..network.sizes import NetworkParams
 from ..reporting.format import say, say_lead
 from ..reporting.report_page import write_report
@@ -115,19 +115,11 @@ def tabulate_winner(standing: Standing, confirmation: Confirmation, configured: 
     network, training = configured
     now = {"network": network.model_dump(), "training": training.model_dump() | {"learning_rate": training.fastest}}
     rows = [
-        (path, say_value(find_value(now, path)), say_value(value), say(standing.importance.get(path), 2))
+        (path, say_value(get_value(now, path)), say_value(value), say(standing.importance.get(path), 2))
         for path, value in confirmation.chosen.items()
     ]
     note = "kedro atft hpo promote writes these into an environment. A dash: each phase says it."
     return Grid(f"Trial {confirmation.trial}", ("parameter", "as it is", "winner", "importance"), rows, note)
-
-
-def find_value(tree: Mapping[str, Any], path: str) -> object:
-    """Find what a dotted name leads to; None where the way ends before."""
-    value: Any = tree
-    for name in path.split("."):
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return value
 
 
 def tabulate_leads(confirmation: Confirmation) -> Grid:

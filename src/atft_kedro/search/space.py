@@ -7,6 +7,7 @@ from typing import Annotated, Any, Self, get_args
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
+from ..dotted import set_value
 from ..network.sizes import NetworkParams
 from ..params import InputError, Params
 from ..training.params import TrainingParams
@@ -120,12 +121,7 @@ def put(
     """Put values in their places."""
     tree: dict[str, Any] = {"network": network.model_dump(), "training": training.model_dump()}
     for path, value in values.items():
-        *way, name = path.split(".")
-        place = tree
-        for each in way:
-            place[each] = place[each] or {}
-            place = place[each]
-        place[name] = value
+        set_value(tree, path, value)
     try:
         return NetworkParams.model_validate(tree["network"]), TrainingParams.model_validate(tree["training"])
     except ValidationError as wrong:
@@ -141,7 +137,7 @@ def require_possible(space: Mapping[str, Dimension]) -> None:
         if isinstance(dimension, Range) and not _is_number(path):
             raise InputError(f"hpo: {path} has a range, and is no number; give it choices.")
         for value in _values(path, dimension):
-            wrong = _complaint(BLOCKS[path.partition(".")[0]], _nest(path, value), path)
+            wrong = _complaint(path, value)
             if wrong:
                 raise InputError(f"hpo: {path} = {value} cannot be: {wrong}.")
 
@@ -156,19 +152,14 @@ def _values(path: str, dimension: Dimension) -> Iterable[Choice]:
     return range(int(ends[0]), int(ends[1]) + 1, int(ends[2])) if all(end == int(end) for end in ends) else ends
 
 
-def _nest(path: str, value: Choice) -> dict[str, Any]:
-    *way, name = path.split(".")[1:]
-    tree: dict[str, Any] = {name: value}
-    for each in reversed(way):
-        tree = {each: tree}
-    return tree
-
-
-def _complaint(model: type[Params], tree: dict[str, Any], path: str) -> str | None:
-    """Say what is wrong with one value; what is wrong with its company is found when a trial has all of them."""
+def _complaint(path: str, value: Choice) -> str | None:
+    """Return what is wrong with one value alone, else None; a trial checks all values together."""
+    block, _, name = path.partition(".")
+    tree: dict[str, Any] = {}
+    set_value(tree, name, value)
     try:
-        model.model_validate(tree)
-    except ValidationError as wrong:
-        of_value = [error for error in wrong.errors() if ".".join(map(str, error["loc"])) == path.partition(".")[2]]
+        BLOCKS[block].model_validate(tree)
+    except ValidationError as error:
+        of_value = [each for each in error.errors() if ".".join(map(str, each["loc"])) == name]
         return of_value[0]["msg"] if of_value else None
     return None

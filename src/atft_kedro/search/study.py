@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from ..dotted import diff
 from ..network.sizes import NetworkParams
 from ..params import InputError, Params
 from ..services.database_url import hide
@@ -48,11 +49,11 @@ class Spec(Params):
     def require_same(self, study: str, found: "Spec") -> None:
         """Refuse to go on with a study of something else."""
         watching = {"training": set(WATCHING)}
-        mine, theirs = (_flatten(each.model_dump(mode="json", exclude=watching)) for each in (self, found))
-        names = [name for name in sorted({*mine, *theirs}) if mine.get(name) != theirs.get(name)]
-        if names:
-            told = "; ".join(f"{name} was {theirs.get(name)}, is {mine.get(name)}" for name in names[:5])
-            more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+        changes = diff(*(spec.model_dump(mode="json", exclude=watching) for spec in (found, self)))
+        if changes:
+            listed = [f"{path} was {old}, is {new}" for path, (old, new) in changes.items()]
+            more = f" and {len(listed) - 5} more" if len(listed) > 5 else ""
+            told = "; ".join(listed[:5])
             raise InputError(
                 f"The study {study} exists and searches something else ({told}{more}); its trials could not be "
                 "compared. Name another one with hpo.study."
@@ -61,14 +62,6 @@ class Spec(Params):
     def require_material(self, study: str, panel: str, training_data: str) -> None:
         """Refuse to work on a study with other data."""
         self.model_copy(update={"panel": panel, "material": training_data}).require_same(study, self)
-
-
-def _flatten(tree: Mapping[str, Any]) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in tree.items():
-        inner = _flatten(value) if isinstance(value, Mapping) else {}
-        flat |= {f"{name}.{each}": leaf for each, leaf in inner.items()} or {name: value}
-    return flat
 
 
 def make_spec(

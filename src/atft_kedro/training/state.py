@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from ..dotted import diff
 from ..files import written_whole
 from ..network.sizes import Part
 from ..params import InputError
@@ -60,17 +61,8 @@ def _differ(theirs: object, mine: object, most: int = 200) -> str:
         trees = []
     if not trees or not all(isinstance(tree, dict) for tree in trees):  # a digest may look like a number
         return f"{str(theirs)[:most]} instead of {str(mine)[:most]}"
-    one, other = map(flatten, trees)
-    keys = sorted(key for key in one.keys() | other.keys() if one.get(key) != other.get(key))
-    return "; ".join(f"{key} = {one.get(key)} instead of {other.get(key)}" for key in keys)[: 4 * most]
-
-
-def flatten(tree: object, name: str = "") -> dict[str, object]:
-    """Name every leaf of a tree by its path."""
-    if not isinstance(tree, dict | list):
-        return {name: tree}
-    pairs = tree.items() if isinstance(tree, dict) else enumerate(tree)
-    return {key: leaf for place, each in pairs for key, leaf in flatten(each, f"{name}.{place}".strip(".")).items()}
+    changes = diff(*trees)
+    return "; ".join(f"{path} = {old} instead of {new}" for path, (old, new) in changes.items())[: 4 * most]
 
 
 def write_checkpoint(path: Path, tree: Tree) -> None:

@@ -1,0 +1,70 @@
+"""Nested parameters by dotted path, such as ``training.phases.gat.epochs``."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+Tree = Mapping[str, Any]
+EMPTY = (None, {}, [])
+
+
+def flatten(tree: Tree, is_leaf: Callable[[Any], bool] = lambda value: False) -> dict[str, Any]:
+    """Map the dotted path of every leaf to its value.
+
+    Items of a list of mappings are named by their index. Other lists, and empty mappings, are leaves.
+    """
+    return {path: value for name, child in tree.items() for path, value in _walk(str(name), child, is_leaf)}
+
+
+def _walk(path: str, value: Any, is_leaf: Callable[[Any], bool]) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
+        value = dict(enumerate(value))
+    if isinstance(value, Mapping) and value and not is_leaf(value):
+        for name, child in value.items():
+            yield from _walk(f"{path}.{name}", child, is_leaf)
+    else:
+        yield path, value
+
+
+def diff(first: Tree, second: Tree) -> dict[str, tuple[Any, Any]]:
+    """Map each path whose values differ to both values; missing, null and empty are the same."""
+    flat, other = (
+        {path: value for path, value in flatten(tree).items() if value not in EMPTY} for tree in (first, second)
+    )
+    paths = sorted({*flat, *other})
+    return {path: (flat.get(path), other.get(path)) for path in paths if flat.get(path) != other.get(path)}
+
+
+def _flatten_known(tree: Tree) -> dict[str, Any]:
+    return {path: value for path, value in flatten(tree).items() if value not in EMPTY}
+
+
+def get_value(tree: Tree, path: str) -> Any:
+    """Return the value at a dotted path; None where the path does not exist."""
+    value: Any = tree
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
+
+
+def set_value(tree: dict[str, Any], path: str, value: Any) -> None:
+    """Set the value at a dotted path in place; create missing or null blocks on the way."""
+    *blocks, name = path.split(".")
+    for block in blocks:
+        if tree.get(block) is None:
+            tree[block] = {}
+        tree = tree[block]
+    tree[name] = value
+
+
+def select_changes(tree: Tree, others: Sequence[Tree]) -> dict[str, Any]:
+    """Keep the values of ``tree`` that are not the same in all of ``others``."""
+    changes: dict[str, Any] = {}
+    for name, value in tree.items():
+        theirs = [other.get(name) for other in others]
+        blocks = [other for other in theirs if isinstance(other, Mapping)]
+        if isinstance(value, Mapping) and len(blocks) == len(theirs):
+            inner = select_changes(value, blocks)
+            changes |= {name: inner} if inner else {}
+        elif any(value != other for other in theirs):
+            changes[name] = value
+    return changes
