@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 Tree = Mapping[str, Any]
-EMPTY = (None, {}, [])
+EMPTY: tuple[Any, ...] = (None, {}, [])
 
 
 def flatten(tree: Tree, is_leaf: Callable[[Any], bool] = lambda value: False) -> dict[str, Any]:
