@@ -14,6 +14,8 @@ from atft_kedro.params import InputError
 from atft_kedro.pipeline_registry import register_pipelines
 from atft_kedro.settings import CONFIG_LOADER_ARGS
 from atft_kedro.training.params import TrainingParams
+from atft_kedro.training.selection import SelectionParams
+from factories.params import make_params
 
 CONF = Path(__file__).parent.parent / "conf"
 ENVIRONMENTS = ["local", "safe", "smoke", "production", "classic", "files", "dataset", "benchmark"]
@@ -96,12 +98,24 @@ OWN = {"recency", "ranges", "choices", "later"}  # the guard's is off for the si
 
 
 @pytest.mark.parametrize("name", BLOCKS)
-def test_base_spells_every_parameter_with_its_default(name: str) -> None:
-    spelled = loader()["parameters"][name]
-    model = BLOCKS[name]
+def test_base_holds_every_parameter_and_no_model_has_another_default(name: str) -> None:
+    values, model = loader()["parameters"][name], BLOCKS[name]
 
-    assert set(spelled) == set(model.model_fields)
-    assert model.model_validate(spelled).model_dump(exclude=OWN) == model().model_dump(exclude=OWN)
+    assert set(values) == set(model.model_fields)
+    params = model.model_validate(values)
+    for field, info in model.model_fields.items():
+        if not info.is_required() and field not in OWN:
+            assert getattr(params, field) == info.get_default(call_default_factory=True)
+
+
+def test_made_parameters_have_the_values_of_base_except_for_the_changes() -> None:
+    training = make_params(TrainingParams, seed=11, selection={"metric": "ic"})
+
+    assert (training.seed, training.selection.metric) == (11, "ic")
+    base = TrainingParams.model_validate(loader()["parameters"]["training"])
+    unchanged = {"seed": base.seed, "selection": base.selection}
+    assert training.model_copy(update=unchanged) == base
+    assert make_params(SelectionParams, metric="ic") == training.selection
 
 
 @pytest.mark.parametrize(
