@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from atft_kedro.files import written_whole
+from atft_kedro.files import atomic_write
 
 WRITE = """
 import sys, time
 from pathlib import Path
-from atft_kedro.files import written_whole
-with written_whole(Path(sys.argv[1])) as partial:
+from atft_kedro.files import atomic_write
+with atomic_write(Path(sys.argv[1])) as partial:
     partial.write_text("half")
     print("half", flush=True)
     time.sleep(60)
@@ -29,11 +29,11 @@ def test_two_writers_of_one_file_write_whole_files_and_the_dead_ones_is_removed(
     with subprocess.Popen([sys.executable, "-c", WRITE, path], stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         other.stdout.readline()
-        with written_whole(path) as partial:
+        with atomic_write(path) as partial:
             partial.write_text("whole")
         beside = names(tmp_path)
         other.kill()
-    with written_whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text("whole again")
 
     assert len(beside) == 2  # the other one's is still there
@@ -42,7 +42,7 @@ def test_two_writers_of_one_file_write_whole_files_and_the_dead_ones_is_removed(
 
 
 def test_a_folder_that_cannot_be_finished_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError), written_whole(tmp_path / "model", is_folder=True) as partial:
+    with pytest.raises(RuntimeError), atomic_write(tmp_path / "model", is_folder=True) as partial:
         (partial / "weights").write_text("half")
         raise RuntimeError
 
@@ -61,7 +61,7 @@ def test_a_writer_whose_partial_is_removed_before_it_is_locked_makes_another(
         lock(file, how)
 
     monkeypatch.setattr(fcntl, "flock", remove_once)
-    with written_whole(tmp_path / "model", is_folder=True) as partial:
+    with atomic_write(tmp_path / "model", is_folder=True) as partial:
         (partial / "weights").write_text("whole")
 
     assert len(removed) == 1

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from atft_kedro.locks import hold_alone, wait_for
+from atft_kedro.locks import exclusive_lock, wait_for_lock
 from atft_kedro.params import InputError
 
 
-@pytest.mark.parametrize("lock", [wait_for, lambda path: hold_alone(path, "It is taken.")])
+@pytest.mark.parametrize("lock", [wait_for_lock, lambda path: exclusive_lock(path, "It is taken.")])
 def test_a_file_system_without_flock_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lock: Callable[[Path], AbstractContextManager[None]]
 ) -> None:

@@ -4,12 +4,12 @@ from datetime import date
 
 import polars as pl
 
-from atft_kedro.schema import ColumnParams, adopt_ml_dataset
+from atft_kedro.schema import ColumnParams, map_columns
 
 
 def test_a_dataset_without_a_sector_column_by_its_parameters_has_no_sectors() -> None:
     rows = pl.LazyFrame({"date": [date(2024, 1, 2)], "code": ["a"], "sector": ["x"], "gap": [0.5]})
 
-    assert adopt_ml_dataset(rows, ColumnParams()).collect_schema().names() == ["date", "code", "sector", "gap"]
-    assert adopt_ml_dataset(rows, ColumnParams(sector=None)).collect_schema().names() == ["date", "code", "gap"]
-    assert adopt_ml_dataset(rows.drop("sector"), ColumnParams(sector=None)).collect_schema().names()[-1] == "gap"
+    assert map_columns(rows, ColumnParams()).collect_schema().names() == ["date", "code", "sector", "gap"]
+    assert map_columns(rows, ColumnParams(sector=None)).collect_schema().names() == ["date", "code", "gap"]
+    assert map_columns(rows.drop("sector"), ColumnParams(sector=None)).collect_schema().names()[-1] == "gap"

@@ -22,17 +22,17 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @contextmanager
-def written_whole(path: Path, *, is_folder: bool = False) -> Iterator[Path]:
+def atomic_write(path: Path, *, is_folder: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` at the end.
 
     Its writer holds a lock on it, so that the next writer can remove what a killed one has left, and nothing else.
     """
-    with told_of_a_full_disk(path):
+    with explain_full_disk(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(path)
         partial, lock = _create_locked(path, is_folder)
     try:
-        with told_of_a_full_disk(path):
+        with explain_full_disk(path):
             yield partial
         partial.replace(path)
     finally:
@@ -82,7 +82,7 @@ def _remove(path: Path) -> None:
 
 
 @contextmanager
-def told_of_a_full_disk(path: Path) -> Iterator[None]:
+def explain_full_disk(path: Path) -> Iterator[None]:
     """Turn the system's refusal to store more into an answer."""
     try:
         yield

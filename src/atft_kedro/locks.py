@@ -17,7 +17,7 @@ ATTEMPTS, INSTANT = 4, 0.05  # seconds
 
 
 @contextmanager
-def hold_alone(path: Path, refusal: str) -> Iterator[None]:
+def exclusive_lock(path: Path, refusal: str) -> Iterator[None]:
     """Hold the lock at ``path``; where another process holds it, refuse at once and name that process.
 
     The file stays when the lock is given back: only the system knows whether somebody holds it.
@@ -59,7 +59,7 @@ def _lock(file: IO[str], how: int) -> None:
 
 
 @contextmanager
-def wait_for(path: Path) -> Iterator[None]:
+def wait_for_lock(path: Path) -> Iterator[None]:
     """Wait for the lock at ``path`` and hold it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as lock:

@@ -33,7 +33,7 @@ def _require_each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
-EachOnce = AfterValidator(_require_each_once)
+Unique = AfterValidator(_require_each_once)
 
 
 def _require_time_zone(value: str) -> str:

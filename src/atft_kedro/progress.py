@@ -15,7 +15,7 @@ LINE_EVERY = 10.0  # seconds between lines in a log
 _logger = logging.getLogger(__name__)
 
 
-def tracked(items: Iterable[Item], label: str, total: int) -> Iterator[Item]:
+def track_progress(items: Iterable[Item], label: str, total: int) -> Iterator[Item]:
     """Yield ``items`` and show how many of ``total`` are done."""
     if sys.stderr.isatty():
         yield from track(items, description=label, total=total, transient=True, console=Console(stderr=True))

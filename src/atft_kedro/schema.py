@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import polars as pl
 from pydantic import Field, field_validator
 
-from .params import EachOnce, InputError, Params, list_names
+from .params import InputError, Params, Unique, list_names
 
 DATE, CODE, SECTOR = "date", "code", "sector"
 OPEN, HIGH, LOW, CLOSE, VOLUME, VWAP = "open", "high", "low", "close", "volume", "vwap"
@@ -21,13 +21,13 @@ CORRELATION, SAME_SECTOR, SIZE_SIMILARITY = "correlation", "same_sector", "size_
 FORECAST, HORIZON, SPLIT = "forecast", "horizon", "split"
 ENTRY_LAG = "entry_lag"
 FORECASTER, REALISED = "forecaster", "target"
-ALONE = "seed "  # and its number: the forecaster that is one network of a run
+MEMBER_PREFIX = "seed "  # and its number: the forecaster that is one network of a run
 EDGE_ATTRIBUTES = (CORRELATION, SAME_SECTOR, SIZE_SIMILARITY)
 
 Entry = Literal["same_close", "next_close"]
-ENTRIES: dict[Entry, int] = {"same_close": 0, "next_close": 1}  # the entry lags that every score is shown for
+ENTRY_LAGS: dict[Entry, int] = {"same_close": 0, "next_close": 1}  # the entry lags that every score is shown for
 
-Horizons = Annotated[tuple[Annotated[int, Field(gt=0)], ...], Field(min_length=1), EachOnce]
+Horizons = Annotated[tuple[Annotated[int, Field(gt=0)], ...], Field(min_length=1), Unique]
 
 
 def target(horizon: int) -> str:
@@ -70,7 +70,7 @@ class ColumnParams(Params):
         return {theirs: name for name in names if (theirs := getattr(self, name)) is not None}
 
 
-def adopt_ml_dataset(frame: pl.LazyFrame, columns: ColumnParams) -> pl.LazyFrame:
+def map_columns(frame: pl.LazyFrame, columns: ColumnParams) -> pl.LazyFrame:
     """Give an ML dataset our column names and a ``Date`` column, lazily.
 
     Its targets are all columns that fit ``columns.target`` with a whole number of days.
@@ -165,7 +165,7 @@ def target_columns(schema: pl.Schema) -> dict[str, int]:
     return dict(sorted(found.items(), key=lambda item: item[1]))
 
 
-def longest_reach(frame: pl.LazyFrame, entry_lag: int) -> int:
+def target_span(frame: pl.LazyFrame, entry_lag: int) -> int:
     """Say how many days an ML dataset's targets look ahead at most."""
     horizons = target_columns(frame.collect_schema()).values()
     if not horizons:

@@ -83,9 +83,9 @@ def test_runs_are_named_by_what_differs(returns: pl.DataFrame, tmp_path: Path) -
     def trained(**changes: Any) -> str:
         return name(training=first["training"] | changes)
 
-    begun, *later = first["split"]["stretches"]
-    longer = {"name": "split", "stretches": [begun | {"first": "2001-01-01"}, *later]}
-    shorter = {"name": "split", "stretches": [begun, *later[:-1], later[-1] | {"last": "2024-04-04"}]}
+    begun, *later = first["split"]["date_ranges"]
+    longer = {"name": "split", "date_ranges": [begun | {"first": "2001-01-01"}, *later]}
+    shorter = {"name": "split", "date_ranges": [begun, *later[:-1], later[-1] | {"last": "2024-04-04"}]}
     faster = [PHASE | {"learning_rate": 0.5, "loss": {"mse": 1.0, "ic": 2.0}}]
     assert trained(resume="first", seeds=3) == "the same again"
     assert trained(without=[]) == "with fan"
@@ -101,7 +101,7 @@ def test_runs_are_named_by_what_differs(returns: pl.DataFrame, tmp_path: Path) -
     assert name(split=longer, panel="other") == "trained from 2001-01-01"
     assert name(split=shorter) == "other days"
     assert name(graph={"kind": "random", "neighbours": 10}) == "graph.kind = random"
-    assert name(features=158, catalogue="wide", panel="other") == "other features"
+    assert name(features=158, feature_hash="wide", panel="other") == "other features"
     assert name(panel="other") == "other data"
 
 
@@ -144,8 +144,8 @@ def test_a_longer_past_is_told_beside_the_first_and_only_clear_leads_are_called_
 ) -> None:
     skills = {"a": 0.3, "same": 0.3, "worse": 0.0, "longer": 0.6}
     runs = [make_run(tmp_path / name, returns, skill) for name, skill in skills.items()]
-    begun, *later = runs[3].manifest["split"]["stretches"]
-    split = {"name": "split", "stretches": [begun | {"first": "2001-01-01"}, *later]}
+    begun, *later = runs[3].manifest["split"]["date_ranges"]
+    split = {"name": "split", "date_ranges": [begun | {"first": "2001-01-01"}, *later]}
     runs[3] = replace(runs[3], manifest=runs[3].manifest | {"split": split})
     runs[2] = replace(runs[2], manifest=runs[2].manifest | {"graph": runs[0].manifest["graph"] | {"kind": "random"}})
 

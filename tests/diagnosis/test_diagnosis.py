@@ -44,15 +44,15 @@ def test_a_rate_that_is_somewhat_too_high_makes_the_loss_jump(train: Train) -> N
 
 def test_an_infinite_feature_is_named(train: Train, plain: TrainingData) -> None:
     features = plain.panel.features.clone()
-    day = int(plain.split.days_of("train", plain.panel.days)[30])
+    day = int(plain.split.indices_of("train", plain.panel.days)[30])
     features[plain.panel.row_of[day, 5], 7] = torch.inf
 
     diagnosis = train(replace(plain, panel=replace(plain.panel, features=features)), phases=[{"epochs": 3}])
 
-    found, name = find(diagnosis, "finite"), plain.panel.meaning.features[7]
+    found, name = find(diagnosis, "finite"), plain.panel.metadata.features[7]
     assert found.state == "trouble"
     assert found.numbers["skipped"] > 0
-    assert f"infinite in the panel: {name} of {plain.panel.meaning.codes[5]}" in found.measured
+    assert f"infinite in the panel: {name} of {plain.panel.metadata.codes[5]}" in found.measured
     assert found.advice[0].startswith(f"mend {name} in the ML dataset")
     assert list_causes(diagnosis) == {"finite"}
 

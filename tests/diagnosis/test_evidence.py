@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from atft_kedro.diagnosis.diagnosis import diagnose
-from atft_kedro.panel.sizes import PartSize, SizeParams
+from atft_kedro.panel.sizes import SizeParams, SplitSize
 from atft_kedro.panel.split import Split
 from atft_kedro.training.runs import MANIFEST
 from factories.training_logs import find, make_mean, score_horizon, tell_epoch, tell_steps, write_run, write_score
@@ -14,22 +14,22 @@ from factories.training_logs import find, make_mean, score_horizon, tell_epoch, 
 PHASES = [{"name": name, "epochs": 1, "learning_rate": 1e-3} for name in ("first", "second", "third")]
 
 
-def write_idle_phases(folder: Path, **sizes: PartSize) -> Path:
+def write_idle_phases(folder: Path, **sizes: SplitSize) -> Path:
     """Write a run whose later phases gave nothing, on parts of these sizes."""
     lines = []
     for number, (name, score) in enumerate(zip(("first", "second", "third"), (0.05, 0.04, 0.03), strict=True), start=1):
         lines += [*tell_steps(number), tell_epoch(number, score, phase=name, epoch=1)]
     write_run(folder, lines, phases=PHASES)
-    split = Split.model_validate({"name": "split", "stretches": (), "sizes": sizes, "needed": SizeParams()})
+    split = Split.model_validate({"name": "split", "date_ranges": (), "sizes": sizes, "needed": SizeParams()})
     manifest = json.loads((folder / MANIFEST).read_text())
     (folder / MANIFEST).write_text(json.dumps(manifest | {"split": split.model_dump(mode="json")}))
     return folder
 
 
 def test_few_validation_days_are_no_evidence_against_a_phase(tmp_path: Path) -> None:
-    few = diagnose(write_idle_phases(tmp_path / "few", validation=PartSize(days=16, stocks=31)))
-    long = diagnose(write_idle_phases(tmp_path / "long", validation=PartSize(days=500, stocks=45)))
-    many = diagnose(write_idle_phases(tmp_path / "many", validation=PartSize(days=110, stocks=184)))
+    few = diagnose(write_idle_phases(tmp_path / "few", validation=SplitSize(days=16, stocks=31)))
+    long = diagnose(write_idle_phases(tmp_path / "long", validation=SplitSize(days=500, stocks=45)))
+    many = diagnose(write_idle_phases(tmp_path / "many", validation=SplitSize(days=110, stocks=184)))
 
     found = find(few, "validation days")
     assert found.measured.startswith("validation: 16 days (recommended: 60) and 31 stocks a day")

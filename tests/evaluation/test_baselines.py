@@ -39,7 +39,7 @@ def asked(training_data: TrainingData) -> pl.DataFrame:
     for part in ("train", "validation", "test"):
         rows = Observations.join(list(read_observations(training_data, part, "gaussian_rank")))
         keys = {"date": training_data.panel.days[rows.day.numpy()], "stock": rows.stock.numpy()}
-        codes = pl.Series(training_data.panel.meaning.codes)
+        codes = pl.Series(training_data.panel.metadata.codes)
         tables += [
             pl.DataFrame(keys).select(
                 "date", code=codes.gather(rows.stock.numpy()), split=pl.lit(part), horizon=pl.lit(h, pl.Int16)
@@ -133,7 +133,7 @@ def test_learned_baselines_do_not_see_the_test_days(
     asked: pl.DataFrame, training_data: TrainingData, ml_dataset: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     params = BaselineParams(names=("ridge", "lightgbm"), lightgbm=SMALL)
-    first = training_data.split.part("test")[0].first
+    first = training_data.split.ranges_of("test")[0].first
     later = pl.col("date") >= first
     turned = [
         pl.when(later).then(-pl.col(name)).otherwise(name).alias(name) for name in target_columns(ml_dataset.schema)

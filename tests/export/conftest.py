@@ -12,10 +12,10 @@ from atft_kedro.evaluation.entries import collect_returns
 from atft_kedro.evaluation.forecast_table import forecast_parts
 from atft_kedro.evaluation.score import EvaluationParams
 from atft_kedro.export.model_card import ModelInputs
-from atft_kedro.graph.to_panel import place_graphs
+from atft_kedro.graph.to_panel import graphs_to_panel
 from atft_kedro.panel.build import draft_panel
 from atft_kedro.panel.fit_scaler import FeatureCatalogue, fit_scaler
-from atft_kedro.panel.in_memory import hold_panel
+from atft_kedro.panel.in_memory import build_panel_in_memory
 from atft_kedro.panel.index import index_observations
 from atft_kedro.panel.scaler import ScalerParams
 from atft_kedro.panel.split import SplitParams, split_days
@@ -50,8 +50,8 @@ def trained(dataset: pl.DataFrame, catalogue: FeatureCatalogue, tmp_path_factory
     index = index_observations(select_universe(lazy, UNIVERSE))
     split = split_days(index.days, SplitParams(embargo_days=0), 20)
     scaler = fit_scaler(lazy, index, split, catalogue, ScalerParams())
-    panel = hold_panel(draft_panel(lazy, index, scaler, entry_lag=0))
-    training_data = TrainingData(panel, place_graphs(make_graphs(dataset, GRAPH, UNIVERSE).lazy(), panel), split)
+    panel = build_panel_in_memory(draft_panel(lazy, index, scaler, entry_lag=0))
+    training_data = TrainingData(panel, graphs_to_panel(make_graphs(dataset, GRAPH, UNIVERSE).lazy(), panel), split)
     runs = Runs(tmp_path_factory.mktemp("handoff") / "runs", commit="abcdef0123456", is_dirty=True)
     run = runs.find(train_in_run(training_data, NETWORK, TRAINING, runs).run)
     members = load_members(run, training_data)

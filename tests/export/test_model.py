@@ -59,14 +59,14 @@ def test_only_the_days_that_forecasts_look_at_are_scaled(trained: Trained, model
 
     newest = read_newest(known.lazy(), model.card.inputs, Sight(12, (1, 5), True, 1))
 
-    assert list(newest.reader.panel.meaning.days) == sorted(looked_at)
-    assert newest.reader.panel.meaning.horizons == (1, 5)
+    assert list(newest.reader.panel.metadata.days) == sorted(looked_at)
+    assert newest.reader.panel.metadata.horizons == (1, 5)
 
 
 def test_features_that_are_not_looked_at_change_nothing(trained: Trained, model: Model, refresh_day: date) -> None:
     known = until(trained.dataset, refresh_day)
     newest = read_newest(known.lazy(), model.card.inputs, Sight(12, (1, 5), True, 1))
-    old = ~pl.col("date").is_in(list(newest.reader.panel.meaning.days))
+    old = ~pl.col("date").is_in(list(newest.reader.panel.metadata.days))
     features = model.card.inputs.scaler.names()
     shocked = known.with_columns(pl.when(old).then(1e3).otherwise(pl.col(features)).name.keep())
 

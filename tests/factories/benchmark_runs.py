@@ -56,8 +56,8 @@ def make_run(folder: Path, returns: pl.DataFrame, skill: float, **training: Any)
     manifest = {
         "split": {
             "name": "split",
-            "stretches": [
-                {"role": role, "first": f"{month}-01", "last": f"{month}-05", "days": 5} for role, month in stretches
+            "date_ranges": [
+                {"split": role, "first": f"{month}-01", "last": f"{month}-05", "days": 5} for role, month in stretches
             ],
         },
         "training": TRAINING | training,
@@ -66,7 +66,7 @@ def make_run(folder: Path, returns: pl.DataFrame, skill: float, **training: Any)
         "commit": "0123456789abcdef",
         "is_dirty": False,
         "features": 3,
-        "catalogue": "made",
+        "feature_hash": "made",
         "panel": "made",
         "threads": 2,
         "device": "cpu",

@@ -10,7 +10,7 @@ from atft_kedro.features.sets import FeatureParams
 from atft_kedro.graph.daily import build_graphs
 from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.graph.returns import read_returns
-from atft_kedro.graph.to_panel import place_graphs
+from atft_kedro.graph.to_panel import graphs_to_panel
 from atft_kedro.panel.build import draft_panel
 from atft_kedro.panel.fit_scaler import FeatureCatalogue, fit_scaler
 from atft_kedro.panel.index import index_observations
@@ -57,14 +57,14 @@ def make_training_data(frame: pl.DataFrame, folder: Path) -> TrainingData:
     """Make all that a network is trained on."""
     panel = make_panel(frame, folder)
     split = split_days(panel.days, SplitParams(embargo_days=0), 20)
-    graphs = place_graphs(make_graphs(frame, GraphParams(neighbours=4)).lazy(), panel)
+    graphs = graphs_to_panel(make_graphs(frame, GraphParams(neighbours=4)).lazy(), panel)
     return TrainingData(panel, graphs, split)
 
 
 def draft_of(panel: Panel, pieces: list[PanelRows]) -> PanelDraft:
     """Draft a panel again, of other pieces."""
     eligible, row_of = panel.eligible.numpy(), panel.row_of.numpy()
-    return PanelDraft(panel.meaning, row_of, eligible, len(panel.features) - 1, pieces)
+    return PanelDraft(panel.metadata, row_of, eligible, len(panel.features) - 1, pieces)
 
 
 def pieces_of(panel: Panel) -> list[PanelRows]:

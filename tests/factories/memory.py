@@ -36,7 +36,7 @@ def write_noise(folder: Path, features: int, stocks: int, days: int) -> None:
     rows = np.arange(stocks * days)
     tables = (panel.features.numpy()[:-1], panel.targets.numpy()[:-1], np.arange(days), panel.market.numpy())
     eligible, row_of = panel.eligible.numpy(), panel.row_of.numpy()
-    write_panel(folder, PanelDraft(panel.meaning, row_of, eligible, len(rows), [PanelRows(rows, *tables)]))
+    write_panel(folder, PanelDraft(panel.metadata, row_of, eligible, len(rows), [PanelRows(rows, *tables)]))
 
 
 def ask(what: str, folder: Path, network: NetworkParams, training: TrainingParams) -> float:

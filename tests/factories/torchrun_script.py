@@ -8,7 +8,7 @@ import polars as pl
 import torch
 
 from atft_kedro.graph.neighbours import GraphParams
-from atft_kedro.graph.to_panel import place_graphs
+from atft_kedro.graph.to_panel import graphs_to_panel
 from atft_kedro.panel.split import SplitParams, split_days
 from atft_kedro.panel.store import open_panel
 from atft_kedro.training.params import TrainingParams
@@ -28,7 +28,7 @@ atexit.register(tell_threads)  # the first that is registered is the last that r
 torch.set_num_threads(1)
 folder, training = Path(sys.argv[1]), TrainingParams.model_validate_json(sys.argv[2])
 panel = open_panel(folder / "panel")
-graphs = place_graphs(
+graphs = graphs_to_panel(
     make_graphs(pl.read_parquet(folder / "ml_dataset.parquet"), GraphParams(neighbours=4)).lazy(), panel
 )
 training_data = TrainingData(panel, graphs, split_days(panel.days, SplitParams(embargo_days=0), 20))

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from atft_kedro.features.sets import FEATURE_SETS
-from atft_kedro.guard.calendars import sessions, sessions_between
+from atft_kedro.guard.calendars import count_sessions, sessions
 from atft_kedro.guard.inspection import GuardParams, inspect_dataset, require_no_error
 from atft_kedro.params import InputError
 from atft_kedro.schema import ColumnParams
@@ -305,7 +305,7 @@ def test_infinite_prices_are_text_in_the_report(ml_dataset: pl.DataFrame) -> Non
 def test_a_weekend_has_no_sessions(first: int, last: int) -> None:
     days = date(2024, 6, first), date(2024, 6, last)  # Saturday and Sunday
 
-    assert sessions_between("XNYS", *days) == sessions_between("weekdays", *days) == 0
+    assert count_sessions("XNYS", *days) == count_sessions("weekdays", *days) == 0
     assert sessions("XNYS", TODAY, TODAY).to_list() == [TODAY]
 
 

@@ -98,13 +98,13 @@ def test_shares_are_of_the_labels_days_and_a_forecast_is_made_the_day_before() -
     params = SplitParams(min_date="labels", train=0.6, validation=0.2, embargo_days=3).date_by(asked, days)
     split = split_days(days, params, 20)
 
-    test = split.days_of("test", days)
+    test = split.indices_of("test", days)
     assert (days[test + 1] == asked[-80:]).all()
-    first, last = (split.days_of("train", days)[place] for place in (0, -1))
+    first, last = (split.indices_of("train", days)[place] for place in (0, -1))
     assert days[first + 1] == asked[0]
     assert days[last + 1 + 23] == asked[239]  # the gap is the earlier part's
-    assert split.part("unused")[0].days == 101
-    assert split_days(days, params.model_copy(update={"min_date": None}), 20).days_of("train", days)[0] == 0
+    assert split.ranges_of("unused")[0].days == 101
+    assert split_days(days, params.model_copy(update={"min_date": None}), 20).indices_of("train", days)[0] == 0
 
 
 def test_dates_that_are_given_hold() -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from atft_kedro.graph.neighbours import GraphParams
-from atft_kedro.graph.to_panel import place_graphs
+from atft_kedro.graph.to_panel import graphs_to_panel
 from atft_kedro.network.atft import Atft
 from atft_kedro.network.sizes import NetworkParams, Part
 from atft_kedro.panel.blocks import Block, BlockReader
@@ -152,8 +152,8 @@ def panel(ml_dataset: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) ->
 
 def forecasts(network: Atft, panel: Panel, graphs: pl.DataFrame, starts: range, parts: frozenset[Part]) -> Tensor:
     """Forecasts of days 240 … 255 (day, stock), from blocks that begin at each start."""
-    reader = BlockReader(panel, place_graphs(graphs.lazy(), panel), SMALL.lookback, 8)
-    whole = torch.full((len(panel.days), len(panel.meaning.codes)), torch.nan)
+    reader = BlockReader(panel, graphs_to_panel(graphs.lazy(), panel), SMALL.lookback, 8)
+    whole = torch.full((len(panel.days), len(panel.metadata.codes)), torch.nan)
     for start in starts:
         block: Block = reader.read(np.arange(start, start + 8))
         said = network.point(network(block, parts))[..., 0]
@@ -165,7 +165,7 @@ def forecasts(network: Atft, panel: Panel, graphs: pl.DataFrame, starts: range, 
 @torch.no_grad()
 def test_a_forecast_is_the_same_whatever_block_computed_it(ml_dataset: pl.DataFrame, panel: Panel) -> None:
     graphs = make_graphs(ml_dataset, GraphParams(neighbours=4))
-    network = alive(features=len(panel.meaning.features))
+    network = alive(features=len(panel.metadata.features))
 
     for parts in (frozenset({"fan"}), ALL):
         one = forecasts(network, panel, graphs, range(240, 260, 8), parts)  # type: ignore[arg-type]
@@ -181,10 +181,10 @@ def test_renaming_stocks_permutes_the_forecasts(ml_dataset: pl.DataFrame, panel:
     renamed = ml_dataset.with_columns(pl.col("code").replace(names))
     other = make_panel(renamed, tmp_path / "panel")
     params = GraphParams(neighbours=4)
-    network = alive(features=len(panel.meaning.features))
+    network = alive(features=len(panel.metadata.features))
 
     mine = forecasts(network, panel, make_graphs(ml_dataset, params), range(240, 256, 8), ALL)
     theirs = forecasts(network, other, make_graphs(renamed, params), range(240, 256, 8), ALL)
 
-    order = [other.meaning.codes.index(names[code]) for code in panel.meaning.codes]
+    order = [other.metadata.codes.index(names[code]) for code in panel.metadata.codes]
     assert torch.allclose(mine.nan_to_num(), theirs[:, order].nan_to_num(), atol=1e-5)

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atft_kedro.graph.neighbours import GraphParams
-from atft_kedro.graph.to_panel import place_graphs
-from atft_kedro.panel.blocks import Block, BlockReader, DailyGraphs, known_until, no_graphs, stretches_of
-from atft_kedro.panel.split import Role, SplitParams, split_days
+from atft_kedro.graph.to_panel import graphs_to_panel
+from atft_kedro.panel.blocks import Block, BlockReader, DailyGraphs, known_until, no_graphs, split_segments
+from atft_kedro.panel.split import SplitName, SplitParams, split_days
 from atft_kedro.panel.store import Panel
 from atft_kedro.panel.universe import UniverseParams
 from factories.datasets import make_graphs, make_panel
@@ -38,7 +38,7 @@ def panel(rows: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Panel
 @pytest.fixture(scope="module")
 def graphs(rows: pl.DataFrame, panel: Panel) -> DailyGraphs:
     params = GraphParams(neighbours=4, window=60, min_observations=20)
-    return place_graphs(make_graphs(rows, params, UniverseParams(min_history=3)).lazy(), panel)
+    return graphs_to_panel(make_graphs(rows, params, UniverseParams(min_history=3)).lazy(), panel)
 
 
 def window_of(panel: Panel, day: int, stock: int, lookback: int) -> list[int]:
@@ -119,7 +119,7 @@ def test_no_label_is_realised_after_the_day_it_must_be_known_by(panel: Panel) ->
     seen = set()
     for d, s, p in (~block.targets.isnan()).nonzero().tolist():
         own = panel.row_of[:, block.stock[s]]
-        realised = (own == own[block.day[d]] + panel.meaning.horizons[p]).nonzero()
+        realised = (own == own[block.day[d]] + panel.metadata.horizons[p]).nonzero()
         seen.add(int(realised[0]))
     assert max(seen) == limit
 
@@ -153,22 +153,22 @@ def test_neighbours_are_those_of_the_newest_graph_that_are_awake(
     found = _named_edges(block, panel)
 
     for d, day in enumerate(block.day.tolist()):
-        date = panel.meaning.days[day]
+        date = panel.metadata.days[day]
         graph = edges.filter(pl.col("graph_date") == edges.filter(pl.col("graph_date") <= date)["graph_date"].max())
-        awake = {panel.meaning.codes[s] for s in panel.eligible[day].nonzero().flatten().tolist()}
+        awake = {panel.metadata.codes[s] for s in panel.eligible[day].nonzero().flatten().tolist()}
         expected = {
             (code, other): correlation
             for code, other, correlation in graph.select("code", "neighbour", "correlation").iter_rows()
             if code in awake and other in awake
         }
         mine = {pair: value for (place, *pair), value in found.items() if place == d for pair in [tuple(pair)]}
-        stocks = {panel.meaning.codes[s] for s in block.stock[block.is_forecast[d]].tolist()}
+        stocks = {panel.metadata.codes[s] for s in block.stock[block.is_forecast[d]].tolist()}
         assert {pair for pair in mine if pair[0] in stocks} == expected.keys()
         assert all(abs(mine[pair] - expected[pair]) < 1e-3 for pair in expected)
 
 
 def _named_edges(block: Block, panel: Panel) -> dict[tuple[int, str, str], float]:
-    codes = panel.meaning.codes
+    codes = panel.metadata.codes
     return {
         (d, codes[int(block.stock[s])], codes[int(block.stock[int(block.neighbours[d, s, k])])]): float(
             block.edges[d, s, k, 0]
@@ -190,19 +190,19 @@ def test_days_before_the_first_graph_and_without_graphs_leave_every_stock_alone(
 
 def test_labels_end_before_the_next_part_begins_even_for_stocks_with_gaps(panel: Panel) -> None:
     split = split_days(panel.days, SplitParams(embargo_days=0), 20)
-    until = known_until(panel, split.part("train"))
-    last = int(split.days_of("train", panel.days)[-1])
+    until = known_until(panel, split.ranges_of("train"))
+    last = int(split.indices_of("train", panel.days)[-1])
     days = np.arange(last - DAYS + 1, last + 1)
 
     block = BlockReader(panel, no_graphs(panel), LOOKBACK, DAYS, until).read(days)
     free = BlockReader(panel, no_graphs(panel), LOOKBACK, DAYS).read(days)
 
-    validation = int(split.days_of("validation", panel.days)[0])
+    validation = int(split.indices_of("validation", panel.days)[0])
     masked = 0
     for d, s in block.is_forecast.nonzero().tolist():
         row = int(panel.row_of[block.day[d], block.stock[s]])
         own = panel.row_of[:, block.stock[s]]
-        for p, horizon in enumerate(panel.meaning.horizons):
+        for p, horizon in enumerate(panel.metadata.horizons):
             at = (own == row + horizon).nonzero()
             lacking = row + horizon - int(own.max())  # rows beyond the stock's last one, a trading day each
             end = int(at[0]) if len(at) else int((own == own.max()).nonzero()[0]) + lacking
@@ -223,17 +223,19 @@ def disappear(rows: pl.DataFrame, code: str, last: date) -> pl.DataFrame:
 
 
 @pytest.mark.parametrize("part", ["train", "validation", "test"])
-def test_the_last_return_of_a_stock_that_disappears_is_a_label(rows: pl.DataFrame, tmp_path: Path, part: Role) -> None:
+def test_the_last_return_of_a_stock_that_disappears_is_a_label(
+    rows: pl.DataFrame, tmp_path: Path, part: SplitName
+) -> None:
     split = split_days(rows["date"].unique().sort().to_numpy(), SplitParams(embargo_days=0), 20)
-    last = split.part(part)[0].last
+    last = split.ranges_of(part)[0].last
     code = rows.filter(date=last)["code"][0]
     gone = make_panel(disappear(rows, code, last), tmp_path / "panel", UniverseParams(min_history=3))
-    end = int(split.days_of(part, gone.days)[-1])
-    until = known_until(gone, split.part(part))
+    end = int(split.indices_of(part, gone.days)[-1])
+    until = known_until(gone, split.ranges_of(part))
 
     def label(limit: np.ndarray) -> list[float]:
         block = BlockReader(gone, no_graphs(gone), LOOKBACK, 1, limit).read(np.array([end]))
-        stock = block.stock.tolist().index(gone.meaning.codes.index(code))
+        stock = block.stock.tolist().index(gone.metadata.codes.index(code))
         return block.targets[0, stock, :2].tolist()
 
     assert label(until) == pytest.approx([-0.95, -0.95])
@@ -251,7 +253,7 @@ def test_days_that_do_not_follow_each_other_are_refused(panel: Panel) -> None:
 def test_parts_of_a_split_become_stretches_without_gaps(panel: Panel) -> None:
     split = split_days(panel.days, SplitParams(embargo_days=0), 20)
 
-    (train,) = stretches_of(panel, split, "train")
+    (train,) = split_segments(panel, split, "train")
 
     assert train.tolist() == list(range(2, 2 + len(train)))  # on the first two days nobody has enough history
     assert panel.eligible[2].any()

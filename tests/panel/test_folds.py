@@ -6,7 +6,7 @@ import pytest
 from atft_kedro.panel.folds import FoldParams, plan_folds
 from atft_kedro.panel.sizes import SizeParams
 from atft_kedro.panel.split import (
-    PARTS,
+    SPLIT_NAMES,
     SplitParams,
     count_sizes,
     split_days,
@@ -23,11 +23,11 @@ def test_expanding_folds_test_every_later_day_once() -> None:
 
     folds = plan_folds(days, FoldParams(), 20).folds
 
-    tested = np.concatenate([fold.days_of("test", days) for fold in folds])
+    tested = np.concatenate([fold.indices_of("test", days) for fold in folds])
     assert tested.tolist() == list(range(600, 1000))
-    assert [fold.part("train")[0].days for fold in folds] == [460, 540, 620, 700, 780]
+    assert [fold.ranges_of("train")[0].days for fold in folds] == [460, 540, 620, 700, 780]
     for fold in folds:
-        parts = [fold.days_of(part, days) for part in PARTS]
+        parts = [fold.indices_of(part, days) for part in SPLIT_NAMES]
         assert parts[0].max() + 41 <= parts[1].min()
         assert parts[1].max() + 41 <= parts[2].min()
 
@@ -37,9 +37,9 @@ def test_rolling_folds_forget() -> None:
 
     folds = plan_folds(days, FoldParams(kind="rolling", train_days=300), 20).folds
 
-    assert {fold.part("train")[0].days for fold in folds} == {260}
-    assert folds[0].stretches[0].role == "train"
-    assert folds[-1].stretches[0].role == "history"
+    assert {fold.ranges_of("train")[0].days for fold in folds} == {260}
+    assert folds[0].date_ranges[0].split == "train"
+    assert folds[-1].date_ranges[0].split == "history"
 
 
 def test_yearly_folds_test_calendar_years_and_forget() -> None:
@@ -48,17 +48,17 @@ def test_yearly_folds_test_calendar_years_and_forget() -> None:
 
     folds = plan_folds(days, FoldParams(kind="yearly", n_folds=5, train_days=500, embargo_days=5), 20).folds
 
-    tested = [days[fold.days_of("test", days)] for fold in folds]
+    tested = [days[fold.indices_of("test", days)] for fold in folds]
     assert [str(each[0].astype("datetime64[Y]")) for each in tested] == ["2013", "2014", "2015", "2016", "2017"]
     assert str(tested[-1][-1]) == "2018-01-08"  # six days of a year are none of their own
     assert all(len(np.unique(each.astype("datetime64[Y]"))) == 1 for each in tested[:-1])
     for fold, mine in zip(folds, tested, strict=True):
-        validated = days[fold.days_of("validation", days)].astype("datetime64[Y]")
+        validated = days[fold.indices_of("validation", days)].astype("datetime64[Y]")
         assert (validated == mine[0].astype("datetime64[Y]") - 1).all()
-        assert len(fold.days_of("train", days)) == 475
+        assert len(fold.indices_of("train", days)) == 475
     later = plan_folds(days[:-3], FoldParams(kind="yearly", n_folds=5, train_days=500, embargo_days=5), 20).folds
-    assert [fold.stretches[:-1] for fold in later[:-1]] == [
-        fold.stretches[:-1] for fold in folds[:-1]
+    assert [fold.date_ranges[:-1] for fold in later[:-1]] == [
+        fold.date_ranges[:-1] for fold in folds[:-1]
     ]  # all else stays
     with pytest.raises(InputError, match="7 yearly folds do not fit the history: of its 8 years"):
         plan_folds(days, FoldParams(kind="yearly", n_folds=7), 20)
@@ -72,7 +72,7 @@ def test_combinatorial_folds_test_every_choice_and_keep_a_gap_on_both_sides() ->
     assert len(folds) == 15
     counts = np.zeros(len(days))
     for fold in folds:
-        tested, trained = fold.days_of("test", days), fold.days_of("train", days)
+        tested, trained = fold.indices_of("test", days), fold.indices_of("train", days)
         counts[tested] += 1
         nearest = np.abs(tested[:, None] - trained).min(axis=0)
         assert nearest.min() >= 41

@@ -6,7 +6,7 @@ import polars as pl
 
 from atft_kedro.panel.build import draft_panel
 from atft_kedro.panel.fit_scaler import FeatureCatalogue, fit_scaler
-from atft_kedro.panel.in_memory import hold_panel
+from atft_kedro.panel.in_memory import build_panel_in_memory
 from atft_kedro.panel.index import index_observations
 from atft_kedro.panel.scaler import ScalerParams
 from atft_kedro.panel.split import SplitParams, split_days
@@ -28,9 +28,9 @@ def test_a_held_panel_is_bit_equal_to_the_written_one(ml_dataset: pl.DataFrame, 
     write_panel(tmp_path / "panel", draft(ml_dataset))
     written = open_panel(tmp_path / "panel")
 
-    held = hold_panel(draft(ml_dataset))
+    held = build_panel_in_memory(draft(ml_dataset))
 
-    assert held.meaning == written.meaning
+    assert held.metadata == written.metadata
     for name in ("features", "targets", "row_of", "eligible", "market"):
         one, other = getattr(held, name), getattr(written, name)
         assert one.dtype == other.dtype

@@ -42,4 +42,4 @@ def test_epochs_differ_in_order_and_borders_and_a_seed_repeats_them() -> None:
     assert len({*first[:, 0]} & {*second[:, 0]}) < 0.5 * len(first)
     assert (np.diff(first[:, 0]) < 0).any()
     assert len(first) == len(second) == sampler.steps
-    assert np.stack(list(sampler.in_order()))[:, 0].tolist() == list(range(0, 500, 32))
+    assert np.stack(list(sampler.chronological()))[:, 0].tolist() == list(range(0, 500, 32))

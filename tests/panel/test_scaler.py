@@ -35,7 +35,7 @@ def fit(frame: pl.DataFrame, **params: Any) -> Scaler:
 def train_values(frame: pl.DataFrame, name: str) -> np.ndarray:
     """The slow way: join, filter, drop what is unknown."""
     _, split = split_of(frame)
-    (train,) = split.part("train")
+    (train,) = split.ranges_of("train")
     universe = select_universe(frame.lazy(), UniverseParams()).filter("eligible")
     rows = frame.join(universe, on=["date", "code"]).filter(pl.col("date").is_between(train.first, train.last))
     return rows[name].drop_nulls().drop_nans().to_numpy().astype(np.float64)
@@ -75,7 +75,7 @@ def test_a_feature_that_is_mostly_one_value_falls_back_to_its_deviation(ml_datas
 
 def test_the_scaler_never_sees_a_day_after_the_train_days(ml_dataset: pl.DataFrame) -> None:
     _, split = split_of(ml_dataset)
-    future = pl.col("date") > split.part("train")[-1].last
+    future = pl.col("date") > split.ranges_of("train")[-1].last
     features = feature_columns(ml_dataset.schema)
     shocked = ml_dataset.with_columns(pl.when(future).then(1e9).otherwise(pl.col(f)).alias(f) for f in features)
 
@@ -125,7 +125,7 @@ def test_methods_are_chosen_by_family_and_compare_the_days_stocks(ml_dataset: pl
 
 def test_a_constant_feature_is_refused_by_name(ml_dataset: pl.DataFrame) -> None:
     _, split = split_of(ml_dataset)
-    last = split.part("train")[-1].last
+    last = split.ranges_of("train")[-1].last
     late = pl.when(pl.col("date") > last).then(pl.col("ret_1")).otherwise(0.25).cast(pl.Float32)
     frame = ml_dataset.with_columns(late.alias("late"))
 
@@ -138,7 +138,7 @@ def test_a_feature_unknown_on_all_train_days_stays_out_when_it_comes_alive(
     ml_dataset: pl.DataFrame, caplog: pytest.LogCaptureFixture
 ) -> None:
     _, split = split_of(ml_dataset)
-    late = pl.when(pl.col("date") > split.part("train")[-1].last).then(pl.col("ret_1")).alias("late")
+    late = pl.when(pl.col("date") > split.ranges_of("train")[-1].last).then(pl.col("ret_1")).alias("late")
     frame = ml_dataset.with_columns(late)
 
     scaler = fit(frame)
@@ -196,6 +196,6 @@ def test_a_universe_without_train_rows_is_refused(ml_dataset: pl.DataFrame) -> N
 def test_the_fit_says_what_it_saw(ml_dataset: pl.DataFrame) -> None:
     scaler = fit(ml_dataset)
 
-    assert (scaler.catalogue, scaler.first) == ("abc", ml_dataset["date"].min())
+    assert (scaler.feature_hash, scaler.first) == ("abc", ml_dataset["date"].min())
     assert scaler.rows == len(train_values(ml_dataset, "close"))
     assert isinstance(scaler.last, date)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from atft_kedro.panel.sizes import PartSize, SizeParams
+from atft_kedro.panel.sizes import SizeParams, SplitSize
 from atft_kedro.panel.split import Split, SplitParams, count_sizes, split_days
 from atft_kedro.params import InputError
 from atft_kedro.reporting.split_figures import draw_splits
@@ -51,7 +51,7 @@ def test_the_error_is_that_of_random_forecasts() -> None:
     ranks = random.normal(size=(500, 16, 31)).argsort(-1).argsort(-1) - 15.0
     rank_ics = (ranks * np.arange(-15, 16)).sum(-1) / (np.arange(-15, 16) ** 2).sum()
 
-    assert PartSize(days=16, stocks=31).error == pytest.approx(rank_ics.mean(1).std(), rel=0.1)
+    assert SplitSize(days=16, stocks=31).error == pytest.approx(rank_ics.mean(1).std(), rel=0.1)
 
 
 def test_no_less_than_the_minimum_is_recommended() -> None:

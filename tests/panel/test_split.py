@@ -11,12 +11,12 @@ from pydantic import ValidationError
 
 from atft_kedro.panel.folds import FoldParams, plan_folds
 from atft_kedro.panel.split import (
-    PARTS,
+    SPLIT_NAMES,
+    DateRange,
     Gap,
     Split,
     SplitParams,
-    Stretch,
-    separate,
+    insert_gaps,
     split_days,
 )
 from atft_kedro.params import InputError
@@ -31,7 +31,7 @@ def roles_of(split: Split, days: np.ndarray) -> np.ndarray:
     """Write each day's role, the slow way, and insist that it has exactly one."""
     roles = []
     for day in days.tolist():
-        mine = [stretch.role for stretch in split.stretches if stretch.first <= day <= stretch.last]
+        mine = [stretch.split for stretch in split.date_ranges if stretch.first <= day <= stretch.last]
         assert len(mine) == 1
         roles.append(mine[0])
     return np.array(roles)
@@ -42,7 +42,7 @@ def test_shares_cut_the_history_and_the_gap_comes_from_the_earlier_part() -> Non
 
     split = split_days(days, SplitParams(), 20)
 
-    assert [(stretch.role, stretch.days) for stretch in split.stretches] == [
+    assert [(stretch.split, stretch.days) for stretch in split.date_ranges] == [
         ("train", 610),
         ("embargo", 20),
         ("purge", 20),
@@ -65,13 +65,13 @@ def test_dates_cut_where_they_say() -> None:
 
     split = split_days(days, params, 11)
 
-    (train,), (validation,), (test,) = (split.part(part) for part in PARTS)
-    assert split.stretches[0].role == "history"
+    (train,), (validation,), (test,) = (split.ranges_of(part) for part in SPLIT_NAMES)
+    assert split.date_ranges[0].split == "history"
     assert (train.first, validation.first, test.first) == (date(2015, 3, 2), date(2017, 1, 2), date(2018, 1, 1))
     assert test.last == date(2018, 6, 29)
-    assert split.stretches[-1].role == "unused"
-    assert [stretch.days for stretch in split.part("purge")] == [11, 11]
-    assert [stretch.days for stretch in split.part("embargo")] == [5, 5]
+    assert split.date_ranges[-1].split == "unused"
+    assert [stretch.days for stretch in split.ranges_of("purge")] == [11, 11]
+    assert [stretch.days for stretch in split.ranges_of("embargo")] == [5, 5]
     assert (train.known_until, validation.known_until) == (date(2016, 12, 30), date(2017, 12, 29))
     assert test.known_until is None
 
@@ -92,22 +92,23 @@ def test_whatever_is_meant_to_do_what_a_label_never_reaches_into_another_part(
     meant = np.repeat([role for role, _ in blocks], [count for _, count in blocks])
     days = trading_days(len(meant))
     try:
-        split = separate("any", days, meant, Gap(purge=purge, embargo=embargo))
+        split = insert_gaps("any", days, meant, Gap(purge=purge, embargo=embargo))
     except InputError:
         return
     roles = roles_of(split, days)
     for place, role in enumerate(roles):
-        if role not in PARTS:
+        if role not in SPLIT_NAMES:
             continue
         assert role == meant[place]  # parts only lose days
-        known = next(s.known_until for s in split.part(role) if s.first <= days[place].item() <= s.last)
+        known = next(s.known_until for s in split.ranges_of(role) if s.first <= days[place].item() <= s.last)
         reach = len(days) - 1 if known is None else int(np.searchsorted(days, np.datetime64(known)))
-        above = PARTS[PARTS.index(role) + 1 :]
+        above = SPLIT_NAMES[SPLIT_NAMES.index(role) + 1 :]
         assert all(meant[later] not in above for later in range(place, reach + 1))
         # a part of more weight is as far away as the gap asks, whichever side it lies on
         around = meant[max(place - purge - embargo, 0) : place + purge + embargo + 1]
         runs = [
-            meant[place] == other or other not in PARTS or PARTS.index(other) < PARTS.index(role) for other in around
+            meant[place] == other or other not in SPLIT_NAMES or SPLIT_NAMES.index(other) < SPLIT_NAMES.index(role)
+            for other in around
         ]
         assert all(runs) or _something_else_lies_between(meant, place, purge + embargo)
 
@@ -123,7 +124,7 @@ def test_a_test_group_keeps_all_its_labels_whatever_follows() -> None:
 
     folds = plan_folds(days, FoldParams(kind="combinatorial", test_groups=1), 20).folds
 
-    assert {stretch.known_until for fold in folds for stretch in fold.part("test")} == {None}
+    assert {stretch.known_until for fold in folds for stretch in fold.ranges_of("test")} == {None}
 
 
 def test_shares_are_taken_of_the_days_before_test_until() -> None:
@@ -131,8 +132,8 @@ def test_shares_are_taken_of_the_days_before_test_until() -> None:
 
     split = split_days(days, SplitParams(test_until=days[599].item()), 20)
 
-    assert [stretch.days for stretch in split.part("test")] == [120]
-    assert split.stretches[-1].role == "unused"
+    assert [stretch.days for stretch in split.ranges_of("test")] == [120]
+    assert split.date_ranges[-1].split == "unused"
 
 
 def test_a_test_too_short_for_its_labels_is_refused() -> None:
@@ -141,11 +142,11 @@ def test_a_test_too_short_for_its_labels_is_refused() -> None:
 
 
 def test_a_stretch_inside_another_cannot_be_written_down() -> None:
-    one = Stretch(role="train", first=date(2020, 1, 1), last=date(2020, 6, 1), days=100)
-    other = Stretch(role="test", first=date(2020, 5, 1), last=date(2020, 8, 1), days=60)
+    one = DateRange(split="train", first=date(2020, 1, 1), last=date(2020, 6, 1), days=100)
+    other = DateRange(split="test", first=date(2020, 5, 1), last=date(2020, 8, 1), days=60)
 
     with pytest.raises(ValidationError, match="test from 2020-05-01 overlaps train"):
-        Split(name="wrong", stretches=(one, other))
+        Split(name="wrong", date_ranges=(one, other))
 
 
 def test_a_min_date_leaves_earlier_days_as_history() -> None:
@@ -153,7 +154,7 @@ def test_a_min_date_leaves_earlier_days_as_history() -> None:
 
     folds = plan_folds(days, FoldParams(min_date=days[100].item(), train_days=400), 20).folds
 
-    assert all(fold.stretches[0].role == "history" and fold.stretches[0].days == 100 for fold in folds)
+    assert all(fold.date_ranges[0].split == "history" and fold.date_ranges[0].days == 100 for fold in folds)
 
 
 @pytest.mark.parametrize(
@@ -203,7 +204,7 @@ def test_the_picture_has_a_bar_for_every_stretch_as_long_as_it_lasts() -> None:
         for name, base, length in zip(trace.y, trace.base, trace.x, strict=True)
     }
     assert bars == {
-        (stretch.role, fold.name, str(stretch.first)): (stretch.last - stretch.first + timedelta(days=1)).days
+        (stretch.split, fold.name, str(stretch.first)): (stretch.last - stretch.first + timedelta(days=1)).days
         for fold in folds
-        for stretch in fold.stretches
+        for stretch in fold.date_ranges
     }

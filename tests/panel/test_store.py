@@ -45,7 +45,7 @@ def test_every_value_lies_by_stock_and_day(ml_dataset: pl.DataFrame, panel: Pane
     known = np.isfinite(raw)
 
     assert panel.features.dtype == torch.float16
-    assert panel.meaning.features == tuple(features)
+    assert panel.metadata.features == tuple(features)
     assert (np.isnan(scaled) == ~known).all()
     assert stats_agree(raw[known], scaled[known])
     assert np.array_equal(
@@ -53,7 +53,7 @@ def test_every_value_lies_by_stock_and_day(ml_dataset: pl.DataFrame, panel: Pane
         by_stock.select("target_1d", "target_5d", "target_10d", "target_20d").to_numpy(),
         equal_nan=True,
     )
-    assert panel.meaning.horizons == (1, 5, 10, 20)
+    assert panel.metadata.horizons == (1, 5, 10, 20)
     assert panel.targets[-1].isnan().all()
     assert panel.features[-1].isnan().all()
 
@@ -66,7 +66,7 @@ def stats_agree(raw: np.ndarray, scaled: np.ndarray) -> bool:
 
 
 def test_the_markets_state_is_each_days_mean_and_deviation_over_its_universe(panel: Panel) -> None:
-    day, features = 200, len(panel.meaning.features)
+    day, features = 200, len(panel.metadata.features)
     rows = panel.row_of[day][panel.eligible[day]].long()
     values = panel.features[rows].double().numpy()
     some = ~np.isnan(values).all(axis=0)
@@ -74,17 +74,17 @@ def test_the_markets_state_is_each_days_mean_and_deviation_over_its_universe(pan
     assert np.allclose(panel.market[day, :features][some], np.nanmean(values[:, some], axis=0), atol=2e-3)
     assert np.allclose(panel.market[day, features:][some], np.nanstd(values[:, some], axis=0), atol=2e-3)
     assert (panel.market[0] == 0).all()  # nobody is in the universe yet
-    assert panel.market.shape == (len(panel.meaning.days), 2 * features)
+    assert panel.market.shape == (len(panel.metadata.days), 2 * features)
 
 
 def test_rows_are_found_by_day_and_stock(ml_dataset: pl.DataFrame, panel: Panel) -> None:
-    codes, days = list(panel.meaning.codes), panel.meaning.days
+    codes, days = list(panel.metadata.codes), panel.metadata.days
     row = panel.row_of[days.index(ml_dataset["date"][999]), codes.index(ml_dataset["code"][999])]
 
     assert panel.targets[row, 0].item() == ml_dataset["target_1d"][999]
     assert (panel.row_of >= 0).sum() == ml_dataset.height
     sectors = dict(ml_dataset.select("code", "sector").unique().iter_rows())
-    assert [[name for _, name in history] for history in panel.meaning.sectors] == [[sectors[code]] for code in codes]
+    assert [[name for _, name in history] for history in panel.metadata.sectors] == [[sectors[code]] for code in codes]
 
 
 def test_a_stock_that_changes_its_sector_has_each_from_its_first_day_on(ml_dataset: pl.DataFrame) -> None:
@@ -141,7 +141,7 @@ def test_a_cut_or_lost_file_is_refused(panel: Panel, tmp_path: Path, name: str) 
 def test_a_changed_or_broken_header_is_refused(panel: Panel, tmp_path: Path) -> None:
     path = tmp_path / "panel" / HEADER
     header = json.loads(path.read_text())
-    header["meaning"]["features"][0] = "mine"
+    header["metadata"]["features"][0] = "mine"
     path.write_text(json.dumps(header))
 
     with pytest.raises(InputError, match=r"panel.json was changed"):
@@ -186,13 +186,15 @@ def test_a_panel_that_is_made_anew_does_not_pull_the_old_one_away(
 
 
 def test_another_feature_catalogue_is_refused(panel: Panel) -> None:
-    features = panel.meaning.features
+    features = panel.metadata.features
 
-    panel.require_catalogue("made", features)
-    with pytest.raises(InputError, match=r"needs 58 of made; the panel lacks \[\], the model does not know \['.*'\]"):
-        panel.require_catalogue("made", features[:-1])
-    with pytest.raises(InputError, match="holds 59 features of catalogue made, the model needs 59 of other"):
-        panel.require_catalogue("other", features)
+    panel.require_features("made", features)
+    with pytest.raises(
+        InputError, match=r"needs 58 \(hash made\). Missing in the panel: \[\]; unknown to the model: \['.*'\]"
+    ):
+        panel.require_features("made", features[:-1])
+    with pytest.raises(InputError, match=r"holds 59 features \(hash made\), the model needs 59 \(hash other\)"):
+        panel.require_features("other", features)
 
 
 def test_it_opens_at_once_whatever_its_size(panel: Panel, tmp_path: Path) -> None:
@@ -204,7 +206,7 @@ def test_it_opens_at_once_whatever_its_size(panel: Panel, tmp_path: Path) -> Non
     header = PanelHeader.model_validate_json((folder / HEADER).read_text())
     large = FileState(size=found.st_size, modified_ns=found.st_mtime_ns, digest="as it was written")
     files = header.files | {FEATURES: large}
-    told = header.model_copy(update={"files": files, "identity": identify(header.meaning, files)})
+    told = header.model_copy(update={"files": files, "identity": identify(header.metadata, files)})
     (folder / HEADER).write_text(told.model_dump_json())
 
     started = time.perf_counter()

@@ -94,7 +94,7 @@ def test_the_newest_day_is_forecast_and_by_python_alike(ran_project: Path) -> No
 
 
 def test_new_prices_are_forecast_without_training(ran_project: Path) -> None:
-    seen = json.loads((ran_project / "data" / "05_model_input" / "split.json").read_text())["stretches"][-1]["last"]
+    seen = json.loads((ran_project / "data" / "05_model_input" / "split.json").read_text())["date_ranges"][-1]["last"]
     longer = SMALL.replace("days=300", "days=310")
 
     kedro(ran_project, "run", "--pipeline", "predict", "--params", f"{longer},predict.days=2")

@@ -1,13 +1,13 @@
 """What a run's pages say in tables."""
 
-from atft_kedro.panel.sizes import PartSize, SizeParams
+from atft_kedro.panel.sizes import SizeParams, SplitSize
 from atft_kedro.panel.split import Split
 from atft_kedro.reporting.run_tables import tabulate_shortages
 
 
 def test_parts_with_too_few_days_or_stocks_have_a_table() -> None:
-    sizes = {"train": PartSize(days=300, stocks=90), "test": PartSize(days=30, stocks=90)}
-    split = Split(name="split", stretches=(), sizes=sizes, needed=SizeParams())
+    sizes = {"train": SplitSize(days=300, stocks=90), "test": SplitSize(days=30, stocks=90)}
+    split = Split(name="split", date_ranges=(), sizes=sizes, needed=SizeParams())
 
     (table,) = tabulate_shortages(split)
 

@@ -25,7 +25,7 @@ def network(make: Make) -> Atft:
 
 def look(network: Atft, training_data: TrainingData):  # type: ignore[no-untyped-def]  # noqa: ANN201
     loader = training_data.loader("validation", NETWORK.lookback, TrainingParams(), ProcessGroup())
-    return collect_attention(network, loader.reader, loader.sampler.in_order())
+    return collect_attention(network, loader.reader, loader.sampler.chronological())
 
 
 def test_attention_is_shared_out_and_frequencies_are_as_many_as_are_taken(
@@ -33,7 +33,7 @@ def test_attention_is_shared_out_and_frequencies_are_as_many_as_are_taken(
 ) -> None:
     stats = look(network, training_data)
 
-    days = training_data.split.days_of("validation", training_data.panel.days)
+    days = training_data.split.indices_of("validation", training_data.panel.days)
     assert torch.cat(stats.day).tolist() == days.tolist()
     assert torch.allclose(torch.cat(stats.neighbours).sum(1), torch.ones(len(days)), atol=1e-4)
     assert torch.allclose(torch.cat(stats.features).mean(1), torch.ones(len(days)), atol=1e-3)
@@ -52,10 +52,10 @@ def test_a_feature_and_a_lag_that_a_network_looks_at_are_found(network: Atft, tr
     stats = look(network, training_data)
 
     days = training_data.panel.days[torch.cat(stats.day).numpy()]
-    features = tabulate_by_day(days, stats.features, "feature", training_data.panel.meaning.features)
+    features = tabulate_by_day(days, stats.features, "feature", training_data.panel.metadata.features)
     lags = tabulate_lags(stats)
     best = features.sort("weight", descending=True).head(len(days))
-    assert set(best["feature"]) == {training_data.panel.meaning.features[11]}
+    assert set(best["feature"]) == {training_data.panel.metadata.features[11]}
     assert sorted(best["date"].to_list()) == sorted(days.astype("datetime64[D]").tolist())
     newest = lags.filter(head=1).sort("weight", descending=True)
     assert newest["lag"][0] == 0
@@ -66,7 +66,7 @@ def test_a_feature_and_a_lag_that_a_network_looks_at_are_found(network: Atft, tr
 
 def test_parts_that_are_off_look_at_nothing(network: Atft, training_data: TrainingData) -> None:
     loader = training_data.loader("validation", NETWORK.lookback, TrainingParams(), ProcessGroup())
-    stats = collect_attention(network, loader.reader, loader.sampler.in_order(), frozenset())
+    stats = collect_attention(network, loader.reader, loader.sampler.chronological(), frozenset())
 
     assert stats.features
     assert tabulate_by_day(np.array([]), stats.neighbours, "rank", range(3)).is_empty()
@@ -91,7 +91,7 @@ def test_a_runs_networks_are_read_back_as_they_were_best(training_data: Training
     assert trained.members[0].best_score != trained.members[1].best_score
     for member, best in zip(trained.members, members, strict=True):
         loader = training_data.loader("validation", NETWORK.lookback, training, ProcessGroup())
-        days, scoring = loader.sampler.in_order(), make_plain_scoring(4)
+        days, scoring = loader.sampler.chronological(), make_plain_scoring(4)
         scores = score_days(best.network, loader.reader, days, best.parts, scoring, ProcessGroup())
         weighed = [scores[f"rank_ic_{horizon}d"] / horizon for horizon in (1, 5, 10, 20)]
         assert np.isclose(sum(weighed) / (1 + 1 / 5 + 1 / 10 + 1 / 20), member.best_score, atol=1e-6)

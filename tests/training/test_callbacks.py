@@ -109,7 +109,7 @@ def test_a_checkpoint_of_another_make_cut_off_or_malicious_is_refused(make: Make
     Checkpoints(tmp_path, IDENTITY).write(trainer, LAST)
     path = tmp_path / LAST
 
-    with pytest.raises(InputError, match="was made with another catalogue: made instead of other"):
+    with pytest.raises(InputError, match="was made with another feature_hash: made instead of other"):
         read_checkpoint(path, Identity("other", "p", "{}"))
     with pytest.raises(InputError, match=r"was made with another panel: 2e999 instead of 1e999"):  # both infinite
         Identity("made", "1e999", "{}").require_same(path, vars(Identity("made", "2e999", "{}")))

@@ -56,5 +56,5 @@ def test_days_with_a_gap_keep_their_end(make: Make) -> None:
     stretches = [np.arange(10, 40), np.arange(60, 75)]
     loader = replace(loader, sampler=replace(loader.sampler, stretches=stretches))
 
-    assert [days.tolist() for days in loader.ending(20).sampler.stretches] == [[*range(35, 40)], [*range(60, 75)]]
-    assert [days.tolist() for days in loader.ending(9).sampler.stretches] == [[*range(66, 75)]]
+    assert [days.tolist() for days in loader.ending(20).sampler.segments] == [[*range(35, 40)], [*range(60, 75)]]
+    assert [days.tolist() for days in loader.ending(9).sampler.segments] == [[*range(66, 75)]]

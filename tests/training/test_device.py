@@ -100,7 +100,7 @@ def make_gpu_trainer(training_data: TrainingData, monkeypatch: pytest.MonkeyPatc
     reader = BlockReader(panel, graphs, SIZE.lookback, DAYS)
     reader.stocks = 16
     with torch.device("cuda"):
-        network = Atft(SIZE, panel.features.shape[1], panel.meaning.horizons, graphs.edges.shape[-1])
+        network = Atft(SIZE, panel.features.shape[1], panel.metadata.horizons, graphs.edges.shape[-1])
 
     def give_gradients(loss: Tensor) -> None:
         assert loss.device.type == "cuda"
@@ -121,9 +121,9 @@ def test_a_step_a_validation_and_forecasts_stay_on_a_gpu(
     with imagining(len(training_data.panel.features)) as recorder:
         trainer = make_gpu_trainer(training_data, monkeypatch)
         network, loader, phase = trainer.network, trainer.train, TRAINING.phases[0]
-        terms = trainer.learner.learn(list(loader.sampler.in_order()), phase, 1e-3)
+        terms = trainer.learner.learn(list(loader.sampler.chronological()), phase, 1e-3)
         loss, _ = trainer.learner.read_sums()
-        days = list(loader.sampler.in_order())
+        days = list(loader.sampler.chronological())
         scores = trainer.validate(network)
         forecasts = average_forecasts([TrainedNetwork(network, frozenset(phase.parts))], loader.reader, days)
         stats = collect_attention(network, loader.reader, days)
@@ -143,7 +143,7 @@ def test_a_tensor_on_the_wrong_device_is_found(training_data: TrainingData, monk
         trainer.learner.ask.levels = trainer.learner.ask.levels.cpu()
 
         with pytest.raises(RuntimeError, match="at least two devices"):
-            trainer.learner.learn(list(trainer.train.sampler.in_order()), TRAINING.phases[0], 1e-3)
+            trainer.learner.learn(list(trainer.train.sampler.chronological()), TRAINING.phases[0], 1e-3)
 
 
 def test_a_gpu_that_is_asked_for_and_not_there_is_an_error() -> None:

@@ -22,7 +22,7 @@ def poison(training_data: TrainingData, day: int, stock: int, feature: int) -> T
 
 
 def train_day(training_data: TrainingData) -> int:
-    return int(training_data.split.days_of("train", training_data.panel.days)[30])
+    return int(training_data.split.indices_of("train", training_data.panel.days)[30])
 
 
 def test_a_wild_value_in_the_panel_skips_its_steps_and_is_named(
@@ -40,8 +40,8 @@ def test_a_wild_value_in_the_panel_skips_its_steps_and_is_named(
     skipped = [number for number, terms in enumerate(watch.terms, start=1) if terms["skipped"]]
     assert 0 < len(skipped) < len(watch.terms)
     assert [each["step"] for each in told] == skipped
-    assert told[0]["codes_with_infinite_features"] == [training_data.panel.meaning.codes[5]]
-    assert list(told[0]["infinite_features"]) == [training_data.panel.meaning.features[7]]
+    assert told[0]["codes_with_infinite_features"] == [training_data.panel.metadata.codes[5]]
+    assert list(told[0]["infinite_features"]) == [training_data.panel.metadata.features[7]]
     assert str(training_data.panel.days[day]) in told[0]["days"] or len(told) > 1
     assert all(weight.isfinite().all() for weight in trainer.network.state_dict().values())
     assert all(weight.isfinite().all() for weight in trainer.average.state_dict().values())

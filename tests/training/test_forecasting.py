@@ -18,9 +18,9 @@ def test_a_rank_ic_has_the_error_of_days_that_share_returns(make: Make) -> None:
     network, loader = trainer.average, trainer.validation
 
     scoring = replace(make_plain_scoring(4), weights=[1, 0, 0, 0])
-    scores = score_days(network, loader.reader, loader.sampler.in_order(), frozenset(), scoring, ProcessGroup())
+    scores = score_days(network, loader.reader, loader.sampler.chronological(), frozenset(), scoring, ProcessGroup())
 
-    said = forecast_days(network, loader.reader, loader.sampler.in_order(), frozenset())
+    said = forecast_days(network, loader.reader, loader.sampler.chronological(), frozenset())
     point = network.point(said.quantiles)
     for place, horizon in ((0, 1), (3, 20)):
         daily = metrics.daily_rank_ic(point[..., place], said.targets[..., place]).numpy()
@@ -38,7 +38,7 @@ def test_the_validation_loss_is_the_phases_over_all_validation_days(make: Make) 
 
     scores, again = trainer.validate(network), trainer.validate(network)
 
-    blocks = [loader.reader.read(days) for days in loader.sampler.in_order()]
+    blocks = [loader.reader.read(days) for days in loader.sampler.chronological()]
     questions = [trainer.train_step.ask(block, network(block, frozenset())) for block in blocks]
     days = sum(int(question.count_days()[0]) for question in questions)
     total = sum(float(mse(question)[0]) * int(question.count_days()[0]) for question in questions)

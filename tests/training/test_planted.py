@@ -11,7 +11,7 @@ from atft_kedro import metrics
 from atft_kedro.evaluation.oracle_share import measure_share, place_oracle
 from atft_kedro.features.sets import FeatureParams
 from atft_kedro.graph.neighbours import GraphParams
-from atft_kedro.graph.to_panel import place_graphs
+from atft_kedro.graph.to_panel import graphs_to_panel
 from atft_kedro.market.simulated_drivers import MarketParams, Strengths
 from atft_kedro.market.simulation import simulate_market
 from atft_kedro.network.sizes import NetworkParams
@@ -45,7 +45,7 @@ def make_training_data(strengths: Strengths, folder: Path, kind: str = "correlat
     panel = make_panel(dataset, folder / f"panel_{kind}")
     graphs = make_graphs(dataset, GraphParams.model_validate({"kind": kind, "neighbours": 6}))
     training_data = TrainingData(
-        panel, place_graphs(graphs.lazy(), panel), split_days(panel.days, SplitParams(embargo_days=0), 20)
+        panel, graphs_to_panel(graphs.lazy(), panel), split_days(panel.days, SplitParams(embargo_days=0), 20)
     )
     return training_data, place_oracle(market.oracle, training_data, 1)
 
@@ -58,7 +58,7 @@ def train(training_data: TrainingData, parts: list[str], seed: int) -> Tensor:
     trainer = make_trainer(training_data, SMALL, training, ProcessGroup())
     trainer.fit()
     loader = training_data.loader("test", LOOKBACK, training, ProcessGroup())
-    forecasts = forecast_days(trainer.average, loader.reader, loader.sampler.in_order(), frozenset(parts))  # type: ignore[arg-type]
+    forecasts = forecast_days(trainer.average, loader.reader, loader.sampler.chronological(), frozenset(parts))  # type: ignore[arg-type]
     return metrics.daily_ic(trainer.network.point(forecasts.quantiles)[..., 0], forecasts.targets[..., 0])
 
 
@@ -96,7 +96,7 @@ def test_an_untrained_network_agrees_little_with_the_oracle_and_the_oracle_is_fo
     market = simulate_market(MarketParams(stocks=40, days=400, seed=5))
     dataset = make_ml_dataset(market.prices, FeatureParams())
     panel = make_panel(dataset, tmp_path / "panel")
-    graphs = place_graphs(make_graphs(dataset, GraphParams()).lazy(), panel)
+    graphs = graphs_to_panel(make_graphs(dataset, GraphParams()).lazy(), panel)
     training_data = TrainingData(panel, graphs, split_days(panel.days, SplitParams(embargo_days=0), 20))
     training = TrainingParams()
     network = make_trainer(training_data, SMALL, training, ProcessGroup()).network
@@ -108,7 +108,7 @@ def test_an_untrained_network_agrees_little_with_the_oracle_and_the_oracle_is_fo
     (week,) = measure_share([alone], training_data, market.oracle, "test")
 
     day, stock = 100, 7
-    expected = market.oracle.filter(date=panel.meaning.days[day], code=panel.meaning.codes[stock])["oracle_5d"].item()
+    expected = market.oracle.filter(date=panel.metadata.days[day], code=panel.metadata.codes[stock])["oracle_5d"].item()
     assert place_oracle(market.oracle, training_data, 5)[day, stock] == pytest.approx(expected, rel=1e-5)
     assert [share.horizon for share in shares] == [1, 5, 10, 20]
     assert abs(shares[0].agreement) < 0.3

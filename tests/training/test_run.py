@@ -74,7 +74,7 @@ def test_the_latest_run_is_the_one_that_was_trained_last(training_data: Training
 def test_a_network_can_forecast_some_of_the_horizons(training_data: TrainingData, runs: Runs) -> None:
     panel: Panel = choose_horizons(training_data.panel, (5, 20))
 
-    assert panel.meaning.horizons == (5, 20)
+    assert panel.metadata.horizons == (5, 20)
     assert panel.targets[100].nan_to_num().equal(training_data.panel.targets[100, [1, 3]].nan_to_num())
     assert (
         train_in_run(training_data, NETWORK.model_copy(update={"horizons": (5,)}), TRAINING, runs).members[0].epochs
@@ -152,7 +152,7 @@ def test_a_market_of_one_stock_is_refused(training_data: TrainingData, runs: Run
 
 def test_a_graph_that_lacks_a_day_leaves_its_stocks_alone(training_data: TrainingData, runs: Runs) -> None:
     lacking = training_data.graphs.graph_of.clone()
-    lacking[training_data.split.days_of("train", training_data.panel.days)[:40]] = -1
+    lacking[training_data.split.indices_of("train", training_data.panel.days)[:40]] = -1
     graphs = replace(training_data.graphs, graph_of=lacking)
     with_gat = TrainingParams.model_validate(
         {"phases": [{"name": "x", "epochs": 1, "learning_rate": 1e-3, "parts": ["gat"]}]}
@@ -167,7 +167,7 @@ def test_a_validation_without_any_score_keeps_the_newest_weights_and_says_so(
     training_data: TrainingData, runs: Runs, caplog: pytest.LogCaptureFixture
 ) -> None:
     targets = training_data.panel.targets.clone()
-    days = training_data.split.days_of("validation", training_data.panel.days)
+    days = training_data.split.indices_of("validation", training_data.panel.days)
     targets[training_data.panel.row_of[days].flatten().long()] = torch.nan
     unknown = replace(training_data, panel=replace(training_data.panel, targets=targets))
     two_epochs = TRAINING.model_validate({"phases": [{"name": "x", "epochs": 2, "learning_rate": 1e-3}]})
@@ -184,7 +184,7 @@ def test_a_validation_without_any_score_keeps_the_newest_weights_and_says_so(
 
 def test_no_days_to_validate_on_is_said(training_data: TrainingData, runs: Runs) -> None:
     nobody = training_data.panel.eligible.clone()
-    nobody[training_data.split.days_of("validation", training_data.panel.days)] = False
+    nobody[training_data.split.indices_of("validation", training_data.panel.days)] = False
     empty = replace(training_data, panel=replace(training_data.panel, eligible=nobody))
 
     with pytest.raises(InputError, match="No stock is in the universe on any validation day"):

@@ -73,25 +73,27 @@ def test_the_exposure_loss_turns_forecasts_away_from_a_feature(make: Make) -> No
 
 
 def test_a_sector_is_that_of_the_day_not_of_the_newest_day(make: Make, training_data: TrainingData) -> None:
-    meaning, code = training_data.panel.meaning, 4
-    ((_, name),) = meaning.sectors[code]
-    since, other = meaning.days[100], next(h[0][1] for h in meaning.sectors if h[0][1] != name)
-    histories = [*meaning.sectors]
-    histories[code] = ((meaning.days[60], name), (since, other))
-    moved = replace(training_data.panel, meaning=meaning.model_copy(update={"sectors": tuple(histories)}))
+    metadata, code = training_data.panel.metadata, 4
+    ((_, name),) = metadata.sectors[code]
+    since, other = metadata.days[100], next(h[0][1] for h in metadata.sectors if h[0][1] != name)
+    histories = [*metadata.sectors]
+    histories[code] = ((metadata.days[60], name), (since, other))
+    moved = replace(training_data.panel, metadata=metadata.model_copy(update={"sectors": tuple(histories)}))
 
     trainer = make(exposures=["sector"], phases=[PHASE], made_of=replace(training_data, panel=moved))
 
-    numbers = number_sectors(moved.meaning)[:, code].tolist()
-    names = list_sectors(moved.meaning)
+    numbers = number_sectors(moved.metadata)[:, code].tolist()
+    names = list_sectors(moved.metadata)
     assert [names[number] if number >= 0 else None for number in (numbers[59], *numbers[99:101])] == [None, name, other]
     with pytest.raises(InputError, match="training.exposures names 'sector', but the ML dataset has no sectors"):
-        nameless = moved.meaning.model_copy(update={"sectors": ((),) * len(histories)})
+        nameless = moved.metadata.model_copy(update={"sectors": ((),) * len(histories)})
         make(
-            exposures=["sector"], phases=[PHASE], made_of=replace(training_data, panel=replace(moved, meaning=nameless))
+            exposures=["sector"],
+            phases=[PHASE],
+            made_of=replace(training_data, panel=replace(moved, metadata=nameless)),
         )
     places = range(len(names))
-    blocks = [trainer.train.reader.read(days) for days in trainer.train.sampler.in_order()]
+    blocks = [trainer.train.reader.read(days) for days in trainer.train.sampler.chronological()]
     for block in blocks:
         place = block.stock.tolist().index(code)
         exposures = trainer.train_step.ask.expose(block)[:, :, place]
@@ -109,14 +111,16 @@ def test_exposures_are_the_features_of_the_forecast_days_and_the_sectors(make: M
 
     told = trainer.train_step.ask.expose(block)
 
-    panel, place = reader.panel, reader.panel.meaning.features.index("beta_60")
-    assert told.shape[1] == 1 + len({name for history in panel.meaning.sectors for _, name in history})
+    panel, place = reader.panel, reader.panel.metadata.features.index("beta_60")
+    assert told.shape[1] == 1 + len({name for history in panel.metadata.sectors for _, name in history})
     for day, stock in ((0, 0), (3, 5), (7, 11)):
         row = panel.row_of[block.day[day], block.stock[stock]]
         assert block.slot[day, stock] >= 0
         assert told[day, 0, stock] == panel.features[row, place].float()
-        ((_, sector),) = panel.meaning.sectors[int(block.stock[stock])]
-        peers = [number for number, code in enumerate(block.stock[:12]) if panel.meaning.sectors[code][-1][1] == sector]
+        ((_, sector),) = panel.metadata.sectors[int(block.stock[stock])]
+        peers = [
+            number for number, code in enumerate(block.stock[:12]) if panel.metadata.sectors[code][-1][1] == sector
+        ]
         assert all(told[0, 1:, peer].equal(told[0, 1:, stock]) for peer in peers if block.slot[0, peer] >= 0)
         assert told[day, 1:, stock].sum() == 1
     with pytest.raises(InputError, match=r"training.exposures: \['size'\] are no features of this panel, nor 'sector'"):

@@ -47,7 +47,7 @@ def pause(prices: pl.DataFrame, split: Split) -> pl.DataFrame:
         set(prices.filter(pl.col("date") == day)["code"]) for day in (prices["date"].min(), prices["date"].max())
     )
     code = min(first & last)
-    since = split.part("train")[-1].last - timedelta(days=40)
+    since = split.ranges_of("train")[-1].last - timedelta(days=40)
     return prices.filter((pl.col("code") != code) | ~pl.col("date").is_between(since, last_day(split)))
 
 
@@ -124,7 +124,7 @@ def test_a_fold_is_known_by_its_content_up_to_its_last_day(history: History, spl
 
     days = history.dataset.select(pl.col("date").unique().sort()).collect()["date"]
     shuffled = replace(history, dataset=history.dataset.collect().sample(fraction=1, shuffle=True, seed=1).lazy())
-    assert now.startswith(f"{split.part('test')[0].first}-")
+    assert now.startswith(f"{split.ranges_of('test')[0].first}-")
     assert name(history, split.model_copy(update={"name": "fold 9"}), recipe) == now
     assert name(shuffled, split, recipe) == now
     assert name(moved(days.filter(days > end)[0]), split, recipe) == now

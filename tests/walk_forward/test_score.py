@@ -10,7 +10,7 @@ from polars.testing import assert_frame_equal
 
 from atft_kedro.evaluation.entries import collect_returns, list_entries
 from atft_kedro.evaluation.score import EvaluationParams, evaluate
-from atft_kedro.panel.split import Stretch
+from atft_kedro.panel.split import DateRange
 from atft_kedro.walk_forward.page import draw_walk, number_folds, write_walk
 from atft_kedro.walk_forward.score import JudgedWalk, pool_forecasts, score_walk
 from atft_kedro.walk_forward.walk import TrainedFold, TrainedFolds
@@ -31,7 +31,7 @@ def leave(folder: Path, name: str, *stretches: tuple[int, int], seed: int) -> Tr
     (folder / name).mkdir()
     tested = [forecasts(first, last, seed) for first, last in stretches]
     pl.concat([forecasts(0, 5, 9, "validation"), *tested]).write_parquet(folder / name / "forecasts.parquet")
-    days = [Stretch(role="test", first=DAYS[a], last=DAYS[b - 1], days=b - a) for a, b in stretches]
+    days = [DateRange(split="test", first=DAYS[a], last=DAYS[b - 1], days=b - a) for a, b in stretches]
     return TrainedFold(name=name, folder=name, tested=tuple(days))
 
 

@@ -51,8 +51,8 @@ def tabulate_protocol(run: Evidence) -> Grid:
 
 
 def _embargo(run: Evidence) -> int:
-    stretches = run.manifest["split"]["stretches"]
-    return max((each["days"] for each in stretches if each["role"] == "embargo"), default=0)
+    stretches = run.manifest["split"]["date_ranges"]
+    return max((each["days"] for each in stretches if each["split"] == "embargo"), default=0)
 
 
 def _parts(run: Evidence) -> str:

@@ -7,7 +7,7 @@ from ..evaluation.entries import name_entry
 from ..evaluation.published import PublishedScore
 from ..reporting.format import say
 from ..reporting.table import Grid, Row
-from ..schema import ALONE, DATE
+from ..schema import DATE, MEMBER_PREFIX
 from .published_results import CAUTION, FIRST, LAST, STOCKS, TABLE
 from .random_baseline import Luck
 from .run_diff import name_difference
@@ -29,7 +29,7 @@ def tabulate_columns(runs: Sequence[Evidence], luck: Luck) -> Grid:
     run = runs[0]
     published = dict(run.score.published)
     rows: list[Row] = [[name_ours(run), *_tell(published.pop(NETWORK))]]
-    alone = [published.pop(name) for name in list(published) if name.startswith(ALONE)]
+    alone = [published.pop(name) for name in list(published) if name.startswith(MEMBER_PREFIX)]
     if alone:
         spreads = [say_spread([getattr(each, column) for each in alone], digits) for column, digits in COLUMNS]
         rows.append(["one network, mean ± deviation over seeds", *spreads])

@@ -5,12 +5,12 @@ from numbers import Real
 from typing import Any
 
 from ..dotted import flatten
-from ..panel.split import PARTS, Split
+from ..panel.split import SPLIT_NAMES, Split
 from ..training.run import WATCHING
 
 Manifest = Mapping[str, Any]
 BLOCKS = ("graph", "network", "training")
-DATA = {"catalogue": "other features", "features": "other features"}
+DATA = {"feature_hash": "other features", "features": "other features"}
 
 
 def name_difference(mine: Manifest, theirs: Manifest) -> str:
@@ -56,15 +56,15 @@ def say_value(value: Any) -> str:
 
 def _tell_days(mine: Manifest, theirs: Manifest) -> Iterator[str]:
     """Tell the first train day where that differs, and whether any other border does."""
-    one, other = ({part: _bounds(manifest, part) for part in PARTS} for manifest in (mine, theirs))
+    one, other = ({part: _bounds(manifest, part) for part in SPLIT_NAMES} for manifest in (mine, theirs))
     if one["train"][0] != other["train"][0]:
         yield f"trained from {one['train'][0]}"
-    if one["train"][1] != other["train"][1] or any(one[part] != other[part] for part in PARTS[1:]):
+    if one["train"][1] != other["train"][1] or any(one[part] != other[part] for part in SPLIT_NAMES[1:]):
         yield "other days"
 
 
 def _bounds(manifest: Manifest, part: Any) -> tuple[Any, ...]:
-    stretches = Split.model_validate(manifest["split"]).part(part)
+    stretches = Split.model_validate(manifest["split"]).ranges_of(part)
     return (stretches[0].first, stretches[-1].last) if stretches else (None, None)
 
 

@@ -11,9 +11,9 @@ from ..evaluation.compare_baselines import NETWORK
 from ..evaluation.forecast_table import FORECASTS, open_table
 from ..evaluation.run_scores import DAILY, read_score
 from ..evaluation.score import RunScore
-from ..panel.split import Role, Split, Stretch
+from ..panel.split import DateRange, Split, SplitName
 from ..params import InputError
-from ..schema import ALONE, CODE, DATE, ENTRY_LAG, FORECASTER, HORIZON, SPLIT
+from ..schema import CODE, DATE, ENTRY_LAG, FORECASTER, HORIZON, MEMBER_PREFIX, SPLIT
 from ..training.run_status import read_history, read_manifest
 
 
@@ -52,7 +52,7 @@ class Evidence:
     def networks(self) -> dict[str, str]:
         """Name each network's forecasts by its seed."""
         if self.score.seeds:
-            return {seed: ALONE + seed for seed in self.score.seeds}
+            return {seed: MEMBER_PREFIX + seed for seed in self.score.seeds}
         return {str(self.manifest["training"]["seed"]): NETWORK}
 
     def count_stocks(self) -> int:
@@ -60,7 +60,7 @@ class Evidence:
         count: int = open_table(self.folder / FORECASTS).select(pl.col(CODE).n_unique()).collect().item()
         return count
 
-    def stretch(self, role: Role) -> Stretch:
+    def stretch(self, role: SplitName) -> DateRange:
         """Find the days of a role, from its first to its last."""
-        found = Split.model_validate(self.manifest["split"]).part(role)
+        found = Split.model_validate(self.manifest["split"]).ranges_of(role)
         return found[0].model_copy(update={"last": found[-1].last, "days": sum(each.days for each in found)})

@@ -12,7 +12,7 @@ from ..evaluation.entries import name_entry
 from ..evaluation.score import EntryScore, HorizonScore, Rival, RunScore
 from ..reporting.format import say, say_lead
 from ..reporting.table import Grid, Row
-from ..schema import ALONE, DATE
+from ..schema import DATE, MEMBER_PREFIX
 from .run_evidence import Evidence
 
 STRONG = ("ridge", "lightgbm")  # the baselines that learn
@@ -103,7 +103,7 @@ def tabulate_hold(run: Evidence, horizon: int, past: str = "", entry_lag: int | 
         f"first half, to {mine[DATE][len(mine) // 2 - 1]}": mine.filter(pl.col(DATE) < half),
         f"second half, from {half}": mine.filter(pl.col(DATE) >= half),
     }
-    alone = {f"network {name} alone": run.days(horizon, ALONE + name, entry_lag) for name in run.score.seeds}
+    alone = {f"network {name} alone": run.days(horizon, MEMBER_PREFIX + name, entry_lag) for name in run.score.seeds}
     leads = {
         title: {name: measure_lead(pair_days(days, theirs, horizon), horizon) for name, theirs in rivals.items()}
         for title, days in (stretches | alone).items()

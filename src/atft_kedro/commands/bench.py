@@ -22,14 +22,14 @@ def bench() -> None:
 @of_project
 def data(metadata: ProjectMetadata, lookback: int, days: int, blocks: int, env: str | None, params: Any) -> None:
     """Measure how fast the panel opens and its blocks are read, next to a plain copy."""
-    from ..graph.to_panel import place_graphs
+    from ..graph.to_panel import graphs_to_panel
     from ..profiling.bench_data import time_once, time_reading
 
     with open_catalog(metadata, env, params) as catalog:
         opened = time_once("open the panel", catalog["panel"].load)
         panel, edges = catalog["panel"].load(), catalog["graphs"].load()
-        placed = time_once("bring the graphs to places in the panel", lambda: place_graphs(edges, panel))
-        measures = [opened, placed, *time_reading(panel, place_graphs(edges, panel), lookback, days, blocks)]
+        placed = time_once("bring the graphs to places in the panel", lambda: graphs_to_panel(edges, panel))
+        measures = [opened, placed, *time_reading(panel, graphs_to_panel(edges, panel), lookback, days, blocks)]
     rows, features = panel.features.shape
     table = Table("what", "ms", "GB/s", title=f"A panel of {rows - 1:,} observations x {features} features")
     for measure in measures:

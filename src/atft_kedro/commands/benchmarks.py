@@ -13,8 +13,8 @@ from ..benchmark_report.walk_section import Walk
 from ..evaluation.compare_runs import compare_runs, read_part, require_several
 from ..evaluation.entries import collect_returns, list_entries
 from ..evaluation.run_scores import read_all_returns
-from ..files import written_whole
-from ..schema import DATE, adopt_ml_dataset
+from ..files import atomic_write
+from ..schema import DATE, map_columns
 from ..training.runs import LATEST
 from ..walk_forward.score import WalkScore, judge_record, tabulate_days
 from .project import of_project, open_catalog
@@ -50,7 +50,7 @@ def benchmarks(
     path = output or Path(metadata.project_path) / PAGE
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with written_whole(path) as partial:
+        with atomic_write(path) as partial:
             partial.write_text(page)
     except OSError as error:
         raise click.ClickException(f"{path} cannot be written: {error.strerror}.") from error
@@ -58,7 +58,7 @@ def benchmarks(
 
 
 def _read_walk(catalog: CatalogProtocol) -> Walk:
-    dataset = adopt_ml_dataset(catalog["ml_dataset"].load(), catalog["params:columns"].load())
+    dataset = map_columns(catalog["ml_dataset"].load(), catalog["params:columns"].load())
     record, how = catalog["walk_forecasts"].load().collect(), catalog["params:evaluation"].load()
     score: WalkScore = catalog["walk_score"].load()
     returns = list_entries(collect_returns(dataset, record[DATE], score.entry_lag), score.entry_lag)

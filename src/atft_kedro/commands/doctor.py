@@ -31,7 +31,7 @@ from ..export.predict import PredictParams
 from ..guard.inspection import GuardParams
 from ..panel.store import HEADER
 from ..params import InputError
-from ..schema import ColumnParams, adopt_ml_dataset
+from ..schema import ColumnParams, map_columns
 from ..stages.ledger import LEDGER, plan_stages
 from ..training.runs import Runs
 from .console import make_console
@@ -177,7 +177,7 @@ def find_days(setup: Configured, catalog: CatalogProtocol) -> Check:
     columns = ColumnParams.model_validate(setup.parameters["columns"])
     predict = PredictParams.model_validate(setup.parameters["predict"])
     guard = GuardParams.model_validate(setup.parameters["guard"])
-    table = adopt_ml_dataset(catalog[DATASET].load(), columns)
+    table = map_columns(catalog[DATASET].load(), columns)
     return check_days(table, guard.recency, predict.max_age_days)
 
 

@@ -57,14 +57,14 @@ def find_study(catalog: CatalogProtocol, study: str | None) -> Searched:
 @of_project
 def worker(metadata: ProjectMetadata, study: str | None, env: str | None, params: Any) -> None:
     """Train trials of a study, beside its other workers, here or on other machines, until there are no more."""
-    from ..graph.to_panel import place_graphs
+    from ..graph.to_panel import graphs_to_panel
     from ..search.run_search import help_search
     from ..training.run import TrainingData
 
     with open_catalog(metadata, env, params) as catalog:
         searched = find_study(catalog, study)
         panel = catalog["panel"].load()
-        training_data = TrainingData(panel, place_graphs(catalog["graphs"].load(), panel), catalog["split"].load())
+        training_data = TrainingData(panel, graphs_to_panel(catalog["graphs"].load(), panel), catalog["split"].load())
         trackers = catalog["trial_trackers"].load()
         standing = help_search(searched.name, training_data, searched.url, searched.runs, trackers)
     make_console().print(draw_standing(standing))

@@ -69,9 +69,9 @@ def find_sizes(catalog: CatalogProtocol, wanted: dict[str, int], days_per_block:
     known = {"features": len(features.features())}
     if catalog["panel"].exists():
         panel = catalog["panel"].load()
-        if not is_ours(panel.meaning.features):
-            known["features"] = len(panel.meaning.features)
-        if not wanted and known["features"] == len(panel.meaning.features):
+        if not is_ours(panel.metadata.features):
+            known["features"] = len(panel.metadata.features)
+        if not wanted and known["features"] == len(panel.metadata.features):
             return Sizes.measure(panel, catalog["split"].load(), graph, days_per_block)
         known |= {"days": panel.row_of.shape[0], "stocks": panel.row_of.shape[1]}
     lacking = [f"--{name}" for name in ("stocks", "days") if name not in known | wanted]
@@ -92,7 +92,7 @@ def draw_need(plan: Plan, need: Need, has_gpu: bool) -> Table:
     """Draw a row for each part."""
     sizes, training = plan.sizes, plan.training
     title = (
-        f"{sizes.rows:,} observations x {len(sizes.meaning.features)} features, hidden {plan.network.hidden_size}, "
+        f"{sizes.rows:,} observations x {len(sizes.metadata.features)} features, hidden {plan.network.hidden_size}, "
         f"lookback {plan.network.lookback}\nblocks of {training.days_per_block} days x {sizes.active} stocks, "
         f"{training.precision}"
     )

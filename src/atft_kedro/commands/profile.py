@@ -27,7 +27,7 @@ def profile(
 
     The network and the training are the project's; no run is begun and nothing is kept of what is learned.
     """
-    from ..graph.to_panel import place_graphs
+    from ..graph.to_panel import graphs_to_panel
     from ..profiling.trace.page import PAGE, TABLES, TRACE, write_profile
     from ..profiling.trace.steps import Rehearsal, choose_phase
     from ..training.run import TrainingData
@@ -39,7 +39,7 @@ def profile(
         training, network = catalog["params:training"].load(), catalog["params:network"].load()
         chosen = choose_phase(training, phase)
         panel = catalog["panel"].load()
-        training_data = TrainingData(panel, place_graphs(catalog["graphs"].load(), panel), catalog["split"].load())
+        training_data = TrainingData(panel, graphs_to_panel(catalog["graphs"].load(), panel), catalog["split"].load())
         told = write_profile(Rehearsal.begin(training_data, network, training, chosen), steps, folder)
     console = make_console()
     console.print(draw_grid(told.parts), draw_grid(told.operations), *told.notes, sep="\n")

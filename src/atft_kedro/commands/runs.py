@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..diagnosis.diagnosis import diagnose
-from ..panel.split import Role
+from ..panel.split import SplitName
 from ..params import InputError
 from ..reporting.format import say
 from ..training.run_status import RunStatus, kill, read_history, read_log, read_status, request_stop
@@ -77,7 +77,7 @@ def stop(metadata: ProjectMetadata, run: str, now: bool, wait: float, env: str |
 @of_project
 def model(metadata: ProjectMetadata, env: str | None, params: Any) -> None:
     """Show the network's weights by module, and its arithmetic for each forecast."""
-    from ..graph.to_panel import place_graphs
+    from ..graph.to_panel import graphs_to_panel
     from ..profiling.network_size import measure_network
     from ..training.block_size import choose_days_per_block, count_stocks_per_day
 
@@ -85,7 +85,7 @@ def model(metadata: ProjectMetadata, env: str | None, params: Any) -> None:
         panel = catalog["panel"].load()
         network = catalog["params:network"].load()
         training = choose_days_per_block(catalog["params:training"].load(), count_stocks_per_day(panel))
-        sizes = measure_network(panel, place_graphs(catalog["graphs"].load(), panel), network, training)
+        sizes = measure_network(panel, graphs_to_panel(catalog["graphs"].load(), panel), network, training)
     table = Table("module", "weights", "share", "MFLOP for a forecast", title=sizes.title)
     for module in sizes.modules:
         table.add_row(
@@ -100,10 +100,10 @@ def model(metadata: ProjectMetadata, env: str | None, params: Any) -> None:
 @RUN
 @click.option("--part", type=click.Choice(["validation", "test"]), default="test", show_default=True)
 @of_project
-def oracle(metadata: ProjectMetadata, run: str, part: Role, env: str | None, params: Any) -> None:
+def oracle(metadata: ProjectMetadata, run: str, part: SplitName, env: str | None, params: Any) -> None:
     """Show how much of what can be known of the simulated market a RUN knows."""
     from ..evaluation.oracle_share import measure_share
-    from ..graph.to_panel import place_graphs
+    from ..graph.to_panel import graphs_to_panel
     from ..training.device import choose_device
     from ..training.ensemble import load_members
     from ..training.run import TrainingData
@@ -111,7 +111,7 @@ def oracle(metadata: ProjectMetadata, run: str, part: Role, env: str | None, par
     with open_catalog(metadata, env, params) as catalog:
         panel, split = catalog["panel"].load(), catalog["split"].load()
         device = choose_device(catalog["params:training.device"].load())
-        training_data = TrainingData(panel, place_graphs(catalog["graphs"].load(), panel), split).to(device)
+        training_data = TrainingData(panel, graphs_to_panel(catalog["graphs"].load(), panel), split).to(device)
         folder = catalog["runs"].load().find(run)
         members = load_members(folder, training_data)
         shares = measure_share(members, training_data, catalog["oracle"].load().collect(), part)

@@ -14,7 +14,7 @@ from ..reporting.entry_tables import mark_horizon
 from ..reporting.format import say, say_lead
 from ..reporting.run_pages import rescore
 from ..reporting.run_tables import HEAD, tell
-from ..schema import adopt_ml_dataset
+from ..schema import map_columns
 from ..training.runs import LATEST
 from .console import make_console
 from .project import of_project, open_catalog
@@ -35,7 +35,7 @@ ENTRY_READING = "same, next: entered at the forecast's own close or at the next 
 def evaluate(metadata: ProjectMetadata, runs: tuple[str, ...], env: str | None, params: dict[str, Any]) -> None:
     """Score the forecasts of RUNS anew (default: the latest run) by the returns that are known now."""
     with open_catalog(metadata, env, params) as catalog:
-        dataset = adopt_ml_dataset(catalog["ml_dataset"].load(), catalog["params:columns"].load())
+        dataset = map_columns(catalog["ml_dataset"].load(), catalog["params:columns"].load())
         how, wanted = catalog["params:evaluation"].load(), catalog["params:targets"].load()
         kept, entry_lag = catalog["runs"].load(), catalog["params:features.entry_lag"].load()
         scores = [rescore(kept.find(run), dataset, entry_lag, how, wanted) for run in runs or [LATEST]]

@@ -6,7 +6,7 @@ from typing import Any
 
 from kedro_datasets.json import JSONDataset
 
-from ..files import written_whole
+from ..files import atomic_write
 
 
 class WholeJSONDataset(JSONDataset):
@@ -22,5 +22,5 @@ class WholeJSONDataset(JSONDataset):
     def save(self, data: Any) -> None:
         """Write the whole document or nothing; NaN and infinities are refused, as JSON has none."""
         text = json.dumps(data, indent=2, allow_nan=False)
-        with written_whole(Path(str(self._filepath))) as partial:
+        with atomic_write(Path(str(self._filepath))) as partial:
             partial.write_text(text)

@@ -7,7 +7,7 @@ from typing import Any
 from kedro.io import AbstractDataset
 from pydantic import ValidationError
 
-from ..files import written_whole
+from ..files import atomic_write
 from ..params import InputError, Params
 from .in_run_folder import InRunFolder
 
@@ -41,7 +41,7 @@ class ModelDataset(InRunFolder, AbstractDataset[Params, Params]):
 
     def save(self, data: Params) -> None:
         """Write the whole document or nothing."""
-        with written_whole(self._filepath) as partial:
+        with atomic_write(self._filepath) as partial:
             partial.write_text(data.model_dump_json(indent=2))
 
     def _describe(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
 
 from ..export.registry import Registration
-from ..files import written_whole
+from ..files import atomic_write
 from ..params import InputError, Params
 from . import served_model
 from .in_run_folder import InRunFolder
@@ -71,7 +71,7 @@ class RegisteredModelDataset(InRunFolder, AbstractDataset[Registration, Register
         attempt(lambda: self._write(register(data, self._name)))
 
     def _write(self, registered: RegisteredModel) -> None:
-        with written_whole(self._filepath) as partial:
+        with atomic_write(self._filepath) as partial:
             partial.write_text(registered.model_dump_json(indent=2))
 
     def _describe(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from kedro.io import CatalogProtocol, DatasetError
 from kedro_datasets.plotly import JSONDataset
 from kedro_datasets.text import TextDataset
 
-from ..files import written_whole
+from ..files import atomic_write
 from .in_run_folder import InRunFolder
 from .trained_run import TrainedRunDataset
 
@@ -29,7 +29,7 @@ class RunTextDataset(InRunFolder, TextDataset):
 
     def save(self, data: str) -> None:
         """Write the whole text or nothing."""
-        with written_whole(self._filepath) as partial:
+        with atomic_write(self._filepath) as partial:
             partial.write_text(data)
 
 
@@ -45,7 +45,7 @@ class RunFigureDataset(InRunFolder, JSONDataset):
 
     def save(self, data: go.Figure) -> None:
         """Write the whole figure or nothing."""
-        with written_whole(self._filepath) as partial:
+        with atomic_write(self._filepath) as partial:
             partial.write_text(data.to_json())
 
 

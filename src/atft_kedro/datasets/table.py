@@ -11,7 +11,7 @@ from kedro_datasets._typing import TablePreview
 from polars.exceptions import ComputeError
 from polars.io.plugins import register_io_source
 
-from ..files import written_whole
+from ..files import atomic_write
 from ..params import InputError
 from .in_run_folder import InRunFolder
 
@@ -64,7 +64,7 @@ class TableDataset(InRunFolder, AbstractDataset[Frames, pl.LazyFrame]):
                 f"{self._filepath} is yours and is not overwritten. Enter after it: kedro run --pipelines guard, or "
                 "kedro run --from-inputs with this entry's name."
             )
-        with written_whole(self._filepath) as partial:
+        with atomic_write(self._filepath) as partial:
             _lazy(data).sink_parquet(partial, compression=self._compression, row_group_size=ROW_GROUP)  # type: ignore[call-overload]
 
     def preview(self, nrows: int = 8) -> TablePreview:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from ..guard.calendars import current_day, sessions_between
+from ..guard.calendars import count_sessions, current_day
 from ..guard.keys import RecencyParams
 from ..panel.store import AGAIN, HEADER, PanelHeader
 from ..schema import DATE
@@ -74,7 +74,7 @@ def check_days(table: pl.LazyFrame, recency: RecencyParams, most: int | None) ->
     today = current_day(recency.calendar, recency.time_zone)
     if most is None or last >= today:
         return Check("days", "ok", found)
-    age = sessions_between(recency.calendar, last, today)
+    age = count_sessions(recency.calendar, last, today)
     if age <= most:
         return Check("days", "ok", f"{found}, {age} trading days old")
     advice = f"load newer prices: predict refuses what is more than {most} days old (predict.max_age_days)"
@@ -94,5 +94,5 @@ def check_panel(folder: Path) -> Check:
     header = PanelHeader.model_validate_json((folder / HEADER).read_text())
     if wrong := header.find_damaged(folder):
         return Check("panel", "error", f"cut off or gone: {list_some(wrong)}", AGAIN)
-    days, stocks = len(header.meaning.days), len(header.meaning.codes)
-    return Check("panel", "ok", f"{header.identity}: {days:,} days, {stocks:,} stocks, to {header.meaning.days[-1]}")
+    days, stocks = len(header.metadata.days), len(header.metadata.codes)
+    return Check("panel", "ok", f"{header.identity}: {days:,} days, {stocks:,} stocks, to {header.metadata.days[-1]}")

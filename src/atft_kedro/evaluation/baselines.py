@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 import polars as pl
 from pydantic import Field
 
-from ..panel.split import Role
-from ..params import EachOnce, Params
-from ..schema import CLOSE, CODE, DATE, ENTRIES, FORECAST, FORECASTER, HORIZON, SPLIT, oracle_column
+from ..panel.split import SplitName
+from ..params import Params, Unique
+from ..schema import CLOSE, CODE, DATE, ENTRY_LAGS, FORECAST, FORECASTER, HORIZON, SPLIT, oracle_column
 from ..training.run import TrainingData
 from .boosting import BoostingParams, boost
 from .observations import read_observations
@@ -30,7 +30,7 @@ class BaselineParams(Params):
     ``ridge`` and ``lightgbm`` learn each horizon from the train days' features, and choose by the validation days.
     """
 
-    names: Annotated[tuple[Name, ...], EachOnce] = ("zero", "reversal", "momentum", "ridge", "lightgbm")
+    names: Annotated[tuple[Name, ...], Unique] = ("zero", "reversal", "momentum", "ridge", "lightgbm")
     reversal_days: Annotated[int, Field(gt=0)] = 5
     momentum_days: Annotated[int, Field(gt=0)] = 250
     momentum_skip: Annotated[int, Field(ge=0)] = 20
@@ -47,7 +47,7 @@ def forecast_baselines(
     if ZERO in params.names:
         tables.append(_name(ZERO, asked.with_columns(pl.lit(0.0).alias(FORECAST))))
     tables += [_name(rule, asked.join(said, on=[DATE, CODE])) for rule, said in _follow_rules(dataset, params)]
-    parts: Sequence[Role] = asked[SPLIT].unique(maintain_order=True).to_list()
+    parts: Sequence[SplitName] = asked[SPLIT].unique(maintain_order=True).to_list()
     tables += [_name(name, asked.join(said, on=KEYS)) for name, said in _learn(training_data, parts, units, params)]
     return pl.concat(tables)
 
@@ -56,7 +56,7 @@ def forecast_with_oracle(forecasts: pl.DataFrame, oracle: pl.DataFrame, entry_la
     """Add forecasts of a simulated market's oracle for each entry; no rows without an oracle."""
     asked = forecasts.select(KEYS)
     tables = [_name(ORACLE, asked.clear().with_columns(pl.lit(0.0).alias(FORECAST)))]
-    for lag in sorted({*ENTRIES.values(), entry_lag}):
+    for lag in sorted({*ENTRY_LAGS.values(), entry_lag}):
         for horizon in asked[HORIZON].unique(maintain_order=True):
             if (column := oracle_column(horizon, lag)) in oracle.columns:
                 expected = oracle.select(DATE, CODE, pl.col(column).alias(FORECAST)).drop_nulls()
@@ -94,7 +94,7 @@ def _follow_rules(dataset: pl.LazyFrame, params: BaselineParams) -> Iterator[tup
 
 
 def _learn(
-    training_data: TrainingData, parts: Sequence[Role], units: Units, params: BaselineParams
+    training_data: TrainingData, parts: Sequence[SplitName], units: Units, params: BaselineParams
 ) -> Iterator[tuple[str, pl.DataFrame]]:
     """Learn from the train days, and forecast each part."""
     fits: dict[Name, Callable[[], Learned]] = {
@@ -107,14 +107,14 @@ def _learn(
             yield name, pl.concat([_tabulate(training_data, part, units, learned) for part in parts])
 
 
-def _tabulate(training_data: TrainingData, part: Role, units: Units, learned: Learned) -> pl.DataFrame:
+def _tabulate(training_data: TrainingData, part: SplitName, units: Units, learned: Learned) -> pl.DataFrame:
     """Forecast a part: a row for each date, code and horizon."""
-    days, codes = training_data.panel.days, pl.Series(training_data.panel.meaning.codes, dtype=pl.String)
+    days, codes = training_data.panel.days, pl.Series(training_data.panel.metadata.codes, dtype=pl.String)
     tables = []
     for rows in read_observations(training_data, part, units):
         said = learned(rows)
         keys = {DATE: days[rows.day.numpy()], CODE: codes.gather(rows.stock.numpy())}
-        for place, horizon in enumerate(training_data.panel.meaning.horizons):
+        for place, horizon in enumerate(training_data.panel.metadata.horizons):
             told = pl.DataFrame(keys | {FORECAST: said[:, place].numpy()})
             tables.append(told.with_columns(pl.lit(part).alias(SPLIT), pl.lit(horizon, pl.Int16).alias(HORIZON)))
     return pl.concat(tables)

@@ -76,7 +76,7 @@ def boost(training_data: TrainingData, units: Units, params: BoostingParams) -> 
 
 def _thin_out(pieces: Iterable[Observations], most: int, training_data: TrainingData, part: str) -> Observations:
     """Keep every so many days."""
-    days = training_data.split.days_of(part, training_data.panel.days)  # type: ignore[arg-type]
+    days = training_data.split.indices_of(part, training_data.panel.days)  # type: ignore[arg-type]
     rows = int(training_data.panel.eligible[torch.from_numpy(days)].sum())
     every = -(-rows // most)
     kept = []

@@ -6,7 +6,19 @@ import numpy as np
 import polars as pl
 
 from ..params import InputError
-from ..schema import ALONE, CODE, DATE, ENTRIES, ENTRY_LAG, FORECAST, FORECASTER, HORIZON, REALISED, SPLIT, target
+from ..schema import (
+    CODE,
+    DATE,
+    ENTRY_LAG,
+    ENTRY_LAGS,
+    FORECAST,
+    FORECASTER,
+    HORIZON,
+    MEMBER_PREFIX,
+    REALISED,
+    SPLIT,
+    target,
+)
 from .align import Ground, lay_ground
 from .baselines import ORACLE, ZERO, oracle_name
 from .daily_statistics import Mean, average
@@ -48,7 +60,7 @@ def judge_run(
         run=run,
         days={part: (str(first), str(last)) for part, first, last in days.rows()},
         entry_lag=entry_lag,
-        **{entry: scores[lag] for entry, lag in ENTRIES.items() if lag != entry_lag and lag in scores},
+        **{entry: scores[lag] for entry, lag in ENTRY_LAGS.items() if lag != entry_lag and lag in scores},
         **dict(scores[entry_lag]),
     )
     return score, daily
@@ -78,8 +90,10 @@ def score_entry(
                 beside[name][part] = pair(alike, theirs, is_zero=name == ZERO)
     score = EntryScore(
         split=split,
-        baselines={name: each for name, each in beside.items() if not name.startswith(ALONE)},
-        seeds={name.removeprefix(ALONE): each for name, each in beside.items() if name.startswith(ALONE)},
+        baselines={name: each for name, each in beside.items() if not name.startswith(MEMBER_PREFIX)},
+        seeds={
+            name.removeprefix(MEMBER_PREFIX): each for name, each in beside.items() if name.startswith(MEMBER_PREFIX)
+        },
         published=_judge_as_published(forecasts, rivals, returns),
         oracle=oracle,
     )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from ..schema import CLOSE, CODE, DATE, ENTRIES, VOLUME, Entry, target, target_columns
+from ..schema import CLOSE, CODE, DATE, ENTRY_LAGS, VOLUME, Entry, target, target_columns
 
 Entries = Mapping[int, pl.DataFrame]  # realised returns by the lag of their entry, those of the targets first
 
@@ -20,7 +20,7 @@ def collect_returns(dataset: pl.LazyFrame, days: pl.Series, entry_lag: int) -> p
     targets = target_columns(schema)
     others = [
         pl.col(name).shift(entry_lag - lag).over(CODE, order_by=DATE).alias(entry_column(entry, horizon))
-        for entry, lag in ENTRIES.items()
+        for entry, lag in ENTRY_LAGS.items()
         for name, horizon in targets.items()
         if lag != entry_lag
     ]
@@ -44,7 +44,7 @@ def returns_at(returns: pl.DataFrame, entry: Entry) -> pl.DataFrame:
 def list_entries(returns: pl.DataFrame, entry_lag: int) -> dict[int, pl.DataFrame]:
     """List the returns of each entry by its lag, the targets' own (at ``entry_lag``) first."""
     found = {entry_lag: returns}
-    for entry, lag in ENTRIES.items():
+    for entry, lag in ENTRY_LAGS.items():
         if all(entry_column(entry, horizon) in returns.columns for horizon in target_columns(returns.schema).values()):
             found[lag] = returns_at(returns, entry)
     return found
@@ -52,5 +52,5 @@ def list_entries(returns: pl.DataFrame, entry_lag: int) -> dict[int, pl.DataFram
 
 def name_entry(entry_lag: int) -> str:
     """Name an entry for a table."""
-    names = {lag: entry.replace("_", " ") for entry, lag in ENTRIES.items()}
+    names = {lag: entry.replace("_", " ") for entry, lag in ENTRY_LAGS.items()}
     return names.get(entry_lag, f"{entry_lag} closes later")

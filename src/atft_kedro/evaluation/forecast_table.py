@@ -9,9 +9,9 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from ..network.atft import Atft
-from ..panel.split import Role
+from ..panel.split import SplitName
 from ..params import InputError
-from ..schema import ALONE, CODE, DATE, FORECAST, FORECASTER, HORIZON, REALISED, SPLIT
+from ..schema import CODE, DATE, FORECAST, FORECASTER, HORIZON, MEMBER_PREFIX, REALISED, SPLIT
 from ..training.ensemble import TrainedNetwork, average, forecast_members, forecast_together
 from ..training.forecasting import Forecasts
 from ..training.run import TrainingData
@@ -38,8 +38,8 @@ def forecast_parts(
     First by the mean of all networks; then, of several, each alone, under its seed: no quantiles, no train days.
     """
     days = training_data.panel.days
-    ending = training_data.split.ending("train", days, len(training_data.split.days_of("validation", days)))
-    parts: list[tuple[TrainingData, Role]] = [(replace(training_data, split=ending), "train")]
+    ending = training_data.split.keep_last_days("train", days, len(training_data.split.indices_of("validation", days)))
+    parts: list[tuple[TrainingData, SplitName]] = [(replace(training_data, split=ending), "train")]
     parts += [(training_data, "validation"), (training_data, "test")]
     network = next(iter(members.values())).network
     means, singles = [], []
@@ -48,23 +48,25 @@ def forecast_parts(
         means.append(tabulate(average(said), network, mine, part))
         if len(members) > 1 and part != "train":
             singles += [
-                tabulate(alone, network, mine, part).select(pl.lit(f"{ALONE}{seed}").alias(FORECASTER), *KEYS, FORECAST)
+                tabulate(alone, network, mine, part).select(
+                    pl.lit(f"{MEMBER_PREFIX}{seed}").alias(FORECASTER), *KEYS, FORECAST
+                )
                 for seed, alone in zip(members, said, strict=True)
             ]
     nobody = means[0].clear().select(pl.lit("").alias(FORECASTER), *KEYS, FORECAST)
     return pl.concat(means), pl.concat([nobody, *singles])
 
 
-def forecast_split(members: Sequence[TrainedNetwork], training_data: TrainingData, part: Role) -> pl.DataFrame:
+def forecast_split(members: Sequence[TrainedNetwork], training_data: TrainingData, part: SplitName) -> pl.DataFrame:
     """Forecast the days of a part by the mean of all networks."""
     return tabulate(forecast_together(members, training_data, part), members[0].network, training_data, part)
 
 
-def tabulate(said: Forecasts, network: Atft, training_data: TrainingData, part: Role) -> pl.DataFrame:
+def tabulate(said: Forecasts, network: Atft, training_data: TrainingData, part: SplitName) -> pl.DataFrame:
     """Write forecasts of a part as rows, for each date, code and horizon, with every quantile and what came."""
     days, codes = (
         training_data.panel.days[said.day.numpy()],
-        pl.Series(training_data.panel.meaning.codes, dtype=pl.String),
+        pl.Series(training_data.panel.metadata.codes, dtype=pl.String),
     )
     point = network.point(said.quantiles)
     tables = []

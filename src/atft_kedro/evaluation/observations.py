@@ -7,7 +7,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from ..panel.split import Role
+from ..panel.split import SplitName
 from ..training.distributed import ProcessGroup
 from ..training.params import TrainingParams
 from ..training.run import TrainingData
@@ -49,10 +49,10 @@ class Observations:
         return cls(*(torch.cat([getattr(piece, name) for piece in pieces]) for name in cls.__dataclass_fields__))
 
 
-def read_observations(training_data: TrainingData, part: Role, units: Units) -> Iterator[Observations]:
+def read_observations(training_data: TrainingData, part: SplitName, units: Units) -> Iterator[Observations]:
     """Read all that is forecast in a part, some days at a time; labels end where the part's do."""
     loader = training_data.loader(part, 1, READING, ProcessGroup())
-    for days in loader.sampler.in_order():
+    for days in loader.sampler.chronological():
         block = loader.reader.read(days)
         day, stock = block.is_forecast.nonzero(as_tuple=True)
         returns = block.targets.transpose(1, 2)  # (day, horizon, stock)

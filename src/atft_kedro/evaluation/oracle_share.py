@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .. import metrics
-from ..panel.split import Role
+from ..panel.split import SplitName
 from ..schema import oracle_column
 from ..training.ensemble import TrainedNetwork, forecast_together
 from ..training.run import TrainingData
@@ -27,7 +27,7 @@ class OracleShare:
 
 
 def measure_share(
-    members: Sequence[TrainedNetwork], training_data: TrainingData, oracle: pl.DataFrame, part: Role
+    members: Sequence[TrainedNetwork], training_data: TrainingData, oracle: pl.DataFrame, part: SplitName
 ) -> list[OracleShare]:
     """Score the mean of some networks' forecasts, beside the oracle's expectation."""
     network = members[0].network
@@ -51,10 +51,10 @@ def measure_share(
 
 def place_oracle(oracle: pl.DataFrame, training_data: TrainingData, horizon: int) -> Tensor:
     """Arrange the oracle's expected targets as (day, stock), like the panel."""
-    meaning = training_data.panel.meaning
-    day = pl.DataFrame({"date": list(meaning.days), "day": range(len(meaning.days))})
-    stock = pl.DataFrame({"code": list(meaning.codes), "stock": range(len(meaning.codes))})
-    column = oracle_column(horizon, meaning.entry_lag)
+    metadata = training_data.panel.metadata
+    day = pl.DataFrame({"date": list(metadata.days), "day": range(len(metadata.days))})
+    stock = pl.DataFrame({"code": list(metadata.codes), "stock": range(len(metadata.codes))})
+    column = oracle_column(horizon, metadata.entry_lag)
     rows = oracle.join(day, on="date").join(stock, on="code").drop_nulls(column)
     placed = np.full(training_data.panel.row_of.shape, np.nan)
     placed[rows["day"].to_numpy(), rows["stock"].to_numpy()] = rows[column].to_numpy()

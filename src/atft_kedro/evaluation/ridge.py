@@ -35,7 +35,7 @@ def fit_ridge(training_data: TrainingData, units: Units, params: RidgeParams) ->
 
 def _accumulate(training_data: TrainingData, units: Units) -> tuple[Tensor, Tensor, Tensor]:
     """Sum the features' products with each other (horizon, feature, feature) and with the labels, and count rows."""
-    features, horizons = len(training_data.panel.meaning.features), len(training_data.panel.meaning.horizons)
+    features, horizons = len(training_data.panel.metadata.features), len(training_data.panel.metadata.horizons)
     squares = torch.zeros(horizons, features, features, dtype=torch.float64)
     products = torch.zeros(horizons, features, dtype=torch.float64)
     counts = torch.zeros(horizons, dtype=torch.float64)

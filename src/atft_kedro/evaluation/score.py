@@ -9,7 +9,7 @@ from pydantic import Field
 
 from .. import metrics
 from ..params import InputError, Params
-from ..schema import DATE, ENTRIES, HORIZON
+from ..schema import DATE, ENTRY_LAGS, HORIZON
 from .align import Excluded, Ground, Spoken, lay_ground, lay_out, require_forecasts, tell_excluded
 from .daily_scores import Days, measure_days
 from .daily_statistics import Floats, Mean, average, mean_or_none
@@ -102,7 +102,7 @@ class ByEntry(Params, Generic[Block]):
 
     def put_beside(self, own: Block, entry_lag: int) -> dict[int, Block]:
         """List the block of each entry by its lag, the targets' own (at ``entry_lag``) among them."""
-        others = {lag: getattr(self, entry) for entry, lag in ENTRIES.items()}
+        others = {lag: getattr(self, entry) for entry, lag in ENTRY_LAGS.items()}
         known = {lag: block for lag, block in others.items() if block is not None}
         return dict(sorted((known | {entry_lag: own}).items()))
 

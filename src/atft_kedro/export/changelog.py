@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from ..evaluation.score import RunScore
-from ..files import read_json, written_whole
-from ..locks import wait_for
+from ..files import atomic_write, read_json
+from ..locks import wait_for_lock
 from ..reporting.format import say
 from ..training.runs import MANIFEST
 from .export import ExportedModel, shortest
@@ -24,9 +24,9 @@ NEW = f"# Runs that were handed on\n\n{_row(HEAD)}\n{RULER}\n"
 def enter(run: Path, exported: ExportedModel, score: RunScore) -> None:
     """Write a run's line into the changelog, in place of the one it had; what people and other runs wrote stays."""
     path, row = run.parent / CHANGELOG, _tell(run, exported, score)
-    with wait_for(path.with_name(f".{path.name}.lock")):
+    with wait_for_lock(path.with_name(f".{path.name}.lock")):
         page = _replace_row(path.read_text() if path.exists() else NEW, run.name, row)
-        with written_whole(path) as partial:
+        with atomic_write(path) as partial:
             partial.write_text(page)
 
 

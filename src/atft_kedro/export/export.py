@@ -11,7 +11,7 @@ from safetensors.torch import save
 
 from ..evaluation.conformal import Corrections
 from ..evaluation.score import HorizonScore, RunScore
-from ..files import parse_model, read_json, written_whole
+from ..files import atomic_write, parse_model, read_json
 from ..network.sizes import NetworkParams
 from ..params import InputError, Params
 from ..schema import EDGE_ATTRIBUTES
@@ -109,7 +109,7 @@ def export_model(
 
 def _write(folder: Path, files: dict[str, bytes]) -> None:
     """Write a whole folder beside its place, and let it take the place of all models that the run had."""
-    with written_whole(folder, is_folder=True) as partial:
+    with atomic_write(folder, is_folder=True) as partial:
         for name, content in files.items():
             (partial / name).write_bytes(content)
         older = [

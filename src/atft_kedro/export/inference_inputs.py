@@ -8,10 +8,10 @@ import torch
 
 from ..graph.daily import build_graphs_of
 from ..graph.returns import read_returns
-from ..graph.to_panel import place_graphs
+from ..graph.to_panel import graphs_to_panel
 from ..panel.blocks import BlockReader, DailyGraphs, no_graphs
 from ..panel.build import draft_panel
-from ..panel.in_memory import hold_panel
+from ..panel.in_memory import build_panel_in_memory
 from ..panel.index import PanelIndex, index_observations
 from ..panel.store import Panel
 from ..panel.universe import select_universe
@@ -43,7 +43,7 @@ class Newest:
     @property
     def asked(self) -> np.ndarray:
         """Find the places of the days that are asked for."""
-        return np.arange(self.reader.days) + len(self.reader.panel.meaning.days) - self.reader.days
+        return np.arange(self.reader.days) + len(self.reader.panel.metadata.days) - self.reader.days
 
 
 def read_newest(frame: pl.LazyFrame, inputs: ModelInputs, sight: Sight) -> Newest:
@@ -85,7 +85,7 @@ def _lay_out(frame: pl.LazyFrame, universe: pl.DataFrame, inputs: ModelInputs, s
     """Scale some whole days; their targets, if there are any, are nobody's business."""
     unknown = [pl.lit(None, dtype=pl.Float32).alias(target(horizon)) for horizon in sight.horizons]
     days = frame.drop(target_columns(frame.collect_schema())).with_columns(unknown)
-    return hold_panel(draft_panel(days, index_observations(universe), inputs.scaler, inputs.entry_lag))
+    return build_panel_in_memory(draft_panel(days, index_observations(universe), inputs.scaler, inputs.entry_lag))
 
 
 def _connect(few: pl.LazyFrame, index: PanelIndex, panel: Panel, inputs: ModelInputs, sight: Sight) -> DailyGraphs:
@@ -94,5 +94,5 @@ def _connect(few: pl.LazyFrame, index: PanelIndex, panel: Panel, inputs: ModelIn
     market = read_returns(few, index, inputs.entry_lag).newest(back + sight.days - 1)
     dates = np.arange(len(market.index.days))[-sight.days :]
     edges = pl.concat(build_graphs_of(dates, market, inputs.graph))
-    here = [pl.col(name).is_in(list(panel.meaning.codes)) for name in (CODE, NEIGHBOUR)]
-    return place_graphs(edges.filter(here).lazy(), panel)
+    here = [pl.col(name).is_in(list(panel.metadata.codes)) for name in (CODE, NEIGHBOUR)]
+    return graphs_to_panel(edges.filter(here).lazy(), panel)

@@ -70,11 +70,11 @@ class Model:
 
     def _tabulate(self, quantiles: Tensor, newest: Newest) -> pl.DataFrame:
         """Write what is said (day, stock, horizon, quantile) as rows."""
-        meaning = newest.reader.panel.meaning
+        metadata = newest.reader.panel.metadata
         point = self.members[0].network.point(quantiles)
         day, stock, horizon = np.nonzero(point.isfinite().numpy())
         said = quantiles.numpy()[day, stock, horizon]
-        dates, codes = pl.Series(meaning.days, dtype=pl.Date), pl.Series(meaning.codes, dtype=pl.String)
+        dates, codes = pl.Series(metadata.days, dtype=pl.Date), pl.Series(metadata.codes, dtype=pl.String)
         return pl.DataFrame(
             {
                 DATE: dates.gather(newest.asked[day]),

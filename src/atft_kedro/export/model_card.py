@@ -46,24 +46,24 @@ class ModelInputs(Params):
         if missing:
             raise InputError(
                 f"The model needs {len(missing)} columns that the observations do not have: {missing[:8]}. It was "
-                f"trained on {len(self.scaler.features)} features of catalogue {self.scaler.catalogue}."
+                f"trained on {len(self.scaler.features)} features of catalogue {self.scaler.feature_hash}."
             )
 
-    def require_catalogue(self, catalogue: FeatureCatalogue, entry_lag: int) -> None:
+    def require_features(self, catalogue: FeatureCatalogue, entry_lag: int) -> None:
         """Refuse features that are not those of the training, or that are called alike and made another way."""
         if entry_lag != self.entry_lag:
             raise InputError(
                 f"The model forecasts returns from {self.entry_lag} observations ahead on, the dataset's targets begin "
                 f"{entry_lag} ahead: features.entry_lag is not the model's."
             )
-        if catalogue.hash == self.scaler.catalogue:
+        if catalogue.hash == self.scaler.feature_hash:
             return
         mine = self.scaler.names()
         lacks = [name for name in mine if name not in catalogue.families]
         more = [name for name in catalogue.families if name not in mine]
         how = f"it lacks {lacks[:5]}, and has {more[:5]} beside them" if lacks or more else "some are defined otherwise"
         raise InputError(
-            f"The model needs the {len(mine)} features of catalogue {self.scaler.catalogue}, the dataset holds "
+            f"The model needs the {len(mine)} features of catalogue {self.scaler.feature_hash}, the dataset holds "
             f"{len(catalogue.families)} of {catalogue.hash}: {how}. Make the dataset with the model's `features:`."
         )
 

@@ -8,7 +8,7 @@ import polars as pl
 import torch
 from pydantic import Field
 
-from ..guard.calendars import sessions_between
+from ..guard.calendars import count_sessions
 from ..guard.keys import RecencyParams
 from ..panel.fit_scaler import FeatureCatalogue
 from ..params import InputError
@@ -44,7 +44,7 @@ def predict(
 ) -> tuple[pl.DataFrame, dict[str, Any]]:
     """Forecast the newest days of a dataset, and write down of what they were made."""
     model = open_model(models.find(params.run), device)
-    model.card.inputs.require_catalogue(catalogue, entry_lag)
+    model.card.inputs.require_features(catalogue, entry_lag)
     newest = model.read(dataset, params.days)
     require_stocks(newest, params)
     kept = leave_out_unknown(newest, model.card.inputs.scaler, params)
@@ -62,7 +62,7 @@ def count_age(dataset: pl.LazyFrame, today: date, params: PredictParams, recency
     if params.max_age_days is None:
         return None
     last = dataset.select(pl.col(DATE).max()).collect().item()
-    age = sessions_between(recency.calendar, last, today) if last < today else 0
+    age = count_sessions(recency.calendar, last, today) if last < today else 0
     if age > params.max_age_days:
         raise InputError(
             f"The newest day, {last}, is {age} trading days old on {today}: load newer prices, or raise "

@@ -65,11 +65,11 @@ def leave_out_unknown(newest: Newest, scaler: Scaler, limits: LiveLimits) -> New
         _require_few(int(blind.sum()), unknown, newest, day, scaler, limits)
         eligible[day, stocks[blind]] = False
         if blind.any():
-            codes = [panel.meaning.codes[stock] for stock in stocks[blind].tolist()]
+            codes = [panel.metadata.codes[stock] for stock in stocks[blind].tolist()]
             _logger.warning(
                 "%s: %d of %d stocks are not forecast, more than %g %% of the features that the training knew are "
                 "unknown: %s",
-                *(panel.meaning.days[day], len(codes), len(stocks), 100 * limits.max_unknown_features),
+                *(panel.metadata.days[day], len(codes), len(stocks), 100 * limits.max_unknown_features),
                 ", ".join(codes[:8]) + (" …" if len(codes) > 8 else ""),
             )
     reader = newest.reader
@@ -87,7 +87,7 @@ def _require_few(
     worst = excess.argsort(descending=True)[:5].tolist()
     names = ", ".join(f"{scaler.features[place].name} ({100 * excess[place]:+.0f} %)" for place in worst)
     raise InputError(
-        f"On {newest.reader.panel.meaning.days[day]}, {blind} of {len(unknown)} stocks lack more than "
+        f"On {newest.reader.panel.metadata.days[day]}, {blind} of {len(unknown)} stocks lack more than "
         f"{100 * limits.max_unknown_features:g} % of the features that the training knew. Features that are unknown "
         f"more often than in training: {names}. Mend the prices or features of that day, or raise "
         f"predict.max_unknown_features or predict.max_left_out_stocks ({limits.max_left_out_stocks:g})."

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from ..params import InputError
-from ..progress import tracked
+from ..progress import track_progress
 from ..schema import CODE, CORRELATION, GRAPH_DATE, NEIGHBOUR, RANK, SAME_SECTOR, SIZE_SIMILARITY
 from .correlation import decay, enough_history, is_flat, standardise
-from .neighbours import Edges, GraphParams, Members, choose_neighbours, draw_luck
+from .neighbours import Edges, GraphParams, Members, choose_neighbours, hash_codes
 from .returns import Returns
 from .to_panel import GRAPHS_AT_ONCE
 
@@ -25,11 +25,11 @@ def build_graphs_of(dates: np.ndarray, market: Returns, params: GraphParams) -> 
     """Yield the edges of some days, a few graphs at a time, sorted by (graph_date, code, rank)."""
     codes = pl.Series(CODE, market.index.codes, dtype=pl.String)
     relative = market.beside_the_market() if params.beside_market else market.returns
-    luck = draw_luck(market.index.codes, params.seed)
+    luck = hash_codes(market.index.codes, params.seed)
     _require_possible(market, params)
     frames: list[pl.DataFrame] = [_no_edges()]
     edges = 0
-    for date in tracked(dates, "graphs", len(dates)):
+    for date in track_progress(dates, "graphs", len(dates)):
         members = _gather_members(market, relative, luck, int(date), params)
         found = choose_neighbours(members, params)
         frames.append(_name_edges(found, members, market, int(date), codes))

@@ -116,7 +116,7 @@ def _nearness(correlation: Tensor, members: Members, some: Tensor, params: Graph
     return strength.where(strength > params.floor, NEVER)
 
 
-def draw_luck(codes: Sequence[str], seed: int) -> np.ndarray:
+def hash_codes(codes: Sequence[str], seed: int) -> np.ndarray:
     """Give every code a number (stock,) that depends on nothing but the code and the seed."""
     drawn = [hashlib.blake2b(f"{seed} {code}".encode(), digest_size=8).digest() for code in codes]
     return np.frombuffer(b"".join(drawn), dtype=np.uint64)

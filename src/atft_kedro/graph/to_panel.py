@@ -14,14 +14,14 @@ from ..schema import CODE, EDGE_ATTRIBUTES, GRAPH_DATE, NEIGHBOUR, RANK
 GRAPHS_AT_ONCE = 64
 
 
-def place_graphs(edges: pl.LazyFrame, panel: Panel) -> DailyGraphs:
+def graphs_to_panel(edges: pl.LazyFrame, panel: Panel) -> DailyGraphs:
     """Lay the edge table out by (graph, stock, rank) and give every day the newest graph not after it."""
     dates, ranks = _measure(edges)
-    shape = (len(dates), len(panel.meaning.codes), ranks)
+    shape = (len(dates), len(panel.metadata.codes), ranks)
     neighbours = np.full(shape, ABSENT, dtype=np.int32)
     values = np.zeros((*shape, len(EDGE_ATTRIBUTES)), dtype=np.float16)
     for table in read_in_batches(edges, dates):
-        one, other = (_place(table[name], panel.meaning.codes) for name in (CODE, NEIGHBOUR))
+        one, other = (_place(table[name], panel.metadata.codes) for name in (CODE, NEIGHBOUR))
         place = (dates.search_sorted(table[GRAPH_DATE]).to_numpy(), one, table[RANK].to_numpy().astype(np.int64) - 1)
         neighbours[place] = other
         for number, name in enumerate(EDGE_ATTRIBUTES):

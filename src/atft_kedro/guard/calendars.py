@@ -33,7 +33,7 @@ def sessions(calendar: str, first: date, last: date) -> pl.Series:
     return found.filter(found <= last)
 
 
-def sessions_between(calendar: str, first: date, last: date) -> int:
+def count_sessions(calendar: str, first: date, last: date) -> int:
     """Count the trading days after ``first`` up to and including ``last``."""
     return int((sessions(calendar, first, last) > first).sum())
 

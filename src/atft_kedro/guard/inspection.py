@@ -9,8 +9,8 @@ from typing import Any
 import polars as pl
 
 from ..params import InputError, Params
-from ..progress import tracked
-from ..schema import ColumnParams, adopt_ml_dataset
+from ..progress import track_progress
+from ..schema import ColumnParams, map_columns
 from . import keys, leaks, levels, quotes, values
 from .dataset import InspectedDataset
 from .drift import DriftParams, NewestFeaturesParams, check_drift, check_newest_features
@@ -79,12 +79,13 @@ def rules(newest: date, historical: bool) -> dict[str, Rule]:
 
 def inspect_dataset(frame: pl.LazyFrame, columns: ColumnParams, params: GuardParams, newest: date) -> dict[str, Any]:
     """Apply every rule that is not off and write the guard report."""
-    data = InspectedDataset(adopt_ml_dataset(frame, columns))
+    data = InspectedDataset(map_columns(frame, columns))
     if not data.keys.height:
         raise InputError("The ML dataset has no rows.")
     table = rules(newest, params.recency.historical)
     findings = [
-        _apply(name, rule, data, getattr(params, name)) for name, rule in tracked(table.items(), "guard", len(table))
+        _apply(name, rule, data, getattr(params, name))
+        for name, rule in track_progress(table.items(), "guard", len(table))
     ]
     days = data.days["date"]
     return {

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ..params import TimeZone
 from ..schema import CODE, DATE, KEY
-from .calendars import WEEKDAYS, sessions, sessions_between
+from .calendars import WEEKDAYS, count_sessions, sessions
 from .dataset import InspectedDataset
 from .finding import EXAMPLES, Finding, RuleParams, Severity, rows_at_fault, skip
 
@@ -116,7 +116,7 @@ def check_recency(data: InspectedDataset, params: RecencyParams, newest: date) -
     assert isinstance(last, date)
     if params.historical:
         return skip(f"historical data may be any age; the newest day is {last}")
-    age = 24 * sessions_between(params.calendar, last, newest) if last < newest else 0
+    age = 24 * count_sessions(params.calendar, last, newest) if last < newest else 0
     if age <= params.max_age_hours:
         return Finding(says=f"the newest day is {last}, {age} trading hours old")
     return Finding(

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from ..params import InputError, list_names
-from ..progress import tracked
+from ..progress import track_progress
 from ..schema import CLOSE, CODE, DATE, KEY, PRICES, QUOTES, SECTOR, VOLUME, VWAP, code_text
 from .columns import ADJUSTED_CLOSE, FIELDS, PriceFileParams, find_columns, require_known
 from .parse_cells import RowOrigin, are_midnights, parse_dates, parse_numbers
@@ -52,7 +52,7 @@ def _read_folder(files: list[Path], params: PriceFileParams) -> Iterator[pl.Data
     batches = list(_cut_into_batches(files))
     first: dict[Path, list[str]] = {}
     with ThreadPoolExecutor() as pool:
-        for batch in tracked(batches, "batches of price files", len(batches)):
+        for batch in track_progress(batches, "batches of price files", len(batches)):
             tables = dict(zip(batch, pool.map(load_table, batch), strict=True))
             for alike in _group_alike(tables, params):
                 prices = _read_together(alike, params)

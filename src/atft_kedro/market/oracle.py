@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ..schema import ENTRIES, oracle_column
+from ..schema import ENTRY_LAGS, oracle_column
 from .simulated_drivers import (
     BETA_SPREAD,
     CLUSTER_SHARE,
@@ -29,7 +29,7 @@ def expect_returns(latent: Latent, params: MarketParams, observed: NDArray[np.bo
     stock's own observations, so a horizon that spans missing days sums more days.
     Exact for the next day; to first order in daily returns beyond it (compounding is left out).
     """
-    lags = sorted({*ENTRIES.values(), params.entry_lag})
+    lags = sorted({*ENTRY_LAGS.values(), params.entry_lag})
     counts = {count for lag in lags for count in (lag, *(lag + horizon for horizon in params.horizons))} - {0}
     reach = {count: _days_until(observed, count) for count in counts}
     until = {0: np.zeros(observed.shape)} | {count: np.full(observed.shape, np.nan) for count in counts}

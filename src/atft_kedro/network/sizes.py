@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ..params import EachOnce, Params
+from ..params import Params, Unique
 
 Part = Literal["fan", "gat", "tokens"]
 PARTS: tuple[Part, ...] = ("fan", "gat", "tokens")  # what a phase can switch off
@@ -41,8 +41,8 @@ class NetworkParams(Params):
     head_norm: bool = False
     layer_scale: Annotated[float, Field(gt=0)] = 0.01
     output_init: Annotated[float, Field(gt=0)] = 0.05
-    quantiles: Annotated[tuple[Annotated[float, Field(gt=0, lt=1)], ...], EachOnce] = (0.1, 0.25, 0.5, 0.75, 0.9)
-    horizons: Annotated[tuple[Size, ...], EachOnce] | None = None
+    quantiles: Annotated[tuple[Annotated[float, Field(gt=0, lt=1)], ...], Unique] = (0.1, 0.25, 0.5, 0.75, 0.9)
+    horizons: Annotated[tuple[Size, ...], Unique] | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

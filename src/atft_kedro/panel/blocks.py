@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from .split import Role, Split, Stretch
+from .split import DateRange, Split, SplitName
 from .store import Panel
 
 ABSENT = -1
@@ -89,7 +89,7 @@ class BlockReader:
         self._known_until = torch.from_numpy(until).to(panel.row_of.device)
         self._last_row = panel.row_of.amax(0).long()  # (stock,)
         self._day_of, self._stock_of = _invert(panel)
-        self._reach = torch.tensor(panel.meaning.horizons, device=panel.row_of.device) + panel.meaning.entry_lag
+        self._reach = torch.tensor(panel.metadata.horizons, device=panel.row_of.device) + panel.metadata.entry_lag
 
     def with_days(self, days: int) -> Self:
         """Cut blocks of fewer days, as deep in the past."""
@@ -195,7 +195,7 @@ def _invert(panel: Panel) -> tuple[Tensor, Tensor]:
     return torch.empty_like(row).scatter(0, row, day), torch.empty_like(row).scatter(0, row, stock)
 
 
-def known_until(panel: Panel, stretches: Sequence[Stretch]) -> np.ndarray:
+def known_until(panel: Panel, date_ranges: Sequence[DateRange]) -> np.ndarray:
     """Find for each day of the panel (day,) the last day whose closes its labels may use.
 
     Labels of the days that no later part limits, such as the test days, may end after the panel's last day: a stock
@@ -203,15 +203,15 @@ def known_until(panel: Panel, stretches: Sequence[Stretch]) -> np.ndarray:
     """
     days = panel.days
     until = np.full(len(days), NO_LIMIT)
-    for stretch in stretches:
+    for stretch in date_ranges:
         inside = (days >= np.datetime64(stretch.first)) & (days <= np.datetime64(stretch.last))
         if stretch.known_until is not None:
             until[inside] = np.searchsorted(days, np.datetime64(stretch.known_until), side="right") - 1
     return until
 
 
-def stretches_of(panel: Panel, split: Split, part: Role) -> list[np.ndarray]:
+def split_segments(panel: Panel, split: Split, part: SplitName) -> list[np.ndarray]:
     """List the days of a part that have stocks, as places in the panel, one array for each stretch without a gap."""
-    places = split.days_of(part, panel.days)
+    places = split.indices_of(part, panel.days)
     places = places[panel.eligible.any(1).cpu().numpy()[places]]
     return [piece for piece in np.split(places, np.flatnonzero(np.diff(places) != 1) + 1) if len(piece)]

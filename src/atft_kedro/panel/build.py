@@ -7,11 +7,11 @@ import numpy as np
 import polars as pl
 import torch
 
-from ..progress import tracked
+from ..progress import track_progress
 from ..schema import CODE, DATE, SECTOR, target_columns
 from .index import PanelIndex
 from .scaler import Scaler
-from .store import PanelMeaning
+from .store import PanelMetadata
 from .write import PanelDraft, PanelRows
 
 VALUES_AT_ONCE = 100_000_000  # features of the rows that are scaled together
@@ -21,17 +21,17 @@ def draft_panel(frame: pl.LazyFrame, index: PanelIndex, scaler: Scaler, entry_la
     """Describe the panel of an ML dataset; its rows are read when they are written."""
     scaler.require_features(frame.collect_schema().names())
     targets = target_columns(frame.collect_schema())
-    meaning = PanelMeaning(
+    metadata = PanelMetadata(
         days=tuple(index.days.tolist()),
         codes=tuple(index.codes),
         sectors=_sectors(frame, index.codes),
         features=tuple(scaler.names()),
-        catalogue=scaler.catalogue,
+        feature_hash=scaler.feature_hash,
         horizons=tuple(targets.values()),
         entry_lag=entry_lag,
     )
     pieces = _read_rows(frame, index, scaler, list(targets))
-    return PanelDraft(meaning, index.row_of, index.eligible, index.rows, pieces)
+    return PanelDraft(metadata, index.row_of, index.eligible, index.rows, pieces)
 
 
 def _sectors(frame: pl.LazyFrame, codes: Sequence[str]) -> tuple[tuple[tuple[date, str], ...], ...]:
@@ -50,7 +50,7 @@ def _sectors(frame: pl.LazyFrame, codes: Sequence[str]) -> tuple[tuple[tuple[dat
 def _read_rows(frame: pl.LazyFrame, index: PanelIndex, scaler: Scaler, targets: list[str]) -> Iterator[PanelRows]:
     periods = _cut_days(index, VALUES_AT_ONCE // max(len(scaler.features), 1))
     wanted = [DATE, CODE, *scaler.names(), *targets]
-    for first, last in tracked(periods, "panel, periods", len(periods)):
+    for first, last in track_progress(periods, "panel, periods", len(periods)):
         inside = pl.col(DATE).is_between(index.days[first].item(), index.days[last].item())
         yield _place(frame.filter(inside).select(wanted).collect(), index, scaler, targets)
 

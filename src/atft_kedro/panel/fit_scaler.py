@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from ..params import InputError
-from ..progress import tracked
+from ..progress import track_progress
 from ..schema import CODE, DATE
 from .index import PanelIndex
 from .scaler import DAILY, LARGEST, NORMAL_IQR, SMALLEST, FeatureScale, Method, Scaler, ScalerParams
@@ -42,9 +42,9 @@ def fit_scaler(
     """Fit every feature on the eligible rows of the train days, a few columns at a time."""
     params.require_known(list(catalogue.families.values()))
     rows = _train_rows(frame, index, split)
-    stretches = split.part("train")
+    stretches = split.ranges_of("train")
     return Scaler(
-        catalogue=catalogue.hash,
+        feature_hash=catalogue.hash,
         first=stretches[0].first,
         last=stretches[-1].last,
         rows=int(rows.sum()),
@@ -56,7 +56,7 @@ def fit_scaler(
 def _train_rows(frame: pl.LazyFrame, index: PanelIndex, split: Split) -> np.ndarray:
     """Mark the rows of the dataset that the scaler may see."""
     is_train = np.zeros(len(index.days), dtype=bool)
-    is_train[split.days_of("train", index.days)] = True
+    is_train[split.indices_of("train", index.days)] = True
     day, stock = index.find(frame.select(DATE, CODE).collect())
     rows: np.ndarray = is_train[day] & index.eligible[day, stock]
     if not rows.any():
@@ -74,7 +74,7 @@ def _fit_features(
     groups = [names[start : start + COLUMNS_AT_ONCE] for start in range(0, len(names), COLUMNS_AT_ONCE)]
     refused: list[str] = []
     with ThreadPoolExecutor() as pool:
-        for group in tracked(groups, "scaler, groups of features", len(groups)):
+        for group in track_progress(groups, "scaler, groups of features", len(groups)):
             columns = frame.select(DATE, pl.col(group).cast(pl.Float32)).collect().filter(pl.Series(rows))
             fits = pool.map(partial(_fit, columns=columns, families=families, params=params), group)
             for name, fit in zip(group, fits, strict=True):

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from ..params import InputError, Params
 from .sizes import SizeParams
-from .split import Gap, Split, separate
+from .split import Gap, Split, insert_gaps
 
 
 class FoldParams(Params):
@@ -55,7 +55,7 @@ def plan_folds(days: np.ndarray, params: FoldParams, reach: int) -> Folds:
         drawn = plan(len(days) - history, params)
     before = np.full(history, "history", dtype="<U10")
     splits = [
-        separate(f"fold {number}", days, np.concatenate([before, roles]), gap)
+        insert_gaps(f"fold {number}", days, np.concatenate([before, roles]), gap)
         for number, roles in enumerate(drawn, start=1)
     ]
     return Folds(folds=tuple(splits))

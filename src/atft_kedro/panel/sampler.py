@@ -15,7 +15,7 @@ class BlockSampler:
     An epoch is a pure function of (seed, epoch), so a resumed training sees what the killed one would have seen.
     """
 
-    stretches: Sequence[np.ndarray]  # of consecutive days of the panel
+    segments: Sequence[np.ndarray]  # of consecutive days of the panel
     days: int
     seed: int
     rank: int = 0
@@ -24,19 +24,19 @@ class BlockSampler:
     def epoch(self, epoch: int) -> Iterator[np.ndarray]:
         """Yield this rank's blocks of days (day,), −1 where a block is shorter; each rank yields as many."""
         random = np.random.default_rng([self.seed, epoch])
-        blocks = [block for days in self.stretches for block in self._cut(days, random)]
+        blocks = [block for days in self.segments for block in self._cut(days, random)]
         yield from self._deal([blocks[place] for place in random.permutation(len(blocks))])
 
     @property
     def steps(self) -> int:
         """Count the blocks that each rank sees in every epoch."""
-        return -(-sum(self._count(days) for days in self.stretches) // self.ranks)
+        return -(-sum(self._count(days) for days in self.segments) // self.ranks)
 
-    def in_order(self) -> Iterator[np.ndarray]:
+    def chronological(self) -> Iterator[np.ndarray]:
         """Yield this rank's share of all blocks in the order of time, for validation and forecasts."""
         blocks = [
-            fill_days(piece, self.days)
-            for days in self.stretches
+            pad_days(piece, self.days)
+            for days in self.segments
             for piece in np.split(days, np.arange(self.days, len(days), self.days))
         ]
         yield from self._deal(blocks)
@@ -53,15 +53,15 @@ class BlockSampler:
         """Cut one stretch into blocks of about one size, the first of any size, so that all borders move."""
         others = self._count(days) - 1
         if not others:
-            return [fill_days(days, self.days)]
+            return [pad_days(days, self.days)]
         spare = (others + 1) * self.days - len(days)
         least, most = spare - others * (self.days - 1), min(spare, self.days - 1)
         first = int(random.integers(max(least, 0), most + 1))
         rest = (spare - first) // others + random.permutation(np.arange(others) < (spare - first) % others)
         shorter = np.concatenate([[first], rest])
-        return [fill_days(piece, self.days) for piece in np.split(days, np.cumsum(self.days - shorter)[:-1])]
+        return [pad_days(piece, self.days) for piece in np.split(days, np.cumsum(self.days - shorter)[:-1])]
 
 
-def fill_days(days: np.ndarray, size: int) -> np.ndarray:
+def pad_days(days: np.ndarray, size: int) -> np.ndarray:
     """Fill up a block's days with −1."""
     return np.concatenate([days, np.full(size - len(days), NO_DAY)])

@@ -55,7 +55,7 @@ class FeatureScale(Params):
 class Scaler(Params):
     """All that is needed to scale new observations: one entry per feature, in the order of the catalogue."""
 
-    catalogue: str  # the feature catalogue's hash
+    feature_hash: str  # the feature catalogue's hash
     first: date  # of the train days
     last: date
     rows: int

@@ -30,10 +30,10 @@ class SizeParams(Params):
     minimum_stocks: Annotated[int, Field(ge=3)] = 3
     recommended_stocks: Count = 50
 
-    def recommend(self, part: str) -> "PartSize":
+    def recommend(self, part: str) -> "SplitSize":
         """Name the size that is recommended for a part."""
         days = self.recommended_train_days if part == "train" else self.recommended_days
-        return PartSize(days=days, stocks=self.recommended_stocks)
+        return SplitSize(days=days, stocks=self.recommended_stocks)
 
     @model_validator(mode="after")
     def _recommends_no_less_than_the_minimum(self) -> Self:
@@ -44,7 +44,7 @@ class SizeParams(Params):
         return self
 
 
-class PartSize(Params):
+class SplitSize(Params):
     """The days of one part of a split, and the stocks that are forecast on its median day."""
 
     days: int

@@ -9,18 +9,22 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from ..params import InputError, Params
-from .sizes import PartSize, SizeParams
+from .sizes import SizeParams, SplitSize
 
-Role = Literal["history", "train", "embargo", "purge", "validation", "test", "unused"]
-PARTS: tuple[Role, ...] = ("train", "validation", "test")  # where two meet, the one named first gives the days
+SplitName = Literal["history", "train", "embargo", "purge", "validation", "test", "unused"]
+SPLIT_NAMES: tuple[SplitName, ...] = (
+    "train",
+    "validation",
+    "test",
+)  # where two meet, the one named first gives the days
 
 _logger = logging.getLogger(__name__)
 
 
-class Stretch(Params):
+class DateRange(Params):
     """Consecutive trading days of one role; its labels may use closes up to ``known_until``."""
 
-    role: Role
+    split: SplitName
     first: date
     last: date
     days: Annotated[int, Field(gt=0)]
@@ -31,47 +35,49 @@ class Split(Params):
     """Stretches in the order of time: a day lies in one of them, so parts cannot overlap."""
 
     name: str
-    stretches: tuple[Stretch, ...]
-    sizes: dict[Role, PartSize] = Field(default_factory=dict)  # of train, validation and test; empty before counting
+    date_ranges: tuple[DateRange, ...]
+    sizes: dict[SplitName, SplitSize] = Field(
+        default_factory=dict
+    )  # of train, validation and test; empty before counting
     needed: SizeParams | None = None
 
     @model_validator(mode="after")
     def _runs_forward(self) -> Self:
-        for earlier, later in pairwise(self.stretches):
+        for earlier, later in pairwise(self.date_ranges):
             if later.first <= earlier.last:
-                raise ValueError(f"{self.name}: {later.role} from {later.first} overlaps {earlier.role}")
-        if any(stretch.last < stretch.first for stretch in self.stretches):
+                raise ValueError(f"{self.name}: {later.split} from {later.first} overlaps {earlier.split}")
+        if any(stretch.last < stretch.first for stretch in self.date_ranges):
             raise ValueError(f"{self.name}: a stretch ends before it begins")
         return self
 
-    def part(self, role: Role) -> tuple[Stretch, ...]:
+    def ranges_of(self, role: SplitName) -> tuple[DateRange, ...]:
         """List the stretches of one role."""
-        return tuple(stretch for stretch in self.stretches if stretch.role == role)
+        return tuple(stretch for stretch in self.date_ranges if stretch.split == role)
 
-    def shortages(self) -> dict[Role, str]:
+    def shortages(self) -> dict[SplitName, str]:
         """Describe, for each part that has fewer days or stocks than recommended, what follows from that."""
         if self.needed is None:
             return {}
         described = {role: size.describe_shortage(role, self.needed) for role, size in self.sizes.items()}
         return {role: shortage for role, shortage in described.items() if shortage is not None}
 
-    def ending(self, role: Role, days: np.ndarray, most: int) -> Self:
+    def keep_last_days(self, role: SplitName, days: np.ndarray, most: int) -> Self:
         """Leave a role its last days only; nobody has the others."""
-        first = days[self.days_of(role, days)[-most:]][0].item()
-        kept = [stretch for stretch in self.stretches if stretch.role != role or stretch.last >= first]
-        return self.model_copy(update={"stretches": tuple(_begin(each, role, first, days) for each in kept)})
+        first = days[self.indices_of(role, days)[-most:]][0].item()
+        kept = [stretch for stretch in self.date_ranges if stretch.split != role or stretch.last >= first]
+        return self.model_copy(update={"date_ranges": tuple(_begin(each, role, first, days) for each in kept)})
 
-    def days_of(self, role: Role, days: np.ndarray) -> np.ndarray:
+    def indices_of(self, role: SplitName, days: np.ndarray) -> np.ndarray:
         """Find the places of a role's days among ``days``."""
         inside = np.zeros(len(days), dtype=bool)
-        for stretch in self.part(role):
+        for stretch in self.ranges_of(role):
             inside |= (days >= np.datetime64(stretch.first)) & (days <= np.datetime64(stretch.last))
         return np.flatnonzero(inside)
 
 
-def _begin(stretch: Stretch, role: Role, first: date, days: np.ndarray) -> Stretch:
+def _begin(stretch: DateRange, role: SplitName, first: date, days: np.ndarray) -> DateRange:
     """Let a stretch of a role begin no earlier than a day."""
-    if stretch.role != role or stretch.first >= first:
+    if stretch.split != role or stretch.first >= first:
         return stretch
     inside = (days >= np.datetime64(first)) & (days <= np.datetime64(stretch.last))
     return stretch.model_copy(update={"first": first, "days": int(inside.sum())})
@@ -144,24 +150,24 @@ def split_days(days: np.ndarray, params: SplitParams, reach: int) -> Split:
         train, validation = round(params.train * len(used)), round(params.validation * len(used))
         roles[used[:train]] = "train"
         roles[used[train : train + validation]] = "validation"
-    return separate("split", days, roles, Gap(purge=reach, embargo=params.embargo_days))
+    return insert_gaps("split", days, roles, Gap(purge=reach, embargo=params.embargo_days))
 
 
-def separate(name: str, days: np.ndarray, roles: np.ndarray, gap: Gap) -> Split:
+def insert_gaps(name: str, days: np.ndarray, roles: np.ndarray, gap: Gap) -> Split:
     """Put the gap at every border between two parts; the part that matters less gives the days."""
     given = roles.astype("<U10")  # wide enough for every role
     for border in _borders(roles):
         earlier, later = str(roles[border - 1]), str(roles[border])
-        if earlier not in PARTS or later not in PARTS:
+        if earlier not in SPLIT_NAMES or later not in SPLIT_NAMES:
             continue
-        before = PARTS.index(earlier) < PARTS.index(later)
+        before = SPLIT_NAMES.index(earlier) < SPLIT_NAMES.index(later)
         for distance in range(gap.purge + gap.embargo):
             day = border - 1 - distance if before else border + distance
             if not 0 <= day < len(days) or roles[day] != (earlier if before else later):
                 break
             if given[day] != "purge":
                 given[day] = "purge" if distance < gap.purge else "embargo"
-    split = Split(name=name, stretches=tuple(_stretches(days, given, roles)))
+    split = Split(name=name, date_ranges=tuple(_stretches(days, given, roles)))
     _require_parts(split, roles, gap)
     return split
 
@@ -170,23 +176,23 @@ def _borders(roles: np.ndarray) -> np.ndarray:
     return np.flatnonzero(roles[1:] != roles[:-1]) + 1
 
 
-def _stretches(days: np.ndarray, given: np.ndarray, roles: np.ndarray) -> list[Stretch]:
+def _stretches(days: np.ndarray, given: np.ndarray, roles: np.ndarray) -> list[DateRange]:
     """Name the stretches; a part's labels end before the next day that was meant for a part of more weight."""
     edges = [0, *_borders(given).tolist(), len(days)]
     stretches = []
     for start, end in pairwise(edges):
         role = str(given[start])
-        above = list(PARTS[PARTS.index(role) + 1 :]) if role in PARTS else []
+        above = list(SPLIT_NAMES[SPLIT_NAMES.index(role) + 1 :]) if role in SPLIT_NAMES else []
         weightier = np.flatnonzero(np.isin(roles[end:], above))
         known = days[end + weightier[0] - 1].item() if len(weightier) else None
-        fields = {"role": role, "first": days[start].item(), "last": days[end - 1].item()}
-        stretches.append(Stretch.model_validate(fields | {"days": end - start, "known_until": known}))
+        fields = {"split": role, "first": days[start].item(), "last": days[end - 1].item()}
+        stretches.append(DateRange.model_validate(fields | {"days": end - start, "known_until": known}))
     return stretches
 
 
 def _require_parts(split: Split, roles: np.ndarray, gap: Gap) -> None:
-    for part in PARTS:
-        if split.part(part):
+    for part in SPLIT_NAMES:
+        if split.ranges_of(part):
             continue
         meant = int((roles == part).sum())
         why = (
@@ -195,23 +201,23 @@ def _require_parts(split: Split, roles: np.ndarray, gap: Gap) -> None:
             else f"its dates or shares leave it none of the {len(roles)} days"
         )
         raise InputError(f"{split.name} has no {part} days: {why}. Change `split:` or `folds:` in conf/.")
-    tested = sum(stretch.days for stretch in split.part("test"))
+    tested = sum(stretch.days for stretch in split.ranges_of("test"))
     if tested <= gap.purge:
         raise InputError(f"{split.name} tests {tested} days, too few for a label that looks {gap.purge} days ahead.")
-    _logger.info("%s: %s", split.name, ", ".join(_told(stretch) for stretch in split.stretches))
+    _logger.info("%s: %s", split.name, ", ".join(_told(stretch) for stretch in split.date_ranges))
 
 
-def _told(stretch: Stretch) -> str:
-    return f"{stretch.role} {stretch.days} days from {stretch.first}"
+def _told(stretch: DateRange) -> str:
+    return f"{stretch.split} {stretch.days} days from {stretch.first}"
 
 
 def count_sizes(split: Split, days: np.ndarray, stocks_per_day: np.ndarray, needed: SizeParams) -> Split:
     """Count each part's days and stocks; refuse too few for any score, and warn of fewer than recommended."""
     sizes = {}
-    for part in PARTS:
-        stocks = stocks_per_day[split.days_of(part, days)]
+    for part in SPLIT_NAMES:
+        stocks = stocks_per_day[split.indices_of(part, days)]
         if not stocks.any():
-            first, last = split.part(part)[0].first, split.part(part)[-1].last
+            first, last = split.ranges_of(part)[0].first, split.ranges_of(part)[-1].last
             raise InputError(
                 f"{split.name}: no stock is in the universe on any {part} day ({first} to {last}). "
                 "Loosen `universe:` or move the days in conf/."
@@ -222,7 +228,7 @@ def count_sizes(split: Split, days: np.ndarray, stocks_per_day: np.ndarray, need
                 f"undefined below {needed.minimum_days} days and {needed.minimum_stocks} stocks. Take more prices, or "
                 "move the days (`split:`, `folds:`) or loosen `universe:` in conf/."
             )
-        sizes[part] = PartSize(days=len(stocks), stocks=int(np.median(stocks)))
+        sizes[part] = SplitSize(days=len(stocks), stocks=int(np.median(stocks)))
     counted = split.model_copy(update={"sizes": sizes, "needed": needed})
     for shortage in counted.shortages().values():
         _logger.warning("%s, %s", split.name, shortage)

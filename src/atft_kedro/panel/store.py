@@ -30,14 +30,14 @@ CHUNK = 64 << 20  # bytes that are hashed at once
 _logger = logging.getLogger(__name__)
 
 
-class PanelMeaning(Params):
+class PanelMetadata(Params):
     """What the numbers of a panel stand for."""
 
     days: tuple[date, ...]
     codes: tuple[str, ...]
     sectors: tuple[tuple[tuple[date, str], ...], ...]  # of each code: each sector, and the day from which it holds
     features: tuple[str, ...]
-    catalogue: str  # the feature catalogue's hash
+    feature_hash: str  # the feature catalogue's hash
     horizons: tuple[int, ...]
     entry_lag: int
 
@@ -58,7 +58,7 @@ class PanelHeader(Params):
 
     identity: str
     folder: str
-    meaning: PanelMeaning
+    metadata: PanelMetadata
     files: dict[str, FileState]
 
     def find_damaged(self, home: Path) -> list[str]:
@@ -78,7 +78,7 @@ class Panel:
     One row more than there are observations, the last and all NaN, stands for what is absent.
     """
 
-    meaning: PanelMeaning
+    metadata: PanelMetadata
     identity: str
     features: torch.Tensor  # float16 (row, feature)
     targets: torch.Tensor  # float32 (row, horizon)
@@ -89,7 +89,7 @@ class Panel:
     @property
     def days(self) -> np.ndarray:
         """List the trading days."""
-        return np.array(self.meaning.days, dtype="datetime64[D]")
+        return np.array(self.metadata.days, dtype="datetime64[D]")
 
     def to(self, device: torch.device | str) -> Self:
         """Copy the tensors to a device."""
@@ -103,15 +103,16 @@ class Panel:
         if self.identity != identity:
             raise InputError(f"Run {run} was trained on panel {identity}, and the panel is now {self.identity}.")
 
-    def require_catalogue(self, catalogue: str, features: tuple[str, ...]) -> None:
-        """Refuse to serve a model that was made for other features."""
-        if self.meaning.catalogue == catalogue and self.meaning.features == features:
+    def require_features(self, feature_hash: str, names: tuple[str, ...]) -> None:
+        """Refuse a model that needs other features."""
+        own = self.metadata.features
+        if self.metadata.feature_hash == feature_hash and own == names:
             return
-        lacks = [name for name in features if name not in self.meaning.features]
-        more = [name for name in self.meaning.features if name not in features]
+        missing = [name for name in names if name not in own]
+        unknown = [name for name in own if name not in names]
         raise InputError(
-            f"The panel holds {len(self.meaning.features)} features of catalogue {self.meaning.catalogue}, the model "
-            f"needs {len(features)} of {catalogue}; the panel lacks {lacks[:5]}, the model does not know {more[:5]}. "
+            f"The panel holds {len(own)} features (hash {self.metadata.feature_hash}), the model needs {len(names)} "
+            f"(hash {feature_hash}). Missing in the panel: {missing[:5]}; unknown to the model: {unknown[:5]}. "
             "Prepare the panel with the model's feature set."
         )
 
@@ -137,12 +138,12 @@ def _open_tensors(folder: Path, header: PanelHeader) -> Panel:
     for name, state in header.files.items():
         _require_unchanged(folder / name, state)
     tensors = [_map(folder / name) for name in TENSORS]
-    return Panel(header.meaning, header.identity, *tensors)
+    return Panel(header.metadata, header.identity, *tensors)
 
 
-def identify(meaning: PanelMeaning, files: dict[str, FileState]) -> str:
+def identify(metadata: PanelMetadata, files: dict[str, FileState]) -> str:
     """Hash what a panel holds and means."""
-    parts = [meaning.model_dump_json(), *(f"{name} {files[name].digest}" for name in sorted(files))]
+    parts = [metadata.model_dump_json(), *(f"{name} {files[name].digest}" for name in sorted(files))]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
@@ -155,7 +156,7 @@ def read_header(folder: Path) -> PanelHeader:
         header = PanelHeader.model_validate(json.loads(path.read_text()))
     except ValueError as error:
         raise InputError(f"{path} is no panel's header: {error}. {AGAIN}") from error
-    if header.identity != identify(header.meaning, header.files):
+    if header.identity != identify(header.metadata, header.files):
         raise InputError(f"{path} was changed after it was written. {AGAIN}")
     return header
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..files import written_whole
+from ..files import atomic_write
 from .store import (
     ELIGIBLE,
     FEATURES,
@@ -25,7 +25,7 @@ from .store import (
     TENSORS,
     FileState,
     PanelHeader,
-    PanelMeaning,
+    PanelMetadata,
     digest_file,
     identify,
 )
@@ -45,7 +45,7 @@ class PanelRows(NamedTuple):
 class PanelDraft:
     """A panel to be written: what it means, where everything lies, and its rows in any order."""
 
-    meaning: PanelMeaning
+    metadata: PanelMetadata
     row_of: np.ndarray  # int32 (day, stock)
     eligible: np.ndarray  # bool (day, stock)
     rows: int
@@ -60,9 +60,9 @@ def write_panel(folder: Path, draft: PanelDraft) -> None:
     """
     name = secrets.token_hex(8)
     try:
-        with written_whole(folder / name, is_folder=True) as partial:
+        with atomic_write(folder / name, is_folder=True) as partial:
             header = _write_files(partial, draft).model_copy(update={"folder": name})
-        with written_whole(folder / HEADER) as partial:
+        with atomic_write(folder / HEADER) as partial:
             partial.write_text(header.model_dump_json(indent=1))
     except BaseException:
         shutil.rmtree(folder / name, ignore_errors=True)
@@ -77,15 +77,15 @@ def write_panel(folder: Path, draft: PanelDraft) -> None:
 
 
 def _write_files(folder: Path, draft: PanelDraft) -> PanelHeader:
-    meaning = draft.meaning
+    metadata = draft.metadata
     np.save(folder / ROW_OF, draft.row_of)
     np.save(folder / ELIGIBLE, draft.eligible)
     with (
-        _open_rows(folder / FEATURES, (draft.rows + 1, len(meaning.features)), np.float16) as put_features,
-        _open_rows(folder / TARGETS, (draft.rows + 1, len(meaning.horizons)), np.float32) as put_targets,
+        _open_rows(folder / FEATURES, (draft.rows + 1, len(metadata.features)), np.float16) as put_features,
+        _open_rows(folder / TARGETS, (draft.rows + 1, len(metadata.horizons)), np.float32) as put_targets,
     ):
         written = 0
-        market = np.zeros((len(meaning.days), 2 * len(meaning.features)), dtype=np.float32)
+        market = np.zeros((len(metadata.days), 2 * len(metadata.features)), dtype=np.float32)
         for piece in itertools.chain(draft.pieces, [_absent(draft)]):
             market[piece.days] = piece.market
             put_features.put(piece.rows, piece.features)
@@ -94,8 +94,8 @@ def _write_files(folder: Path, draft: PanelDraft) -> PanelHeader:
     assert written == draft.rows + 1, f"{written - 1} of {draft.rows} rows were written"
     np.save(folder / MARKET, market)
     files = {name: _state_of(folder / name) for name in TENSORS}
-    identity = identify(meaning, files)
-    return PanelHeader(identity=identity, folder=folder.name, meaning=meaning, files=files)
+    identity = identify(metadata, files)
+    return PanelHeader(identity=identity, folder=folder.name, metadata=metadata, files=files)
 
 
 def _state_of(path: Path) -> FileState:
@@ -105,9 +105,9 @@ def _state_of(path: Path) -> FileState:
 
 def _absent(draft: PanelDraft) -> PanelRows:
     """Make the row that stands for what is absent."""
-    features = np.full((1, len(draft.meaning.features)), np.nan, dtype=np.float16)
-    targets = np.full((1, len(draft.meaning.horizons)), np.nan, dtype=np.float32)
-    none = np.zeros((0, 2 * len(draft.meaning.features)), dtype=np.float32)
+    features = np.full((1, len(draft.metadata.features)), np.nan, dtype=np.float16)
+    targets = np.full((1, len(draft.metadata.horizons)), np.nan, dtype=np.float32)
+    none = np.zeros((0, 2 * len(draft.metadata.features)), dtype=np.float32)
     return PanelRows(np.array([draft.rows]), features, targets, np.zeros(0, dtype=np.int64), none)
 
 

@@ -18,7 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from ..network.atft import Atft
 from ..network.sizes import NetworkParams
 from ..panel.blocks import BlockReader, DailyGraphs
-from ..panel.store import Panel, PanelMeaning
+from ..panel.store import Panel, PanelMetadata
 from ..training.distributed import ProcessGroup
 from ..training.memory import keep_freed_memory
 from ..training.params import TrainingParams
@@ -85,9 +85,9 @@ def make_panel(features: int, stocks: int, days: int) -> tuple[Panel, DailyGraph
     values = torch.from_numpy(random.standard_normal((rows + 1, features), dtype=np.float32)).half()
     targets = torch.from_numpy(random.standard_normal((rows + 1, len(HORIZONS)), dtype=np.float32))
     values[-1], targets[-1] = torch.nan, torch.nan
-    meaning = PanelMeaning(
+    metadata = PanelMetadata(
         features=tuple(f"f{number}" for number in range(features)),
-        catalogue="bench",
+        feature_hash="bench",
         horizons=HORIZONS,
         entry_lag=0,
         codes=tuple(f"S{number}" for number in range(stocks)),
@@ -95,7 +95,7 @@ def make_panel(features: int, stocks: int, days: int) -> tuple[Panel, DailyGraph
         days=tuple(date(2020, 1, 1) + timedelta(days=number) for number in range(days)),
     )
     panel = Panel(
-        meaning=meaning,
+        metadata=metadata,
         identity="bench",
         features=values,
         targets=targets,

@@ -45,7 +45,7 @@ class NetworkSize:
 def measure_network(panel: Panel, graphs: DailyGraphs, params: NetworkParams, training: TrainingParams) -> NetworkSize:
     """Measure the network that these parameters make for this panel, on its newest block."""
     panel = choose_horizons(panel, params.horizons)
-    network = Atft(params, len(panel.meaning.features), panel.meaning.horizons, graphs.edges.shape[-1])
+    network = Atft(params, len(panel.metadata.features), panel.metadata.horizons, graphs.edges.shape[-1])
     days = min(training.days_per_block, len(panel.row_of))
     newest = len(panel.row_of) - days + np.arange(days)
     block = BlockReader(panel, graphs, params.lookback, days).read(newest)
@@ -56,7 +56,7 @@ def measure_network(panel: Panel, graphs: DailyGraphs, params: NetworkParams, tr
         for name, child in network.named_children()
         if sum(1 for _ in child.parameters())
     )
-    sizes = f"{len(panel.meaning.features)} features, hidden {params.hidden_size}, lookback {params.lookback}"
+    sizes = f"{len(panel.metadata.features)} features, hidden {params.hidden_size}, lookback {params.lookback}"
     return NetworkSize(f"{sizes}, blocks of {days} days x {len(block.stock)} stocks", modules)
 
 

@@ -3,7 +3,7 @@
 from ..evaluation.daily_statistics import Mean
 from ..evaluation.entries import name_entry
 from ..evaluation.score import HorizonScore, RunScore
-from ..schema import ENTRIES
+from ..schema import ENTRY_LAGS
 from .format import say
 from .table import Grid
 
@@ -31,7 +31,7 @@ def tabulate_entries(score: RunScore, part: str) -> Grid:
     """Tabulate rank IC and net Sharpe ratio at both closes; note rank ICs that differ by more than half."""
     same, later = (
         score.entries[lag].split[part] if lag in score.entries else None
-        for lag in (ENTRIES["same_close"], ENTRIES["next_close"])
+        for lag in (ENTRY_LAGS["same_close"], ENTRY_LAGS["next_close"])
     )
     title = f"Same close and next close on the {part} days"
     if same is None or later is None:

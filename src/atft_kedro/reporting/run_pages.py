@@ -12,7 +12,7 @@ from ..evaluation.forecast_table import FORECASTS, open_table
 from ..evaluation.goals import TargetParams
 from ..evaluation.run_scores import BASELINES, DAILY, SCORE, SEEDS, judge, learn_returns
 from ..evaluation.score import EvaluationParams, RunScore
-from ..files import read_json, written_whole
+from ..files import atomic_write, read_json
 from ..params import InputError
 from ..schema import DATE
 from ..training.run_status import read_entry_lag, read_history, read_manifest
@@ -50,9 +50,9 @@ def rescore(
     learned, *seen = (go.Figure(read_json(path)) for path in drawn)
     summary, report = write_pages(folder, score, [learned, *draw_scores(score, daily), *seen])
     for name, table in ((FORECASTS, forecasts), (DAILY, daily), (RETURNS, returns)):
-        with written_whole(folder / name) as partial:
+        with atomic_write(folder / name) as partial:
             table.write_parquet(partial)
     for name, text in ((SCORE, score.model_dump_json(indent=2)), (SUMMARY, summary), (REPORT, report)):
-        with written_whole(folder / name) as partial:
+        with atomic_write(folder / name) as partial:
             partial.write_text(text)
     return score

@@ -184,11 +184,11 @@ def tabulate_making(manifest: Mapping[str, Any]) -> Grid:
     known = {
         "commit": f"{manifest['commit']}{dirty}",
         "data": f"{manifest['panel']} (hash of all features and targets)",
-        "features": f"{manifest['features']}, catalogue {manifest['catalogue']}",
+        "features": f"{manifest['features']}, catalogue {manifest['feature_hash']}",
         "split": "; ".join(
-            f"{each['role']} {each['first']} to {each['last']} ({each['days']} days)"
-            for each in manifest["split"]["stretches"]
-            if each["role"] in {"train", "validation", "test"}
+            f"{each['split']} {each['first']} to {each['last']} ({each['days']} days)"
+            for each in manifest["split"]["date_ranges"]
+            if each["split"] in {"train", "validation", "test"}
         ),
         "network": f"hidden size {network['hidden_size']}, lookback {network['lookback']}",
         "seeds": f"{training['seeds']}, from {training['seed']} on",

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from ..panel.split import Role, Split, Stretch
+from ..panel.split import DateRange, Split, SplitName
 
-COLOURS: dict[Role, str] = {
+COLOURS: dict[SplitName, str] = {
     "history": "#c9ced6",
     "train": "#2f6fb3",
     "embargo": "#f3c06b",
@@ -23,7 +23,7 @@ def draw_splits(splits: Sequence[Split]) -> go.Figure:
     """Draw one bar for each split, coloured by what its days do; parts that are too small are named below the title."""
     figure = go.Figure()
     for role, colour in COLOURS.items():
-        bars = [(split.name, stretch) for split in splits for stretch in split.part(role)]
+        bars = [(split.name, stretch) for split in splits for stretch in split.ranges_of(role)]
         if bars:
             figure.add_trace(_bars(role, colour, bars))
     short = [f"{split.name}, {shortage}" for split in splits for shortage in split.shortages().values()]
@@ -42,7 +42,7 @@ def draw_splits(splits: Sequence[Split]) -> go.Figure:
     return figure
 
 
-def _bars(role: Role, colour: str, bars: list[tuple[str, Stretch]]) -> go.Bar:
+def _bars(role: SplitName, colour: str, bars: list[tuple[str, DateRange]]) -> go.Bar:
     return go.Bar(
         name=role,
         orientation="h",

@@ -129,7 +129,7 @@ def confirm(
     before, as_it_is = retrial.train(BEFORE, network, training)
     after, chosen = retrial.train(AFTER, *put(winner.chosen, network, training))
     forecasts = {BEFORE: as_it_is, AFTER: chosen}
-    entry_lag = retrial.training_data.panel.meaning.entry_lag
+    entry_lag = retrial.training_data.panel.metadata.entry_lag
     returns = {run: {entry_lag: returns_of(each)} for run, each in forecasts.items()}
     rows = [row for row in compare_runs(forecasts, returns, evaluation) if row.run == AFTER]
     spread = spread_of(before, after) if training.selection.metric.startswith("rank_ic") else None

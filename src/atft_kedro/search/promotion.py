@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from ..dotted import select_changes, set_value
-from ..files import written_whole
+from ..files import atomic_write
 from ..network.sizes import NetworkParams
 from ..params import InputError
 from ..training.params import TrainingParams
@@ -92,6 +92,6 @@ def place_promotion(folder: Path, text: str, *, force: bool) -> Path:
     if path.exists() and not force:
         edited = "" if is_as_promoted(path) else ", which was edited by hand since"
         raise InputError(f"{path} exists{edited}; --force overwrites it.")
-    with written_whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text(text)
     return path

@@ -38,7 +38,7 @@ def search(
         raise InputError("training.resume is for one run; a search goes on with its trials by itself. Leave it out.")
     if is_launched():
         raise InputError("A search is not for torchrun: start a worker on each machine, kedro atft hpo worker.")
-    training.selection.weigh_horizons(network.horizons or training_data.panel.meaning.horizons)
+    training.selection.weigh_horizons(network.horizons or training_data.panel.metadata.horizons)
     url = find_storage(params, runs)
     size = params.choose_size(find_size(url, params.study))
     spec = make_spec(params, size, (network, training), training_data.panel.identity, training_data.digest)

@@ -12,7 +12,7 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 from pydantic import TypeAdapter, ValidationError
 
-from ..locks import hold_alone, wait_for
+from ..locks import exclusive_lock, wait_for_lock
 from ..params import InputError
 from .fingerprint import ABSENT, fingerprint, state_of
 
@@ -74,7 +74,7 @@ def hold_shared(catalog: CatalogProtocol, why: str) -> Iterator[None]:
         f"Another run writes the tables of {place} that all runs share, and this one would too ({why}). Wait for it, "
         "or give this one a data folder of its own: --params data_root=DIR. The other is:"
     )
-    with hold_alone(place / WRITER, refusal):
+    with exclusive_lock(place / WRITER, refusal):
         yield
 
 
@@ -139,7 +139,7 @@ def _require_known(node: Node, made_of: Mapping[str, str], known: Mapping[str, s
 def _update(catalog: CatalogProtocol, stage: str, record: dict[str, dict[str, str]] | None) -> None:
     """Replace one stage's record; what other processes write down meanwhile stays."""
     path = _find_ledger(catalog)
-    with wait_for(path.with_name(f".{path.name}.lock")):
+    with wait_for_lock(path.with_name(f".{path.name}.lock")):
         others = {name: kept for name, kept in _read(catalog).items() if name != stage}
         catalog[LEDGER].save(others if record is None else others | {stage: record})
 

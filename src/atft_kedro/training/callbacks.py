@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from ..files import read_json_lines, told_of_a_full_disk, written_whole
+from ..files import atomic_write, explain_full_disk, read_json_lines
 from .engine import Callback, Trainer
 from .heartbeat import describe_position
 from .runs import METRICS, STOP_FILE
@@ -40,7 +40,7 @@ class MetricsLog(Callback):
         if not path.exists():
             return
         kept = [line for line in read_json_lines(path) if not _is_to_come(line, trainer)]
-        with written_whole(path) as partial:
+        with atomic_write(path) as partial:
             partial.write_text(_format_lines(kept))
 
     def after_step(self, trainer: Trainer, days: list[np.ndarray], terms: dict[str, Tensor]) -> None:
@@ -86,7 +86,7 @@ class MetricsLog(Callback):
 
     def _write(self, lines: list[dict[str, object]]) -> None:
         path = self.folder / METRICS
-        with told_of_a_full_disk(path), path.open("a") as file:
+        with explain_full_disk(path), path.open("a") as file:
             file.write(_format_lines(lines))
 
 

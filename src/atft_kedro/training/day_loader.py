@@ -19,10 +19,10 @@ class DayLoader:
     @property
     def days(self) -> np.ndarray:
         """List the days, as places in the panel."""
-        return np.concatenate(self.sampler.stretches)
+        return np.concatenate(self.sampler.segments)
 
     def ending(self, most: int) -> Self:
         """Leave the last days only."""
         first = self.days[-most:][0]
-        kept = [days[days >= first] for days in self.sampler.stretches]
-        return replace(self, sampler=replace(self.sampler, stretches=[days for days in kept if len(days)]))
+        kept = [days[days >= first] for days in self.sampler.segments]
+        return replace(self, sampler=replace(self.sampler, segments=[days for days in kept if len(days)]))

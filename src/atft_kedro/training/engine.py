@@ -191,7 +191,7 @@ class Trainer(Schedule):
         selection, parts = self.params.selection, frozenset(self.phase.parts)
         weights, loss = selection.weigh_horizons(network.horizons), partial(self.train_step.sum_loss, self.phase)
         scoring = Scoring(weights, selection.cost_bp / 10_000, loss)
-        return score_days(network, loader.reader, loader.sampler.in_order(), parts, scoring, self.ranks)
+        return score_days(network, loader.reader, loader.sampler.chronological(), parts, scoring, self.ranks)
 
     def _judge_average(self) -> dict[str, float]:
         """Validate the average of the last epochs; it may be the best of all."""

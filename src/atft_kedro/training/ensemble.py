@@ -11,7 +11,7 @@ from ..files import parse_model, read_json
 from ..network.atft import Atft
 from ..network.sizes import NetworkParams, Part
 from ..panel.blocks import BlockReader
-from ..panel.split import Role
+from ..panel.split import SplitName
 from .callbacks import BEST
 from .distributed import ProcessGroup
 from .forecasting import Forecasts, forecast_days
@@ -40,7 +40,7 @@ def load_members(folder: Path, training_data: TrainingData) -> list[TrainedNetwo
     panel, graphs = choose_horizons(training_data.panel, params.horizons), training_data.graphs
     members = []
     for seed in training.all_seeds:
-        network = Atft(params, len(panel.meaning.features), panel.meaning.horizons, graphs.edges.shape[-1])
+        network = Atft(params, len(panel.metadata.features), panel.metadata.horizons, graphs.edges.shape[-1])
         identity = identify(training_data, params, training.model_copy(update={"seed": seed}))
         tree = read_checkpoint(folder / training.place_of(seed) / BEST, identity)
         network.load_state_dict(tree["best"])
@@ -48,17 +48,19 @@ def load_members(folder: Path, training_data: TrainingData) -> list[TrainedNetwo
     return members
 
 
-def forecast_together(members: Sequence[TrainedNetwork], training_data: TrainingData, part: Role) -> Forecasts:
+def forecast_together(members: Sequence[TrainedNetwork], training_data: TrainingData, part: SplitName) -> Forecasts:
     """Forecast the days of a part by the mean of all networks."""
     return average(forecast_members(members, training_data, part))
 
 
-def forecast_members(members: Sequence[TrainedNetwork], training_data: TrainingData, part: Role) -> list[Forecasts]:
+def forecast_members(
+    members: Sequence[TrainedNetwork], training_data: TrainingData, part: SplitName
+) -> list[Forecasts]:
     """Forecast the days of a part by each network."""
     network = members[0].network
     mine = replace(training_data, panel=choose_horizons(training_data.panel, network.horizons))
     loader = mine.loader(part, network.params.lookback, TrainingParams(), ProcessGroup())
-    return _forecast(members, loader.reader, list(loader.sampler.in_order()))
+    return _forecast(members, loader.reader, list(loader.sampler.chronological()))
 
 
 def average_forecasts(members: Sequence[TrainedNetwork], reader: BlockReader, days: Sequence[np.ndarray]) -> Forecasts:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from ..files import read_json, written_whole
+from ..files import atomic_write, read_json
 from ..params import InputError
 from .engine import Callback, Trainer
 from .params import CollapseParams
@@ -69,21 +69,21 @@ class NonFiniteCheck(Callback):
             )
 
     def _write(self) -> None:
-        with written_whole(self.folder / NAN_BATCHES) as partial:
+        with atomic_write(self.folder / NAN_BATCHES) as partial:
             partial.write_text(json.dumps(self._found, indent=2))
 
     def _describe(
         self, trainer: Trainer, step: int, blocks: list[np.ndarray], terms: dict[str, Tensor]
     ) -> dict[str, object]:
         """Say what a step saw: which terms were not finite, which days and codes, and the features at fault."""
-        meaning = trainer.train_step.reader.panel.meaning
+        metadata = trainer.train_step.reader.panel.metadata
         read = [trainer.train.reader.read(days) for days in blocks]
         wild = [block.features.isinf() for block in read]
         by_feature = sum(
-            (each.flatten(0, 1).sum(0) for each in wild), start=wild[0].new_zeros(len(meaning.features)).long()
+            (each.flatten(0, 1).sum(0) for each in wild), start=wild[0].new_zeros(len(metadata.features)).long()
         )
         codes = {
-            meaning.codes[int(block.stock[place])]
+            metadata.codes[int(block.stock[place])]
             for block, each in zip(read, wild, strict=True)
             for place in each.flatten(1).any(1).nonzero().flatten()
         }
@@ -93,10 +93,10 @@ class NonFiniteCheck(Callback):
             "processes": trainer.ranks.count,  # more than one: these are the days of the first
             "phase": trainer.phase.name,
             "not_finite": sorted(name for name, term in terms.items() if not bool(term.isfinite().all())),
-            "days": [str(meaning.days[place]) for days in blocks for place in days if place >= 0],
+            "days": [str(metadata.days[place]) for days in blocks for place in days if place >= 0],
             "codes_with_infinite_features": sorted(codes),
             "infinite_features": {
-                meaning.features[place]: int(by_feature[place]) for place in by_feature.nonzero().flatten()
+                metadata.features[place]: int(by_feature[place]) for place in by_feature.nonzero().flatten()
             },
             "largest_finite_feature": max(_largest(block.features) for block in read),
             "largest_finite_target": max(_largest(block.targets) for block in read),

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from ..files import written_whole
+from ..files import atomic_write
 from .engine import Callback, Trainer
 from .runs import HEARTBEAT
 from .telemetry import read_devices, read_memory
@@ -72,7 +72,7 @@ class Heartbeat(Callback):
             **read_memory(trainer.train_step.device),
             **read_devices(trainer.train_step.device),
         }
-        with written_whole(self.folder / HEARTBEAT) as partial:
+        with atomic_write(self.folder / HEARTBEAT) as partial:
             partial.write_text(json.dumps(record))
 
 

@@ -10,7 +10,7 @@ from ..labels import transform_labels
 from ..losses import LossInputs
 from ..network.atft import Atft
 from ..panel.blocks import Block
-from ..panel.store import PanelMeaning
+from ..panel.store import PanelMetadata
 from ..params import InputError
 from .params import TrainingParams
 
@@ -20,18 +20,18 @@ SECTOR = "sector"
 class LossInputBuilder:
     """Puts forecasts beside what they should be, and beside what they should not be exposed to."""
 
-    def __init__(self, network: Atft, meaning: PanelMeaning, params: TrainingParams) -> None:
-        unknown = sorted(set(params.exposures) - {*meaning.features, SECTOR})
+    def __init__(self, network: Atft, metadata: PanelMetadata, params: TrainingParams) -> None:
+        unknown = sorted(set(params.exposures) - {*metadata.features, SECTOR})
         if unknown:
             raise InputError(f"training.exposures: {unknown} are no features of this panel, nor {SECTOR!r}.")
         self.network, self.params = network, params
-        self.places = [meaning.features.index(name) for name in params.exposures if name != SECTOR]
-        self.sectors = len(list_sectors(meaning))
+        self.places = [metadata.features.index(name) for name in params.exposures if name != SECTOR]
+        self.sectors = len(list_sectors(metadata))
         if SECTOR in params.exposures and not self.sectors:
             raise InputError(f"training.exposures names {SECTOR!r}, but the ML dataset has no sectors.")
         device = network.heads.straight.weight.device
         self.levels = torch.tensor(network.params.quantiles, device=device)
-        self.sector = number_sectors(meaning).to(device) if SECTOR in params.exposures else None
+        self.sector = number_sectors(metadata).to(device) if SECTOR in params.exposures else None
 
     def __call__(self, block: Block, forecast: Tensor) -> LossInputs:
         """Ask about every day, horizon and stock of a block."""
@@ -65,16 +65,16 @@ class LossInputBuilder:
         return mine.transpose(1, 2)
 
 
-def number_sectors(meaning: PanelMeaning) -> Tensor:
+def number_sectors(metadata: PanelMetadata) -> Tensor:
     """Look up the number of each stock's sector as it is known on each day (day, stock); −1 where unknown."""
-    names = list_sectors(meaning)
-    numbers = torch.full((len(meaning.days), len(meaning.codes)), -1, dtype=torch.int16)
-    for stock, history in enumerate(meaning.sectors):
+    names = list_sectors(metadata)
+    numbers = torch.full((len(metadata.days), len(metadata.codes)), -1, dtype=torch.int16)
+    for stock, history in enumerate(metadata.sectors):
         for since, name in history:
-            numbers[bisect_left(meaning.days, since) :, stock] = names.index(name)
+            numbers[bisect_left(metadata.days, since) :, stock] = names.index(name)
     return numbers
 
 
-def list_sectors(meaning: PanelMeaning) -> list[str]:
+def list_sectors(metadata: PanelMetadata) -> list[str]:
     """List the names of all sectors."""
-    return sorted({name for history in meaning.sectors for _, name in history})
+    return sorted({name for history in metadata.sectors for _, name in history})

@@ -19,9 +19,9 @@ from ..files import read_json
 from ..metrics import MIN_STOCKS
 from ..network.atft import Atft
 from ..network.sizes import NetworkParams
-from ..panel.blocks import BlockReader, DailyGraphs, known_until, stretches_of
+from ..panel.blocks import BlockReader, DailyGraphs, known_until, split_segments
 from ..panel.sampler import BlockSampler
-from ..panel.split import Role, Split
+from ..panel.split import Split, SplitName
 from ..panel.store import Panel
 from ..params import InputError, Params
 from .block_size import choose_days_per_block, count_stocks_per_day
@@ -68,11 +68,11 @@ class TrainingData:
         """Copy all that a step reads to a device."""
         return replace(self, panel=self.panel.to(device), graphs=self.graphs.to(device))
 
-    def loader(self, part: Role, lookback: int, training: TrainingParams, ranks: ProcessGroup) -> DayLoader:
+    def loader(self, part: SplitName, lookback: int, training: TrainingParams, ranks: ProcessGroup) -> DayLoader:
         """Read the days of a part, labels ending where the next part begins."""
-        until = known_until(self.panel, self.split.part(part))
+        until = known_until(self.panel, self.split.ranges_of(part))
         reader = BlockReader(self.panel, self.graphs, lookback, training.days_per_block, until)
-        stretches = stretches_of(self.panel, self.split, part)
+        stretches = split_segments(self.panel, self.split, part)
         if not stretches:
             raise InputError(f"No stock is in the universe on any {part} day.")
         most = int(self.panel.eligible[torch.from_numpy(np.concatenate(stretches))].sum(1).max())
@@ -200,10 +200,10 @@ def make_trainer(
     """Make the network and its courses."""
     torch.manual_seed(training.seed)
     panel = training_data.panel
-    model = Atft(network, len(panel.meaning.features), panel.meaning.horizons, training_data.graphs.edges.shape[-1])
-    training.selection.weigh_horizons(panel.meaning.horizons)
+    model = Atft(network, len(panel.metadata.features), panel.metadata.horizons, training_data.graphs.edges.shape[-1])
+    training.selection.weigh_horizons(panel.metadata.horizons)
     for phase in training.curriculum:
-        phase.weigh_horizons(panel.meaning.horizons)
+        phase.weigh_horizons(panel.metadata.horizons)
         phase.require_children(name for name, _ in model.named_children())
     train, validation = (
         training_data.loader(part, network.lookback, training, ranks) for part in ("train", "validation")
@@ -215,12 +215,12 @@ def choose_horizons(panel: Panel, horizons: tuple[int, ...] | None) -> Panel:
     """Keep the targets of some horizons."""
     if horizons is None:
         return panel
-    missing = sorted(set(horizons) - set(panel.meaning.horizons))
+    missing = sorted(set(horizons) - set(panel.metadata.horizons))
     if missing:
-        raise InputError(f"network.horizons: the dataset has no targets for {missing}, only {panel.meaning.horizons}.")
-    places = [panel.meaning.horizons.index(horizon) for horizon in horizons]
-    meaning = panel.meaning.model_copy(update={"horizons": horizons})
-    return replace(panel, meaning=meaning, targets=panel.targets[:, places])
+        raise InputError(f"network.horizons: the dataset has no targets for {missing}, only {panel.metadata.horizons}.")
+    places = [panel.metadata.horizons.index(horizon) for horizon in horizons]
+    metadata = panel.metadata.model_copy(update={"horizons": horizons})
+    return replace(panel, metadata=metadata, targets=panel.targets[:, places])
 
 
 def identify(training_data: TrainingData, network: NetworkParams, training: TrainingParams) -> Identity:
@@ -229,8 +229,8 @@ def identify(training_data: TrainingData, network: NetworkParams, training: Trai
         "network": network.model_dump(mode="json"),
         "training": training.model_dump(mode="json", exclude=set(WATCHING)),
     }
-    meaning = training_data.panel.meaning
-    return Identity(meaning.catalogue, training_data.panel.identity, json.dumps(params), training_data.digest)
+    metadata = training_data.panel.metadata
+    return Identity(metadata.feature_hash, training_data.panel.identity, json.dumps(params), training_data.digest)
 
 
 def describe(training_data: TrainingData, trainer: Trainer, runs: Runs, threads: int) -> dict[str, object]:
@@ -241,9 +241,9 @@ def describe(training_data: TrainingData, trainer: Trainer, runs: Runs, threads:
         "is_dirty": runs.is_dirty,
         "identity": vars(identify(training_data, network, training)),
         "panel": training_data.panel.identity,
-        "entry_lag": training_data.panel.meaning.entry_lag,
-        "catalogue": training_data.panel.meaning.catalogue,
-        "features": len(training_data.panel.meaning.features),
+        "entry_lag": training_data.panel.metadata.entry_lag,
+        "feature_hash": training_data.panel.metadata.feature_hash,
+        "features": len(training_data.panel.metadata.features),
         "split": training_data.split.model_dump(mode="json"),
         "graph": training_data.graphs_recipe and training_data.graphs_recipe.model_dump(mode="json"),
         "network": network.model_dump(mode="json"),

@@ -10,6 +10,7 @@ from typing import Any
 import psutil
 
 from ..files import parse_model, read_json, read_json_lines
+from ..panel.split import Split
 from ..params import InputError, Params
 from .load import LOAD, say_load
 from .params import TrainingParams
@@ -113,6 +114,8 @@ def read_max_gradient(folder: Path) -> float | None:
 def read_manifest(folder: Path) -> dict[str, Any]:
     """Read what a run was made of."""
     manifest: dict[str, Any] = read_json(folder / MANIFEST)
+    if "split" in manifest:
+        parse_model(manifest["split"], Split, folder / MANIFEST)
     return manifest
 
 

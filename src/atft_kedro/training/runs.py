@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from ..files import written_whole
-from ..locks import hold_alone
+from ..files import atomic_write
+from ..locks import exclusive_lock
 from ..logs import log_to_file
 from ..params import InputError, Params
 
@@ -60,7 +60,7 @@ class Runs:
     @contextmanager
     def alone(self, folder: Path) -> Iterator[None]:
         """Be the only process that trains in a run; the system lets go when a process ends, however it does."""
-        with hold_alone(folder / LOCK, f"Run {folder.name} is being trained by another process."):
+        with exclusive_lock(folder / LOCK, f"Run {folder.name} is being trained by another process."):
             yield
 
     @contextmanager
@@ -89,7 +89,7 @@ class Runs:
         name = f"{datetime.now():%Y%m%d-%H%M%S-%f}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
         made = self.folder / name
         made.mkdir(parents=True)
-        with written_whole(made / MANIFEST) as partial:
+        with atomic_write(made / MANIFEST) as partial:
             partial.write_text(text)
         self.point_at(name)
         return made

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ..dotted import diff
-from ..files import written_whole
+from ..files import atomic_write
 from ..network.sizes import Part
 from ..params import InputError
 
@@ -41,7 +41,7 @@ class Progress:
 class Identity:
     """What a checkpoint may be loaded into."""
 
-    catalogue: str
+    feature_hash: str
     panel: str
     params: str  # the training's and the network's, as JSON
     training_data: str = ""  # hash of the graphs and of the split
@@ -67,7 +67,7 @@ def _differ(theirs: object, mine: object, most: int = 200) -> str:
 
 def write_checkpoint(path: Path, tree: Tree) -> None:
     """Write it whole and to the disk."""
-    with written_whole(path) as partial, partial.open("wb") as file:
+    with atomic_write(path) as partial, partial.open("wb") as file:
         try:
             torch.save(tree, file)
         except RuntimeError as error:  # torch's words for what the system said below

@@ -12,7 +12,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from ..losses import ACROSS_DAYS, combine, weigh_terms
 from ..network.atft import Atft
 from ..panel.blocks import Block, BlockReader
-from ..panel.sampler import fill_days
+from ..panel.sampler import pad_days
 from .augmentation import augment
 from .compiling import compile_network
 from .distributed import ProcessGroup
@@ -35,7 +35,7 @@ class TrainStep:
     def __init__(self, network: Atft, reader: BlockReader, params: TrainingParams, ranks: ProcessGroup) -> None:
         self.network, self.reader, self.params, self.ranks = network, reader, params, ranks
         self.forecast = compile_network(network) if params.compile else network
-        self.ask = LossInputBuilder(network, reader.panel.meaning, params)
+        self.ask = LossInputBuilder(network, reader.panel.metadata, params)
         self.device = reader.panel.row_of.device
         self.reading = Stopwatch(self.device)
         self.pieces = 1  # that each block is cut into, for want of memory
@@ -99,7 +99,7 @@ class TrainStep:
             for piece, share in zip(pieces, shares, strict=True):
                 if share or not there:
                     with self.reading.running():
-                        block = self.reader.read(fill_days(piece, self.reader.days))
+                        block = self.reader.read(pad_days(piece, self.reader.days))
                     yield block, share
 
     def _judge(self, block: Block, phase: PhaseParams) -> Terms:

@@ -14,19 +14,19 @@ import polars as pl
 import torch
 
 from ..evaluation.forecast_table import FORECASTS, forecast_split
-from ..files import written_whole
+from ..files import atomic_write
 from ..graph.neighbours import GraphParams
-from ..graph.to_panel import place_graphs
+from ..graph.to_panel import graphs_to_panel
 from ..network.sizes import NetworkParams
 from ..panel.build import draft_panel
 from ..panel.fit_scaler import FeatureCatalogue, fit_scaler
 from ..panel.index import index_observations
 from ..panel.scaler import ScalerParams
-from ..panel.split import PARTS, Role, Split
+from ..panel.split import SPLIT_NAMES, Split, SplitName
 from ..panel.store import HEADER, Panel, open_panel
 from ..panel.write import write_panel
 from ..params import InputError, Params
-from ..schema import CODE, DATE, GRAPH_DATE, REALISED, longest_reach, target_columns
+from ..schema import CODE, DATE, GRAPH_DATE, REALISED, target_columns, target_span
 from ..source_code import code_of, digest
 from ..training.device import choose_device
 from ..training.ensemble import load_members
@@ -35,7 +35,7 @@ from ..training.run import WATCHING, TrainingData, train_in_run
 from ..training.runs import LATEST, MANIFEST, Runs, TrainedRun
 
 PANEL, RECORD, LOG = "panel", "fold.json", "log.txt"
-SAID: tuple[Role, ...] = ("validation", "test")
+SAID: tuple[SplitName, ...] = ("validation", "test")
 
 _logger = logging.getLogger(__name__)
 
@@ -105,9 +105,9 @@ class Fold:
     def cut(cls, split: Split, history: History, recipe: Recipe) -> Self:
         """Leave out all that comes after the last day that the fold uses."""
         last = last_day(split)
-        used = tuple(stretch for stretch in split.stretches if stretch.first <= last)
+        used = tuple(stretch for stretch in split.date_ranges if stretch.first <= last)
         pauses = _find_pauses(history.dataset, last, recipe.entry_lag)
-        return cls(Split(name="fold", stretches=used), history.until(last), recipe, pauses)
+        return cls(Split(name="fold", date_ranges=used), history.until(last), recipe, pauses)
 
     def known_dataset(self) -> pl.LazyFrame:
         """Remove the returns of paused stocks that end after the fold's last day.
@@ -131,12 +131,12 @@ class Fold:
 
 def last_day(split: Split) -> date:
     """Name the last day that a fold trains, validates or tests on."""
-    return max(stretch.last for stretch in split.stretches if stretch.role in PARTS)
+    return max(stretch.last for stretch in split.date_ranges if stretch.split in SPLIT_NAMES)
 
 
 def _find_pauses(dataset: pl.LazyFrame, last: date, entry_lag: int) -> Pauses:
     """Find the stocks that have no row on the fold's last day and are traded again later."""
-    day, reach = pl.col(DATE), longest_reach(dataset, entry_lag)
+    day, reach = pl.col(DATE), target_span(dataset, entry_lag)
     paused = (day > last).any() & ~(day == last).any() & (day < last).any()
     stocks = dataset.group_by(CODE).agg(paused.alias("paused"), day.filter(day < last).top_k(reach).alias("days"))
     found = stocks.filter("paused").select(CODE, pl.col("days").list.sort(descending=True)).sort(CODE)
@@ -152,7 +152,7 @@ def name_folders(folds: Sequence[Fold], history: History) -> list[str]:
         known = [table.filter(pl.col("day") <= last_day(fold.split))["digest"] for table in tables]
         days = [each.to_numpy().tobytes().hex() for each in known]
         made_of = digest(fold.split.model_dump_json(), schema, *days, *fold.recipe.parts(), str(fold.pauses), code)
-        names.append(f"{fold.split.part('test')[0].first}-{made_of}")
+        names.append(f"{fold.split.ranges_of('test')[0].first}-{made_of}")
     return names
 
 
@@ -180,17 +180,17 @@ def train_fold(fold: Fold, runs: Runs, threads: int) -> None:
     folder, recipe = runs.folder, fold.recipe
     with runs.alone(folder):
         panel = _lay_out(fold, folder / PANEL)
-        training_data = TrainingData(panel, place_graphs(fold.history.graphs, panel), fold.split, recipe.graph)
+        training_data = TrainingData(panel, graphs_to_panel(fold.history.graphs, panel), fold.split, recipe.graph)
         _require_as_named(fold, folder)
         training_data = training_data.to(choose_device(recipe.training.device))
         begun = LATEST if (folder / LATEST / MANIFEST).exists() else None
         training = recipe.training.model_copy(update={"resume": begun})
         trained = train_in_run(training_data, recipe.network, training, runs)
         members = load_members(runs.find(trained.run), training_data)
-        with written_whole(folder / FORECASTS) as partial:
+        with atomic_write(folder / FORECASTS) as partial:
             said = pl.concat([forecast_split(members, training_data, part) for part in SAID])
             said.drop(REALISED).write_parquet(partial)  # the fold's panel ends before all that came
-        with written_whole(folder / RECORD) as partial:
+        with atomic_write(folder / RECORD) as partial:
             size = (folder / FORECASTS).stat().st_size
             record = FoldRecord(trained=trained, seconds=time.monotonic() - started, size=size)
             partial.write_text(record.model_dump_json(indent=2))

@@ -11,7 +11,7 @@ from ..evaluation.entries import Entries
 from ..evaluation.forecast_table import FORECASTS, open_table
 from ..evaluation.score import ByEntry, EvaluationParams, HorizonScore, Judged, judge
 from ..params import InputError
-from ..schema import CODE, DATE, ENTRIES, ENTRY_LAG, HORIZON, REALISED, SPLIT, Entry, target_columns
+from ..schema import CODE, DATE, ENTRY_LAG, ENTRY_LAGS, HORIZON, REALISED, SPLIT, Entry, target_columns
 from .walk import TrainedFold, TrainedFolds, list_failures
 
 KEY = (HORIZON, DATE, CODE)
@@ -107,7 +107,7 @@ def _score_fold(fold: TrainedFold, folder: Path, returns: Entries, params: Evalu
 def _beside(judged: Mapping[int, Judged]) -> dict[Entry, Horizons]:
     """List what the record is worth from the entries that are not the targets' own."""
     _, *others = judged
-    return {entry: judged[lag].score.horizons for entry, lag in ENTRIES.items() if lag in others}
+    return {entry: judged[lag].score.horizons for entry, lag in ENTRY_LAGS.items() if lag in others}
 
 
 def judge_record(said: pl.DataFrame, returns: Entries, params: EvaluationParams) -> dict[int, Judged]:

@@ -11,7 +11,7 @@ from typing import Annotated
 import torch
 from pydantic import Field
 
-from ..panel.split import Split, Stretch
+from ..panel.split import DateRange, Split
 from ..params import InputError, Params
 from ..training.distributed import is_launched
 from ..training.runs import Runs
@@ -32,7 +32,7 @@ class TrainedFold(Params):
 
     name: str
     folder: str  # in the walk's
-    tested: tuple[Stretch, ...]
+    tested: tuple[DateRange, ...]
     record: FoldRecord | None = None
     reason: str | None = None
 
@@ -109,7 +109,7 @@ def _tell_of(split: Split, home: Path, ending: Ending | None) -> TrainedFold:
     """Say what became of a fold; one that did not have to run has no ending."""
     reason = None if ending is None else ending.reason
     record = read_record(home) if reason is None else None
-    return TrainedFold(name=split.name, folder=home.name, tested=split.part("test"), record=record, reason=reason)
+    return TrainedFold(name=split.name, folder=home.name, tested=split.ranges_of("test"), record=record, reason=reason)
 
 
 def _require_any(folds: Sequence[TrainedFold]) -> None:

@@ -71,7 +71,7 @@ def test_what_is_counted_is_what_scoring_many_days_holds(tmp_path: Path) -> None
     panel, graphs = make_panel(FEATURES, STOCKS, 800)
     network = Atft(NETWORK, FEATURES, HORIZONS, EDGE_ATTRIBUTES)
     reader = BlockReader(panel, graphs, NETWORK.lookback, BLOCK)
-    blocks = list(BlockSampler([100 + np.arange(600)], BLOCK, seed=7).in_order())
+    blocks = list(BlockSampler([100 + np.arange(600)], BLOCK, seed=7).chronological())
     scoring = make_plain_scoring(len(HORIZONS))
 
     walk = walk_through(replace(SIZES, validation_days=600), NETWORK, params())

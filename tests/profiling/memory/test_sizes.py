@@ -31,8 +31,8 @@ def test_a_panel_is_as_large_as_its_files(folder: Path) -> None:
     assert sizes.mapped + absent == held
     assert sizes.active == BlockReader(panel, no_graphs(panel), 20, 4).stocks == 16
     assert (sizes.rows, sizes.graphs) == (3600, 38)
-    assert sizes.validation_days == len(split.days_of("validation", panel.days))
-    assert sizes.seen == 12 * (1 + split.days_of("validation", panel.days)[-1])
+    assert sizes.validation_days == len(split.indices_of("validation", panel.days))
+    assert sizes.seen == 12 * (1 + split.indices_of("validation", panel.days)[-1])
 
 
 def test_a_panel_that_is_made_up_is_as_large_as_one_without_gaps(folder: Path) -> None:

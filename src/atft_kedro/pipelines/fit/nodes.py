@@ -4,7 +4,7 @@ import polars as pl
 import torch
 
 from atft_kedro.graph.neighbours import GraphParams
-from atft_kedro.graph.to_panel import place_graphs
+from atft_kedro.graph.to_panel import graphs_to_panel
 from atft_kedro.network.sizes import NetworkParams
 from atft_kedro.panel.split import Split
 from atft_kedro.panel.store import Panel
@@ -24,14 +24,14 @@ def explain_network(
     panel: Panel, graphs: pl.LazyFrame, split: Split, runs: Runs, trained: TrainedRun, device: str
 ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """Tell what the first network of a run looks at on the validation days."""
-    training_data = TrainingData(panel, place_graphs(graphs, panel), split).to(choose_device(device))
+    training_data = TrainingData(panel, graphs_to_panel(graphs, panel), split).to(choose_device(device))
     member = load_members(runs.find(trained.run), training_data)[0]
     network = member.network
     loader = training_data.loader("validation", network.params.lookback, TrainingParams(), ProcessGroup())
-    stats = collect_attention(network, loader.reader, loader.sampler.in_order(), member.parts)
+    stats = collect_attention(network, loader.reader, loader.sampler.chronological(), member.parts)
     days, ranks = panel.days[torch.cat(stats.day).numpy()], range(1 + training_data.graphs.neighbours.shape[-1])
     return (
-        tabulate_by_day(days, stats.features, "feature", panel.meaning.features),
+        tabulate_by_day(days, stats.features, "feature", panel.metadata.features),
         tabulate_lags(stats),
         tabulate_by_day(days, stats.neighbours, "rank", ranks),
         tabulate_frequencies(stats, network.fan.window),
@@ -49,5 +49,5 @@ def fit_network(  # noqa: PLR0913, PLR0917 — a training needs them all
     training: TrainingParams,
 ) -> TrainedRun:
     """Train through all phases, in a run folder of its own."""
-    training_data = TrainingData(panel, place_graphs(graphs, panel), split, graphs_recipe)
+    training_data = TrainingData(panel, graphs_to_panel(graphs, panel), split, graphs_recipe)
     return train_in_run(training_data, network, training, runs, tracker=tracker, watchers=progress_callbacks())

@@ -10,7 +10,7 @@ from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.graph.returns import read_returns
 from atft_kedro.panel.index import index_observations
 from atft_kedro.reporting import graph_figures as pictures
-from atft_kedro.schema import ColumnParams, adopt_ml_dataset
+from atft_kedro.schema import ColumnParams, map_columns
 
 
 def build_graphs(
@@ -18,7 +18,7 @@ def build_graphs(
 ) -> tuple[Iterator[pl.DataFrame], GraphParams]:
     """Find every stock's neighbours on every refresh day; how that was done stays beside them."""
     index = index_observations(universe.collect())
-    returns = read_returns(adopt_ml_dataset(ml_dataset, columns), index, entry_lag)
+    returns = read_returns(map_columns(ml_dataset, columns), index, entry_lag)
     return daily.build_graphs(returns, params), params
 
 

@@ -4,7 +4,7 @@ import plotly.graph_objects as go
 import polars as pl
 
 from atft_kedro.evaluation.score import EvaluationParams
-from atft_kedro.graph.to_panel import place_graphs
+from atft_kedro.graph.to_panel import graphs_to_panel
 from atft_kedro.network.sizes import NetworkParams
 from atft_kedro.panel.split import Split
 from atft_kedro.panel.store import Panel
@@ -32,7 +32,7 @@ def search(  # noqa: PLR0913, PLR0917 — what every trial is made of
     params: SearchParams,
 ) -> Standing:
     """Try configurations until as many as are wanted have ended."""
-    training_data = TrainingData(panel, place_graphs(graphs, panel), split)
+    training_data = TrainingData(panel, graphs_to_panel(graphs, panel), split)
     return searching.search(training_data, network, training, params, trials, trackers)
 
 
@@ -54,7 +54,7 @@ def confirm_winner(  # noqa: PLR0913, PLR0917 — what is trained, and how it is
     evaluation: EvaluationParams,
 ) -> Confirmation:
     """Train the winner, and the configuration as it is, with several other seeds."""
-    training_data = TrainingData(panel, place_graphs(graphs, panel), split)
+    training_data = TrainingData(panel, graphs_to_panel(graphs, panel), split)
     retrial = Retrial(training_data, trials, trackers)
     return confirm(standing, retrial, (network, training), params, evaluation)
 

@@ -10,7 +10,7 @@ from atft_kedro.export.export import HandedModels
 from atft_kedro.export.predict import PredictParams
 from atft_kedro.guard.inspection import GuardParams
 from atft_kedro.panel.fit_scaler import FeatureCatalogue
-from atft_kedro.schema import ColumnParams, adopt_ml_dataset
+from atft_kedro.schema import ColumnParams, map_columns
 from atft_kedro.training.device import choose_device
 
 
@@ -27,7 +27,7 @@ def forecast_newest(  # noqa: PLR0913, PLR0917 — what is new, who forecasts it
     device: str,
 ) -> tuple[pl.DataFrame, str, dict[str, Any]]:
     """Forecast the newest days; the verdict is there because the guard lets the dataset pass."""
-    dataset = adopt_ml_dataset(ml_dataset, columns)
+    dataset = map_columns(ml_dataset, columns)
     age = predicting.count_age(dataset, today, params, guard.recency)
     catalogue, place = FeatureCatalogue.of(feature_catalogue), choose_device(device)
     forecasts, summary = predicting.predict(dataset, catalogue, entry_lag, handed_models, params, place)

@@ -17,7 +17,7 @@ from atft_kedro.panel.split import Split, SplitParams, count_sizes
 from atft_kedro.panel.universe import UniverseParams
 from atft_kedro.panel.write import PanelDraft
 from atft_kedro.reporting.split_figures import draw_splits
-from atft_kedro.schema import ColumnParams, adopt_ml_dataset, longest_reach
+from atft_kedro.schema import ColumnParams, map_columns, target_span
 
 
 def select_universe(
@@ -31,7 +31,7 @@ def select_universe(
 
     The verdict is there because the guard lets the dataset pass.
     """
-    return labels.admit(choosing.select_universe(adopt_ml_dataset(ml_dataset, columns), params)), params
+    return labels.admit(choosing.select_universe(map_columns(ml_dataset, columns), params)), params
 
 
 def split_days(
@@ -44,7 +44,7 @@ def split_days(
 ) -> Split:
     """Cut the trading days into train, validation and test."""
     index = index_observations(universe.collect())
-    reach = longest_reach(adopt_ml_dataset(ml_dataset, columns), entry_lag)
+    reach = target_span(map_columns(ml_dataset, columns), entry_lag)
     drawn = splitting.split_days(index.days, params.date_by(labels.days, index.days), reach)
     return count_sizes(drawn, index.days, index.stocks_per_day(), params.sizes)
 
@@ -64,7 +64,7 @@ def fit_scaler(
 ) -> Scaler:
     """Fit every feature's scale on the train days."""
     index, catalogue = index_observations(universe.collect()), FeatureCatalogue.of(feature_catalogue)
-    return fitting.fit_scaler(adopt_ml_dataset(ml_dataset, columns), index, split, catalogue, params)
+    return fitting.fit_scaler(map_columns(ml_dataset, columns), index, split, catalogue, params)
 
 
 def write_panel(
@@ -72,4 +72,4 @@ def write_panel(
 ) -> PanelDraft:
     """Scale every row and lay it out by stock; it is drawn while it is written."""
     index = index_observations(universe.collect())
-    return filling.draft_panel(adopt_ml_dataset(ml_dataset, columns), index, scaler, entry_lag)
+    return filling.draft_panel(map_columns(ml_dataset, columns), index, scaler, entry_lag)

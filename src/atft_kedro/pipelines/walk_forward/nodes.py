@@ -16,7 +16,7 @@ from atft_kedro.panel.index import index_observations
 from atft_kedro.panel.scaler import ScalerParams
 from atft_kedro.panel.split import count_sizes
 from atft_kedro.reporting.split_figures import draw_splits
-from atft_kedro.schema import DATE, ColumnParams, adopt_ml_dataset, longest_reach
+from atft_kedro.schema import DATE, ColumnParams, map_columns, target_span
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.runs import Runs
 from atft_kedro.training.tracking import Tracker
@@ -33,7 +33,7 @@ def plan_folds(
 ) -> Folds:
     """Split the trading days once for each fold."""
     index = index_observations(universe.collect())
-    reach = longest_reach(adopt_ml_dataset(ml_dataset, columns), entry_lag)
+    reach = target_span(map_columns(ml_dataset, columns), entry_lag)
     planned, stocks = planning.plan_folds(index.days, params, reach), index.stocks_per_day()
     return Folds(folds=tuple(count_sizes(fold, index.days, stocks, params.sizes) for fold in planned.folds))
 
@@ -59,7 +59,7 @@ def train_folds(  # noqa: PLR0913, PLR0917 — a walk needs all that a training 
     walk: WalkParams,
 ) -> TrainedFolds:
     """Scale, lay out, train and forecast every fold that has not finished yet, each in its own process and folder."""
-    history = History(adopt_ml_dataset(ml_dataset, columns), universe, graphs)
+    history = History(map_columns(ml_dataset, columns), universe, graphs)
     recipe = Recipe(FeatureCatalogue.of(feature_catalogue), entry_lag, scaler, network, training, graphs_recipe)
     return walking.train_folds(folds.folds, history, recipe, fold_folders, walk)
 
@@ -68,7 +68,7 @@ def pool_forecasts(
     trained_folds: TrainedFolds, fold_folders: Runs, ml_dataset: pl.LazyFrame, columns: ColumnParams
 ) -> pl.LazyFrame:
     """Put the test days of all folds that finished into one record."""
-    return scoring.pool_forecasts(trained_folds, fold_folders.folder, adopt_ml_dataset(ml_dataset, columns))
+    return scoring.pool_forecasts(trained_folds, fold_folders.folder, map_columns(ml_dataset, columns))
 
 
 def score_folds(  # noqa: PLR0913, PLR0917 — what came, how it is scored, and whom to tell
@@ -84,7 +84,7 @@ def score_folds(  # noqa: PLR0913, PLR0917 — what came, how it is scored, and 
 ) -> tuple[WalkScore, str, go.Figure]:
     """Score each fold and the whole record by what came, and tell that."""
     pooled = walk_forecasts.collect()
-    came = collect_returns(adopt_ml_dataset(ml_dataset, columns), pooled[DATE], entry_lag)
+    came = collect_returns(map_columns(ml_dataset, columns), pooled[DATE], entry_lag)
     entries = list_entries(came, entry_lag)
     written = params.model_copy(update={"units": training.labels.transform})
     judged = scoring.score_walk(trained_folds, fold_folders.folder, pooled, entries, written)

@@ -139,7 +139,7 @@ def walk_through(sizes: Sizes, network: NetworkParams, training: TrainingParams)
         graph_bytes = tally.grow()
         train, validation = (_make_reader(panel, graphs, network.lookback, days, sizes.active) for _ in range(2))
         index_bytes = tally.grow()
-        model = Atft(network, len(sizes.meaning.features), sizes.meaning.horizons, sizes.attributes)
+        model = Atft(network, len(sizes.metadata.features), sizes.metadata.horizons, sizes.attributes)
         weight_bytes = tally.grow()
         scored = BlockSampler([np.arange(sizes.validation_days)], days, training.seed)
         trainer = Trainer(model, DayLoader(train, scored), DayLoader(validation, scored), training)
@@ -172,10 +172,10 @@ class Silent(Atft):
 
 def _score(network: Atft, panel: Panel, graphs: DailyGraphs, sizes: Sizes, tally: Tally) -> int:
     """Score the validation days, and tell what that holds beside what makes the forecasts."""
-    silent = Silent(network.params, len(sizes.meaning.features), network.horizons, sizes.attributes)
+    silent = Silent(network.params, len(sizes.metadata.features), network.horizons, sizes.attributes)
     days = -(-sizes.validation_days // SCORED_IN)
     reader = _make_reader(panel, graphs, 1, days, sizes.active)
-    blocks = BlockSampler([np.arange(sizes.validation_days)], days, seed=0).in_order()
+    blocks = BlockSampler([np.arange(sizes.validation_days)], days, seed=0).chronological()
     tally.take()
     score_days(silent, reader, blocks, frozenset(), make_plain_scoring(len(network.horizons)), ProcessGroup())
     return tally.take()
@@ -190,25 +190,25 @@ def _imagining(rows: int) -> Iterator[Tally]:
 
 
 def _imagine_panel(sizes: Sizes) -> Panel:
-    meaning = sizes.meaning
-    by_day = (len(meaning.days), len(meaning.codes))
+    metadata = sizes.metadata
+    by_day = (len(metadata.days), len(metadata.codes))
     return Panel(
-        meaning=meaning,
+        metadata=metadata,
         identity="imagined",
-        features=torch.empty((sizes.rows + 1, len(meaning.features)), dtype=torch.float16),
-        targets=torch.empty((sizes.rows + 1, len(meaning.horizons))),
+        features=torch.empty((sizes.rows + 1, len(metadata.features)), dtype=torch.float16),
+        targets=torch.empty((sizes.rows + 1, len(metadata.horizons))),
         row_of=torch.empty(by_day, dtype=torch.int32),
         eligible=torch.empty(by_day, dtype=torch.bool),
-        market=torch.empty((len(meaning.days), 2 * len(meaning.features))),
+        market=torch.empty((len(metadata.days), 2 * len(metadata.features))),
     )
 
 
 def _imagine_graphs(sizes: Sizes) -> DailyGraphs:
-    shape = (sizes.graphs, len(sizes.meaning.codes), sizes.neighbours)
+    shape = (sizes.graphs, len(sizes.metadata.codes), sizes.neighbours)
     return DailyGraphs(
         neighbours=torch.empty(shape, dtype=torch.int32),
         edges=torch.empty((*shape, sizes.attributes), dtype=torch.float16),
-        graph_of=torch.empty(len(sizes.meaning.days), dtype=torch.int64),
+        graph_of=torch.empty(len(sizes.metadata.days), dtype=torch.int64),
     )
 
 

@@ -44,7 +44,7 @@ def write_profile(rehearsal: Rehearsal, steps: int, folder: Path) -> Told:
 def describe(rehearsal: Rehearsal, profile: Profile, noted: float) -> tuple[str, ...]:
     """Say what was profiled, how fast it is, and how much slower while it is watched."""
     trainer, train_step = rehearsal.trainer, rehearsal.trainer.train_step
-    params, features = trainer.params, len(train_step.reader.panel.meaning.features)
+    params, features = trainer.params, len(train_step.reader.panel.metadata.features)
     threads = "" if rehearsal.is_on_gpu else f", threads: {torch.get_num_threads()}"
     size = f"blocks of {train_step.reader.days} days x {train_step.reader.stocks} stocks, {features} features"
     how = f"hidden {trainer.network.params.hidden_size}, {params.precision}{', compiled' if params.compile else ''}"
