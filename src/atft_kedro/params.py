@@ -6,8 +6,6 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-MOST_NAMES = 12
-
 
 class Params(BaseModel):
     """A frozen block of ``conf/``: an unknown key is an error, not a no-op."""
@@ -19,11 +17,11 @@ class InputError(ValueError):
     """People's data or configuration is at fault; the message is the whole answer."""
 
 
-def list_names(names: Iterable[object]) -> str:
-    """Join names for a message: the first twelve, and how many more there are."""
+def list_names(names: Iterable[object], most: int = 12, separator: str = ", ") -> str:
+    """Join the first names for a message, and count the others."""
     texts = [str(name) for name in names]
-    more = f" and {len(texts) - MOST_NAMES} more" if len(texts) > MOST_NAMES else ""
-    return ", ".join(texts[:MOST_NAMES]) + more
+    more = f" and {len(texts) - most} more" if len(texts) > most else ""
+    return separator.join(texts[:most]) + more
 
 
 def _require_each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:

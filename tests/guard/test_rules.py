@@ -27,14 +27,12 @@ def inspect(
     return inspect_dataset(dataset.lazy(), columns or ColumnParams(), GuardParams.model_validate(params), TODAY)
 
 
-def outcomes(report: dict[str, Any]) -> dict[str, str]:
-    return {
-        finding["rule"]: finding["outcome"] for finding in report["findings"] if finding["outcome"] in ("error", "warn")
-    }
+def severities(report: dict[str, Any]) -> dict[str, str]:
+    return {check["name"]: check["severity"] for check in report["checks"] if check["severity"] in ("error", "warn")}
 
 
-def finding(report: dict[str, Any], rule: str) -> dict[str, Any]:
-    return next(each for each in report["findings"] if each["rule"] == rule)
+def get_check(report: dict[str, Any], rule: str) -> dict[str, Any]:
+    return next(check for check in report["checks"] if check["name"] == rule)
 
 
 def at(row: int, column: str, value: Any) -> Break:
@@ -134,7 +132,7 @@ BROKEN: dict[str, tuple[Break, dict[str, str]]] = {
 @pytest.fixture(scope="module")
 def base(ml_dataset: pl.DataFrame) -> dict[str, str]:
     """What the rules say of the dataset before anything is broken."""
-    return outcomes(inspect(ml_dataset))
+    return severities(inspect(ml_dataset))
 
 
 def test_a_sound_dataset_passes(ml_dataset: pl.DataFrame, base: dict[str, str]) -> None:
@@ -150,11 +148,11 @@ def test_a_sound_dataset_passes(ml_dataset: pl.DataFrame, base: dict[str, str]) 
 def test_rule_finds_what_it_is_for(ml_dataset: pl.DataFrame, base: dict[str, str], what: str) -> None:
     spoil, expected = BROKEN[what]
 
-    found = outcomes(inspect(spoil(ml_dataset)))
+    found = severities(inspect(spoil(ml_dataset)))
 
     assert expected.items() <= found.items()
-    errors = {rule for rule, outcome in found.items() if outcome == "error"}
-    assert errors == {rule for rule, outcome in expected.items() if outcome == "error"}
+    errors = {rule for rule, severity in found.items() if severity == "error"}
+    assert errors == {rule for rule, severity in expected.items() if severity == "error"}
 
 
 def test_a_price_of_the_future_is_found_without_a_close_and_with_a_later_entry(ml_dataset: pl.DataFrame) -> None:
@@ -163,24 +161,24 @@ def test_a_price_of_the_future_is_found_without_a_close_and_with_a_later_entry(m
 
     report = inspect(spoilt, HISTORICAL | {"future_level": {"entry_lag": 1}})
 
-    found = finding(report, "future_level")
+    found = get_check(report, "future_level")
     assert found["columns"] == ["hint"]
     assert found["rows"][0] == {"column": "hint", "what": "change over 1", "target": "target_1d", "ic": 1.0}
 
 
-@pytest.mark.parametrize(("historical", "outcome"), [(False, "error"), (True, "skipped")])
+@pytest.mark.parametrize(("historical", "severity"), [(False, "error"), (True, "skipped")])
 def test_features_that_die_on_the_newest_day_stop_live_data(
-    ml_dataset: pl.DataFrame, historical: bool, outcome: str
+    ml_dataset: pl.DataFrame, historical: bool, severity: str
 ) -> None:
     last = pl.col("date") == pl.col("date").max()
     died = ml_dataset.with_columns(pl.when(~last).then(pl.col("vol_20", "ret_1")).name.keep())
     params = {"recency": {"historical": historical, "max_age_hours": 1e9}}
 
-    found = finding(inspect(died, params), "newest_features")
+    found = get_check(inspect(died, params), "newest_features")
 
-    assert found["outcome"] == outcome
+    assert found["severity"] == severity
     assert set(found["columns"]) == (set() if historical else {"vol_20", "ret_1"})
-    assert finding(inspect(ml_dataset, params), "newest_features")["outcome"] in ("passed", "skipped")
+    assert get_check(inspect(ml_dataset, params), "newest_features")["severity"] in ("ok", "skipped")
 
 
 def test_a_feature_that_one_stock_alone_has_on_the_newest_day_stops_live_data(ml_dataset: pl.DataFrame) -> None:
@@ -188,9 +186,9 @@ def test_a_feature_that_one_stock_alone_has_on_the_newest_day_stops_live_data(ml
     lost = (pl.col("date") == newest["date"][0]) & (pl.col("code") != newest["code"][0])
     died = ml_dataset.with_columns(ret_1=pl.when(~lost).then("ret_1"))
 
-    found = finding(inspect(died, {"recency": {"max_age_hours": 1e9}}), "newest_features")
+    found = get_check(inspect(died, {"recency": {"max_age_hours": 1e9}}), "newest_features")
 
-    assert (found["outcome"], found["columns"]) == ("error", ["ret_1"])
+    assert (found["severity"], found["columns"]) == ("error", ["ret_1"])
 
 
 def test_live_data_without_features_is_reported(ml_dataset: pl.DataFrame) -> None:
@@ -198,8 +196,8 @@ def test_live_data_without_features_is_reported(ml_dataset: pl.DataFrame) -> Non
 
     report = inspect(bare, {"recency": {"max_age_hours": 1e9}})
 
-    assert outcomes(report)["columns"] == "error"
-    assert finding(report, "newest_features")["outcome"] == "skipped"
+    assert severities(report)["columns"] == "error"
+    assert get_check(report, "newest_features")["severity"] == "skipped"
 
 
 def test_an_honest_past_return_is_no_leak(ml_dataset: pl.DataFrame) -> None:
@@ -207,8 +205,8 @@ def test_an_honest_past_return_is_no_leak(ml_dataset: pl.DataFrame) -> None:
 
     report = inspect(past)
 
-    assert finding(report, "shifted_target")["outcome"] == "passed"
-    assert finding(report, "leak")["outcome"] == "passed"
+    assert get_check(report, "shifted_target")["severity"] == "ok"
+    assert get_check(report, "leak")["severity"] == "ok"
 
 
 def test_the_error_names_rule_columns_dates_codes_and_what_to_do(ml_dataset: pl.DataFrame) -> None:
@@ -232,24 +230,24 @@ def test_the_error_names_rule_columns_dates_codes_and_what_to_do(ml_dataset: pl.
 def test_severity_decides(ml_dataset: pl.DataFrame) -> None:
     broken = at(5000, "target_1d", 0.5)(ml_dataset)
 
-    for severity, outcome in (("warn", "warn"), ("off", "off")):
-        report = inspect(broken, HISTORICAL | {"targets": {"severity": severity}})
+    for setting, severity in (("warn", "warn"), ("off", "skipped")):
+        report = inspect(broken, HISTORICAL | {"targets": {"severity": setting}})
 
-        assert finding(report, "targets")["outcome"] == outcome
+        assert get_check(report, "targets")["severity"] == severity
         require_no_error(report)
 
 
 @pytest.mark.parametrize(
-    ("age", "allowed", "outcome"),
-    [(0, 72, "passed"), (3, 24, "passed"), (3, 23, "error"), (5, 72, "passed"), (6, 72, "error")],
+    ("age", "allowed", "severity"),
+    [(0, 72, "ok"), (3, 24, "ok"), (3, 23, "error"), (5, 72, "ok"), (6, 72, "error")],
 )
-def test_recency_counts_trading_days(ml_dataset: pl.DataFrame, age: int, allowed: float, outcome: str) -> None:
+def test_recency_counts_trading_days(ml_dataset: pl.DataFrame, age: int, allowed: float, severity: str) -> None:
     """Today is a Monday: three days back is Friday, one trading day; five is Wednesday, three; six is Tuesday."""
     shift = TODAY - timedelta(days=age) - ml_dataset["date"].max()
     recent = ml_dataset.with_columns(pl.col("date") + shift)
     off = {"closed_days": {"severity": "off"}, "recency": {"max_age_hours": allowed}}
 
-    assert finding(inspect(recent, off), "recency")["outcome"] == outcome
+    assert get_check(inspect(recent, off), "recency")["severity"] == severity
 
 
 def test_an_exchanges_calendar_knows_its_holidays(ml_dataset: pl.DataFrame) -> None:
@@ -257,8 +255,8 @@ def test_an_exchanges_calendar_knows_its_holidays(ml_dataset: pl.DataFrame) -> N
 
     report = inspect(ml_dataset, exchange)  # the simulated market trades on holidays
 
-    assert finding(report, "closed_days")["outcome"] == "error"
-    assert "2016-01-18" in finding(report, "closed_days")["dates"]  # Martin Luther King Jr. Day
+    assert get_check(report, "closed_days")["severity"] == "error"
+    assert "2016-01-18" in get_check(report, "closed_days")["dates"]  # Martin Luther King Jr. Day
     with pytest.raises(InputError, match="Unknown calendar 'MARS'"):
         inspect(ml_dataset, HISTORICAL | {"closed_days": {"calendar": "MARS"}})
 
@@ -275,7 +273,7 @@ def test_a_dataset_with_names_of_its_own_is_read_as_it_is(ml_dataset: pl.DataFra
 
     assert report["targets"] == ["target_1d", "target_5d", "target_10d", "target_20d"]
     assert report["features"] == len(FEATURE_SETS["core"])
-    assert finding(report, "targets")["outcome"] == "passed"
+    assert get_check(report, "targets")["severity"] == "ok"
 
 
 def test_decimal_quotes_and_targets_are_numbers(ml_dataset: pl.DataFrame) -> None:
@@ -283,7 +281,7 @@ def test_decimal_quotes_and_targets_are_numbers(ml_dataset: pl.DataFrame) -> Non
 
     report = inspect(ml_dataset.with_columns(exact))
 
-    assert outcomes(report) == outcomes(inspect(ml_dataset))
+    assert severities(report) == severities(inspect(ml_dataset))
     assert report["targets"] == ["target_1d", "target_5d", "target_10d", "target_20d"]
 
 
@@ -291,13 +289,13 @@ def test_a_datasets_own_vwap_is_a_price_and_no_feature(ml_dataset: pl.DataFrame)
     report = inspect(ml_dataset.with_columns(vwap="close"))
 
     assert report["features"] == len(FEATURE_SETS["core"])
-    assert finding(report, "unused")["outcome"] == "passed"
+    assert get_check(report, "unused")["severity"] == "ok"
 
 
 def test_infinite_prices_are_text_in_the_report(ml_dataset: pl.DataFrame) -> None:
     report = inspect(at(700, "close", math.inf)(ml_dataset))
 
-    assert finding(report, "prices")["rows"][0]["close"] == "inf"
+    assert get_check(report, "prices")["rows"][0]["close"] == "inf"
     json.dumps(report, allow_nan=False)
 
 
@@ -312,7 +310,7 @@ def test_a_weekend_has_no_sessions(first: int, last: int) -> None:
 def test_a_dataset_without_prices_skips_what_needs_them(ml_dataset: pl.DataFrame) -> None:
     report = inspect(ml_dataset.drop("open", "high", "low", "close", "volume"))
 
-    assert {name: finding(report, name)["outcome"] for name in ("prices", "splits", "targets")} == dict.fromkeys(
+    assert {name: get_check(report, name)["severity"] for name in ("prices", "splits", "targets")} == dict.fromkeys(
         ("prices", "splits", "targets"), "skipped"
     )
 

@@ -1,4 +1,4 @@
-"""The page holds every finding, and people's data cannot become markup."""
+"""Test the guard page: it shows every check, and the user's data is escaped."""
 
 from datetime import date
 
@@ -18,7 +18,7 @@ def test_the_page_shows_verdict_rules_examples_and_columns(ml_dataset: pl.DataFr
     page = draw_guard_page(report)
 
     assert "must not be used: 1 rule broken" in page
-    assert all(f"<code>{finding['rule']}</code>" in page for finding in report["findings"])
+    assert all(f"<code>{check['name']}</code>" in page for check in report["checks"])
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert odd not in page
     assert "http" not in page  # complete in itself

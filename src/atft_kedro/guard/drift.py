@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ..schema import DATE
 from .dataset import InspectedDataset
-from .finding import Finding, RuleParams, columns_at_fault, skip
+from .finding import RuleParams, RuleResult, columns_at_fault, skip
 from .keys import Share, WarnParams
 
 BINS = 10
@@ -22,7 +22,7 @@ class DriftParams(WarnParams):
     max_psi: Annotated[float, Field(gt=0)] = 1.0
 
 
-def check_drift(data: InspectedDataset, params: DriftParams) -> Finding:
+def check_drift(data: InspectedDataset, params: DriftParams) -> RuleResult:
     """Compare every feature's distribution on the newest days with sampled days of the history.
 
     The population stability index over the history's deciles: Σ (p - q)·ln(p / q).
@@ -49,7 +49,7 @@ class NewestFeaturesParams(RuleParams):
     min_share: Share = 0.5
 
 
-def check_newest_features(data: InspectedDataset, params: NewestFeaturesParams, historical: bool) -> Finding:
+def check_newest_features(data: InspectedDataset, params: NewestFeaturesParams, historical: bool) -> RuleResult:
     """Expect of live data that features which are usually known are known on the newest days too."""
     if historical:
         return skip("historical data may end without some of its features")

@@ -8,13 +8,13 @@ from typing import Any
 
 import polars as pl
 
-from ..params import InputError, Params
+from ..params import InputError, Params, list_names
 from ..progress import track_progress
 from ..schema import ColumnParams, map_columns
 from . import keys, leaks, levels, quotes, values
 from .dataset import InspectedDataset
 from .drift import DriftParams, NewestFeaturesParams, check_drift, check_newest_features
-from .finding import Finding, RuleParams
+from .finding import RuleParams, RuleResult
 
 _logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class GuardParams(Params):
     drift: DriftParams = DriftParams()
 
 
-Rule = Callable[[InspectedDataset, Any], Finding]
+Rule = Callable[[InspectedDataset, Any], RuleResult]
 
 
 def rules(newest: date, historical: bool) -> dict[str, Rule]:
@@ -83,7 +83,7 @@ def inspect_dataset(frame: pl.LazyFrame, columns: ColumnParams, params: GuardPar
     if not data.keys.height:
         raise InputError("The ML dataset has no rows.")
     table = rules(newest, params.recency.historical)
-    findings = [
+    results = [
         _apply(name, rule, data, getattr(params, name))
         for name, rule in track_progress(table.items(), "guard", len(table))
     ]
@@ -97,30 +97,31 @@ def inspect_dataset(frame: pl.LazyFrame, columns: ColumnParams, params: GuardPar
         "stocks": data.keys["code"].n_unique(),
         "features": len(data.features),
         "targets": list(data.targets),
-        "errors": sum(each["outcome"] == "error" for each in findings),
-        "warnings": sum(each["outcome"] == "warn" for each in findings),
-        "findings": findings,
+        "errors": sum(result.severity == "error" for result in results),
+        "warnings": sum(result.severity == "warn" for result in results),
+        "checks": [result.model_dump(mode="json") for result in results],
         "statistics": data.statistics.to_dicts(),
     }
 
 
-def _apply(name: str, rule: Rule, data: InspectedDataset, params: RuleParams) -> dict[str, Any]:
+def _apply(name: str, rule: Rule, data: InspectedDataset, params: RuleParams) -> RuleResult:
+    """Apply one rule and log what breaks it."""
     if params.severity == "off":
-        return {"rule": name, "outcome": "off", **Finding(says="switched off").as_dict()}
-    finding = rule(data, params)
-    outcome = "skipped" if finding.skipped else params.severity if finding.count else "passed"
-    if finding.count:
-        level = logging.ERROR if params.severity == "error" else logging.WARNING
-        _logger.log(level, "guard: %s: %s", name, finding.says)
-    return {"rule": name, "outcome": outcome, **finding.as_dict()}
+        return RuleResult(name=name, severity="skipped", message="switched off")
+    result = rule(data, params)
+    if not result.count:
+        return result.model_copy(update={"name": name})
+    level = logging.ERROR if params.severity == "error" else logging.WARNING
+    _logger.log(level, "guard: %s: %s", name, result.message)
+    return result.model_copy(update={"name": name, "severity": params.severity})
 
 
 def require_no_error(report: dict[str, Any]) -> dict[str, Any]:
     """Stop when a rule of severity ``error`` is broken; else say that the dataset may be used."""
-    broken = [finding for finding in report["findings"] if finding["outcome"] == "error"]
+    broken = [check for check in report["checks"] if check["severity"] == "error"]
     if broken:
         raise InputError(
-            f"The guard stops the run: {len(broken)} rule(s) broken.\n" + "\n".join(map(_complaint, broken))
+            f"The guard stops the run: {len(broken)} rule(s) broken.\n" + "\n".join(map(_describe_broken, broken))
         )
     return {
         "passed": True,
@@ -128,12 +129,9 @@ def require_no_error(report: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _complaint(finding: dict[str, Any]) -> str:
+def _describe_broken(check: dict[str, Any]) -> str:
     """Name a broken rule with its columns, dates and codes, and what to do."""
-    named = {"columns": finding["columns"], "dates": finding["dates"], "codes": finding["codes"]}
-    places = "; ".join(f"{what}: {_few(names)}" for what, names in named.items() if names)
-    return f"- {finding['rule']}: {finding['says']}" + (f" ({places})" if places else "") + f". {finding['advice']}"
-
-
-def _few(names: list[str], most: int = 5) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+    named = [(label, check[label]) for label in ("columns", "dates", "codes") if check[label]]
+    details = "; ".join(f"{label}: {list_names(names, most=5)}" for label, names in named)
+    advice = " ".join(check["advice"])
+    return f"- {check['name']}: {check['message']}" + (f" ({details})" if details else "") + f". {advice}"

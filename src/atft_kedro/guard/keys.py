@@ -10,7 +10,7 @@ from ..params import TimeZone
 from ..schema import CODE, DATE, KEY
 from .calendars import WEEKDAYS, count_sessions, sessions
 from .dataset import InspectedDataset
-from .finding import EXAMPLES, Finding, RuleParams, Severity, rows_at_fault, skip
+from .finding import EXAMPLES, RuleParams, RuleResult, RuleSeverity, rows_at_fault, skip
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -18,7 +18,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class WarnParams(RuleParams):
     """A rule that warns unless told otherwise."""
 
-    severity: Severity = "warn"
+    severity: RuleSeverity = "warn"
 
 
 class CalendarParams(RuleParams):
@@ -48,46 +48,46 @@ class CoverageParams(WarnParams):
     min_share: Share = 0.7
 
 
-def check_columns(data: InspectedDataset, params: RuleParams) -> Finding:
+def check_columns(data: InspectedDataset, params: RuleParams) -> RuleResult:
     """Need at least one feature, and no key that is null; targets are needed where something is trained."""
     nulls = data.keys.filter(pl.any_horizontal(pl.col(KEY).is_null()))
     if not data.features:
-        return Finding(
-            says="the dataset has no feature column",
+        return RuleResult(
+            message="the dataset has no feature column",
             count=1,
             columns=["feature"],
-            advice="Features are float columns. Map or convert them.",
+            advice=("Features are float columns. Map or convert them.",),
         )
     return rows_at_fault("rows without date or code", nulls, list(KEY), "Remove them from the source.")
 
 
-def check_unused(data: InspectedDataset, params: WarnParams) -> Finding:
+def check_unused(data: InspectedDataset, params: WarnParams) -> RuleResult:
     """Name what will not be used, so that a feature of the wrong type does not vanish unseen."""
     if not data.unused:
-        return Finding(says="every column has a role")
-    return Finding(
-        says=f"columns that are no floats and have no role: {len(data.unused)}",
+        return RuleResult(message="every column has a role")
+    return RuleResult(
+        message=f"columns that are no floats and have no role: {len(data.unused)}",
         count=len(data.unused),
         columns=data.unused,
         rows=[{"column": name, "type": str(data.schema[name])} for name in data.unused[: 4 * EXAMPLES]],
-        advice="Convert them to floats to make them features, or list them under columns.ignore.",
+        advice=("Convert them to floats to make them features, or list them under columns.ignore.",),
     )
 
 
-def check_duplicates(data: InspectedDataset, params: RuleParams) -> Finding:
+def check_duplicates(data: InspectedDataset, params: RuleParams) -> RuleResult:
     """Allow one row per (date, code)."""
     unique = data.keys.select(pl.struct(KEY).n_unique()).item()
     again = data.keys.clear() if unique == data.keys.height else data.keys.filter(data.keys.is_duplicated()).sort(KEY)
     return rows_at_fault("rows that share their date and code", again, list(KEY), "Keep one row per (date, code).")
 
 
-def check_order(data: InspectedDataset, params: WarnParams) -> Finding:
+def check_order(data: InspectedDataset, params: WarnParams) -> RuleResult:
     """Expect each stock's dates to ascend in the file."""
     back = data.keys.filter(pl.col(DATE).diff().over(CODE) < pl.duration(days=0))
     return rows_at_fault("rows older than the one before them", back, [DATE], "Sort the dataset by date.")
 
 
-def check_closed_days(data: InspectedDataset, params: CalendarParams) -> Finding:
+def check_closed_days(data: InspectedDataset, params: CalendarParams) -> RuleResult:
     """Allow rows on trading days only."""
     days = data.days.filter(~pl.col(DATE).is_in(_sessions(data, params.calendar).implode()))
     advice = (
@@ -96,7 +96,7 @@ def check_closed_days(data: InspectedDataset, params: CalendarParams) -> Finding
     return rows_at_fault("days on which the market is closed", days, [DATE], advice)
 
 
-def check_missing_days(data: InspectedDataset, params: MissingDaysParams) -> Finding:
+def check_missing_days(data: InspectedDataset, params: MissingDaysParams) -> RuleResult:
     """Expect some rows on every trading day."""
     listed = _sessions(data, params.calendar)
     absent = listed.filter(~listed.is_in(data.days[DATE].implode())).to_frame(DATE)
@@ -104,13 +104,13 @@ def check_missing_days(data: InspectedDataset, params: MissingDaysParams) -> Fin
     return rows_at_fault("trading days without any row", absent, [DATE], advice)
 
 
-def check_future(data: InspectedDataset, params: RuleParams, newest: date) -> Finding:
+def check_future(data: InspectedDataset, params: RuleParams, newest: date) -> RuleResult:
     """Allow no day after today."""
     late = data.days.filter(pl.col(DATE) > newest)
     return rows_at_fault("days after today", late, [DATE], "Nobody can know them: correct the dates.")
 
 
-def check_recency(data: InspectedDataset, params: RecencyParams, newest: date) -> Finding:
+def check_recency(data: InspectedDataset, params: RecencyParams, newest: date) -> RuleResult:
     """Expect live data to be fresh."""
     last = data.days[DATE].max()
     assert isinstance(last, date)
@@ -118,25 +118,27 @@ def check_recency(data: InspectedDataset, params: RecencyParams, newest: date) -
         return skip(f"historical data may be any age; the newest day is {last}")
     age = 24 * count_sessions(params.calendar, last, newest) if last < newest else 0
     if age <= params.max_age_hours:
-        return Finding(says=f"the newest day is {last}, {age} trading hours old")
-    return Finding(
-        says=f"the newest day, {last}, is {age} trading hours old",
+        return RuleResult(message=f"the newest day is {last}, {age} trading hours old")
+    return RuleResult(
+        message=f"the newest day, {last}, is {age} trading hours old",
         count=1,
         columns=[DATE],
         dates=[str(last)],
-        advice=f"Load newer data, raise guard.recency.max_age_hours ({params.max_age_hours:g}), "
-        "or set guard.recency.historical: true.",
+        advice=(
+            f"Load newer data, raise guard.recency.max_age_hours ({params.max_age_hours:g}), "
+            "or set guard.recency.historical: true.",
+        ),
     )
 
 
-def check_day_coverage(data: InspectedDataset, params: CoverageParams) -> Finding:
+def check_day_coverage(data: InspectedDataset, params: CoverageParams) -> RuleResult:
     """Expect a day to hold about as many stocks as its month."""
     usual = pl.col("stocks").rolling_median(21, min_samples=5, center=True)
     thin = data.days.with_columns(usual.alias("usual")).filter(pl.col("stocks") < params.min_share * pl.col("usual"))
     return rows_at_fault("days with far fewer stocks than usual", thin, [CODE], "Load what is missing on these days.")
 
 
-def check_stock_coverage(data: InspectedDataset, params: CoverageParams) -> Finding:
+def check_stock_coverage(data: InspectedDataset, params: CoverageParams) -> RuleResult:
     """Expect a stock to be there on most days between its first and its last."""
     place = data.days.select(DATE).with_row_index("place")
     span = (pl.col("place").max().cast(pl.Int64) - pl.col("place").min().cast(pl.Int64) + 1).alias("days")

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from ..schema import CODE, DATE
 from .dataset import InspectedDataset
-from .finding import Finding, RuleParams, columns_at_fault, skip
+from .finding import RuleParams, RuleResult, columns_at_fault, skip
 
 SAME = 0.9999  # correlation from which on two columns say the same
 ERRORS, LEAST_DAYS = 6, 20  # a mean over few stocks and overlapping answers strays far from zero by chance
@@ -22,7 +22,7 @@ class LeakParams(RuleParams):
     max_ic: Annotated[float, Field(gt=0, le=1)] = 0.4
 
 
-def check_leak(data: InspectedDataset, params: LeakParams) -> Finding:
+def check_leak(data: InspectedDataset, params: LeakParams) -> RuleResult:
     """Correlate every feature with every target inside sampled days."""
     if not data.features or not data.targets:
         return skip("nothing to correlate")
@@ -58,7 +58,7 @@ class ShiftParams(RuleParams):
     entry_lag: Annotated[int, Field(ge=0)] = 0
 
 
-def check_shifted_target(data: InspectedDataset, params: ShiftParams) -> Finding:
+def check_shifted_target(data: InspectedDataset, params: ShiftParams) -> RuleResult:
     """Look for features that are a target moved by so few observations that it still holds the future."""
     if not data.features or not data.targets:
         return skip("nothing to compare")

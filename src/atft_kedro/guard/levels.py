@@ -9,7 +9,7 @@ from pydantic import Field
 
 from ..schema import CLOSE, CODE, DATE
 from .dataset import InspectedDataset
-from .finding import Finding, columns_at_fault, skip
+from .finding import RuleResult, columns_at_fault, skip
 from .leaks import LeakParams, daily_ics
 
 DAYS = 250  # of the sampled stocks' histories, evenly spaced
@@ -21,7 +21,7 @@ class LevelParams(LeakParams):
     entry_lag: Annotated[int, Field(ge=0)] = 0
 
 
-def check_future_level(data: InspectedDataset, params: LevelParams) -> Finding:
+def check_future_level(data: InspectedDataset, params: LevelParams) -> RuleResult:
     """Correlate each feature's relative change, and its ratio to the close, with the returns from the close on.
 
     A price of the future correlates with no return, but its change over a target's horizon does, and what it is above

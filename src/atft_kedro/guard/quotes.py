@@ -7,7 +7,7 @@ from pydantic import Field
 
 from ..schema import CLOSE, CODE, DATE, HIGH, KEY, LOW, PRICES, VOLUME, target
 from .dataset import InspectedDataset
-from .finding import Finding, RuleParams, rows_at_fault, skip
+from .finding import RuleParams, RuleResult, rows_at_fault, skip
 from .keys import WarnParams
 
 SPLITS = (1.5, *range(2, 11), 12, 15, 20, 25, 30, 40, 50, 100)
@@ -27,7 +27,7 @@ class TargetParams(RuleParams):
     entry_lag: Annotated[int, Field(ge=0)] = 0
 
 
-def check_prices(data: InspectedDataset, params: RuleParams) -> Finding:
+def check_prices(data: InspectedDataset, params: RuleParams) -> RuleResult:
     """Allow no price that cannot be: zero, negative, infinite, or a high below its low."""
     there = [name for name in (*PRICES, VOLUME) if name in data.schema]
     if not there:
@@ -39,7 +39,7 @@ def check_prices(data: InspectedDataset, params: RuleParams) -> Finding:
     return rows_at_fault("rows that hold impossible prices", bad.sort(KEY), there, "Correct them at the source.")
 
 
-def check_splits(data: InspectedDataset, params: SplitParams) -> Finding:
+def check_splits(data: InspectedDataset, params: SplitParams) -> RuleResult:
     """Look for a close that jumps by a usual split ratio from one observation to the next."""
     if CLOSE not in data.schema:
         return skip("the dataset carries no close")
@@ -51,7 +51,7 @@ def check_splits(data: InspectedDataset, params: SplitParams) -> Finding:
     return rows_at_fault("closes that jump like an unadjusted split", bad, [CLOSE], "Use split-adjusted prices.")
 
 
-def check_targets(data: InspectedDataset, params: TargetParams) -> Finding:
+def check_targets(data: InspectedDataset, params: TargetParams) -> RuleResult:
     """Recompute every target from the closes, along each stock's own observations.
 
     A target beyond the last close cannot be checked, but a zero there was filled in.
@@ -73,4 +73,4 @@ def check_targets(data: InspectedDataset, params: TargetParams) -> Finding:
             rule = f"close {horizon} observations later over close, minus 1"
             advice = f"{target(horizon)} must be {rule}, with entry lag {params.entry_lag} (guard.targets.entry_lag)."
             return rows_at_fault(f"rows whose {name} does not match the closes", bad, [name], advice)
-    return Finding(says=f"all {len(data.targets)} targets match the closes")
+    return RuleResult(message=f"all {len(data.targets)} targets match the closes")

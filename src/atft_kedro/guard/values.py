@@ -7,7 +7,7 @@ import polars as pl
 from pydantic import Field
 
 from .dataset import InspectedDataset
-from .finding import Finding, RuleParams, columns_at_fault
+from .finding import RuleParams, RuleResult, columns_at_fault
 from .keys import Share, WarnParams
 
 
@@ -24,14 +24,14 @@ class OutlierParams(WarnParams):
     max_share: Share = 0.005
 
 
-def check_finite(data: InspectedDataset, params: RuleParams) -> Finding:
+def check_finite(data: InspectedDataset, params: RuleParams) -> RuleResult:
     """Allow no NaN and no infinity: what is unknown is null."""
     bad = data.statistics.filter(pl.col("nans") + pl.col("infinite") > 0).select("column", "nans", "infinite")
     worst = bad.sort(pl.col("nans") + pl.col("infinite"), descending=True)
     return columns_at_fault("columns that hold NaN or infinities", worst, "Make them null where they are undefined.")
 
 
-def check_missing(data: InspectedDataset, params: MissingParams) -> Finding:
+def check_missing(data: InspectedDataset, params: MissingParams) -> RuleResult:
     """Expect most of every column to be known."""
     share = (pl.col("nulls") / max(data.keys.height, 1)).round(4).alias("unknown")
     bad = data.statistics.select("column", share).filter(pl.col("unknown") > params.max_share)
@@ -43,7 +43,7 @@ def check_missing(data: InspectedDataset, params: MissingParams) -> Finding:
     )
 
 
-def check_constant(data: InspectedDataset, params: RuleParams) -> Finding:
+def check_constant(data: InspectedDataset, params: RuleParams) -> RuleResult:
     """Allow no dead column, one that holds a single value; one that is all unknown is missing."""
     dead = data.statistics.filter(pl.col("low") == pl.col("high"))
     return columns_at_fault(
@@ -53,7 +53,7 @@ def check_constant(data: InspectedDataset, params: RuleParams) -> Finding:
     )
 
 
-def check_outliers(data: InspectedDataset, params: OutlierParams) -> Finding:
+def check_outliers(data: InspectedDataset, params: OutlierParams) -> RuleResult:
     """Look for values absurdly far from the rest, on sampled days."""
     days = data.sampled_days
     shares = [_far_share(days[name], params.ranges) for name in data.features]

@@ -5,19 +5,13 @@ from typing import Any
 
 import jinja2
 
-MEANING = {
-    "error": "must be mended",
-    "warn": "look at it",
-    "passed": "kept",
-    "skipped": "not applicable",
-    "off": "switched off",
-}
+BADGES = {"error": "must be corrected", "warn": "please check", "ok": "kept", "skipped": "not checked"}
 
 
 def draw_guard_page(report: dict[str, Any]) -> str:
-    """Draw the report: broken rules first, then the kept ones, then every column's figures."""
+    """Render the report: broken rules first, then the kept ones, then the statistics of every column."""
     template = (Path(__file__).parent / "guard_page.html").read_text()
-    order = list(MEANING)
-    findings = sorted(report["findings"], key=lambda finding: order.index(finding["outcome"]))
+    order = list(BADGES)
+    checks = sorted(report["checks"], key=lambda check: order.index(check["severity"]))
     page = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(template)
-    return page.render(report=report, findings=findings, meaning=MEANING)
+    return page.render(report=report, checks=checks, badges=BADGES)

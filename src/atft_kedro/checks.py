@@ -1,0 +1,28 @@
+"""Results of checks: the words that the guard, the doctor and the diagnosis share."""
+
+from collections.abc import Iterable
+from typing import Literal, get_args
+
+from .params import Params
+
+Severity = Literal["ok", "skipped", "warn", "error"]
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)  # the worst last
+
+
+class CheckResult(Params):
+    """The result of one check, with advice where something should be done."""
+
+    name: str
+    severity: Severity
+    message: str
+    advice: tuple[str, ...] = ()
+
+
+def find_worst(severities: Iterable[Severity]) -> Severity:
+    """Return the worst severity; ``ok`` for no severity at all."""
+    return max(severities, key=SEVERITIES.index, default="ok")
+
+
+def choose_severity(*conditions: tuple[bool, Severity]) -> Severity:
+    """Return the worst severity whose condition is true; ``ok`` if none is."""
+    return find_worst(severity for is_true, severity in conditions if is_true)
