@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
 from .evaluation.baselines import BaselineParams
-from .evaluation.goals import TargetParams
+from .evaluation.goals import GoalParams
 from .evaluation.score import ScoringParams
 from .export.predict import PredictParams
 from .features.sets import FeatureParams
@@ -50,7 +50,7 @@ BLOCKS: dict[str, type[Params]] = {
     "evaluation": ScoringParams,
     "predict": PredictParams,
     "baselines": BaselineParams,
-    "targets": TargetParams,
+    "targets": GoalParams,
     "walk_forward": WalkParams,
     "hpo": SearchParams,
 }

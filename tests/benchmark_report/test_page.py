@@ -17,7 +17,7 @@ from atft_kedro.benchmark_report.random_baseline import try_luck
 from atft_kedro.benchmark_report.run_diff import name_difference
 from atft_kedro.benchmark_report.run_evidence import Evidence
 from atft_kedro.benchmark_report.tables import tabulate_beside, tabulate_hold, tabulate_horizons
-from atft_kedro.evaluation.compare_runs import compare_runs, read_part
+from atft_kedro.evaluation.compare_runs import compare_runs, read_split_forecasts
 from atft_kedro.evaluation.run_scores import read_all_returns
 from atft_kedro.evaluation.score import EvaluationParams
 from atft_kedro.params import InputError
@@ -45,7 +45,7 @@ def test_the_halves_are_halves_and_the_leads_are_the_mean_of_the_days(returns: p
     assert first[1] == f"{mine['ic'][: TEST // 2].mean():.4f}"
     assert second[1] == f"{mine['ic'][TEST // 2 :].mean():.4f}"
     lead = (mine["ic"] - ridge["ic"])[: TEST // 2].mean()
-    place = grid.head.index("ahead of ridge in IC")
+    place = grid.header.index("ahead of ridge in IC")
     assert first[place].startswith(f"{lead:+.4f} ± ")
     assert float(rows["network 7 alone"][1]) < float(rows["network 8 alone"][1])
 
@@ -107,7 +107,7 @@ def test_runs_are_named_by_what_differs(returns: pl.DataFrame, tmp_path: Path) -
 
 def test_the_page_holds_the_folders_numbers(returns: pl.DataFrame, tmp_path: Path) -> None:
     runs = [make_run(tmp_path / name, returns, skill) for name, skill in (("a", 0.5), ("b", 0.3))]
-    said = {run.folder.name: read_part(run.folder, "test") for run in runs}
+    said = {run.folder.name: read_split_forecasts(run.folder, "test") for run in runs}
 
     page = write_benchmarks(
         runs,
@@ -149,7 +149,7 @@ def test_a_longer_past_is_told_beside_the_first_and_only_clear_leads_are_called_
     runs[3] = replace(runs[3], manifest=runs[3].manifest | {"split": split})
     runs[2] = replace(runs[2], manifest=runs[2].manifest | {"graph": runs[0].manifest["graph"] | {"kind": "random"}})
 
-    said = {run.folder.name: read_part(run.folder, "test") for run in runs}
+    said = {run.folder.name: read_split_forecasts(run.folder, "test") for run in runs}
     page = write_benchmarks(
         runs, compare_runs(said, read_all_returns([run.folder for run in runs]), EvaluationParams()), None, ""
     )
@@ -204,7 +204,9 @@ def test_every_horizon_has_its_leads(returns: pl.DataFrame, tmp_path: Path) -> N
 
     grid = tabulate_horizons(run)
 
-    assert grid.rows[0][grid.head.index("ahead of lightgbm in rank IC")].startswith(f"{lead.mean:+.4f} ± {lead.se:.4f}")
+    assert grid.rows[0][grid.header.index("ahead of lightgbm in rank IC")].startswith(
+        f"{lead.mean:+.4f} ± {lead.se:.4f}"
+    )
 
 
 def test_sums_are_those_of_the_months_of_the_first() -> None:

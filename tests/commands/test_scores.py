@@ -4,7 +4,7 @@ import pytest
 
 from atft_kedro.commands.console import make_console
 from atft_kedro.commands.scores import draw_comparison
-from atft_kedro.evaluation.compare_runs import Compared
+from atft_kedro.evaluation.compare_runs import RunComparison
 from factories.training_logs import make_mean, score_horizon
 
 
@@ -12,7 +12,7 @@ from factories.training_logs import make_mean, score_horizon
 def test_the_column_of_chance_says_on_what_it_depends(
     trials: int, tried: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = [Compared(run, 1, 0, 0, score_horizon(make_mean(0.1)), {}, 0.9, 0) for run in ("one", "other")]
+    rows = [RunComparison(run, 1, 0, 0, score_horizon(make_mean(0.1)), {}, 0.9, 0) for run in ("one", "other")]
 
     make_console().print(draw_comparison(rows, "test", trials))
 

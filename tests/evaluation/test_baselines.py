@@ -9,7 +9,7 @@ import torch
 from polars.testing import assert_frame_equal
 
 from atft_kedro.evaluation.baselines import BaselineParams, forecast_baselines, forecast_with_oracle
-from atft_kedro.evaluation.boosting import BoostingParams, boost
+from atft_kedro.evaluation.boosting import BoostingParams, fit_boosting
 from atft_kedro.evaluation.observations import Observations, read_observations
 from atft_kedro.evaluation.ridge import RidgeParams, fit_ridge
 from atft_kedro.graph.neighbours import GraphParams
@@ -163,7 +163,7 @@ def test_trees_find_what_ridge_cannot(training_data: TrainingData) -> None:
     planted = TrainingData(panel, training_data.graphs, training_data.split)
 
     test = Observations.join(list(read_observations(planted, "test", "gaussian_rank")))
-    trees, ridge = boost(planted, "gaussian_rank", SMALL), fit_ridge(planted, "gaussian_rank", RidgeParams())
+    trees, ridge = fit_boosting(planted, "gaussian_rank", SMALL), fit_ridge(planted, "gaussian_rank", RidgeParams())
     assert _rank_ic(test, trees(test)[:, 0], 0) > 0.6
     assert abs(_rank_ic(test, ridge(test)[:, 0], 0)) < 0.2
 

@@ -7,9 +7,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from atft_kedro.evaluation.compare_baselines import judge_run
-from atft_kedro.evaluation.goals import TargetParams, judge_targets, measure_gap
-from atft_kedro.evaluation.score import EvaluationParams, Goal, RunScore
+from atft_kedro.evaluation.compare_baselines import score_run
+from atft_kedro.evaluation.goals import GoalParams, check_goals, measure_gap
+from atft_kedro.evaluation.score import EvaluationParams, GoalResult, RunScore
 from factories.training_logs import make_mean, score_horizon
 
 FIRST = date(2024, 1, 1)
@@ -25,7 +25,7 @@ def dataset() -> pl.DataFrame:
     )
 
 
-def say(dataset: pl.DataFrame, forecast: pl.Expr, name: str | None = None) -> pl.DataFrame:
+def select_forecasts(dataset: pl.DataFrame, forecast: pl.Expr, name: str | None = None) -> pl.DataFrame:
     half = FIRST + timedelta(days=DAYS // 2)
     said = dataset.select(
         "date",
@@ -41,12 +41,12 @@ def say(dataset: pl.DataFrame, forecast: pl.Expr, name: str | None = None) -> pl
 def judged(dataset: pl.DataFrame) -> tuple[RunScore, pl.DataFrame]:
     signal = 100 * pl.col("target_1d") + 3 * pl.col("noise")
     rivals = [
-        say(dataset, pl.lit(0.0), "zero"),
-        say(dataset, -signal, "reversed"),
-        say(dataset, signal * 2, "same"),
-        say(dataset, pl.col("target_1d"), "oracle"),
+        select_forecasts(dataset, pl.lit(0.0), "zero"),
+        select_forecasts(dataset, -signal, "reversed"),
+        select_forecasts(dataset, signal * 2, "same"),
+        select_forecasts(dataset, pl.col("target_1d"), "oracle"),
     ]
-    return judge_run("mine", say(dataset, signal), pl.concat(rivals), dataset, EvaluationParams(), 0)
+    return score_run("mine", select_forecasts(dataset, signal), pl.concat(rivals), dataset, EvaluationParams(), 0)
 
 
 def test_each_rival_is_paired_by_day(judged: tuple[RunScore, pl.DataFrame]) -> None:
@@ -80,13 +80,13 @@ def test_targets_are_met_or_missed(judged: tuple[RunScore, pl.DataFrame]) -> Non
     split = judged[0].split
     ic = split["test"]["h1"].ic.mean or 0
     ratio = split["test"]["h1"].ic.ir or 0
-    params = TargetParams(
+    params = GoalParams(
         ic={"h1": ic - 0.01, "h5": 0.1},
         ic_ir={"h1": ratio + 0.1},
         rank_ic={"h1": 0.99, "h5": None},
         net_sharpe={"h1": -99.0},
     )
-    goals = judge_targets(split, 3.0, params)
+    goals = check_goals(split, 3.0, params)
 
     assert {name: goal.is_met for name, goal in goals.items()} == {
         "ic_h1": True,
@@ -99,23 +99,23 @@ def test_targets_are_met_or_missed(judged: tuple[RunScore, pl.DataFrame]) -> Non
     }
     assert goals["ic_h5"].reached is None
     assert goals["ic_ir_h1"].reached == ratio
-    assert not Goal(wanted=10, is_least=False, reached=10.0).is_met
+    assert not GoalResult(wanted=10, is_least=False, reached=10.0).is_met
 
 
 def test_noise_is_no_goal_met() -> None:
     means = {"train": make_mean(0.03, 0.02), "validation": make_mean(0.05, 0.02), "test": make_mean(0.2, 0.02)}
     split = {part: {"h1": score_horizon(mean)} for part, mean in means.items()}
     sure = split | {"train": {"h1": score_horizon(make_mean(0.3, 0.02))}}
-    params = TargetParams(ic={"h1": 0.01, "h5": 0.1}, rank_ic={"h1": 0.1}, net_sharpe={})
+    params = GoalParams(ic={"h1": 0.01, "h5": 0.1}, rank_ic={"h1": 0.1}, net_sharpe={})
 
-    goals = judge_targets(split, None, params)
+    goals = check_goals(split, None, params)
 
     assert goals["train_gap"].reached == pytest.approx(-2 / 3)
     draws = np.random.default_rng(1).normal((0.03, 0.05), 0.0005, (10_000, 2))
     assert goals["train_gap"].error == pytest.approx(40 * (1 - draws[:, 1] / draws[:, 0]).std(), rel=0.05)
     assert goals["train_gap"].verdict == goals["ic_h1"].verdict == "no verdict: its error is larger than the goal"
     assert [goals["rank_ic_h1"].verdict, goals["gradient_norm"].verdict] == ["met", "not measured"]
-    assert judge_targets(sure, None, params)["train_gap"].verdict == "missed"
+    assert check_goals(sure, None, params)["train_gap"].verdict == "missed"
 
 
 def test_the_gap_is_what_the_train_days_lose(judged: tuple[RunScore, pl.DataFrame]) -> None:
@@ -129,8 +129,8 @@ def test_the_gap_is_what_the_train_days_lose(judged: tuple[RunScore, pl.DataFram
 
 def test_a_rival_that_forecasts_less_is_compared_on_that(dataset: pl.DataFrame) -> None:
     signal = 100 * pl.col("target_1d") + 3 * pl.col("noise")
-    rival = say(dataset, signal * 2, "same").filter(pl.col("code") < "S20")
-    score, _ = judge_run("mine", say(dataset, signal), rival, dataset, EvaluationParams(), 0)
+    rival = select_forecasts(dataset, signal * 2, "same").filter(pl.col("code") < "S20")
+    score, _ = score_run("mine", select_forecasts(dataset, signal), rival, dataset, EvaluationParams(), 0)
 
     assert score.baselines["same"]["test"]["h1"].ahead["ic"].mean == pytest.approx(0, abs=1e-12)
     assert score.baselines["same"]["test"]["h1"].score.forecasts == 20 * DAYS // 2
@@ -139,9 +139,11 @@ def test_a_rival_that_forecasts_less_is_compared_on_that(dataset: pl.DataFrame) 
 def test_a_dataset_without_a_days_returns_has_no_books_and_rivals_all_the_same(dataset: pl.DataFrame) -> None:
     weeks = dataset.rename({"target_1d": "target_5d"})
     signal = (100 * pl.col("target_5d") + 3 * pl.col("noise")).alias("forecast")
-    said = say(dataset, pl.lit(0.0)).with_columns(weeks.select(signal)["forecast"], horizon=pl.lit(5, pl.Int16))
+    said = select_forecasts(dataset, pl.lit(0.0)).with_columns(
+        weeks.select(signal)["forecast"], horizon=pl.lit(5, pl.Int16)
+    )
     zero = said.with_columns(forecast=pl.lit(0.0)).select(pl.lit("zero").alias("forecaster"), pl.all())
-    score, _ = judge_run("mine", said, zero, weeks, EvaluationParams(), 0)
+    score, _ = score_run("mine", said, zero, weeks, EvaluationParams(), 0)
 
     assert score.split["test"]["h5"].long_short is None
     assert score.baselines["zero"]["test"]["h5"].ahead["ic"].mean == pytest.approx(score.split["test"]["h5"].ic.mean)

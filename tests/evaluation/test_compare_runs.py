@@ -7,14 +7,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from atft_kedro.evaluation.align import lay_ground
+from atft_kedro.evaluation.align import index_returns
 from atft_kedro.evaluation.compare_runs import (
-    Compared,
+    RunComparison,
     compare_runs,
-    find_left_horizons,
-    read_part,
+    list_horizons_not_compared,
+    pivot_returns,
+    read_split_forecasts,
     require_several,
-    returns_of,
 )
 from atft_kedro.evaluation.score import EvaluationParams, judge
 from atft_kedro.params import InputError
@@ -22,7 +22,9 @@ from atft_kedro.params import InputError
 FIRST = date(2024, 1, 1)
 
 
-def say(noise: float, days: int = 120, stocks: int = 40, begin: int = 0, seed: int = 1) -> pl.DataFrame:
+def forecasts_with_noise(
+    noise: float, days: int = 120, stocks: int = 40, begin: int = 0, seed: int = 1
+) -> pl.DataFrame:
     """Forecast returns that are the same for all, with more or less noise."""
     random = np.random.default_rng(5)
     came = random.normal(size=(2, 200, 60))
@@ -36,13 +38,13 @@ def say(noise: float, days: int = 120, stocks: int = 40, begin: int = 0, seed: i
     return pl.DataFrame(rows, schema=["date", "code", "horizon", "forecast", "target"], orient="row")
 
 
-def compare(said: dict[str, pl.DataFrame], trials: int = 0) -> list[Compared]:
-    returns = {run: {0: returns_of(each)} for run, each in said.items()}
+def compare(said: dict[str, pl.DataFrame], trials: int = 0) -> list[RunComparison]:
+    returns = {run: {0: pivot_returns(each)} for run, each in said.items()}
     return compare_runs(said, returns, EvaluationParams(), trials)
 
 
 def test_the_better_run_is_ahead_by_day() -> None:
-    rows = compare({"poor": say(9, seed=1), "good": say(2, seed=2)})
+    rows = compare({"poor": forecasts_with_noise(9, seed=1), "good": forecasts_with_noise(2, seed=2)})
     good, poor = (next(row for row in rows if row.run == name and row.horizon == 1) for name in ("good", "poor"))
 
     lead = good.ahead["rank_ic"]
@@ -54,8 +56,8 @@ def test_the_better_run_is_ahead_by_day() -> None:
 
 
 def test_a_pair_knows_more_than_two_errors_apart() -> None:
-    nearly = say(3).with_columns(pl.col("forecast") * 1.001)
-    rows = compare({"one": say(3), "nearly": nearly})
+    nearly = forecasts_with_noise(3).with_columns(pl.col("forecast") * 1.001)
+    rows = compare({"one": forecasts_with_noise(3), "nearly": nearly})
 
     same = next(row for row in rows if row.run == "nearly" and row.horizon == 1)
     assert same.ahead["ic"].mean == pytest.approx(0, abs=1e-6)
@@ -63,7 +65,9 @@ def test_a_pair_knows_more_than_two_errors_apart() -> None:
 
 
 def test_only_what_all_forecast_is_compared_and_the_rest_is_counted() -> None:
-    rows = compare({"wide": say(2, stocks=50), "late": say(2, stocks=40, begin=20, days=150)})
+    rows = compare(
+        {"wide": forecasts_with_noise(2, stocks=50), "late": forecasts_with_noise(2, stocks=40, begin=20, days=150)}
+    )
 
     for row in rows:
         assert row.score.ic.days == 100
@@ -72,28 +76,28 @@ def test_only_what_all_forecast_is_compared_and_the_rest_is_counted() -> None:
 
 
 def test_runs_that_share_nothing_are_refused() -> None:
-    other = say(2).with_columns(code="T" + pl.col("code"))
+    other = forecasts_with_noise(2).with_columns(code="T" + pl.col("code"))
 
     with pytest.raises(
         InputError, match=r"Run b shares no date.*with a: a has 40 stocks from 2024-01-01 to 2024-04-29 over 1d, 5d"
     ):
-        compare({"a": say(2), "b": other})
+        compare({"a": forecasts_with_noise(2), "b": other})
 
 
 def test_runs_of_different_datasets_are_refused() -> None:
     with pytest.raises(InputError, match=r"have seen other returns for 9,600 of 9,600 forecasts"):
-        compare({"a": say(2), "b": say(2).with_columns(pl.col("target") + 0.01)})
+        compare({"a": forecasts_with_noise(2), "b": forecasts_with_noise(2).with_columns(pl.col("target") + 0.01)})
 
 
 def test_a_run_without_forecasts_or_beside_itself_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has no forecasts"):
-        read_part(tmp_path, "test")
+        read_split_forecasts(tmp_path, "test")
     with pytest.raises(InputError, match="two or more different runs"):
         require_several([tmp_path, tmp_path])
 
 
 def test_more_trials_have_more_luck() -> None:
-    said = {"poor": say(30, seed=1), "good": say(25, seed=2)}
+    said = {"poor": forecasts_with_noise(30, seed=1), "good": forecasts_with_noise(25, seed=2)}
     alone, of_many = (compare(said, trials)[1].deflated for trials in (0, 1000))
 
     assert (of_many or 0) < (alone or 0)
@@ -101,34 +105,34 @@ def test_more_trials_have_more_luck() -> None:
 
 def test_a_return_that_one_run_did_not_know_yet_is_taken_from_the_other() -> None:
     late = pl.col("date") > FIRST + timedelta(days=60)
-    early = say(2).with_columns(target=pl.when(~late).then("target"))
-    rows = compare({"early": early, "later": say(3)})
+    early = forecasts_with_noise(2).with_columns(target=pl.when(~late).then("target"))
+    rows = compare({"early": early, "later": forecasts_with_noise(3)})
 
     assert {row.score.ic.days for row in rows} == {120}
 
 
 def test_horizons_that_not_all_have_are_named() -> None:
-    said = {"both": say(2), "one": say(2).filter(horizon=1)}
+    said = {"both": forecasts_with_noise(2), "one": forecasts_with_noise(2).filter(horizon=1)}
 
-    assert find_left_horizons(said) == [5]
+    assert list_horizons_not_compared(said) == [5]
     assert {row.horizon for row in compare(said)} == {1}
 
 
 def test_a_table_that_is_cut_short_is_named(tmp_path: Path) -> None:
     path = tmp_path / "forecasts.parquet"
-    say(1).with_columns(split=pl.lit("test")).write_parquet(path)
+    forecasts_with_noise(1).with_columns(split=pl.lit("test")).write_parquet(path)
     path.write_bytes(path.read_bytes()[:-100])
 
     with pytest.raises(InputError, match="forecasts.parquet is not readable as a table"):
-        read_part(tmp_path, "test")
+        read_split_forecasts(tmp_path, "test")
 
 
 def test_books_go_on_holding_stocks_that_have_left_the_universe() -> None:
-    everything = say(2)
-    returns = {0: returns_of(everything)}
+    everything = forecasts_with_noise(2)
+    returns = {0: pivot_returns(everything)}
     leaving = pl.col("date") < FIRST + timedelta(days=10) + pl.duration(days=2 * pl.col("code").str.tail(2).cast(int))
     said = everything.filter(leaving)
-    scored = judge(said, lay_ground(returns[0].filter(pl.col("date") <= said["date"].max())), EvaluationParams())
+    scored = judge(said, index_returns(returns[0].filter(pl.col("date") <= said["date"].max())), EvaluationParams())
 
     rows = compare_runs({"one": said, "same": said}, {"one": returns, "same": returns}, EvaluationParams())
 
@@ -139,16 +143,16 @@ def test_books_go_on_holding_stocks_that_have_left_the_universe() -> None:
 
 
 def test_runs_without_horizon_1_have_books_by_the_returns_that_scoring_used() -> None:
-    returns = {run: {0: returns_of(say(2))} for run in ("one", "other")}
-    said = {"one": say(2).filter(horizon=5), "other": say(3).filter(horizon=5)}
+    returns = {run: {0: pivot_returns(forecasts_with_noise(2))} for run in ("one", "other")}
+    said = {"one": forecasts_with_noise(2).filter(horizon=5), "other": forecasts_with_noise(3).filter(horizon=5)}
 
     assert all(row.score.long_short is not None for row in compare_runs(said, returns, EvaluationParams()))
 
 
 def test_runs_are_compared_from_every_entry_and_may_be_trained_for_different_ones() -> None:
-    first, other = say(2), say(3)
-    later = returns_of(first).with_columns(pl.col("target_1d", "target_5d").shift(-1).over("code", order_by="date"))
-    returns = {"one": {0: returns_of(first), 1: later}, "other": {1: later, 0: returns_of(other)}}
+    first, other = forecasts_with_noise(2), forecasts_with_noise(3)
+    later = pivot_returns(first).with_columns(pl.col("target_1d", "target_5d").shift(-1).over("code", order_by="date"))
+    returns = {"one": {0: pivot_returns(first), 1: later}, "other": {1: later, 0: pivot_returns(other)}}
 
     rows = compare_runs({"one": first, "other": other}, returns, EvaluationParams())
 
@@ -162,4 +166,4 @@ def test_runs_are_compared_from_every_entry_and_may_be_trained_for_different_one
         (5, 1),
         (5, 1),
     ]
-    assert rows[2].score == judge(first, lay_ground(later), EvaluationParams()).score.horizons["h1"]
+    assert rows[2].score == judge(first, index_returns(later), EvaluationParams()).score.horizons["h1"]

@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 from scipy.stats import spearmanr
 
-from atft_kedro.evaluation.compare_baselines import judge_run
-from atft_kedro.evaluation.entries import collect_returns, list_entries
+from atft_kedro.evaluation.compare_baselines import score_run
+from atft_kedro.evaluation.entries import collect_returns, returns_by_lag
 from atft_kedro.evaluation.score import EvaluationParams, RunScore
 
 DAYS, STOCKS = [date(2024, 1, 1) + timedelta(days=day) for day in range(60)], 25
@@ -55,7 +55,7 @@ def test_each_entrys_returns_are_those_of_the_closes(entry_lag: int) -> None:
     dataset = make_dataset(entry_lag)
     asked = pl.Series(DAYS[10:50])
 
-    entries = list_entries(collect_returns(dataset.lazy(), asked, entry_lag), entry_lag)
+    entries = returns_by_lag(collect_returns(dataset.lazy(), asked, entry_lag), entry_lag)
 
     assert sorted(entries) == sorted({0, 1, entry_lag})
     for lag, returns in entries.items():
@@ -83,7 +83,7 @@ def judged() -> tuple[RunScore, pl.DataFrame, pl.DataFrame]:
     forecasts = pl.concat(tables)
     rival = forecasts.select(pl.lit("reversed").alias("forecaster"), pl.all()).with_columns(-pl.col("forecast"))
     returns = collect_returns(dataset.lazy(), forecasts["date"], 0)
-    score, daily = judge_run("mine", forecasts, rival, returns, EvaluationParams(), 0)
+    score, daily = score_run("mine", forecasts, rival, returns, EvaluationParams(), 0)
     return score, daily, forecasts
 
 
@@ -144,6 +144,6 @@ def test_returns_of_one_entry_alone_leave_the_other_unknown() -> None:
     said = dataset.select("date", "code", split=pl.lit("test"), horizon=pl.lit(1, pl.Int16), forecast="target_1d")
     nobody = said.clear().select(pl.lit("").alias("forecaster"), pl.all())
 
-    score, _ = judge_run("mine", said.drop_nulls(), nobody, dataset, EvaluationParams(), 0)
+    score, _ = score_run("mine", said.drop_nulls(), nobody, dataset, EvaluationParams(), 0)
 
     assert (score.next_close, score.same_close) == (None, None)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from atft_kedro import losses, metrics
-from atft_kedro.evaluation.portfolio import Trader, Trades, hold_best, hold_by_signal, record
+from atft_kedro.evaluation.portfolio import DailyTrades, Trader, hold_best, hold_by_signal, record
 from atft_kedro.metrics import deciles, long_short_weights
 
 NAN = float("nan")
@@ -23,7 +23,7 @@ def weigh(forecast: torch.Tensor, how: str) -> torch.Tensor:
 
 def trade(
     books: torch.Tensor, returns: torch.Tensor, value: torch.Tensor | None = None, hold: int = 1, at_once: int = 7
-) -> Trades:
+) -> DailyTrades:
     """Trade some days at a time, as they come."""
     trader = Trader(hold)
     for start in range(0, len(books), at_once):

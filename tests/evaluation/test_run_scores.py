@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from atft_kedro.evaluation.run_scores import learn_returns, read_scores
+from atft_kedro.evaluation.run_scores import read_scores, update_returns
 from atft_kedro.params import InputError
 from atft_kedro.training.run_status import read_entry_lag
 from factories.benchmark_runs import draw_returns, make_run
@@ -50,10 +50,10 @@ def test_a_dataset_without_a_horizon_takes_no_forecast_away() -> None:
         for horizon in (5, 1)
     )
 
-    again = learn_returns("a", forecasts, dataset.lazy())
+    again = update_returns("a", forecasts, dataset.lazy())
     with pytest.raises(
         InputError, match="Run a forecasts returns over 5 days, which the ML dataset does not have: it has 1"
     ):
-        learn_returns("a", forecasts, dataset.drop("target_5d").lazy())
+        update_returns("a", forecasts, dataset.drop("target_5d").lazy())
 
     assert_frame_equal(again, forecasts)

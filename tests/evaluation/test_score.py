@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from atft_kedro.evaluation.align import lay_ground
+from atft_kedro.evaluation.align import index_returns
 from atft_kedro.evaluation.score import EvaluationParams, evaluate, judge
 from atft_kedro.market.oracle import attainable_ic
 from atft_kedro.market.simulated_drivers import MarketParams
@@ -111,7 +111,7 @@ def test_a_quantile_covers_what_lies_below_it() -> None:
 def test_each_day_is_told_and_the_score_is_their_mean() -> None:
     realised = realise()
     said = forecast(realised, pl.col("target_1d") + pl.col("target_5d"))
-    judged = judge(said, lay_ground(realised), EvaluationParams())
+    judged = judge(said, index_returns(realised), EvaluationParams())
     told = judged.score.horizons["h1"]
 
     assert judged.daily["date"].to_list() == realised["date"].unique().sort().to_list()

@@ -6,10 +6,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from atft_kedro.evaluation.compare_baselines import judge_run
+from atft_kedro.evaluation.compare_baselines import score_run
 from atft_kedro.evaluation.conformal import fit_corrections
 from atft_kedro.evaluation.entries import collect_returns
-from atft_kedro.evaluation.forecast_table import forecast_parts
+from atft_kedro.evaluation.forecast_table import forecast_splits
 from atft_kedro.evaluation.score import EvaluationParams
 from atft_kedro.export.model_card import ModelInputs
 from atft_kedro.graph.to_panel import graphs_to_panel
@@ -55,7 +55,7 @@ def trained(dataset: pl.DataFrame, catalogue: FeatureCatalogue, tmp_path_factory
     runs = Runs(tmp_path_factory.mktemp("handoff") / "runs", commit="abcdef0123456", is_dirty=True)
     run = runs.find(train_in_run(training_data, NETWORK, TRAINING, runs).run)
     members = load_members(run, training_data)
-    forecasts, _ = forecast_parts(dict(enumerate(members)), training_data)
+    forecasts, _ = forecast_splits(dict(enumerate(members)), training_data)
     nobody = forecasts.clear().with_columns(pl.lit("").alias(FORECASTER))
     return Trained(
         dataset=dataset,
@@ -66,7 +66,7 @@ def trained(dataset: pl.DataFrame, catalogue: FeatureCatalogue, tmp_path_factory
         forecasts=forecasts,
         inputs=ModelInputs.of(dataset.schema, scaler, UNIVERSE, GRAPH, 0),
         corrections=fit_corrections(forecasts, "gaussian_rank"),
-        score=judge_run(
+        score=score_run(
             run.name, forecasts, nobody, collect_returns(lazy, forecasts["date"], 0), EvaluationParams(), 0
         )[0],
     )

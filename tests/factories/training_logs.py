@@ -13,7 +13,7 @@ import yaml
 
 from atft_kedro.diagnosis.check_result import Finding
 from atft_kedro.diagnosis.diagnosis import Diagnosis, diagnose
-from atft_kedro.evaluation.align import Excluded
+from atft_kedro.evaluation.align import ExcludedForecasts
 from atft_kedro.evaluation.daily_statistics import Mean
 from atft_kedro.evaluation.run_scores import SCORE
 from atft_kedro.evaluation.score import HorizonScore, RunScore
@@ -114,7 +114,7 @@ def score_horizon(mean: Mean) -> HorizonScore:
         coverage={},
         decay={},
         forecasts=100,
-        excluded=Excluded(unknown=0, not_finite=0, unrealised=0),
+        excluded=ExcludedForecasts(unknown=0, not_finite=0, unrealised=0),
     )
 
 

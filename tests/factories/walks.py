@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from atft_kedro.evaluation.entries import collect_returns, list_entries
+from atft_kedro.evaluation.entries import collect_returns, returns_by_lag
 from atft_kedro.evaluation.score import EvaluationParams
 from atft_kedro.features.sets import FeatureParams
 from atft_kedro.graph.neighbours import GraphParams
@@ -63,5 +63,5 @@ def walk(
 
 def judge_walk(history: History, folder: Path, trained: TrainedFolds) -> JudgedWalk:
     pooled = pool_forecasts(trained, folder, history.dataset).collect()
-    returns = list_entries(collect_returns(history.dataset, pooled["date"], 0), 0)
+    returns = returns_by_lag(collect_returns(history.dataset, pooled["date"], 0), 0)
     return score_walk(trained, folder, pooled, returns, EvaluationParams())

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from atft_kedro.panel.sizes import SizeParams, SplitSize
 from atft_kedro.panel.split import Split, SplitParams, count_sizes, split_days
 from atft_kedro.params import InputError
-from atft_kedro.reporting.split_figures import draw_splits
+from atft_kedro.reporting.split_figures import plot_splits
 
 
 def count(days: int, stocks: int) -> Split:
@@ -27,7 +27,7 @@ def test_a_market_of_a_few_stocks_and_days_is_named_with_what_it_can_tell(caplog
     assert "is known to ± 0.046 at best, too little to choose an epoch by" in split.shortages()["validation"]
     assert [record.levelname for record in caplog.records] == ["WARNING"] * 3
     assert named in caplog.text
-    assert named in draw_splits([split]).layout.title.text
+    assert named in plot_splits([split]).layout.title.text
 
 
 def test_enough_days_and_stocks_are_no_matter(caplog: pytest.LogCaptureFixture) -> None:
@@ -36,7 +36,7 @@ def test_enough_days_and_stocks_are_no_matter(caplog: pytest.LogCaptureFixture) 
 
     assert split.shortages() == {}
     assert caplog.records == []
-    assert draw_splits([split]).layout.title.text == "Which days do what"
+    assert plot_splits([split]).layout.title.text == "Which days do what"
 
 
 def test_parts_without_a_defined_score_are_refused() -> None:

@@ -20,7 +20,7 @@ from atft_kedro.panel.split import (
     split_days,
 )
 from atft_kedro.params import InputError
-from atft_kedro.reporting.split_figures import draw_splits
+from atft_kedro.reporting.split_figures import plot_splits
 
 
 def trading_days(count: int) -> np.ndarray:
@@ -196,7 +196,7 @@ def test_the_picture_has_a_bar_for_every_stretch_as_long_as_it_lasts() -> None:
     days = trading_days(1000)
     folds = plan_folds(days, FoldParams(), 20).folds
 
-    figure = draw_splits(folds)
+    figure = plot_splits(folds)
 
     bars = {
         (trace.name, name, base): length / (24 * 3600 * 1000)

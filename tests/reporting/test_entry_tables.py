@@ -5,8 +5,8 @@ import pytest
 from atft_kedro.evaluation.score import EntryScore, RunScore
 from atft_kedro.reporting.baseline_tables import tabulate_oracle
 from atft_kedro.reporting.entry_tables import tabulate_entries
-from atft_kedro.reporting.run_tables import number_score, tabulate_books, tabulate_part
-from atft_kedro.reporting.table import Grid
+from atft_kedro.reporting.run_tables import collect_test_metrics, tabulate_books, tabulate_part
+from atft_kedro.reporting.table import Table
 from factories.training_logs import make_mean, score_horizon
 
 
@@ -20,7 +20,7 @@ def make_score(same: float, later: float, entry_lag: int = 0) -> RunScore:
     )
 
 
-def tabulate(same: float, later: float) -> Grid:
+def tabulate(same: float, later: float) -> Table:
     return tabulate_entries(make_score(same, later), "test")
 
 
@@ -62,6 +62,6 @@ def test_tables_hold_both_closes_and_mark_the_one_that_was_trained_for(entry_lag
     for grid in (tabulate_part(score, "test"), tabulate_books(score, "test"), tabulate_oracle(score, "test")):
         assert [row[1] for row in grid.rows][:2] == names or not grid.rows
     assert [row[2] for row in tabulate_part(score, "test").rows] == ["0.0500", "0.0400"]
-    numbers = number_score(score)
+    numbers = collect_test_metrics(score)
     assert numbers["test/rank_ic_1d"] == (0.05, 0.04)[entry_lag]
     assert numbers[f"test/{('next_close', 'same_close')[entry_lag]}/rank_ic_1d"] == (0.04, 0.05)[entry_lag]

@@ -5,7 +5,7 @@ from datetime import date
 import polars as pl
 
 from atft_kedro.guard.inspection import GuardParams, inspect_dataset
-from atft_kedro.reporting.guard_page import draw_guard_page
+from atft_kedro.reporting.guard_page import build_guard_page
 from atft_kedro.schema import ColumnParams
 
 
@@ -15,7 +15,7 @@ def test_the_page_shows_verdict_rules_examples_and_columns(ml_dataset: pl.DataFr
     params = GuardParams.model_validate({"recency": {"historical": True}})
 
     report = inspect_dataset(broken.lazy(), ColumnParams(), params, date(2030, 1, 1))
-    page = draw_guard_page(report)
+    page = build_guard_page(report)
 
     assert "must not be used: 1 rule broken" in page
     assert all(f"<code>{check['name']}</code>" in page for check in report["checks"])

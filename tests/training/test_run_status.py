@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from atft_kedro.evaluation.goals import TargetParams, judge_targets
+from atft_kedro.evaluation.goals import GoalParams, check_goals
 from atft_kedro.training.run_status import read_max_gradient, read_status
 from atft_kedro.training.runs import HEARTBEAT, METRICS
 from factories.training_logs import tell, write_run
@@ -25,6 +25,6 @@ def test_a_skipped_step_with_an_infinite_norm_is_no_gradient_that_a_run_is_score
     lines = [{"step": step, "gradient": norm, "skipped": skipped} for step, (norm, skipped) in enumerate(norms)]
     (tmp_path / METRICS).write_text("".join(json.dumps(line) + "\n" for line in lines))
 
-    goals = judge_targets({}, read_max_gradient(tmp_path), TargetParams())
+    goals = check_goals({}, read_max_gradient(tmp_path), GoalParams())
 
     assert goals["gradient_norm"].reached == 0.3

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from atft_kedro.evaluation.entries import collect_returns, list_entries
+from atft_kedro.evaluation.entries import collect_returns, returns_by_lag
 from atft_kedro.evaluation.score import EvaluationParams, evaluate
 from atft_kedro.panel.split import DateRange
 from atft_kedro.walk_forward.page import draw_walk, number_folds, write_walk
@@ -44,7 +44,7 @@ def dataset() -> pl.LazyFrame:
 
 def judge(trained: TrainedFolds, folder: Path, dataset: pl.LazyFrame) -> JudgedWalk:
     pooled = pool_forecasts(trained, folder, dataset).collect()
-    returns = list_entries(collect_returns(dataset, pooled["date"], 0), 0)
+    returns = returns_by_lag(collect_returns(dataset, pooled["date"], 0), 0)
     return score_walk(trained, folder, pooled, returns, EvaluationParams())
 
 

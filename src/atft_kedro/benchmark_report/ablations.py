@@ -4,19 +4,19 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from ..evaluation.compare_baselines import pair_days
-from ..evaluation.compare_runs import Compared
+from ..evaluation.compare_baselines import join_days
+from ..evaluation.compare_runs import RunComparison
 from ..evaluation.daily_statistics import Mean
 from ..evaluation.entries import name_entry
-from ..reporting.format import say, say_lead
-from ..reporting.table import Grid
+from ..reporting.format import format_difference, format_number
+from ..reporting.table import Table
 from ..schema import DATE
 from .run_diff import name_difference
 from .run_evidence import Evidence
 from .tables import METRICS, OURS, SURE, average_days, is_clear, list_others, name_others, tell_others, tell_score
 
 
-def tabulate_variants(compared: Sequence[Compared], runs: Sequence[Evidence], horizon: int) -> Grid:
+def tabulate_variants(compared: Sequence[RunComparison], runs: Sequence[Evidence], horizon: int) -> Table:
     """Tell what else was trained, each paired with the first by day."""
     first, by_name = runs[0], {run.folder.name: run for run in runs}
     rows, clear = [], list[str]()
@@ -30,15 +30,15 @@ def tabulate_variants(compared: Sequence[Compared], runs: Sequence[Evidence], ho
             later = {lag: _pair_networks(run, first, horizon, "rank_ic", lag) for lag in others if rated}
             clear += [f"{title} (rank IC, {name_entry(lag)})" for lag, lead in later.items() if is_clear(lead)]
             clear += [f"{title} ({what})" for what, lead in leads.items() if is_clear(lead)]
-            validated = say(run.score.split["validation"][f"h{horizon}"].rank_ic.mean)
-            paired = [say_lead(lead) for lead in leads.values()] or [""] * len(METRICS)
+            validated = format_number(run.score.split["validation"][f"h{horizon}"].rank_ic.mean)
+            paired = [format_difference(lead) for lead in leads.values()] or [""] * len(METRICS)
             made = f"`{each.run}`, commit `{run.manifest['commit'][:7]}`"
             beside = tell_others([scores[each.run, lag] for lag in others])
-            beside += [say_lead(lead) for lead in later.values()] or [""] * len(others)
+            beside += [format_difference(lead) for lead in later.values()] or [""] * len(others)
             rows.append([title, str(len(run.networks())), validated, *tell_score(each.score), *paired, *beside, made])
     leading = [f"its lead in {what}" for _, what in METRICS]
     beside_leads = [f"its lead in rank IC, {name_entry(lag)}" for lag in others]
-    return Grid(
+    return Table(
         "What a part is worth, and a longer past",
         (
             "what differs",
@@ -64,7 +64,7 @@ def _pair_networks(
     """Pair the networks of the same seeds by day, and average over them."""
     mine, theirs = run.networks(), first.networks()
     pairs = [
-        pair_days(run.days(horizon, mine[seed], entry_lag), first.days(horizon, theirs[seed], entry_lag), horizon)
+        join_days(run.days(horizon, mine[seed], entry_lag), first.days(horizon, theirs[seed], entry_lag), horizon)
         for seed in mine.keys() & theirs
     ]
     if not pairs:

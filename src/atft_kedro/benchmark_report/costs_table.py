@@ -8,16 +8,16 @@ import polars as pl
 from ..evaluation.compare_baselines import NETWORK
 from ..evaluation.daily_statistics import sharpe
 from ..evaluation.entries import name_entry
-from ..reporting.format import say
+from ..reporting.format import format_number
 from ..reporting.run_tables import NAMES
-from ..reporting.table import Grid, Row
+from ..reporting.table import Row, Table
 from .run_evidence import Evidence
 from .tables import STRONG, list_others
 
 COSTS = (5.0, 10.0)  # basis points of each trade, on its side
 
 
-def tabulate_costs(run: Evidence, title: str = "What is left after costs") -> Grid:
+def tabulate_costs(run: Evidence, title: str = "What is left after costs") -> Table:
     """Tell what trading the test days' forecasts would have earned at each cost, and those of the strong baselines."""
     traders = {"ours": NETWORK, **{name: name for name in STRONG if name in run.score.baselines}}
     own = run.score.entry_lag
@@ -32,7 +32,7 @@ def tabulate_costs(run: Evidence, title: str = "What is left after costs") -> Gr
     )
 
 
-def tabulate_trades(days: Mapping[tuple[int, str], pl.DataFrame], title: str) -> Grid:
+def tabulate_trades(days: Mapping[tuple[int, str], pl.DataFrame], title: str) -> Table:
     """Tell what each horizon's and forecaster's books earned, before and after costs."""
     rows: list[Row] = []
     for (horizon, who), table in days.items():
@@ -46,9 +46,9 @@ def tabulate_trades(days: Mapping[tuple[int, str], pl.DataFrame], title: str) ->
             earned = [f"{1e4 * each.mean():.1f}" for each in (gross, *nets)]
             ratios = [_say_ratio(each) for each in (gross, *nets)]
             both = [f"{bp} ({ratio})" for bp, ratio in zip(earned, ratios, strict=True)]
-            rows.append([f"{horizon} d", who, book, *both, f"{turnover.mean():.2f}", say(even, 1)])
+            rows.append([f"{horizon} d", who, book, *both, f"{turnover.mean():.2f}", format_number(even, 1)])
     costs = [f"at {cost:g} bp" for cost in COSTS]
-    return Grid(
+    return Table(
         title,
         ("horizon", "forecaster", "book", "before costs", *costs, "turnover a day", "worth nothing at, bp"),
         rows,

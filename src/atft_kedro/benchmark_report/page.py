@@ -6,13 +6,13 @@ from dataclasses import replace
 import polars as pl
 
 from ..evaluation.baselines import ZERO
-from ..evaluation.compare_runs import Compared
+from ..evaluation.compare_runs import RunComparison
 from ..evaluation.entries import name_entry
 from ..evaluation.forecast_table import FORECASTS, open_table
 from ..evaluation.score import EntryScore
-from ..reporting.format import say, say_lead
-from ..reporting.run_tables import tabulate_targets
-from ..reporting.summary import write_grid
+from ..reporting.format import format_difference, format_number
+from ..reporting.run_tables import tabulate_goals
+from ..reporting.summary import format_markdown_table
 from ..schema import CODE, DATE, HORIZON, REALISED, SPLIT
 from .ablations import tabulate_variants
 from .costs_table import tabulate_costs
@@ -26,7 +26,9 @@ from .tables import METRICS, STRONG, list_others, tabulate_beside, tabulate_hold
 from .walk_section import Walk, write_walk
 
 
-def write_benchmarks(runs: Sequence[Evidence], compared: Sequence[Compared], walk: Walk | None, command: str) -> str:
+def write_benchmarks(
+    runs: Sequence[Evidence], compared: Sequence[RunComparison], walk: Walk | None, command: str
+) -> str:
     """Write what the first run is worth, what the others say of its parts, and what a walk says of other years."""
     first = runs[0]
     shortest = first.horizons[0]
@@ -35,27 +37,34 @@ def write_benchmarks(runs: Sequence[Evidence], compared: Sequence[Compared], wal
         f"# Benchmarks\n\n<!-- Made by `{command}` out of the folders of the runs. Do not edit. -->",
         _sum_up(first, shortest),
         *(f"{_say_past(run).capitalize()}: {_tell(run, shortest)}" for run in longer),
-        write_grid(tabulate_targets(first.score)),
-        *(write_grid(replace(tabulate_targets(run.score), title=f"Targets, {_say_past(run)}")) for run in longer),
-        write_grid(tabulate_protocol(first)),
-        write_grid(tabulate_beside(first, shortest)),
+        format_markdown_table(tabulate_goals(first.score)),
+        *(
+            format_markdown_table(replace(tabulate_goals(run.score), title=f"Targets, {_say_past(run)}"))
+            for run in longer
+        ),
+        format_markdown_table(tabulate_protocol(first)),
+        format_markdown_table(tabulate_beside(first, shortest)),
         _draw(first, shortest),
-        *(write_grid(tabulate_hold(first, shortest, "", lag)) for lag in (None, *list_others(first.score))),
+        *(format_markdown_table(tabulate_hold(first, shortest, "", lag)) for lag in (None, *list_others(first.score))),
     ]
     for run in longer:
         past = f", {_say_past(run)}"
-        pages.append(write_grid(tabulate_beside(run, shortest, past)))
-        pages += [write_grid(tabulate_hold(run, shortest, past, lag)) for lag in (None, *list_others(run.score))]
+        pages.append(format_markdown_table(tabulate_beside(run, shortest, past)))
+        pages += [
+            format_markdown_table(tabulate_hold(run, shortest, past, lag)) for lag in (None, *list_others(run.score))
+        ]
     if first.score.published:
-        pages.append(write_grid(tabulate_columns(runs, try_luck(_read_next_day(first)))))
-    pages += [write_grid(tabulate_horizons(first)), write_grid(tabulate_costs(first))]
-    pages += [write_grid(tabulate_costs(run, f"What is left after costs, {_say_past(run)}")) for run in longer]
+        pages.append(format_markdown_table(tabulate_columns(runs, try_luck(_read_next_day(first)))))
+    pages += [format_markdown_table(tabulate_horizons(first)), format_markdown_table(tabulate_costs(first))]
+    pages += [
+        format_markdown_table(tabulate_costs(run, f"What is left after costs, {_say_past(run)}")) for run in longer
+    ]
     if len(runs) > 1:
-        pages.append(write_grid(tabulate_variants(compared, runs, shortest)))
+        pages.append(format_markdown_table(tabulate_variants(compared, runs, shortest)))
     if walk is not None:
         pages += write_walk(walk, first)
     names = ["as above", *(name_difference(run.manifest, first.manifest) for run in runs[1:])]
-    pages.append(write_grid(tabulate_speed(runs, names)))
+    pages.append(format_markdown_table(tabulate_speed(runs, names)))
     pages.append("## What this does not show\n\n" + "\n".join(f"- {limit}" for limit in LIMITS))
     return "\n\n".join(pages) + "\n"
 
@@ -83,13 +92,13 @@ def _tell_entry(score: EntryScore, horizon: int) -> str:
     """Format the most important numbers of a run for one entry."""
     told = score.split["test"][f"h{horizon}"]
     said = (
-        f"a rank IC of {say(told.rank_ic.mean)} ± {say(told.rank_ic.se)} and an IC of "
-        f"{say(told.ic.mean)} ± {say(told.ic.se)} (ICIR {say(told.ic.ir, 3)})."
+        f"a rank IC of {format_number(told.rank_ic.mean)} ± {format_number(told.rank_ic.se)} and an IC of "
+        f"{format_number(told.ic.mean)} ± {format_number(told.ic.se)} (ICIR {format_number(told.ic.ir, 3)})."
     )
     for name in STRONG:
         if name in score.baselines:
             ahead = score.baselines[name]["test"][f"h{horizon}"].ahead
-            leads = (f"{say_lead(ahead.get(metric))} in {what}" for metric, what in METRICS)
+            leads = (f"{format_difference(ahead.get(metric))} in {what}" for metric, what in METRICS)
             said += f" Ahead of {name}: {' and '.join(leads)}."
     return said
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
-from ..reporting.table import Grid
+from ..reporting.table import Table
 from ..training.selection import SelectionParams
 from .run_diff import list_parts, say_value, tell_phase
 from .run_evidence import Evidence
@@ -23,7 +23,7 @@ LIMITS = (
 )
 
 
-def tabulate_protocol(run: Evidence) -> Grid:
+def tabulate_protocol(run: Evidence) -> Table:
     """Tell which stocks and days were forecast from what, and by which code."""
     manifest, training, network = run.manifest, run.manifest["training"], run.manifest["network"]
     parts = [(role, run.stretch(role)) for role in ("train", "validation", "test")]
@@ -47,7 +47,7 @@ def tabulate_protocol(run: Evidence) -> Grid:
         ["run", f"`{run.folder.name}`, commit `{manifest['commit'][:12]}`{dirty}"],
         ["made by", ", ".join(f"{name} {version}" for name, version in manifest["versions"].items())],
     ]
-    return Grid("What was done", ("", ""), rows)
+    return Table("What was done", ("", ""), rows)
 
 
 def _embargo(run: Evidence) -> int:
@@ -69,10 +69,10 @@ def _list(params: Any) -> str:
     return ", ".join(f"{name} {say_value(value)}" for name, value in params.items()) if params else UNKNOWN
 
 
-def tabulate_speed(runs: Sequence[Evidence], names: Sequence[str]) -> Grid:
+def tabulate_speed(runs: Sequence[Evidence], names: Sequence[str]) -> Table:
     """Tell how long each run's networks trained, and how long their phases took."""
     head = ("run", "epochs of each network", "the first", "all, one after the other", "samples a second")
-    return Grid(
+    return Table(
         "How long it took",
         (*head, "of the time reading", "an epoch of the first, by phase", "device, threads"),
         [[name, *_time(run)] for run, name in zip(runs, names, strict=True)],

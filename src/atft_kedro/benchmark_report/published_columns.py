@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from ..evaluation.compare_baselines import NETWORK
 from ..evaluation.entries import name_entry
 from ..evaluation.published import PublishedScore
-from ..reporting.format import say
-from ..reporting.table import Grid, Row
+from ..reporting.format import format_number
+from ..reporting.table import Row, Table
 from ..schema import DATE, MEMBER_PREFIX
 from .published_results import CAUTION, FIRST, LAST, STOCKS, TABLE
 from .random_baseline import Luck
@@ -24,7 +24,7 @@ READING = (
 )
 
 
-def tabulate_columns(runs: Sequence[Evidence], luck: Luck) -> Grid:
+def tabulate_columns(runs: Sequence[Evidence], luck: Luck) -> Table:
     """Tell what published tables would print of the next day, beside luck and, of the same stocks and days, them."""
     run = runs[0]
     published = dict(run.score.published)
@@ -44,20 +44,26 @@ def tabulate_columns(runs: Sequence[Evidence], luck: Luck) -> Grid:
     ]
     rows += [
         ["random forecasts ± deviation", *(_say_luck(luck, column, digits) for column, digits in COLUMNS)],
-        ["every stock, held", "–", "–", "–", say(luck.everything, 2)],
+        ["every stock, held", "–", "–", "–", format_number(luck.everything, 2)],
     ]
     notes = [READING, _separate(list(run.score.published.values()), luck)]
     if is_published(run):
         rows += [
-            [f"*{row.name}, as printed*", say(row.ic, 3), say(row.ric, 3), say(row.precision, 3), say(row.sharpe, 2)]
+            [
+                f"*{row.name}, as printed*",
+                format_number(row.ic, 3),
+                format_number(row.ric, 3),
+                format_number(row.precision, 3),
+                format_number(row.sharpe, 2),
+            ]
             for row in TABLE
         ]
         notes.append(CAUTION)
-    return Grid("As published tables count", ("forecaster", "IC", '"RIC"', "prec@10", "SR"), rows, " ".join(notes))
+    return Table("As published tables count", ("forecaster", "IC", '"RIC"', "prec@10", "SR"), rows, " ".join(notes))
 
 
 def _tell(told: PublishedScore) -> list[str]:
-    return [say(getattr(told, column), digits) for column, digits in COLUMNS]
+    return [format_number(getattr(told, column), digits) for column, digits in COLUMNS]
 
 
 def _say_luck(luck: Luck, column: str, digits: int) -> str:

@@ -6,12 +6,12 @@ import numpy as np
 import polars as pl
 
 from ..evaluation.baselines import ZERO
-from ..evaluation.compare_baselines import measure_lead, pair_days
+from ..evaluation.compare_baselines import compute_paired_differences, join_days
 from ..evaluation.daily_statistics import Mean, average
 from ..evaluation.entries import name_entry
-from ..evaluation.score import EntryScore, HorizonScore, Rival, RunScore
-from ..reporting.format import say, say_lead
-from ..reporting.table import Grid, Row
+from ..evaluation.score import BaselineScore, EntryScore, HorizonScore, RunScore
+from ..reporting.format import format_difference, format_number
+from ..reporting.table import Row, Table
 from ..schema import DATE, MEMBER_PREFIX
 from .run_evidence import Evidence
 
@@ -36,7 +36,7 @@ def tell_others(others: Sequence[HorizonScore]) -> list[str]:
     return [_with_error(mean) for told in others for mean in (told.ic, told.rank_ic)]
 
 
-def tabulate_beside(run: Evidence, horizon: int, past: str = "") -> Grid:
+def tabulate_beside(run: Evidence, horizon: int, past: str = "") -> Table:
     """Tell what each forecaster is worth over a horizon; ``past`` is what to say of the days that they learned from."""
     name, score = f"h{horizon}", run.score
     others = list_others(score).values()
@@ -49,7 +49,7 @@ def tabulate_beside(run: Evidence, horizon: int, past: str = "") -> Grid:
     for each, parts in score.baselines.items():
         later = [entry.baselines[each]["test"][name].score for entry in others]
         rows.append([each, *tell_score(parts["test"][name].score), *tell_others(later)])
-    return Grid(
+    return Table(
         f"Over {horizon} d, beside the baselines{past}",
         ("forecaster", *OURS, *name_others(score)),
         rows,
@@ -68,11 +68,16 @@ def name_ours(run: Evidence) -> str:
 
 def tell_score(told: HorizonScore) -> list[str]:
     """Tell the four columns that are `OURS`."""
-    return [_with_error(told.ic), say(told.ic.ir, 3), _with_error(told.rank_ic), say(told.rank_ic.ir, 3)]
+    return [
+        _with_error(told.ic),
+        format_number(told.ic.ir, 3),
+        _with_error(told.rank_ic),
+        format_number(told.rank_ic.ir, 3),
+    ]
 
 
 def _with_error(mean: Mean) -> str:
-    return "–" if mean.mean is None else f"{say(mean.mean)} ± {say(mean.se)}"
+    return "–" if mean.mean is None else f"{format_number(mean.mean)} ± {format_number(mean.se)}"
 
 
 def _tell_spread(alone: Sequence[HorizonScore]) -> Iterator[str]:
@@ -92,7 +97,7 @@ def say_spread(values: Sequence[float | None], digits: int) -> str:
     return f"{np.mean(known):.{digits}f}{deviation}"
 
 
-def tabulate_hold(run: Evidence, horizon: int, past: str = "", entry_lag: int | None = None) -> Grid:
+def tabulate_hold(run: Evidence, horizon: int, past: str = "", entry_lag: int | None = None) -> Table:
     """Tell whether the lead over the baselines that learn holds in both halves of the test days and in each network."""
     mine = run.days(horizon, entry_lag=entry_lag)
     entry = "" if entry_lag is None else f", entered at the {name_entry(entry_lag)}"
@@ -105,12 +110,15 @@ def tabulate_hold(run: Evidence, horizon: int, past: str = "", entry_lag: int | 
     }
     alone = {f"network {name} alone": run.days(horizon, MEMBER_PREFIX + name, entry_lag) for name in run.score.seeds}
     leads = {
-        title: {name: measure_lead(pair_days(days, theirs, horizon), horizon) for name, theirs in rivals.items()}
+        title: {
+            name: compute_paired_differences(join_days(days, theirs, horizon), horizon)
+            for name, theirs in rivals.items()
+        }
         for title, days in (stretches | alone).items()
     }
     rows = [_tell_days(title, days, leads[title], horizon) for title, days in (stretches | alone).items()]
     verdicts = [_judge(name, [leads[title][name] for title in stretches], leads, alone) for name in rivals]
-    return Grid(
+    return Table(
         f"Does it hold{past}{entry}?",
         ("", "IC", "ICIR", "rank IC", *(f"ahead of {name} in {what}" for name in rivals for what in ("IC", "rank IC"))),
         rows,
@@ -123,8 +131,8 @@ Leads = Mapping[str, Mean]
 
 def _tell_days(title: str, days: pl.DataFrame, leads: Mapping[str, Leads], horizon: int) -> Row:
     ic, rank_ic = (average_days(days, metric, horizon) for metric in ("ic", "rank_ic"))
-    told = [say_lead(lead.get(metric)) for lead in leads.values() for metric in ("ic", "rank_ic")]
-    return [title, say(ic.mean), say(ic.ir, 3), say(rank_ic.mean), *told]
+    told = [format_difference(lead.get(metric)) for lead in leads.values() for metric in ("ic", "rank_ic")]
+    return [title, format_number(ic.mean), format_number(ic.ir, 3), format_number(rank_ic.mean), *told]
 
 
 def _judge(
@@ -149,7 +157,7 @@ def average_days(days: pl.DataFrame, metric: str, horizon: int) -> Mean:
     return average(values, horizon, days[metric].is_not_null().to_numpy())
 
 
-def tabulate_horizons(run: Evidence) -> Grid:
+def tabulate_horizons(run: Evidence) -> Table:
     """Tell every horizon, and the lead there."""
     rows = []
     names, others = [name for name in run.score.baselines if name != ZERO], list_others(run.score)
@@ -161,7 +169,7 @@ def tabulate_horizons(run: Evidence) -> Grid:
         rows.append([f"{horizon[1:]} d", *tell_score(told), *tell_others(later), *leads])
     head = [f"ahead of {name} in rank IC" for name in names]
     head += [f"ahead of {name} in rank IC, {name_entry(lag)}" for lag in others for name in names]
-    return Grid(
+    return Table(
         "All horizons",
         ("horizon", *OURS, *name_others(run.score), *head),
         rows,
@@ -169,5 +177,5 @@ def tabulate_horizons(run: Evidence) -> Grid:
     )
 
 
-def _say_rival(rival: Rival | None) -> str:
-    return "–" if rival is None else say_lead(rival.ahead.get("rank_ic"))
+def _say_rival(rival: BaselineScore | None) -> str:
+    return "–" if rival is None else format_difference(rival.ahead.get("rank_ic"))

@@ -9,8 +9,8 @@ import polars as pl
 
 from ..evaluation.entries import name_entry
 from ..files import read_json
-from ..reporting.summary import write_grid
-from ..reporting.table import Grid
+from ..reporting.summary import format_markdown_table
+from ..reporting.table import Table
 from ..schema import DATE, ENTRY_LAG, HORIZON
 from ..training.runs import MANIFEST
 from ..walk_forward.page import HEAD, tell_folds
@@ -36,7 +36,9 @@ def write_walk(walk: Walk, first: Evidence) -> Iterator[str]:
     notes = [_introduce(walk, first), list_failures([each.fold for each in walk.score.folds])]
     for name in walk.score.pooled:
         rows = list(tell_folds(walk.score, name))
-        yield write_grid(Grid(f"Walk: {name[1:]} d", HEAD, rows, "\n\n".join(note for note in notes if note)))
+        yield format_markdown_table(
+            Table(f"Walk: {name[1:]} d", HEAD, rows, "\n\n".join(note for note in notes if note))
+        )
         if notes:
             tested = [
                 each for each in walk.score.folds if each.horizons and each.horizons[name].rank_ic.mean is not None
@@ -51,7 +53,7 @@ def write_walk(walk: Walk, first: Evidence) -> Iterator[str]:
         for name in walk.score.pooled
         for lag in walk.score.entries
     }
-    yield write_grid(tabulate_trades(days, "Walk: what is left after costs"))
+    yield format_markdown_table(tabulate_trades(days, "Walk: what is left after costs"))
 
 
 def _days(daily: pl.DataFrame, horizon: int, lag: int) -> pl.DataFrame:

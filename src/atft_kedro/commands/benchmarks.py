@@ -10,8 +10,8 @@ from kedro.io import CatalogProtocol
 from ..benchmark_report.page import write_benchmarks
 from ..benchmark_report.run_evidence import Evidence
 from ..benchmark_report.walk_section import Walk
-from ..evaluation.compare_runs import compare_runs, read_part, require_several
-from ..evaluation.entries import collect_returns, list_entries
+from ..evaluation.compare_runs import compare_runs, read_split_forecasts, require_several
+from ..evaluation.entries import collect_returns, returns_by_lag
 from ..evaluation.run_scores import read_all_returns
 from ..files import atomic_write
 from ..schema import DATE, map_columns
@@ -42,7 +42,7 @@ def benchmarks(
         if len(folders) > 1:
             require_several(folders)
         evidence = [Evidence.read(folder) for folder in folders]
-        said = {folder.name: read_part(folder, "test") for folder in folders}
+        said = {folder.name: read_split_forecasts(folder, "test") for folder in folders}
         compared = compare_runs(said, read_all_returns(folders), how) if len(folders) > 1 else []
         walked = _read_walk(catalog) if walk and catalog["walk_score"].exists() else None
         command = f"kedro atft benchmarks {' '.join(folder.name for folder in folders)}"
@@ -61,5 +61,5 @@ def _read_walk(catalog: CatalogProtocol) -> Walk:
     dataset = map_columns(catalog["ml_dataset"].load(), catalog["params:columns"].load())
     record, how = catalog["walk_forecasts"].load().collect(), catalog["params:evaluation"].load()
     score: WalkScore = catalog["walk_score"].load()
-    returns = list_entries(collect_returns(dataset, record[DATE], score.entry_lag), score.entry_lag)
+    returns = returns_by_lag(collect_returns(dataset, record[DATE], score.entry_lag), score.entry_lag)
     return Walk(score, tabulate_days(judge_record(record, returns, how)), catalog["fold_folders"].load().folder)

@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..network.sizes import NetworkParams
-from ..reporting.format import say
+from ..reporting.format import format_number
 from ..search.plan import SearchParams
 from ..search.space import say_chosen
 from ..search.study_status import Standing, read_standing, say_best, say_counts
@@ -165,9 +165,9 @@ def draw_standing(standing: Standing) -> Group:
         table.add_row(
             str(trial.number),
             f"[{STYLES.get(trial.state, 'dim')}]{trial.state}[/]",
-            say(trial.score),
+            format_number(trial.score),
             str(trial.epochs),
-            say(trial.seconds, 0),
+            format_number(trial.seconds, 0),
             f"{chosen}\n[red]{escape(trial.reason)}[/]" if trial.reason else chosen,
         )
     earlier = len(standing.trials) - MOST

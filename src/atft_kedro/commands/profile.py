@@ -10,7 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from ..params import InputError
-from ..reporting.table import Grid
+from ..reporting import table as report_table
 from .console import make_console
 from .project import of_project, open_catalog
 
@@ -42,16 +42,16 @@ def profile(
         training_data = TrainingData(panel, graphs_to_panel(catalog["graphs"].load(), panel), catalog["split"].load())
         told = write_profile(Rehearsal.begin(training_data, network, training, chosen), steps, folder)
     console = make_console()
-    console.print(draw_grid(told.parts), draw_grid(told.operations), *told.notes, sep="\n")
+    console.print(render_table(told.parts), render_table(told.operations), *told.notes, sep="\n")
     for name, what in ((PAGE, "the flame graph"), (TRACE, "for ui.perfetto.dev"), (TABLES, "these tables")):
         console.print(f"{folder / name}  # {what}", soft_wrap=True)
 
 
-def draw_grid(grid: Grid) -> Table:
+def render_table(data: report_table.Table) -> Table:
     """Draw a table; numbers to the right."""
-    table = Table(title=grid.title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for place, name in enumerate(grid.head):
+    table = Table(title=data.title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for place, name in enumerate(data.header):
         table.add_column(name, justify="left" if place == 0 or name == "mostly for" else "right")
-    for row in grid.rows:
+    for row in data.rows:
         table.add_row(*row)
     return table

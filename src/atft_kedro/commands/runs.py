@@ -15,7 +15,7 @@ from rich.text import Text
 from ..diagnosis.diagnosis import diagnose
 from ..panel.split import SplitName
 from ..params import InputError
-from ..reporting.format import say
+from ..reporting.format import format_number
 from ..training.run_status import RunStatus, kill, read_history, read_log, read_status, request_stop
 from ..training.runs import LATEST
 from .console import make_console
@@ -120,8 +120,8 @@ def oracle(metadata: ProjectMetadata, run: str, part: SplitName, env: str | None
     for share in shares:
         table.add_row(
             f"{share.horizon}d",
-            say(share.ic.mean),
-            say(share.ic.se),
+            format_number(share.ic.mean),
+            format_number(share.ic.se),
             f"{share.oracle:.4f}",
             f"{(share.ic.mean or math.nan) / share.oracle:.1%}",
             f"{share.agreement:.3f}",

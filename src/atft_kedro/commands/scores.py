@@ -7,12 +7,18 @@ from kedro.framework.startup import ProjectMetadata
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from ..evaluation.compare_runs import Compared, compare_runs, find_left_horizons, read_part, require_several
+from ..evaluation.compare_runs import (
+    RunComparison,
+    compare_runs,
+    list_horizons_not_compared,
+    read_split_forecasts,
+    require_several,
+)
 from ..evaluation.run_scores import read_all_returns, read_scores
 from ..evaluation.score import RunScore
 from ..reporting.entry_tables import mark_horizon
-from ..reporting.format import say, say_lead
-from ..reporting.run_pages import rescore
+from ..reporting.format import format_difference, format_number
+from ..reporting.run_pages import rescore_run
 from ..reporting.run_tables import HEAD, tell
 from ..schema import map_columns
 from ..training.runs import LATEST
@@ -38,7 +44,7 @@ def evaluate(metadata: ProjectMetadata, runs: tuple[str, ...], env: str | None, 
         dataset = map_columns(catalog["ml_dataset"].load(), catalog["params:columns"].load())
         how, wanted = catalog["params:evaluation"].load(), catalog["params:targets"].load()
         kept, entry_lag = catalog["runs"].load(), catalog["params:features.entry_lag"].load()
-        scores = [rescore(kept.find(run), dataset, entry_lag, how, wanted) for run in runs or [LATEST]]
+        scores = [rescore_run(kept.find(run), dataset, entry_lag, how, wanted) for run in runs or [LATEST]]
     make_console().print(draw_scores(scores))
 
 
@@ -72,15 +78,15 @@ def compare(
         kept, how = catalog["runs"].load(), catalog["params:evaluation"].load()
         folders = [kept.find(run) for run in runs]
         require_several(folders)
-        said = {folder.name: read_part(folder, part) for folder in folders}
+        said = {folder.name: read_split_forecasts(folder, part) for folder in folders}
         compared = compare_runs(said, read_all_returns(folders), how, trials)
     console = make_console()
     console.print(draw_comparison(compared, part, trials))
-    for horizon in find_left_horizons(said):
+    for horizon in list_horizons_not_compared(said):
         console.print(f"Not all runs forecast {horizon}d: it is not compared.")
 
 
-def draw_comparison(compared: list[Compared], part: str, trials: int) -> Table:
+def draw_comparison(compared: list[RunComparison], part: str, trials: int) -> Table:
     """Draw a row for each horizon, entry and run; runs are numbered, for their names are long."""
     runs = list(dict.fromkeys(row.run for row in compared))
     named = "\n".join(f"{number} = {run}" for number, run in enumerate(runs, start=1))
@@ -96,11 +102,11 @@ def draw_comparison(compared: list[Compared], part: str, trials: int) -> Table:
         table.add_row(
             mark_horizon(row.horizon, row.entry_lag, row.trained_lag),
             str(1 + runs.index(row.run)),
-            f"{say(score.ic.mean)} ± {say(score.ic.se)}",
-            f"{say(score.rank_ic.mean)} ± {say(score.rank_ic.se)}",
-            say(book.net_sharpe if book else None, 2),
-            say(row.deflated, 3),
-            say_lead(row.ahead.get("rank_ic")) if row.ahead else "",
+            f"{format_number(score.ic.mean)} ± {format_number(score.ic.se)}",
+            f"{format_number(score.rank_ic.mean)} ± {format_number(score.rank_ic.se)}",
+            format_number(book.net_sharpe if book else None, 2),
+            format_number(row.deflated, 3),
+            format_difference(row.ahead.get("rank_ic")) if row.ahead else "",
             str(score.ic.days),
             f"{row.left_out:,}",
             end_section=row.run == runs[-1],

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ..reporting.format import say_lead
+from ..reporting.format import format_difference
 from .check_result import Finding, enlist
 from .training_log import Trace
 
@@ -40,7 +40,7 @@ def check_baselines(trace: Trace) -> Iterator[Finding]:
                 lead = rival.ahead.get("rank_ic")
                 if lead is not None and lead.mean is not None and lead.mean < 0:
                     t = lead.mean / lead.se if lead.se else 0.0
-                    behind.append((t, f"{name} over {horizon[1:]} d on the {part} days, by {say_lead(lead)}"))
+                    behind.append((t, f"{name} over {horizon[1:]} d on the {part} days, by {format_difference(lead)}"))
     behind.sort()
     sure = [text for t, text in behind if t < -SURE]
     ahead = f"rank IC less the baseline's is below zero for {enlist([text for _, text in behind])}"

@@ -18,7 +18,7 @@ from .quantiles import levels_of
 CELLS_AT_ONCE = 1 << 17  # of days and stocks, so that what is measured of them stays in the processor's cache
 
 
-class Excluded(Params):
+class ExcludedForecasts(Params):
     """Forecasts that were given and not scored."""
 
     unknown: int  # dates and codes without any realised return
@@ -26,7 +26,7 @@ class Excluded(Params):
     unrealised: int  # whose return is not known yet
 
 
-def tell_excluded(excluded: Excluded) -> str:
+def format_excluded(excluded: ExcludedForecasts) -> str:
     """Say what was not scored, and why."""
     told = {
         "forecasts of dates and codes without any return": excluded.unknown,
@@ -37,7 +37,7 @@ def tell_excluded(excluded: Excluded) -> str:
 
 
 @dataclass(frozen=True)
-class Placed:
+class IndexedRows:
     """Rows of a table and where each lies."""
 
     rows: pl.DataFrame
@@ -45,7 +45,7 @@ class Placed:
 
 
 @dataclass(frozen=True)
-class Ground:
+class RealisedReturns:
     """Realised returns (day, stock) by horizon, and where each date and code lies."""
 
     days: pl.Series
@@ -53,13 +53,13 @@ class Ground:
     returns: dict[int, Tensor]
     traded: Tensor | None  # close times volume
 
-    def lay(self, placed: Placed, column: str) -> Tensor:
+    def lay(self, placed: IndexedRows, column: str) -> Tensor:
         """Lay a column out; NaN where no row is."""
         cells = np.full(len(self.days) * len(self.codes), np.nan, dtype=np.float64)
         cells[placed.cell] = placed.rows[column].cast(pl.Float64).fill_null(float("nan")).to_numpy()
         return torch.from_numpy(cells).view(len(self.days), len(self.codes))
 
-    def place(self, frame: pl.DataFrame) -> Placed:
+    def place(self, frame: pl.DataFrame) -> IndexedRows:
         """Find the place of each row; those without one are left out."""
         stock = frame[CODE].cast(pl.String).cast(pl.Enum(self.codes), strict=False).to_physical()
         known = self.days.to_physical().to_numpy()
@@ -70,11 +70,11 @@ class Ground:
         there = (day >= 0) & stock.is_not_null().to_numpy()
         if not there.all():
             frame, day, stock = frame.filter(there), day[there], stock.filter(there)
-        placed = Placed(frame, day.astype(np.int64) * len(self.codes) + stock.to_numpy())
+        placed = IndexedRows(frame, day.astype(np.int64) * len(self.codes) + stock.to_numpy())
         self._require_once(placed)
         return placed
 
-    def _require_once(self, placed: Placed) -> None:
+    def _require_once(self, placed: IndexedRows) -> None:
         seen = np.zeros(len(self.days) * len(self.codes), dtype=bool)
         seen[placed.cell] = True
         repeats = len(placed.rows) - int(seen.sum())
@@ -84,15 +84,15 @@ class Ground:
 
 
 @dataclass(frozen=True)
-class Spoken:
+class HorizonForecasts:
     """The forecasts over one horizon, laid out over the days from their first to their last; NaN where none is."""
 
     horizon: int
-    ground: Ground
+    ground: RealisedReturns
     days: slice  # of the ground's
     forecast: Tensor  # float64 (day, stock)
-    placed: Placed
-    excluded: Excluded
+    placed: IndexedRows
+    excluded: ExcludedForecasts
 
     @cached_property
     def rank(self) -> Tensor:
@@ -126,10 +126,10 @@ class Spoken:
         return self.ground.lay(self.placed, column)[self.days]
 
 
-def lay_ground(realised: pl.DataFrame) -> Ground:
+def index_returns(realised: pl.DataFrame) -> RealisedReturns:
     """Lay realised returns out: a row for each date and code."""
     _require_keys(realised, (DATE, CODE), "realised returns")
-    ground = Ground(realised[DATE].unique().sort(), realised[CODE].cast(pl.String).unique().sort(), {}, None)
+    ground = RealisedReturns(realised[DATE].unique().sort(), realised[CODE].cast(pl.String).unique().sort(), {}, None)
     placed = ground.place(realised)
     returns = {horizon: ground.lay(placed, name) for name, horizon in target_columns(realised.schema).items()}
     is_traded = {CLOSE, VOLUME} <= realised.schema.keys()
@@ -140,7 +140,7 @@ def lay_ground(realised: pl.DataFrame) -> Ground:
     )
 
 
-def lay_out(forecasts: pl.DataFrame, ground: Ground, horizon: int) -> Spoken:
+def lay_out(forecasts: pl.DataFrame, ground: RealisedReturns, horizon: int) -> HorizonForecasts:
     """Put the forecasts over one horizon beside what came."""
     if horizon not in ground.returns:
         raise InputError(f"Forecasts over {horizon} days cannot be scored: there is no {target(horizon)!r}.")
@@ -149,14 +149,14 @@ def lay_out(forecasts: pl.DataFrame, ground: Ground, horizon: int) -> Spoken:
     placed = ground.place(finite)
     forecast, actual = ground.lay(placed, FORECAST), ground.returns[horizon]
     there = forecast.isfinite()
-    excluded = Excluded(
+    excluded = ExcludedForecasts(
         unknown=len(finite) - len(placed.rows),
         not_finite=len(asked) - len(finite),
         unrealised=int((there & ~actual.isfinite()).sum()),
     )
     known = there.any(-1).nonzero().flatten().tolist()
     days = slice(known[0], known[-1] + 1) if known else slice(0, 0)
-    return Spoken(horizon, ground, days, forecast[days], placed, excluded)
+    return HorizonForecasts(horizon, ground, days, forecast[days], placed, excluded)
 
 
 def require_forecasts(forecasts: pl.DataFrame) -> None:

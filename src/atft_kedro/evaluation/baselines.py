@@ -11,10 +11,10 @@ from ..panel.split import SplitName
 from ..params import Params, Unique
 from ..schema import CLOSE, CODE, DATE, ENTRY_LAGS, FORECAST, FORECASTER, HORIZON, SPLIT, oracle_column
 from ..training.run import TrainingData
-from .boosting import BoostingParams, boost
+from .boosting import BoostingParams, fit_boosting
 from .observations import read_observations
 from .quantiles import Units
-from .ridge import Learned, RidgeParams, fit_ridge
+from .ridge import Predictor, RidgeParams, fit_ridge
 
 ZERO, ORACLE = "zero", "oracle"
 KEYS = (DATE, CODE, SPLIT, HORIZON)
@@ -97,9 +97,9 @@ def _learn(
     training_data: TrainingData, parts: Sequence[SplitName], units: Units, params: BaselineParams
 ) -> Iterator[tuple[str, pl.DataFrame]]:
     """Learn from the train days, and forecast each part."""
-    fits: dict[Name, Callable[[], Learned]] = {
+    fits: dict[Name, Callable[[], Predictor]] = {
         "ridge": lambda: fit_ridge(training_data, units, params.ridge),
-        "lightgbm": lambda: boost(training_data, units, params.lightgbm),
+        "lightgbm": lambda: fit_boosting(training_data, units, params.lightgbm),
     }
     for name, fit in fits.items():
         if name in params.names:
@@ -107,7 +107,7 @@ def _learn(
             yield name, pl.concat([_tabulate(training_data, part, units, learned) for part in parts])
 
 
-def _tabulate(training_data: TrainingData, part: SplitName, units: Units, learned: Learned) -> pl.DataFrame:
+def _tabulate(training_data: TrainingData, part: SplitName, units: Units, learned: Predictor) -> pl.DataFrame:
     """Forecast a part: a row for each date, code and horizon."""
     days, codes = training_data.panel.days, pl.Series(training_data.panel.metadata.codes, dtype=pl.String)
     tables = []

@@ -14,7 +14,7 @@ from ..training.run import TrainingData
 from .daily_statistics import Floats
 from .observations import Observations, read_observations
 from .quantiles import Units
-from .ridge import Learned
+from .ridge import Predictor
 
 Size = Annotated[int, Field(gt=0)]
 
@@ -54,7 +54,7 @@ class BoostingParams(Params):
 Dataset = Any  # LightGBM's: it is slow to import, and not for every command
 
 
-def boost(training_data: TrainingData, units: Units, params: BoostingParams) -> Learned:
+def fit_boosting(training_data: TrainingData, units: Units, params: BoostingParams) -> Predictor:
     """Grow trees for each horizon."""
     import lightgbm
 

@@ -19,18 +19,18 @@ from ..schema import (
     SPLIT,
     target,
 )
-from .align import Ground, lay_ground
+from .align import RealisedReturns, index_returns
 from .baselines import ORACLE, ZERO, oracle_name
 from .daily_statistics import Mean, average
-from .entries import list_entries
+from .entries import returns_by_lag
 from .published import PublishedScore, score_as_published
-from .score import EntryScore, EvaluationParams, HorizonScore, Judged, Rival, RunScore, judge
+from .score import BaselineScore, EntryScore, EvaluationParams, HorizonScore, RunScore, ScoredForecasts, judge
 
 NETWORK = "network"
 PAIRED = ("ic", "rank_ic", "long_short_net")
 
 
-def judge_run(
+def score_run(
     run: str,
     forecasts: pl.DataFrame,
     rivals: pl.DataFrame,
@@ -47,7 +47,7 @@ def judge_run(
         raise InputError(f"Run {run} forecasts no test day, and cannot be scored.")
     scores: dict[int, EntryScore] = {}
     tables = []
-    for lag, entry_returns in list_entries(returns, entry_lag).items():
+    for lag, entry_returns in returns_by_lag(returns, entry_lag).items():
         own_oracle = oracle_name(lag, entry_lag)
         others = pl.col(FORECASTER).str.starts_with(ORACLE) & (pl.col(FORECASTER) != own_oracle)
         compared = rivals.filter(~others).with_columns(pl.col(FORECASTER).replace(own_oracle, ORACLE))
@@ -73,11 +73,11 @@ def score_entry(
     split: dict[str, dict[str, HorizonScore]] = {}
     tables = []
     names = rivals[FORECASTER].unique(maintain_order=True).to_list()
-    beside: dict[str, dict[str, dict[str, Rival]]] = {name: {} for name in names if name != ORACLE}
+    beside: dict[str, dict[str, dict[str, BaselineScore]]] = {name: {} for name in names if name != ORACLE}
     oracle: dict[str, dict[str, HorizonScore]] = {}
     for part in forecasts[SPLIT].unique(maintain_order=True):
         said = forecasts.filter(pl.col(SPLIT) == part)
-        ground = lay_ground(returns.filter(pl.col(DATE).is_between(said[DATE].min(), said[DATE].max())))
+        ground = index_returns(returns.filter(pl.col(DATE).is_between(said[DATE].min(), said[DATE].max())))
         mine = judge(said, ground, params)
         split[part] = mine.score.horizons
         tables.append(_name(mine, NETWORK, part))
@@ -117,15 +117,17 @@ def _judge_as_published(
     }
 
 
-def _judge_rivals(rivals: pl.DataFrame, ground: Ground, params: EvaluationParams) -> Iterable[tuple[str, Judged]]:
+def _judge_rivals(
+    rivals: pl.DataFrame, ground: RealisedReturns, params: EvaluationParams
+) -> Iterable[tuple[str, ScoredForecasts]]:
     for name in rivals[FORECASTER].unique(maintain_order=True):
         said = rivals.filter(pl.col(FORECASTER) == name).select(DATE, CODE, HORIZON, FORECAST)
         yield name, judge(said, ground, params)
 
 
 def _judge_alike(
-    said: pl.DataFrame, rivals: pl.DataFrame, which: tuple[str, str], ground: Ground, params: EvaluationParams
-) -> Judged | None:
+    said: pl.DataFrame, rivals: pl.DataFrame, which: tuple[str, str], ground: RealisedReturns, params: EvaluationParams
+) -> ScoredForecasts | None:
     """Score a run on what a rival forecasts, where that is less; None where it is all."""
     name, part = which
     theirs = rivals.filter((pl.col(FORECASTER) == name) & (pl.col(SPLIT) == part))
@@ -133,28 +135,28 @@ def _judge_alike(
     return None if len(alike) == len(said) else judge(alike, ground, params)
 
 
-def _name(judged: Judged, forecaster: str, part: str) -> pl.DataFrame:
+def _name(judged: ScoredForecasts, forecaster: str, part: str) -> pl.DataFrame:
     return judged.daily.select(pl.lit(forecaster).alias(FORECASTER), pl.lit(part).alias(SPLIT), pl.all())
 
 
-def pair(mine: Judged, theirs: Judged, *, is_zero: bool) -> dict[str, Rival]:
+def pair(mine: ScoredForecasts, theirs: ScoredForecasts, *, is_zero: bool) -> dict[str, BaselineScore]:
     """Say how far one forecaster is ahead of another, horizon by horizon; who says nothing has an IC of 0."""
     rivals = {}
     for name, score in theirs.score.horizons.items():
-        beside = pair_days(mine.daily, theirs.daily, int(name[1:]))
+        beside = join_days(mine.daily, theirs.daily, int(name[1:]))
         if is_zero:
             beside = beside.with_columns(pl.col("^.*_right$").fill_null(0))
-        rivals[name] = Rival(score=score, ahead=measure_lead(beside, int(name[1:])))
+        rivals[name] = BaselineScore(score=score, ahead=compute_paired_differences(beside, int(name[1:])))
     return rivals
 
 
-def pair_days(one: pl.DataFrame, other: pl.DataFrame, horizon: int) -> pl.DataFrame:
+def join_days(one: pl.DataFrame, other: pl.DataFrame, horizon: int) -> pl.DataFrame:
     """Put the days of two forecasters over a horizon side by side."""
     mine, theirs = (table.filter(pl.col(HORIZON) == horizon) for table in (one, other))
     return mine.join(theirs, on=DATE, how="inner", maintain_order="left")
 
 
-def measure_lead(days: pl.DataFrame, horizon: int) -> dict[str, Mean]:
+def compute_paired_differences(days: pl.DataFrame, horizon: int) -> dict[str, Mean]:
     """Average by how much the left of two forecasters is ahead, over the days on which both are defined."""
     lead = {metric: days[metric] - days[f"{metric}_right"] for metric in PAIRED if metric in days.columns}
     return {

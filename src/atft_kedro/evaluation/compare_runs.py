@@ -9,12 +9,12 @@ import polars as pl
 
 from ..params import InputError
 from ..schema import CODE, DATE, FORECAST, HORIZON, REALISED, SPLIT, target
-from .align import lay_ground
-from .compare_baselines import measure_lead, pair_days
+from .align import index_returns
+from .compare_baselines import compute_paired_differences, join_days
 from .daily_statistics import Mean, deflated_sharpe, or_none, sharpe
-from .entries import Entries, list_entries
+from .entries import ReturnsByLag, returns_by_lag
 from .forecast_table import FORECASTS, open_table
-from .score import EvaluationParams, HorizonScore, Judged, judge
+from .score import EvaluationParams, HorizonScore, ScoredForecasts, judge
 
 KEY = (DATE, CODE, HORIZON)
 RETURNS = "returns.parquet"
@@ -22,7 +22,7 @@ SAME = 1e-5  # two runs that differ by more in what came have not seen one datas
 
 
 @dataclass(frozen=True)
-class Compared:
+class RunComparison:
     """One run over one horizon, entered at one lag, beside the first."""
 
     run: str
@@ -35,7 +35,7 @@ class Compared:
     left_out: int  # of its forecasts, for not all runs have them
 
 
-def read_part(folder: Path, part: str) -> pl.DataFrame:
+def read_split_forecasts(folder: Path, part: str) -> pl.DataFrame:
     """Read what a run forecast of a part."""
     path = folder / FORECASTS
     if not path.exists():
@@ -46,15 +46,15 @@ def read_part(folder: Path, part: str) -> pl.DataFrame:
     return said
 
 
-def read_returns(folder: Path, entry_lag: int) -> Entries:
+def read_returns(folder: Path, entry_lag: int) -> ReturnsByLag:
     """Read by which returns a run was scored, from every entry; ``entry_lag`` is that of its targets."""
     path = folder / RETURNS
     if not path.exists():
         raise InputError(f"Run {folder.name} has no {RETURNS}; kedro atft evaluate {folder.name} makes it.")
-    return list_entries(open_table(path).collect(), entry_lag)
+    return returns_by_lag(open_table(path).collect(), entry_lag)
 
 
-def returns_of(forecasts: pl.DataFrame) -> pl.DataFrame:
+def pivot_returns(forecasts: pl.DataFrame) -> pl.DataFrame:
     """Select the returns beside forecasts: a row for each date and code, a column for each horizon.
 
     Those of stocks that are not forecast any more are missing, so that books cannot be scored by them.
@@ -70,8 +70,8 @@ def require_several(folders: Sequence[Path]) -> None:
 
 
 def compare_runs(
-    said: Mapping[str, pl.DataFrame], returns: Mapping[str, Entries], params: EvaluationParams, trials: int = 0
-) -> list[Compared]:
+    said: Mapping[str, pl.DataFrame], returns: Mapping[str, ReturnsByLag], params: EvaluationParams, trials: int = 0
+) -> list[RunComparison]:
     """Score runs on the dates, codes and horizons that all of them forecast, and pair each with the first.
 
     From each entry of which all runs know returns; books need those of stocks that are not forecast any more, too.
@@ -90,26 +90,26 @@ def _compare_at(
     lag: int,
     common: pl.DataFrame,
     said: Mapping[str, pl.DataFrame],
-    returns: Mapping[str, Entries],
+    returns: Mapping[str, ReturnsByLag],
     params: EvaluationParams,
     trials: int,
-) -> Iterator[Compared]:
+) -> Iterator[RunComparison]:
     """Score runs from one entry."""
-    ground = lay_ground(_join_returns(common, lag, returns))
+    ground = index_returns(_join_returns(common, lag, returns))
     judged = {run: judge(mine.join(common, on=KEY, how="semi"), ground, params) for run, mine in said.items()}
     first = next(iter(judged.values()))
     for name in first.score.horizons:
         horizon = int(name[1:])
         chances = _deflate(list(judged.values()), horizon, max(trials, len(judged)))
         for (run, mine), chance in zip(judged.items(), chances, strict=True):
-            days = pair_days(mine.daily, first.daily, horizon)
-            yield Compared(
+            days = join_days(mine.daily, first.daily, horizon)
+            yield RunComparison(
                 run=run,
                 horizon=horizon,
                 entry_lag=lag,
                 trained_lag=next(iter(returns[run])),
                 score=mine.score.horizons[name],
-                ahead={} if mine is first else measure_lead(days, horizon),
+                ahead={} if mine is first else compute_paired_differences(days, horizon),
                 deflated=chance,
                 left_out=_count(said[run], horizon) - _count(common, horizon),
             )
@@ -126,7 +126,7 @@ def _find_common(said: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     return common
 
 
-def _join_returns(common: pl.DataFrame, lag: int, returns: Mapping[str, Entries]) -> pl.DataFrame:
+def _join_returns(common: pl.DataFrame, lag: int, returns: Mapping[str, ReturnsByLag]) -> pl.DataFrame:
     """Join all runs' returns from one entry, on the days of the common forecasts."""
     (first, mine), *rest = ((run, known[lag]) for run, known in returns.items())
     names = [target(horizon) for horizon in common[HORIZON].unique().sort()]
@@ -158,13 +158,13 @@ def _count(table: pl.DataFrame, horizon: int) -> int:
     return len(table.filter(pl.col(HORIZON) == horizon))
 
 
-def find_left_horizons(said: Mapping[str, pl.DataFrame]) -> list[int]:
+def list_horizons_not_compared(said: Mapping[str, pl.DataFrame]) -> list[int]:
     """List the horizons that some runs forecast and others do not, and that are not compared."""
     horizons = [set(each[HORIZON].unique()) for each in said.values()]
     return sorted(set.union(*horizons) - set.intersection(*horizons))
 
 
-def _deflate(judged: Sequence[Judged], horizon: int, trials: int) -> list[float | None]:
+def _deflate(judged: Sequence[ScoredForecasts], horizon: int, trials: int) -> list[float | None]:
     """Say of each run how likely its daily net return is no luck of having been chosen among all trials."""
     columns = [mine.daily.filter(pl.col(HORIZON) == horizon) for mine in judged]
     if any("long_short_net" not in days.columns for days in columns):

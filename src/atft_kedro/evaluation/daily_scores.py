@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .. import metrics
-from .align import Spoken
+from .align import HorizonForecasts
 from .daily_statistics import Floats
 from .quantiles import Units, daily_coverage, label_returns
 
@@ -26,7 +26,7 @@ class Days:
     stocks: Floats  # (day,) that are forecast and whose return is known
 
 
-def measure_days(field: Spoken, units: Units) -> Days:
+def measure_days(field: HorizonForecasts, units: Units) -> Days:
     """Measure every day."""
     parts = [_measure(field, stretch, units) for stretch in field.stretches()]
     whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -40,7 +40,7 @@ def measure_days(field: Spoken, units: Units) -> Days:
     )
 
 
-def _measure(field: Spoken, stretch: slice, units: Units) -> dict[str, Floats]:
+def _measure(field: HorizonForecasts, stretch: slice, units: Units) -> dict[str, Floats]:
     forecast, actual = field.forecast[stretch], field.actual[stretch]
     valid = metrics.valid_pairs(forecast, actual)
     came = metrics.ranks(actual, valid)
@@ -73,7 +73,7 @@ def average_by_tenth(group: Tensor, *values: Tensor) -> Iterator[Tensor]:
         yield (total / count)[:, 1:]
 
 
-def _cover(field: Spoken, quantile: Tensor, units: Units) -> Floats:
+def _cover(field: HorizonForecasts, quantile: Tensor, units: Units) -> Floats:
     covered = []
     for stretch in field.stretches():
         forecast, actual = field.forecast[stretch], field.actual[stretch]

@@ -6,7 +6,7 @@ import polars as pl
 
 from ..schema import CLOSE, CODE, DATE, ENTRY_LAGS, VOLUME, Entry, target, target_columns
 
-Entries = Mapping[int, pl.DataFrame]  # realised returns by the lag of their entry, those of the targets first
+ReturnsByLag = Mapping[int, pl.DataFrame]  # realised returns by the lag of their entry, those of the targets first
 
 
 def collect_returns(dataset: pl.LazyFrame, days: pl.Series, entry_lag: int) -> pl.DataFrame:
@@ -41,7 +41,7 @@ def returns_at(returns: pl.DataFrame, entry: Entry) -> pl.DataFrame:
     return returns.drop(targets).rename(swapped)
 
 
-def list_entries(returns: pl.DataFrame, entry_lag: int) -> dict[int, pl.DataFrame]:
+def returns_by_lag(returns: pl.DataFrame, entry_lag: int) -> dict[int, pl.DataFrame]:
     """List the returns of each entry by its lag, the targets' own (at ``entry_lag``) first."""
     found = {entry_lag: returns}
     for entry, lag in ENTRY_LAGS.items():

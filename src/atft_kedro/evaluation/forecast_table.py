@@ -30,7 +30,7 @@ def open_table(path: Path) -> pl.LazyFrame:
     return table
 
 
-def forecast_parts(
+def forecast_splits(
     members: Mapping[int, TrainedNetwork], training_data: TrainingData
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Forecast the validation days, the test days, and as many of the last train days as validate.

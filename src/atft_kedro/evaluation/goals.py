@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from ..params import Params
-from .score import Goal, HorizonScore
+from .score import GoalResult, HorizonScore
 
 
 def _require_horizon(name: str) -> str:
@@ -21,7 +21,7 @@ ByHorizon = dict[Annotated[str, AfterValidator(_require_horizon)], float | None]
 Split = Mapping[str, Mapping[str, HorizonScore]]
 
 
-class TargetParams(Params):
+class GoalParams(Params):
     """What a run is measured by on its test days, each horizon by its name: ``h1``, ``h5`` and so on.
 
     ``ic_ir`` is the daily IC's mean over its deviation.
@@ -37,23 +37,23 @@ class TargetParams(Params):
     gradient_norm: Annotated[float, Field(gt=0)] | None = 10.0
 
 
-def judge_targets(split: Split, gradient: float | None, params: TargetParams) -> dict[str, Goal]:
+def check_goals(split: Split, gradient: float | None, params: GoalParams) -> dict[str, GoalResult]:
     """Put each target beside what was reached; horizons that were not forecast are reached by nobody."""
     goals = dict(_least(split.get("test", {}), params))
     if params.train_gap is not None:
         reached, error = measure_gap(split)
-        goals["train_gap"] = Goal(wanted=params.train_gap, is_least=False, reached=reached, error=error)
+        goals["train_gap"] = GoalResult(wanted=params.train_gap, is_least=False, reached=reached, error=error)
     if params.gradient_norm is not None:
-        goals["gradient_norm"] = Goal(wanted=params.gradient_norm, is_least=False, reached=gradient)
+        goals["gradient_norm"] = GoalResult(wanted=params.gradient_norm, is_least=False, reached=gradient)
     return goals
 
 
-def _least(tested: Mapping[str, HorizonScore], params: TargetParams) -> Iterator[tuple[str, Goal]]:
+def _least(tested: Mapping[str, HorizonScore], params: GoalParams) -> Iterator[tuple[str, GoalResult]]:
     for name in ("ic", "ic_ir", "rank_ic", "net_sharpe"):
         for horizon, wanted in getattr(params, name).items():
             reached, error = _read(tested[horizon], name) if horizon in tested else (None, None)
             if wanted is not None:
-                yield f"{name}_{horizon}", Goal(wanted=wanted, is_least=True, reached=reached, error=error)
+                yield f"{name}_{horizon}", GoalResult(wanted=wanted, is_least=True, reached=reached, error=error)
 
 
 def _read(score: HorizonScore, name: str) -> tuple[float | None, float | None]:

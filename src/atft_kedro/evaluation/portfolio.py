@@ -71,7 +71,7 @@ def hold_best(rank: Tensor, most: int) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Trades:
+class DailyTrades:
     """What a portfolio did on each day."""
 
     gross: Floats  # return
@@ -114,9 +114,9 @@ class Trader:
             )
         )
 
-    def close(self) -> Trades:
+    def close(self) -> DailyTrades:
         """Look back."""
-        return Trades(*(torch.cat(each).numpy() for each in zip(*self.days, strict=True)))
+        return DailyTrades(*(torch.cat(each).numpy() for each in zip(*self.days, strict=True)))
 
 
 def stagger(books: Tensor, days: int) -> Tensor:
@@ -131,7 +131,7 @@ def _median_value(held: Tensor, traded_value: Tensor | None) -> Tensor:
     return traded_value.where(held > EMPTY, torch.nan).nanmedian(-1).values
 
 
-def record(trades: Trades, cost_bp: float, hold: int) -> Book:
+def record(trades: DailyTrades, cost_bp: float, hold: int) -> Book:
     """Keep a portfolio's record, each book of which was held for ``hold`` days."""
     gross, net, days = trades.gross, trades.net(cost_bp), len(trades.gross)
     low, high = bootstrap_sharpe(net, block=max(hold, round(days ** (1 / 3))))

@@ -13,7 +13,7 @@ from ..training.run import TrainingData
 from .observations import Observations, read_observations
 from .quantiles import Units
 
-Learned = Callable[[Observations], Tensor]  # forecasts (row, horizon)
+Predictor = Callable[[Observations], Tensor]  # forecasts (row, horizon)
 
 
 class RidgeParams(Params):
@@ -22,7 +22,7 @@ class RidgeParams(Params):
     penalties: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] = (1e-3, 1e-2, 0.1, 1.0)
 
 
-def fit_ridge(training_data: TrainingData, units: Units, params: RidgeParams) -> Learned:
+def fit_ridge(training_data: TrainingData, units: Units, params: RidgeParams) -> Predictor:
     """Solve for every penalty, and keep each horizon's best."""
     squares, products, counts = _accumulate(training_data, units)
     penalty = torch.tensor(params.penalties, dtype=torch.float64).view(-1, 1, 1, 1) * counts.view(-1, 1, 1)

@@ -9,10 +9,10 @@ from ..files import parse_model, read_json
 from ..params import InputError
 from ..schema import CODE, DATE, HORIZON, REALISED, target_columns
 from ..training.run_status import read_max_gradient, read_training
-from .compare_baselines import judge_run
+from .compare_baselines import score_run
 from .compare_runs import SAME, read_returns
-from .entries import Entries
-from .goals import TargetParams, judge_targets
+from .entries import ReturnsByLag
+from .goals import GoalParams, check_goals
 from .score import EvaluationParams, RunScore
 
 BASELINES, SEEDS, SCORE, DAILY = "baselines.parquet", "seeds.parquet", "metrics.json", "daily.parquet"
@@ -25,17 +25,17 @@ def judge(  # noqa: PLR0913, PLR0917 — whose forecasts, what came of which ent
     returns: pl.DataFrame,
     entry_lag: int,
     params: EvaluationParams,
-    targets: TargetParams,
+    targets: GoalParams,
 ) -> tuple[RunScore, pl.DataFrame]:
     """Score a run's forecasts, in the units that it was trained in, and its rivals', and say which targets are met."""
     labels = read_training(folder).labels
     mine = params.model_copy(update={"units": labels.transform})
-    score, daily = judge_run(folder.name, forecasts, rivals, returns, mine, entry_lag)
-    goals = judge_targets(score.split, read_max_gradient(folder), targets)
+    score, daily = score_run(folder.name, forecasts, rivals, returns, mine, entry_lag)
+    goals = check_goals(score.split, read_max_gradient(folder), targets)
     return score.model_copy(update={"targets": goals}), daily
 
 
-def learn_returns(run: str, forecasts: pl.DataFrame, dataset: pl.LazyFrame) -> pl.DataFrame:
+def update_returns(run: str, forecasts: pl.DataFrame, dataset: pl.LazyFrame) -> pl.DataFrame:
     """Put what is known by now beside forecasts; a dataset that says otherwise than the run's own is refused."""
     columns = {horizon: name for name, horizon in target_columns(dataset.collect_schema()).items()}
     horizons = forecasts[HORIZON].unique(maintain_order=True).to_list()
@@ -70,7 +70,7 @@ def read_score(folder: Path, *, is_asked: bool) -> RunScore | None:
     return None
 
 
-def read_all_returns(folders: Iterable[Path]) -> dict[str, Entries]:
+def read_all_returns(folders: Iterable[Path]) -> dict[str, ReturnsByLag]:
     """Read by which returns scored runs were scored, from every entry."""
     scores = {folder: read_score(folder, is_asked=True) for folder in folders}
     return {folder.name: read_returns(folder, score.entry_lag) for folder, score in scores.items() if score is not None}

@@ -10,10 +10,18 @@ from pydantic import Field
 from .. import metrics
 from ..params import InputError, Params
 from ..schema import DATE, ENTRY_LAGS, HORIZON
-from .align import Excluded, Ground, Spoken, lay_ground, lay_out, require_forecasts, tell_excluded
+from .align import (
+    ExcludedForecasts,
+    HorizonForecasts,
+    RealisedReturns,
+    format_excluded,
+    index_returns,
+    lay_out,
+    require_forecasts,
+)
 from .daily_scores import Days, measure_days
 from .daily_statistics import Floats, Mean, average, mean_or_none
-from .portfolio import Book, PortfolioParams, Trader, Trades, hold_best, hold_by_signal, record
+from .portfolio import Book, DailyTrades, PortfolioParams, Trader, hold_best, hold_by_signal, record
 from .published import PublishedScore
 from .quantiles import Units
 
@@ -48,7 +56,7 @@ class HorizonScore(Params):
     decay: dict[str, float | None]  # mean IC of the same forecasts with the returns of every horizon
     forecasts: int  # that were scored
     stocks: float | None  # that were scored on the mean day
-    excluded: Excluded
+    excluded: ExcludedForecasts
 
 
 class Score(Params):
@@ -59,14 +67,14 @@ class Score(Params):
     last: str
 
 
-class Rival(Params):
+class BaselineScore(Params):
     """Another forecaster's score, and how far the run is ahead of it, paired by day."""
 
     score: HorizonScore
     ahead: dict[str, Mean]  # in IC, rank IC and daily net return
 
 
-class Goal(Params):
+class GoalResult(Params):
     """What was wanted of a run, and what came."""
 
     wanted: float
@@ -111,8 +119,10 @@ class EntryScore(Params):
     """What forecasts are worth from one entry, in each part of the days and over each horizon: ``h1`` and so on."""
 
     split: dict[str, dict[str, HorizonScore]]
-    baselines: dict[str, dict[str, dict[str, Rival]]] = Field(default_factory=dict)  # by name, part and horizon
-    seeds: dict[str, dict[str, dict[str, Rival]]] = Field(default_factory=dict)  # each network alone, where several are
+    baselines: dict[str, dict[str, dict[str, BaselineScore]]] = Field(default_factory=dict)  # by name, part and horizon
+    seeds: dict[str, dict[str, dict[str, BaselineScore]]] = Field(
+        default_factory=dict
+    )  # each network alone, where several are
     published: dict[str, PublishedScore] = Field(default_factory=dict)  # by forecaster: the next day, as papers count
     oracle: dict[str, dict[str, HorizonScore]] = Field(default_factory=dict)  # what can be known, where that is
 
@@ -123,7 +133,7 @@ class RunScore(EntryScore, ByEntry[EntryScore]):
     run: str
     days: dict[str, tuple[str, str]]  # the first and the last of each part
     entry_lag: int = 0  # of the targets that it was trained on
-    targets: dict[str, Goal] = Field(default_factory=dict)
+    targets: dict[str, GoalResult] = Field(default_factory=dict)
 
     @property
     def entries(self) -> dict[int, EntryScore]:
@@ -132,7 +142,7 @@ class RunScore(EntryScore, ByEntry[EntryScore]):
 
 
 @dataclass(frozen=True)
-class Judged:
+class ScoredForecasts:
     """A score, and the days that it is the sum of: a row for each horizon and date."""
 
     score: Score
@@ -146,30 +156,30 @@ def evaluate(forecasts: pl.DataFrame, realised: pl.DataFrame, params: Evaluation
     quantiles (q10, q90, …), their coverage is; where the realised table holds ``close`` and ``volume``, portfolios
     have a capacity.
     """
-    return judge(forecasts, lay_ground(realised), params or EvaluationParams()).score
+    return judge(forecasts, index_returns(realised), params or EvaluationParams()).score
 
 
-def judge(forecasts: pl.DataFrame, ground: Ground, params: EvaluationParams) -> Judged:
+def judge(forecasts: pl.DataFrame, ground: RealisedReturns, params: EvaluationParams) -> ScoredForecasts:
     """Score forecasts, and tell each day."""
     require_forecasts(forecasts)
     scores, tables, places = {}, [], []
     for horizon in sorted(forecasts[HORIZON].unique().to_list()):
         field = lay_out(forecasts, ground, horizon)
         if field.days == slice(0, 0):
-            raise InputError(f"Nothing can be scored over {horizon} days: {tell_excluded(field.excluded)}.")
+            raise InputError(f"Nothing can be scored over {horizon} days: {format_excluded(field.excluded)}.")
         days = measure_days(field, params.units)
         books = _trade(field, params.portfolio) if 1 in ground.returns else None
         scores[f"h{horizon}"] = _score(field, days, books, params.portfolio)
         tables.append(_tabulate(field, days, books, params.portfolio))
         places += [field.days.start, field.days.stop - 1]
     first, last = (str(ground.days[place]) for place in (min(places), max(places)))
-    return Judged(Score(horizons=scores, first=first, last=last), pl.concat(tables))
+    return ScoredForecasts(Score(horizons=scores, first=first, last=last), pl.concat(tables))
 
 
-Books = tuple[Trades, Trades]  # long and short, long only
+Books = tuple[DailyTrades, DailyTrades]  # long and short, long only
 
 
-def _score(field: Spoken, days: Days, books: Books | None, params: PortfolioParams) -> HorizonScore:
+def _score(field: HorizonForecasts, days: Days, books: Books | None, params: PortfolioParams) -> HorizonScore:
     asked = days.stocks > 0
     horizon = field.horizon
     records = [record(trades, params.cost_bp, horizon) for trades in books] if books else [None, None]
@@ -188,7 +198,7 @@ def _score(field: Spoken, days: Days, books: Books | None, params: PortfolioPara
     )
 
 
-def _trade(field: Spoken, params: PortfolioParams) -> Books:
+def _trade(field: HorizonForecasts, params: PortfolioParams) -> Books:
     """Trade the forecasts day by day, each book held for the horizon, as long as returns are known."""
     ground, daily = field.ground, field.returns(1)
     traded = None if ground.traded is None else ground.traded[field.days]
@@ -209,7 +219,7 @@ def _trade(field: Spoken, params: PortfolioParams) -> Books:
     return both.close(), longs.close()
 
 
-def _tabulate(field: Spoken, days: Days, books: Books | None, params: PortfolioParams) -> pl.DataFrame:
+def _tabulate(field: HorizonForecasts, days: Days, books: Books | None, params: PortfolioParams) -> pl.DataFrame:
     """Tell each day in a row; returns are unknown at the end, where horizons reach beyond the data."""
     dates = field.ground.days[field.days.start : field.days.stop]
     columns: dict[str, Floats] = dict(days.numbers)

@@ -5,7 +5,7 @@ from pathlib import Path
 from ..evaluation.score import RunScore
 from ..files import atomic_write, read_json
 from ..locks import wait_for_lock
-from ..reporting.format import say
+from ..reporting.format import format_number
 from ..training.runs import MANIFEST
 from .export import ExportedModel, shortest
 
@@ -46,5 +46,5 @@ def _tell(run: Path, exported: ExportedModel, score: RunScore) -> str:
     test = shortest(score)
     horizon = min(int(name[1:]) for name in score.split["test"])
     day = f"{run.name[:4]}-{run.name[4:6]}-{run.name[6:8]}"
-    worth = [say(test.ic.mean), say(test.rank_ic.mean), say(exported.score, 2)]
+    worth = [format_number(test.ic.mean), format_number(test.rank_ic.mean), format_number(exported.score, 2)]
     return _row([day, run.name, commit, manifest["panel"], f"{horizon}d", *worth, exported.folder])

@@ -6,15 +6,15 @@ from ..evaluation.daily_statistics import compute_false_positive_rate
 from ..evaluation.published import PublishedScore
 from ..evaluation.score import HorizonScore, RunScore
 from .entry_tables import ENTERED, mark_entry
-from .format import say, say_lead
-from .table import Grid
+from .format import format_difference, format_number
+from .table import Table
 
 ENOUGH_SPANS = 20  # that share no return; with more, |t| exceeds 2 by chance in about 5 % of samples
 METRICS = {"rank_ic": "rank IC", "ic": "IC", "long_short_net": "net bp a day"}
 READING = "Mean of the daily differences, on what both forecast, ± their error, and t. `zero` has an IC of 0."
 
 
-def tabulate_rivals(score: RunScore, part: str) -> Grid:
+def tabulate_rivals(score: RunScore, part: str) -> Table:
     """Tell how far the run is ahead of each baseline, paired by day."""
     horizons = list(score.split[part])
     rows = []
@@ -24,11 +24,11 @@ def tabulate_rivals(score: RunScore, part: str) -> Grid:
             for lag, entry in score.entries.items():
                 rivals = entry.baselines[name].get(part, {})
                 leads = [
-                    say_lead(rivals[each].ahead.get(what), scale, digits) if each in rivals else "–"
+                    format_difference(rivals[each].ahead.get(what), scale, digits) if each in rivals else "–"
                     for each in horizons
                 ]
                 rows.append([name, title, mark_entry(lag, score.entry_lag), *leads])
-    return Grid(
+    return Table(
         f"Ahead of the baselines on the {part} days",
         ("baseline", "in", ENTERED, *(f"{each[1:]}d" for each in horizons)),
         rows,
@@ -48,7 +48,7 @@ def _warn_of_few_spans(horizons: Mapping[str, HorizonScore]) -> Iterator[str]:
             )
 
 
-def tabulate_seeds(score: RunScore, part: str) -> Grid:
+def tabulate_seeds(score: RunScore, part: str) -> Table:
     """Tell what each network is worth alone, and how far their mean is ahead of it."""
     rows = []
     for lag, entry in score.entries.items():
@@ -60,12 +60,12 @@ def tabulate_seeds(score: RunScore, part: str) -> Grid:
                         f"{horizon[1:]}d",
                         mark_entry(lag, score.entry_lag),
                         seed,
-                        *(say(value) for value in (told.ic.mean, told.rank_ic.mean)),
-                        *(say(value, 2) for value in (told.ic.ir, told.rank_ic.ir)),
-                        say_lead(alone.ahead.get("rank_ic")),
+                        *(format_number(value) for value in (told.ic.mean, told.rank_ic.mean)),
+                        *(format_number(value, 2) for value in (told.ic.ir, told.rank_ic.ir)),
+                        format_difference(alone.ahead.get("rank_ic")),
                     ]
                 )
-    return Grid(
+    return Table(
         f"Each network alone on the {part} days",
         (
             "horizon",
@@ -81,14 +81,14 @@ def tabulate_seeds(score: RunScore, part: str) -> Grid:
     )
 
 
-def tabulate_published(score: RunScore) -> Grid:
+def tabulate_published(score: RunScore) -> Table:
     """Tell what published tables of stock ranking would print."""
     rows = [
         [name, mark_entry(lag, score.entry_lag), *_format_published(entry.published[name])]
         for name in score.published
         for lag, entry in score.entries.items()
     ]
-    return Grid(
+    return Table(
         "As published tables count, the next day on the test days",
         ("forecaster", ENTERED, "IC", '"RIC"', "prec@10", "SR"),
         rows,
@@ -98,10 +98,15 @@ def tabulate_published(score: RunScore) -> Grid:
 
 
 def _format_published(score: PublishedScore) -> list[str]:
-    return [say(score.ic), say(score.ric, 3), say(score.precision, 3), say(score.sharpe, 2)]
+    return [
+        format_number(score.ic),
+        format_number(score.ric, 3),
+        format_number(score.precision, 3),
+        format_number(score.sharpe, 2),
+    ]
 
 
-def tabulate_oracle(score: RunScore, part: str) -> Grid:
+def tabulate_oracle(score: RunScore, part: str) -> Table:
     """Tell which share of what can be known of a simulated market the run knows."""
     rows = []
     for name in score.oracle[part]:
@@ -109,9 +114,13 @@ def tabulate_oracle(score: RunScore, part: str) -> Grid:
             mine, best = entry.split[part].get(name), entry.oracle.get(part, {}).get(name)
             if best is not None:
                 share = mine.ic.mean / best.ic.mean if mine and mine.ic.mean is not None and best.ic.mean else None
-                told = [say(best.ic.mean), say(best.ic.se), "–" if share is None else f"{share:.1%}"]
+                told = [
+                    format_number(best.ic.mean),
+                    format_number(best.ic.se),
+                    "–" if share is None else f"{share:.1%}",
+                ]
                 rows.append([f"{name[1:]}d", mark_entry(lag, score.entry_lag), *told])
-    return Grid(
+    return Table(
         f"The oracle of the simulated market on the {part} days",
         ("horizon", ENTERED, "its IC", "± se", "share that the run reaches"),
         rows,

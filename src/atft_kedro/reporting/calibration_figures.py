@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 
 from ..evaluation.quantiles import levels_of
 from ..evaluation.score import HorizonScore
-from .theme import GREY, colour_of, draw_error, dress, name_days
+from .theme import GREY, apply_theme, error_bars, horizon_colour, name_days
 
 
 def draw_calibration(tested: Mapping[str, HorizonScore]) -> go.Figure:
@@ -20,11 +20,11 @@ def draw_calibration(tested: Mapping[str, HorizonScore]) -> go.Figure:
             y=[came for _, came in pairs],
             name=name_days(name),
             mode="lines+markers",
-            line={"color": colour_of(int(name[1:]))},
+            line={"color": horizon_colour(int(name[1:]))},
         )
     _add_diagonal(figure, min(ends), max(ends))
     figure.update_layout(xaxis_title="mean forecast of a tenth", yaxis_title="mean of what it should have been")
-    return dress(
+    return apply_theme(
         figure,
         "Calibration",
         "In the units of the labels. On the diagonal forecasts are as large as they should be; flatter means that "
@@ -40,16 +40,16 @@ def draw_coverage(tested: Mapping[str, HorizonScore]) -> go.Figure:
         figure.add_scatter(
             x=[f"{level:.0%}" for level in levels.values()],
             y=[None if mean.mean is None else mean.mean - levels[quantile] for quantile, mean in each.coverage.items()],
-            error_y=draw_error(list(each.coverage.values())),
+            error_y=error_bars(list(each.coverage.values())),
             name=name_days(name),
             mode="lines+markers",
-            line={"color": colour_of(int(name[1:]))},
+            line={"color": horizon_colour(int(name[1:]))},
         )
     figure.add_hline(y=0, line_color=GREY, line_width=1)
     figure.update_layout(xaxis_title="quantile", yaxis_title="share below it, beyond what it says")
     figure.update_xaxes(type="category")
     figure.update_yaxes(tickformat="+.1%")
-    return dress(
+    return apply_theme(
         figure,
         "Coverage of the quantiles",
         "At zero, quantiles mean what they say; with twice the Newey-West error. These are the network's own; "

@@ -4,8 +4,8 @@ from ..evaluation.daily_statistics import Mean
 from ..evaluation.entries import name_entry
 from ..evaluation.score import HorizonScore, RunScore
 from ..schema import ENTRY_LAGS
-from .format import say
-from .table import Grid
+from .format import format_number
+from .table import Table
 
 ENTERED = "entered at"
 READING = (
@@ -27,7 +27,7 @@ def mark_horizon(horizon: int, lag: int, own: int) -> str:
     return f"{horizon}d {name_entry(lag).removesuffix(' close')}" + "*" * (lag == own)
 
 
-def tabulate_entries(score: RunScore, part: str) -> Grid:
+def tabulate_entries(score: RunScore, part: str) -> Table:
     """Tabulate rank IC and net Sharpe ratio at both closes; note rank ICs that differ by more than half."""
     same, later = (
         score.entries[lag].split[part] if lag in score.entries else None
@@ -36,14 +36,14 @@ def tabulate_entries(score: RunScore, part: str) -> Grid:
     title = f"Same close and next close on the {part} days"
     if same is None or later is None:
         known = name_entry(score.entry_lag)
-        return Grid(
+        return Table(
             title, HEAD, [], f"Unknown: the run was scored at the {known} only. kedro atft evaluate scores both."
         )
     rows = [_format_row(name, same[name], later[name]) for name in same]
     verdicts = [verdict for name in same if (verdict := compare_entries(name, same[name].rank_ic, later[name].rank_ic))]
     if not verdicts:
         verdicts = [f"No rank IC that is {CLEAR} errors from zero differs by more than half between the two closes."]
-    return Grid(title, HEAD, rows, " ".join([*verdicts, READING]))
+    return Table(title, HEAD, rows, " ".join([*verdicts, READING]))
 
 
 def compare_entries(name: str, same: Mean, later: Mean) -> str | None:
@@ -53,7 +53,7 @@ def compare_entries(name: str, same: Mean, later: Mean) -> str | None:
         return None
     if abs(larger.mean) <= CLEAR * larger.se or abs(same.mean - later.mean) <= HALF * abs(larger.mean):
         return None
-    values = f"{say(same.mean)} at the same close and {say(later.mean)} at the next"
+    values = f"{format_number(same.mean)} at the same close and {format_number(later.mean)} at the next"
     verdict = f"Over {name[1:]} d the rank IC is {values}: they differ by more than half."
     if larger is same:
         verdict += (
@@ -65,4 +65,4 @@ def compare_entries(name: str, same: Mean, later: Mean) -> str | None:
 def _format_row(name: str, same: HorizonScore, later: HorizonScore) -> list[str]:
     sharpes = [each.long_short.net_sharpe if each.long_short else None for each in (same, later)]
     ranks = (same.rank_ic.mean, same.rank_ic.se, later.rank_ic.mean, later.rank_ic.se)
-    return [f"{name[1:]}d", *(say(value) for value in ranks), *(say(value, 2) for value in sharpes)]
+    return [f"{name[1:]}d", *(format_number(value) for value in ranks), *(format_number(value, 2) for value in sharpes)]

@@ -4,20 +4,20 @@ from ..evaluation.daily_statistics import Mean
 from ..evaluation.portfolio import Book
 
 
-def say_between(book: Book) -> str:
+def format_sharpe_interval(book: Book) -> str:
     """Write a net Sharpe ratio with its interval, where there is one."""
     low, high = book.net_sharpe_low, book.net_sharpe_high
-    return say(book.net_sharpe, 2) + ("" if low is None or high is None else f" ({low:.1f} to {high:.1f})")
+    return format_number(book.net_sharpe, 2) + ("" if low is None or high is None else f" ({low:.1f} to {high:.1f})")
 
 
-def say_lead(lead: Mean | None, scale: float = 1.0, digits: int = 4) -> str:
+def format_difference(lead: Mean | None, scale: float = 1.0, digits: int = 4) -> str:
     """Write a difference with its error and its t."""
     if lead is None or lead.mean is None:
         return "–"
     t = f" (t {lead.mean / lead.se:.1f})" if lead.se else ""
-    return f"{lead.mean * scale:+.{digits}f} ± {say(None if lead.se is None else lead.se * scale, digits)}{t}"
+    return f"{lead.mean * scale:+.{digits}f} ± {format_number(None if lead.se is None else lead.se * scale, digits)}{t}"
 
 
-def say(value: float | None, digits: int = 4) -> str:
+def format_number(value: float | None, digits: int = 4) -> str:
     """Write a number, or a dash where there is none."""
     return "–" if value is None else f"{value:.{digits}f}"

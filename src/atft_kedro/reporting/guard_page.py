@@ -8,7 +8,7 @@ import jinja2
 BADGES = {"error": "must be corrected", "warn": "please check", "ok": "kept", "skipped": "not checked"}
 
 
-def draw_guard_page(report: dict[str, Any]) -> str:
+def build_guard_page(report: dict[str, Any]) -> str:
     """Render the report: broken rules first, then the kept ones, then the statistics of every column."""
     template = (Path(__file__).parent / "guard_page.html").read_text()
     order = list(BADGES)

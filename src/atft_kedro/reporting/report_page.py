@@ -7,12 +7,12 @@ import jinja2
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
-from .table import Grid
+from .table import Table
 
 CONFIG = {"displaylogo": False, "responsive": True, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
 
 
-def write_report(title: str, grids: Sequence[Grid], figures: Sequence[go.Figure]) -> str:
+def build_html_report(title: str, grids: Sequence[Table], figures: Sequence[go.Figure]) -> str:
     """Draw the page: tables first, then figures, each with its caption."""
     template = (Path(__file__).parent / "report_page.html").read_text()
     page = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(template)

@@ -9,31 +9,31 @@ import polars as pl
 from ..evaluation.compare_runs import RETURNS
 from ..evaluation.entries import collect_returns
 from ..evaluation.forecast_table import FORECASTS, open_table
-from ..evaluation.goals import TargetParams
-from ..evaluation.run_scores import BASELINES, DAILY, SCORE, SEEDS, judge, learn_returns
+from ..evaluation.goals import GoalParams
+from ..evaluation.run_scores import BASELINES, DAILY, SCORE, SEEDS, judge, update_returns
 from ..evaluation.score import EvaluationParams, RunScore
 from ..files import atomic_write, read_json
 from ..params import InputError
 from ..schema import DATE
 from ..training.run_status import read_entry_lag, read_history, read_manifest
-from .report_page import write_report
+from .report_page import build_html_report
 from .run_tables import tabulate_run
 from .score_figures import draw_scores
-from .summary import write_summary
+from .summary import build_markdown_page
 
 SUMMARY, REPORT = "summary.md", "report.html"
 PLOTS = "plots"
 
 
-def write_pages(folder: Path, score: RunScore, figures: Sequence[go.Figure]) -> tuple[str, str]:
+def build_run_pages(folder: Path, score: RunScore, figures: Sequence[go.Figure]) -> tuple[str, str]:
     """Write the summary and the report of a run."""
     grids = tabulate_run(score, read_manifest(folder), read_history(folder))
     title = f"Run {score.run}"
-    return write_summary(title, grids), write_report(title, grids, figures)
+    return build_markdown_page(title, grids), build_html_report(title, grids, figures)
 
 
-def rescore(
-    folder: Path, dataset: pl.LazyFrame, configured_lag: int, params: EvaluationParams, targets: TargetParams
+def rescore_run(
+    folder: Path, dataset: pl.LazyFrame, configured_lag: int, params: EvaluationParams, targets: GoalParams
 ) -> RunScore:
     """Score the forecasts in a run's folder by the returns that are known now, and write that down there."""
     drawn = [folder / PLOTS / name for name in ("learning.json", "feature.json", "lag.json", "graph.json")]
@@ -42,13 +42,13 @@ def rescore(
         raise InputError(
             f"Run {folder.name} has no {', '.join(missing)}; kedro run --pipelines fit,evaluate makes the latest run's."
         )
-    forecasts = learn_returns(folder.name, open_table(folder / FORECASTS).collect(), dataset)
+    forecasts = update_returns(folder.name, open_table(folder / FORECASTS).collect(), dataset)
     rivals = pl.concat(open_table(folder / name).collect() for name in (BASELINES, SEEDS) if (folder / name).exists())
     entry_lag = read_entry_lag(folder, configured_lag)
     returns = collect_returns(dataset, forecasts[DATE], entry_lag)
     score, daily = judge(folder, forecasts, rivals, returns, entry_lag, params, targets)
     learned, *seen = (go.Figure(read_json(path)) for path in drawn)
-    summary, report = write_pages(folder, score, [learned, *draw_scores(score, daily), *seen])
+    summary, report = build_run_pages(folder, score, [learned, *draw_scores(score, daily), *seen])
     for name, table in ((FORECASTS, forecasts), (DAILY, daily), (RETURNS, returns)):
         with atomic_write(folder / name) as partial:
             table.write_parquet(partial)

@@ -10,8 +10,8 @@ from ..evaluation.score import HorizonScore, RunScore
 from ..panel.split import Split
 from .baseline_tables import tabulate_oracle, tabulate_published, tabulate_rivals, tabulate_seeds
 from .entry_tables import ENTERED, mark_entry, tabulate_entries
-from .format import say, say_between
-from .table import Grid
+from .format import format_number, format_sharpe_interval
+from .table import Table
 
 History = Sequence[Mapping[str, Any]]
 
@@ -33,9 +33,9 @@ EXCLUDED = {
 }
 
 
-def tabulate_run(score: RunScore, manifest: Mapping[str, Any], history: History) -> list[Grid]:
+def tabulate_run(score: RunScore, manifest: Mapping[str, Any], history: History) -> list[Table]:
     """Tell everything, what matters most first."""
-    grids = [tabulate_targets(score), tabulate_entries(score, "test")]
+    grids = [tabulate_goals(score), tabulate_entries(score, "test")]
     grids += [*(tabulate_part(score, part) for part in reversed(score.split))]
     grids += [tabulate_books(score, part) for part in ("test", "validation") if part in score.split]
     if score.baselines:
@@ -50,13 +50,13 @@ def tabulate_run(score: RunScore, manifest: Mapping[str, Any], history: History)
     return [*grids, tabulate_phases(history), tabulate_making(manifest)]
 
 
-def tabulate_shortages(split: Split) -> list[Grid]:
+def tabulate_shortages(split: Split) -> list[Table]:
     """List the parts that have fewer days or stocks than recommended; no table where none has."""
     rows = [[role, shortage.partition(": ")[2]] for role, shortage in split.shortages().items()]
-    return [Grid("Fewer days or stocks than recommended", ("part", "what"), rows)] if rows else []
+    return [Table("Fewer days or stocks than recommended", ("part", "what"), rows)] if rows else []
 
 
-def tabulate_part(score: RunScore, part: str) -> Grid:
+def tabulate_part(score: RunScore, part: str) -> Table:
     """Tell one part's numbers, horizon by horizon, and what could not be scored."""
     horizons = score.split[part]
     first, last = score.days[part]
@@ -64,10 +64,10 @@ def tabulate_part(score: RunScore, part: str) -> Grid:
     left_out = [f"{count:,} {EXCLUDED[name]}" for name, count in excluded.items() if count]
     undefined = sum(each.ic.undefined for each in horizons.values())
     left_out += [f"{undefined:,} days without a defined IC"] if undefined else []
-    return Grid(
+    return Table(
         title=f"{part.capitalize()}: {first} to {last}"
         + (", the last days that were learned" if part == "train" else ""),
-        head=PART,
+        header=PART,
         rows=[
             [f"{name[1:]}d", mark_entry(lag, score.entry_lag), *_tell_part(entry.split[part][name])]
             for name in horizons
@@ -77,7 +77,7 @@ def tabulate_part(score: RunScore, part: str) -> Grid:
     )
 
 
-def tabulate_books(score: RunScore, part: str) -> Grid:
+def tabulate_books(score: RunScore, part: str) -> Table:
     """Tell what trading one part's forecasts would have earned."""
     rows = []
     for horizon in score.split[part]:
@@ -86,7 +86,7 @@ def tabulate_books(score: RunScore, part: str) -> Grid:
                 book: Book | None = getattr(entry.split[part][horizon], name)
                 if book is not None:
                     rows.append([f"{horizon[1:]}d", mark_entry(lag, score.entry_lag), title, *_tell_book(book)])
-    return Grid(
+    return Table(
         f"Portfolios on the {part} days",
         BOOKS,
         rows,
@@ -100,12 +100,12 @@ def _tell_book(book: Book) -> list[str]:
     bp = [None if mean is None else 1e4 * mean for mean in (book.gross_mean, book.net_mean)]
     shares = [None if share is None else 100 * share for share in (book.drawdown, book.unpriced)]
     return [
-        *(say(value, 1) for value in bp),
-        say(book.gross_sharpe, 2),
-        say_between(book),
-        say(book.probability, 3),
-        say(book.turnover, 2),
-        *(say(value, 1) + " %" if value is not None else "–" for value in shares),
+        *(format_number(value, 1) for value in bp),
+        format_number(book.gross_sharpe, 2),
+        format_sharpe_interval(book),
+        format_number(book.probability, 3),
+        format_number(book.turnover, 2),
+        *(format_number(value, 1) + " %" if value is not None else "–" for value in shares),
         "–" if book.capacity is None else f"{book.capacity:,.0f}",
     ]
 
@@ -114,9 +114,9 @@ def tell(told: HorizonScore) -> list[str]:
     """Format one horizon's numbers, as `HEAD` names them after the horizon."""
     book = told.long_short
     return [
-        *(say(mean) for mean in (told.ic.mean, told.ic.se, told.rank_ic.mean, told.rank_ic.se)),
-        say(told.hit_rate.mean, 3),
-        say(book.net_sharpe if book else None, 2),
+        *(format_number(mean) for mean in (told.ic.mean, told.ic.se, told.rank_ic.mean, told.rank_ic.se)),
+        format_number(told.hit_rate.mean, 3),
+        format_number(book.net_sharpe if book else None, 2),
         str(told.ic.days),
     ]
 
@@ -124,25 +124,25 @@ def tell(told: HorizonScore) -> list[str]:
 def _tell_part(told: HorizonScore) -> list[str]:
     """Format one horizon's numbers, as `PART` names them after the entry."""
     return [
-        *(say(mean) for mean in (told.ic.mean, told.ic.se, told.rank_ic.mean, told.rank_ic.se)),
-        *(say(mean) for mean in (told.ic.apart_mean, told.ic.apart_se)),
-        say(told.ic.ir, 2),
-        say(told.hit_rate.mean, 3),
-        say(told.scale.mean, 2),
-        say(told.stocks, 0),
+        *(format_number(mean) for mean in (told.ic.mean, told.ic.se, told.rank_ic.mean, told.rank_ic.se)),
+        *(format_number(mean) for mean in (told.ic.apart_mean, told.ic.apart_se)),
+        format_number(told.ic.ir, 2),
+        format_number(told.hit_rate.mean, 3),
+        format_number(told.scale.mean, 2),
+        format_number(told.stocks, 0),
         str(told.ic.days),
     ]
 
 
-def tabulate_targets(score: RunScore) -> Grid:
+def tabulate_goals(score: RunScore) -> Table:
     """Tell what was wanted and what came."""
     rows = []
     for name, goal in score.targets.items():
         wanted = f"{'≥' if goal.is_least else '<'} {goal.wanted:g}"
-        error = "" if goal.error is None else f" ± {say(goal.error)}"
-        rows.append([_name_target(name), wanted, f"{say(goal.reached)}{error}", goal.verdict])
+        error = "" if goal.error is None else f" ± {format_number(goal.error)}"
+        rows.append([_name_target(name), wanted, f"{format_number(goal.reached)}{error}", goal.verdict])
     note = f"Aspirations, not promises; at the {name_entry(score.entry_lag)}."
-    return Grid("Targets", ("target", "wanted", "reached", ""), rows, note)
+    return Table("Targets", ("target", "wanted", "reached", ""), rows, note)
 
 
 def _name_target(name: str) -> str:
@@ -156,7 +156,7 @@ def _name_target(name: str) -> str:
     return f"{words[metric]} over {horizon} d on the test days"
 
 
-def tabulate_phases(history: History) -> Grid:
+def tabulate_phases(history: History) -> Table:
     """Tell what each phase of each seed's training gave."""
     rows = []
     for (seed, phase), epochs in groupby(history, key=lambda epoch: (epoch["seed"], epoch["phase"])):
@@ -167,17 +167,17 @@ def tabulate_phases(history: History) -> Grid:
                 phase,
                 str(seed),
                 str(len(mine)),
-                say(mine[-1]["train_loss"]),
-                say(rank_ics[-1]),
-                say(max(rank_ics)),
-                say(sum(epoch["seconds"] for epoch in mine), 1),
+                format_number(mine[-1]["train_loss"]),
+                format_number(rank_ics[-1]),
+                format_number(max(rank_ics)),
+                format_number(sum(epoch["seconds"] for epoch in mine), 1),
             ]
         )
     head = ("phase", "seed", "epochs", "train loss", "rank IC at its end", "at its best", "seconds")
-    return Grid("Phases", head, rows, "Rank IC on the validation days, horizons weighed as training.selection says.")
+    return Table("Phases", head, rows, "Rank IC on the validation days, horizons weighed as training.selection says.")
 
 
-def tabulate_making(manifest: Mapping[str, Any]) -> Grid:
+def tabulate_making(manifest: Mapping[str, Any]) -> Table:
     """Tell what a run was made of."""
     training, network = manifest["training"], manifest["network"]
     dirty = ", with uncommitted changes" if manifest["is_dirty"] else ""
@@ -195,10 +195,10 @@ def tabulate_making(manifest: Mapping[str, Any]) -> Grid:
         "device": f"{manifest['device']}, {training['precision']}",
         "versions": ", ".join(f"{name} {version}" for name, version in manifest["versions"].items()),
     }
-    return Grid("What it was made of", ("what", ""), list(known.items()))
+    return Table("What it was made of", ("what", ""), list(known.items()))
 
 
-def number_score(score: RunScore) -> dict[str, float]:
+def collect_test_metrics(score: RunScore) -> dict[str, float]:
     """Name the numbers of the test days by which runs are compared; of the other entries behind their name."""
     numbers: dict[str, float | None] = {}
     for lag, entry in score.entries.items():

@@ -12,7 +12,7 @@ from ..evaluation.entries import name_entry
 from ..evaluation.score import EntryScore, HorizonScore, RunScore
 from ..schema import DATE, ENTRY_LAG, FORECASTER, HORIZON, SPLIT
 from .calibration_figures import draw_calibration, draw_coverage
-from .theme import COLOURS, GREY, colour_of, draw_error, dress, name_days
+from .theme import COLOURS, GREY, apply_theme, error_bars, horizon_colour, name_days
 
 MONTH = 21  # trading days
 TEST = "test"
@@ -41,7 +41,7 @@ def draw_ic(daily: pl.DataFrame) -> go.Figure:
     figure = make_subplots(rows=2, shared_xaxes=True, vertical_spacing=0.06)
     days = daily.filter(pl.col(SPLIT) != "train").sort(DATE)
     for (horizon,), mine in days.group_by(HORIZON, maintain_order=True):
-        line = {"color": colour_of(int(horizon))}
+        line = {"color": horizon_colour(int(horizon))}
         smooth = mine.select(pl.col("rank_ic").rolling_mean(MONTH, min_samples=MONTH // 2).over(SPLIT)).to_series()
         name = f"{horizon} d"
         figure.add_scatter(
@@ -60,7 +60,7 @@ def draw_ic(daily: pl.DataFrame) -> go.Figure:
     figure.add_hline(y=0, line_color=GREY, line_width=1, row=1, col=1)
     figure.update_yaxes(title_text=f"rank IC, mean of {MONTH} days", row=1, col=1)
     figure.update_yaxes(title_text="sum of daily rank ICs", row=2, col=1)
-    return dress(
+    return apply_theme(
         figure,
         "Rank IC over time",
         "How well each day's forecasts order the stocks, by horizon. A line that rises steadily below is a forecast "
@@ -79,7 +79,7 @@ def draw_rivals(score: RunScore) -> go.Figure:
             figure.add_bar(
                 x=[name_days(horizon) for horizon in horizons],
                 y=[each.rank_ic.mean for each in horizons.values()],
-                error_y=draw_error([each.rank_ic for each in horizons.values()]),
+                error_y=error_bars([each.rank_ic for each in horizons.values()]),
                 name=name,
                 legendgroup=name,
                 showlegend=column == 1,
@@ -89,7 +89,7 @@ def draw_rivals(score: RunScore) -> go.Figure:
             )
     figure.update_layout(barmode="group")
     figure.update_yaxes(title_text="rank IC on the test days", col=1)
-    return dress(
+    return apply_theme(
         figure,
         "The run beside its baselines",
         "Mean rank IC with twice its Newey-West error. Bars overlap far more than they differ: what counts is the "
@@ -117,11 +117,11 @@ def draw_deciles(tested: Tested) -> go.Figure:
     for row, scores in enumerate(tested.values(), start=1):
         for column, (name, each) in enumerate(scores.items(), start=1):
             earned = [None if value is None else 1e4 * value for value in each.deciles]
-            look = {"marker_color": colour_of(int(name[1:])), "showlegend": False}
+            look = {"marker_color": horizon_colour(int(name[1:])), "showlegend": False}
             figure.add_bar(x=list(range(1, 11)), y=earned, row=row, col=column, **look)
             figure.update_xaxes(title_text="tenth", tickvals=[1, 5, 10], row=row, col=column)
         figure.update_yaxes(title_text="bp beyond the day's mean", row=row, col=1)
-    return dress(
+    return apply_theme(
         figure,
         "Returns by tenth of the forecast",
         "Mean return over the horizon beyond the day's mean, in basis points; the lowest forecasts are tenth 1. "
@@ -138,7 +138,7 @@ def draw_equity(tested: pl.DataFrame, entry_lag: int) -> go.Figure:
         if "long_short_net" in mine.columns:
             worth = (100 * ((1 + mine["long_short_net"]).cum_prod() - 1)).to_list()
             name = f"{horizon} d, long-short, net, {name_entry(int(lag))}"
-            line = {"color": colour_of(int(horizon)), "dash": "dashdot"}
+            line = {"color": horizon_colour(int(horizon)), "dash": "dashdot"}
             figure.add_scatter(x=mine[DATE].to_list(), y=worth, name=name, line=line, row=1, col=1)
     for (horizon,), mine in tested.filter(own).sort(DATE).group_by(HORIZON, maintain_order=True):
         days = mine[DATE].to_list()
@@ -153,7 +153,7 @@ def draw_equity(tested: pl.DataFrame, entry_lag: int) -> go.Figure:
                     x=days,
                     y=worth,
                     name=f"{horizon} d, {book.replace('_', '-')}, {what}",
-                    line={"color": colour_of(int(horizon)), "dash": dash},
+                    line={"color": horizon_colour(int(horizon)), "dash": dash},
                     visible=True if book == "long_short" and (what == "net" or horizon == 1) else "legendonly",
                     row=1,
                     col=1,
@@ -161,11 +161,11 @@ def draw_equity(tested: pl.DataFrame, entry_lag: int) -> go.Figure:
         if "long_short_turnover" in mine.columns:
             traded = mine["long_short_turnover"].rolling_mean(MONTH, min_samples=1).to_list()
             figure.add_scatter(
-                x=days, y=traded, showlegend=False, line={"color": colour_of(int(horizon))}, row=2, col=1
+                x=days, y=traded, showlegend=False, line={"color": horizon_colour(int(horizon))}, row=2, col=1
             )
     figure.update_yaxes(title_text="earned, %", row=1, col=1)
     figure.update_yaxes(title_text="turnover a day", rangemode="tozero", row=2, col=1)
-    return dress(
+    return apply_theme(
         figure,
         "Equity of the books on the test days",
         "The best tenth against the worst (gross weight 1), held for the horizon in staggered books; net of costs, and "
@@ -185,11 +185,11 @@ def draw_decay(tested: Tested, entry_lag: int) -> go.Figure:
                 y=list(each.decay.values()),
                 name=f"forecast for {name_days(name)}, {name_entry(lag)}",
                 mode="lines+markers",
-                line={"color": colour_of(int(name[1:])), "dash": "solid" if lag == entry_lag else "dash"},
+                line={"color": horizon_colour(int(name[1:])), "dash": "solid" if lag == entry_lag else "dash"},
             )
     figure.update_layout(xaxis_title="days over which the return is measured", yaxis_title="IC")
     figure.update_xaxes(tickvals=[int(name[1:]) for name in tested[entry_lag]])
-    return dress(
+    return apply_theme(
         figure,
         "Decay",
         "Each horizon's forecasts against the returns over every horizon; dashed from the entry that the network was "

@@ -19,7 +19,7 @@ MOST = 6  # shortages that are named
 DAY = 24 * 3600 * 1000  # a bar's length on an axis of dates is in milliseconds
 
 
-def draw_splits(splits: Sequence[Split]) -> go.Figure:
+def plot_splits(splits: Sequence[Split]) -> go.Figure:
     """Draw one bar for each split, coloured by what its days do; parts that are too small are named below the title."""
     figure = go.Figure()
     for role, colour in COLOURS.items():

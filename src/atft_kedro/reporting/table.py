@@ -7,10 +7,10 @@ Row = Sequence[str]
 
 
 @dataclass(frozen=True)
-class Grid:
+class Table:
     """A table under its title, with a line on how to read it."""
 
     title: str
-    head: Row
+    header: Row
     rows: Sequence[Row]
     note: str = ""

@@ -18,7 +18,7 @@ COLOURS = {
 }
 
 
-def dress(figure: go.Figure, title: str, caption: str, height: int = 400) -> go.Figure:
+def apply_theme(figure: go.Figure, title: str, caption: str, height: int = 400) -> go.Figure:
     """Give a figure its title, its caption and the looks of all others."""
     lines = {"gridcolor": FAINT, "zerolinecolor": FAINT}  # to be seen on white and, in Kedro-Viz, on black
     return (
@@ -38,12 +38,12 @@ def dress(figure: go.Figure, title: str, caption: str, height: int = 400) -> go.
     )
 
 
-def colour_of(horizon: int) -> str:
+def horizon_colour(horizon: int) -> str:
     """Give each horizon one colour in every figure."""
     return SHADES[PLACES.get(horizon, horizon) % len(SHADES)]
 
 
-def draw_error(means: list[Mean]) -> dict[str, object]:
+def error_bars(means: list[Mean]) -> dict[str, object]:
     """Draw twice the error of each mean as a bar."""
     return {"type": "data", "array": [2 * (mean.se or 0) for mean in means], "thickness": 1, "width": 3}
 

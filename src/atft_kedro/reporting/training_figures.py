@@ -8,7 +8,7 @@ import polars as pl
 from plotly.subplots import make_subplots
 
 from ..schema import DATE
-from .theme import GREY, SHADES, colour_of, dress
+from .theme import GREY, SHADES, apply_theme, horizon_colour
 
 SHOWN = 20  # features of a picture that a person can still tell apart
 
@@ -23,7 +23,7 @@ def draw_learning(epochs: Sequence[dict[str, Any]]) -> go.Figure:
         for name in (name for name in mine[0]["validation"] if name.startswith("rank_ic_")):
             days = int(name.removeprefix("rank_ic_").removesuffix("d"))
             values = [epoch["validation"][name] for epoch in mine]
-            look = {"mode": "lines+markers", "line": {"color": colour_of(days)}, "name": f"{days} d{suffix}"}
+            look = {"mode": "lines+markers", "line": {"color": horizon_colour(days)}, "name": f"{days} d{suffix}"}
             figure.add_scatter(x=places, y=values, row=1, col=1, **look)
         losses = {
             "train loss": ([epoch["train_loss"] for epoch in mine], None),
@@ -36,7 +36,9 @@ def draw_learning(epochs: Sequence[dict[str, Any]]) -> go.Figure:
     figure.update_yaxes(title_text="rank IC, validation", row=1, col=1)
     figure.update_yaxes(title_text="loss", row=2, col=1)
     figure.update_xaxes(title_text="epoch", row=2, col=1)
-    return dress(figure, "What the run learned", "After each epoch; dotted lines are where a phase begins.", height=580)
+    return apply_theme(
+        figure, "What the run learned", "After each epoch; dotted lines are where a phase begins.", height=580
+    )
 
 
 def _mark_phases(figure: go.Figure, epochs: Sequence[dict[str, Any]]) -> None:
@@ -64,7 +66,7 @@ def draw_features(weights: pl.DataFrame) -> go.Figure:
         )
     )
     figure.update_xaxes(type="category")
-    return dress(
+    return apply_theme(
         figure,
         "Features that the network weighs most",
         f"Mean weight of the selection gate, the {len(names)} largest of {weights['feature'].n_unique()} features, on "
@@ -81,4 +83,4 @@ def draw_lags(weights: pl.DataFrame) -> go.Figure:
         name, weight = f"layer {layer}, head {head}", mine["weight"].to_list()
         figure.add_scatter(x=mine["lag"].to_list(), y=weight, name=name, **look)
     figure.update_layout(xaxis_title="observations back", yaxis_title="mean attention")
-    return dress(figure, "Attention over lags", "On the validation days, averaged over stocks and days.")
+    return apply_theme(figure, "Attention over lags", "On the validation days, averaged over stocks and days.")

@@ -5,7 +5,7 @@ from statistics import variance
 
 import polars as pl
 
-from ..evaluation.compare_runs import compare_runs, returns_of
+from ..evaluation.compare_runs import compare_runs, pivot_returns
 from ..evaluation.daily_statistics import NORMAL, Mean, expect_best
 from ..evaluation.forecast_table import forecast_split
 from ..evaluation.score import EvaluationParams
@@ -130,7 +130,7 @@ def confirm(
     after, chosen = retrial.train(AFTER, *put(winner.chosen, network, training))
     forecasts = {BEFORE: as_it_is, AFTER: chosen}
     entry_lag = retrial.training_data.panel.metadata.entry_lag
-    returns = {run: {entry_lag: returns_of(each)} for run, each in forecasts.items()}
+    returns = {run: {entry_lag: pivot_returns(each)} for run, each in forecasts.items()}
     rows = [row for row in compare_runs(forecasts, returns, evaluation) if row.run == AFTER]
     spread = spread_of(before, after) if training.selection.metric.startswith("rank_ic") else None
     leads = {

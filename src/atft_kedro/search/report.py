@@ -8,11 +8,11 @@ from optuna import visualization
 
 from ..dotted import get_value
 from ..network.sizes import NetworkParams
-from ..reporting.format import say, say_lead
-from ..reporting.report_page import write_report
-from ..reporting.summary import write_summary
-from ..reporting.table import Grid
-from ..reporting.theme import SHADES, dress
+from ..reporting.format import format_difference, format_number
+from ..reporting.report_page import build_html_report
+from ..reporting.summary import build_markdown_page
+from ..reporting.table import Table
+from ..reporting.theme import SHADES, apply_theme
 from ..training.params import TrainingParams
 from .confirmation import Confirmation
 from .space import say_chosen, say_value
@@ -52,7 +52,7 @@ def _draw(study: optuna.Study) -> tuple[go.Figure, ...]:
 
 
 def _dress(figure: go.Figure, name: str) -> go.Figure:
-    dressed = dress(go.Figure(figure), name.capitalize(), CAPTIONS[name])
+    dressed = apply_theme(go.Figure(figure), name.capitalize(), CAPTIONS[name])
     return dressed.update_layout(hovermode="closest", colorway=SHADES)
 
 
@@ -66,10 +66,10 @@ def write_search(
 ) -> tuple[str, str]:
     """Write the summary and the report of a search."""
     title, grids = f"Search {standing.study}", tabulate_search(standing, confirmation, configured)
-    return write_summary(title, grids), write_report(title, grids, figures)
+    return build_markdown_page(title, grids), build_html_report(title, grids, figures)
 
 
-def tabulate_search(standing: Standing, confirmation: Confirmation, configured: Configured) -> list[Grid]:
+def tabulate_search(standing: Standing, confirmation: Confirmation, configured: Configured) -> list[Table]:
     """Tell what was found, how sure that is, and of all trials."""
     grids = [tabulate_finding(standing, confirmation), tabulate_winner(standing, confirmation, configured)]
     if confirmation.leads:
@@ -77,7 +77,7 @@ def tabulate_search(standing: Standing, confirmation: Confirmation, configured: 
     return [*grids, tabulate_trials(standing)]
 
 
-def tabulate_finding(standing: Standing, confirmation: Confirmation) -> Grid:
+def tabulate_finding(standing: Standing, confirmation: Confirmation) -> Table:
     """Tell what the search found, and whether it is to be believed."""
     rows = [("trials", f"{standing.wanted} wanted: {say_counts(standing)}")]
     if standing.winner is not None:
@@ -87,12 +87,12 @@ def tabulate_finding(standing: Standing, confirmation: Confirmation) -> Grid:
             ("winner, retrained", say_seeds(confirmation.after)),
             ("as it is, retrained", say_seeds(confirmation.before)),
         ]
-    return Grid("What was found", ("what", ""), [*rows, ("verdict", say_verdict(confirmation))])
+    return Table("What was found", ("what", ""), [*rows, ("verdict", say_verdict(confirmation))])
 
 
 def say_seeds(scores: Sequence[float]) -> str:
     """Write the mean of some seeds' scores, and each."""
-    return f"{say(sum(scores) / len(scores))} (each seed: {', '.join(map(say, scores))})"
+    return f"{format_number(sum(scores) / len(scores))} (each seed: {', '.join(map(format_number, scores))})"
 
 
 def say_verdict(confirmation: Confirmation) -> str:
@@ -104,28 +104,28 @@ def say_verdict(confirmation: Confirmation) -> str:
     if confirmation.gain <= 0:
         return f"the search does not beat the configuration as it is: {gained}"
     chance = confirmation.leads[confirmation.horizon].chance
-    sure = f"{gained}; no luck of the best of {confirmation.tried} with probability {say(chance, 2)}"
+    sure = f"{gained}; no luck of the best of {confirmation.tried} with probability {format_number(chance, 2)}"
     if chance is None or chance < SURE:
         return f"the winner may be better than the configuration as it is, and may be not: {sure}"
     return f"the winner beats the configuration as it is: {sure}"
 
 
-def tabulate_winner(standing: Standing, confirmation: Confirmation, configured: Configured) -> Grid:
+def tabulate_winner(standing: Standing, confirmation: Confirmation, configured: Configured) -> Table:
     """Tell what the winner would change."""
     network, training = configured
     now = {"network": network.model_dump(), "training": training.model_dump() | {"learning_rate": training.fastest}}
     rows = [
-        (path, say_value(get_value(now, path)), say_value(value), say(standing.importance.get(path), 2))
+        (path, say_value(get_value(now, path)), say_value(value), format_number(standing.importance.get(path), 2))
         for path, value in confirmation.chosen.items()
     ]
     note = "kedro atft hpo promote writes these into an environment. A dash: each phase says it."
-    return Grid(f"Trial {confirmation.trial}", ("parameter", "as it is", "winner", "importance"), rows, note)
+    return Table(f"Trial {confirmation.trial}", ("parameter", "as it is", "winner", "importance"), rows, note)
 
 
-def tabulate_leads(confirmation: Confirmation) -> Grid:
+def tabulate_leads(confirmation: Confirmation) -> Table:
     """Tell by how much the winner is ahead, day by day."""
     rows = [
-        (f"{horizon}d", say_lead(lead.rank_ic), say(lead.chance, 2), str(lead.rank_ic.days))
+        (f"{horizon}d", format_difference(lead.rank_ic), format_number(lead.chance, 2), str(lead.rank_ic.days))
         for horizon, lead in confirmation.leads.items()
     ]
     head = ("horizon", "rank IC ahead", "likely no luck", "days")
@@ -134,21 +134,27 @@ def tabulate_leads(confirmation: Confirmation) -> Grid:
         f"it is. Likely no luck: with what luck gives the best of {confirmation.tried} trials taken off, and the "
         "spread of the seeds in its error."
     )
-    return Grid("The winner beside the configuration as it is", head, rows, note)
+    return Table("The winner beside the configuration as it is", head, rows, note)
 
 
-def tabulate_trials(standing: Standing) -> Grid:
+def tabulate_trials(standing: Standing) -> Table:
     """Tell of every trial, the best first."""
     ranked = sorted(standing.trials, key=lambda trial: (trial.state != "complete", -(trial.score or -1.0)))
     rows = [
         (
-            *(str(trial.number), trial.state, say(trial.score), str(trial.epochs), say(trial.seconds, 0)),
+            *(
+                str(trial.number),
+                trial.state,
+                format_number(trial.score),
+                str(trial.epochs),
+                format_number(trial.seconds, 0),
+            ),
             say_chosen(trial.chosen),
             trial.reason or "",
         )
         for trial in ranked
     ]
-    return Grid("Trials", ("trial", "state", "score", "epochs", "s", "chosen", "why"), rows)
+    return Table("Trials", ("trial", "state", "score", "epochs", "s", "chosen", "why"), rows)
 
 
 def number_search(standing: Standing, confirmation: Confirmation) -> dict[str, float]:

@@ -9,7 +9,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from ..params import Params
-from ..reporting.format import say
+from ..reporting.format import format_number
 from .space import Chosen
 from .study import FINISHED, SURPLUS, find_originals, find_retried, quiet, read_size
 from .trial import HOST, PID, REASON, RUN
@@ -136,4 +136,6 @@ def say_counts(standing: Standing) -> str:
 def say_best(standing: Standing) -> str:
     """Write which trial is the best."""
     best = standing.winner
-    return "none yet" if best is None else f"trial {best.number}: {say(best.score)} after {best.epochs} epochs"
+    return (
+        "none yet" if best is None else f"trial {best.number}: {format_number(best.score)} after {best.epochs} epochs"
+    )

@@ -9,8 +9,8 @@ from plotly.subplots import make_subplots
 from ..evaluation.entries import name_entry
 from ..evaluation.score import HorizonScore
 from ..reporting.entry_tables import ENTERED, READING, mark_entry
-from ..reporting.format import say
-from ..reporting.theme import colour_of, dress
+from ..reporting.format import format_number
+from ..reporting.theme import apply_theme, horizon_colour
 from ..schema import DATE, ENTRY_LAG, HORIZON
 from .score import FoldScore, WalkScore
 from .walk import list_failures
@@ -53,9 +53,19 @@ def _name_days(each: FoldScore) -> str:
 
 def _tell(told: HorizonScore) -> list[str]:
     book = told.long_short
-    between = "" if book is None else f" ({say(book.net_sharpe_low, 1)} to {say(book.net_sharpe_high, 1)})"
-    traded = "–" if book is None else say(book.net_sharpe, 2) + between
-    return [say(told.ic.mean), say(told.ic.se), say(told.rank_ic.mean), say(told.rank_ic.se), traded]
+    between = (
+        ""
+        if book is None
+        else f" ({format_number(book.net_sharpe_low, 1)} to {format_number(book.net_sharpe_high, 1)})"
+    )
+    traded = "–" if book is None else format_number(book.net_sharpe, 2) + between
+    return [
+        format_number(told.ic.mean),
+        format_number(told.ic.se),
+        format_number(told.rank_ic.mean),
+        format_number(told.rank_ic.se),
+        traded,
+    ]
 
 
 def draw_walk(score: WalkScore, daily: pl.DataFrame) -> go.Figure:
@@ -66,7 +76,7 @@ def draw_walk(score: WalkScore, daily: pl.DataFrame) -> go.Figure:
     figure = make_subplots(rows=2, vertical_spacing=0.1)
     for name in score.pooled:
         horizon = int(name[1:])
-        look = {"name": f"{horizon} d", "legendgroup": name, "marker": {"color": colour_of(horizon)}}
+        look = {"name": f"{horizon} d", "legendgroup": name, "marker": {"color": horizon_colour(horizon)}}
         for lag in score.entries:
             scored = [
                 (each.fold.name, horizons[name].rank_ic)
@@ -84,7 +94,7 @@ def draw_walk(score: WalkScore, daily: pl.DataFrame) -> go.Figure:
         figure.add_scatter(x=mine[DATE].to_list(), y=summed, mode="lines", showlegend=False, row=2, col=1, **look)
     figure.update_yaxes(title_text="rank IC ± 2 se", row=1, col=1)
     figure.update_yaxes(title_text="sum of daily rank ICs", row=2, col=1)
-    return dress(
+    return apply_theme(
         figure,
         "The walk, fold by fold",
         "How well each fold's network orders the stocks on test days that it has never seen, and all test days in a "

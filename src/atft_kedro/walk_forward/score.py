@@ -6,10 +6,10 @@ from pathlib import Path
 
 import polars as pl
 
-from ..evaluation.align import lay_ground
-from ..evaluation.entries import Entries
+from ..evaluation.align import index_returns
+from ..evaluation.entries import ReturnsByLag
 from ..evaluation.forecast_table import FORECASTS, open_table
-from ..evaluation.score import ByEntry, EvaluationParams, HorizonScore, Judged, judge
+from ..evaluation.score import ByEntry, EvaluationParams, HorizonScore, ScoredForecasts, judge
 from ..params import InputError
 from ..schema import CODE, DATE, ENTRY_LAG, ENTRY_LAGS, HORIZON, REALISED, SPLIT, Entry, target_columns
 from .walk import TrainedFold, TrainedFolds, list_failures
@@ -79,7 +79,7 @@ def _read_tested(folder: Path, fold: TrainedFold) -> pl.LazyFrame:
 
 
 def score_walk(
-    trained: TrainedFolds, folder: Path, pooled: pl.DataFrame, returns: Entries, params: EvaluationParams
+    trained: TrainedFolds, folder: Path, pooled: pl.DataFrame, returns: ReturnsByLag, params: EvaluationParams
 ) -> JudgedWalk:
     """Score each fold and the whole record by the returns that came, those of the targets' own entry first."""
     judged = judge_record(pooled, returns, params)
@@ -95,7 +95,7 @@ def score_walk(
     return JudgedWalk(score, tabulate_days(judged))
 
 
-def _score_fold(fold: TrainedFold, folder: Path, returns: Entries, params: EvaluationParams) -> FoldScore:
+def _score_fold(fold: TrainedFold, folder: Path, returns: ReturnsByLag, params: EvaluationParams) -> FoldScore:
     if fold.reason is not None:
         return FoldScore(fold=fold, stocks=0, horizons={})
     said = _read_tested(folder, fold).collect()
@@ -104,19 +104,19 @@ def _score_fold(fold: TrainedFold, folder: Path, returns: Entries, params: Evalu
     return FoldScore(fold=fold, stocks=said[CODE].n_unique(), horizons=own, **_beside(judged))
 
 
-def _beside(judged: Mapping[int, Judged]) -> dict[Entry, Horizons]:
+def _beside(judged: Mapping[int, ScoredForecasts]) -> dict[Entry, Horizons]:
     """List what the record is worth from the entries that are not the targets' own."""
     _, *others = judged
     return {entry: judged[lag].score.horizons for entry, lag in ENTRY_LAGS.items() if lag in others}
 
 
-def judge_record(said: pl.DataFrame, returns: Entries, params: EvaluationParams) -> dict[int, Judged]:
+def judge_record(said: pl.DataFrame, returns: ReturnsByLag, params: EvaluationParams) -> dict[int, ScoredForecasts]:
     """Score forecasts of test days by the returns that came on their days, from each entry by its lag."""
     days = pl.col(DATE).is_between(said[DATE].min(), said[DATE].max())
-    return {lag: judge(said, lay_ground(came.filter(days)), params) for lag, came in returns.items()}
+    return {lag: judge(said, index_returns(came.filter(days)), params) for lag, came in returns.items()}
 
 
-def tabulate_days(judged: Mapping[int, Judged]) -> pl.DataFrame:
+def tabulate_days(judged: Mapping[int, ScoredForecasts]) -> pl.DataFrame:
     """Concatenate the days of all entries into one table."""
     return pl.concat(
         [each.daily.select(pl.lit(lag, pl.Int8).alias(ENTRY_LAG), pl.all()) for lag, each in judged.items()]

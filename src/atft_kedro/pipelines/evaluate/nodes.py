@@ -7,7 +7,7 @@ from atft_kedro.evaluation import baselines, entries
 from atft_kedro.evaluation import forecast_table as scoring
 from atft_kedro.evaluation import run_scores as judged_run
 from atft_kedro.evaluation.baselines import BaselineParams
-from atft_kedro.evaluation.goals import TargetParams
+from atft_kedro.evaluation.goals import GoalParams
 from atft_kedro.evaluation.score import EvaluationParams, RunScore
 from atft_kedro.graph.to_panel import graphs_to_panel
 from atft_kedro.panel.split import Split
@@ -16,7 +16,7 @@ from atft_kedro.reporting import run_pages
 from atft_kedro.reporting import score_figures as figures
 from atft_kedro.reporting import training_figures as pictures
 from atft_kedro.reporting.report_page import title_of
-from atft_kedro.reporting.run_tables import number_score
+from atft_kedro.reporting.run_tables import collect_test_metrics
 from atft_kedro.schema import DATE, ColumnParams, map_columns
 from atft_kedro.training.device import choose_device
 from atft_kedro.training.ensemble import load_members
@@ -26,14 +26,14 @@ from atft_kedro.training.runs import Runs, TrainedRun
 from atft_kedro.training.tracking import Tracker
 
 
-def forecast_parts(
+def forecast_splits(
     panel: Panel, graphs: pl.LazyFrame, split: Split, runs: Runs, trained: TrainedRun, device: str
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Forecast the last train days and all validation and test days by the mean of a run's networks, and by each."""
     training_data = TrainingData(panel, graphs_to_panel(graphs, panel), split).to(choose_device(device))
     networks = load_members(runs.find(trained.run), training_data)
     seeds = [member.seed for member in trained.members]
-    return scoring.forecast_parts(dict(zip(seeds, networks, strict=True)), training_data)
+    return scoring.forecast_splits(dict(zip(seeds, networks, strict=True)), training_data)
 
 
 def forecast_baselines(  # noqa: PLR0913, PLR0917 — rules read prices, models the panel
@@ -74,7 +74,7 @@ def score_forecasts(  # noqa: PLR0913, PLR0917 — what came, and how it is scor
     runs: Runs,
     entry_lag: int,
     params: EvaluationParams,
-    targets: TargetParams,
+    targets: GoalParams,
 ) -> tuple[RunScore, pl.DataFrame]:
     """Score every part by what came, beside the baselines, each network alone and the targets."""
     rivals = pl.concat([baseline_forecasts, seed_forecasts]).collect()
@@ -87,7 +87,7 @@ def draw_scores(metrics: RunScore, daily_scores: pl.LazyFrame) -> tuple[go.Figur
     return figures.draw_scores(metrics, daily_scores.collect())
 
 
-def draw_insight(
+def plot_training(
     trained: TrainedRun, runs: Runs, feature_weights: pl.LazyFrame, lag_weights: pl.LazyFrame, graph: go.Figure
 ) -> tuple[go.Figure, ...]:
     """Draw how the run learned and what its network looks at; a graph stays with the run that was trained on it."""
@@ -103,10 +103,10 @@ def write_report(
     metrics: RunScore, trained: TrainedRun, runs: Runs, tracker: Tracker, *drawn: go.Figure
 ) -> tuple[str, str]:
     """Write the pages that people read, and give them, every figure and the test days' numbers to the tracker."""
-    summary, report = run_pages.write_pages(runs.find(trained.run), metrics, drawn)
+    summary, report = run_pages.build_run_pages(runs.find(trained.run), metrics, drawn)
     tracker.write(summary, "summary.md")
     tracker.write(report, "report.html")
-    tracker.log(number_score(metrics), 0)
+    tracker.log(collect_test_metrics(metrics), 0)
     for figure in drawn:
         tracker.write(figure.to_json(), f"plots/{title_of(figure)}.json")
     return summary, report

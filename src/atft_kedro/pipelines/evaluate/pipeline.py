@@ -13,7 +13,7 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         [
             Node(
-                nodes.forecast_parts,
+                nodes.forecast_splits,
                 ["panel", "graphs", "split", "runs", "trained_run", "params:training.device"],
                 ["forecasts", "seed_forecasts"],
                 name="forecast_parts",
@@ -44,7 +44,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(nodes.draw_scores, ["metrics", "daily_scores"], SCORED, name="draw_scores"),
             Node(
-                nodes.draw_insight,
+                nodes.plot_training,
                 ["trained_run", "runs", "feature_weights", "lag_weights", "graph_picture"],
                 ["learning_picture", "feature_picture", "lag_picture", "run_graph_picture"],
                 name="draw_insight",

@@ -9,7 +9,7 @@ from atft_kedro.features.feature import describe_columns
 from atft_kedro.features.sets import FeatureParams
 from atft_kedro.guard import inspection
 from atft_kedro.guard.inspection import GuardParams
-from atft_kedro.reporting.guard_page import draw_guard_page
+from atft_kedro.reporting.guard_page import build_guard_page
 from atft_kedro.schema import ColumnParams, feature_columns, map_columns
 
 
@@ -24,7 +24,7 @@ def inspect_dataset(
 ) -> tuple[dict[str, Any], str]:
     """Apply every rule; report it for machines and for people."""
     report = inspection.inspect_dataset(ml_dataset, columns, params, newest=today)
-    return report, draw_guard_page(report)
+    return report, build_guard_page(report)
 
 
 def require_no_error(guard_report: dict[str, Any]) -> dict[str, Any]:

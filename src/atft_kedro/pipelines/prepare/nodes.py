@@ -16,7 +16,7 @@ from atft_kedro.panel.scaler import Scaler, ScalerParams
 from atft_kedro.panel.split import Split, SplitParams, count_sizes
 from atft_kedro.panel.universe import UniverseParams
 from atft_kedro.panel.write import PanelDraft
-from atft_kedro.reporting.split_figures import draw_splits
+from atft_kedro.reporting.split_figures import plot_splits
 from atft_kedro.schema import ColumnParams, map_columns, target_span
 
 
@@ -51,7 +51,7 @@ def split_days(
 
 def draw_split(split: Split) -> go.Figure:
     """Draw which days do what."""
-    return draw_splits([split])
+    return plot_splits([split])
 
 
 def fit_scaler(

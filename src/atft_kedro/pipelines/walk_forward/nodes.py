@@ -5,7 +5,7 @@ from typing import Any
 import plotly.graph_objects as go
 import polars as pl
 
-from atft_kedro.evaluation.entries import collect_returns, list_entries
+from atft_kedro.evaluation.entries import collect_returns, returns_by_lag
 from atft_kedro.evaluation.score import EvaluationParams
 from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.network.sizes import NetworkParams
@@ -15,7 +15,7 @@ from atft_kedro.panel.folds import FoldParams, Folds
 from atft_kedro.panel.index import index_observations
 from atft_kedro.panel.scaler import ScalerParams
 from atft_kedro.panel.split import count_sizes
-from atft_kedro.reporting.split_figures import draw_splits
+from atft_kedro.reporting.split_figures import plot_splits
 from atft_kedro.schema import DATE, ColumnParams, map_columns, target_span
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.runs import Runs
@@ -40,7 +40,7 @@ def plan_folds(
 
 def draw_folds(folds: Folds) -> go.Figure:
     """Draw which days do what in each fold."""
-    return draw_splits(folds.folds)
+    return plot_splits(folds.folds)
 
 
 def train_folds(  # noqa: PLR0913, PLR0917 — a walk needs all that a training does
@@ -85,7 +85,7 @@ def score_folds(  # noqa: PLR0913, PLR0917 — what came, how it is scored, and 
     """Score each fold and the whole record by what came, and tell that."""
     pooled = walk_forecasts.collect()
     came = collect_returns(map_columns(ml_dataset, columns), pooled[DATE], entry_lag)
-    entries = list_entries(came, entry_lag)
+    entries = returns_by_lag(came, entry_lag)
     written = params.model_copy(update={"units": training.labels.transform})
     judged = scoring.score_walk(trained_folds, fold_folders.folder, pooled, entries, written)
     page, picture = write_walk(judged.score), draw_walk(judged.score, judged.daily)

@@ -8,8 +8,8 @@ import jinja2
 import torch
 from plotly.offline import get_plotlyjs
 
-from ...reporting.summary import write_summary
-from ...reporting.table import Grid
+from ...reporting.summary import build_markdown_page
+from ...reporting.table import Table
 from .flame import COLOURS, OTHER, Flames, draw_flames
 from .steps import Profile, Rehearsal, profile_steps
 
@@ -25,8 +25,8 @@ class Told:
     """A profile in words and tables."""
 
     notes: tuple[str, ...]
-    parts: Grid
-    operations: Grid
+    parts: Table
+    operations: Table
 
 
 def write_profile(rehearsal: Rehearsal, steps: int, folder: Path) -> Told:
@@ -35,7 +35,7 @@ def write_profile(rehearsal: Rehearsal, steps: int, folder: Path) -> Told:
     profile = profile_steps(rehearsal, steps, folder / TRACE)
     flames, noted = Flames.watch(rehearsal, steps)
     told = Told(describe(rehearsal, profile, noted), tabulate_parts(profile), tabulate_operations(profile, flames))
-    head = write_summary(TITLE, [told.parts, told.operations])
+    head = build_markdown_page(TITLE, [told.parts, told.operations])
     (folder / TABLES).write_text("\n\n".join([head.rstrip(), *told.notes]) + "\n")
     (folder / PAGE).write_text(draw_page(told, flames))
     return told
@@ -56,14 +56,14 @@ def describe(rehearsal: Rehearsal, profile: Profile, noted: float) -> tuple[str,
     )
 
 
-def tabulate_parts(profile: Profile) -> Grid:
+def tabulate_parts(profile: Profile) -> Table:
     """Tell the parts of a step."""
     whole = sum(profile.parts.values())
     rows = [(name, f"{1000 * took:,.1f}", f"{took / whole:.1%}") for name, took in profile.parts.items()]
-    return Grid("A step's parts", ("part", "ms", "share"), rows)
+    return Table("A step's parts", ("part", "ms", "share"), rows)
 
 
-def tabulate_operations(profile: Profile, flames: Flames) -> Grid:
+def tabulate_operations(profile: Profile, flames: Flames) -> Table:
     """Tell the most expensive operations, and for which line each works longest."""
     rows = []
     for each in profile.operations[:MOST]:
@@ -72,7 +72,7 @@ def tabulate_operations(profile: Profile, flames: Flames) -> Grid:
         mostly = f"{line} ({share:.0%})" if line else ""
         rows.append((name, f"{each.calls:,.0f}", f"{1000 * each.seconds:,.1f}", f"{each.share:.1%}", mostly))
     head = ("operation", "calls", "own ms", "share", "mostly for")
-    return Grid(f"The {len(rows)} most expensive operations", head, rows)
+    return Table(f"The {len(rows)} most expensive operations", head, rows)
 
 
 def draw_page(told: Told, flames: Flames) -> str:
