@@ -119,7 +119,7 @@ class EntryScore(Params):
     """What forecasts are worth from one entry, in each part of the days and over each horizon: ``h1`` and so on."""
 
     split: dict[str, dict[str, HorizonScore]]
-    baselines: dict[str, dict[str, dict[str, BaselineScore]]] = Field(default_factory=dict)  # by name, part and horizon
+    baselines: dict[str, dict[str, dict[str, BaselineScore]]] = Field(default_factory=dict)  # by name, split, horizon
     seeds: dict[str, dict[str, dict[str, BaselineScore]]] = Field(
         default_factory=dict
     )  # each network alone, where several are
