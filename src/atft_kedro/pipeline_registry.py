@@ -6,11 +6,12 @@ from .pipelines import data, evaluate, export, fit, graph, guard, hpo, predict, 
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """Name every pipeline.
+    """Build every pipeline.
 
-    ``train`` is the chain from prices to what a network is worth, ``walk_forward`` to many, ``hpo`` to the best.
+    ``train`` is the chain from prices to a scored and exported network; ``walk_forward`` trains one network per fold,
+    ``hpo`` one per trial.
     """
-    parts = {
+    steps = {
         "data": data.create_pipeline(),
         "guard": guard.create_pipeline(),
         "prepare": prepare.create_pipeline(),
@@ -19,9 +20,19 @@ def register_pipelines() -> dict[str, Pipeline]:
         "evaluate": evaluate.create_pipeline(),
         "export": export.create_pipeline(),
     }
-    chain = sum(parts.values(), Pipeline([]))
-    shared = parts["data"] + parts["guard"] + parts["prepare"].only_nodes("select_universe") + parts["graph"]
-    walk = shared + walk_forward.create_pipeline()
-    searched = parts["data"] + parts["guard"] + parts["prepare"] + parts["graph"] + hpo.create_pipeline()
-    live = parts["data"] + parts["guard"] + predict.create_pipeline()
-    return parts | {"predict": live, "walk_forward": walk, "hpo": searched, "train": chain, "__default__": chain}
+    mapping = steps["data"].only_nodes("map_columns")  # what these two compute is not stored
+    joining = steps["fit"].only_nodes("make_training_data")
+    chain = sum(steps.values(), Pipeline([]))
+    guarded = steps["data"] + steps["guard"]
+    universe = guarded + steps["prepare"].only_nodes("select_universe")
+    prepared = guarded + steps["prepare"] + steps["graph"]
+    return {
+        "data": steps["data"],
+        **{name: mapping + steps[name] for name in ("guard", "prepare", "graph")},
+        **{name: mapping + joining + steps[name] for name in ("fit", "evaluate", "export")},
+        "predict": guarded + predict.create_pipeline(),
+        "walk_forward": universe + steps["graph"] + walk_forward.create_pipeline(),
+        "hpo": prepared + joining + hpo.create_pipeline(),
+        "train": chain,
+        "__default__": chain,
+    }

@@ -1,5 +1,6 @@
 """Baselines against what they must be: SciPy's ridge, closes, a market of nothing but a feature."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,11 @@ from atft_kedro.evaluation.boosting import BoostingParams, fit_boosting
 from atft_kedro.evaluation.observations import Observations, read_observations
 from atft_kedro.evaluation.ridge import RidgeParams, fit_ridge
 from atft_kedro.graph.neighbours import GraphParams
+from atft_kedro.graph.to_panel import graphs_to_panel
 from atft_kedro.panel.blocks import no_graphs
 from atft_kedro.panel.split import SplitParams, split_days
 from atft_kedro.pipelines.evaluate import nodes
-from atft_kedro.schema import ColumnParams, target_columns
+from atft_kedro.schema import target_columns
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.run import TrainingData
 from atft_kedro.training.runs import Runs, TrainedRun
@@ -181,18 +183,15 @@ def test_baselines_are_learned_in_the_units_of_the_labels_that_the_run_was_train
     training = TrainingParams.model_validate({"labels": {"transform": "zscore"}})
     runs = Runs(tmp_path, commit="", is_dirty=False)
     folder = runs.begin({"training": training.model_dump(mode="json")})
-    graphs = make_graphs(ml_dataset, GraphParams(neighbours=4)).lazy()
+    graphs = graphs_to_panel(make_graphs(ml_dataset, GraphParams(neighbours=4)).lazy(), training_data.panel)
     params = BaselineParams(names=("ridge",), ridge=RidgeParams(penalties=(0.1,)))
     told = nodes.forecast_baselines(
         asked.lazy(),
         ml_dataset.lazy(),
         pl.LazyFrame(),
-        training_data.panel,
-        graphs,
-        training_data.split,
+        replace(training_data, graphs=graphs),
         TrainedRun(run=folder.name, members=()),
         runs,
-        ColumnParams(),
         0,
         params,
     )

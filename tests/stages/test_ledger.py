@@ -10,7 +10,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from kedro.io import DataCatalog
+from kedro.framework.project import pipelines
+from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Node, Pipeline
 from kedro_datasets.json import JSONDataset
 
@@ -61,7 +62,9 @@ class World:
 
     def catalog(self) -> DataCatalog:
         table = {name: TableDataset(filepath=str(self.folder / f"{name}.parquet")) for name in ("source", "product")}
-        text = {name: JSONDataset(filepath=str(self.folder / f"{name}.json")) for name in ("total", "rows", LEDGER)}
+        text = {
+            name: JSONDataset(filepath=str(self.folder / f"{name}.json")) for name in ("total", "rows", "seen", LEDGER)
+        }
         catalog = DataCatalog(table | text)
         catalog["params:times"] = self.times
         return catalog
@@ -273,7 +276,7 @@ def test_stages_that_finish_at_the_same_time_are_all_remembered(world: World) ->
 
     def work(node: Node) -> None:
         catalog = world.catalog()
-        finish_stage(node, catalog, start_stage(node, catalog, {}), {})
+        finish_stage(node, catalog, start_stage(node, catalog, {}, {}), {}, {})
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(work, nodes))
@@ -309,3 +312,62 @@ def test_a_project_that_was_moved_or_copied_with_its_times_is_fresh(
     assert world.why() == {}
     world.folder = place / "without times"
     assert world.why()["multiply"] == ("source changed", "product is not as it was left")
+
+
+class InMemory(World):
+    """The world with its product in memory: ``multiply`` leaves nothing on disk."""
+
+    def catalog(self) -> DataCatalog:
+        catalog = super().catalog()
+        catalog["product"] = MemoryDataset(copy_mode="assign")
+        return catalog
+
+
+@pytest.fixture
+def in_memory(tmp_path: Path) -> InMemory:
+    world = InMemory(tmp_path)
+    assert world.run() == ["add_up", "count", "multiply"]
+    return world
+
+
+def test_a_node_with_an_in_memory_result_runs_only_when_a_stage_reads_it(in_memory: InMemory) -> None:
+    assert in_memory.why() == {}
+    assert in_memory.run() == []
+    (in_memory.folder / "rows.json").unlink()
+    assert in_memory.run() == ["count"]
+    (in_memory.folder / "total.json").unlink()
+    assert in_memory.run() == ["add_up", "multiply"]
+
+
+def test_the_causes_of_an_in_memory_input_are_those_of_its_source(in_memory: InMemory) -> None:
+    in_memory.times = Times(by=3)
+
+    assert in_memory.why() == {"add_up": ("params:times changed",)}
+    assert in_memory.run() == ["add_up", "multiply"]
+    assert in_memory.catalog()["total"].load() == 9
+    touch_source(in_memory)
+    assert in_memory.why() == {"add_up": ("source changed",), "count": ("source changed",)}
+
+
+def test_a_stage_that_is_run_alone_gets_its_in_memory_input(
+    in_memory: InMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(pipelines, "__default__", in_memory.pipeline)
+    in_memory.pipeline = in_memory.pipeline.only_nodes("add_up")
+    in_memory.times = Times(by=4)
+
+    assert in_memory.run() == ["add_up", "multiply"]
+    assert in_memory.catalog()["total"].load() == 12
+    assert in_memory.run() == []
+
+
+def test_in_memory_data_is_computed_once_and_released_after_its_last_reader(in_memory: InMemory) -> None:
+    again = Node(lambda product: product.collect().height, "product", "height", name="measure")
+    in_memory.pipeline = in_memory.pipeline.only_nodes("multiply", "add_up") + Pipeline([again])
+    catalog = in_memory.catalog()
+    catalog["height"] = JSONDataset(filepath=str(in_memory.folder / "height.json"))
+    in_memory.calls = []
+    StageSequentialRunner(use_cache=False).run(in_memory.pipeline, catalog)
+
+    assert in_memory.calls.count("multiply") == 1
+    assert not catalog["product"].exists()

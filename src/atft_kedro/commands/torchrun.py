@@ -10,6 +10,7 @@ NOTHING_LEFT = ""
 
 def follow(options: dict[str, Any]) -> None:
     """Run the stages that the first process names, on what it has made, and save nothing."""
+    from ..stages.in_memory import find_sources, list_sources
     from ..training.distributed import join
 
     while name := join().tell(NOTHING_LEFT):
@@ -21,5 +22,9 @@ def follow(options: dict[str, Any]) -> None:
         )
         with session:
             catalog = session.load_context().catalog
-            node = next(node for node in pipelines["__default__"].nodes if node.name == name)
+            whole = pipelines["__default__"]
+            node = next(node for node in whole.nodes if node.name == name)
+            for source in list_sources(node, find_sources(whole, catalog)):
+                for output, data in source.run({each: catalog[each].load() for each in source.inputs}).items():
+                    catalog[output].save(data)
             node.run({each: catalog[each].load() for each in node.inputs})

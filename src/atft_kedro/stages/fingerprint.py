@@ -10,19 +10,28 @@ from kedro.pipeline.node import Node
 from pydantic import BaseModel
 
 from ..source_code import code_of, digest
+from .in_memory import Sources
 
 ABSENT = "absent"
 PASSING = {"resume", "processes"}  # parameters that ask for a run and do not change its result
 
 
-def fingerprint(node: Node, catalog: CatalogProtocol) -> dict[str, str]:
-    """Name every cause of the node's outputs and hash its state."""
+def fingerprint(node: Node, catalog: CatalogProtocol, sources: Sources) -> dict[str, str]:
+    """Name every cause of the node's outputs and hash its state.
+
+    The causes of an in-memory input are those of the node that computes it.
+    """
     causes = {"code": code_of(node.func)}
     hints, arguments = get_type_hints(node.func), list(inspect.signature(node.func).parameters)
     for place, name in enumerate(node.inputs):
         hint = hints.get(arguments[min(place, len(arguments) - 1)])  # a starred argument takes all that are left
-        is_parameter = name.startswith("params:")
-        causes[name] = _parameter(catalog[name].load(), hint) if is_parameter else state_of(catalog[name])
+        if source := sources.get(name):
+            inherited = fingerprint(source, catalog, sources)
+            causes |= {f"code of {source.short_name}": inherited.pop("code")} | inherited
+        elif name.startswith("params:"):
+            causes[name] = _parameter(catalog[name].load(), hint)
+        else:
+            causes[name] = state_of(catalog[name])
     return causes
 
 

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from ..locks import exclusive_lock, wait_for_lock
 from ..params import InputError
 from .fingerprint import ABSENT, fingerprint, state_of
+from .in_memory import Sources, add_sources, find_sources, list_sources
 
 LEDGER = "stage_ledger"  # its catalog entry
 SHARED = "shared"  # tags a node that writes what all runs of a data folder share
@@ -35,15 +36,18 @@ class Stage:
 
 def plan_stages(pipeline: Pipeline, catalog: CatalogProtocol) -> list[Stage]:
     """Decide for every node, in the order of a run, whether it is stale and why."""
+    sources = find_sources(pipeline, catalog)
+    pipeline = add_sources(pipeline, sources)
     for name in pipeline.datasets():
         catalog.get(name, fallback_to_runtime_pattern=True)  # what no entry names lives in memory
     finished = _read(catalog)
     stages: dict[str, Stage] = {}
     makers = {output: node.name for node in pipeline.nodes for output in node.outputs}
-    for node in pipeline.nodes:
-        parents = sorted({makers[name] for name in node.inputs if name in makers})
+    for node in [node for node in pipeline.nodes if node not in sources.values()]:
+        inputs = {name for each in (node, *list_sources(node, sources)) for name in each.inputs} - sources.keys()
+        parents = sorted({makers[name] for name in inputs if name in makers})
         above = tuple(f"{parent} has to run" for parent in parents if stages[parent].why)
-        why = tuple(_reasons(node, catalog, finished.get(node.name))) + above
+        why = tuple(_reasons(node, catalog, finished.get(node.name), sources)) + above
         stages[node.name] = Stage(node, why)
     return list(stages.values())
 
@@ -80,18 +84,19 @@ def hold_shared(catalog: CatalogProtocol, why: str) -> Iterator[None]:
 
 def find_states(pipeline: Pipeline, stale: set[str], catalog: CatalogProtocol) -> dict[str, str]:
     """Read the state of every dataset that a stage makes and this run will not remake."""
-    made = {name for whole in [pipeline, *pipelines.values()] for name in whole.all_outputs()}
+    sources = find_sources(pipeline, catalog)
+    made = {name for whole in [pipeline, *pipelines.values()] for name in whole.all_outputs()} - sources.keys()
     anew = {name for node in pipeline.nodes if node.name in stale for name in node.outputs}
-    return {name: state_of(catalog[name]) for name in (made & pipeline.datasets()) - anew}
+    return {name: state_of(catalog[name]) for name in (made & add_sources(pipeline, sources).datasets()) - anew}
 
 
-def start_stage(node: Node, catalog: CatalogProtocol, known: Mapping[str, str]) -> dict[str, str]:
+def start_stage(node: Node, catalog: CatalogProtocol, known: Mapping[str, str], sources: Sources) -> dict[str, str]:
     """Forget the node before it runs, so that a run cut short leaves nothing that passes for finished.
 
     Returns what it is about to be made of: what changes while it runs makes it stale. Where that is not what this
     run has made or found (``known``), the node is refused.
     """
-    made_of = fingerprint(node, catalog)
+    made_of = fingerprint(node, catalog, sources)
     _require_known(node, made_of, known)
     if node.name in _read(catalog):
         _update(catalog, node.name, None)
@@ -99,11 +104,11 @@ def start_stage(node: Node, catalog: CatalogProtocol, known: Mapping[str, str]) 
 
 
 def finish_stage(
-    node: Node, catalog: CatalogProtocol, made_of: dict[str, str], known: Mapping[str, str]
+    node: Node, catalog: CatalogProtocol, made_of: dict[str, str], known: Mapping[str, str], sources: Sources
 ) -> dict[str, str]:
     """Write down what the node was made of and what it left, once all its outputs are saved; return the latter."""
     if HOLDS not in node.tags:
-        _require_known(node, fingerprint(node, catalog), known)
+        _require_known(node, fingerprint(node, catalog, sources), known)
     left = {name: state_of(catalog[name]) for name in node.outputs}
     _update(catalog, node.name, {"made_of": made_of, "left": left})
     return left
@@ -127,7 +132,7 @@ def accept_remade(
 
 def _require_known(node: Node, made_of: Mapping[str, str], known: Mapping[str, str]) -> None:
     """Refuse to mix what this run has made or found with what another one has made since."""
-    changed = [name for name in node.inputs if name in known and made_of[name] != known[name]]
+    changed = [name for name in made_of if name in known and made_of[name] != known[name]]
     if changed:
         raise InputError(
             f"{node.name} would mix what two runs have made: another process has made {', '.join(changed)} anew since "
@@ -159,11 +164,13 @@ def _read(catalog: CatalogProtocol) -> dict[str, dict[str, dict[str, str]]]:
         return {}
 
 
-def _reasons(node: Node, catalog: CatalogProtocol, record: dict[str, dict[str, str]] | None) -> Iterator[str]:
+def _reasons(
+    node: Node, catalog: CatalogProtocol, record: dict[str, dict[str, str]] | None, sources: Sources
+) -> Iterator[str]:
     if record is None:
         yield "it never finished"
         return
-    now = fingerprint(node, catalog)
+    now = fingerprint(node, catalog, sources)
     for cause in sorted(now.keys() | record["made_of"].keys()):
         if now.get(cause) != record["made_of"].get(cause):
             yield f"{cause} changed"

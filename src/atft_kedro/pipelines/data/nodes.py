@@ -11,7 +11,8 @@ from atft_kedro.features.sets import FeatureParams
 from atft_kedro.market import admission
 from atft_kedro.market.admission import AdmissionParams
 from atft_kedro.market.benchmark_returns import Labels
-from atft_kedro.schema import DATE
+from atft_kedro import schema
+from atft_kedro.schema import DATE, ColumnParams
 
 
 def admit_prices(prices: pl.LazyFrame, today: date, params: AdmissionParams) -> tuple[pl.DataFrame, dict[str, Any]]:
@@ -26,3 +27,8 @@ def build_ml_dataset(clean_prices: pl.LazyFrame, labels: Labels, params: Feature
         return dataset
     answers = labels.answer(clean_prices.select(DATE).collect()[DATE], params.entry_lag)
     return map(answers.put_into, dataset)
+
+
+def map_columns(ml_dataset: pl.LazyFrame, columns: ColumnParams) -> pl.LazyFrame:
+    """Give the ML dataset the project's column names and types."""
+    return schema.map_columns(ml_dataset, columns)

@@ -21,6 +21,7 @@ def create_pipeline() -> Pipeline:
                 "ml_dataset",
                 name="build_ml_dataset",
             ),
+            Node(nodes.map_columns, ["ml_dataset", "params:columns"], "mapped_dataset", name="map_columns"),
         ],
         tags=["data", "shared"],
     )

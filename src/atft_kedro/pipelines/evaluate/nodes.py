@@ -9,15 +9,12 @@ from atft_kedro.evaluation import run_scores as judged_run
 from atft_kedro.evaluation.baselines import BaselineParams
 from atft_kedro.evaluation.goals import GoalParams
 from atft_kedro.evaluation.score import EvaluationParams, RunScore
-from atft_kedro.graph.to_panel import graphs_to_panel
-from atft_kedro.panel.split import Split
-from atft_kedro.panel.store import Panel
 from atft_kedro.reporting import run_pages
 from atft_kedro.reporting import score_figures as figures
 from atft_kedro.reporting import training_figures as pictures
 from atft_kedro.reporting.report_page import title_of
-from atft_kedro.reporting.run_tables import collect_test_metrics
-from atft_kedro.schema import DATE, ColumnParams, map_columns
+from atft_kedro.reporting.run_tables import number_score
+from atft_kedro.schema import DATE
 from atft_kedro.training.device import choose_device
 from atft_kedro.training.ensemble import load_members
 from atft_kedro.training.run import TrainingData
@@ -26,11 +23,11 @@ from atft_kedro.training.runs import Runs, TrainedRun
 from atft_kedro.training.tracking import Tracker
 
 
-def forecast_splits(
-    panel: Panel, graphs: pl.LazyFrame, split: Split, runs: Runs, trained: TrainedRun, device: str
+def forecast_parts(
+    training_data: TrainingData, runs: Runs, trained: TrainedRun, device: str
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Forecast the last train days and all validation and test days by the mean of a run's networks, and by each."""
-    training_data = TrainingData(panel, graphs_to_panel(graphs, panel), split).to(choose_device(device))
+    training_data = training_data.to(choose_device(device))
     networks = load_members(runs.find(trained.run), training_data)
     seeds = [member.seed for member in trained.members]
     return scoring.forecast_splits(dict(zip(seeds, networks, strict=True)), training_data)
@@ -38,31 +35,25 @@ def forecast_splits(
 
 def forecast_baselines(  # noqa: PLR0913, PLR0917 — rules read prices, models the panel
     forecasts: pl.LazyFrame,
-    ml_dataset: pl.LazyFrame,
+    mapped_dataset: pl.LazyFrame,
     oracle: pl.LazyFrame,
-    panel: Panel,
-    graphs: pl.LazyFrame,
-    split: Split,
+    training_data: TrainingData,
     trained: TrainedRun,
     runs: Runs,
-    columns: ColumnParams,
     entry_lag: int,
     params: BaselineParams,
 ) -> pl.DataFrame:
     """Forecast what the run forecasts, by every baseline and by the oracle of a simulated market."""
-    training_data = TrainingData(panel, graphs_to_panel(graphs, panel), split)
-    dataset, asked = map_columns(ml_dataset, columns), forecasts.collect()
+    asked = forecasts.collect()
     units = read_training(runs.find(trained.run)).labels.transform
-    rivals = baselines.forecast_baselines(asked, dataset, training_data, units, params)
+    rivals = baselines.forecast_baselines(asked, mapped_dataset, training_data, units, params)
     return pl.concat([rivals, baselines.forecast_with_oracle(asked, oracle.collect(), entry_lag)])
 
 
-def collect_returns(
-    forecasts: pl.LazyFrame, ml_dataset: pl.LazyFrame, columns: ColumnParams, entry_lag: int
-) -> pl.DataFrame:
+def collect_returns(forecasts: pl.LazyFrame, mapped_dataset: pl.LazyFrame, entry_lag: int) -> pl.DataFrame:
     """Read the realised returns on the days of the forecasts, entered at the same close and at the next."""
     days = forecasts.select(DATE).collect()[DATE]
-    return entries.collect_returns(map_columns(ml_dataset, columns), days, entry_lag)
+    return entries.collect_returns(mapped_dataset, days, entry_lag)
 
 
 def score_forecasts(  # noqa: PLR0913, PLR0917 — what came, and how it is scored

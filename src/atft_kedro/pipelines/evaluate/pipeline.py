@@ -13,23 +13,23 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         [
             Node(
-                nodes.forecast_splits,
-                ["panel", "graphs", "split", "runs", "trained_run", "params:training.device"],
+                nodes.forecast_parts,
+                ["training_data", "runs", "trained_run", "params:training.device"],
                 ["forecasts", "seed_forecasts"],
                 name="forecast_parts",
             ),
             Node(
                 nodes.forecast_baselines,
                 [
-                    *("forecasts", "ml_dataset", "oracle", "panel", "graphs", "split", "trained_run", "runs"),
-                    *("params:columns", "params:features.entry_lag", "params:baselines"),
+                    *("forecasts", "mapped_dataset", "oracle", "training_data", "trained_run", "runs"),
+                    *("params:features.entry_lag", "params:baselines"),
                 ],
                 "baseline_forecasts",
                 name="forecast_baselines",
             ),
             Node(
                 nodes.collect_returns,
-                ["forecasts", "ml_dataset", "params:columns", "params:features.entry_lag"],
+                ["forecasts", "mapped_dataset", "params:features.entry_lag"],
                 "realised_returns",
                 name="collect_returns",
             ),

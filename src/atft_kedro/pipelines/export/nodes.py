@@ -12,12 +12,9 @@ from atft_kedro.export.model_card import ModelInputs
 from atft_kedro.export.registry import Registration, prepare_registration
 from atft_kedro.files import read_json
 from atft_kedro.graph.neighbours import GraphParams
-from atft_kedro.graph.to_panel import graphs_to_panel
 from atft_kedro.panel.scaler import Scaler
-from atft_kedro.panel.split import Split
 from atft_kedro.panel.store import Panel
 from atft_kedro.panel.universe import UniverseParams
-from atft_kedro.schema import ColumnParams, map_columns
 from atft_kedro.training.ensemble import load_members
 from atft_kedro.training.run import TrainingData
 from atft_kedro.training.run_status import read_training
@@ -25,20 +22,18 @@ from atft_kedro.training.runs import MANIFEST, Runs, TrainedRun
 
 
 def describe_inputs(  # noqa: PLR0913, PLR0917 — the run, and all that its networks were fed
-    ml_dataset: pl.LazyFrame,
+    mapped_dataset: pl.LazyFrame,
     panel: Panel,
     scaler: Scaler,
     runs: Runs,
     trained: TrainedRun,
-    columns: ColumnParams,
     universe: UniverseParams,
     graph: GraphParams,
 ) -> ModelInputs:
     """Write down what the networks of a run were fed, as it was made."""
     panel.require_training(trained.run, read_json(runs.find(trained.run) / MANIFEST)["panel"])
     panel.require_features(scaler.feature_hash, tuple(scaler.names()))
-    schema = map_columns(ml_dataset, columns).collect_schema()
-    return ModelInputs.of(schema, scaler, universe, graph, panel.metadata.entry_lag)
+    return ModelInputs.of(mapped_dataset.collect_schema(), scaler, universe, graph, panel.metadata.entry_lag)
 
 
 def fit_corrections(forecasts: pl.LazyFrame, runs: Runs, trained: TrainedRun) -> Corrections:
@@ -47,10 +42,8 @@ def fit_corrections(forecasts: pl.LazyFrame, runs: Runs, trained: TrainedRun) ->
     return conformal.fit_corrections(forecasts.collect(), labels.transform)
 
 
-def export_model(  # noqa: PLR0913, PLR0917 — all that a model is made of
-    panel: Panel,
-    graphs: pl.LazyFrame,
-    split: Split,
+def export_model(
+    training_data: TrainingData,
     runs: Runs,
     trained: TrainedRun,
     inputs: ModelInputs,
@@ -59,14 +52,12 @@ def export_model(  # noqa: PLR0913, PLR0917 — all that a model is made of
 ) -> ExportedModel:
     """Write the run's model into its folder, and its line into the changelog."""
     run = runs.find(trained.run)
-    members = load_members(run, TrainingData(panel, graphs_to_panel(graphs, panel), split))
+    members = load_members(run, training_data)
     exported = export.export_model(run, members, inputs, corrections, metrics)
     enter(run, exported, metrics)
     return exported
 
 
-def register_model(
-    exported: ExportedModel, runs: Runs, ml_dataset: pl.LazyFrame, columns: ColumnParams
-) -> Registration:
+def register_model(exported: ExportedModel, runs: Runs, mapped_dataset: pl.LazyFrame) -> Registration:
     """Give the registry the model and an example of its observations."""
-    return prepare_registration(runs.find(exported.run) / exported.folder, map_columns(ml_dataset, columns))
+    return prepare_registration(runs.find(exported.run) / exported.folder, mapped_dataset)

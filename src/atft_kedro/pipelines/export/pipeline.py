@@ -12,8 +12,8 @@ def create_pipeline() -> Pipeline:
             Node(
                 nodes.describe_inputs,
                 [
-                    *("ml_dataset", "panel", "scaler", "runs", "trained_run"),
-                    *("params:columns", "universe_recipe", "graphs_recipe"),
+                    *("mapped_dataset", "panel", "scaler", "runs", "trained_run"),
+                    *("universe_recipe", "graphs_recipe"),
                 ],
                 "model_inputs",
                 name="describe_inputs",
@@ -27,7 +27,7 @@ def create_pipeline() -> Pipeline:
             Node(
                 nodes.export_model,
                 [
-                    *("panel", "graphs", "split", "runs", "trained_run"),
+                    *("training_data", "runs", "trained_run"),
                     *("model_inputs", "quantile_corrections", "metrics"),
                 ],
                 "exported_model",
@@ -35,7 +35,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 nodes.register_model,
-                ["exported_model", "runs", "ml_dataset", "params:columns"],
+                ["exported_model", "runs", "mapped_dataset"],
                 "registered_model",
                 name="register_model",
             ),

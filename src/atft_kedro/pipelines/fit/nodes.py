@@ -1,4 +1,4 @@
-"""The node that trains."""
+"""Nodes that train a network and explain it."""
 
 import polars as pl
 import torch
@@ -20,11 +20,17 @@ from atft_kedro.training.runs import Runs, TrainedRun
 from atft_kedro.training.tracking import Tracker
 
 
+def make_training_data(panel: Panel, graphs: pl.LazyFrame, graphs_recipe: GraphParams, split: Split) -> TrainingData:
+    """Join the panel, its graphs by array position and the split."""
+    return TrainingData(panel, graphs_to_panel(graphs, panel), split, graphs_recipe)
+
+
 def explain_network(
-    panel: Panel, graphs: pl.LazyFrame, split: Split, runs: Runs, trained: TrainedRun, device: str
+    training_data: TrainingData, runs: Runs, trained: TrainedRun, device: str
 ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """Tell what the first network of a run looks at on the validation days."""
-    training_data = TrainingData(panel, graphs_to_panel(graphs, panel), split).to(choose_device(device))
+    training_data = training_data.to(choose_device(device))
+    panel = training_data.panel
     member = load_members(runs.find(trained.run), training_data)[0]
     network = member.network
     loader = training_data.loader("validation", network.params.lookback, TrainingParams(), ProcessGroup())
@@ -38,16 +44,8 @@ def explain_network(
     )
 
 
-def fit_network(  # noqa: PLR0913, PLR0917 — a training needs them all
-    panel: Panel,
-    graphs: pl.LazyFrame,
-    graphs_recipe: GraphParams,
-    split: Split,
-    runs: Runs,
-    tracker: Tracker,
-    network: NetworkParams,
-    training: TrainingParams,
+def fit_network(
+    training_data: TrainingData, runs: Runs, tracker: Tracker, network: NetworkParams, training: TrainingParams
 ) -> TrainedRun:
     """Train through all phases, in a run folder of its own."""
-    training_data = TrainingData(panel, graphs_to_panel(graphs, panel), split, graphs_recipe)
     return train_in_run(training_data, network, training, runs, tracker=tracker, watchers=progress_callbacks())

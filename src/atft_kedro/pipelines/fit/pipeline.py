@@ -10,15 +10,21 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         [
             Node(
+                nodes.make_training_data,
+                ["panel", "graphs", "graphs_recipe", "split"],
+                "training_data",
+                name="make_training_data",
+            ),
+            Node(
                 nodes.fit_network,
-                ["panel", "graphs", "graphs_recipe", "split", "runs", "tracker", "params:network", "params:training"],
+                ["training_data", "runs", "tracker", "params:network", "params:training"],
                 "trained_run",
                 name="fit_network",
                 tags=["ranked", "holds_inputs"],
             ),
             Node(
                 nodes.explain_network,
-                ["panel", "graphs", "split", "runs", "trained_run", "params:training.device"],
+                ["training_data", "runs", "trained_run", "params:training.device"],
                 ["feature_weights", "lag_weights", "neighbour_weights", "frequencies_taken"],
                 name="explain_network",
             ),

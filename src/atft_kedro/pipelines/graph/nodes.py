@@ -10,15 +10,14 @@ from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.graph.returns import read_returns
 from atft_kedro.panel.index import index_observations
 from atft_kedro.reporting import graph_figures as pictures
-from atft_kedro.schema import ColumnParams, map_columns
 
 
 def build_graphs(
-    ml_dataset: pl.LazyFrame, universe: pl.LazyFrame, columns: ColumnParams, entry_lag: int, params: GraphParams
+    mapped_dataset: pl.LazyFrame, universe: pl.LazyFrame, entry_lag: int, params: GraphParams
 ) -> tuple[Iterator[pl.DataFrame], GraphParams]:
     """Find every stock's neighbours on every refresh day; how that was done stays beside them."""
     index = index_observations(universe.collect())
-    returns = read_returns(map_columns(ml_dataset, columns), index, entry_lag)
+    returns = read_returns(mapped_dataset, index, entry_lag)
     return daily.build_graphs(returns, params), params
 
 

@@ -11,7 +11,7 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 nodes.build_graphs,
-                ["ml_dataset", "universe", "params:columns", "params:features.entry_lag", "params:graph"],
+                ["mapped_dataset", "universe", "params:features.entry_lag", "params:graph"],
                 ["graphs", "graphs_recipe"],
                 name="build_graphs",
             ),

@@ -9,14 +9,13 @@ from atft_kedro.features.feature import describe_columns
 from atft_kedro.features.sets import FeatureParams
 from atft_kedro.guard import inspection
 from atft_kedro.guard.inspection import GuardParams
-from atft_kedro.reporting.guard_page import build_guard_page
-from atft_kedro.schema import ColumnParams, feature_columns, map_columns
+from atft_kedro.reporting.guard_page import draw_guard_page
+from atft_kedro.schema import ColumnParams, feature_columns
 
 
-def describe_features(ml_dataset: pl.LazyFrame, columns: ColumnParams, params: FeatureParams) -> dict[str, Any]:
+def describe_features(mapped_dataset: pl.LazyFrame, params: FeatureParams) -> dict[str, Any]:
     """Write the catalogue of the features that the dataset really has."""
-    names = feature_columns(map_columns(ml_dataset, columns).collect_schema())
-    return describe_columns(names, params.features())
+    return describe_columns(feature_columns(mapped_dataset.collect_schema()), params.features())
 
 
 def inspect_dataset(

@@ -11,7 +11,7 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 nodes.describe_features,
-                ["ml_dataset", "params:columns", "params:features"],
+                ["mapped_dataset", "params:features"],
                 "feature_catalogue",
                 name="describe_features",
             ),

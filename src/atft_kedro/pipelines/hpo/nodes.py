@@ -1,13 +1,9 @@
 """Nodes that search, draw, confirm and tell."""
 
 import plotly.graph_objects as go
-import polars as pl
 
 from atft_kedro.evaluation.score import EvaluationParams
-from atft_kedro.graph.to_panel import graphs_to_panel
 from atft_kedro.network.sizes import NetworkParams
-from atft_kedro.panel.split import Split
-from atft_kedro.panel.store import Panel
 from atft_kedro.reporting.report_page import title_of
 from atft_kedro.search import report as pages
 from atft_kedro.search import run_search as searching
@@ -21,10 +17,8 @@ from atft_kedro.training.runs import Runs
 from atft_kedro.training.tracking import Tracker
 
 
-def search(  # noqa: PLR0913, PLR0917 — what every trial is made of
-    panel: Panel,
-    graphs: pl.LazyFrame,
-    split: Split,
+def search(
+    training_data: TrainingData,
     trials: Runs,
     trackers: Trackers,
     network: NetworkParams,
@@ -32,7 +26,6 @@ def search(  # noqa: PLR0913, PLR0917 — what every trial is made of
     params: SearchParams,
 ) -> Standing:
     """Try configurations until as many as are wanted have ended."""
-    training_data = TrainingData(panel, graphs_to_panel(graphs, panel), split)
     return searching.search(training_data, network, training, params, trials, trackers)
 
 
@@ -43,9 +36,7 @@ def draw_study(standing: Standing, trials: Runs, params: SearchParams) -> tuple[
 
 def confirm_winner(  # noqa: PLR0913, PLR0917 — what is trained, and how it is compared
     standing: Standing,
-    panel: Panel,
-    graphs: pl.LazyFrame,
-    split: Split,
+    training_data: TrainingData,
     trials: Runs,
     trackers: Trackers,
     network: NetworkParams,
@@ -54,7 +45,6 @@ def confirm_winner(  # noqa: PLR0913, PLR0917 — what is trained, and how it is
     evaluation: EvaluationParams,
 ) -> Confirmation:
     """Train the winner, and the configuration as it is, with several other seeds."""
-    training_data = TrainingData(panel, graphs_to_panel(graphs, panel), split)
     retrial = Retrial(training_data, trials, trackers)
     return confirm(standing, retrial, (network, training), params, evaluation)
 

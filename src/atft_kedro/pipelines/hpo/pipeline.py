@@ -14,7 +14,7 @@ def create_pipeline() -> Pipeline:
             Node(
                 nodes.search,
                 [
-                    *("panel", "graphs", "split", "trial_folders", "trial_trackers"),
+                    *("training_data", "trial_folders", "trial_trackers"),
                     *("params:network", "params:training", "params:hpo"),
                 ],
                 "study",
@@ -25,7 +25,7 @@ def create_pipeline() -> Pipeline:
             Node(
                 nodes.confirm_winner,
                 [
-                    *("study", "panel", "graphs", "split", "trial_folders", "trial_trackers"),
+                    *("study", "training_data", "trial_folders", "trial_trackers"),
                     *("params:network", "params:training", "params:hpo", "params:evaluation"),
                 ],
                 "confirmation",

@@ -10,25 +10,22 @@ from atft_kedro.export.export import HandedModels
 from atft_kedro.export.predict import PredictParams
 from atft_kedro.guard.inspection import GuardParams
 from atft_kedro.panel.fit_scaler import FeatureCatalogue
-from atft_kedro.schema import ColumnParams, map_columns
 from atft_kedro.training.device import choose_device
 
 
 def forecast_newest(  # noqa: PLR0913, PLR0917 — what is new, who forecasts it, and what may be refused
-    ml_dataset: pl.LazyFrame,
+    mapped_dataset: pl.LazyFrame,
     guard_verdict: dict[str, Any],
     feature_catalogue: dict[str, Any],
     handed_models: HandedModels,
     today: date,
-    columns: ColumnParams,
     entry_lag: int,
     guard: GuardParams,
     params: PredictParams,
     device: str,
 ) -> tuple[pl.DataFrame, str, dict[str, Any]]:
     """Forecast the newest days; the verdict is there because the guard lets the dataset pass."""
-    dataset = map_columns(ml_dataset, columns)
-    age = predicting.count_age(dataset, today, params, guard.recency)
+    age = predicting.count_age(mapped_dataset, today, params, guard.recency)
     catalogue, place = FeatureCatalogue.of(feature_catalogue), choose_device(device)
-    forecasts, summary = predicting.predict(dataset, catalogue, entry_lag, handed_models, params, place)
+    forecasts, summary = predicting.predict(mapped_dataset, catalogue, entry_lag, handed_models, params, place)
     return forecasts, forecasts.write_csv(), {"made_on": str(today), "age_in_trading_days": age, **summary}

@@ -12,8 +12,8 @@ def create_pipeline() -> Pipeline:
             Node(
                 nodes.forecast_newest,
                 [
-                    *("ml_dataset", "guard_verdict", "feature_catalogue", "handed_models", "prediction_day"),
-                    *("params:columns", "params:features.entry_lag", "params:guard", "params:predict"),
+                    *("mapped_dataset", "guard_verdict", "feature_catalogue", "handed_models", "prediction_day"),
+                    *("params:features.entry_lag", "params:guard", "params:predict"),
                     "params:training.device",
                 ],
                 ["predictions", "predictions_csv", "predictions_summary"],

@@ -16,35 +16,33 @@ from atft_kedro.panel.scaler import Scaler, ScalerParams
 from atft_kedro.panel.split import Split, SplitParams, count_sizes
 from atft_kedro.panel.universe import UniverseParams
 from atft_kedro.panel.write import PanelDraft
-from atft_kedro.reporting.split_figures import plot_splits
-from atft_kedro.schema import ColumnParams, map_columns, target_span
+from atft_kedro.reporting.split_figures import draw_splits
+from atft_kedro.schema import target_span
 
 
 def select_universe(
-    ml_dataset: pl.LazyFrame,
+    mapped_dataset: pl.LazyFrame,
     guard_verdict: dict[str, Any],
     labels: Labels,
-    columns: ColumnParams,
     params: UniverseParams,
 ) -> tuple[pl.DataFrame, UniverseParams]:
     """Say of every row whether it is forecast, and by which rule.
 
     The verdict is there because the guard lets the dataset pass.
     """
-    return labels.admit(choosing.select_universe(map_columns(ml_dataset, columns), params)), params
+    return labels.admit(choosing.select_universe(mapped_dataset, params)), params
 
 
 def split_days(
-    ml_dataset: pl.LazyFrame,
+    mapped_dataset: pl.LazyFrame,
     universe: pl.LazyFrame,
     labels: Labels,
-    columns: ColumnParams,
     entry_lag: int,
     params: SplitParams,
 ) -> Split:
     """Cut the trading days into train, validation and test."""
     index = index_observations(universe.collect())
-    reach = target_span(map_columns(ml_dataset, columns), entry_lag)
+    reach = target_span(mapped_dataset, entry_lag)
     drawn = splitting.split_days(index.days, params.date_by(labels.days, index.days), reach)
     return count_sizes(drawn, index.days, index.stocks_per_day(), params.sizes)
 
@@ -55,21 +53,18 @@ def draw_split(split: Split) -> go.Figure:
 
 
 def fit_scaler(
-    ml_dataset: pl.LazyFrame,
+    mapped_dataset: pl.LazyFrame,
     universe: pl.LazyFrame,
     split: Split,
     feature_catalogue: dict[str, Any],
-    columns: ColumnParams,
     params: ScalerParams,
 ) -> Scaler:
     """Fit every feature's scale on the train days."""
     index, catalogue = index_observations(universe.collect()), FeatureCatalogue.of(feature_catalogue)
-    return fitting.fit_scaler(map_columns(ml_dataset, columns), index, split, catalogue, params)
+    return fitting.fit_scaler(mapped_dataset, index, split, catalogue, params)
 
 
-def write_panel(
-    ml_dataset: pl.LazyFrame, universe: pl.LazyFrame, scaler: Scaler, columns: ColumnParams, entry_lag: int
-) -> PanelDraft:
+def write_panel(mapped_dataset: pl.LazyFrame, universe: pl.LazyFrame, scaler: Scaler, entry_lag: int) -> PanelDraft:
     """Scale every row and lay it out by stock; it is drawn while it is written."""
     index = index_observations(universe.collect())
-    return filling.draft_panel(map_columns(ml_dataset, columns), index, scaler, entry_lag)
+    return filling.draft_panel(mapped_dataset, index, scaler, entry_lag)

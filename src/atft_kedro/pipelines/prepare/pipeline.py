@@ -11,26 +11,26 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 nodes.select_universe,
-                ["ml_dataset", "guard_verdict", "labels", "params:columns", "params:universe"],
+                ["mapped_dataset", "guard_verdict", "labels", "params:universe"],
                 ["universe", "universe_recipe"],
                 name="select_universe",
             ),
             Node(
                 nodes.split_days,
-                ["ml_dataset", "universe", "labels", "params:columns", "params:features.entry_lag", "params:split"],
+                ["mapped_dataset", "universe", "labels", "params:features.entry_lag", "params:split"],
                 "split",
                 name="split_days",
             ),
             Node(nodes.draw_split, "split", "split_picture", name="draw_split"),
             Node(
                 nodes.fit_scaler,
-                ["ml_dataset", "universe", "split", "feature_catalogue", "params:columns", "params:scaler"],
+                ["mapped_dataset", "universe", "split", "feature_catalogue", "params:scaler"],
                 "scaler",
                 name="fit_scaler",
             ),
             Node(
                 nodes.write_panel,
-                ["ml_dataset", "universe", "scaler", "params:columns", "params:features.entry_lag"],
+                ["mapped_dataset", "universe", "scaler", "params:features.entry_lag"],
                 "panel",
                 name="write_panel",
             ),

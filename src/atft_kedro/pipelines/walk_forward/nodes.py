@@ -15,8 +15,8 @@ from atft_kedro.panel.folds import FoldParams, Folds
 from atft_kedro.panel.index import index_observations
 from atft_kedro.panel.scaler import ScalerParams
 from atft_kedro.panel.split import count_sizes
-from atft_kedro.reporting.split_figures import plot_splits
-from atft_kedro.schema import DATE, ColumnParams, map_columns, target_span
+from atft_kedro.reporting.split_figures import draw_splits
+from atft_kedro.schema import DATE, target_span
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.runs import Runs
 from atft_kedro.training.tracking import Tracker
@@ -28,12 +28,10 @@ from atft_kedro.walk_forward.score import WalkScore
 from atft_kedro.walk_forward.walk import TrainedFolds, WalkParams
 
 
-def plan_folds(
-    ml_dataset: pl.LazyFrame, universe: pl.LazyFrame, columns: ColumnParams, entry_lag: int, params: FoldParams
-) -> Folds:
+def plan_folds(mapped_dataset: pl.LazyFrame, universe: pl.LazyFrame, entry_lag: int, params: FoldParams) -> Folds:
     """Split the trading days once for each fold."""
     index = index_observations(universe.collect())
-    reach = target_span(map_columns(ml_dataset, columns), entry_lag)
+    reach = target_span(mapped_dataset, entry_lag)
     planned, stocks = planning.plan_folds(index.days, params, reach), index.stocks_per_day()
     return Folds(folds=tuple(count_sizes(fold, index.days, stocks, params.sizes) for fold in planned.folds))
 
@@ -44,14 +42,13 @@ def draw_folds(folds: Folds) -> go.Figure:
 
 
 def train_folds(  # noqa: PLR0913, PLR0917 — a walk needs all that a training does
-    ml_dataset: pl.LazyFrame,
+    mapped_dataset: pl.LazyFrame,
     universe: pl.LazyFrame,
     graphs: pl.LazyFrame,
     graphs_recipe: GraphParams,
     folds: Folds,
     feature_catalogue: dict[str, Any],
     fold_folders: Runs,
-    columns: ColumnParams,
     entry_lag: int,
     scaler: ScalerParams,
     network: NetworkParams,
@@ -59,33 +56,30 @@ def train_folds(  # noqa: PLR0913, PLR0917 — a walk needs all that a training 
     walk: WalkParams,
 ) -> TrainedFolds:
     """Scale, lay out, train and forecast every fold that has not finished yet, each in its own process and folder."""
-    history = History(map_columns(ml_dataset, columns), universe, graphs)
+    history = History(mapped_dataset, universe, graphs)
     recipe = Recipe(FeatureCatalogue.of(feature_catalogue), entry_lag, scaler, network, training, graphs_recipe)
     return walking.train_folds(folds.folds, history, recipe, fold_folders, walk)
 
 
-def pool_forecasts(
-    trained_folds: TrainedFolds, fold_folders: Runs, ml_dataset: pl.LazyFrame, columns: ColumnParams
-) -> pl.LazyFrame:
+def pool_forecasts(trained_folds: TrainedFolds, fold_folders: Runs, mapped_dataset: pl.LazyFrame) -> pl.LazyFrame:
     """Put the test days of all folds that finished into one record."""
-    return scoring.pool_forecasts(trained_folds, fold_folders.folder, map_columns(ml_dataset, columns))
+    return scoring.pool_forecasts(trained_folds, fold_folders.folder, mapped_dataset)
 
 
 def score_folds(  # noqa: PLR0913, PLR0917 — what came, how it is scored, and whom to tell
     trained_folds: TrainedFolds,
     fold_folders: Runs,
     walk_forecasts: pl.LazyFrame,
-    ml_dataset: pl.LazyFrame,
+    mapped_dataset: pl.LazyFrame,
     tracker: Tracker,
-    columns: ColumnParams,
     entry_lag: int,
     training: TrainingParams,
     params: EvaluationParams,
 ) -> tuple[WalkScore, str, go.Figure]:
     """Score each fold and the whole record by what came, and tell that."""
     pooled = walk_forecasts.collect()
-    came = collect_returns(map_columns(ml_dataset, columns), pooled[DATE], entry_lag)
-    entries = returns_by_lag(came, entry_lag)
+    came = collect_returns(mapped_dataset, pooled[DATE], entry_lag)
+    entries = list_entries(came, entry_lag)
     written = params.model_copy(update={"units": training.labels.transform})
     judged = scoring.score_walk(trained_folds, fold_folders.folder, pooled, entries, written)
     page, picture = write_walk(judged.score), draw_walk(judged.score, judged.daily)

@@ -11,7 +11,7 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 nodes.plan_folds,
-                ["ml_dataset", "universe", "params:columns", "params:features.entry_lag", "params:folds"],
+                ["mapped_dataset", "universe", "params:features.entry_lag", "params:folds"],
                 "folds",
                 name="plan_folds",
                 tags="shared",
@@ -20,8 +20,8 @@ def create_pipeline() -> Pipeline:
             Node(
                 nodes.train_folds,
                 [
-                    *("ml_dataset", "universe", "graphs", "graphs_recipe", "folds", "feature_catalogue"),
-                    *("fold_folders", "params:columns", "params:features.entry_lag", "params:scaler"),
+                    *("mapped_dataset", "universe", "graphs", "graphs_recipe", "folds", "feature_catalogue"),
+                    *("fold_folders", "params:features.entry_lag", "params:scaler"),
                     *("params:network", "params:training", "params:walk_forward"),
                 ],
                 "trained_folds",
@@ -30,15 +30,15 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 nodes.pool_forecasts,
-                ["trained_folds", "fold_folders", "ml_dataset", "params:columns"],
+                ["trained_folds", "fold_folders", "mapped_dataset"],
                 "walk_forecasts",
                 name="pool_forecasts",
             ),
             Node(
                 nodes.score_folds,
                 [
-                    *("trained_folds", "fold_folders", "walk_forecasts", "ml_dataset", "tracker"),
-                    *("params:columns", "params:features.entry_lag", "params:training", "params:evaluation"),
+                    *("trained_folds", "fold_folders", "walk_forecasts", "mapped_dataset", "tracker"),
+                    *("params:features.entry_lag", "params:training", "params:evaluation"),
                 ],
                 ["walk_score", "walk_summary", "walk_picture"],
                 name="score_folds",
