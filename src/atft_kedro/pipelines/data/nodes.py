@@ -6,12 +6,12 @@ from typing import Any
 
 import polars as pl
 
+from atft_kedro import schema
 from atft_kedro.features import build
 from atft_kedro.features.sets import FeatureParams
 from atft_kedro.market import admission
 from atft_kedro.market.admission import AdmissionParams
 from atft_kedro.market.benchmark_returns import Labels
-from atft_kedro import schema
 from atft_kedro.schema import DATE, ColumnParams
 
 
