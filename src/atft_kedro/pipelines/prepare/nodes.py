@@ -16,7 +16,6 @@ from atft_kedro.panel.scaler import Scaler, ScalerParams
 from atft_kedro.panel.split import Split, SplitParams, count_sizes
 from atft_kedro.panel.universe import UniverseParams
 from atft_kedro.panel.write import PanelDraft
-from atft_kedro.reporting.split_figures import draw_splits
 from atft_kedro.schema import target_span
 
 
