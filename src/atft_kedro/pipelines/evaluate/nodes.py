@@ -22,7 +22,7 @@ from atft_kedro.training.runs import Runs, TrainedRun
 from atft_kedro.training.tracking import Tracker
 
 
-def forecast_parts(
+def forecast_splits(
     training_data: TrainingData, runs: Runs, trained: TrainedRun, device: str
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Forecast the last train days and all validation and test days by the mean of a run's networks, and by each."""

@@ -13,10 +13,10 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         [
             Node(
-                nodes.forecast_parts,
+                nodes.forecast_splits,
                 ["training_data", "runs", "trained_run", "params:training.device"],
                 ["forecasts", "seed_forecasts"],
-                name="forecast_parts",
+                name="forecast_splits",
             ),
             Node(
                 nodes.forecast_baselines,

@@ -78,7 +78,7 @@ def score_folds(  # noqa: PLR0913, PLR0917 — what came, how it is scored, and 
     """Score each fold and the whole record by what came, and tell that."""
     pooled = walk_forecasts.collect()
     came = collect_returns(mapped_dataset, pooled[DATE], entry_lag)
-    entries = list_entries(came, entry_lag)
+    entries = returns_by_lag(came, entry_lag)
     written = params.model_copy(update={"units": training.labels.transform})
     judged = scoring.score_walk(trained_folds, fold_folders.folder, pooled, entries, written)
     page, picture = write_walk(judged.score), draw_walk(judged.score, judged.daily)
