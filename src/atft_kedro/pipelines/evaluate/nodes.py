@@ -13,6 +13,7 @@ from atft_kedro.reporting import run_pages
 from atft_kedro.reporting import score_figures as figures
 from atft_kedro.reporting import training_figures as pictures
 from atft_kedro.reporting.report_page import title_of
+from atft_kedro.reporting.run_tables import collect_test_metrics
 from atft_kedro.schema import DATE
 from atft_kedro.training.device import choose_device
 from atft_kedro.training.ensemble import load_members

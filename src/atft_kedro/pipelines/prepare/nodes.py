@@ -16,6 +16,7 @@ from atft_kedro.panel.scaler import Scaler, ScalerParams
 from atft_kedro.panel.split import Split, SplitParams, count_sizes
 from atft_kedro.panel.universe import UniverseParams
 from atft_kedro.panel.write import PanelDraft
+from atft_kedro.reporting.split_figures import plot_splits
 from atft_kedro.schema import target_span
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import plotly.graph_objects as go
 import polars as pl
 
-from atft_kedro.evaluation.entries import collect_returns
+from atft_kedro.evaluation.entries import collect_returns, returns_by_lag
 from atft_kedro.evaluation.score import EvaluationParams
 from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.network.sizes import NetworkParams
@@ -15,6 +15,7 @@ from atft_kedro.panel.folds import FoldParams, Folds
 from atft_kedro.panel.index import index_observations
 from atft_kedro.panel.scaler import ScalerParams
 from atft_kedro.panel.split import count_sizes
+from atft_kedro.reporting.split_figures import plot_splits
 from atft_kedro.schema import DATE, target_span
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.runs import Runs
