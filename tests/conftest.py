@@ -15,7 +15,7 @@ from atft_kedro.features.sets import FeatureParams
 from atft_kedro.market.admission import AdmissionParams, admit_prices
 from atft_kedro.market.simulated_drivers import MarketParams
 from atft_kedro.market.simulation import SimulatedMarket, simulate_market
-from atft_kedro.training.run import TrainingData
+from atft_kedro.training.data import TrainingData
 from factories.datasets import make_ml_dataset, make_training_data
 from factories.project import SMALL, copy_project, kedro
 

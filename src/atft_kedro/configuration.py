@@ -21,7 +21,7 @@ from .guard.inspection import GuardParams
 from .layers import LayeredConfigLoader
 from .market.admission import AdmissionParams
 from .market.simulated_drivers import MarketParams
-from .network.sizes import NetworkParams
+from .network.params import NetworkParams
 from .panel.folds import FoldParams
 from .panel.scaler import ScalerParams
 from .panel.split import SplitParams

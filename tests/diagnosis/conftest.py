@@ -12,9 +12,10 @@ from atft_kedro.features.sets import FeatureParams
 from atft_kedro.market.admission import AdmissionParams, admit_prices
 from atft_kedro.market.simulated_drivers import MarketParams
 from atft_kedro.market.simulation import simulate_market
+from atft_kedro.training.data import TrainingData
 from atft_kedro.training.failure_checks import TrainingFailure
 from atft_kedro.training.params import TrainingParams
-from atft_kedro.training.run import TrainingData, train_in_run
+from atft_kedro.training.run import train_in_run
 from atft_kedro.training.runs import LATEST, Runs
 from factories.datasets import make_ml_dataset, make_training_data
 from factories.training import NETWORK

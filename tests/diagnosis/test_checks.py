@@ -39,7 +39,7 @@ def test_what_is_a_little_off_is_no_finding(tmp_path: Path) -> None:
         peak_gpu_memory_gb=70.0,
         gpu_memory_total_gb=80.0,
     )
-    phase = {"name": "one", "epochs": 6, "learning_rate": 1e-3, "parts": ["fan", "gat"]}
+    phase = {"name": "one", "epochs": 6, "learning_rate": 1e-3, "modules": ["fan", "gat"]}
 
     diagnosis = diagnose_run(tmp_path, [*lines, {"seed": 7, "swa": {"rank_ic": 0.423}}], phases=[phase])
 
@@ -81,7 +81,7 @@ def sway(step: int) -> float:
 def test_what_steps_and_epochs_were_made_to_tell_is_found_alone(
     tmp_path: Path, about: str, state: str, said: str, told: dict[str, Any]
 ) -> None:
-    phase = {"name": "one", "epochs": 6, "learning_rate": 1e-3, "parts": ["fan", "gat"]}
+    phase = {"name": "one", "epochs": 6, "learning_rate": 1e-3, "modules": ["fan", "gat"]}
     diagnosis = diagnose_run(tmp_path, tell(*RISING, **told), phases=[phase])
 
     found = find(diagnosis, about)
@@ -107,7 +107,7 @@ def test_a_few_steps_have_no_rule(tmp_path: Path) -> None:
 
 
 def test_modules_that_are_off_or_frozen_need_no_gradient(tmp_path: Path) -> None:
-    steps = {f"gradient/{name}": 0.0 for name in ("gat", "fan", "carry", "tokens", "selection")} | {
+    steps = {f"gradient/{name}": 0.0 for name in ("gat", "fan", "trend_projection", "tokens", "selection")} | {
         "gradient/heads": 0.3
     }
     phase = {"name": "one", "epochs": 6, "learning_rate": 1e-3, "freeze": ["selection"]}

@@ -7,8 +7,8 @@ import torch
 
 from atft_kedro.diagnosis.check_result import Finding, State
 from atft_kedro.diagnosis.diagnosis import trace_back
+from atft_kedro.training.data import TrainingData
 from atft_kedro.training.engine import Callback, Trainer
-from atft_kedro.training.run import TrainingData
 from factories.training_logs import Train, find, list_causes
 
 
@@ -34,7 +34,7 @@ def test_a_learning_rate_of_ten_diverges(train: Train) -> None:
 
 def test_a_rate_that_is_somewhat_too_high_makes_the_loss_jump(train: Train) -> None:
     found = find(
-        train(phases=[{"learning_rate": 0.3, "epochs": 4, "parts": ["fan", "gat"]}], collapse={"epochs": 0}),
+        train(phases=[{"learning_rate": 0.3, "epochs": 4, "modules": ["fan", "gat"]}], collapse={"epochs": 0}),
         "loss spikes",
     )
 

@@ -21,8 +21,9 @@ from atft_kedro.panel.scaler import ScalerParams
 from atft_kedro.panel.split import SplitParams, split_days
 from atft_kedro.panel.universe import select_universe
 from atft_kedro.schema import FORECASTER, feature_columns
+from atft_kedro.training.data import TrainingData
 from atft_kedro.training.ensemble import load_members
-from atft_kedro.training.run import TrainingData, train_in_run
+from atft_kedro.training.run import train_in_run
 from atft_kedro.training.runs import Runs
 from factories.datasets import make_graphs
 from factories.exports import CATALOGUE, GRAPH, NETWORK, SELDOM, TRAINING, UNIVERSE, Trained

@@ -32,7 +32,7 @@ def test_the_folder_names_the_day_and_the_score(trained: Trained, model_folder: 
 def test_a_loaded_model_forecasts_bit_equal_to_the_checkpoints(trained: Trained, model_folder: Path) -> None:
     loaded = open_model(model_folder).members
 
-    assert [each.parts for each in loaded] == [frozenset({"fan", "gat"})] * 2
+    assert [each.modules for each in loaded] == [frozenset({"fan", "gat"})] * 2
     theirs, ours = (forecast_together(each, trained.training_data, "test") for each in (trained.members, loaded))
     assert ours.quantiles.isfinite().any()
     assert ours.quantiles.nan_to_num(-7).equal(theirs.quantiles.nan_to_num(-7))

@@ -29,7 +29,7 @@ def model(model_folder: Path) -> Model:
 
 def deaf(model: Model) -> Model:
     """The same networks with the graph switched off."""
-    return replace(model, members=tuple(replace(each, parts=frozenset({"fan"})) for each in model.members))
+    return replace(model, members=tuple(replace(each, modules=frozenset({"fan"})) for each in model.members))
 
 
 def until(dataset: pl.DataFrame, day: date) -> pl.DataFrame:

@@ -13,7 +13,7 @@ from atft_kedro.evaluation.compare_baselines import score_run
 from atft_kedro.evaluation.entries import collect_returns
 from atft_kedro.evaluation.score import EvaluationParams
 
-PHASE = {"name": "one", "epochs": 2, "learning_rate": 0.1, "parts": ["fan", "gat"], "loss": {"mse": 1.0, "ic": 0.0}}
+PHASE = {"name": "one", "epochs": 2, "learning_rate": 0.1, "modules": ["fan", "gat"], "loss": {"mse": 1.0, "ic": 0.0}}
 TRAINING = {"seeds": 2, "seed": 7, "without": [], "loss": None, "resume": None, "epochs": None, "phases": [PHASE]}
 
 

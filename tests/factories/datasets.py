@@ -20,7 +20,7 @@ from atft_kedro.panel.store import Panel, open_panel
 from atft_kedro.panel.universe import UniverseParams, select_universe
 from atft_kedro.panel.write import PanelDraft, PanelRows, write_panel
 from atft_kedro.schema import feature_columns
-from atft_kedro.training.run import TrainingData
+from atft_kedro.training.data import TrainingData
 
 
 def make_ml_dataset(prices: pl.DataFrame, params: FeatureParams) -> pl.DataFrame:

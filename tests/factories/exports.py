@@ -10,17 +10,17 @@ from atft_kedro.evaluation.score import RunScore
 from atft_kedro.export.export import export_model
 from atft_kedro.export.model_card import ModelInputs
 from atft_kedro.graph.neighbours import GraphParams
-from atft_kedro.network.sizes import NetworkParams
+from atft_kedro.network.params import NetworkParams
 from atft_kedro.panel.universe import UniverseParams
+from atft_kedro.training.data import TrainingData
 from atft_kedro.training.ensemble import TrainedNetwork
 from atft_kedro.training.params import TrainingParams
-from atft_kedro.training.run import TrainingData
 from atft_kedro.training.runs import Runs
 
 NETWORK = NetworkParams(
     hidden_size=8, lookback=12, heads=2, layers=1, fan_window=4, fan_channels=4, graph_heads=2, graph_signed_heads=1
 )
-PHASE = {"name": "one", "epochs": 1, "learning_rate": 1e-2, "parts": ["fan", "gat"], "loss": "mse:1,quantile:1"}
+PHASE = {"name": "one", "epochs": 1, "learning_rate": 1e-2, "modules": ["fan", "gat"], "loss": "mse:1,quantile:1"}
 TRAINING = TrainingParams.model_validate({"phases": [PHASE], "seeds": 2})
 GRAPH = GraphParams(neighbours=4, window=60, min_observations=30, lag_days=3, beside_market=False)
 UNIVERSE = UniverseParams(min_history=20, max_stocks_per_day=22)

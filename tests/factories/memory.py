@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from atft_kedro.graph.neighbours import GraphParams
-from atft_kedro.network.sizes import NetworkParams
+from atft_kedro.network.params import NetworkParams
 from atft_kedro.panel.blocks import DailyGraphs
 from atft_kedro.panel.split import SplitParams, split_days
 from atft_kedro.panel.store import Panel, open_panel
@@ -19,14 +19,21 @@ from atft_kedro.profiling.bench_train import make_panel
 from atft_kedro.profiling.memory.available_memory import measure_machine
 from atft_kedro.profiling.memory.estimate import Plan
 from atft_kedro.profiling.memory.sizes import Sizes
+from atft_kedro.training.data import TrainingData
 from atft_kedro.training.params import TrainingParams
-from atft_kedro.training.run import TrainingData, train_in_run
+from atft_kedro.training.run import train_in_run
 from atft_kedro.training.runs import Runs
 from atft_kedro.training.telemetry import measure_memory
 
 PHASES = [
     {"name": "plain", "epochs": 1, "learning_rate": 1e-3},
-    {"name": "all", "epochs": 1, "learning_rate": 1e-3, "parts": ["fan", "gat"], "loss": "mse:0.7,ic:0.2,rank_ic:0.1"},
+    {
+        "name": "all",
+        "epochs": 1,
+        "learning_rate": 1e-3,
+        "modules": ["fan", "gat"],
+        "loss": "mse:0.7,ic:0.2,rank_ic:0.1",
+    },
 ]
 
 

@@ -2,17 +2,23 @@
 
 from dataclasses import dataclass
 
-from atft_kedro.network.sizes import NetworkParams
+from atft_kedro.network.params import NetworkParams
 from atft_kedro.profiling.trace.steps import Rehearsal
+from atft_kedro.training.data import TrainingData
 from atft_kedro.training.params import TrainingParams
-from atft_kedro.training.run import TrainingData
 
 NETWORK = NetworkParams(hidden_size=16, lookback=16, fan_channels=8)
 TRAINING = TrainingParams.model_validate(
     {
         "phases": [
             {"name": "plain", "epochs": 1, "learning_rate": 1e-3},
-            {"name": "all", "epochs": 2, "learning_rate": 1e-3, "parts": ["fan", "gat"], "loss": "mse:0.5,rank_ic:0.5"},
+            {
+                "name": "all",
+                "epochs": 2,
+                "learning_rate": 1e-3,
+                "modules": ["fan", "gat"],
+                "loss": "mse:0.5,rank_ic:0.5",
+            },
         ]
     }
 )

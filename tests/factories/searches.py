@@ -20,8 +20,8 @@ from atft_kedro.params import InputError
 from atft_kedro.search.plan import SearchParams
 from atft_kedro.search.run_search import help_search, look_at, search
 from atft_kedro.search.study_status import Standing, read_standing
+from atft_kedro.training.data import TrainingData
 from atft_kedro.training.params import TrainingParams
-from atft_kedro.training.run import TrainingData
 from atft_kedro.training.runs import Runs
 from atft_kedro.training.tracking import NO_TRACKER, Tracker
 from factories.datasets import make_ml_dataset, make_training_data

@@ -11,8 +11,9 @@ from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.graph.to_panel import graphs_to_panel
 from atft_kedro.panel.split import SplitParams, split_days
 from atft_kedro.panel.store import open_panel
+from atft_kedro.training.data import TrainingData
 from atft_kedro.training.params import TrainingParams
-from atft_kedro.training.run import TrainingData, train_in_run
+from atft_kedro.training.run import train_in_run
 from atft_kedro.training.runs import Runs
 from factories.datasets import make_graphs
 from factories.training import NETWORK

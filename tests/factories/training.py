@@ -5,15 +5,15 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from atft_kedro.network.sizes import NetworkParams
+from atft_kedro.network.params import NetworkParams
+from atft_kedro.training.checkpoint import Identity
 from atft_kedro.training.engine import Callback, Trainer
-from atft_kedro.training.state import Identity
 
 NETWORK = NetworkParams(hidden_size=16, lookback=12, heads=2, layers=1, fan_window=4, fan_channels=4, graph_heads=2)
 IDENTITY = Identity(feature_hash="made", panel="p", params="{}")
 PHASES = [
     {"name": "one", "epochs": 2, "learning_rate": 1e-3},
-    {"name": "two", "epochs": 2, "learning_rate": 1e-3, "parts": ["fan", "gat"], "loss": "mse:0.5,ic:0.5"},
+    {"name": "two", "epochs": 2, "learning_rate": 1e-3, "modules": ["fan", "gat"], "loss": "mse:0.5,ic:0.5"},
 ]
 Make = Callable[..., Trainer]
 

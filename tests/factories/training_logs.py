@@ -17,7 +17,7 @@ from atft_kedro.evaluation.align import ExcludedForecasts
 from atft_kedro.evaluation.daily_statistics import Mean
 from atft_kedro.evaluation.run_scores import SCORE
 from atft_kedro.evaluation.score import HorizonScore, RunScore
-from atft_kedro.network.sizes import NetworkParams
+from atft_kedro.network.params import NetworkParams
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.runs import HEARTBEAT, MANIFEST, METRICS
 

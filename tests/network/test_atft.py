@@ -12,7 +12,7 @@ from torch import Tensor
 from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.graph.to_panel import graphs_to_panel
 from atft_kedro.network.atft import Atft
-from atft_kedro.network.sizes import NetworkParams, Part
+from atft_kedro.network.params import ModuleName, NetworkParams
 from atft_kedro.panel.blocks import Block, BlockReader
 from atft_kedro.panel.store import Panel
 from factories.blocks import random_block
@@ -22,8 +22,8 @@ SMALL = NetworkParams(
     hidden_size=16, lookback=12, heads=2, layers=2, fan_window=4, fan_channels=8, graph_heads=2,
     market_tokens=3, selection_size=8, dropout=0, graph_dropout=0, head_dropout=0,
 )  # fmt: skip
-NONE: frozenset[Part] = frozenset()
-ALL: frozenset[Part] = frozenset({"fan", "gat", "tokens"})
+NONE: frozenset[ModuleName] = frozenset()
+ALL: frozenset[ModuleName] = frozenset({"fan", "gat", "tokens"})
 
 
 def alive(features: int = 6, seed: int = 0, params: NetworkParams = SMALL) -> Atft:
@@ -44,9 +44,9 @@ def test_switching_a_part_on_changes_no_forecast_before_the_first_step() -> None
 
     plain = network(block, NONE)
 
-    for parts in ({"fan"}, {"gat"}, {"tokens"}, {"fan", "gat", "tokens"}):
-        assert torch.allclose(network(block, frozenset(parts)), plain, atol=1e-6)
-        assert not torch.allclose(alive()(block, frozenset(parts)), alive()(block, NONE), atol=1e-3)
+    for modules in ({"fan"}, {"gat"}, {"tokens"}, {"fan", "gat", "tokens"}):
+        assert torch.allclose(network(block, frozenset(modules)), plain, atol=1e-6)
+        assert not torch.allclose(alive()(block, frozenset(modules)), alive()(block, NONE), atol=1e-3)
 
 
 def test_a_forecast_depends_on_exactly_the_lookback() -> None:
@@ -106,8 +106,8 @@ def test_a_small_change_of_the_input_is_a_small_change_of_the_forecast() -> None
     nudged = replace(exact, features=exact.features * (1 + 1e-6))
     network = alive()
 
-    for parts in (NONE, frozenset({"fan"}), ALL):
-        assert (network(nudged, parts) - network(exact, parts)).abs().max() < 1e-3
+    for modules in (NONE, frozenset({"fan"}), ALL):
+        assert (network(nudged, modules) - network(exact, modules)).abs().max() < 1e-3
 
 
 def test_removing_the_targets_changes_no_forecast() -> None:
@@ -150,13 +150,15 @@ def panel(ml_dataset: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) ->
     return make_panel(ml_dataset, tmp_path_factory.mktemp("atft") / "panel")
 
 
-def forecasts(network: Atft, panel: Panel, graphs: pl.DataFrame, starts: range, parts: frozenset[Part]) -> Tensor:
+def forecasts(
+    network: Atft, panel: Panel, graphs: pl.DataFrame, starts: range, modules: frozenset[ModuleName]
+) -> Tensor:
     """Forecasts of days 240 … 255 (day, stock), from blocks that begin at each start."""
     reader = BlockReader(panel, graphs_to_panel(graphs.lazy(), panel), SMALL.lookback, 8)
     whole = torch.full((len(panel.days), len(panel.metadata.codes)), torch.nan)
     for start in starts:
         block: Block = reader.read(np.arange(start, start + 8))
-        said = network.point(network(block, parts))[..., 0]
+        said = network.point(network(block, modules))[..., 0]
         for d, s in block.is_forecast.nonzero().tolist():
             whole[block.day[d], block.stock[s]] = said[d, s]
     return whole[244:256]
@@ -167,9 +169,9 @@ def test_a_forecast_is_the_same_whatever_block_computed_it(ml_dataset: pl.DataFr
     graphs = make_graphs(ml_dataset, GraphParams(neighbours=4))
     network = alive(features=len(panel.metadata.features))
 
-    for parts in (frozenset({"fan"}), ALL):
-        one = forecasts(network, panel, graphs, range(240, 260, 8), parts)  # type: ignore[arg-type]
-        other = forecasts(network, panel, graphs, range(237, 260, 8), parts)  # type: ignore[arg-type]
+    for modules in (frozenset({"fan"}), ALL):
+        one = forecasts(network, panel, graphs, range(240, 260, 8), modules)  # type: ignore[arg-type]
+        other = forecasts(network, panel, graphs, range(237, 260, 8), modules)  # type: ignore[arg-type]
         assert one.isfinite().any()
         assert torch.allclose(one.nan_to_num(), other.nan_to_num(), atol=1e-5)
 

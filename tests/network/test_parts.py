@@ -13,9 +13,9 @@ from torch_geometric.nn import GATv2Conv
 from atft_kedro.network.gat import LOUDNESS, GraphAttention, GraphFusion
 from atft_kedro.network.gated import LockedDropout
 from atft_kedro.network.heads import Heads, in_order
-from atft_kedro.network.selection import Selection
-from atft_kedro.network.sizes import NetworkParams
+from atft_kedro.network.params import NetworkParams
 from atft_kedro.network.temporal import CausalConvolution, WindowAttention
+from atft_kedro.network.variable_selection import Selection
 from factories.blocks import random_block
 
 

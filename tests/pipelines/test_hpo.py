@@ -16,7 +16,7 @@ SPACE = """
 training:
   phases:
     - {name: one, epochs: 1, learning_rate: 4.0e-3}
-    - {name: two, epochs: 1, learning_rate: 4.0e-3, parts: [fan, gat]}
+    - {name: two, epochs: 1, learning_rate: 4.0e-3, modules: [fan, gat]}
 hpo:
   heartbeat_seconds: 1
   ranges:

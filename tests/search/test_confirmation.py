@@ -11,7 +11,7 @@ from scipy.stats import norm
 from atft_kedro import source_code
 from atft_kedro.evaluation.daily_statistics import average, expect_best
 from atft_kedro.evaluation.score import EvaluationParams
-from atft_kedro.network.sizes import NetworkParams
+from atft_kedro.network.params import NetworkParams
 from atft_kedro.params import InputError
 from atft_kedro.search.confirmation import Confirmation, Retrial, chance_of, confirm, find_heaviest, spread_of
 from atft_kedro.search.file_digest import CLAIM, PROMOTED, is_as_promoted
@@ -21,8 +21,8 @@ from atft_kedro.search.run_search import look_at
 from atft_kedro.search.space import put
 from atft_kedro.search.study import Spec, read_spec
 from atft_kedro.search.study_status import Standing
+from atft_kedro.training.data import TrainingData
 from atft_kedro.training.params import TrainingParams
-from atft_kedro.training.run import TrainingData
 from atft_kedro.training.selection import SelectionParams
 from factories.searches import NETWORK, TRAINING, Told, ask, runs_in, seek
 

@@ -12,8 +12,9 @@ from atft_kedro.search import trial as trying
 from atft_kedro.search.run_search import help_search, look_at
 from atft_kedro.search.study import RETRIES, STOP, bury, connect, queue_again
 from atft_kedro.search.study_status import read_standing
+from atft_kedro.training.data import TrainingData
 from atft_kedro.training.engine import Callback, Stop, Trainer
-from atft_kedro.training.run import TrainingData, train_in_run
+from atft_kedro.training.run import train_in_run
 from factories.searches import Told, runs_in, seek
 
 pytestmark = pytest.mark.slow

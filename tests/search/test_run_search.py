@@ -12,7 +12,8 @@ from atft_kedro.params import InputError
 from atft_kedro.search.run_search import help_search, look_at, search
 from atft_kedro.search.study import connect, open_study
 from atft_kedro.search.study_status import ENOUGH
-from atft_kedro.training.run import TrainingData, train_in_run
+from atft_kedro.training.data import TrainingData
+from atft_kedro.training.run import train_in_run
 from atft_kedro.training.selection import SelectionParams
 from factories.searches import NETWORK, TRAINING, Told, ask, runs_in, seek
 

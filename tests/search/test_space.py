@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from atft_kedro.network.sizes import NetworkParams
+from atft_kedro.network.params import NetworkParams
 from atft_kedro.params import InputError
 from atft_kedro.search.plan import PRESETS, SearchParams, Size
 from atft_kedro.search.space import Range, find_field, is_whole, put, require_possible

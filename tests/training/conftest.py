@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from atft_kedro.network.sizes import NetworkParams
+from atft_kedro.network.params import NetworkParams
+from atft_kedro.training.data import TrainingData
 from atft_kedro.training.distributed import ProcessGroup
 from atft_kedro.training.engine import Trainer
 from atft_kedro.training.params import TrainingParams
-from atft_kedro.training.run import TrainingData, make_trainer
+from atft_kedro.training.run import make_trainer
 from factories.training import NETWORK, PHASES, Make
 
 

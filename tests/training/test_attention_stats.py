@@ -9,11 +9,12 @@ import torch
 from atft_kedro.network.atft import Atft
 from atft_kedro.reporting.attention_tables import tabulate_by_day, tabulate_frequencies, tabulate_lags
 from atft_kedro.training.attention_stats import collect_attention
+from atft_kedro.training.data import TrainingData
 from atft_kedro.training.distributed import ProcessGroup
 from atft_kedro.training.ensemble import load_members
 from atft_kedro.training.forecasting import make_plain_scoring, score_days
 from atft_kedro.training.params import TrainingParams
-from atft_kedro.training.run import TrainingData, train_in_run
+from atft_kedro.training.run import train_in_run
 from atft_kedro.training.runs import Runs
 from factories.training import NETWORK, PHASES, Make
 
@@ -92,6 +93,6 @@ def test_a_runs_networks_are_read_back_as_they_were_best(training_data: Training
     for member, best in zip(trained.members, members, strict=True):
         loader = training_data.loader("validation", NETWORK.lookback, training, ProcessGroup())
         days, scoring = loader.sampler.chronological(), make_plain_scoring(4)
-        scores = score_days(best.network, loader.reader, days, best.parts, scoring, ProcessGroup())
+        scores = score_days(best.network, loader.reader, days, best.modules, scoring, ProcessGroup())
         weighed = [scores[f"rank_ic_{horizon}d"] / horizon for horizon in (1, 5, 10, 20)]
         assert np.isclose(sum(weighed) / (1 + 1 / 5 + 1 / 10 + 1 / 20), member.best_score, atol=1e-6)

@@ -8,7 +8,7 @@ import torch
 
 from atft_kedro.panel.blocks import Block, BlockReader
 from atft_kedro.training.augmentation import AugmentParams, augment
-from atft_kedro.training.run import TrainingData
+from atft_kedro.training.data import TrainingData
 from factories.training import Make, Watch
 
 LOOKBACK, DAYS = 12, 6

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from atft_kedro.training.averaging import ema_decay_at, follow, frozen_copy
+from atft_kedro.training.train_step import ema_decay_at, follow, frozen_copy
 from factories.training import PHASES, Make
 
 

@@ -2,9 +2,8 @@
 
 import pytest
 
-from atft_kedro.training.block_size import choose_days_per_block, count_stocks_per_day
+from atft_kedro.training.data import TrainingData, choose_days_per_block, count_stocks_per_day
 from atft_kedro.training.params import TrainingParams
-from atft_kedro.training.run import TrainingData
 
 
 @pytest.mark.parametrize(("samples", "days"), [(2048, 10), (100, 1), (1, 1), (400, 2), (None, 8)])

@@ -17,22 +17,13 @@ import pytest
 import torch
 
 from atft_kedro.params import InputError
-from atft_kedro.training.callbacks import (
-    BEST,
-    EPOCHS,
-    FINAL,
-    LAST,
-    SWA,
-    Checkpoints,
-    EpochLines,
-    MetricsLog,
-    StopFile,
-)
+from atft_kedro.training.callbacks import BEST, EPOCHS, FINAL, LAST, SWA, Checkpoints, EpochLines, MetricsLog
+from atft_kedro.training.checkpoint import Identity, read_checkpoint
 from atft_kedro.training.engine import Stop, Trainer
 from atft_kedro.training.heartbeat import Heartbeat
 from atft_kedro.training.run_status import read_status
 from atft_kedro.training.runs import METRICS, STOP_FILE
-from atft_kedro.training.state import Identity, read_checkpoint
+from atft_kedro.training.stopping import StopFile
 from atft_kedro.training.tracking import NoTracker, Tracking
 from factories.training import IDENTITY, NETWORK, PHASES, Make, Watch
 

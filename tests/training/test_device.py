@@ -20,13 +20,12 @@ from atft_kedro.panel.sampler import BlockSampler
 from atft_kedro.params import InputError
 from atft_kedro.profiling.memory.fake_training import Imagination, Tally
 from atft_kedro.training.attention_stats import collect_attention
-from atft_kedro.training.day_loader import DayLoader
-from atft_kedro.training.device import choose_device
+from atft_kedro.training.data import DayLoader, TrainingData
 from atft_kedro.training.engine import Trainer
 from atft_kedro.training.ensemble import TrainedNetwork, average_forecasts
+from atft_kedro.training.hardware import choose_device
 from atft_kedro.training.params import TrainingParams
-from atft_kedro.training.run import TrainingData
-from atft_kedro.training.stopwatch import Stopwatch
+from atft_kedro.training.telemetry import Stopwatch
 from factories.training import NETWORK
 
 CUDA, META = 1, 14  # torch's numbers of devices
@@ -35,7 +34,7 @@ EVERYTHING = {
     "name": "all",
     "epochs": 1,
     "learning_rate": 1e-3,
-    "parts": ["fan", "gat", "tokens"],
+    "modules": ["fan", "gat", "tokens"],
     "loss": dict.fromkeys(("mse", "huber", "ic", "rank_ic", "sharpe", "list_net", "rank_net", "quantile"), 0.1)
     | dict.fromkeys(("turnover", "exposure", "variance_floor"), 0.1),
     "augment": {"feature_noise": 0.1, "time_mask": 2, "segment_permutation": 2, "mixup": 0.2, "edge_dropout": 0.1},
@@ -125,7 +124,7 @@ def test_a_step_a_validation_and_forecasts_stay_on_a_gpu(
         loss, _ = trainer.learner.read_sums()
         days = list(loader.sampler.chronological())
         scores = trainer.validate(network)
-        forecasts = average_forecasts([TrainedNetwork(network, frozenset(phase.parts))], loader.reader, days)
+        forecasts = average_forecasts([TrainedNetwork(network, frozenset(phase.modules))], loader.reader, days)
         stats = collect_attention(network, loader.reader, days)
 
     assert {terms[name].device.type for name in phase.loss.active()} == {"cuda"}

@@ -8,21 +8,17 @@ import pytest
 import torch
 
 from atft_kedro.params import InputError
-from atft_kedro.training.callbacks import (
-    LAST,
-    Checkpoints,
-    EpochLines,
-    StopFile,
-)
+from atft_kedro.training.callbacks import LAST, Checkpoints, EpochLines
+from atft_kedro.training.checkpoint import read_checkpoint
 from atft_kedro.training.engine import Callback, Stop, Trainer
 from atft_kedro.training.runs import STOP_FILE
-from atft_kedro.training.state import read_checkpoint
+from atft_kedro.training.stopping import StopFile
 from factories.training import IDENTITY, NETWORK, PHASES, Make, Watch
 
 
 def test_training_lowers_the_loss_and_runs_every_phase(make: Make) -> None:
     watch = Watch()
-    trainer = make([watch], phases=[{"name": "all", "epochs": 6, "learning_rate": 3e-3, "parts": ["fan", "gat"]}])
+    trainer = make([watch], phases=[{"name": "all", "epochs": 6, "learning_rate": 3e-3, "modules": ["fan", "gat"]}])
 
     trainer.fit()
 
@@ -217,7 +213,7 @@ def test_a_short_training_ends_in_the_longest_phase(make: Make) -> None:
 
     assert trainer.phase.name == "two"
     assert len(trainer.progress.history) == 1
-    assert trainer.progress.parts == ["fan", "gat"]
+    assert trainer.progress.modules == ["fan", "gat"]
 
 
 def score_as(trainer: Trainer, *scores: float) -> Trainer:
@@ -290,7 +286,7 @@ def test_what_a_training_goes_without_never_learns(make: Make) -> None:
     before = {name: weight.clone() for name, weight in trainer.network.named_parameters()}
     trainer.fit()
 
-    assert all(not {"gat", "fan"} & set(phase.parts) for phase in trainer.params.curriculum)
+    assert all(not {"gat", "fan"} & set(phase.modules) for phase in trainer.params.curriculum)
     assert {tuple(phase.loss.active()) for phase in trainer.params.curriculum} == {("mse",)}
     for name, weight in trainer.network.named_parameters():
         if name.startswith(("gat.", "fan.")):

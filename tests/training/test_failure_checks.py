@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from atft_kedro.training.data import TrainingData
 from atft_kedro.training.failure_checks import NAN_BATCHES, CollapseCheck, NonFiniteCheck, TrainingFailure
 from atft_kedro.training.params import CollapseParams
-from atft_kedro.training.run import TrainingData
 from atft_kedro.training.train_step import is_out_of_memory
 from factories.training import NETWORK, PHASES, Make, Watch
 

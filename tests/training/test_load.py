@@ -1,6 +1,6 @@
 """What a heartbeat says of its machine, as people read it."""
 
-from atft_kedro.training.load import say_load
+from atft_kedro.training.run_status import say_load
 
 MEMORY = {"memory_gb": 0.81, "peak_memory_gb": 0.834}
 ALLOCATOR = {

@@ -5,7 +5,7 @@ import sys
 
 SCRIPT = """
 import resource, torch
-from atft_kedro.training.memory import keep_freed_memory
+from atft_kedro.training.hardware import keep_freed_memory
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -7,7 +7,8 @@ from pydantic import ValidationError
 
 from atft_kedro.params import InputError
 from atft_kedro.training.params import TrainingParams
-from atft_kedro.training.phases import PhaseParams, rate_at, share_epochs
+from atft_kedro.training.phases import PhaseParams, share_epochs
+from atft_kedro.training.schedule import rate_at
 
 
 def test_horizons_weigh_less_the_longer_they_are_or_as_they_are_told() -> None:
@@ -64,7 +65,7 @@ def test_two_phases_of_one_name_and_two_lengths_are_refused() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"parts": ["gatt"]},
+        {"modules": ["gatt"]},
         {"loss": {"mae": 1}},
         {"scheduler": "linear"},
         {"epochs": 0},

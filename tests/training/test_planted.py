@@ -14,13 +14,14 @@ from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.graph.to_panel import graphs_to_panel
 from atft_kedro.market.simulated_drivers import MarketParams, Strengths
 from atft_kedro.market.simulation import simulate_market
-from atft_kedro.network.sizes import NetworkParams
+from atft_kedro.network.params import NetworkParams
 from atft_kedro.panel.split import SplitParams, split_days
+from atft_kedro.training.data import TrainingData, choose_horizons
 from atft_kedro.training.distributed import ProcessGroup
 from atft_kedro.training.ensemble import TrainedNetwork
 from atft_kedro.training.forecasting import forecast_days
 from atft_kedro.training.params import TrainingParams
-from atft_kedro.training.run import TrainingData, choose_horizons, make_trainer
+from atft_kedro.training.run import make_trainer
 from factories.datasets import make_graphs, make_ml_dataset, make_panel
 
 pytestmark = pytest.mark.slow
@@ -50,15 +51,15 @@ def make_training_data(strengths: Strengths, folder: Path, kind: str = "correlat
     return training_data, place_oracle(market.oracle, training_data, 1)
 
 
-def train(training_data: TrainingData, parts: list[str], seed: int) -> Tensor:
+def train(training_data: TrainingData, modules: list[str], seed: int) -> Tensor:
     """Train on next-day returns, and give the IC of each test day."""
-    phase = {"name": "all", "epochs": 7, "learning_rate": 8e-3, "parts": parts, "horizon_weights": [1, 0, 0, 0]}
+    phase = {"name": "all", "epochs": 7, "learning_rate": 8e-3, "modules": modules, "horizon_weights": [1, 0, 0, 0]}
     params = {"phases": [phase | {"augment": {"feature_noise": 0.5}}], "seed": seed, "average": 0.98}
     training = TrainingParams.model_validate(params)
     trainer = make_trainer(training_data, SMALL, training, ProcessGroup())
     trainer.fit()
     loader = training_data.loader("test", LOOKBACK, training, ProcessGroup())
-    forecasts = forecast_days(trainer.average, loader.reader, loader.sampler.chronological(), frozenset(parts))  # type: ignore[arg-type]
+    forecasts = forecast_days(trainer.average, loader.reader, loader.sampler.chronological(), frozenset(modules))  # type: ignore[arg-type]
     return metrics.daily_ic(trainer.network.point(forecasts.quantiles)[..., 0], forecasts.targets[..., 0])
 
 
@@ -73,8 +74,8 @@ def test_spill_over_is_found_along_the_real_graph_and_no_other(tmp_path: Path) -
     random, _ = make_training_data(SPILLING, tmp_path, kind="random")
 
     with_graph, alone, by_chance = (
-        torch.stack([train(training_data, parts, seed) for seed in (1, 2)]).mean(0)
-        for training_data, parts in ((real, ["gat"]), (real, []), (random, ["gat"]))
+        torch.stack([train(training_data, modules, seed) for seed in (1, 2)]).mean(0)
+        for training_data, modules in ((real, ["gat"]), (real, []), (random, ["gat"]))
     )
 
     assert t_value(with_graph) > 3

@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from atft_kedro.network.sizes import NetworkParams
+from atft_kedro.network.params import NetworkParams
 from atft_kedro.panel.blocks import no_graphs
 from atft_kedro.panel.store import Panel
 from atft_kedro.params import InputError
-from atft_kedro.training.block_size import count_stocks_per_day
 from atft_kedro.training.callbacks import LAST
+from atft_kedro.training.data import TrainingData, choose_horizons, count_stocks_per_day
 from atft_kedro.training.engine import Callback, Trainer
 from atft_kedro.training.ensemble import load_members
 from atft_kedro.training.params import TrainingParams
-from atft_kedro.training.run import TrainingData, choose_horizons, train_in_run
+from atft_kedro.training.run import train_in_run
 from atft_kedro.training.runs import HEARTBEAT, LATEST, MANIFEST, STOP_FILE, TRAIN_LOG, Runs, TrainedRun
 
 NETWORK = NetworkParams(hidden_size=8, heads=2, layers=1, fan_channels=4, selection_size=4)
@@ -155,7 +155,7 @@ def test_a_graph_that_lacks_a_day_leaves_its_stocks_alone(training_data: Trainin
     lacking[training_data.split.indices_of("train", training_data.panel.days)[:40]] = -1
     graphs = replace(training_data.graphs, graph_of=lacking)
     with_gat = TrainingParams.model_validate(
-        {"phases": [{"name": "x", "epochs": 1, "learning_rate": 1e-3, "parts": ["gat"]}]}
+        {"phases": [{"name": "x", "epochs": 1, "learning_rate": 1e-3, "modules": ["gat"]}]}
     )
 
     trained = train_in_run(replace(training_data, graphs=graphs), NETWORK, with_gat, runs)

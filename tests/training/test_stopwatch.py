@@ -4,7 +4,7 @@ import time
 
 import torch
 
-from atft_kedro.training.stopwatch import Stopwatch
+from atft_kedro.training.telemetry import Stopwatch
 
 
 def test_only_what_runs_is_timed() -> None:

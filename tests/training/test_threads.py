@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from atft_kedro.training import threads
+from atft_kedro.training import hardware
+from atft_kedro.training.data import TrainingData
+from atft_kedro.training.hardware import choose_threads
 from atft_kedro.training.params import TrainingParams
-from atft_kedro.training.run import TrainingData, train_in_run
+from atft_kedro.training.run import train_in_run
 from atft_kedro.training.runs import LATEST, MANIFEST, Runs
-from atft_kedro.training.threads import choose_threads
 from factories.training import NETWORK, Make, Watch
 
 TRAINING = TrainingParams.model_validate({"phases": [{"name": "x", "epochs": 1, "learning_rate": 1e-3}]})
@@ -19,7 +20,7 @@ TRAINING = TrainingParams.model_validate({"phases": [{"name": "x", "epochs": 1, 
 
 @pytest.fixture
 def four_free_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name in threads.FIXED_BY:
+    for name in hardware.FIXED_BY:
         monkeypatch.delenv(name, raising=False)
     torch.set_num_threads(4)
     yield
@@ -37,7 +38,7 @@ def four_free_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_as_many_threads_are_taken_as_make_a_step_clearly_faster(
     make: Make, four_free_threads: None, monkeypatch: pytest.MonkeyPatch, seconds: dict[int, float], chosen: int
 ) -> None:
-    monkeypatch.setattr(threads, "measure_step", lambda trainer, count, longest=0.0: seconds[count])
+    monkeypatch.setattr(hardware, "measure_step", lambda trainer, count, longest=0.0: seconds[count])
 
     assert choose_threads(make()).threads == chosen
 
@@ -70,7 +71,7 @@ def test_a_measured_training_says_its_threads_writes_them_down_and_keeps_them(
 def test_the_parameter_and_the_environment_fix_the_threads_without_a_measurement(
     make: Make, four_free_threads: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(threads, "measure_step", lambda trainer, count, longest=0.0: pytest.fail("it was measured"))
+    monkeypatch.setattr(hardware, "measure_step", lambda trainer, count, longest=0.0: pytest.fail("it was measured"))
 
     asked, safe = choose_threads(make(threads=3)).threads, choose_threads(make(deterministic=True)).threads
     monkeypatch.setenv("OMP_NUM_THREADS", "4")

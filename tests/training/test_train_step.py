@@ -8,13 +8,13 @@ import torch
 from pydantic import ValidationError
 
 from atft_kedro.params import InputError
+from atft_kedro.training.data import TrainingData
 from atft_kedro.training.engine import Trainer
-from atft_kedro.training.loss_inputs import list_sectors, number_sectors
 from atft_kedro.training.params import TrainingParams
-from atft_kedro.training.run import TrainingData
+from atft_kedro.training.train_step import list_sectors, number_sectors
 from factories.training import NETWORK, Make, Watch
 
-PHASE = {"name": "x", "epochs": 1, "learning_rate": 1e-3, "parts": ["fan", "gat"]}
+PHASE = {"name": "x", "epochs": 1, "learning_rate": 1e-3, "modules": ["fan", "gat"]}
 CALM = NETWORK.model_copy(update={"dropout": 0.0, "head_dropout": 0.0})
 
 
@@ -153,7 +153,7 @@ def test_freezing_what_is_not_there_is_refused(make: Make) -> None:
 
 def test_freezing_all_that_is_on_is_refused(make: Make) -> None:
     with pytest.raises(InputError, match="x freezes all that is switched on, and learns nothing"):
-        make(phases=[PHASE | {"parts": [], "freeze": ["selection", "temporal", "heads"]}])
+        make(phases=[PHASE | {"modules": [], "freeze": ["selection", "temporal", "heads"]}])
 
 
 def test_the_fourier_split_is_not_done_in_sixteen_bits(make: Make) -> None:

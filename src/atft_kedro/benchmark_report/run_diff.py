@@ -6,7 +6,7 @@ from typing import Any
 
 from ..dotted import flatten
 from ..panel.split import SPLIT_NAMES, Split
-from ..training.run import WATCHING
+from ..training.checkpoint import FIELDS_NOT_IN_IDENTITY
 
 Manifest = Mapping[str, Any]
 BLOCKS = ("graph", "network", "training")
@@ -41,7 +41,7 @@ def tell_phase(phase: Mapping[str, Any]) -> str:
 def list_parts(manifest: Manifest) -> list[str]:
     """List the parts of the network that some phase switches on."""
     training = manifest["training"]
-    named = dict.fromkeys(part for phase in training["phases"] for part in phase["parts"])
+    named = dict.fromkeys(part for phase in training["phases"] for part in phase["modules"])
     return [part for part in named if part not in training["without"]]
 
 
@@ -77,7 +77,7 @@ def _tell_parts(mine: Manifest, theirs: Manifest) -> Iterator[str]:
 def _flatten_recipe(manifest: Manifest) -> dict[str, Any]:
     """Flatten what decides a run's numbers: phases by their names, weights as one value."""
     blocks = {block: dict(manifest.get(block) or {}) for block in BLOCKS}
-    for name in (*WATCHING, "without", "seeds"):
+    for name in (*FIELDS_NOT_IN_IDENTITY, "without", "seeds"):
         blocks["training"].pop(name, None)
     blocks["training"]["phases"] = {phase["name"]: phase for phase in manifest["training"]["phases"]}
     return flatten(blocks, is_leaf=lambda value: all(isinstance(weight, Real) for weight in value.values()))

@@ -14,7 +14,7 @@ from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
-from ..network.sizes import NetworkParams
+from ..network.params import NetworkParams
 from ..reporting.format import format_number
 from ..search.plan import SearchParams
 from ..search.space import say_chosen
@@ -59,7 +59,7 @@ def worker(metadata: ProjectMetadata, study: str | None, env: str | None, params
     """Train trials of a study, beside its other workers, here or on other machines, until there are no more."""
     from ..graph.to_panel import graphs_to_panel
     from ..search.run_search import help_search
-    from ..training.run import TrainingData
+    from ..training.data import TrainingData
 
     with open_catalog(metadata, env, params) as catalog:
         searched = find_study(catalog, study)

@@ -16,9 +16,8 @@ from ..profiling.memory.available_memory import Machine, Room, measure_machine
 from ..profiling.memory.estimate import Need, Plan
 from ..profiling.memory.measured import Taken, plan_again
 from ..profiling.memory.sizes import Sizes, name_panel
-from ..training.block_size import choose_days_per_block, count_stocks_per_day
-from ..training.load import say_load
-from ..training.run_status import read_status
+from ..training.data import choose_days_per_block, count_stocks_per_day
+from ..training.run_status import read_status, say_load
 from .console import make_console
 from .project import of_project, open_catalog
 

@@ -30,7 +30,7 @@ def profile(
     from ..graph.to_panel import graphs_to_panel
     from ..profiling.trace.page import PAGE, TABLES, TRACE, write_profile
     from ..profiling.trace.steps import Rehearsal, choose_phase
-    from ..training.run import TrainingData
+    from ..training.data import TrainingData
 
     with open_catalog(metadata, env, params) as catalog:
         folder = out or catalog["profiles"].load().folder / f"{datetime.now():%Y%m%d-%H%M%S}"

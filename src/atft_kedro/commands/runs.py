@@ -79,7 +79,7 @@ def model(metadata: ProjectMetadata, env: str | None, params: Any) -> None:
     """Show the network's weights by module, and its arithmetic for each forecast."""
     from ..graph.to_panel import graphs_to_panel
     from ..profiling.network_size import measure_network
-    from ..training.block_size import choose_days_per_block, count_stocks_per_day
+    from ..training.data import choose_days_per_block, count_stocks_per_day
 
     with open_catalog(metadata, env, params) as catalog:
         panel = catalog["panel"].load()
@@ -104,9 +104,9 @@ def oracle(metadata: ProjectMetadata, run: str, part: SplitName, env: str | None
     """Show how much of what can be known of the simulated market a RUN knows."""
     from ..evaluation.oracle_share import measure_share
     from ..graph.to_panel import graphs_to_panel
-    from ..training.device import choose_device
+    from ..training.data import TrainingData
     from ..training.ensemble import load_members
-    from ..training.run import TrainingData
+    from ..training.hardware import choose_device
 
     with open_catalog(metadata, env, params) as catalog:
         panel, split = catalog["panel"].load(), catalog["split"].load()

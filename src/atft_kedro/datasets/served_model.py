@@ -10,7 +10,7 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 from atft_kedro.export.deviation import DEVIATION
 from atft_kedro.export.model import Model, open_model
 from atft_kedro.schema import DATE
-from atft_kedro.training.device import choose_device
+from atft_kedro.training.hardware import choose_device
 
 FOLDER = "folder"  # what the model's folder is called among MLflow's artifacts
 

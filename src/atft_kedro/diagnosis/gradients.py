@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..network.sizes import PARTS
+from ..network.params import MODULES
 from .check_result import Finding, enlist, find_worst, name_phase, pick, set_decay, set_in_phase, set_rate
 from .training_log import Floats, PhaseTrace, SeedTrace, Skipped, Trace
 
@@ -130,7 +130,7 @@ def check_modules(trace: Trace, seed: SeedTrace) -> Finding | None:
     (place, name), share = min(shares.items(), key=lambda pair: pair[1])
     phase = next(each for each in seed.phases if each.place == place)
     told = f"{name_phase(trace, phase)}{name} gets the least of the gradient, {share:.1g} of its norm"
-    advice = f"--params training.without={name} shows what it is worth" if name in PARTS else set_decay(trace, 0.25)
+    advice = f"--params training.without={name} shows what it is worth" if name in MODULES else set_decay(trace, 0.25)
     return Finding(
         about="modules",
         state=find_worst((share < DEAF, "watch"), (share == 0, "trouble")),
@@ -143,8 +143,8 @@ def check_modules(trace: Trace, seed: SeedTrace) -> Finding | None:
 
 def _hear(phase: PhaseTrace) -> Iterator[tuple[str, float]]:
     """Say which share of the gradient's norm each module that learns in a phase gets, in the median."""
-    parts = phase.params.parts
-    off = {part for part in PARTS if part not in parts} | (set() if "fan" in parts else {"carry"})
+    modules = phase.params.modules
+    off = {part for part in MODULES if part not in modules} | (set() if "fan" in modules else {"trend_projection"})
     still = off | set(phase.params.freeze)
     for column, norms in phase.steps.items():
         name = column.removeprefix("gradient/")

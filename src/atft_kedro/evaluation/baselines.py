@@ -10,7 +10,7 @@ from pydantic import Field
 from ..panel.split import SplitName
 from ..params import Params, Unique
 from ..schema import CLOSE, CODE, DATE, ENTRY_LAGS, FORECAST, FORECASTER, HORIZON, SPLIT, oracle_column
-from ..training.run import TrainingData
+from ..training.data import TrainingData
 from .boosting import BoostingParams, fit_boosting
 from .observations import read_observations
 from .quantiles import Units

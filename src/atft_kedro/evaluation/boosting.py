@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .. import metrics
 from ..params import Params
-from ..training.run import TrainingData
+from ..training.data import TrainingData
 from .daily_statistics import Floats
 from .observations import Observations, read_observations
 from .quantiles import Units

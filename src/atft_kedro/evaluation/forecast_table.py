@@ -12,9 +12,9 @@ from ..network.atft import Atft
 from ..panel.split import SplitName
 from ..params import InputError
 from ..schema import CODE, DATE, FORECAST, FORECASTER, HORIZON, MEMBER_PREFIX, REALISED, SPLIT
+from ..training.data import TrainingData
 from ..training.ensemble import TrainedNetwork, average, forecast_members, forecast_together
 from ..training.forecasting import Forecasts
-from ..training.run import TrainingData
 
 FORECASTS = "forecasts.parquet"
 KEYS = (DATE, CODE, SPLIT, HORIZON)

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from ..panel.split import SplitName
+from ..training.data import TrainingData
 from ..training.distributed import ProcessGroup
 from ..training.params import TrainingParams
-from ..training.run import TrainingData
 from .quantiles import Units, label_returns
 
 READING = TrainingParams(days_per_block=16)

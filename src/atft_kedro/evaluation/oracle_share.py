@@ -11,8 +11,8 @@ from torch import Tensor
 from .. import metrics
 from ..panel.split import SplitName
 from ..schema import oracle_column
+from ..training.data import TrainingData
 from ..training.ensemble import TrainedNetwork, forecast_together
-from ..training.run import TrainingData
 from .daily_statistics import Mean, average
 
 

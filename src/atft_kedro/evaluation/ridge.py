@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .. import metrics
 from ..params import Params
-from ..training.run import TrainingData
+from ..training.data import TrainingData
 from .observations import Observations, read_observations
 from .quantiles import Units
 

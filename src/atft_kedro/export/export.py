@@ -12,7 +12,7 @@ from safetensors.torch import save
 from ..evaluation.conformal import Corrections
 from ..evaluation.score import HorizonScore, RunScore
 from ..files import atomic_write, parse_model, read_json
-from ..network.sizes import NetworkParams
+from ..network.params import NetworkParams
 from ..params import InputError, Params
 from ..schema import EDGE_ATTRIBUTES
 from ..training.ensemble import TrainedNetwork
@@ -93,7 +93,7 @@ def export_model(
         score=book.net_sharpe if book else None,
         network=NetworkParams.model_validate(manifest["network"]),
         members=tuple(
-            MemberCard(seed=seed, parts=tuple(sorted(trained.parts)))
+            MemberCard(seed=seed, modules=tuple(sorted(trained.modules)))
             for seed, trained in zip(seeds, members, strict=True)
         ),
         horizons=members[0].network.horizons,

@@ -17,7 +17,7 @@ from ..panel.store import Panel
 from ..panel.universe import select_universe
 from ..params import InputError
 from ..schema import CODE, DATE, NEIGHBOUR, target, target_columns
-from ..training.device import CPU
+from ..training.hardware import CPU
 from .model_card import ModelInputs
 
 

@@ -14,8 +14,8 @@ from torch import Tensor
 from ..network.atft import Atft
 from ..params import InputError
 from ..schema import CODE, DATE, EDGE_ATTRIBUTES, FORECAST, HORIZON, RANK
-from ..training.device import CPU
 from ..training.ensemble import TrainedNetwork, average_forecasts
+from ..training.hardware import CPU
 from .deviation import DEVIATION, measure_deviations
 from .inference_inputs import Newest, Sight, read_newest
 from .keys import read_keys
@@ -35,7 +35,7 @@ class Model:
         Observations are rows of an ML dataset under our names, as far back as the model looks; whatever history
         they have beyond that decides with it who is in the universe. Dates may be ISO text, codes whole numbers.
         Rank 1 is the best of its day and horizon; forecast times deviation is a return beside the day's mean. The
-        deviation is what was known at the day's close, and null where the observations carry no targets.
+        deviation is what was known at the day's close, and null where the observations trend_projection no targets.
         """
         return self.forecast_newest(self.read(observations, days))
 
@@ -64,7 +64,7 @@ class Model:
         return [f"q{level * 100:g}" for level in self.card.network.quantiles]
 
     def _sight(self, days: int) -> Sight:
-        hears = any("gat" in each.parts for each in self.members)
+        hears = any("gat" in each.modules for each in self.members)
         device = self.members[0].network.heads.straight.weight.device
         return Sight(self.card.network.lookback, self.card.horizons, hears, days, device)
 
@@ -108,7 +108,7 @@ def _make_expert(card: ModelCard, member: MemberCard, weights: dict[str, Tensor]
         network.load_state_dict(mine)
     except RuntimeError as error:
         raise InputError(f"The weights in {folder} do not fit the network of {CARD}: {error}") from error
-    return TrainedNetwork(network.eval(), frozenset(member.parts))
+    return TrainedNetwork(network.eval(), frozenset(member.modules))
 
 
 def _read_card(path: Path) -> ModelCard:

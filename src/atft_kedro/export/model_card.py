@@ -7,7 +7,7 @@ import polars as pl
 
 from ..evaluation.conformal import Corrections
 from ..graph.neighbours import GraphParams
-from ..network.sizes import NetworkParams, Part
+from ..network.params import ModuleName, NetworkParams
 from ..panel.fit_scaler import FeatureCatalogue
 from ..panel.scaler import Scaler
 from ..panel.universe import UniverseParams
@@ -69,10 +69,10 @@ class ModelInputs(Params):
 
 
 class MemberCard(Params):
-    """One of a model's networks, and the parts that were switched on when it was best."""
+    """One of a model's networks, and the modules that were switched on when it was best."""
 
     seed: int
-    parts: tuple[Part, ...]
+    modules: tuple[ModuleName, ...]
 
 
 class ModelCard(Params):

@@ -13,7 +13,7 @@ from ..guard.keys import RecencyParams
 from ..panel.fit_scaler import FeatureCatalogue
 from ..params import InputError
 from ..schema import DATE
-from ..training.device import CPU
+from ..training.hardware import CPU
 from ..training.runs import LATEST
 from .export import HandedModels
 from .model import open_model

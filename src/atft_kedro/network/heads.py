@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .gated import GatedResidual
-from .sizes import NetworkParams
+from .params import NetworkParams
 
 
 class Heads(nn.Module):

@@ -16,11 +16,11 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..network.atft import Atft
-from ..network.sizes import NetworkParams
+from ..network.params import NetworkParams
 from ..panel.blocks import BlockReader, DailyGraphs
 from ..panel.store import Panel, PanelMetadata
 from ..training.distributed import ProcessGroup
-from ..training.memory import keep_freed_memory
+from ..training.hardware import keep_freed_memory
 from ..training.params import TrainingParams
 from ..training.telemetry import measure_memory
 from ..training.train_step import TrainStep
@@ -34,7 +34,7 @@ PHASE = {
     "name": "bench",
     "epochs": 1,
     "learning_rate": 1e-3,
-    "parts": ["fan", "gat"],
+    "modules": ["fan", "gat"],
     "loss": {"mse": 0.4, "ic": 0.3, "rank_ic": 0.2, "quantile": 0.1},
 }
 

@@ -8,11 +8,11 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..network.atft import Atft
-from ..network.sizes import NetworkParams
+from ..network.params import NetworkParams
 from ..panel.blocks import Block, BlockReader, DailyGraphs
 from ..panel.store import Panel
+from ..training.data import choose_horizons
 from ..training.params import TrainingParams
-from ..training.run import choose_horizons
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,16 @@ from ..evaluation.compare_runs import compare_runs, pivot_returns
 from ..evaluation.daily_statistics import NORMAL, Mean, expect_best
 from ..evaluation.forecast_table import forecast_split
 from ..evaluation.score import EvaluationParams
-from ..network.sizes import NetworkParams
+from ..network.params import NetworkParams
 from ..params import InputError, Params
 from ..source_code import code_of, digest
-from ..training.device import choose_device
+from ..training.checkpoint import FIELDS_NOT_IN_IDENTITY
+from ..training.data import TrainingData
 from ..training.engine import Callback, Trainer
 from ..training.ensemble import load_members
+from ..training.hardware import choose_device
 from ..training.params import TrainingParams
-from ..training.run import WATCHING, TrainingData, train_in_run
+from ..training.run import train_in_run
 from ..training.runs import LATEST, MANIFEST, Runs
 from ..training.selection import SelectionParams
 from .plan import SearchParams
@@ -98,7 +100,7 @@ class Retrial:
 
     def name_folder(self, name: str, network: NetworkParams, training: TrainingParams) -> str:
         """Name a configuration's folder by all that decides its numbers: parameters, data and code."""
-        decided = (network.model_dump_json(), training.model_dump_json(exclude=set(WATCHING)))
+        decided = (network.model_dump_json(), training.model_dump_json(exclude=set(FIELDS_NOT_IN_IDENTITY)))
         made_of = digest(*decided, self.training_data.panel.identity, self.training_data.digest, code_of(Retrial))
         return f"{name.replace(' ', '_')}-{made_of}"
 

@@ -10,7 +10,7 @@ import yaml
 
 from ..dotted import select_changes, set_value
 from ..files import atomic_write
-from ..network.sizes import NetworkParams
+from ..network.params import NetworkParams
 from ..params import InputError
 from ..training.params import TrainingParams
 from .confirmation import Confirmation

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from optuna import visualization
 
 from ..dotted import get_value
-from ..network.sizes import NetworkParams
+from ..network.params import NetworkParams
 from ..reporting.format import format_difference, format_number
 from ..reporting.report_page import build_html_report
 from ..reporting.summary import build_markdown_page

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import optuna
 
-from ..network.sizes import NetworkParams
+from ..network.params import NetworkParams
 from ..params import InputError
-from ..training.device import choose_device
+from ..training.data import TrainingData
 from ..training.distributed import is_launched
+from ..training.hardware import choose_device
 from ..training.params import TrainingParams
-from ..training.run import TrainingData
 from ..training.runs import Runs
 from .plan import SearchParams
 from .study import MLFLOW_RUN, begin_study, connect, find_size, join_study, make_spec, open_study, read_spec

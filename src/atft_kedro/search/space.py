@@ -8,13 +8,22 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
 from ..dotted import set_value
-from ..network.sizes import NetworkParams
+from ..network.params import NetworkParams
 from ..params import InputError, Params
+from ..training.checkpoint import FIELDS_NOT_IN_IDENTITY
 from ..training.params import TrainingParams
-from ..training.run import WATCHING
 
 BLOCKS: dict[str, type[Params]] = {"network": NetworkParams, "training": TrainingParams}
-FIXED = {*WATCHING, "phases", "phase_losses", "epochs", "steps_per_phase", "selection", "seed", "seeds"}  # not searched
+FIXED = {
+    *FIELDS_NOT_IN_IDENTITY,
+    "phases",
+    "phase_losses",
+    "epochs",
+    "steps_per_phase",
+    "selection",
+    "seed",
+    "seeds",
+}  # not searched
 
 Choice = bool | int | float | str
 Chosen = dict[str, Choice]

@@ -15,11 +15,11 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..dotted import diff
-from ..network.sizes import NetworkParams
+from ..network.params import NetworkParams
 from ..params import InputError, Params
 from ..services.database_url import hide
+from ..training.checkpoint import FIELDS_NOT_IN_IDENTITY
 from ..training.params import TrainingParams
-from ..training.run import WATCHING
 from .plan import SearchParams, Size
 from .space import Dimension, require_possible
 
@@ -48,7 +48,7 @@ class Spec(Params):
 
     def require_same(self, study: str, found: "Spec") -> None:
         """Refuse to go on with a study of something else."""
-        watching = {"training": set(WATCHING)}
+        watching = {"training": set(FIELDS_NOT_IN_IDENTITY)}
         changes = diff(*(spec.model_dump(mode="json", exclude=watching) for spec in (found, self)))
         if changes:
             listed = [f"{path} was {old}, is {new}" for path, (old, new) in changes.items()]

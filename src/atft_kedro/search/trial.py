@@ -14,9 +14,10 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from ..params import InputError
+from ..training.data import TrainingData
 from ..training.engine import Callback, Stop, Trainer
 from ..training.failure_checks import TrainingFailure
-from ..training.run import TrainingData, train_in_run
+from ..training.run import train_in_run
 from ..training.runs import Runs
 from ..training.tracking import Tracker
 from .space import Choice, Chosen, Dimension, Range, is_whole, put

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..network.atft import Atft
-from ..network.sizes import PARTS, Part
+from ..network.params import MODULES, ModuleName
 from ..network.temporal import WindowAttention
 from ..panel.blocks import Block, BlockReader
 
@@ -26,9 +26,12 @@ class AttentionStats:
 
 @torch.no_grad()
 def collect_attention(
-    network: Atft, reader: BlockReader, blocks: Iterable[np.ndarray], parts: frozenset[Part] = frozenset(PARTS)
+    network: Atft,
+    reader: BlockReader,
+    blocks: Iterable[np.ndarray],
+    modules: frozenset[ModuleName] = frozenset(MODULES),
 ) -> AttentionStats:
-    """Let a network forecast some blocks, and watch what it looks at; parts that are off look at nothing."""
+    """Let a network forecast some blocks, and watch what it looks at; modules that are off look at nothing."""
     attention_stats, network = AttentionStats(), network.eval()
     inputs: dict[nn.Module, tuple[Tensor, ...]] = {}
     watched = [network.fan, network.gat, *network.temporal.attentions]
@@ -36,7 +39,7 @@ def collect_attention(
     try:
         for days in blocks:
             block = reader.read(days)
-            network(block, parts)
+            network(block, modules)
             _look(network, block, inputs, attention_stats)
     finally:
         for hook in hooks:

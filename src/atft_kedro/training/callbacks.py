@@ -11,14 +11,13 @@ import numpy as np
 from torch import Tensor
 
 from ..files import atomic_write, explain_full_disk, read_json_lines
+from .checkpoint import Identity, write_checkpoint
 from .engine import Callback, Trainer
 from .heartbeat import describe_position
-from .runs import METRICS, STOP_FILE
-from .state import Identity, write_checkpoint
+from .runs import METRICS
 from .telemetry import read_devices, read_memory
 
 LAST, BEST, FINAL, SWA, EPOCHS = "last.pt", "best.pt", "final.pt", "swa.pt", "checkpoints"
-
 _logger = logging.getLogger(__name__)
 
 
@@ -147,21 +146,6 @@ class Checkpoints(Callback):
         partial.unlink(missing_ok=True)
         partial.hardlink_to(self.folder / of)
         partial.replace(wanted)
-
-
-@dataclass
-class StopFile(Callback):
-    """Asks for a stop when an empty file of that name lies in the folder."""
-
-    folder: Path
-
-    def after_step(self, trainer: Trainer, days: list[np.ndarray], terms: dict[str, Tensor]) -> bool:
-        """Look."""
-        return (self.folder / STOP_FILE).exists()
-
-    def at_stop(self, trainer: Trainer) -> None:
-        """Take it away, so that the run can go on."""
-        (self.folder / STOP_FILE).unlink(missing_ok=True)
 
 
 class EpochLines(Callback):

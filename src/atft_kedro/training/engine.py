@@ -11,19 +11,16 @@ import torch
 from torch import Tensor
 
 from ..network.atft import Atft
-from .averaging import ema_decay_at, follow, frozen_copy
-from .day_loader import DayLoader
+from .checkpoint import Tree, get_random, set_random
+from .data import DayLoader
 from .debug_mode import suspicion
 from .distributed import ProcessGroup
 from .forecasting import Scoring, score_days
 from .params import TrainingParams
-from .phases import rate_at
-from .plateau import follow_phase
-from .schedule import Schedule
+from .schedule import Progress, Schedule, follow_phase, rate_at
 from .selection import is_better
-from .state import Progress, Tree, get_random, set_random
-from .stopwatch import EpochTimer
-from .train_step import TrainStep
+from .telemetry import EpochTimer
+from .train_step import TrainStep, ema_decay_at, follow, frozen_copy
 
 STOPPED = 75  # exit code: not done, to be gone on with (EX_TEMPFAIL of BSD's sysexits)
 FEWEST_SCORED = 20  # train days, for fewer say nothing
@@ -76,14 +73,14 @@ class Trainer(Schedule):
         self.average, self.swa = frozen_copy(network), frozen_copy(network)
         self.best = copy.deepcopy(network.state_dict())
         self.epochs = [phase.epochs for phase in params.curriculum]
-        self.loaders = [train.ending(phase.newest_days or len(train.days)) for phase in params.curriculum]
+        self.loaders = [train.keep_last_days(phase.newest_days or len(train.days)) for phase in params.curriculum]
         self.steps = [self._count_steps(loader) for loader in self.loaders]  # of an epoch, by phase
         self.train_step = TrainStep(network, train.reader, params, self.ranks)
         self.own: list[Tree] = []  # what only each process knows
         self.timer = EpochTimer(self.train_step.reading)
         self.forecasts, self.times = 0, self.timer.read()  # made while training in the last epoch; its seconds
         scored = max(round(params.scored_share * len(train.days)), FEWEST_SCORED)
-        self.train_end = train.ending(min(scored, len(validation.days))) if params.scored_share else None
+        self.train_end = train.keep_last_days(min(scored, len(validation.days))) if params.scored_share else None
         self.train_scores: dict[str, float] = {}  # of those days, in the last epoch
 
     def _count_steps(self, loader: DayLoader) -> int:
@@ -180,18 +177,18 @@ class Trainer(Schedule):
         """Remember weights that are the run's best; while no score is defined, the newest are."""
         if is_better(score, self.progress.best):
             self.best = copy.deepcopy(network.state_dict())
-            epochs, parts = len(self.progress.history), list(self.phase.parts)
-            self.progress = replace(self.progress, best=score, best_epoch=epochs, best_weights=weights, parts=parts)
+            epochs, modules = len(self.progress.history), list(self.phase.modules)
+            self.progress = replace(self.progress, best=score, best_epoch=epochs, best_weights=weights, modules=modules)
 
     def validate(self, network: Atft) -> dict[str, float]:
         """Score some weights on the validation days."""
         return self._score(network, self.validation)
 
     def _score(self, network: Atft, loader: DayLoader) -> dict[str, float]:
-        selection, parts = self.params.selection, frozenset(self.phase.parts)
+        selection, modules = self.params.selection, frozenset(self.phase.modules)
         weights, loss = selection.weigh_horizons(network.horizons), partial(self.train_step.sum_loss, self.phase)
         scoring = Scoring(weights, selection.cost_bp / 10_000, loss)
-        return score_days(network, loader.reader, loader.sampler.chronological(), parts, scoring, self.ranks)
+        return score_days(network, loader.reader, loader.sampler.chronological(), modules, scoring, self.ranks)
 
     def _judge_average(self) -> dict[str, float]:
         """Validate the average of the last epochs; it may be the best of all."""

@@ -9,24 +9,24 @@ import torch
 
 from ..files import parse_model, read_json
 from ..network.atft import Atft
-from ..network.sizes import NetworkParams, Part
+from ..network.params import ModuleName, NetworkParams
 from ..panel.blocks import BlockReader
 from ..panel.split import SplitName
 from .callbacks import BEST
+from .checkpoint import make_identity, read_checkpoint
+from .data import TrainingData, choose_horizons
 from .distributed import ProcessGroup
 from .forecasting import Forecasts, forecast_days
 from .params import TrainingParams
-from .run import TrainingData, choose_horizons, identify
 from .runs import MANIFEST
-from .state import read_checkpoint
 
 
 @dataclass(frozen=True)
 class TrainedNetwork:
-    """A trained network, and the parts that were switched on when it was best."""
+    """A trained network, and the modules that were switched on when it was best."""
 
     network: Atft
-    parts: frozenset[Part]
+    modules: frozenset[ModuleName]
 
 
 def load_members(folder: Path, training_data: TrainingData) -> list[TrainedNetwork]:
@@ -41,10 +41,10 @@ def load_members(folder: Path, training_data: TrainingData) -> list[TrainedNetwo
     members = []
     for seed in training.all_seeds:
         network = Atft(params, len(panel.metadata.features), panel.metadata.horizons, graphs.edges.shape[-1])
-        identity = identify(training_data, params, training.model_copy(update={"seed": seed}))
+        identity = make_identity(training_data, params, training.model_copy(update={"seed": seed}))
         tree = read_checkpoint(folder / training.place_of(seed) / BEST, identity)
         network.load_state_dict(tree["best"])
-        members.append(TrainedNetwork(network.eval().to(panel.row_of.device), frozenset(tree["progress"]["parts"])))
+        members.append(TrainedNetwork(network.eval().to(panel.row_of.device), frozenset(tree["progress"]["modules"])))
     return members
 
 
@@ -74,4 +74,4 @@ def average(said: Sequence[Forecasts]) -> Forecasts:
 
 
 def _forecast(members: Sequence[TrainedNetwork], reader: BlockReader, days: Sequence[np.ndarray]) -> list[Forecasts]:
-    return [forecast_days(each.network, reader, days, each.parts).cpu() for each in members]
+    return [forecast_days(each.network, reader, days, each.modules).cpu() for each in members]

@@ -1,4 +1,4 @@
-"""Forecasts of whole parts, and how good they are."""
+"""Forecasts of whole modules, and how good they are."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .. import metrics
 from ..network.atft import Atft
-from ..network.sizes import Part
+from ..network.params import ModuleName
 from ..panel.blocks import Block, BlockReader
 from .distributed import ProcessGroup
 
@@ -33,7 +33,7 @@ def forecast_days(
     network: Atft,
     reader: BlockReader,
     blocks: Iterable[np.ndarray],
-    parts: frozenset[Part],
+    modules: frozenset[ModuleName],
     see: Callable[[Block, Tensor], None] = lambda block, forecast: None,
 ) -> Forecasts:
     """Forecast all days of some blocks, in their order; call ``see`` with each block and its forecasts."""
@@ -45,7 +45,7 @@ def forecast_days(
         block = reader.read(asked)
         there = block.day >= 0
         days.append(block.day[there])
-        forecast = network(block, parts)
+        forecast = network(block, modules)
         see(block, forecast)
         forecast = forecast.where(block.is_forecast[..., None, None], torch.nan)
         said.append(_spread(forecast, block.stock, stocks)[there])
@@ -82,7 +82,7 @@ def score_days(
     network: Atft,
     reader: BlockReader,
     blocks: Iterable[np.ndarray],
-    parts: frozenset[Part],
+    modules: frozenset[ModuleName],
     scoring: Scoring,
     ranks: ProcessGroup,
 ) -> dict[str, float]:
@@ -97,7 +97,7 @@ def score_days(
 
     with torch.random.fork_rng(devices=[]):  # the loss rank_net draws pairs, which must change no training
         torch.default_generator.manual_seed(0)
-        forecasts = forecast_days(network, reader, blocks, parts, add_loss)
+        forecasts = forecast_days(network, reader, blocks, modules, add_loss)
     ranks.add([losses])
     point, actual = _gather(forecasts.day, [network.point(forecasts.quantiles), forecasts.targets], ranks)
     point, actual = point.transpose(1, 2), actual.transpose(1, 2)  # (day, horizon, stock)

@@ -5,10 +5,9 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from ..losses import LossWeights
-from ..network.sizes import Part
+from ..network.params import ModuleName
 from ..params import Params
-from .phases import DEFAULT_PHASES, PhaseParams, Scheduler, share_epochs
-from .plateau import PlateauParams
+from .phases import DEFAULT_PHASES, PhaseParams, PlateauParams, Scheduler, share_epochs
 from .selection import SelectionParams
 
 
@@ -56,7 +55,7 @@ class TrainingParams(Params):
     patience: Annotated[int, Field(gt=0)] | None = None
     selection: SelectionParams = SelectionParams()
     plateau: PlateauParams = PlateauParams()
-    without: Annotated[tuple[Part, ...], BeforeValidator(_split_text)] = ()
+    without: Annotated[tuple[ModuleName, ...], BeforeValidator(_split_text)] = ()
     loss: LossWeights | None = None
     phase_losses: dict[str, LossWeights] = Field(default_factory=dict)
     seed: Annotated[int, Field(ge=0)] = 7
@@ -95,7 +94,7 @@ class TrainingParams(Params):
                 update={
                     "epochs": epochs,
                     "learning_rate": phase.learning_rate * pace,
-                    "parts": tuple(part for part in phase.parts if part not in self.without),
+                    "modules": tuple(part for part in phase.modules if part not in self.without),
                     "loss": self.phase_losses.get(phase.name) or self.loss or phase.loss,
                     "scheduler": self.scheduler or phase.scheduler,
                     "patience": self.patience or phase.patience,

@@ -1,13 +1,12 @@
-"""The curriculum: stretches of training with their own parts switched on, rates and losses."""
+"""The phases of a training: modules, learning rates and losses."""
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from ..losses import LossWeights
-from ..network.sizes import PARTS, Part
+from ..network.params import MODULES, ModuleName
 from ..params import InputError, Params
 from .augmentation import AugmentParams
 
@@ -18,7 +17,7 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 class PhaseParams(Params):
     """One stretch of training.
 
-    ``parts`` are the parts of the network that are switched on; ``freeze`` names its children whose weights stay.
+    ``modules`` are the modules of the network that are switched on; ``freeze`` names its children whose weights stay.
     ``cosine`` falls from the learning rate to a tenth after a warm-up over a share of the steps; ``plateau`` lowers it
     as ``training.plateau`` says. After ``patience`` epochs without a new best score of the phase the next one begins;
     null trains all epochs. Without ``horizon_weights`` a horizon of h
@@ -30,7 +29,7 @@ class PhaseParams(Params):
     epochs: Annotated[int, Field(gt=0)]
     learning_rate: Annotated[float, Field(gt=0)]
     newest_days: Annotated[int, Field(gt=0)] | None = None
-    parts: tuple[Part, ...] = ()
+    modules: tuple[ModuleName, ...] = ()
     freeze: tuple[str, ...] = ()
     loss: LossWeights = LossWeights(mse=1)
     horizon_weights: tuple[Annotated[float, Field(ge=0)], ...] | None = None
@@ -56,7 +55,9 @@ class PhaseParams(Params):
     def require_children(self, names: Iterable[str]) -> None:
         """Refuse to freeze what the network does not have."""
         known = list(names)
-        off = {part for part in PARTS if part not in self.parts} | ({"carry"} if "fan" not in self.parts else set())
+        off = {part for part in MODULES if part not in self.modules} | (
+            {"trend_projection"} if "fan" not in self.modules else set()
+        )
         if not set(known) - set(self.freeze) - off:
             raise InputError(f"training.phases: {self.name} freezes all that is switched on, and learns nothing.")
         unknown = [name for name in self.freeze if name not in known]
@@ -65,19 +66,18 @@ class PhaseParams(Params):
 
 
 _NOISE = AugmentParams(feature_noise=0.5)
-_ALL: tuple[Part, ...] = ("fan", "gat", "tokens")
+_ALL: tuple[ModuleName, ...] = ("fan", "gat", "tokens")
 _SQUARES = LossWeights(mse=1, quantile=0.05)
 _FINANCIAL = LossWeights(mse=0.7, ic=0.2, rank_ic=0.1, quantile=0.05)
-
 DEFAULT_PHASES = (
     PhaseParams(name="baseline", epochs=1, learning_rate=8e-3, loss=_SQUARES, augment=_NOISE),
-    PhaseParams(name="adaptive_norm", epochs=1, learning_rate=8e-3, parts=("fan",), loss=_SQUARES, augment=_NOISE),
-    PhaseParams(name="gat", epochs=10, learning_rate=8e-3, parts=_ALL, loss=_SQUARES, augment=_NOISE),
+    PhaseParams(name="adaptive_norm", epochs=1, learning_rate=8e-3, modules=("fan",), loss=_SQUARES, augment=_NOISE),
+    PhaseParams(name="gat", epochs=10, learning_rate=8e-3, modules=_ALL, loss=_SQUARES, augment=_NOISE),
     PhaseParams(
         name="finetune",
         epochs=1,
         learning_rate=5e-4,
-        parts=_ALL,
+        modules=_ALL,
         freeze=("selection",),
         loss=_FINANCIAL,
         start_from="best",
@@ -87,7 +87,7 @@ DEFAULT_PHASES = (
         name="augment",
         epochs=1,
         learning_rate=5e-4,
-        parts=_ALL,
+        modules=_ALL,
         loss=_FINANCIAL,
         augment=AugmentParams(feature_noise=0.5, time_mask=2, mixup=0.2, edge_dropout=0.1),
     ),
@@ -107,11 +107,13 @@ def share_epochs(phases: Sequence[PhaseParams], epochs: int | None) -> list[int]
     return given
 
 
-def rate_at(phase: PhaseParams, done: float) -> float:
-    """Say which part of the learning rate holds when a share of the phase's steps is done."""
-    if phase.scheduler != "cosine":
-        return 1.0
-    if done < phase.warmup:
-        return (done + 1e-3) / (phase.warmup + 1e-3)
-    gone = (done - phase.warmup) / (1 - phase.warmup)
-    return 0.1 + 0.9 * (1 + math.cos(math.pi * min(gone, 1.0))) / 2
+class PlateauParams(Params):
+    """How the scheduler ``plateau`` lowers the learning rate.
+
+    After each ``patience`` epochs without a new best score within the phase the rate is multiplied by ``factor``, down
+    to ``min_learning_rate``.
+    """
+
+    factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    patience: Annotated[int, Field(gt=0)] = 10
+    min_learning_rate: Annotated[float, Field(ge=0)] = 1e-6

@@ -1,85 +1,34 @@
 """A training in its run folder, from the first block to the last checkpoint, of one seed or of several."""
 
-import hashlib
-import json
 import logging
 import platform
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from functools import cached_property
 from math import isnan
 from pathlib import Path
-from typing import Self
 
-import numpy as np
 import torch
 
 from ..files import read_json
-from ..metrics import MIN_STOCKS
 from ..network.atft import Atft
-from ..network.sizes import NetworkParams
-from ..panel.blocks import BlockReader, DailyGraphs, known_until, split_segments
-from ..panel.sampler import BlockSampler
-from ..panel.split import Split, SplitName
-from ..panel.store import Panel
-from ..params import InputError, Params
-from .block_size import choose_days_per_block, count_stocks_per_day
-from .callbacks import BEST, LAST, Checkpoints, EpochLines, MetricsLog, StopFile
-from .day_loader import DayLoader
+from ..network.params import NetworkParams
+from .callbacks import BEST, LAST, Checkpoints, EpochLines, MetricsLog
+from .checkpoint import Identity, make_identity, read_checkpoint
+from .data import TrainingData, choose_days_per_block, choose_horizons, count_stocks_per_day
 from .debug_mode import fix_workspace
-from .device import choose_device
 from .distributed import ProcessGroup, join
 from .engine import Callback, Trainer
 from .failure_checks import CollapseCheck, NonFiniteCheck
+from .hardware import ThreadChoice, choose_device, choose_threads, keep_freed_memory, keep_threads, using_threads
 from .heartbeat import Heartbeat
-from .memory import keep_freed_memory
 from .params import TrainingParams
 from .runs import MANIFEST, METRICS, STOP_FILE, Member, Runs, TrainedRun
-from .signals import SignalListener, listen_for_signals
-from .state import Identity, read_checkpoint
+from .stopping import SignalListener, StopFile, listen_for_signals
 from .telemetry import restart_peak
-from .threads import ThreadChoice, choose_threads, keep_threads, using_threads
 from .tracking import NO_TRACKER, Tracker, Tracking
 
-WATCHING = ("resume", "nan_budget", "collapse", "keep_epochs", "log_every", "scored_share", "device", "threads")
-
 _logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """What a network is trained on."""
-
-    panel: Panel
-    graphs: DailyGraphs
-    split: Split
-    graphs_recipe: Params | None = None  # for the manifest: how the graphs were made, where that is known
-
-    @cached_property
-    def digest(self) -> str:
-        """Hash the graphs and the split."""
-        made = hashlib.sha256(self.split.model_dump_json().encode())
-        for tensor in (self.graphs.neighbours, self.graphs.edges, self.graphs.graph_of):
-            made.update(tensor.cpu().contiguous().numpy().tobytes())
-        return made.hexdigest()[:16]
-
-    def to(self, device: torch.device) -> Self:
-        """Copy all that a step reads to a device."""
-        return replace(self, panel=self.panel.to(device), graphs=self.graphs.to(device))
-
-    def loader(self, part: SplitName, lookback: int, training: TrainingParams, ranks: ProcessGroup) -> DayLoader:
-        """Read the days of a part, labels ending where the next part begins."""
-        until = known_until(self.panel, self.split.ranges_of(part))
-        reader = BlockReader(self.panel, self.graphs, lookback, training.days_per_block, until)
-        stretches = split_segments(self.panel, self.split, part)
-        if not stretches:
-            raise InputError(f"No stock is in the universe on any {part} day.")
-        most = int(self.panel.eligible[torch.from_numpy(np.concatenate(stretches))].sum(1).max())
-        if most < MIN_STOCKS:
-            raise InputError(f"No {part} day has {MIN_STOCKS} stocks, at most {most}: there is nothing to compare.")
-        sampler = BlockSampler(stretches, training.days_per_block, training.seed, ranks.rank, ranks.count)
-        return DayLoader(reader, sampler)
 
 
 @dataclass(frozen=True)
@@ -100,7 +49,7 @@ class Job:
         training = self.training.model_copy(update={"seed": seed})
         place = self.folder / training.place_of(seed)
         place.mkdir(exist_ok=True)
-        identity = identify(self.training_data, self.network, training)
+        identity = make_identity(self.training_data, self.network, training)
         trainer = make_trainer(self.training_data, self.network, training, self.ranks)
         if self.training.resume is not None and not (place / LAST).exists():
             _logger.info("seed %d has no checkpoint yet, and begins", seed)
@@ -184,7 +133,7 @@ def _open_run(training_data: TrainingData, trainer: Trainer, runs: Runs) -> tupl
     network, training = trainer.network.params, trainer.params
     if training.resume is not None:
         folder = runs.find(training.resume)
-        mine = identify(training_data, network, training)
+        mine = make_identity(training_data, network, training)
         manifest = read_json(folder / MANIFEST)
         mine.require_same(folder, manifest["identity"])
         (folder / STOP_FILE).unlink(missing_ok=True)
@@ -211,35 +160,13 @@ def make_trainer(
     return Trainer(model.to(panel.row_of.device), train, validation, training, ranks=ranks)
 
 
-def choose_horizons(panel: Panel, horizons: tuple[int, ...] | None) -> Panel:
-    """Keep the targets of some horizons."""
-    if horizons is None:
-        return panel
-    missing = sorted(set(horizons) - set(panel.metadata.horizons))
-    if missing:
-        raise InputError(f"network.horizons: the dataset has no targets for {missing}, only {panel.metadata.horizons}.")
-    places = [panel.metadata.horizons.index(horizon) for horizon in horizons]
-    metadata = panel.metadata.model_copy(update={"horizons": horizons})
-    return replace(panel, metadata=metadata, targets=panel.targets[:, places])
-
-
-def identify(training_data: TrainingData, network: NetworkParams, training: TrainingParams) -> Identity:
-    """Say what a checkpoint of this training may be loaded into: what decides its numbers, not how it is watched."""
-    params = {
-        "network": network.model_dump(mode="json"),
-        "training": training.model_dump(mode="json", exclude=set(WATCHING)),
-    }
-    metadata = training_data.panel.metadata
-    return Identity(metadata.feature_hash, training_data.panel.identity, json.dumps(params), training_data.digest)
-
-
 def describe(training_data: TrainingData, trainer: Trainer, runs: Runs, threads: int) -> dict[str, object]:
     """Write down what a run is made of."""
     network, training = trainer.network.params, trainer.params
     return {
         "commit": runs.commit,
         "is_dirty": runs.is_dirty,
-        "identity": vars(identify(training_data, network, training)),
+        "identity": vars(make_identity(training_data, network, training)),
         "panel": training_data.panel.identity,
         "entry_lag": training_data.panel.metadata.entry_lag,
         "feature_hash": training_data.panel.metadata.feature_hash,

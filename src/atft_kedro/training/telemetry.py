@@ -1,20 +1,20 @@
-"""What the machine does while a network trains: its memory, and its GPU as the driver tells it."""
+"""Memory, GPU counters and times of a training process."""
 
 import functools
 import re
 import resource
 import sys
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
 STATUS = Path("/proc/self/status")  # Linux: what this process holds (VmRSS) and held at the most (VmHWM), in KiB
-
 CLEAR_REFS = Path("/proc/self/clear_refs")  # Linux: writing 5 sets what was held at the most to what is held now
 START = "memory_at_start_gb"
-
 ALLOCATOR = {
     "gpu_memory_allocated_gb": "allocated_bytes.all.current",
     "peak_gpu_memory_gb": "allocated_bytes.all.peak",
@@ -106,3 +106,71 @@ def find_by_uuid(nvml: Any, uuid: str) -> Any | None:
         except nvml.NVMLError:
             continue
     return None
+
+
+class Stopwatch:
+    """Adds up segments of work.
+
+    A GPU is told what to do long before it does it, so there its own events are asked, once, when the sum is read.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.is_gpu = device.type == "cuda"
+        self.seconds = 0.0
+        self.marks: list[tuple[torch.cuda.Event, torch.cuda.Event]] = []
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Time what is done inside."""
+        if self.is_gpu:
+            begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+            begin.record()
+            yield
+            end.record()
+            self.marks.append((begin, end))
+            return
+        started = time.perf_counter()
+        yield
+        self.seconds += time.perf_counter() - started
+
+    def read(self) -> float:
+        """Sum up the seconds that were timed."""
+        if self.marks:
+            self.marks[-1][1].synchronize()
+        self.seconds += sum(begin.elapsed_time(end) for begin, end in self.marks) / 1000
+        self.marks.clear()
+        return self.seconds
+
+
+class EpochTimer:
+    """Measures an epoch's seconds: wall, processor, and those spent on reading blocks.
+
+    A training that stops inside an epoch stores what it measured; the resumed one continues from there.
+    """
+
+    def __init__(self, reading: Stopwatch) -> None:
+        self.reading = reading
+        self.before = {"seconds": 0.0, "cpu_seconds": 0.0}
+        self.start()
+
+    def start(self) -> None:
+        """Start or restart the clocks; time that passed before does not count."""
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    def read(self) -> dict[str, float]:
+        """Sum up the epoch so far."""
+        now = {"seconds": time.perf_counter() - self._wall, "cpu_seconds": time.process_time() - self._cpu}
+        total = {name: self.before[name] + seconds for name, seconds in now.items()}
+        return total | {"reading_seconds": self.reading.read()}
+
+    def take(self) -> dict[str, float]:
+        """Sum up the epoch, and begin the next one."""
+        total = self.read()
+        self.resume(dict.fromkeys(total, 0.0))
+        return total
+
+    def resume(self, total: dict[str, float]) -> None:
+        """Continue an epoch of which a stopped training measured so much."""
+        self.before = {name: total[name] for name in self.before}
+        self.reading.seconds = total["reading_seconds"]
+        self.start()

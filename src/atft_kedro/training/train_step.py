@@ -1,28 +1,98 @@
-"""One step: forecasts, losses, gradients and new weights of some blocks, however they have to be cut to fit."""
+"""One training step: read blocks, forecast, compute losses and gradients, update the weights."""
 
+import copy
 import logging
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from ..losses import ACROSS_DAYS, combine, weigh_terms
-from ..network.atft import Atft
+from ..labels import transform_labels
+from ..losses import ACROSS_DAYS, LossInputs, combine, weigh_terms
+from ..network.atft import Atft, compile_network
 from ..panel.blocks import Block, BlockReader
 from ..panel.sampler import pad_days
+from ..panel.store import PanelMetadata
+from ..params import InputError
 from .augmentation import augment
-from .compiling import compile_network
 from .distributed import ProcessGroup
-from .loss_inputs import LossInputBuilder
 from .params import TrainingParams
 from .phases import PhaseParams
-from .stopwatch import Stopwatch
+from .telemetry import Stopwatch
+
+SECTOR = "sector"
+
+
+class LossInputBuilder:
+    """Puts forecasts beside what they should be, and beside what they should not be exposed to."""
+
+    def __init__(self, network: Atft, metadata: PanelMetadata, params: TrainingParams) -> None:
+        unknown = sorted(set(params.exposures) - {*metadata.features, SECTOR})
+        if unknown:
+            raise InputError(f"training.exposures: {unknown} are no features of this panel, nor {SECTOR!r}.")
+        self.network, self.params = network, params
+        self.places = [metadata.features.index(name) for name in params.exposures if name != SECTOR]
+        self.sectors = len(list_sectors(metadata))
+        if SECTOR in params.exposures and not self.sectors:
+            raise InputError(f"training.exposures names {SECTOR!r}, but the ML dataset has no sectors.")
+        device = network.heads.straight.weight.device
+        self.levels = torch.tensor(network.params.quantiles, device=device)
+        self.sector = number_sectors(metadata).to(device) if SECTOR in params.exposures else None
+
+    def __call__(self, block: Block, forecast: Tensor) -> LossInputs:
+        """Ask about every day, horizon and stock of a block."""
+        returns = block.targets.transpose(1, 2)  # (day, horizon, stock)
+        gaussian = self.params.labels.transform == "gaussian_rank"
+        label, valid = transform_labels(
+            returns, returns.isfinite(), self.params.labels.drop_extremes, gaussian=gaussian
+        )
+        quantiles = forecast.float().transpose(1, 2)
+        return LossInputs(
+            point=self.network.point(quantiles),
+            quantiles=quantiles,
+            label=label,
+            returns=returns,
+            valid=valid,
+            present=block.is_forecast,
+            exposures=self.expose(block),
+            levels=self.levels,
+            floor=self.params.scale_floor,
+        )
+
+    def expose(self, block: Block) -> Tensor:
+        """Read the exposures of the forecasts (day, exposure, stock); NaN where unknown."""
+        place = block.slot.clamp(min=0) + block.rows.shape[1] * torch.arange(len(block.stock), device=block.slot.device)
+        mine = block.features[..., self.places].float().flatten(0, 1)[place]  # (day, stock, exposure)
+        mine = mine.where(block.is_forecast.unsqueeze(-1), torch.nan)
+        if self.sector is not None:
+            number = self.sector[block.day.clamp(min=0)][:, block.stock.clamp(min=0)].long()  # (day, stock)
+            member = functional.one_hot(number.clamp(min=0), self.sectors).float()
+            mine = torch.cat([mine, member.where((number >= 0).unsqueeze(-1), torch.nan)], -1)
+        return mine.transpose(1, 2)
+
+
+def number_sectors(metadata: PanelMetadata) -> Tensor:
+    """Look up the number of each stock's sector as it is known on each day (day, stock); −1 where unknown."""
+    names = list_sectors(metadata)
+    numbers = torch.full((len(metadata.days), len(metadata.codes)), -1, dtype=torch.int16)
+    for stock, history in enumerate(metadata.sectors):
+        for since, name in history:
+            numbers[bisect_left(metadata.days, since) :, stock] = names.index(name)
+    return numbers
+
+
+def list_sectors(metadata: PanelMetadata) -> list[str]:
+    """List the names of all sectors."""
+    return sorted({name for history in metadata.sectors for _, name in history})
+
 
 Terms = dict[str, Tensor]
-
 _logger = logging.getLogger(__name__)
 
 
@@ -106,7 +176,7 @@ class TrainStep:
         """Forecast a block and weigh how wrong that is."""
         block = augment(block, phase.augment)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.params.precision == "bf16"):
-            forecast = self.forecast(block, frozenset(phase.parts))
+            forecast = self.forecast(block, frozenset(phase.modules))
         weights = self._weigh_horizons(phase)
         terms = combine(self.ask(block, forecast), phase.loss, weights)
         if phase.gradient_penalty:
@@ -132,7 +202,7 @@ class TrainStep:
         features = block.features.float().requires_grad_()
         block = replace(block, features=features)
         with sdpa_kernel(SDPBackend.MATH):  # the fused kernels have no second derivative
-            point = self.network.point(self.network(block, frozenset(phase.parts)))
+            point = self.network.point(self.network(block, frozenset(phase.modules)))
             total = (point * block.is_forecast.unsqueeze(-1)).sum()
             (slope,) = torch.autograd.grad(total, features, create_graph=True)
             return slope.square().sum() / block.is_forecast.sum().clamp(min=1)
@@ -173,3 +243,25 @@ def _norm(module: nn.Module) -> Tensor:
 def is_out_of_memory(error: RuntimeError) -> bool:
     """Say whether an error means that memory was asked for and not there, on a GPU or a CPU."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def frozen_copy(network: Network) -> Network:
+    """Copy a network that will follow another and never learn itself."""
+    return copy.deepcopy(network).requires_grad_(False)
+
+
+def ema_decay_at(decay: float, step: int) -> float:
+    """Compute an average's decay at a step, counted from 0: it rises to ``decay`` as (1 + step) / (10 + step).
+
+    Without this the average would hold the untrained weights for long: after 50 steps at 0.995 they are 78 % of it.
+    """
+    return min(decay, (1 + step) / (10 + step))
+
+
+@torch.no_grad()
+def follow(average: nn.Module, network: nn.Module, share: float) -> None:
+    """Move an average a share of the way to the network."""
+    torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), share)

@@ -17,7 +17,7 @@ from ..evaluation.forecast_table import FORECASTS, forecast_split
 from ..files import atomic_write
 from ..graph.neighbours import GraphParams
 from ..graph.to_panel import graphs_to_panel
-from ..network.sizes import NetworkParams
+from ..network.params import NetworkParams
 from ..panel.build import draft_panel
 from ..panel.fit_scaler import FeatureCatalogue, fit_scaler
 from ..panel.index import index_observations
@@ -28,10 +28,12 @@ from ..panel.write import write_panel
 from ..params import InputError, Params
 from ..schema import CODE, DATE, GRAPH_DATE, REALISED, target_columns, target_span
 from ..source_code import code_of, digest
-from ..training.device import choose_device
+from ..training.checkpoint import FIELDS_NOT_IN_IDENTITY
+from ..training.data import TrainingData
 from ..training.ensemble import load_members
+from ..training.hardware import choose_device
 from ..training.params import TrainingParams
-from ..training.run import WATCHING, TrainingData, train_in_run
+from ..training.run import train_in_run
 from ..training.runs import LATEST, MANIFEST, Runs, TrainedRun
 
 PANEL, RECORD, LOG = "panel", "fold.json", "log.txt"
@@ -61,7 +63,7 @@ class Recipe:
 
     def parts(self) -> list[str]:
         """Write down all that decides numbers."""
-        training = self.training.model_dump_json(exclude=set(WATCHING))
+        training = self.training.model_dump_json(exclude=set(FIELDS_NOT_IN_IDENTITY))
         params = [self.scaler.model_dump_json(), self.network.model_dump_json(), training]
         versions = [np.__version__, pl.__version__, torch.__version__]
         return [*params, self.catalogue.hash, str(self.catalogue.families), str(self.entry_lag), *versions]

@@ -14,7 +14,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.network.atft import Atft
-from atft_kedro.network.sizes import NetworkParams
+from atft_kedro.network.params import NetworkParams
 from atft_kedro.panel.blocks import BlockReader
 from atft_kedro.panel.sampler import BlockSampler
 from atft_kedro.panel.split import SplitParams
@@ -33,7 +33,7 @@ PHASE: dict[str, Any] = {
     "name": "all",
     "epochs": 1,
     "learning_rate": 1e-3,
-    "parts": ["fan", "gat", "tokens"],
+    "modules": ["fan", "gat", "tokens"],
     "loss": {"mse": 0.7, "ic": 0.2, "rank_ic": 0.1, "quantile": 0.05},
 }
 SIZES = Sizes.make_up(name_panel(FEATURES, STOCKS, DAYS, HORIZONS), SplitParams(), GraphParams())

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from atft_kedro.graph.neighbours import GraphParams
-from atft_kedro.network.sizes import NetworkParams
+from atft_kedro.network.params import NetworkParams
 from atft_kedro.panel.split import SplitParams
 from atft_kedro.profiling.memory.available_memory import Machine, Room
 from atft_kedro.profiling.memory.estimate import Plan

@@ -7,7 +7,7 @@ import pytest
 from atft_kedro.panel.split import SplitParams, split_days
 from atft_kedro.profiling.bench_train import make_panel
 from atft_kedro.profiling.trace.steps import Rehearsal
-from atft_kedro.training.run import TrainingData
+from atft_kedro.training.data import TrainingData
 from factories.profiles import Asked
 
 

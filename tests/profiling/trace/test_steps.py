@@ -9,7 +9,7 @@ import torch
 
 from atft_kedro.params import InputError
 from atft_kedro.profiling.trace.steps import REST, Profile, Rehearsal, choose_phase, profile_steps
-from atft_kedro.training.block_size import count_stocks_per_day
+from atft_kedro.training.data import count_stocks_per_day
 from atft_kedro.training.params import TrainingParams
 from factories.profiles import Asked
 

@@ -16,7 +16,6 @@ from atft_kedro.panel.scaler import Scaler
 from atft_kedro.panel.store import Panel
 from atft_kedro.panel.universe import UniverseParams
 from atft_kedro.training.ensemble import load_members
-from atft_kedro.training.run import TrainingData
 from atft_kedro.training.run_status import read_training
 from atft_kedro.training.runs import MANIFEST, Runs, TrainedRun
 

@@ -5,17 +5,18 @@ import torch
 
 from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.graph.to_panel import graphs_to_panel
-from atft_kedro.network.sizes import NetworkParams
+from atft_kedro.network.params import NetworkParams
 from atft_kedro.panel.split import Split
 from atft_kedro.panel.store import Panel
 from atft_kedro.reporting.attention_tables import tabulate_by_day, tabulate_frequencies, tabulate_lags
 from atft_kedro.training.attention_stats import collect_attention
-from atft_kedro.training.device import choose_device
+from atft_kedro.training.data import TrainingData
 from atft_kedro.training.distributed import ProcessGroup
 from atft_kedro.training.ensemble import load_members
+from atft_kedro.training.hardware import choose_device
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.progress_bar import progress_callbacks
-from atft_kedro.training.run import TrainingData, train_in_run
+from atft_kedro.training.run import train_in_run
 from atft_kedro.training.runs import Runs, TrainedRun
 from atft_kedro.training.tracking import Tracker
 
@@ -34,7 +35,7 @@ def explain_network(
     member = load_members(runs.find(trained.run), training_data)[0]
     network = member.network
     loader = training_data.loader("validation", network.params.lookback, TrainingParams(), ProcessGroup())
-    stats = collect_attention(network, loader.reader, loader.sampler.chronological(), member.parts)
+    stats = collect_attention(network, loader.reader, loader.sampler.chronological(), member.modules)
     days, ranks = panel.days[torch.cat(stats.day).numpy()], range(1 + training_data.graphs.neighbours.shape[-1])
     return (
         tabulate_by_day(days, stats.features, "feature", panel.metadata.features),

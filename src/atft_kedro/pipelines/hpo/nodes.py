@@ -3,7 +3,7 @@
 import plotly.graph_objects as go
 
 from atft_kedro.evaluation.score import EvaluationParams
-from atft_kedro.network.sizes import NetworkParams
+from atft_kedro.network.params import NetworkParams
 from atft_kedro.reporting.report_page import title_of
 from atft_kedro.search import report as pages
 from atft_kedro.search import run_search as searching
@@ -11,8 +11,8 @@ from atft_kedro.search.confirmation import Confirmation, Retrial, confirm
 from atft_kedro.search.plan import SearchParams
 from atft_kedro.search.study_status import Standing
 from atft_kedro.search.trial import Trackers
+from atft_kedro.training.data import TrainingData
 from atft_kedro.training.params import TrainingParams
-from atft_kedro.training.run import TrainingData
 from atft_kedro.training.runs import Runs
 from atft_kedro.training.tracking import Tracker
 

@@ -10,7 +10,7 @@ from atft_kedro.export.export import HandedModels
 from atft_kedro.export.predict import PredictParams
 from atft_kedro.guard.inspection import GuardParams
 from atft_kedro.panel.fit_scaler import FeatureCatalogue
-from atft_kedro.training.device import choose_device
+from atft_kedro.training.hardware import choose_device
 
 
 def forecast_newest(  # noqa: PLR0913, PLR0917 — what is new, who forecasts it, and what may be refused

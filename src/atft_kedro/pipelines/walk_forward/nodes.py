@@ -8,7 +8,7 @@ import polars as pl
 from atft_kedro.evaluation.entries import collect_returns, returns_by_lag
 from atft_kedro.evaluation.score import EvaluationParams
 from atft_kedro.graph.neighbours import GraphParams
-from atft_kedro.network.sizes import NetworkParams
+from atft_kedro.network.params import NetworkParams
 from atft_kedro.panel import folds as planning
 from atft_kedro.panel.fit_scaler import FeatureCatalogue
 from atft_kedro.panel.folds import FoldParams, Folds

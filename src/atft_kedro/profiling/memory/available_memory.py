@@ -8,13 +8,12 @@ import psutil
 import torch
 
 from ...network.atft import Atft
-from ...network.sizes import NetworkParams
+from ...network.params import NetworkParams
 from ...panel.blocks import BlockReader
 from ...panel.sampler import BlockSampler
-from ...training.day_loader import DayLoader
-from ...training.device import choose_device
+from ...training.data import DayLoader
 from ...training.engine import Trainer
-from ...training.memory import keep_freed_memory
+from ...training.hardware import choose_device, keep_freed_memory
 from ...training.params import TrainingParams
 from ..bench_train import EDGE_ATTRIBUTES, HORIZONS, make_panel
 

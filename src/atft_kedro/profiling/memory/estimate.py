@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Self
 
-from ...network.sizes import NetworkParams
+from ...network.params import NetworkParams
 from ...training.params import TrainingParams
 from .available_memory import Machine
 from .sizes import Sizes

@@ -15,11 +15,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from ...network.atft import Atft
-from ...network.sizes import NetworkParams, Part
+from ...network.params import ModuleName, NetworkParams
 from ...panel.blocks import Block, BlockReader, DailyGraphs
 from ...panel.sampler import BlockSampler
 from ...panel.store import Panel
-from ...training.day_loader import DayLoader
+from ...training.data import DayLoader
 from ...training.distributed import ProcessGroup
 from ...training.engine import Trainer
 from ...training.forecasting import make_plain_scoring, score_days
@@ -165,7 +165,7 @@ def _step(trainer: Trainer, phase: PhaseParams, tally: Tally) -> int:
 class Silent(Atft):
     """Says nothing, at once: what scoring then holds is what it makes of forecasts."""
 
-    def forward(self, block: Block, parts: frozenset[Part] = frozenset()) -> Tensor:
+    def forward(self, block: Block, modules: frozenset[ModuleName] = frozenset()) -> Tensor:
         """Lay out room for the forecasts."""
         return torch.empty((*block.slot.shape, len(self.horizons), len(self.params.quantiles)))
 

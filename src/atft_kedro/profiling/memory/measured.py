@@ -6,7 +6,7 @@ from typing import Self
 
 from ...files import parse_model
 from ...graph.neighbours import GraphParams
-from ...network.sizes import NetworkParams
+from ...network.params import NetworkParams
 from ...panel.split import Split
 from ...panel.store import Panel
 from ...training.run_status import read_manifest, read_status, read_training

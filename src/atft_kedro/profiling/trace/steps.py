@@ -15,17 +15,16 @@ from torch._inductor import config as inductor
 from torch.autograd.profiler_util import EventList, FunctionEvent
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from ...network.sizes import NetworkParams
+from ...network.params import NetworkParams
 from ...params import InputError
-from ...training.block_size import choose_days_per_block, count_stocks_per_day
-from ...training.device import choose_device
+from ...training.data import TrainingData, choose_days_per_block, choose_horizons, count_stocks_per_day
 from ...training.distributed import ProcessGroup
 from ...training.engine import Trainer
-from ...training.memory import keep_freed_memory
+from ...training.hardware import choose_device, keep_freed_memory
 from ...training.params import TrainingParams
 from ...training.phases import PhaseParams
-from ...training.run import TrainingData, choose_horizons, make_trainer
-from ...training.stopwatch import Stopwatch
+from ...training.run import make_trainer
+from ...training.telemetry import Stopwatch
 
 WARM_UP = 3  # steps; the first compiles, and all ask for the memory that they then keep
 STEP, READING, FORWARD = "step", "reading", "forward"
@@ -89,7 +88,7 @@ class Rehearsal:
         blocks = list(loader.sampler.epoch(0))
         train_step, forecast = trainer.train_step, trainer.train_step.forecast
         train_step.reading = Marked(train_step.device)
-        train_step.forecast = lambda block, parts: _mark(FORWARD, lambda: forecast(block, parts))
+        train_step.forecast = lambda block, modules: _mark(FORWARD, lambda: forecast(block, modules))
         for name, child in trainer.network.named_children():
             child.requires_grad_(name not in phase.freeze)
         begun = cls(trainer, phase, [blocks[start : start + size] for start in range(0, len(blocks), size)])

@@ -6,8 +6,8 @@ from pydantic import Field, model_validator
 
 from ..params import Params, Unique
 
-Part = Literal["fan", "gat", "tokens"]
-PARTS: tuple[Part, ...] = ("fan", "gat", "tokens")  # what a phase can switch off
+ModuleName = Literal["fan", "gat", "tokens"]
+MODULES: tuple[ModuleName, ...] = ("fan", "gat", "tokens")  # what a phase can switch off
 
 Size = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]

@@ -1,9 +1,9 @@
-"""Checkpoints: everything that a training is, written whole, read strictly and without running anything."""
+"""Checkpoints: the whole state of a training, written atomically and read strictly."""
 
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,30 +11,12 @@ import torch
 
 from ..dotted import diff
 from ..files import atomic_write
-from ..network.sizes import Part
+from ..network.params import NetworkParams
 from ..params import InputError
+from .data import TrainingData
+from .params import TrainingParams
 
 Tree = dict[str, Any]
-
-
-@dataclass
-class Progress:
-    """Where a training stands."""
-
-    phase: int = 0
-    epoch: int = 0  # of the phase
-    step: int = 0  # of the epoch
-    steps: int = 0  # of the whole training
-    best: float | None = None  # score of the run's best weights; NaN where none is defined, None before the first
-    best_epoch: int = 0  # of all epochs, from 1 on
-    best_weights: str = ""  # which weights these are
-    parts: list[Part] = field(default_factory=list)  # that were switched on when it was best
-    best_of_phase: float | None = None
-    since_best: int = 0  # epochs of this phase since its own best
-    rate: float = 1.0  # what `plateau` has left of the learning rate
-    averaged: int = 0  # epochs in the average of the last ones
-    loss: float = 0.0  # on average over the last epoch's steps
-    history: list[dict[str, float]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -99,3 +81,25 @@ def set_random(state: Tree) -> None:
     torch.set_rng_state(state["cpu"])
     if "cuda" in state and torch.cuda.is_available():
         torch.cuda.set_rng_state(state["cuda"])
+
+
+FIELDS_NOT_IN_IDENTITY = (
+    "resume",
+    "nan_budget",
+    "collapse",
+    "keep_epochs",
+    "log_every",
+    "scored_share",
+    "device",
+    "threads",
+)
+
+
+def make_identity(training_data: TrainingData, network: NetworkParams, training: TrainingParams) -> Identity:
+    """Say what a checkpoint of this training may be loaded into: what decides its numbers, not how it is watched."""
+    params = {
+        "network": network.model_dump(mode="json"),
+        "training": training.model_dump(mode="json", exclude=set(FIELDS_NOT_IN_IDENTITY)),
+    }
+    metadata = training_data.panel.metadata
+    return Identity(metadata.feature_hash, training_data.panel.identity, json.dumps(params), training_data.digest)

@@ -1,4 +1,4 @@
-"""A polite end: the first SIGTERM or Ctrl-C asks for a stop after the step, the second ends at once."""
+"""How a training is asked to stop: a signal, or a file in the run folder."""
 
 import logging
 import signal
@@ -6,15 +6,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 
 import numpy as np
 from torch import Tensor
 
 from .engine import Callback, Trainer
+from .runs import STOP_FILE
 
 POLITE = (signal.SIGTERM, signal.SIGINT)
-
 _logger = logging.getLogger(__name__)
 
 
@@ -55,3 +56,18 @@ def listen_for_signals() -> Iterator[SignalListener]:
             signal.signal(number, before[number])
     for late in heard:  # too late for a step to see
         signal.raise_signal(late)
+
+
+@dataclass
+class StopFile(Callback):
+    """Asks for a stop when an empty file of that name lies in the folder."""
+
+    folder: Path
+
+    def after_step(self, trainer: Trainer, days: list[np.ndarray], terms: dict[str, Tensor]) -> bool:
+        """Look."""
+        return (self.folder / STOP_FILE).exists()
+
+    def at_stop(self, trainer: Trainer) -> None:
+        """Take it away, so that the run can go on."""
+        (self.folder / STOP_FILE).unlink(missing_ok=True)
