@@ -19,6 +19,7 @@ from atft_kedro.panel.blocks import no_graphs
 from atft_kedro.panel.split import SplitParams, split_days
 from atft_kedro.pipelines.evaluate import nodes
 from atft_kedro.schema import target_columns
+from atft_kedro.training.data import TrainingData
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.runs import Runs, TrainedRun
 from factories.datasets import make_graphs, make_panel

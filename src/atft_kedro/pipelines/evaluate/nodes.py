@@ -15,6 +15,7 @@ from atft_kedro.reporting import training_figures as pictures
 from atft_kedro.reporting.report_page import title_of
 from atft_kedro.reporting.run_tables import collect_test_metrics
 from atft_kedro.schema import DATE
+from atft_kedro.training.data import TrainingData
 from atft_kedro.training.ensemble import load_members
 from atft_kedro.training.hardware import choose_device
 from atft_kedro.training.run_status import read_history, read_training
