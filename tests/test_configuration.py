@@ -138,12 +138,12 @@ def test_made_parameters_have_the_values_of_base_except_for_the_changes() -> Non
         ({"baselines": {"names": ["zero", "zero"]}}, "baselines.names = ['zero', 'zero']: Value error, must name each"),
         ({"columns": {"target": "y"}}, "columns.target = 'y': Value error, must hold {h} once"),
         ({"columns": {"target": "{h}_{h}"}}, "columns.target = '{h}_{h}': Value error, must hold {h} once"),
-        ({"targets": {"ic": {"5d": 0.1}}}, "targets.ic.5d: Value error, must be h and a number of days, as in h5"),
-        ({"targets": {"net_sharpe": {"": 1}}}, "must be h and a number of days, as in h5"),
-        ({"targets": {"ic": {"h7": 0.1}}}, "targets.ic.h7 = 0.1: forecasts are for 1, 5, 10, 20 days"),
+        ({"goals": {"ic": {"5d": 0.1}}}, "goals.ic.5d: Value error, must be h and a number of days, as in h5"),
+        ({"goals": {"net_sharpe": {"": 1}}}, "must be h and a number of days, as in h5"),
+        ({"goals": {"ic": {"h7": 0.1}}}, "goals.ic.h7 = 0.1: forecasts are for 1, 5, 10, 20 days"),
         (
-            {"targets": {"ic": {"h5": 0.1}}, "network": {"horizons": [1, 10]}},
-            "targets.ic.h5 = 0.1: forecasts are for 1, 10 days",
+            {"goals": {"ic": {"h5": 0.1}}, "network": {"horizons": [1, 10]}},
+            "goals.ic.h5 = 0.1: forecasts are for 1, 10 days",
         ),
         (
             {"hpo": {"later": {"network.heds": 2}}},
@@ -169,8 +169,8 @@ def test_a_wrong_parameter_names_key_value_and_rule(params: dict[str, Any], mess
 
 def test_goals_of_the_base_are_for_those_who_forecast_their_horizons() -> None:
     loader(params={"network": {"horizons": [10]}}).require_valid_parameters()
-    loader(env="dataset", params={"ml_dataset": "x.parquet", "targets": {"ic": {"h3": 0.1}}}).require_valid_parameters()
-    loader(params={"targets": {"ic": {"h3": None}}}).require_valid_parameters()
+    loader(env="dataset", params={"ml_dataset": "x.parquet", "goals": {"ic": {"h3": 0.1}}}).require_valid_parameters()
+    loader(params={"goals": {"ic": {"h3": None}}}).require_valid_parameters()
 
 
 def test_losses_are_given_on_the_command_line_for_all_phases_and_for_one() -> None:

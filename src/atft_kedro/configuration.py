@@ -50,7 +50,7 @@ BLOCKS: dict[str, type[Params]] = {
     "evaluation": ScoringParams,
     "predict": PredictParams,
     "baselines": BaselineParams,
-    "targets": GoalParams,
+    "goals": GoalParams,
     "walk_forward": WalkParams,
     "hpo": SearchParams,
 }
@@ -132,9 +132,9 @@ class ProjectConfigLoader(LayeredConfigLoader):
         horizons = parameters.get("network", {}).get("horizons")
         if horizons is None and not self._reads("ml_dataset"):  # an own dataset has horizons of its own
             horizons = parameters.get("features", {}).get("horizons")
-        for metric, goals in parameters.get("targets", {}).items():
+        for metric, goals in parameters.get("goals", {}).items():
             for name, goal in goals.items() if isinstance(goals, Mapping) else ():
-                keys = ("targets", metric, name)
+                keys = ("goals", metric, name)
                 if goal is None or horizons is None or name in {f"h{horizon}" for horizon in horizons}:
                     continue
                 if f"/{self.base_env}/" not in self._find(keys, "parameters")[0]:

@@ -1,10 +1,11 @@
 """Every column name, and which column of an ML dataset is what."""
 
 import math
+import re
 from typing import Annotated, Any, Literal
 
 import polars as pl
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, field_validator
 
 from .params import InputError, Params, Unique, list_names
 
@@ -28,6 +29,22 @@ Entry = Literal["same_close", "next_close"]
 ENTRY_LAGS: dict[Entry, int] = {"same_close": 0, "next_close": 1}  # the entry lags that every score is shown for
 
 Horizons = Annotated[tuple[Annotated[int, Field(gt=0)], ...], Field(min_length=1), Unique]
+
+
+def _parse_horizon(key: object) -> object:
+    """Parse ``h5`` to 5; integers pass."""
+    if isinstance(key, str):
+        if not re.fullmatch(r"h[1-9]\d*", key):
+            raise ValueError("must be h and a number of days, as in h5")
+        return int(key[1:])
+    return key
+
+
+HorizonKey = Annotated[  # a horizon that is a key in JSON and in conf/: 5 is written h5
+    int,
+    BeforeValidator(_parse_horizon),
+    PlainSerializer(lambda horizon: f"h{horizon}", return_type=str, when_used="json"),
+]
 
 
 def target(horizon: int) -> str:

@@ -85,8 +85,8 @@ def test_baselines_the_oracle_and_targets_stand_beside_a_run(ran_project: Path) 
     assert told["oracle"]["test"]["h1"]["ic"]["mean"] > told["split"]["test"]["h1"]["ic"]["mean"]
     later = told["next_close"]
     assert later["oracle"]["test"]["h5"]["ic"]["mean"] > later["split"]["test"]["h5"]["ic"]["mean"]
-    assert told["targets"]["rank_ic_h1"]["wanted"] == 0.18
-    lead = told["baselines"]["ridge"]["test"]["h5"]["ahead"]["rank_ic"]
+    assert told["goals"]["rank_ic_h1"]["wanted"] == 0.18
+    lead = told["baselines"]["ridge"]["test"]["h5"]["differences"]["rank_ic"]
     assert f"{lead['mean']:+.4f} ± {lead['se']:.4f}" in summary
     assert manifest["commit"] in summary
     assert manifest["panel"] in summary

@@ -45,8 +45,8 @@ def test_few_validation_days_are_no_evidence_against_a_phase(tmp_path: Path) -> 
 @pytest.mark.parametrize(("lead", "state"), [(-0.012, "watch"), (-0.006, "ok")])
 def test_a_baseline_that_is_ahead_is_named_with_its_error(tmp_path: Path, lead: float, state: str) -> None:
     folder = write_idle_phases(tmp_path)
-    rival = {"score": score_horizon(make_mean(0.1)), "ahead": {"rank_ic": make_mean(lead, 0.004)}}
-    behind = rival | {"ahead": {"rank_ic": make_mean(0.03, 0.004)}}
+    rival = {"score": score_horizon(make_mean(0.1)), "differences": {"rank_ic": make_mean(lead, 0.004)}}
+    behind = rival | {"differences": {"rank_ic": make_mean(0.03, 0.004)}}
     write_score(folder, {"test": 0.1}, baselines={"ridge": {"test": {"h1": rival}}, "zero": {"test": {"h1": behind}}})
 
     found = find(diagnose(folder), "baselines")

@@ -53,7 +53,7 @@ def test_no_returns_are_refused() -> None:
 def test_days_of_one_or_two_stocks_are_counted_and_are_no_number(stocks: int) -> None:
     told = evaluate(
         forecast(realise(days=30, stocks=stocks), pl.col("target_1d")), realise(days=30, stocks=stocks)
-    ).horizons["h1"]
+    ).horizons[1]
 
     assert (told.ic.mean, told.ic.days, told.ic.undefined) == (None, 0, 30)
     assert told.deciles == (None,) * 10
@@ -64,7 +64,7 @@ def test_days_of_one_or_two_stocks_are_counted_and_are_no_number(stocks: int) ->
 def test_days_whose_returns_are_all_unknown_are_nothing_to_measure() -> None:
     late = pl.col("date") >= FIRST + timedelta(days=20)
     masked = realise(days=30, stocks=12).with_columns(target_1d=pl.when(~late).then("target_1d"))
-    told = evaluate(forecast(realise(days=30, stocks=12), pl.col("target_1d")), masked).horizons["h1"]
+    told = evaluate(forecast(realise(days=30, stocks=12), pl.col("target_1d")), masked).horizons[1]
 
     assert (told.ic.days, told.ic.undefined, told.excluded.unrealised) == (20, 0, 120)
 
@@ -73,7 +73,7 @@ def test_tied_forecasts_share_their_ranks() -> None:
     realised = pl.DataFrame({"date": [FIRST] * 4, "code": list("abcd"), "target_1d": [0.01, 0.02, 0.03, 0.04]})
     told = evaluate(forecast(realised, pl.Series([1.0, 1.0, 2.0, 2.0])), realised, EvaluationParams(units="returns"))
 
-    first = told.horizons["h1"]
+    first = told.horizons[1]
     assert first.rank_ic.mean == pytest.approx(2 / 5**0.5)  # of ranks 1.5 1.5 3.5 3.5 and 1 2 3 4: 4 / sqrt(4 x 5)
     assert first.ic.mean == pytest.approx(2 / 5**0.5)
     assert first.hit_rate.mean == 1
@@ -83,7 +83,7 @@ def test_tied_forecasts_share_their_ranks() -> None:
 def test_where_all_stocks_would_be_held_nobody_is(stocks: int) -> None:
     book = (
         evaluate(forecast(realise(days=30, stocks=stocks), pl.col("target_1d")), realise(days=30, stocks=stocks))
-        .horizons["h1"]
+        .horizons[1]
         .long_only
     )
 
@@ -97,7 +97,7 @@ def test_a_perfect_forecast_of_a_week_earns_and_a_reversed_one_loses(sign: int) 
     week = (pl.col("target_1d") + 1).log().rolling_sum(5).shift(-4).over("code").exp() - 1
     realised = realised.with_columns(target_5d=week)
     said = realised.select("date", "code", horizon=pl.lit(5), forecast=sign * pl.col("target_5d")).drop_nulls()
-    told = evaluate(said, realised).horizons["h5"]
+    told = evaluate(said, realised).horizons[5]
 
     assert told.ic.mean == pytest.approx(sign, abs=1e-9)
     for book in (told.long_short, told.long_only):

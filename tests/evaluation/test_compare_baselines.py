@@ -53,38 +53,38 @@ def test_each_rival_is_paired_by_day(judged: tuple[RunScore, pl.DataFrame]) -> N
     score, daily = judged
     mine, theirs = (daily.filter(forecaster=name, split="test")["ic"] for name in ("network", "reversed"))
 
-    lead = score.baselines["reversed"]["test"]["h1"].ahead["ic"]
+    lead = score.baselines["reversed"]["test"][1].differences["ic"]
     assert lead.mean == pytest.approx((mine - theirs).mean())
     assert lead.se == pytest.approx(float((mine - theirs).std()) / math.sqrt(len(mine)), rel=0.5)  # type: ignore[arg-type]
-    assert score.baselines["same"]["test"]["h1"].ahead["ic"].mean == pytest.approx(0, abs=1e-12)
+    assert score.baselines["same"]["test"][1].differences["ic"].mean == pytest.approx(0, abs=1e-12)
 
 
 def test_who_says_nothing_has_an_ic_of_zero(judged: tuple[RunScore, pl.DataFrame]) -> None:
     score = judged[0]
-    zero = score.baselines["zero"]["test"]["h1"]
+    zero = score.baselines["zero"]["test"][1]
 
     assert zero.score.ic.mean is None
     assert zero.score.ic.undefined == DAYS // 2
-    assert zero.ahead["ic"].mean == pytest.approx(score.split["test"]["h1"].ic.mean)
+    assert zero.differences["ic"].mean == pytest.approx(score.split["test"][1].ic.mean)
 
 
 def test_the_oracle_is_no_baseline(judged: tuple[RunScore, pl.DataFrame]) -> None:
     score = judged[0]
 
-    assert score.oracle["test"]["h1"].ic.mean == pytest.approx(1)
+    assert score.oracle["test"][1].ic.mean == pytest.approx(1)
     assert list(score.baselines) == ["zero", "reversed", "same"]
     assert RunScore.model_validate_json(score.model_dump_json()) == score
 
 
 def test_targets_are_met_or_missed(judged: tuple[RunScore, pl.DataFrame]) -> None:
     split = judged[0].split
-    ic = split["test"]["h1"].ic.mean or 0
-    ratio = split["test"]["h1"].ic.ir or 0
+    ic = split["test"][1].ic.mean or 0
+    ratio = split["test"][1].ic.ir or 0
     params = GoalParams(
-        ic={"h1": ic - 0.01, "h5": 0.1},
-        ic_ir={"h1": ratio + 0.1},
-        rank_ic={"h1": 0.99, "h5": None},
-        net_sharpe={"h1": -99.0},
+        ic={1: ic - 0.01, 5: 0.1},
+        ic_ir={1: ratio + 0.1},
+        rank_ic={1: 0.99, 5: None},
+        net_sharpe={1: -99.0},
     )
     goals = check_goals(split, 3.0, params)
 
@@ -104,9 +104,9 @@ def test_targets_are_met_or_missed(judged: tuple[RunScore, pl.DataFrame]) -> Non
 
 def test_noise_is_no_goal_met() -> None:
     means = {"train": make_mean(0.03, 0.02), "validation": make_mean(0.05, 0.02), "test": make_mean(0.2, 0.02)}
-    split = {part: {"h1": score_horizon(mean)} for part, mean in means.items()}
-    sure = split | {"train": {"h1": score_horizon(make_mean(0.3, 0.02))}}
-    params = GoalParams(ic={"h1": 0.01, "h5": 0.1}, rank_ic={"h1": 0.1}, net_sharpe={})
+    split = {part: {1: score_horizon(mean)} for part, mean in means.items()}
+    sure = split | {"train": {1: score_horizon(make_mean(0.3, 0.02))}}
+    params = GoalParams(ic={1: 0.01, 5: 0.1}, rank_ic={1: 0.1}, net_sharpe={})
 
     goals = check_goals(split, None, params)
 
@@ -123,7 +123,7 @@ def test_the_gap_is_what_the_train_days_lose(judged: tuple[RunScore, pl.DataFram
     train, validation = split["test"], split["validation"]
 
     lost, _ = measure_gap({"train": train, "validation": validation})
-    assert lost == pytest.approx(1 - (validation["h1"].rank_ic.mean or 0) / (train["h1"].rank_ic.mean or 1))
+    assert lost == pytest.approx(1 - (validation[1].rank_ic.mean or 0) / (train[1].rank_ic.mean or 1))
     assert measure_gap({"validation": validation}) == (None, None)
 
 
@@ -132,8 +132,8 @@ def test_a_rival_that_forecasts_less_is_compared_on_that(dataset: pl.DataFrame) 
     rival = select_forecasts(dataset, signal * 2, "same").filter(pl.col("code") < "S20")
     score, _ = score_run("mine", select_forecasts(dataset, signal), rival, dataset, EvaluationParams(), 0)
 
-    assert score.baselines["same"]["test"]["h1"].ahead["ic"].mean == pytest.approx(0, abs=1e-12)
-    assert score.baselines["same"]["test"]["h1"].score.forecasts == 20 * DAYS // 2
+    assert score.baselines["same"]["test"][1].differences["ic"].mean == pytest.approx(0, abs=1e-12)
+    assert score.baselines["same"]["test"][1].score.forecasts == 20 * DAYS // 2
 
 
 def test_a_dataset_without_a_days_returns_has_no_books_and_rivals_all_the_same(dataset: pl.DataFrame) -> None:
@@ -145,5 +145,5 @@ def test_a_dataset_without_a_days_returns_has_no_books_and_rivals_all_the_same(d
     zero = said.with_columns(forecast=pl.lit(0.0)).select(pl.lit("zero").alias("forecaster"), pl.all())
     score, _ = score_run("mine", said, zero, weeks, EvaluationParams(), 0)
 
-    assert score.split["test"]["h5"].long_short is None
-    assert score.baselines["zero"]["test"]["h5"].ahead["ic"].mean == pytest.approx(score.split["test"]["h5"].ic.mean)
+    assert score.split["test"][5].long_short is None
+    assert score.baselines["zero"]["test"][5].differences["ic"].mean == pytest.approx(score.split["test"][5].ic.mean)

@@ -47,8 +47,8 @@ def test_the_better_run_is_ahead_by_day() -> None:
     rows = compare({"poor": forecasts_with_noise(9, seed=1), "good": forecasts_with_noise(2, seed=2)})
     good, poor = (next(row for row in rows if row.run == name and row.horizon == 1) for name in ("good", "poor"))
 
-    lead = good.ahead["rank_ic"]
-    assert poor.ahead == {}
+    lead = good.differences["rank_ic"]
+    assert poor.differences == {}
     assert lead.mean == pytest.approx((good.score.rank_ic.mean or 0) - (poor.score.rank_ic.mean or 0))
     assert (lead.mean or 0) > 5 * (lead.se or 1)
     assert good.deflated is not None
@@ -60,8 +60,8 @@ def test_a_pair_knows_more_than_two_errors_apart() -> None:
     rows = compare({"one": forecasts_with_noise(3), "nearly": nearly})
 
     same = next(row for row in rows if row.run == "nearly" and row.horizon == 1)
-    assert same.ahead["ic"].mean == pytest.approx(0, abs=1e-6)
-    assert (same.ahead["ic"].se or 0) < 1e-6 < (same.score.ic.se or 0)
+    assert same.differences["ic"].mean == pytest.approx(0, abs=1e-6)
+    assert (same.differences["ic"].se or 0) < 1e-6 < (same.score.ic.se or 0)
 
 
 def test_only_what_all_forecast_is_compared_and_the_rest_is_counted() -> None:
@@ -137,7 +137,7 @@ def test_books_go_on_holding_stocks_that_have_left_the_universe() -> None:
     rows = compare_runs({"one": said, "same": said}, {"one": returns, "same": returns}, EvaluationParams())
 
     for row in rows:
-        assert row.score.long_short == scored.score.horizons[f"h{row.horizon}"].long_short
+        assert row.score.long_short == scored.score.horizons[row.horizon].long_short
         assert row.score.long_short is not None
         assert row.score.long_short.unpriced == 0
 
@@ -166,4 +166,4 @@ def test_runs_are_compared_from_every_entry_and_may_be_trained_for_different_one
         (5, 1),
         (5, 1),
     ]
-    assert rows[2].score == judge(first, index_returns(later), EvaluationParams()).score.horizons["h1"]
+    assert rows[2].score == judge(first, index_returns(later), EvaluationParams()).score.horizons[1]

@@ -82,8 +82,8 @@ def test_missing_days_count_for_nothing() -> None:
 def test_days_apart_are_every_hth() -> None:
     told = average(np.arange(10.0), 5)
 
-    assert told.apart_mean == 2.5  # days 0 and 5
-    assert told.apart_se == pytest.approx(2.5)
+    assert told.nonoverlapping_mean == 2.5  # days 0 and 5
+    assert told.nonoverlapping_se == pytest.approx(2.5)
 
 
 def test_nothing_has_no_mean() -> None:

@@ -99,14 +99,14 @@ def test_a_run_is_scored_at_the_next_close_too(
         expected.append(spearmanr(*zip(*known, strict=True)).statistic)
 
     assert score.next_close is not None
-    told = score.next_close.split["test"][f"h{horizon}"].rank_ic
+    told = score.next_close.split["test"][horizon].rank_ic
     assert told.mean == pytest.approx(np.mean(expected))
     assert told.se is not None
     mine = {"forecaster": "network", "horizon": horizon}
     assert daily.filter(entry_lag=1, **mine)["rank_ic"].to_list() == pytest.approx(expected)
-    own = score.split["test"][f"h{horizon}"].rank_ic.mean
+    own = score.split["test"][horizon].rank_ic.mean
     assert daily.filter(entry_lag=0, **mine)["rank_ic"].mean() == pytest.approx(own) != told.mean
-    lead = score.next_close.baselines["reversed"]["test"][f"h{horizon}"].ahead["rank_ic"]
+    lead = score.next_close.baselines["reversed"]["test"][horizon].differences["rank_ic"]
     assert lead.mean == pytest.approx(2 * np.mean(expected))
     assert lead.se == pytest.approx(2 * (told.se or math.nan))
 
@@ -124,7 +124,7 @@ def test_a_book_at_the_next_close_earns_what_the_days_after_it_bring(
         earned.append(sum(came[code] for code in order[-tenth:]) / tenth - sum(came[c] for c in order[:tenth]) / tenth)
 
     assert score.next_close is not None
-    book = score.next_close.split["test"]["h1"].long_short
+    book = score.next_close.split["test"][1].long_short
     assert book is not None
     assert book.gross_mean == pytest.approx(np.mean(earned) / 2)
 

@@ -75,7 +75,7 @@ def test_signal_weights_and_top_stocks_are_parameters() -> None:
         forecasts,
         realised,
         EvaluationParams.model_validate({"portfolio": {"weights": "signal", "top": 5, "cost_bp": 0}}),
-    ).horizons["h1"]
+    ).horizons[1]
 
     assert told.long_short is not None
     assert told.long_short.net_sharpe == told.long_short.gross_sharpe
@@ -88,7 +88,7 @@ def test_the_scale_of_forecasts_is_beside_the_labels_of_their_days() -> None:
     day = pl.col("target_1d").std(ddof=0).over("date")
     said = forecast(realised, pl.col("target_1d") / day / 2)
 
-    assert evaluate(said, realised, EvaluationParams(units="zscore")).horizons["h1"].scale.mean == pytest.approx(0.5)
+    assert evaluate(said, realised, EvaluationParams(units="zscore")).horizons[1].scale.mean == pytest.approx(0.5)
 
 
 def test_a_quantile_covers_what_lies_below_it() -> None:
@@ -100,7 +100,7 @@ def test_a_quantile_covers_what_lies_below_it() -> None:
         )
         .rename({"q97_5": "q97.5"})
     )
-    told = evaluate(said, realised).horizons["h1"]
+    told = evaluate(said, realised).horizons[1]
 
     assert list(told.coverage) == ["q10", "q50", "q97.5"]
     assert told.coverage["q10"].mean == pytest.approx(0.1, abs=1e-9)  # of 40 Gaussian ranks, 4 are below
@@ -112,7 +112,7 @@ def test_each_day_is_told_and_the_score_is_their_mean() -> None:
     realised = realise()
     said = forecast(realised, pl.col("target_1d") + pl.col("target_5d"))
     judged = judge(said, index_returns(realised), EvaluationParams())
-    told = judged.score.horizons["h1"]
+    told = judged.score.horizons[1]
 
     assert judged.daily["date"].to_list() == realised["date"].unique().sort().to_list()
     assert judged.daily["ic"].mean() == pytest.approx(told.ic.mean)
@@ -124,7 +124,7 @@ def test_a_calibrated_forecast_has_labels_like_its_forecasts() -> None:
     realised = realise(days=100)
     told = evaluate(forecast(realised, pl.col("target_1d")), realised, EvaluationParams(units="returns"))
 
-    for said, came in told.horizons["h1"].calibration:
+    for said, came in told.horizons[1].calibration:
         assert said == pytest.approx(came)
 
 
@@ -147,7 +147,7 @@ def test_books_of_a_week_earn_what_a_slow_loop_says() -> None:
         earned.append((held * returns[day]).sum())
         traded.append(np.abs(held - before).sum())
         before = held
-    mine = told.horizons["h5"].long_short
+    mine = told.horizons[5].long_short
     assert mine is not None
     assert told.first == str(FIRST + timedelta(days=11))
     assert mine.days == 29
@@ -160,8 +160,8 @@ def test_a_forecast_fades_over_other_horizons() -> None:
     realised = realise().with_columns(target_5d=pl.col("target_1d") + pl.col("target_5d"))
     told = score(forecast(realised, pl.col("target_1d")), realised)
 
-    assert told.decay["h1"] == told.ic.mean
-    assert 0.3 < (told.decay["h5"] or 0) < 0.6  # 0.02 of sqrt(0.02² + 0.04²)
+    assert told.decay[1] == told.ic.mean
+    assert 0.3 < (told.decay[5] or 0) < 0.6  # 0.02 of sqrt(0.02² + 0.04²)
 
 
 def test_days_whose_returns_are_to_come_earn_nothing_and_cost_nothing() -> None:

@@ -20,7 +20,7 @@ from factories.exports import Trained
 
 
 def test_the_folder_names_the_day_and_the_score(trained: Trained, model_folder: Path) -> None:
-    book = trained.score.split["test"]["h1"].long_short
+    book = trained.score.split["test"][1].long_short
 
     assert book is not None
     assert model_folder.name == f"gatfan_{trained.run.name[:8]}_Sharpe{book.net_sharpe:.2f}"

@@ -24,4 +24,4 @@ def forecast(realised: pl.DataFrame, said: pl.Expr, horizon: int = 1) -> pl.Data
 
 
 def score(forecasts: pl.DataFrame, realised: pl.DataFrame, horizon: int = 1) -> HorizonScore:
-    return evaluate(forecasts, realised, EvaluationParams(units="returns")).horizons[f"h{horizon}"]
+    return evaluate(forecasts, realised, EvaluationParams(units="returns")).horizons[horizon]

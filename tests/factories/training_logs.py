@@ -91,7 +91,7 @@ def write_run(folder: Path, lines: Lines, state: str = "done", size: int = 64, *
 
 def write_score(folder: Path, rank_ic: dict[str, float], se: float = 0.01, **more: Any) -> None:
     """Write the score of a run whose forecasts over one day reach a rank IC in each part."""
-    counts = {"std": 0.1, "ir": 1.0, "apart_mean": 0.1, "apart_se": 0.01, "days": 100, "undefined": 0}
+    counts = {"std": 0.1, "ir": 1.0, "nonoverlapping_mean": 0.1, "nonoverlapping_se": 0.01, "days": 100, "undefined": 0}
     split = {
         part: {"h1": score_horizon(Mean.model_validate(counts | {"mean": mean, "se": se}))}
         for part, mean in rank_ic.items()
@@ -102,7 +102,9 @@ def write_score(folder: Path, rank_ic: dict[str, float], se: float = 0.01, **mor
 
 
 def make_mean(mean: float | None, se: float = 0.01, days: int = 100) -> Mean:
-    return Mean(mean=mean, std=0.1, ir=1.0, se=se, apart_mean=mean, apart_se=se, days=days, undefined=0)
+    return Mean(
+        mean=mean, std=0.1, ir=1.0, se=se, nonoverlapping_mean=mean, nonoverlapping_se=se, days=days, undefined=0
+    )
 
 
 def score_horizon(mean: Mean) -> HorizonScore:

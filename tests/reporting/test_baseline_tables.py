@@ -8,7 +8,7 @@ from factories.training_logs import make_mean, score_horizon
 
 
 def note_of(days: int) -> str:
-    horizons = {name: score_horizon(make_mean(0.1, days=days)) for name in ("h1", "h20")}
+    horizons = {name: score_horizon(make_mean(0.1, days=days)) for name in (1, 20)}
     return tabulate_rivals(RunScore(run="a", split={"test": horizons}, days={}), "test").note
 
 

@@ -11,7 +11,7 @@ from factories.training_logs import make_mean, score_horizon
 
 
 def make_score(same: float, later: float, entry_lag: int = 0) -> RunScore:
-    scores = {lag: {"test": {"h1": score_horizon(make_mean(mean))}} for lag, mean in enumerate((same, later))}
+    scores = {lag: {"test": {1: score_horizon(make_mean(mean))}} for lag, mean in enumerate((same, later))}
     other, name = (scores[1], "next_close") if entry_lag == 0 else (scores[0], "same_close")
     beside = {name: EntryScore(split=other, oracle=other)}
     days = {"test": ("2024-01-01", "2024-06-01")}

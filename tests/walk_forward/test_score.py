@@ -93,14 +93,14 @@ def test_a_walk_is_told_as_a_page_a_picture_and_numbers(tmp_path: Path, dataset:
     page, numbers = write_walk(judged.score), dict(number_folds(judged.score))
     bars, later, line = draw_walk(judged.score, judged.daily).data
 
-    told = judged.score.pooled["h1"]
+    told = judged.score.pooled[1]
     assert f"| one | 2020-01-11 to 2020-01-30 | 20 | 20 | same close* | {told.ic.mean:.4f} | {told.ic.se:.4f} |" in page
     assert "Failed, and in none of these numbers:\n\n  two: killed" in page
     assert list(numbers) == [0, 1]
     assert numbers[0]["walk/rank_ic_1d"] == numbers[1]["fold/rank_ic_1d"] == told.rank_ic.mean
     assert list(bars.y) == [told.rank_ic.mean]
     assert judged.score.next_close is not None
-    beside = judged.score.next_close["h1"]
+    beside = judged.score.next_close[1]
     assert f"| one | 2020-01-11 to 2020-01-30 | 20 | 20 | next close | {beside.ic.mean:.4f} |" in page
     assert f"| all | 2020-01-11 to 2020-01-30 | 20 |  | next close | {beside.ic.mean:.4f} |" in page
     assert numbers[0]["walk/next_close/rank_ic_1d"] == beside.rank_ic.mean != told.rank_ic.mean

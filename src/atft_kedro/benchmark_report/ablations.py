@@ -24,13 +24,13 @@ def tabulate_variants(compared: Sequence[RunComparison], runs: Sequence[Evidence
     scores = {(each.run, each.entry_lag): each.score for each in compared if each.horizon == horizon}
     for each in compared:
         if each.horizon == horizon and each.entry_lag == first.score.entry_lag:
-            run, rated = by_name[each.run], METRICS if each.ahead else ()
-            title = name_difference(run.manifest, first.manifest) if each.ahead else "**as above**"
+            run, rated = by_name[each.run], METRICS if each.differences else ()
+            title = name_difference(run.manifest, first.manifest) if each.differences else "**as above**"
             leads = {what: _pair_networks(run, first, horizon, metric) for metric, what in rated}
             later = {lag: _pair_networks(run, first, horizon, "rank_ic", lag) for lag in others if rated}
             clear += [f"{title} (rank IC, {name_entry(lag)})" for lag, lead in later.items() if is_clear(lead)]
             clear += [f"{title} ({what})" for what, lead in leads.items() if is_clear(lead)]
-            validated = format_number(run.score.split["validation"][f"h{horizon}"].rank_ic.mean)
+            validated = format_number(run.score.split["validation"][horizon].rank_ic.mean)
             paired = [format_difference(lead) for lead in leads.values()] or [""] * len(METRICS)
             made = f"`{each.run}`, commit `{run.manifest['commit'][:7]}`"
             beside = tell_others([scores[each.run, lag] for lag in others])

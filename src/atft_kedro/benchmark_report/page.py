@@ -71,7 +71,7 @@ def write_benchmarks(
 
 def _sum_up(run: Evidence, horizon: int) -> str:
     """Say what the page is about, and its most important numbers."""
-    days = run.score.split["test"][f"h{horizon}"].ic.days
+    days = run.score.split["test"][horizon].ic.days
     return f"What forecasts are worth on {days} test days, over {horizon} d. {_tell(run, horizon)}"
 
 
@@ -90,14 +90,14 @@ def _tell(run: Evidence, horizon: int) -> str:
 
 def _tell_entry(score: EntryScore, horizon: int) -> str:
     """Format the most important numbers of a run for one entry."""
-    told = score.split["test"][f"h{horizon}"]
+    told = score.split["test"][horizon]
     said = (
         f"a rank IC of {format_number(told.rank_ic.mean)} ± {format_number(told.rank_ic.se)} and an IC of "
         f"{format_number(told.ic.mean)} ± {format_number(told.ic.se)} (ICIR {format_number(told.ic.ir, 3)})."
     )
     for name in STRONG:
         if name in score.baselines:
-            ahead = score.baselines[name]["test"][f"h{horizon}"].ahead
+            ahead = score.baselines[name]["test"][horizon].differences
             leads = (f"{format_difference(ahead.get(metric))} in {what}" for metric, what in METRICS)
             said += f" Ahead of {name}: {' and '.join(leads)}."
     return said

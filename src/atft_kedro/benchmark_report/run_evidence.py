@@ -41,7 +41,7 @@ class Evidence:
     @property
     def horizons(self) -> list[int]:
         """List what it forecasts, the shortest first."""
-        return sorted(int(name[1:]) for name in self.score.split["test"])
+        return sorted(self.score.split["test"])
 
     def days(self, horizon: int, forecaster: str = NETWORK, entry_lag: int | None = None) -> pl.DataFrame:
         """Read a forecaster's test days over a horizon, in the order of time; by default at the targets' own entry."""

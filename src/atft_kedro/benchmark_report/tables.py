@@ -38,17 +38,17 @@ def tell_others(others: Sequence[HorizonScore]) -> list[str]:
 
 def tabulate_beside(run: Evidence, horizon: int, past: str = "") -> Table:
     """Tell what each forecaster is worth over a horizon; ``past`` is what to say of the days that they learned from."""
-    name, score = f"h{horizon}", run.score
+    score = run.score
     others = list_others(score).values()
-    later = [entry.split["test"][name] for entry in others]
-    rows = [[name_ours(run), *tell_score(score.split["test"][name]), *tell_others(later)]]
+    later = [entry.split["test"][horizon] for entry in others]
+    rows = [[name_ours(run), *tell_score(score.split["test"][horizon]), *tell_others(later)]]
     if score.seeds:
-        alone = [[parts["test"][name].score for parts in entry.seeds.values()] for entry in (score, *others)]
+        alone = [[parts["test"][horizon].score for parts in entry.seeds.values()] for entry in (score, *others)]
         spreads = [spread for entry in alone[1:] for spread in list(_tell_spread(entry))[::2]]
         rows.append(["one network, mean ± deviation over seeds", *_tell_spread(alone[0]), *spreads])
     for each, parts in score.baselines.items():
-        later = [entry.baselines[each]["test"][name].score for entry in others]
-        rows.append([each, *tell_score(parts["test"][name].score), *tell_others(later)])
+        later = [entry.baselines[each]["test"][horizon].score for entry in others]
+        rows.append([each, *tell_score(parts["test"][horizon].score), *tell_others(later)])
     return Table(
         f"Over {horizon} d, beside the baselines{past}",
         ("forecaster", *OURS, *name_others(score)),
@@ -166,7 +166,7 @@ def tabulate_horizons(run: Evidence) -> Table:
         later = [entry.split["test"][horizon] for entry in others.values()]
         beside = [entry.baselines[name]["test"].get(horizon) for entry in others.values() for name in names]
         leads = [_say_rival(rival) for rival in (*rivals, *beside)]
-        rows.append([f"{horizon[1:]} d", *tell_score(told), *tell_others(later), *leads])
+        rows.append([f"{horizon} d", *tell_score(told), *tell_others(later), *leads])
     head = [f"ahead of {name} in rank IC" for name in names]
     head += [f"ahead of {name} in rank IC, {name_entry(lag)}" for lag in others for name in names]
     return Table(
@@ -178,4 +178,4 @@ def tabulate_horizons(run: Evidence) -> Table:
 
 
 def _say_rival(rival: BaselineScore | None) -> str:
-    return "–" if rival is None else format_difference(rival.ahead.get("rank_ic"))
+    return "–" if rival is None else format_difference(rival.differences.get("rank_ic"))

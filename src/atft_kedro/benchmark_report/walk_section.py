@@ -36,20 +36,16 @@ def write_walk(walk: Walk, first: Evidence) -> Iterator[str]:
     notes = [_introduce(walk, first), list_failures([each.fold for each in walk.score.folds])]
     for name in walk.score.pooled:
         rows = list(tell_folds(walk.score, name))
-        yield format_markdown_table(
-            Table(f"Walk: {name[1:]} d", HEAD, rows, "\n\n".join(note for note in notes if note))
-        )
+        yield format_markdown_table(Table(f"Walk: {name} d", HEAD, rows, "\n\n".join(note for note in notes if note)))
         if notes:
             tested = [
                 each for each in walk.score.folds if each.horizons and each.horizons[name].rank_ic.mean is not None
             ]
             heights = [each.horizons[name].rank_ic.mean or 0.0 for each in tested]
-            yield draw_heights(f"Rank IC over {name[1:]} d, fold by fold", [each.fold.name for each in tested], heights)
+            yield draw_heights(f"Rank IC over {name} d, fold by fold", [each.fold.name for each in tested], heights)
         notes = []
     days = {
-        (int(name[1:]), "ours" if lag == walk.score.entry_lag else f"ours, {name_entry(lag)}"): _days(
-            walk.daily, int(name[1:]), lag
-        )
+        (name, "ours" if lag == walk.score.entry_lag else f"ours, {name_entry(lag)}"): _days(walk.daily, name, lag)
         for name in walk.score.pooled
         for lag in walk.score.entries
     }

@@ -26,7 +26,7 @@ def draw_folds(score: WalkScore) -> Table:
     table = Table("horizon", *HEAD)
     for horizon in score.pooled:
         for row in tell_folds(score, horizon):
-            table.add_row(f"{horizon[1:]}d", *row)
+            table.add_row(f"{horizon}d", *row)
         table.add_section()
     for each in score.folds:
         if each.fold.reason is not None:

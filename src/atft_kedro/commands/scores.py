@@ -42,7 +42,7 @@ def evaluate(metadata: ProjectMetadata, runs: tuple[str, ...], env: str | None, 
     """Score the forecasts of RUNS anew (default: the latest run) by the returns that are known now."""
     with open_catalog(metadata, env, params) as catalog:
         dataset = map_columns(catalog["ml_dataset"].load(), catalog["params:columns"].load())
-        how, wanted = catalog["params:evaluation"].load(), catalog["params:targets"].load()
+        how, wanted = catalog["params:evaluation"].load(), catalog["params:goals"].load()
         kept, entry_lag = catalog["runs"].load(), catalog["params:features.entry_lag"].load()
         scores = [rescore_run(kept.find(run), dataset, entry_lag, how, wanted) for run in runs or [LATEST]]
     make_console().print(draw_scores(scores))
@@ -106,7 +106,7 @@ def draw_comparison(compared: list[RunComparison], part: str, trials: int) -> Ta
             f"{format_number(score.rank_ic.mean)} ± {format_number(score.rank_ic.se)}",
             format_number(book.net_sharpe if book else None, 2),
             format_number(row.deflated, 3),
-            format_difference(row.ahead.get("rank_ic")) if row.ahead else "",
+            format_difference(row.differences.get("rank_ic")) if row.differences else "",
             str(score.ic.days),
             f"{row.left_out:,}",
             end_section=row.run == runs[-1],
@@ -123,7 +123,7 @@ def draw_scores(scores: list[RunScore], part: str | None = None) -> Table:
             if part in {None, name}:
                 for horizon in horizons:
                     for lag, entry in score.entries.items():
-                        label = mark_horizon(int(horizon[1:]), lag, score.entry_lag)
+                        label = mark_horizon(horizon, lag, score.entry_lag)
                         table.add_row(str(number), name, label, *tell(entry.split[name][horizon]))
                 table.add_section()
     return table

@@ -37,10 +37,10 @@ def check_baselines(trace: Trace) -> Iterator[Finding]:
     for name, parts in trace.score.baselines.items():
         for part in LISTED:
             for horizon, rival in parts.get(part, {}).items():
-                lead = rival.ahead.get("rank_ic")
+                lead = rival.differences.get("rank_ic")
                 if lead is not None and lead.mean is not None and lead.mean < 0:
                     t = lead.mean / lead.se if lead.se else 0.0
-                    behind.append((t, f"{name} over {horizon[1:]} d on the {part} days, by {format_difference(lead)}"))
+                    behind.append((t, f"{name} over {horizon} d on the {part} days, by {format_difference(lead)}"))
     behind.sort()
     sure = [text for t, text in behind if t < -SURE]
     ahead = f"rank IC less the baseline's is below zero for {enlist([text for _, text in behind])}"

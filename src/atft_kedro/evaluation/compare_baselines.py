@@ -70,11 +70,11 @@ def score_entry(
     forecasts: pl.DataFrame, rivals: pl.DataFrame, returns: pl.DataFrame, params: EvaluationParams
 ) -> tuple[EntryScore, pl.DataFrame]:
     """Score a run and its rivals in each part, and on each day, by the returns from one entry."""
-    split: dict[str, dict[str, HorizonScore]] = {}
+    split: dict[str, dict[int, HorizonScore]] = {}
     tables = []
     names = rivals[FORECASTER].unique(maintain_order=True).to_list()
-    beside: dict[str, dict[str, dict[str, BaselineScore]]] = {name: {} for name in names if name != ORACLE}
-    oracle: dict[str, dict[str, HorizonScore]] = {}
+    beside: dict[str, dict[str, dict[int, BaselineScore]]] = {name: {} for name in names if name != ORACLE}
+    oracle: dict[str, dict[int, HorizonScore]] = {}
     for part in forecasts[SPLIT].unique(maintain_order=True):
         said = forecasts.filter(pl.col(SPLIT) == part)
         ground = index_returns(returns.filter(pl.col(DATE).is_between(said[DATE].min(), said[DATE].max())))
@@ -139,14 +139,14 @@ def _name(judged: ScoredForecasts, forecaster: str, part: str) -> pl.DataFrame:
     return judged.daily.select(pl.lit(forecaster).alias(FORECASTER), pl.lit(part).alias(SPLIT), pl.all())
 
 
-def pair(mine: ScoredForecasts, theirs: ScoredForecasts, *, is_zero: bool) -> dict[str, BaselineScore]:
+def pair(mine: ScoredForecasts, theirs: ScoredForecasts, *, is_zero: bool) -> dict[int, BaselineScore]:
     """Say how far one forecaster is ahead of another, horizon by horizon; who says nothing has an IC of 0."""
     rivals = {}
-    for name, score in theirs.score.horizons.items():
-        beside = join_days(mine.daily, theirs.daily, int(name[1:]))
+    for horizon, score in theirs.score.horizons.items():
+        beside = join_days(mine.daily, theirs.daily, horizon)
         if is_zero:
             beside = beside.with_columns(pl.col("^.*_right$").fill_null(0))
-        rivals[name] = BaselineScore(score=score, ahead=compute_paired_differences(beside, int(name[1:])))
+        rivals[horizon] = BaselineScore(score=score, differences=compute_paired_differences(beside, horizon))
     return rivals
 
 

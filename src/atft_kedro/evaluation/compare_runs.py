@@ -30,7 +30,7 @@ class RunComparison:
     entry_lag: int
     trained_lag: int  # that of the targets it was trained on
     score: HorizonScore
-    ahead: dict[str, Mean]  # of the first run; empty for that itself
+    differences: dict[str, Mean]  # of the first run; empty for that itself
     deflated: float | None  # probability that its Sharpe ratio is above the best that luck gives so many runs
     left_out: int  # of its forecasts, for not all runs have them
 
@@ -98,8 +98,7 @@ def _compare_at(
     ground = index_returns(_join_returns(common, lag, returns))
     judged = {run: judge(mine.join(common, on=KEY, how="semi"), ground, params) for run, mine in said.items()}
     first = next(iter(judged.values()))
-    for name in first.score.horizons:
-        horizon = int(name[1:])
+    for horizon in first.score.horizons:
         chances = _deflate(list(judged.values()), horizon, max(trials, len(judged)))
         for (run, mine), chance in zip(judged.items(), chances, strict=True):
             days = join_days(mine.daily, first.daily, horizon)
@@ -108,8 +107,8 @@ def _compare_at(
                 horizon=horizon,
                 entry_lag=lag,
                 trained_lag=next(iter(returns[run])),
-                score=mine.score.horizons[name],
-                ahead={} if mine is first else compute_paired_differences(days, horizon),
+                score=mine.score.horizons[horizon],
+                differences={} if mine is first else compute_paired_differences(days, horizon),
                 deflated=chance,
                 left_out=_count(said[run], horizon) - _count(common, horizon),
             )

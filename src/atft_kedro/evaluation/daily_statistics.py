@@ -30,8 +30,8 @@ class Mean(Params):
     std: float | None  # ddof 1
     ir: float | None  # mean over std
     se: float | None
-    apart_mean: float | None
-    apart_se: float | None
+    nonoverlapping_mean: float | None
+    nonoverlapping_se: float | None
     days: Annotated[int, Field(ge=0)]
     undefined: Annotated[int, Field(ge=0)]  # days that have forecasts and returns, and yet no value
 
@@ -46,8 +46,8 @@ def average(daily: Floats, horizon: int, asked: NDArray[np.bool_] | None = None)
         std=or_none(std if len(known) > 1 else np.nan),
         ir=or_none(known.mean() / std if len(known) > 1 and moves(std, known) else np.nan),
         se=or_none(error_of_mean(daily, horizon)),
-        apart_mean=or_none(apart.mean() if len(apart) else np.nan),
-        apart_se=or_none(apart.std(ddof=1) / math.sqrt(len(apart)) if len(apart) > 1 else np.nan),
+        nonoverlapping_mean=or_none(apart.mean() if len(apart) else np.nan),
+        nonoverlapping_se=or_none(apart.std(ddof=1) / math.sqrt(len(apart)) if len(apart) > 1 else np.nan),
         days=len(known),
         undefined=int((asked if asked is not None else np.ones(len(daily), bool)).sum()) - len(known),
     )

@@ -1,24 +1,17 @@
 """What is wanted of a run, and whether it came."""
 
 import math
-import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from ..params import Params
+from ..schema import HorizonKey
 from .score import GoalResult, HorizonScore
 
-
-def _require_horizon(name: str) -> str:
-    if not re.fullmatch(r"h[1-9]\d*", name):
-        raise ValueError("must be h and a number of days, as in h5")
-    return name
-
-
-ByHorizon = dict[Annotated[str, AfterValidator(_require_horizon)], float | None]  # null: no goal
-Split = Mapping[str, Mapping[str, HorizonScore]]
+ByHorizon = dict[HorizonKey, float | None]  # null: no goal
+Split = Mapping[str, Mapping[int, HorizonScore]]
 
 
 class GoalParams(Params):
@@ -29,10 +22,10 @@ class GoalParams(Params):
     horizon; ``gradient_norm`` the largest before clipping.
     """
 
-    ic: ByHorizon = Field(default={"h1": 0.15})
+    ic: ByHorizon = Field(default={1: 0.15})
     ic_ir: ByHorizon = Field(default_factory=dict)
-    rank_ic: ByHorizon = Field(default={"h1": 0.18, "h5": 0.15})
-    net_sharpe: ByHorizon = Field(default={"h1": 0.849})
+    rank_ic: ByHorizon = Field(default={1: 0.18, 5: 0.15})
+    net_sharpe: ByHorizon = Field(default={1: 0.849})
     train_gap: float | None = 0.2
     gradient_norm: Annotated[float, Field(gt=0)] | None = 10.0
 
@@ -48,12 +41,12 @@ def check_goals(split: Split, gradient: float | None, params: GoalParams) -> dic
     return goals
 
 
-def _least(tested: Mapping[str, HorizonScore], params: GoalParams) -> Iterator[tuple[str, GoalResult]]:
+def _least(tested: Mapping[int, HorizonScore], params: GoalParams) -> Iterator[tuple[str, GoalResult]]:
     for name in ("ic", "ic_ir", "rank_ic", "net_sharpe"):
         for horizon, wanted in getattr(params, name).items():
             reached, error = _read(tested[horizon], name) if horizon in tested else (None, None)
             if wanted is not None:
-                yield f"{name}_{horizon}", GoalResult(wanted=wanted, is_least=True, reached=reached, error=error)
+                yield f"{name}_h{horizon}", GoalResult(wanted=wanted, is_least=True, reached=reached, error=error)
 
 
 def _read(score: HorizonScore, name: str) -> tuple[float | None, float | None]:

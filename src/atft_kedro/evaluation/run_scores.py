@@ -25,14 +25,14 @@ def judge(  # noqa: PLR0913, PLR0917 — whose forecasts, what came of which ent
     returns: pl.DataFrame,
     entry_lag: int,
     params: EvaluationParams,
-    targets: GoalParams,
+    goals: GoalParams,
 ) -> tuple[RunScore, pl.DataFrame]:
     """Score a run's forecasts, in the units that it was trained in, and its rivals', and say which targets are met."""
     labels = read_training(folder).labels
     mine = params.model_copy(update={"units": labels.transform})
     score, daily = score_run(folder.name, forecasts, rivals, returns, mine, entry_lag)
-    goals = check_goals(score.split, read_max_gradient(folder), targets)
-    return score.model_copy(update={"targets": goals}), daily
+    goal_results = check_goals(score.split, read_max_gradient(folder), goals)
+    return score.model_copy(update={"goals": goal_results}), daily
 
 
 def update_returns(run: str, forecasts: pl.DataFrame, dataset: pl.LazyFrame) -> pl.DataFrame:

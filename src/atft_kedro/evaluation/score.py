@@ -9,7 +9,7 @@ from pydantic import Field
 
 from .. import metrics
 from ..params import InputError, Params
-from ..schema import DATE, ENTRY_LAGS, HORIZON
+from ..schema import DATE, ENTRY_LAGS, HORIZON, HorizonKey
 from .align import (
     ExcludedForecasts,
     HorizonForecasts,
@@ -53,7 +53,7 @@ class HorizonScore(Params):
     coverage: dict[str, Mean]  # share of what came that lies no higher than each quantile
     long_short: Book | None  # daily, in books held for the horizon; needs returns of one day
     long_only: Book | None  # the best stocks, beyond the mean of all that are forecast
-    decay: dict[str, float | None]  # mean IC of the same forecasts with the returns of every horizon
+    decay: dict[HorizonKey, float | None]  # mean IC of the same forecasts with the returns of every horizon
     forecasts: int  # that were scored
     stocks: float | None  # that were scored on the mean day
     excluded: ExcludedForecasts
@@ -62,7 +62,7 @@ class HorizonScore(Params):
 class Score(Params):
     """What a set of forecasts is worth, by horizon: ``h1``, ``h5`` and so on."""
 
-    horizons: dict[str, HorizonScore]
+    horizons: dict[HorizonKey, HorizonScore]
     first: str
     last: str
 
@@ -71,7 +71,7 @@ class BaselineScore(Params):
     """Another forecaster's score, and how far the run is ahead of it, paired by day."""
 
     score: HorizonScore
-    ahead: dict[str, Mean]  # in IC, rank IC and daily net return
+    differences: dict[str, Mean]  # in IC, rank IC and daily net return
 
 
 class GoalResult(Params):
@@ -118,13 +118,15 @@ class ByEntry(Params, Generic[Block]):
 class EntryScore(Params):
     """What forecasts are worth from one entry, in each part of the days and over each horizon: ``h1`` and so on."""
 
-    split: dict[str, dict[str, HorizonScore]]
-    baselines: dict[str, dict[str, dict[str, BaselineScore]]] = Field(default_factory=dict)  # by name, split, horizon
-    seeds: dict[str, dict[str, dict[str, BaselineScore]]] = Field(
+    split: dict[str, dict[HorizonKey, HorizonScore]]
+    baselines: dict[str, dict[str, dict[HorizonKey, BaselineScore]]] = Field(
+        default_factory=dict
+    )  # by name, split, horizon
+    seeds: dict[str, dict[str, dict[HorizonKey, BaselineScore]]] = Field(
         default_factory=dict
     )  # each network alone, where several are
     published: dict[str, PublishedScore] = Field(default_factory=dict)  # by forecaster: the next day, as papers count
-    oracle: dict[str, dict[str, HorizonScore]] = Field(default_factory=dict)  # what can be known, where that is
+    oracle: dict[str, dict[HorizonKey, HorizonScore]] = Field(default_factory=dict)  # what can be known, where that is
 
 
 class RunScore(EntryScore, ByEntry[EntryScore]):
@@ -133,7 +135,7 @@ class RunScore(EntryScore, ByEntry[EntryScore]):
     run: str
     days: dict[str, tuple[str, str]]  # the first and the last of each part
     entry_lag: int = 0  # of the targets that it was trained on
-    targets: dict[str, GoalResult] = Field(default_factory=dict)
+    goals: dict[str, GoalResult] = Field(default_factory=dict)
 
     @property
     def entries(self) -> dict[int, EntryScore]:
@@ -169,7 +171,7 @@ def judge(forecasts: pl.DataFrame, ground: RealisedReturns, params: EvaluationPa
             raise InputError(f"Nothing can be scored over {horizon} days: {format_excluded(field.excluded)}.")
         days = measure_days(field, params.units)
         books = _trade(field, params.portfolio) if 1 in ground.returns else None
-        scores[f"h{horizon}"] = _score(field, days, books, params.portfolio)
+        scores[horizon] = _score(field, days, books, params.portfolio)
         tables.append(_tabulate(field, days, books, params.portfolio))
         places += [field.days.start, field.days.stop - 1]
     first, last = (str(ground.days[place]) for place in (min(places), max(places)))
@@ -191,7 +193,7 @@ def _score(field: HorizonForecasts, days: Days, books: Books | None, params: Por
         coverage={name: average(values, horizon, asked) for name, values in days.coverage.items()},
         long_short=records[0],
         long_only=records[1],
-        decay={f"h{other}": mean_or_none(values) for other, values in days.decay.items()},
+        decay={other: mean_or_none(values) for other, values in days.decay.items()},
         forecasts=int(days.stocks.sum()),
         stocks=mean_or_none(np.where(days.stocks > 0, days.stocks, np.nan)),
         excluded=field.excluded,

@@ -44,7 +44,7 @@ def _tell(run: Path, exported: ExportedModel, score: RunScore) -> str:
     manifest = read_json(run / MANIFEST)
     commit = manifest["commit"][:9] + (" with changes" if manifest["is_dirty"] else "")
     test = shortest(score)
-    horizon = min(int(name[1:]) for name in score.split["test"])
+    horizon = min(score.split["test"])
     day = f"{run.name[:4]}-{run.name[4:6]}-{run.name[6:8]}"
     worth = [format_number(test.ic.mean), format_number(test.rank_ic.mean), format_number(exported.score, 2)]
     return _row([day, run.name, commit, manifest["panel"], f"{horizon}d", *worth, exported.folder])

@@ -65,7 +65,7 @@ def name_model(run: str, score: float | None) -> str:
 def shortest(score: RunScore) -> HorizonScore:
     """Take what forecasts over the shortest horizon were worth on the test days."""
     tested = score.split["test"]
-    return tested[min(tested, key=lambda name: int(name[1:]))]
+    return tested[min(tested)]
 
 
 def export_model(

@@ -24,22 +24,22 @@ def tabulate_rivals(score: RunScore, part: str) -> Table:
             for lag, entry in score.entries.items():
                 rivals = entry.baselines[name].get(part, {})
                 leads = [
-                    format_difference(rivals[each].ahead.get(what), scale, digits) if each in rivals else "–"
+                    format_difference(rivals[each].differences.get(what), scale, digits) if each in rivals else "–"
                     for each in horizons
                 ]
                 rows.append([name, title, mark_entry(lag, score.entry_lag), *leads])
     return Table(
         f"Ahead of the baselines on the {part} days",
-        ("baseline", "in", ENTERED, *(f"{each[1:]}d" for each in horizons)),
+        ("baseline", "in", ENTERED, *(f"{each}d" for each in horizons)),
         rows,
         " ".join([READING, *_warn_of_few_spans(score.split[part])]),
     )
 
 
-def _warn_of_few_spans(horizons: Mapping[str, HorizonScore]) -> Iterator[str]:
+def _warn_of_few_spans(horizons: Mapping[int, HorizonScore]) -> Iterator[str]:
     """Warn of horizons with few spans that share no return; give how often |t| exceeds 2 by chance."""
-    for name, told in horizons.items():
-        horizon, days = int(name[1:]), told.rank_ic.days
+    for horizon, told in horizons.items():
+        days = told.rank_ic.days
         if 2 * horizon <= days < ENOUGH_SPANS * horizon:
             spans, once_in = days / horizon, 1 / compute_false_positive_rate(days, horizon)
             yield (
@@ -57,12 +57,12 @@ def tabulate_seeds(score: RunScore, part: str) -> Table:
                 told = alone.score
                 rows.append(
                     [
-                        f"{horizon[1:]}d",
+                        f"{horizon}d",
                         mark_entry(lag, score.entry_lag),
                         seed,
                         *(format_number(value) for value in (told.ic.mean, told.rank_ic.mean)),
                         *(format_number(value, 2) for value in (told.ic.ir, told.rank_ic.ir)),
-                        format_difference(alone.ahead.get("rank_ic")),
+                        format_difference(alone.differences.get("rank_ic")),
                     ]
                 )
     return Table(
@@ -119,7 +119,7 @@ def tabulate_oracle(score: RunScore, part: str) -> Table:
                     format_number(best.ic.se),
                     "–" if share is None else f"{share:.1%}",
                 ]
-                rows.append([f"{name[1:]}d", mark_entry(lag, score.entry_lag), *told])
+                rows.append([f"{name}d", mark_entry(lag, score.entry_lag), *told])
     return Table(
         f"The oracle of the simulated market on the {part} days",
         ("horizon", ENTERED, "its IC", "± se", "share that the run reaches"),

@@ -9,7 +9,7 @@ from ..evaluation.score import HorizonScore
 from .theme import GREY, apply_theme, error_bars, horizon_colour, name_days
 
 
-def draw_calibration(tested: Mapping[str, HorizonScore]) -> go.Figure:
+def draw_calibration(tested: Mapping[int, HorizonScore]) -> go.Figure:
     """Draw what came beside what was forecast, tenth by tenth."""
     figure, ends = go.Figure(), [0.0]
     for name, each in tested.items():
@@ -20,7 +20,7 @@ def draw_calibration(tested: Mapping[str, HorizonScore]) -> go.Figure:
             y=[came for _, came in pairs],
             name=name_days(name),
             mode="lines+markers",
-            line={"color": horizon_colour(int(name[1:]))},
+            line={"color": horizon_colour(name)},
         )
     _add_diagonal(figure, min(ends), max(ends))
     figure.update_layout(xaxis_title="mean forecast of a tenth", yaxis_title="mean of what it should have been")
@@ -32,7 +32,7 @@ def draw_calibration(tested: Mapping[str, HorizonScore]) -> go.Figure:
     )
 
 
-def draw_coverage(tested: Mapping[str, HorizonScore]) -> go.Figure:
+def draw_coverage(tested: Mapping[int, HorizonScore]) -> go.Figure:
     """Draw how much more or less of what came lies below each quantile than should."""
     figure = go.Figure()
     for name, each in tested.items():
@@ -43,7 +43,7 @@ def draw_coverage(tested: Mapping[str, HorizonScore]) -> go.Figure:
             error_y=error_bars(list(each.coverage.values())),
             name=name_days(name),
             mode="lines+markers",
-            line={"color": horizon_colour(int(name[1:]))},
+            line={"color": horizon_colour(name)},
         )
     figure.add_hline(y=0, line_color=GREY, line_width=1)
     figure.update_layout(xaxis_title="quantile", yaxis_title="share below it, beyond what it says")

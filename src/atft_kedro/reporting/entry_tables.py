@@ -46,7 +46,7 @@ def tabulate_entries(score: RunScore, part: str) -> Table:
     return Table(title, HEAD, rows, " ".join([*verdicts, READING]))
 
 
-def compare_entries(name: str, same: Mean, later: Mean) -> str | None:
+def compare_entries(name: int, same: Mean, later: Mean) -> str | None:
     """Return a sentence if the two rank ICs of a horizon differ by more than half, else None."""
     larger = max((same, later), key=lambda each: abs(each.mean or 0))
     if same.mean is None or later.mean is None or larger.mean is None or larger.se is None:
@@ -54,7 +54,7 @@ def compare_entries(name: str, same: Mean, later: Mean) -> str | None:
     if abs(larger.mean) <= CLEAR * larger.se or abs(same.mean - later.mean) <= HALF * abs(larger.mean):
         return None
     values = f"{format_number(same.mean)} at the same close and {format_number(later.mean)} at the next"
-    verdict = f"Over {name[1:]} d the rank IC is {values}: they differ by more than half."
+    verdict = f"Over {name} d the rank IC is {values}: they differ by more than half."
     if larger is same:
         verdict += (
             " Most of it lies between the close that the forecast is made from and the next, and cannot be traded."
@@ -62,7 +62,7 @@ def compare_entries(name: str, same: Mean, later: Mean) -> str | None:
     return verdict
 
 
-def _format_row(name: str, same: HorizonScore, later: HorizonScore) -> list[str]:
+def _format_row(name: int, same: HorizonScore, later: HorizonScore) -> list[str]:
     sharpes = [each.long_short.net_sharpe if each.long_short else None for each in (same, later)]
     ranks = (same.rank_ic.mean, same.rank_ic.se, later.rank_ic.mean, later.rank_ic.se)
-    return [f"{name[1:]}d", *(format_number(value) for value in ranks), *(format_number(value, 2) for value in sharpes)]
+    return [f"{name}d", *(format_number(value) for value in ranks), *(format_number(value, 2) for value in sharpes)]

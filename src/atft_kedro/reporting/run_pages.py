@@ -33,7 +33,7 @@ def build_run_pages(folder: Path, score: RunScore, figures: Sequence[go.Figure])
 
 
 def rescore_run(
-    folder: Path, dataset: pl.LazyFrame, configured_lag: int, params: EvaluationParams, targets: GoalParams
+    folder: Path, dataset: pl.LazyFrame, configured_lag: int, params: EvaluationParams, goals: GoalParams
 ) -> RunScore:
     """Score the forecasts in a run's folder by the returns that are known now, and write that down there."""
     drawn = [folder / PLOTS / name for name in ("learning.json", "feature.json", "lag.json", "graph.json")]
@@ -46,7 +46,7 @@ def rescore_run(
     rivals = pl.concat(open_table(folder / name).collect() for name in (BASELINES, SEEDS) if (folder / name).exists())
     entry_lag = read_entry_lag(folder, configured_lag)
     returns = collect_returns(dataset, forecasts[DATE], entry_lag)
-    score, daily = judge(folder, forecasts, rivals, returns, entry_lag, params, targets)
+    score, daily = judge(folder, forecasts, rivals, returns, entry_lag, params, goals)
     learned, *seen = (go.Figure(read_json(path)) for path in drawn)
     summary, report = build_run_pages(folder, score, [learned, *draw_scores(score, daily), *seen])
     for name, table in ((FORECASTS, forecasts), (DAILY, daily), (RETURNS, returns)):

@@ -69,7 +69,7 @@ def tabulate_part(score: RunScore, part: str) -> Table:
         + (", the last days that were learned" if part == "train" else ""),
         header=PART,
         rows=[
-            [f"{name[1:]}d", mark_entry(lag, score.entry_lag), *_tell_part(entry.split[part][name])]
+            [f"{name}d", mark_entry(lag, score.entry_lag), *_tell_part(entry.split[part][name])]
             for name in horizons
             for lag, entry in score.entries.items()
         ],
@@ -85,7 +85,7 @@ def tabulate_books(score: RunScore, part: str) -> Table:
             for lag, entry in score.entries.items():
                 book: Book | None = getattr(entry.split[part][horizon], name)
                 if book is not None:
-                    rows.append([f"{horizon[1:]}d", mark_entry(lag, score.entry_lag), title, *_tell_book(book)])
+                    rows.append([f"{horizon}d", mark_entry(lag, score.entry_lag), title, *_tell_book(book)])
     return Table(
         f"Portfolios on the {part} days",
         BOOKS,
@@ -125,7 +125,7 @@ def _tell_part(told: HorizonScore) -> list[str]:
     """Format one horizon's numbers, as `PART` names them after the entry."""
     return [
         *(format_number(mean) for mean in (told.ic.mean, told.ic.se, told.rank_ic.mean, told.rank_ic.se)),
-        *(format_number(mean) for mean in (told.ic.apart_mean, told.ic.apart_se)),
+        *(format_number(mean) for mean in (told.ic.nonoverlapping_mean, told.ic.nonoverlapping_se)),
         format_number(told.ic.ir, 2),
         format_number(told.hit_rate.mean, 3),
         format_number(told.scale.mean, 2),
@@ -137,7 +137,7 @@ def _tell_part(told: HorizonScore) -> list[str]:
 def tabulate_goals(score: RunScore) -> Table:
     """Tell what was wanted and what came."""
     rows = []
-    for name, goal in score.targets.items():
+    for name, goal in score.goals.items():
         wanted = f"{'≥' if goal.is_least else '<'} {goal.wanted:g}"
         error = "" if goal.error is None else f" ± {format_number(goal.error)}"
         rows.append([_name_target(name), wanted, f"{format_number(goal.reached)}{error}", goal.verdict])
@@ -204,7 +204,7 @@ def collect_test_metrics(score: RunScore) -> dict[str, float]:
     for lag, entry in score.entries.items():
         where = "test" if lag == score.entry_lag else f"test/{name_entry(lag).replace(' ', '_')}"
         for horizon, told in entry.split.get("test", {}).items():
-            days = f"{horizon[1:]}d"
+            days = f"{horizon}d"
             numbers |= {f"{where}/ic_{days}": told.ic.mean, f"{where}/rank_ic_{days}": told.rank_ic.mean}
             numbers[f"{where}/net_sharpe_{days}"] = told.long_short.net_sharpe if told.long_short else None
     return {name: value for name, value in numbers.items() if value is not None}

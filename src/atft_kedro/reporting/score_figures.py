@@ -17,7 +17,7 @@ from .theme import COLOURS, GREY, apply_theme, error_bars, horizon_colour, name_
 MONTH = 21  # trading days
 TEST = "test"
 
-Tested = Mapping[int, Mapping[str, HorizonScore]]  # the test days' scores, by the lag of their entry and by horizon
+Tested = Mapping[int, Mapping[int, HorizonScore]]  # the test days' scores, by the lag of their entry and by horizon
 
 
 def draw_scores(score: RunScore, daily: pl.DataFrame) -> tuple[go.Figure, ...]:
@@ -97,9 +97,9 @@ def draw_rivals(score: RunScore) -> go.Figure:
     )
 
 
-def _list_rivals(entry: EntryScore) -> Iterator[tuple[str, Mapping[str, HorizonScore]]]:
+def _list_rivals(entry: EntryScore) -> Iterator[tuple[str, Mapping[int, HorizonScore]]]:
     """List the test scores of the run, its baselines and the oracle that have a rank IC."""
-    tables: dict[str, Mapping[str, HorizonScore]] = {NETWORK: entry.split[TEST]}
+    tables: dict[str, Mapping[int, HorizonScore]] = {NETWORK: entry.split[TEST]}
     for name, parts in entry.baselines.items():
         tables[name] = {horizon: rival.score for horizon, rival in parts.get(TEST, {}).items()}
     if TEST in entry.oracle:
@@ -117,7 +117,7 @@ def draw_deciles(tested: Tested) -> go.Figure:
     for row, scores in enumerate(tested.values(), start=1):
         for column, (name, each) in enumerate(scores.items(), start=1):
             earned = [None if value is None else 1e4 * value for value in each.deciles]
-            look = {"marker_color": horizon_colour(int(name[1:])), "showlegend": False}
+            look = {"marker_color": horizon_colour(name), "showlegend": False}
             figure.add_bar(x=list(range(1, 11)), y=earned, row=row, col=column, **look)
             figure.update_xaxes(title_text="tenth", tickvals=[1, 5, 10], row=row, col=column)
         figure.update_yaxes(title_text="bp beyond the day's mean", row=row, col=1)
@@ -181,14 +181,14 @@ def draw_decay(tested: Tested, entry_lag: int) -> go.Figure:
     for lag, scores in tested.items():
         for name, each in scores.items():
             figure.add_scatter(
-                x=[int(horizon[1:]) for horizon in each.decay],
+                x=list(each.decay),
                 y=list(each.decay.values()),
                 name=f"forecast for {name_days(name)}, {name_entry(lag)}",
                 mode="lines+markers",
-                line={"color": horizon_colour(int(name[1:])), "dash": "solid" if lag == entry_lag else "dash"},
+                line={"color": horizon_colour(name), "dash": "solid" if lag == entry_lag else "dash"},
             )
     figure.update_layout(xaxis_title="days over which the return is measured", yaxis_title="IC")
-    figure.update_xaxes(tickvals=[int(name[1:]) for name in tested[entry_lag]])
+    figure.update_xaxes(tickvals=list(tested[entry_lag]))
     return apply_theme(
         figure,
         "Decay",

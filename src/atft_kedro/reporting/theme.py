@@ -48,6 +48,6 @@ def error_bars(means: list[Mean]) -> dict[str, object]:
     return {"type": "data", "array": [2 * (mean.se or 0) for mean in means], "thickness": 1, "width": 3}
 
 
-def name_days(horizon: str) -> str:
-    """Name a horizon, ``h5``, for a figure."""
-    return f"{horizon[1:]} d"
+def name_days(horizon: int) -> str:
+    """Name a horizon, for a figure."""
+    return f"{horizon} d"

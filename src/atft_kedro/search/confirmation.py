@@ -136,7 +136,9 @@ def confirm(
     rows = [row for row in compare_runs(forecasts, returns, evaluation) if row.run == AFTER]
     spread = spread_of(before, after) if training.selection.metric.startswith("rank_ic") else None
     leads = {
-        row.horizon: Lead(rank_ic=row.ahead["rank_ic"], chance=chance_of(row.ahead["rank_ic"], standing.tried, spread))
+        row.horizon: Lead(
+            rank_ic=row.differences["rank_ic"], chance=chance_of(row.differences["rank_ic"], standing.tried, spread)
+        )
         for row in rows
     }
     horizon = find_heaviest(training.selection, tuple(leads))

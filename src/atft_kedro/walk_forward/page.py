@@ -29,11 +29,11 @@ def write_walk(score: WalkScore) -> str:
     for name in score.pooled:
         table = [HEAD, ["---"] * len(HEAD), *tell_folds(score, name)]
         rows = "\n".join(f"| {' | '.join(row)} |" for row in table)
-        pages.append(f"## {name[1:]} days\n\n{rows}")
+        pages.append(f"## {name} days\n\n{rows}")
     return "\n\n".join(pages) + "\n"
 
 
-def tell_folds(score: WalkScore, horizon: str) -> Iterator[list[str]]:
+def tell_folds(score: WalkScore, horizon: int) -> Iterator[list[str]]:
     """Tabulate one horizon: a row for each finished fold and entry, and for all folds together."""
     own = score.entry_lag
     for each in score.folds:
@@ -75,8 +75,8 @@ def draw_walk(score: WalkScore, daily: pl.DataFrame) -> go.Figure:
     """
     figure = make_subplots(rows=2, vertical_spacing=0.1)
     for name in score.pooled:
-        horizon = int(name[1:])
-        look = {"name": f"{horizon} d", "legendgroup": name, "marker": {"color": horizon_colour(horizon)}}
+        horizon = name
+        look = {"name": f"{horizon} d", "legendgroup": f"{horizon} d", "marker": {"color": horizon_colour(horizon)}}
         for lag in score.entries:
             scored = [
                 (each.fold.name, horizons[name].rank_ic)
@@ -111,12 +111,12 @@ def number_folds(score: WalkScore) -> Iterator[tuple[int, Mapping[str, float]]]:
             yield place, _number("fold", each.put_beside(each.horizons, score.entry_lag), score.entry_lag)
 
 
-def _number(prefix: str, entries: Mapping[int, Mapping[str, HorizonScore]], own: int) -> dict[str, float]:
+def _number(prefix: str, entries: Mapping[int, Mapping[int, HorizonScore]], own: int) -> dict[str, float]:
     numbers: dict[str, float] = {}
     for lag, horizons in entries.items():
         where = prefix if lag == own else f"{prefix}/{name_entry(lag).replace(' ', '_')}"
         for name, told in horizons.items():
             sharpe = told.long_short.net_sharpe if told.long_short else None
             known = {"ic": told.ic.mean, "rank_ic": told.rank_ic.mean, "net_sharpe": sharpe}
-            numbers |= {f"{where}/{what}_{name[1:]}d": value for what, value in known.items() if value is not None}
+            numbers |= {f"{where}/{what}_{name}d": value for what, value in known.items() if value is not None}
     return numbers

@@ -11,13 +11,13 @@ from ..evaluation.entries import ReturnsByLag
 from ..evaluation.forecast_table import FORECASTS, open_table
 from ..evaluation.score import ByEntry, EvaluationParams, HorizonScore, ScoredForecasts, judge
 from ..params import InputError
-from ..schema import CODE, DATE, ENTRY_LAG, ENTRY_LAGS, HORIZON, REALISED, SPLIT, Entry, target_columns
+from ..schema import CODE, DATE, ENTRY_LAG, ENTRY_LAGS, HORIZON, REALISED, SPLIT, Entry, HorizonKey, target_columns
 from .walk import TrainedFold, TrainedFolds, list_failures
 
 KEY = (HORIZON, DATE, CODE)
 
 
-Horizons = dict[str, HorizonScore]
+Horizons = dict[HorizonKey, HorizonScore]
 
 
 class FoldScore(ByEntry[Horizons]):

@@ -65,12 +65,12 @@ def score_forecasts(  # noqa: PLR0913, PLR0917 — what came, and how it is scor
     runs: Runs,
     entry_lag: int,
     params: EvaluationParams,
-    targets: GoalParams,
+    goals: GoalParams,
 ) -> tuple[RunScore, pl.DataFrame]:
     """Score every part by what came, beside the baselines, each network alone and the targets."""
     rivals = pl.concat([baseline_forecasts, seed_forecasts]).collect()
     folder, said, came = runs.find(trained.run), forecasts.collect(), realised_returns.collect()
-    return judged_run.judge(folder, said, rivals, came, entry_lag, params, targets)
+    return judged_run.judge(folder, said, rivals, came, entry_lag, params, goals)
 
 
 def draw_scores(metrics: RunScore, daily_scores: pl.LazyFrame) -> tuple[go.Figure, ...]:

@@ -37,7 +37,7 @@ def create_pipeline() -> Pipeline:
                 nodes.score_forecasts,
                 [
                     *("forecasts", "baseline_forecasts", "seed_forecasts", "realised_returns", "trained_run", "runs"),
-                    *("params:features.entry_lag", "params:evaluation", "params:targets"),
+                    *("params:features.entry_lag", "params:evaluation", "params:goals"),
                 ],
                 ["metrics", "daily_scores"],
                 name="score_forecasts",
