@@ -12,11 +12,12 @@ import pytest
 import torch
 
 from atft_kedro.features.sets import FeatureParams
-from atft_kedro.market.admission import AdmissionParams, admit_prices
+from atft_kedro.market.cleaning import CleaningParams, clean_price_table
 from atft_kedro.market.simulated_drivers import MarketParams
 from atft_kedro.market.simulation import SimulatedMarket, simulate_market
 from atft_kedro.training.data import TrainingData
 from factories.datasets import make_ml_dataset, make_training_data
+from factories.params import make_params
 from factories.project import SMALL, copy_project, kedro
 
 ROOT = Path(__file__).parent.parent
@@ -79,7 +80,7 @@ def market() -> SimulatedMarket:
 
 @pytest.fixture(scope="session")
 def clean_prices(market: SimulatedMarket) -> pl.DataFrame:
-    return admit_prices(market.prices.lazy(), AdmissionParams(), date.today())[0]
+    return clean_price_table(market.prices.lazy(), make_params(CleaningParams), date.today())[0]
 
 
 @pytest.fixture(scope="session")

@@ -31,18 +31,18 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
     returns = (pl.col("close") / pl.col("close").shift(1).over("code") - 1).fill_null(0)
     closes.select(
         "date", "code", pl.col("close").is_not_null().alias("observed"), returns.cast(pl.Float32).alias("return_1d")
-    ).write_parquet(folder / "labels.parquet")
+    ).write_parquet(folder / "benchmark_returns.parquet")
     return folder
 
 
 def test_one_command_leads_from_prices_and_labels_to_a_table(project: Path, market: Path) -> None:
-    paths = f"prices={market / 'prices.parquet'},labels={market / 'labels.parquet'}"
+    paths = f"prices={market / 'prices.parquet'},benchmark_returns={market / 'benchmark_returns.parquet'}"
 
     kedro(project, "run", "--env", "benchmark", "--params", f"{paths},{QUICK}")
 
     run = project / "data" / "06_models" / "runs" / "latest"
     score = json.loads((run / "metrics.json").read_text())
-    labels = pl.read_parquet(market / "labels.parquet")
+    labels = pl.read_parquet(market / "benchmark_returns.parquet")
     said = pl.read_parquet(run / "forecasts.parquet")
     test = said.filter((pl.col("split") == "test") & (pl.col("horizon") == 1))
     label_days = labels["date"].unique().sort()
@@ -74,7 +74,7 @@ def test_one_command_leads_from_prices_and_labels_to_a_table(project: Path, mark
 
 @pytest.mark.long
 def test_the_page_is_made_of_the_runs_folders(project: Path, market: Path) -> None:
-    paths = f"prices={market / 'prices.parquet'},labels={market / 'labels.parquet'}"
+    paths = f"prices={market / 'prices.parquet'},benchmark_returns={market / 'benchmark_returns.parquet'}"
     walked = "folds.n_folds=2,folds.kind=expanding,folds.train_days=120,training.seeds=1"
     kedro(project, "run", "--env", "benchmark", "--params", f"{paths},{QUICK}")
     kedro(
@@ -101,16 +101,16 @@ def test_the_page_is_made_of_the_runs_folders(project: Path, market: Path) -> No
     assert "Traceback" not in nowhere
 
 
-def test_labels_that_are_missing_or_no_table_are_named(project: Path, market: Path) -> None:
+def test_missing_or_unreadable_benchmark_returns_are_refused(project: Path, market: Path) -> None:
     prices = f"prices={market / 'prices.parquet'}"
-    text = market / "labels.txt"
+    text = market / "returns.txt"
     text.write_text("date,code\n")
 
     missing, no_table = (
-        kedro(project, "run", "--env", "benchmark", "--params", f"{prices},labels={path}", fails=True)
+        kedro(project, "run", "--env", "benchmark", "--params", f"{prices},benchmark_returns={path}", fails=True)
         for path in ("no.parquet", text)
     )
 
-    assert "no.parquet do not exist" in missing
-    assert "labels.txt are no whole parquet file" in no_table
+    assert "no.parquet does not exist" in missing
+    assert "returns.txt (benchmark returns) is not a complete parquet file" in no_table
     assert "Traceback" not in missing + no_table

@@ -69,20 +69,20 @@ def test_targets_of_peoples_own_prices_are_entered_at_the_next_close_and_those_o
         assert own == each["market"]["entry_lag"]
 
 
-def test_a_benchmark_trains_on_its_labels_days_or_on_all_history() -> None:
+def test_a_benchmark_trains_on_its_own_days_or_on_all_history() -> None:
     spans = [loader(env="benchmark", params=params) for params in ({}, {"span": "all"})]
     for span in spans:
         span.require_valid_parameters()
 
     labelled, whole = (TrainingParams.model_validate(span["parameters"]["training"]).phases for span in spans)
-    assert [span["parameters"]["split"]["min_date"] for span in spans] == ["labels", None]
+    assert [span["parameters"]["split"]["min_date"] for span in spans] == ["benchmark", None]
     assert {phase.newest_days for phase in labelled} == {None}
     assert [phase.newest_days for phase in whole] == [None, None, 756]
 
 
-@pytest.mark.parametrize("given", ["none", None, True, {"labels": 1}])
+@pytest.mark.parametrize("given", ["none", None, True, {"benchmark": 1}])
 def test_a_choice_that_there_is_not_is_refused_with_those_that_there_are(given: Any) -> None:
-    with pytest.raises(InputError, match=r"--params span = .*: must be one of labels, all\."):
+    with pytest.raises(InputError, match=r"--params span = .*: must be one of benchmark, all\."):
         loader(env="benchmark", params={"span": given}).require_valid_parameters()
 
 

@@ -60,7 +60,7 @@ def test_the_references_in_conf_are_found() -> None:
     names = {(env, name) for env, _, _, name in FOUND}
 
     assert {("base", "features.entry_lag"), ("base", "split.embargo_days"), ("base", "split.min_date")} <= names
-    assert {("base", "_data"), ("base", "market"), ("benchmark", "_spans.labels.phases")} <= names
+    assert {("base", "_data"), ("base", "market"), ("benchmark", "_spans.benchmark.phases")} <= names
 
 
 @pytest.mark.parametrize(("env", "kind"), sorted({(env, kind) for env, kind, *_ in FOUND}))
@@ -121,13 +121,15 @@ def test_blocks_are_merged_key_by_key_and_lists_are_replaced(conf: Path) -> None
 
 
 def test_a_later_layers_catalog_entry_replaces_the_whole_earlier_one(conf: Path) -> None:
-    write(conf, "base/catalog.yml", {"prices": {"type": "base", "layout": "auto"}, "labels": {"type": "base"}})
+    write(
+        conf, "base/catalog.yml", {"prices": {"type": "base", "layout": "auto"}, "benchmark_returns": {"type": "base"}}
+    )
     write(conf, "local/catalog.yml", {"prices": {"type": "local", "columns": {"close": "Last"}}})
-    write(conf, "one/catalog.yml", {"labels": {"type": "one"}})
+    write(conf, "one/catalog.yml", {"benchmark_returns": {"type": "one"}})
 
     assert load(conf, "one")["catalog"] == {
         "prices": {"type": "local", "columns": {"close": "Last"}},
-        "labels": {"type": "one"},
+        "benchmark_returns": {"type": "one"},
     }
 
 

@@ -43,7 +43,7 @@ def test_a_changed_parameter_reruns_what_depends_on_it(project: Path) -> None:
     assert "3 of 26 stages are fresh" in guard_only
     assert "stage select_universe will run: require_no_error has to run" in guard_only
     assert "stage inspect_dataset will run: params:guard changed" in guard_only
-    assert "admit_prices │ fresh" in stale
+    assert "clean_prices │ fresh" in stale
     assert "build_ml_dataset │ stale │ params:features changed" in stale
 
 
@@ -124,7 +124,7 @@ def test_a_killed_run_leaves_nothing_half_written_and_the_next_one_finishes(proj
     assert len(partials()) == 1  # the kill came in the middle of writing
     assert table.read_bytes() == before
     stages = kedro(project, "atft", "stages", "--pipeline", "data", "--params", size)
-    assert "admit_prices │ fresh" in stages
+    assert "clean_prices │ fresh" in stages
     assert "build_ml_dataset │ stale │ it never finished" in stages
     assert "1 of 2 stages are fresh" in kedro(project, "run", "--pipelines", "data", "--params", size)
     assert "2 of 2 stages are fresh" in kedro(project, "run", "--pipelines", "data", "--params", size)

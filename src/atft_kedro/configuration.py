@@ -19,7 +19,7 @@ from .features.sets import FeatureParams
 from .graph.neighbours import GraphParams
 from .guard.inspection import GuardParams
 from .layers import LayeredConfigLoader
-from .market.admission import AdmissionParams
+from .market.cleaning import CleaningParams
 from .market.simulated_drivers import MarketParams
 from .network.params import NetworkParams
 from .panel.folds import FoldParams
@@ -36,7 +36,7 @@ from .walk_forward.walk import WalkParams
 
 BLOCKS: dict[str, type[Params]] = {
     "market": MarketParams,
-    "admission": AdmissionParams,
+    "cleaning": CleaningParams,
     "features": FeatureParams,
     "columns": ColumnParams,
     "guard": GuardParams,
@@ -55,11 +55,17 @@ BLOCKS: dict[str, type[Params]] = {
     "hpo": SearchParams,
 }
 SECRET = {("hpo", "storage")}
-WORDS = ("prices", "labels", "ml_dataset", "data_root", "span")  # text that only `--params` gives, for files to use
+WORDS = (
+    "prices",
+    "benchmark_returns",
+    "ml_dataset",
+    "data_root",
+    "span",
+)  # text that only `--params` gives, for files to use
 CHOICES = {"span": "_spans"}  # words that choose one of several, and where a file holds them
 HINTS = {
     "prices": "--env files",
-    "labels": "--env benchmark",
+    "benchmark_returns": "--env benchmark",
     "ml_dataset": "--env dataset",
     "data_root": "the base catalog",
     "span": "--env benchmark",

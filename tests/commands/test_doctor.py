@@ -44,7 +44,7 @@ def test_without_errors_it_exits_with_0_prints_json_alone_and_makes_nothing(
     assert found["ml_dataset"]["state"] == "ok"
     assert found["days"]["found"].startswith(f"{ml_dataset.height:,} rows from 2016-01-04")
     assert found["panel"]["advice"] == "kedro run --pipelines prepare"
-    assert found["stages"]["found"].startswith("0 of 26 are fresh; admit_prices: it never finished")
+    assert found["stages"]["found"].startswith("0 of 26 are fresh; clean_prices: it never finished")
     assert {found[name]["state"] for name in ("packages", "parameters", "catalog", "folders", "tracking")} == {"ok"}
     assert _files(project) == before
 

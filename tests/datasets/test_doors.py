@@ -16,7 +16,7 @@ from polars.testing import assert_frame_equal
 
 from atft_kedro import datasets
 from atft_kedro.datasets import (
-    LabelsDataset,
+    BenchmarkReturnsDataset,
     PriceFilesDataset,
     SimulatedMarketDataset,
     TableDataset,
@@ -50,7 +50,7 @@ def test_a_data_folder_may_have_a_pattern_for_its_name(tmp_path: Path) -> None:
     pl.DataFrame(labels).write_parquet(tmp_path / "a[1]" / "labels.parquet")
 
     assert_frame_equal(table.load().collect(), FRAME)
-    assert LabelsDataset(path=str(tmp_path / "a[1]" / "labels.parquet")).load().rows.height == 1
+    assert BenchmarkReturnsDataset(path=str(tmp_path / "a[1]" / "labels.parquet")).load().rows.height == 1
 
 
 def cut_short() -> Iterator[pl.DataFrame]:

@@ -9,7 +9,7 @@ import pytest
 
 from atft_kedro.diagnosis.diagnosis import Diagnosis
 from atft_kedro.features.sets import FeatureParams
-from atft_kedro.market.admission import AdmissionParams, admit_prices
+from atft_kedro.market.cleaning import CleaningParams, clean_price_table
 from atft_kedro.market.simulated_drivers import MarketParams
 from atft_kedro.market.simulation import simulate_market
 from atft_kedro.training.data import TrainingData
@@ -18,6 +18,7 @@ from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.run import train_in_run
 from atft_kedro.training.runs import LATEST, Runs
 from factories.datasets import make_ml_dataset, make_training_data
+from factories.params import make_params
 from factories.training import NETWORK
 from factories.training_logs import Train, diagnose_followed
 
@@ -29,7 +30,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
     """A market in which a small network learns in a moment what holds on other days too."""
     strengths = {"reversal": 0.35, "momentum": 0.0, "spillover": 0.35, "periodic": 0.0}
     params = MarketParams.model_validate({"stocks": 40, "days": 320, "seed": 11, "strengths": strengths})
-    prices = admit_prices(simulate_market(params).prices.lazy(), AdmissionParams(), date.today())[0]
+    prices = clean_price_table(simulate_market(params).prices.lazy(), make_params(CleaningParams), date.today())[0]
     return make_training_data(make_ml_dataset(prices, FeatureParams()), tmp_path_factory.mktemp("plain") / "panel")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from optuna.exceptions import OptunaError
 
 from atft_kedro.features.sets import FeatureParams
-from atft_kedro.market.admission import AdmissionParams, admit_prices
+from atft_kedro.market.cleaning import CleaningParams, clean_price_table
 from atft_kedro.market.simulated_drivers import MarketParams
 from atft_kedro.market.simulation import simulate_market
 from atft_kedro.params import InputError
@@ -25,6 +25,7 @@ from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.runs import Runs
 from atft_kedro.training.tracking import NO_TRACKER, Tracker
 from factories.datasets import make_ml_dataset, make_training_data
+from factories.params import make_params
 from factories.processes import wait_for
 from factories.training import NETWORK, PHASES
 
@@ -93,7 +94,7 @@ def stand(url: str) -> Standing | None:
 
 def main(folder: Path, role: str, url: str, name: str) -> None:
     prices = simulate_market(MarketParams(stocks=24, days=320, seed=11)).prices.lazy()
-    dataset = make_ml_dataset(admit_prices(prices, AdmissionParams(), date.today())[0], FeatureParams())
+    dataset = make_ml_dataset(clean_price_table(prices, make_params(CleaningParams), date.today())[0], FeatureParams())
     training_data, runs = make_training_data(dataset, folder / f"panel-{os.getpid()}"), runs_in(folder)
     if role == "search":
         search(training_data, NETWORK, TRAINING, ask(n_trials=int(name), storage=url, epochs=8), runs, Told())

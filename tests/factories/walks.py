@@ -9,7 +9,7 @@ from atft_kedro.evaluation.entries import collect_returns, returns_by_lag
 from atft_kedro.evaluation.score import EvaluationParams
 from atft_kedro.features.sets import FeatureParams
 from atft_kedro.graph.neighbours import GraphParams
-from atft_kedro.market.admission import AdmissionParams, admit_prices
+from atft_kedro.market.cleaning import CleaningParams, clean_price_table
 from atft_kedro.panel.fit_scaler import FeatureCatalogue
 from atft_kedro.panel.folds import FoldParams, plan_folds
 from atft_kedro.panel.scaler import ScalerParams
@@ -22,6 +22,7 @@ from atft_kedro.walk_forward.fold import History, Recipe
 from atft_kedro.walk_forward.score import JudgedWalk, pool_forecasts, score_walk
 from atft_kedro.walk_forward.walk import TrainedFolds, WalkParams, train_folds
 from factories.datasets import make_graphs, make_ml_dataset
+from factories.params import make_params
 from factories.training import NETWORK, PHASES
 
 FOLDS = FoldParams(n_folds=2, train_days=120, validation_days=60, embargo_days=0)
@@ -30,7 +31,7 @@ SHORT = TrainingParams.model_validate({"phases": PHASES, "epochs": 2, "days_per_
 
 def make_history(prices: pl.DataFrame, folder: Path) -> History:
     """Make all tables of a market, in files."""
-    clean = admit_prices(prices.lazy(), AdmissionParams(), date.today())[0]
+    clean = clean_price_table(prices.lazy(), make_params(CleaningParams), date.today())[0]
     dataset = make_ml_dataset(clean, FeatureParams())
     tables = {
         "dataset": dataset,

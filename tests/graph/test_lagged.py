@@ -55,12 +55,12 @@ def test_who_moves_first_is_the_follower_s_neighbour_and_not_the_other_way_round
 
 
 @pytest.mark.parametrize("lag", [1, 3])
-@pytest.mark.parametrize("beside_market", [True, False])
-def test_each_edge_has_the_slow_way_s_correlation(returns: np.ndarray, lag: int, beside_market: bool) -> None:
-    params = PARAMS.model_copy(update={"lag_days": lag, "beside_market": beside_market})
+@pytest.mark.parametrize("subtract_market", [True, False])
+def test_each_edge_has_the_slow_way_s_correlation(returns: np.ndarray, lag: int, subtract_market: bool) -> None:
+    params = PARAMS.model_copy(update={"lag_days": lag, "subtract_market": subtract_market})
     frame = dataset_of(returns)
     market = read_returns(frame.lazy(), index_observations(select_universe(frame.lazy(), UniverseParams())), 0)
-    relative = market.beside_the_market() if beside_market else market.returns
+    relative = market.subtract_market_median() if subtract_market else market.returns
 
     edges = make_graphs(frame, params)
 

@@ -10,13 +10,13 @@ import yaml
 
 from atft_kedro.features.sets import FEATURE_SETS, FeatureParams
 from atft_kedro.guard.inspection import GuardParams, inspect_dataset, require_no_error
-from atft_kedro.market.admission import AdmissionParams, admit_prices
-from atft_kedro.market.clean_prices import require_clean_prices
+from atft_kedro.market.cleaning import CleaningParams, clean_price_table, require_clean_prices
 from atft_kedro.market.columns import PriceFileParams
 from atft_kedro.market.files import read_prices
 from atft_kedro.params import InputError
 from atft_kedro.schema import ColumnParams
 from factories.datasets import make_ml_dataset
+from factories.params import make_params
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.real, pytest.mark.slow]
 def test_real_prices_are_admitted_with_every_exclusion_counted(real_prices: Path) -> None:
     raw = read_prices(real_prices, PriceFileParams())
 
-    clean, report = admit_prices(raw, AdmissionParams(), date.today())
+    clean, report = clean_price_table(raw, make_params(CleaningParams), date.today())
 
     rows_left_out = sum(each["count"] for each in report["left_out"] if each["left_out"] == "row")
     zeros = raw.select((pl.col("open", "high", "low") <= 0).sum()).collect().row(0, named=True)
@@ -36,7 +36,7 @@ def test_real_prices_are_admitted_with_every_exclusion_counted(real_prices: Path
 
 
 def test_real_prices_make_a_dataset_that_the_guard_passes(real_prices: Path) -> None:
-    clean, _ = admit_prices(read_prices(real_prices, PriceFileParams()), AdmissionParams(), date.today())
+    clean, _ = clean_price_table(read_prices(real_prices, PriceFileParams()), make_params(CleaningParams), date.today())
     codes = clean["code"].unique().sort().gather_every(20)
     few = clean.filter(pl.col("code").is_in(codes.implode()))
     params = GuardParams.model_validate({"recency": {"historical": True}})
@@ -57,8 +57,8 @@ def test_files_with_korean_headers_say_their_mapping_and_are_read_with_it(real_p
         read_prices(folder, PriceFileParams())
     mapping = yaml.safe_load(re.search(r"columns: \{.*\}", str(refused.value)).group())
 
-    clean, report = admit_prices(
-        read_prices(folder, PriceFileParams.model_validate(mapping)), AdmissionParams(), date.today()
+    clean, report = clean_price_table(
+        read_prices(folder, PriceFileParams.model_validate(mapping)), make_params(CleaningParams), date.today()
     )
 
     assert report["stocks"] == len(list(folder.glob("*.csv")))

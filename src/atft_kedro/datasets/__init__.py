@@ -1,7 +1,7 @@
 """Doors to disk that Kedro's own datasets do not have: each writes a whole thing or nothing."""
 
 from .atomic_json import WholeJSONDataset
-from .benchmark_returns import LabelsDataset
+from .benchmark_returns import BenchmarkReturnsDataset
 from .current_day import TodayDataset
 from .exported_models import HandedModelsDataset
 from .model import ModelDataset
@@ -18,8 +18,8 @@ from .trained_run import TrainedRunDataset
 from .trial_trackers import TrialTrackersDataset
 
 __all__ = [
+    "BenchmarkReturnsDataset",
     "HandedModelsDataset",
-    "LabelsDataset",
     "ModelDataset",
     "PanelDataset",
     "PriceFilesDataset",

@@ -12,19 +12,19 @@ from ..progress import track_progress
 from ..schema import CODE, CORRELATION, GRAPH_DATE, NEIGHBOUR, RANK, SAME_SECTOR, SIZE_SIMILARITY
 from .correlation import decay, enough_history, is_flat, standardise
 from .neighbours import Edges, GraphParams, Members, choose_neighbours, hash_codes
-from .returns import Returns
+from .returns import MarketHistory
 from .to_panel import GRAPHS_AT_ONCE
 
 
-def build_graphs(market: Returns, params: GraphParams) -> Iterator[pl.DataFrame]:
+def build_graphs(market: MarketHistory, params: GraphParams) -> Iterator[pl.DataFrame]:
     """Yield the edges of every refresh day."""
     return build_graphs_of(np.arange(0, len(market.index.days), params.refresh_days), market, params)
 
 
-def build_graphs_of(dates: np.ndarray, market: Returns, params: GraphParams) -> Iterator[pl.DataFrame]:
+def build_graphs_of(dates: np.ndarray, market: MarketHistory, params: GraphParams) -> Iterator[pl.DataFrame]:
     """Yield the edges of some days, a few graphs at a time, sorted by (graph_date, code, rank)."""
     codes = pl.Series(CODE, market.index.codes, dtype=pl.String)
-    relative = market.beside_the_market() if params.beside_market else market.returns
+    relative = market.subtract_market_median() if params.subtract_market else market.returns
     luck = hash_codes(market.index.codes, params.seed)
     _require_possible(market, params)
     frames: list[pl.DataFrame] = [_no_edges()]
@@ -42,7 +42,7 @@ def build_graphs_of(dates: np.ndarray, market: Returns, params: GraphParams) -> 
         raise InputError(f"No graph has an edge: {params!r} ask for more history or correlation than there is.")
 
 
-def _require_possible(market: Returns, params: GraphParams) -> None:
+def _require_possible(market: MarketHistory, params: GraphParams) -> None:
     most = int(market.index.eligible.sum(axis=1).max())
     if params.neighbours >= most:
         raise InputError(
@@ -53,7 +53,9 @@ def _require_possible(market: Returns, params: GraphParams) -> None:
         raise InputError("graph.kind = sector, but the ML dataset names no sectors.")
 
 
-def _gather_members(market: Returns, relative: np.ndarray, luck: np.ndarray, date: int, params: GraphParams) -> Members:
+def _gather_members(
+    market: MarketHistory, relative: np.ndarray, luck: np.ndarray, date: int, params: GraphParams
+) -> Members:
     """Take the stocks that were lately in the universe, with enough returns in the window, and moved."""
     window = slice(max(date + 1 - params.window, 0), date + 1)
     lately = slice(max(date + 1 - params.refresh_days, 0), date + 1)
@@ -93,7 +95,7 @@ def _log_mean(traded: np.ndarray) -> np.ndarray:
     return size
 
 
-def _name_edges(edges: Edges, members: Members, market: Returns, date: int, codes: pl.Series) -> pl.DataFrame:
+def _name_edges(edges: Edges, members: Members, market: MarketHistory, date: int, codes: pl.Series) -> pl.DataFrame:
     """Write a graph's edges with codes instead of places."""
     one, like, sector = edges.one, edges.like, members.sector
     known = (sector[one] >= 0) & (sector[like] >= 0)

@@ -22,7 +22,7 @@ class GraphParams(Params):
 
     ``correlation`` ranks by correlation over ``window`` days, the newest weighing most: of both stocks' returns of the
     same days, or, with ``lag_days``, of a stock's with the others' so many days earlier, which finds who moves first;
-    ``beside_market`` of what they are beyond the day's median.
+    ``subtract_market`` of what they are beyond the day's median.
     ``sector`` takes the stocks of the same sector that are nearest in size. ``random`` is the control for any claim
     about graphs: the correlation graph with each neighbour replaced by one drawn once and for all, its edges otherwise
     as they are.
@@ -32,7 +32,7 @@ class GraphParams(Params):
     neighbours: Annotated[int, Field(gt=0)] = 10
     window: Annotated[int, Field(gt=2)] = 252
     lag_days: Annotated[int, Field(ge=0)] = 0
-    beside_market: bool = True
+    subtract_market: bool = True
     half_life: Annotated[float, Field(gt=0)] = 120.0
     min_observations: Annotated[int, Field(gt=2)] = 60
     refresh_days: Annotated[int, Field(gt=0)] = 5

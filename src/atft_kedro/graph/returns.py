@@ -15,7 +15,7 @@ RETURN, TRADED = "return", "traded"
 
 
 @dataclass(frozen=True)
-class Returns:
+class MarketHistory:
     """A market's days; NaN and −1 where nothing is known."""
 
     index: PanelIndex
@@ -23,7 +23,7 @@ class Returns:
     traded: np.ndarray  # float32 (day, stock), close times volume
     sector: np.ndarray  # int16 (day, stock)
 
-    def beside_the_market(self) -> np.ndarray:
+    def subtract_market_median(self) -> np.ndarray:
         """Take from each return the median of the day's universe, which no single wrong price can move far."""
         inside = np.where(self.index.eligible, self.returns, np.nan)
         market = np.zeros((len(inside), 1), dtype=np.float32)
@@ -43,7 +43,7 @@ class Returns:
         )
 
 
-def read_returns(frame: pl.LazyFrame, index: PanelIndex, entry_lag: int) -> Returns:
+def read_returns(frame: pl.LazyFrame, index: PanelIndex, entry_lag: int) -> MarketHistory:
     """Read each stock's returns along its own observations: from its closes, else from its targets."""
     schema = frame.collect_schema()
     own = {
@@ -61,7 +61,7 @@ def read_returns(frame: pl.LazyFrame, index: PanelIndex, entry_lag: int) -> Retu
         own[SECTOR].rank("dense").cast(pl.Int16).fill_null(-1).alias(SECTOR),
     ).collect()
     place = index.find(laid_out)
-    return Returns(
+    return MarketHistory(
         index=index,
         returns=_spread(laid_out[RETURN], index, place),
         traded=_spread(laid_out[TRADED], index, place),

@@ -96,7 +96,7 @@ class SplitParams(Params):
     Where labels are fixed, the shares are of their days, and a ``min_date`` of ``labels`` is their first forecast's.
     """
 
-    min_date: date | Literal["labels"] | None = None
+    min_date: date | Literal["benchmark"] | None = None
     train_until: date | None = None
     validation_until: date | None = None
     test_until: date | None = None
@@ -117,7 +117,7 @@ class SplitParams(Params):
             raise ValueError("min_date, train_until, validation_until and test_until must follow each other")
         return self
 
-    def date_by(self, labels: np.ndarray, days: np.ndarray) -> Self:
+    def fill_dates(self, labels: np.ndarray, days: np.ndarray) -> Self:
         """Find the dates for the days of some labels: each is forecast on the trading day before it."""
         if not len(labels):
             return self
@@ -129,15 +129,17 @@ class SplitParams(Params):
             "test_until": 0,
         }
         found = {name: asked[place - 1].item() for name, place in places.items() if getattr(self, name) is None}
-        first = {"min_date": asked[0].item()} if self.min_date == "labels" else {}
+        first = {"min_date": asked[0].item()} if self.min_date == "benchmark" else {}
         return type(self).model_validate(self.model_dump() | found | first)
 
 
 def split_days(days: np.ndarray, params: SplitParams, reach: int) -> Split:
     """Cut the trading days into train, validation and test for labels that look ``reach`` days ahead."""
     roles = np.full(len(days), "test", dtype="<U10")
-    if params.min_date == "labels":
-        raise InputError("split.min_date is labels, and there are none: run with --env benchmark, or give a date.")
+    if params.min_date == "benchmark":
+        raise InputError(
+            "split.min_date is benchmark, and there are no benchmark returns: run with --env benchmark, or give a date."
+        )
     if params.min_date:
         roles[days < np.datetime64(params.min_date)] = "history"
     if params.test_until:

@@ -1,4 +1,4 @@
-"""Nodes that make the ML dataset."""
+"""Nodes that build the ML dataset."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -9,24 +9,27 @@ import polars as pl
 from atft_kedro import schema
 from atft_kedro.features import build
 from atft_kedro.features.sets import FeatureParams
-from atft_kedro.market import admission
-from atft_kedro.market.admission import AdmissionParams
-from atft_kedro.market.benchmark_returns import Labels
+from atft_kedro.market import cleaning
+from atft_kedro.market.benchmark_returns import BenchmarkReturns, replace_next_day_targets
+from atft_kedro.market.cleaning import CleaningParams
 from atft_kedro.schema import DATE, ColumnParams
 
 
-def admit_prices(prices: pl.LazyFrame, today: date, params: AdmissionParams) -> tuple[pl.DataFrame, dict[str, Any]]:
-    """Clean the prices and report what was left out."""
-    return admission.admit_prices(prices, params, newest=today)
+def clean_prices(prices: pl.LazyFrame, today: date, params: CleaningParams) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """Clean the prices; report what was excluded."""
+    return cleaning.clean_price_table(prices, params, newest=today)
 
 
-def build_ml_dataset(clean_prices: pl.LazyFrame, labels: Labels, params: FeatureParams) -> Iterator[pl.DataFrame]:
-    """Compute features and targets along each stock and across each day; labels have the last word on the next day."""
+def build_ml_dataset(
+    clean_prices: pl.LazyFrame, benchmark_returns: BenchmarkReturns, params: FeatureParams
+) -> Iterator[pl.DataFrame]:
+    """Compute features and targets; a benchmark's returns replace the one-day targets."""
     dataset = build.build_ml_dataset(clean_prices, params)
-    if labels.rows.is_empty():
+    if benchmark_returns.rows.is_empty():
         return dataset
-    answers = labels.answer(clean_prices.select(DATE).collect()[DATE], params.entry_lag)
-    return map(answers.put_into, dataset)
+    trading_days = clean_prices.select(DATE).collect()[DATE]
+    returns = benchmark_returns.list_next_day_returns(trading_days, params.entry_lag)
+    return (replace_next_day_targets(rows, returns) for rows in dataset)
 
 
 def map_columns(ml_dataset: pl.LazyFrame, columns: ColumnParams) -> pl.LazyFrame:

@@ -6,18 +6,18 @@ from . import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """Admit prices, and look at each of them along its stock and across its day."""
+    """Clean the prices and compute features along each stock and across each day."""
     return Pipeline(
         [
             Node(
-                nodes.admit_prices,
-                ["prices", "today", "params:admission"],
+                nodes.clean_prices,
+                ["prices", "today", "params:cleaning"],
                 ["clean_prices", "price_report"],
-                name="admit_prices",
+                name="clean_prices",
             ),
             Node(
                 nodes.build_ml_dataset,
-                ["clean_prices", "labels", "params:features"],
+                ["clean_prices", "benchmark_returns", "params:features"],
                 "ml_dataset",
                 name="build_ml_dataset",
             ),

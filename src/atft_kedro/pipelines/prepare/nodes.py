@@ -1,11 +1,11 @@
-"""Nodes that decide who is forecast, which days train, how features are scaled, and lay it all out."""
+"""Nodes that select the universe, split the days, fit the scaler and write the panel."""
 
 from typing import Any
 
 import plotly.graph_objects as go
 import polars as pl
 
-from atft_kedro.market.benchmark_returns import Labels
+from atft_kedro.market.benchmark_returns import BenchmarkReturns
 from atft_kedro.panel import build as filling
 from atft_kedro.panel import fit_scaler as fitting
 from atft_kedro.panel import split as splitting
@@ -23,32 +23,30 @@ from atft_kedro.schema import target_span
 def select_universe(
     mapped_dataset: pl.LazyFrame,
     guard_verdict: dict[str, Any],
-    labels: Labels,
+    benchmark_returns: BenchmarkReturns,
     params: UniverseParams,
 ) -> tuple[pl.DataFrame, UniverseParams]:
-    """Say of every row whether it is forecast, and by which rule.
-
-    The verdict is there because the guard lets the dataset pass.
-    """
-    return labels.admit(choosing.select_universe(mapped_dataset, params)), params
+    """Mark the rows to forecast; return the rules too. The verdict makes this node run after the guard."""
+    universe = choosing.select_universe(mapped_dataset, params)
+    return benchmark_returns.restrict_universe(universe), params
 
 
 def split_days(
     mapped_dataset: pl.LazyFrame,
     universe: pl.LazyFrame,
-    labels: Labels,
+    benchmark_returns: BenchmarkReturns,
     entry_lag: int,
     params: SplitParams,
 ) -> Split:
-    """Cut the trading days into train, validation and test."""
+    """Split the trading days into train, validation and test."""
     index = index_observations(universe.collect())
-    reach = target_span(mapped_dataset, entry_lag)
-    drawn = splitting.split_days(index.days, params.date_by(labels.days, index.days), reach)
-    return count_sizes(drawn, index.days, index.stocks_per_day(), params.sizes)
+    dated = params.fill_dates(benchmark_returns.days, index.days)
+    split = splitting.split_days(index.days, dated, target_span(mapped_dataset, entry_lag))
+    return count_sizes(split, index.days, index.stocks_per_day(), params.sizes)
 
 
 def draw_split(split: Split) -> go.Figure:
-    """Draw which days do what."""
+    """Plot the split's date ranges."""
     return plot_splits([split])
 
 
@@ -59,12 +57,12 @@ def fit_scaler(
     feature_catalogue: dict[str, Any],
     params: ScalerParams,
 ) -> Scaler:
-    """Fit every feature's scale on the train days."""
+    """Fit the scale of every feature on the train days."""
     index, catalogue = index_observations(universe.collect()), FeatureCatalogue.of(feature_catalogue)
     return fitting.fit_scaler(mapped_dataset, index, split, catalogue, params)
 
 
 def write_panel(mapped_dataset: pl.LazyFrame, universe: pl.LazyFrame, scaler: Scaler, entry_lag: int) -> PanelDraft:
-    """Scale every row and lay it out by stock; it is drawn while it is written."""
+    """Scale every row and sort them by stock; rows are computed while the panel is saved."""
     index = index_observations(universe.collect())
     return filling.draft_panel(mapped_dataset, index, scaler, entry_lag)

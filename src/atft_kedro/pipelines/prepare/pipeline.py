@@ -6,18 +6,18 @@ from . import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """Choose stocks and days, fit the scale on the train days, write everything as tensors."""
+    """Select stocks, split the days, fit the scaler on the train days, write the panel."""
     return Pipeline(
         [
             Node(
                 nodes.select_universe,
-                ["mapped_dataset", "guard_verdict", "labels", "params:universe"],
+                ["mapped_dataset", "guard_verdict", "benchmark_returns", "params:universe"],
                 ["universe", "universe_recipe"],
                 name="select_universe",
             ),
             Node(
                 nodes.split_days,
-                ["mapped_dataset", "universe", "labels", "params:features.entry_lag", "params:split"],
+                ["mapped_dataset", "universe", "benchmark_returns", "params:features.entry_lag", "params:split"],
                 "split",
                 name="split_days",
             ),

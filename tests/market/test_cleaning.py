@@ -1,4 +1,4 @@
-"""What of a price table is admitted, and that whatever is not is counted."""
+"""Cleaning of price tables: bad rows and cells are excluded and counted."""
 
 import json
 import math
@@ -8,13 +8,14 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from atft_kedro.market.admission import AdmissionParams, admit_prices
-from atft_kedro.market.clean_prices import require_clean_prices
+from atft_kedro.market.cleaning import CleaningParams, clean_price_table, require_clean_prices
 from atft_kedro.market.simulation import SimulatedMarket
 from atft_kedro.params import InputError
+from factories.params import make_params
 
 TODAY = date(2030, 1, 1)
-LENIENT = AdmissionParams(max_excluded_share=1)
+PARAMS = make_params(CleaningParams)
+LENIENT = make_params(CleaningParams, max_excluded_share=1)
 
 
 @pytest.fixture
@@ -23,19 +24,19 @@ def prices(market: SimulatedMarket) -> pl.DataFrame:
 
 
 def with_cell(prices: pl.DataFrame, row: int, column: str, value: float | date | None) -> pl.DataFrame:
-    here = pl.int_range(pl.len()) == row
-    return prices.with_columns(pl.when(here).then(pl.lit(value)).otherwise(pl.col(column)).alias(column))
+    is_row = pl.int_range(pl.len()) == row
+    return prices.with_columns(pl.when(is_row).then(pl.lit(value)).otherwise(pl.col(column)).alias(column))
 
 
 def counts(report: dict) -> dict[str, int]:  # type: ignore[type-arg]
-    return {finding["rule"]: finding["count"] for finding in report["left_out"]}
+    return {exclusion["rule"]: exclusion["count"] for exclusion in report["exclusions"]}
 
 
 def test_clean_prices_pass_untouched(prices: pl.DataFrame) -> None:
-    clean, report = admit_prices(prices.lazy(), AdmissionParams(), TODAY)
+    clean, report = clean_price_table(prices.lazy(), PARAMS, TODAY)
 
     assert_frame_equal(clean.drop("vwap"), prices, check_column_order=False)
-    assert report["left_out"] == []
+    assert report["exclusions"] == []
 
 
 @pytest.mark.parametrize(
@@ -51,10 +52,10 @@ def test_clean_prices_pass_untouched(prices: pl.DataFrame) -> None:
         ("code", None, "no date or code"),
     ],
 )
-def test_a_row_that_cannot_be_is_left_out_and_counted(
+def test_an_impossible_row_is_excluded_and_counted(
     prices: pl.DataFrame, column: str, value: float | date | None, rule: str
 ) -> None:
-    clean, report = admit_prices(with_cell(prices, 700, column, value).lazy(), AdmissionParams(), TODAY)
+    clean, report = clean_price_table(with_cell(prices, 700, column, value).lazy(), PARAMS, TODAY)
 
     others = prices.with_row_index().filter(pl.col("index") != 700).drop("index")
     assert counts(report) == {rule: 1}
@@ -73,12 +74,12 @@ def test_a_row_that_cannot_be_is_left_out_and_counted(
         ("open", 1e6, "high below open or close", ["high"]),
     ],
 )
-def test_a_cell_that_cannot_be_becomes_unknown_and_is_counted(
+def test_an_impossible_cell_becomes_null_and_is_counted(
     prices: pl.DataFrame, column: str, value: float, rule: str, cells: list[str]
 ) -> None:
     dirty = with_cell(prices, 700, column, value)
 
-    clean, report = admit_prices(dirty.lazy(), AdmissionParams(), TODAY)
+    clean, report = clean_price_table(dirty.lazy(), PARAMS, TODAY)
 
     assert counts(report) == {rule: len(cells)}
     assert [name for name in ("open", "high", "low", "volume") if clean[700, name] is None] == cells
@@ -86,59 +87,59 @@ def test_a_cell_that_cannot_be_becomes_unknown_and_is_counted(
     assert_frame_equal(clean.select(kept), dirty.select(kept))
 
 
-def test_the_same_row_again_is_left_out_and_counted(prices: pl.DataFrame) -> None:
-    clean, report = admit_prices(pl.concat([prices, prices[5:8]]).lazy(), AdmissionParams(), TODAY)
+def test_a_repeated_row_is_excluded_and_counted(prices: pl.DataFrame) -> None:
+    clean, report = clean_price_table(pl.concat([prices, prices[5:8]]).lazy(), PARAMS, TODAY)
 
-    assert counts(report) == {"the same row again": 3}
+    assert counts(report) == {"repeated row": 3}
     assert clean.height == prices.height
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_the_report_is_json_whatever_the_closes_are(prices: pl.DataFrame, value: float) -> None:
-    _, report = admit_prices(with_cell(prices, 700, "close", value).lazy(), AdmissionParams(), TODAY)
+def test_the_report_is_json_also_with_nan_and_infinite_closes(prices: pl.DataFrame, value: float) -> None:
+    _, report = clean_price_table(with_cell(prices, 700, "close", value).lazy(), PARAMS, TODAY)
 
-    again = json.loads(json.dumps(report, allow_nan=False))
-    assert again["left_out"][0]["examples"][0]["close"] == str(value)
+    loaded = json.loads(json.dumps(report, allow_nan=False))
+    assert loaded["exclusions"][0]["examples"][0]["close"] == str(value)
 
 
-def test_two_rows_of_one_day_that_differ_are_an_error(prices: pl.DataFrame) -> None:
+def test_two_different_rows_of_one_day_are_an_error(prices: pl.DataFrame) -> None:
     other = prices[5].with_columns(pl.col("close") * 1.01)
 
     with pytest.raises(InputError, match=f"2 rows share.*{prices[5, 'code']} on {prices[5, 'date']}"):
-        admit_prices(pl.concat([prices, other]).lazy(), AdmissionParams(), TODAY)
+        clean_price_table(pl.concat([prices, other]).lazy(), PARAMS, TODAY)
 
 
-def test_too_much_left_out_is_an_error_that_names_the_rule(prices: pl.DataFrame) -> None:
+def test_too_many_exclusions_are_an_error_that_names_the_rule(prices: pl.DataFrame) -> None:
     dirty = prices.with_columns(pl.when(pl.int_range(pl.len()) % 10 == 0).then(0.0).otherwise("close").alias("close"))
 
     with pytest.raises(InputError, match="10.0% of the price rows.*'close zero or negative'"):
-        admit_prices(dirty.lazy(), AdmissionParams(), TODAY)
+        clean_price_table(dirty.lazy(), PARAMS, TODAY)
 
 
-@pytest.mark.parametrize("what", ["stocks", "days"])
-def test_one_stock_or_one_day_is_not_enough(prices: pl.DataFrame, what: str) -> None:
-    column = {"stocks": "code", "days": "date"}[what]
+@pytest.mark.parametrize("unit", ["stocks", "days"])
+def test_one_stock_or_one_day_is_not_enough(prices: pl.DataFrame, unit: str) -> None:
+    column = {"stocks": "code", "days": "date"}[unit]
     lone = prices.filter(pl.col(column) == prices[0, column])
 
-    with pytest.raises(InputError, match=f"hold 1 {what} and at least 2"):
-        admit_prices(lone.lazy(), LENIENT, TODAY)
+    with pytest.raises(InputError, match=f"hold 1 {unit} and at least 2"):
+        clean_price_table(lone.lazy(), LENIENT, TODAY)
 
 
 def test_no_rows_and_no_close_column(prices: pl.DataFrame) -> None:
     with pytest.raises(InputError, match="no rows"):
-        admit_prices(prices.clear().lazy(), AdmissionParams(), TODAY)
+        clean_price_table(prices.clear().lazy(), PARAMS, TODAY)
     with pytest.raises(InputError, match="no column close"):
-        admit_prices(prices.drop("close").lazy(), AdmissionParams(), TODAY)
+        clean_price_table(prices.drop("close").lazy(), PARAMS, TODAY)
 
 
-def test_rows_may_come_in_any_order(prices: pl.DataFrame) -> None:
-    shuffled = admit_prices(prices.sample(fraction=1, shuffle=True, seed=1).lazy(), AdmissionParams(), TODAY)[0]
+def test_the_order_of_rows_does_not_matter(prices: pl.DataFrame) -> None:
+    shuffled = clean_price_table(prices.sample(fraction=1, shuffle=True, seed=1).lazy(), PARAMS, TODAY)[0]
 
-    assert_frame_equal(shuffled, admit_prices(prices.lazy(), AdmissionParams(), TODAY)[0])
+    assert_frame_equal(shuffled, clean_price_table(prices.lazy(), PARAMS, TODAY)[0])
 
 
-def test_the_contract_refuses_what_admission_would_not_let_through(clean_prices: pl.DataFrame) -> None:
+def test_the_schema_refuses_repeated_keys(clean_prices: pl.DataFrame) -> None:
     require_clean_prices(clean_prices)
 
-    with pytest.raises(InputError, match="clean_prices breaks its contract"):
+    with pytest.raises(InputError, match="clean_prices violates its schema"):
         require_clean_prices(pl.concat([clean_prices, clean_prices[3]]))
