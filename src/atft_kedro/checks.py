@@ -1,7 +1,7 @@
 """Results of checks: the words that the guard, the doctor and the diagnosis share."""
 
 from collections.abc import Iterable
-from typing import Literal, get_args
+from typing import Literal, Self, get_args
 
 from .params import Params
 
@@ -16,6 +16,21 @@ class CheckResult(Params):
     severity: Severity
     message: str
     advice: tuple[str, ...] = ()
+
+    @classmethod
+    def ok(cls, name: str, message: str) -> Self:
+        """Report that there is nothing to do."""
+        return cls(name=name, severity="ok", message=message)
+
+    @classmethod
+    def warn(cls, name: str, message: str, *advice: str) -> Self:
+        """Report something that may become a problem."""
+        return cls(name=name, severity="warn", message=message, advice=advice)
+
+    @classmethod
+    def error(cls, name: str, message: str, *advice: str) -> Self:
+        """Report something that must be corrected."""
+        return cls(name=name, severity="error", message=message, advice=advice)
 
 
 def find_worst(severities: Iterable[Severity]) -> Severity:

@@ -18,7 +18,7 @@ from .commands.hpo import hpo
 from .commands.memory import memory
 from .commands.mlflow import mlflow
 from .commands.profile import profile
-from .commands.project import mistakes_told_plainly, of_project, open_catalog
+from .commands.project import open_catalog, plain_errors, project_options
 from .commands.runs import model, monitor, oracle, status, stop
 from .commands.scores import compare, evaluate, metrics
 from .commands.torchrun import NOTHING_LEFT, follow
@@ -36,11 +36,11 @@ def _run(no_cache: bool, runner: str | None, **options: Any) -> Any:
     from .training.distributed import is_launched, join
 
     if is_launched() and not join().is_first:
-        with mistakes_told_plainly():
+        with plain_errors():
             return follow(options)
     if runner is None:
         runner, options["runner_params"] = CACHED, {**options["runner_params"], "use_cache": not no_cache}
-    with mistakes_told_plainly():
+    with plain_errors():
         done = kedro_run.callback(runner=runner, **options)
     join().tell(NOTHING_LEFT)
     return done
@@ -65,7 +65,7 @@ def atft() -> None:
 
 @atft.command()
 @click.option("--pipeline", "-p", default="__default__", show_default=True, help="Whose stages to show.")
-@of_project
+@project_options
 def stages(metadata: ProjectMetadata, pipeline: str, env: str | None, params: dict[str, Any]) -> None:
     """Show which stages are fresh, which are stale, and why."""
     from .stages.ledger import plan_stages

@@ -30,7 +30,7 @@ from .params import InputError, Params
 from .schema import ColumnParams
 from .search.file_digest import PROMOTED, is_as_promoted
 from .search.plan import SearchParams
-from .services.database_url import hide, is_url
+from .services.database_url import hide_password, is_url
 from .training.params import TrainingParams
 from .walk_forward.walk import WalkParams
 
@@ -150,7 +150,7 @@ class ProjectConfigLoader(LayeredConfigLoader):
         """Complain of a password on the command line, which shells and MLflow remember."""
         hpo = (self.runtime_params or {}).get("hpo")
         url = hpo.get("storage") if isinstance(hpo, Mapping) else None
-        if isinstance(url, str) and is_url(url) and "***" in hide(url):
+        if isinstance(url, str) and is_url(url) and "***" in hide_password(url):
             yield ("hpo", "storage"), "hpo.storage: a password belongs into conf/local/parameters.yml or ~/.pgpass"
 
     def _require_as_promoted(self) -> None:

@@ -1,4 +1,4 @@
-"""The doctor as a person calls it, on a project of its own."""
+"""Test ``kedro atft doctor`` on a fresh project."""
 
 import json
 import socket
@@ -14,7 +14,7 @@ from factories.project import KEDRO, environment
 pytestmark = pytest.mark.slow
 
 
-def _ask(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def _run_doctor(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
     command = [KEDRO, "atft", "doctor", *words]
     return subprocess.run(
         command, cwd=project, capture_output=True, text=True, check=False, env=environment(project), timeout=120
@@ -25,68 +25,66 @@ def _files(project: Path) -> set[str]:
     return {str(file) for file in project.rglob("*") if "__pycache__" not in file.parts}
 
 
-def test_without_errors_it_exits_with_0_prints_json_alone_and_makes_nothing(
-    project: Path, ml_dataset: pl.DataFrame
-) -> None:
-    place = project / "data" / "05_model_input" / "ml_dataset.parquet"
-    place.parent.mkdir(parents=True)
-    ml_dataset.write_parquet(place)
-    (project / "data" / "stages.json").write_text("[]")  # which the cache complains of
+def test_without_errors_it_prints_json_only_and_creates_nothing(project: Path, ml_dataset: pl.DataFrame) -> None:
+    path = project / "data" / "05_model_input" / "ml_dataset.parquet"
+    path.parent.mkdir(parents=True)
+    ml_dataset.write_parquet(path)
+    (project / "data" / "stages.json").write_text("[]")  # which the cache cannot read
     before = _files(project)
 
-    done = _ask(project, "--json")
+    process = _run_doctor(project, "--json")
 
-    told = json.loads(done.stdout)
-    found = {check["name"]: check for check in told["checks"]}
-    assert done.returncode == 0, done.stderr
-    assert told["state"] == "warn"
-    assert "cannot be read" in done.stderr
-    assert found["ml_dataset"]["state"] == "ok"
-    assert found["days"]["found"].startswith(f"{ml_dataset.height:,} rows from 2016-01-04")
-    assert found["panel"]["advice"] == "kedro run --pipelines prepare"
-    assert found["stages"]["found"].startswith("0 of 26 are fresh; clean_prices: it never finished")
-    assert {found[name]["state"] for name in ("packages", "parameters", "catalog", "folders", "tracking")} == {"ok"}
+    report = json.loads(process.stdout)
+    found = {check["name"]: check for check in report["checks"]}
+    assert process.returncode == 0, process.stderr
+    assert report["severity"] == "warn"
+    assert "cannot be read" in process.stderr
+    assert found["ml_dataset"]["severity"] == "ok"
+    assert found["days"]["message"].startswith(f"{ml_dataset.height:,} rows from 2016-01-04")
+    assert found["panel"]["advice"] == ["kedro run --pipelines prepare"]
+    assert found["stages"]["message"].startswith("0 of 26 are up to date; clean_prices: it never finished")
+    assert {found[name]["severity"] for name in ("packages", "parameters", "catalog", "folders", "tracking")} == {"ok"}
     assert _files(project) == before
 
 
 def test_wrong_parameters_do_not_hide_the_rest(project: Path) -> None:
-    done = _ask(project, "--json", "--params", "market.stoks=3,data_root=elsewhere")
+    process = _run_doctor(project, "--json", "--params", "market.stoks=3,data_root=elsewhere")
 
-    found = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
-    assert done.returncode == 1
-    assert found["parameters"]["state"] == "error"
-    assert "market.stoks = 3: unknown; did you mean stocks? — --params" in found["parameters"]["found"]
+    found = {check["name"]: check for check in json.loads(process.stdout)["checks"]}
+    assert process.returncode == 1
+    assert found["parameters"]["severity"] == "error"
+    assert "market.stoks = 3: unknown; did you mean stocks? — --params" in found["parameters"]["message"]
     assert found["ml_dataset"] == {
         "name": "ml_dataset",
-        "state": "warn",
-        "found": "elsewhere/05_model_input/ml_dataset.parquet does not exist",
-        "advice": "kedro run --pipelines data",
+        "severity": "warn",
+        "message": "elsewhere/05_model_input/ml_dataset.parquet does not exist",
+        "advice": ["kedro run --pipelines data"],
     }
     assert {"python", "git", "folders", "tracking", "runs", "panel"} <= found.keys()
-    assert "catalog" not in found  # which is made of these parameters
+    assert "catalog" not in found  # it is built from these parameters
 
 
-def test_whatever_is_broken_is_named(project: Path) -> None:
-    with closing(socket.socket()) as asked:
-        asked.bind(("127.0.0.1", 0))
-        port = asked.getsockname()[1]
+def test_everything_broken_is_listed(project: Path) -> None:
+    with closing(socket.socket()) as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
     local = project / "conf" / "local"
     (local / "mlflow.yml").write_text(f"server: {{mlflow_tracking_uri: 'http://127.0.0.1:{port}'}}")
     own = "{type: atft_kedro.datasets.TableDataset, filepath: nowhere.parquet, read_only: true}"
     (local / "catalog.yml").write_text(f"ml_dataset: {own}\nreport: {{type: no.Such}}")
     (project / "data" / "08_reporting").write_text("not a folder")
-    lines = (project / "pyproject.toml").read_text().replace('"polars~=2.1"', '"polars<1", "nosuchthing"')
+    lines = (project / "pyproject.toml").read_text().replace('"polars~=2.1"', '"polars<1", "nosuchpackage"')
     (project / "pyproject.toml").write_text(lines)
     (project / "constraints.txt").write_text("rich==1.0")
     (project / "data" / "06_models" / "runs").mkdir(parents=True)
-    (project / "data" / "06_models" / "runs" / "latest").symlink_to("gone")
+    (project / "data" / "06_models" / "runs" / "latest").symlink_to("missing")
 
-    done = _ask(project)
+    process = _run_doctor(project)
 
-    assert done.returncode == 1
-    assert "errors: 5" in done.stdout, done.stdout
-    for named in (
-        f"polars {pl.__version__}, needs <1; nosuchthing is missing",
+    assert process.returncode == 1
+    assert "errors: 5" in process.stdout, process.stdout
+    for text in (
+        f"polars {pl.__version__}, needs <1; nosuchpackage is missing",
         "locked ==1.0",
         "data/08_reporting (Not a directory)",
         f"http://127.0.0.1:{port} does not answer",
@@ -95,5 +93,5 @@ def test_whatever_is_broken_is_named(project: Path) -> None:
         "report: An exception occurred when parsing config for dataset 'report': No module named 'no'",
         "not a git repository",
     ):
-        assert named in done.stdout, done.stdout
-    assert "Traceback" not in done.stdout + done.stderr
+        assert text in process.stdout, process.stdout
+    assert "Traceback" not in process.stdout + process.stderr

@@ -10,7 +10,7 @@ from atft_kedro.params import InputError
 from atft_kedro.search.plan import PRESETS, SearchParams, Size
 from atft_kedro.search.space import Range, find_field, is_whole, put, require_possible
 from atft_kedro.search.study import make_spec
-from atft_kedro.services.database_url import hide
+from atft_kedro.services.database_url import hide_password
 from atft_kedro.training.params import TrainingParams
 
 
@@ -141,9 +141,9 @@ def test_a_password_is_in_nothing_that_is_written_down() -> None:
     for wrong in ("nonsense", "postgresql//me:secret@host/db", "postgresql://me:secret@host:port/db"):
         with pytest.raises(ValidationError, match="no database URL"):
             SearchParams.model_validate({"storage": wrong})
-    assert "secret" not in hide("postgresql://host/db?user=me&password=secret")
-    assert "ss" not in hide("postgresql://me:p@ss@host/db")
-    assert "user=me" in hide("postgresql://host/db?user=me&password=secret")
+    assert "secret" not in hide_password("postgresql://host/db?user=me&password=secret")
+    assert "ss" not in hide_password("postgresql://me:p@ss@host/db")
+    assert "user=me" in hide_password("postgresql://host/db?user=me&password=secret")
 
 
 def test_days_of_a_block_are_not_searched_where_samples_take_their_place() -> None:

@@ -1,4 +1,4 @@
-"""A server that is found again, ended whole, and never taken for another program."""
+"""Test that the server is found, stopped with all processes, and not confused with other programs."""
 
 import json
 import os
@@ -11,65 +11,65 @@ import psutil
 import pytest
 
 from atft_kedro.params import InputError
-from atft_kedro.services.mlflow_server import FOLDER, Server, end_server, find_server, start_server
+from atft_kedro.services.mlflow_server import FOLDER, Server, find_server, start_server, stop_server
 from factories.postgres import PASSWORD, find_free_port
 from factories.processes import wait_for
 
 
 def leave_state(project: Path, pid: int, started: float) -> None:
-    """Write down a server as if it had been started there."""
+    """Write the state file of a server that was started in this project."""
     (project / FOLDER).mkdir()
     server = Server(pid=pid, started=started, port=5000, store="sqlite:///mlflow.db")
     (project / FOLDER / "server.json").write_text(server.model_dump_json())
 
 
-def start_family(project: Path) -> list[psutil.Process]:
-    """Start a process with a child in a session of its own, written down as the server."""
+def start_processes(project: Path) -> list[psutil.Process]:
+    """Start a process with two children in a new session, with the state file of a server."""
     leader = subprocess.Popen(["sh", "-c", "sleep 600 & sleep 600 & wait"], start_new_session=True)
-    family = psutil.Process(leader.pid)
-    wait_for(lambda: len(family.children()) == 2)
-    leave_state(project, leader.pid, family.create_time())
-    return [family, *family.children()]
+    parent = psutil.Process(leader.pid)
+    wait_for(lambda: len(parent.children()) == 2)
+    leave_state(project, leader.pid, parent.create_time())
+    return [parent, *parent.children()]
 
 
-def are_gone(processes: list[psutil.Process]) -> bool:
-    return not any(each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in processes)
+def have_ended(processes: list[psutil.Process]) -> bool:
+    return not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes)
 
 
-def test_a_server_ends_with_all_its_processes(tmp_path: Path) -> None:
-    family = start_family(tmp_path)
+def test_all_processes_of_a_server_are_stopped(tmp_path: Path) -> None:
+    processes = start_processes(tmp_path)
 
-    assert end_server(tmp_path) is not None
-    assert are_gone(family)
-    assert end_server(tmp_path) is None
-
-
-def test_a_server_whose_first_process_was_killed_leaves_nobody_behind(tmp_path: Path) -> None:
-    family = start_family(tmp_path)
-    os.kill(family[0].pid, signal.SIGKILL)
-    wait_for(lambda: are_gone(family[:1]))
-
-    assert end_server(tmp_path) is not None
-    assert are_gone(family)
+    assert stop_server(tmp_path) is not None
+    assert have_ended(processes)
+    assert stop_server(tmp_path) is None
 
 
-def test_a_program_that_has_the_number_of_a_dead_server_is_left_alone(tmp_path: Path) -> None:
+def test_a_server_whose_main_process_was_killed_is_stopped(tmp_path: Path) -> None:
+    processes = start_processes(tmp_path)
+    os.kill(processes[0].pid, signal.SIGKILL)
+    wait_for(lambda: have_ended(processes[:1]))
+
+    assert stop_server(tmp_path) is not None
+    assert have_ended(processes)
+
+
+def test_another_program_with_the_same_pid_is_not_stopped(tmp_path: Path) -> None:
     with subprocess.Popen(["sleep", "600"], start_new_session=True) as another:
         leave_state(tmp_path, another.pid, psutil.Process(another.pid).create_time() - 60)
 
-        assert end_server(tmp_path) is None
+        assert stop_server(tmp_path) is None
         assert another.poll() is None
         assert not (tmp_path / FOLDER / "server.json").exists()
         another.kill()
 
 
-def test_a_port_that_is_taken_is_refused(tmp_path: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
+def test_a_used_port_is_refused(tmp_path: Path) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
 
-        with pytest.raises(InputError, match=f"Port {port} of 127.0.0.1 cannot be had"):
+        with pytest.raises(InputError, match=f"Port {port} of 127.0.0.1 is not free"):
             start_server(tmp_path, port, "sqlite:///mlflow.db")
 
 
@@ -78,14 +78,14 @@ def test_a_port_that_is_taken_is_refused(tmp_path: Path) -> None:
     [f"nonsense {PASSWORD}", f"mysql://atft:{PASSWORD}@127.0.0.1/atft", f"://{PASSWORD}"],
     ids=["text", "mysql", "nothing"],
 )
-def test_what_is_no_database_is_refused_without_being_repeated(tmp_path: Path, store: str) -> None:
-    with pytest.raises(InputError, match="no database that is known here") as refused:
+def test_an_invalid_store_is_refused_without_repeating_it(tmp_path: Path, store: str) -> None:
+    with pytest.raises(InputError, match="not the URL of a supported database") as refused:
         start_server(tmp_path, find_free_port(), store)
 
     assert PASSWORD not in str(refused.value)
 
 
-def test_a_database_that_does_not_answer_is_refused_without_its_password(tmp_path: Path) -> None:
+def test_a_dead_database_is_refused_without_its_password(tmp_path: Path) -> None:
     port = find_free_port()
 
     with pytest.raises(InputError, match=r"postgresql\+psycopg://atft:\*\*\*@.* does not answer") as refused:
@@ -96,12 +96,16 @@ def test_a_database_that_does_not_answer_is_refused_without_its_password(tmp_pat
 
 
 @pytest.mark.slow
-def test_a_server_that_does_not_come_up_says_why_and_leaves_nobody(tmp_path: Path) -> None:
-    (tmp_path / "mlflow.db").write_text("this is no database, and long enough to be taken for one. " * 20)
+def test_a_failed_start_shows_the_log_and_leaves_no_process(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_text("this is not a database, but long enough to be read as one. " * 20)
 
-    with pytest.raises(InputError, match="(?s)does not come up.*file is not a database"):
+    with pytest.raises(InputError, match="(?s)did not start.*file is not a database"):
         start_server(tmp_path, find_free_port(), "sqlite:///mlflow.db")
 
-    left = json.loads((tmp_path / FOLDER / "server.json").read_text())["pid"]
-    assert not [each for each in psutil.pids() if each == left and psutil.Process(each).status() != "zombie"]
+    pid = json.loads((tmp_path / FOLDER / "server.json").read_text())["pid"]
+    assert not [
+        process
+        for process in psutil.process_iter(["status"])
+        if process.pid == pid and process.info["status"] != "zombie"
+    ]
     assert find_server(tmp_path) is None

@@ -7,7 +7,7 @@ from kedro.framework.startup import ProjectMetadata
 from rich.table import Table
 
 from .console import make_console
-from .project import of_project, open_catalog
+from .project import open_catalog, project_options
 
 
 @click.group()
@@ -19,7 +19,7 @@ def bench() -> None:
 @click.option("--lookback", default=60, show_default=True, help="Steps of history that a forecast sees.")
 @click.option("--days", default=32, show_default=True, help="Days of a block.")
 @click.option("--blocks", default=12, show_default=True, help="Random blocks to read.")
-@of_project
+@project_options
 def data(metadata: ProjectMetadata, lookback: int, days: int, blocks: int, env: str | None, params: Any) -> None:
     """Measure how fast the panel opens and its blocks are read, next to a plain copy."""
     from ..graph.to_panel import graphs_to_panel

@@ -17,7 +17,7 @@ from ..files import atomic_write
 from ..schema import DATE, map_columns
 from ..training.runs import LATEST
 from ..walk_forward.score import WalkScore, judge_record, tabulate_days
-from .project import of_project, open_catalog
+from .project import open_catalog, project_options
 
 PAGE = "docs/benchmarks.md"
 
@@ -26,7 +26,7 @@ PAGE = "docs/benchmarks.md"
 @click.argument("runs", nargs=-1)
 @click.option("--output", type=click.Path(path_type=Path), help=f"Where the page goes; by default {PAGE}.")
 @click.option("--walk/--no-walk", default=True, show_default=True, help="With the newest walk, where there is one.")
-@of_project
+@project_options
 def benchmarks(
     metadata: ProjectMetadata,
     runs: tuple[str, ...],

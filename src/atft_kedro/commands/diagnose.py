@@ -12,7 +12,7 @@ from rich.text import Text
 from ..diagnosis.check_result import Finding, State
 from ..diagnosis.diagnosis import Diagnosis, diagnose
 from .console import make_console
-from .project import of_project, open_catalog
+from .project import open_catalog, project_options
 from .runs import RUN
 
 TITLES: dict[State, tuple[str, str]] = {
@@ -27,7 +27,7 @@ WHERE = "training.phases[0] is the first phase in the environment's parameters; 
 @RUN
 @click.option("--json", "as_json", is_flag=True, help="Print JSON alone.")
 @click.option("--strict", is_flag=True, help="Exit with 1 where something is in trouble.")
-@of_project
+@project_options
 def diagnose_run(
     metadata: ProjectMetadata, run: str, as_json: bool, strict: bool, env: str | None, params: dict[str, Any]
 ) -> None:

@@ -9,11 +9,11 @@ from rich.table import Table
 from ..walk_forward.page import HEAD, tell_folds
 from ..walk_forward.score import WalkScore
 from .console import make_console
-from .project import of_project, open_catalog
+from .project import open_catalog, project_options
 
 
 @click.command()
-@of_project
+@project_options
 def folds(metadata: ProjectMetadata, env: str | None, params: dict[str, Any]) -> None:
     """Show the folds of the newest walk: what each is worth, and which failed."""
     with open_catalog(metadata, env, params) as catalog:

@@ -22,7 +22,7 @@ from ..search.study_status import Standing, read_standing, say_best, say_counts
 from ..training.params import TrainingParams
 from ..training.runs import Runs
 from .console import make_console
-from .project import of_project, open_catalog
+from .project import open_catalog, project_options
 
 STYLES = {"complete": "green", "pruned": "yellow", "failed": "red", "running": "blue"}
 STUDY = click.option("--study", help="The study's name.  [default: hpo.study]")
@@ -54,7 +54,7 @@ def find_study(catalog: CatalogProtocol, study: str | None) -> Searched:
 
 @hpo.command()
 @STUDY
-@of_project
+@project_options
 def worker(metadata: ProjectMetadata, study: str | None, env: str | None, params: Any) -> None:
     """Train trials of a study, beside its other workers, here or on other machines, until there are no more."""
     from ..graph.to_panel import graphs_to_panel
@@ -72,7 +72,7 @@ def worker(metadata: ProjectMetadata, study: str | None, env: str | None, params
 
 @hpo.command()
 @STUDY
-@of_project
+@project_options
 def status(metadata: ProjectMetadata, study: str | None, env: str | None, params: Any) -> None:
     """Show a study's trials, the best, what mattered, and how long it will take."""
     from ..search.run_search import look_at
@@ -85,7 +85,7 @@ def status(metadata: ProjectMetadata, study: str | None, env: str | None, params
 
 @hpo.command()
 @STUDY
-@of_project
+@project_options
 def stop(metadata: ProjectMetadata, study: str | None, env: str | None, params: Any) -> None:
     """Stop a study: every worker ends after its epoch, and its trial goes on when the study does."""
     from ..search.run_search import look_at
@@ -103,7 +103,7 @@ def stop(metadata: ProjectMetadata, study: str | None, env: str | None, params: 
 @STUDY
 @click.option("--trial", type=int, help="Its number.  [default: the best]")
 @click.option("--force", is_flag=True, help="Overwrite what was promoted before.")
-@of_project
+@project_options
 def promote(  # noqa: PLR0913, PLR0917 — its options
     metadata: ProjectMetadata,
     environment: str,

@@ -19,7 +19,7 @@ from ..profiling.memory.sizes import Sizes, name_panel
 from ..training.data import choose_days_per_block, count_stocks_per_day
 from ..training.run_status import read_status, say_load
 from .console import make_console
-from .project import of_project, open_catalog
+from .project import open_catalog, project_options
 
 SIZE = click.IntRange(min=1)
 BESIDE = 90_000_000  # bytes that `kedro run` takes and this command does not: the runner, tables, tracking, checkpoints
@@ -30,7 +30,7 @@ BESIDE = 90_000_000  # bytes that `kedro run` takes and this command does not: t
 @click.option("--features", type=SIZE, help="Of a panel that there is not yet.")
 @click.option("--stocks", type=SIZE, help="That it has on every day.")
 @click.option("--days", type=SIZE, help="That it holds.")
-@of_project
+@project_options
 def memory(
     metadata: ProjectMetadata, run: str | None, env: str | None, params: dict[str, Any], **sizes: int | None
 ) -> None:

@@ -1,4 +1,4 @@
-"""The MLflow server of this project, in the background."""
+"""``kedro atft mlflow``: the project's MLflow server in the background."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from kedro.framework.project import settings
 from kedro.framework.startup import ProjectMetadata
 
 from .console import make_console
-from .project import mistakes_told_plainly
+from .project import plain_errors
 
 CREDENTIAL = "mlflow_store"
 STORE = f"A database URL; by default `{CREDENTIAL}` in conf/local/credentials.yml, else sqlite:///mlflow.db."
@@ -16,7 +16,7 @@ STORE = f"A database URL; by default `{CREDENTIAL}` in conf/local/credentials.ym
 
 @click.group()
 def mlflow() -> None:
-    """Have the tracked runs in a browser: the MLflow server, in the background."""
+    """Start and stop the MLflow server, which shows the tracked runs in a browser."""
 
 
 @mlflow.command()
@@ -24,27 +24,28 @@ def mlflow() -> None:
 @click.option("--store", envvar="MLFLOW_BACKEND_STORE_URI", show_envvar=True, help=STORE)
 @click.pass_obj
 def up(metadata: ProjectMetadata, port: int, store: str | None) -> None:
-    """Start it on 127.0.0.1, and wait until it answers."""
-    from ..services.mlflow_server import log_of, start_server
+    """Start the server on 127.0.0.1 and wait until it answers."""
+    from ..services.mlflow_server import log_path, start_server
 
     project = metadata.project_path
-    with mistakes_told_plainly():
-        server = start_server(project, port, store or _stored(project))
-    make_console(soft_wrap=True).print(f"MLflow is up at {server.url} (store {server.store}, log {log_of(project)}).")
+    with plain_errors():
+        server = start_server(project, port, store or _read_default_store(project))
+    message = f"MLflow is running at {server.url} (store {server.store}, log {log_path(project)})."
+    make_console(soft_wrap=True).print(message)
 
 
 @mlflow.command()
 @click.pass_obj
 def down(metadata: ProjectMetadata) -> None:
-    """End it, with all its processes."""
-    from ..services.mlflow_server import end_server
+    """Stop the server with all its processes."""
+    from ..services.mlflow_server import stop_server
 
-    server = end_server(metadata.project_path)
-    make_console().print("MLflow is not up." if server is None else f"MLflow is down, it was at {server.url}.")
+    server = stop_server(metadata.project_path)
+    make_console().print("MLflow is not running." if server is None else f"MLflow at {server.url} is stopped.")
 
 
-def _stored(project: Path) -> str:
-    """Read which store the project's own credentials name."""
+def _read_default_store(project: Path) -> str:
+    """Read the store from the project's credentials; the default is a SQLite file."""
     loader = settings.CONFIG_LOADER_CLASS(str(project / settings.CONF_SOURCE), **settings.CONFIG_LOADER_ARGS)
     try:
         store = loader["credentials"].get(CREDENTIAL)

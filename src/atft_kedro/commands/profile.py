@@ -12,14 +12,14 @@ from rich.table import Table
 from ..params import InputError
 from ..reporting import table as report_table
 from .console import make_console
-from .project import of_project, open_catalog
+from .project import open_catalog, project_options
 
 
 @click.command()
 @click.option("--steps", type=click.IntRange(min=1), default=5, show_default=True, help="To take; each three times.")
 @click.option("--phase", help="Of the training; by default the one with most epochs.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="A new folder for what is found.")
-@of_project
+@project_options
 def profile(
     metadata: ProjectMetadata, steps: int, phase: str | None, out: Path | None, env: str | None, params: dict[str, Any]
 ) -> None:

@@ -15,7 +15,7 @@ from kedro.io import CatalogProtocol
 from ..params import InputError
 
 
-def of_project(command: Callable[..., None]) -> Callable[..., None]:
+def project_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that choose an environment and its parameters."""
     params = click.option("--params", type=click.UNPROCESSED, default="", callback=split_params, help="As kedro run's.")
     return click.pass_obj(env_option(params(command)))
@@ -25,12 +25,12 @@ def of_project(command: Callable[..., None]) -> Callable[..., None]:
 def open_catalog(metadata: ProjectMetadata, env: str | None, params: dict[str, Any]) -> Iterator[CatalogProtocol]:
     """Open the project's catalog."""
     session = KedroSession.create(project_path=metadata.project_path, env=env, runtime_params=params)
-    with session, mistakes_told_plainly():
+    with session, plain_errors():
         yield session.load_context().catalog
 
 
 @contextmanager
-def mistakes_told_plainly() -> Iterator[None]:
+def plain_errors() -> Iterator[None]:
     """Answer a user's mistake with its message alone; everything else keeps its trace."""
     try:
         yield

@@ -19,7 +19,7 @@ from ..reporting.format import format_number
 from ..training.run_status import RunStatus, kill, read_history, read_log, read_status, request_stop
 from ..training.runs import LATEST
 from .console import make_console
-from .project import of_project, open_catalog
+from .project import open_catalog, project_options
 
 STYLES = {"training": "green", "done": "blue", "stopped": "yellow", "dead": "red"}
 ENDS = {"done": "done after step", "stopped": "has stopped after step", "dead": "has been killed after step"}
@@ -29,7 +29,7 @@ RUN = click.argument("run", default=LATEST)
 
 @click.command()
 @RUN
-@of_project
+@project_options
 def status(metadata: ProjectMetadata, run: str, env: str | None, params: Any) -> None:
     """Show where a RUN stands (default: the latest), and whether it is alive."""
     with open_catalog(metadata, env, params) as catalog:
@@ -40,7 +40,7 @@ def status(metadata: ProjectMetadata, run: str, env: str | None, params: Any) ->
 @click.command()
 @RUN
 @click.option("--every", default=1.0, show_default=True, help="Seconds between looks.")
-@of_project
+@project_options
 def monitor(metadata: ProjectMetadata, run: str, every: float, env: str | None, params: Any) -> None:
     """Watch a RUN live until it ends, with the newest lines of its log; Ctrl-C ends the display only."""
     with open_catalog(metadata, env, params) as catalog:
@@ -62,7 +62,7 @@ def monitor(metadata: ProjectMetadata, run: str, every: float, env: str | None, 
 @RUN
 @click.option("--now", is_flag=True, help="Kill it; what came after its last checkpoint is lost.")
 @click.option("--wait", default=120.0, show_default=True, help="Seconds to wait for the end of its step.")
-@of_project
+@project_options
 def stop(metadata: ProjectMetadata, run: str, now: bool, wait: float, env: str | None, params: Any) -> None:
     """Stop a RUN after its step, with a checkpoint that it goes on from."""
     with open_catalog(metadata, env, params) as catalog:
@@ -74,7 +74,7 @@ def stop(metadata: ProjectMetadata, run: str, now: bool, wait: float, env: str |
 
 
 @click.command()
-@of_project
+@project_options
 def model(metadata: ProjectMetadata, env: str | None, params: Any) -> None:
     """Show the network's weights by module, and its arithmetic for each forecast."""
     from ..graph.to_panel import graphs_to_panel
@@ -99,7 +99,7 @@ def model(metadata: ProjectMetadata, env: str | None, params: Any) -> None:
 @click.command()
 @RUN
 @click.option("--part", type=click.Choice(["validation", "test"]), default="test", show_default=True)
-@of_project
+@project_options
 def oracle(metadata: ProjectMetadata, run: str, part: SplitName, env: str | None, params: Any) -> None:
     """Show how much of what can be known of the simulated market a RUN knows."""
     from ..evaluation.oracle_share import measure_share

@@ -23,7 +23,7 @@ from ..reporting.run_tables import HEAD, tell
 from ..schema import map_columns
 from ..training.runs import LATEST
 from .console import make_console
-from .project import of_project, open_catalog
+from .project import open_catalog, project_options
 
 RUNS = click.argument("runs", nargs=-1)
 COMPARED = ("horizon", "run", "IC ± se", "rank IC ± se", "net Sharpe", "deflated", "rank IC ahead", "days", "left out")
@@ -37,7 +37,7 @@ ENTRY_READING = "same, next: entered at the forecast's own close or at the next 
 
 @click.command()
 @RUNS
-@of_project
+@project_options
 def evaluate(metadata: ProjectMetadata, runs: tuple[str, ...], env: str | None, params: dict[str, Any]) -> None:
     """Score the forecasts of RUNS anew (default: the latest run) by the returns that are known now."""
     with open_catalog(metadata, env, params) as catalog:
@@ -51,7 +51,7 @@ def evaluate(metadata: ProjectMetadata, runs: tuple[str, ...], env: str | None, 
 @click.command()
 @RUNS
 @click.option("--part", type=PARTS, default="test", show_default=True)
-@of_project
+@project_options
 def metrics(
     metadata: ProjectMetadata, runs: tuple[str, ...], part: str, env: str | None, params: dict[str, Any]
 ) -> None:
@@ -69,7 +69,7 @@ def metrics(
 @click.argument("runs", nargs=-1, required=True)
 @click.option("--part", type=PARTS, default="test", show_default=True)
 @click.option("--trials", default=0, help="Of how many runs these are the best; by default there were no others.")
-@of_project
+@project_options
 def compare(
     metadata: ProjectMetadata, runs: tuple[str, ...], part: str, trials: int, env: str | None, params: dict[str, Any]
 ) -> None:

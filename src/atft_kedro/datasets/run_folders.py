@@ -1,11 +1,11 @@
 """The folder in which every training has a folder of its own."""
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
 from kedro.io import AbstractDataset, DatasetError
 
+from ..git import read_git_state
 from ..training.runs import Runs
 
 
@@ -24,9 +24,9 @@ class RunFoldersDataset(AbstractDataset[None, Runs]):
         self.metadata = metadata
 
     def load(self) -> Runs:
-        """Find the folder, and ask git about the code."""
-        commit, changes = _git("rev-parse", "HEAD"), _git("status", "--porcelain")
-        return Runs(self._path, commit or "unknown", is_dirty=bool(changes))
+        """Return the folder of runs, with the git commit of the code."""
+        git = read_git_state(Path.cwd())
+        return Runs(self._path, git.commit or "unknown", is_dirty=git.changed_files > 0)
 
     def save(self, data: None) -> None:
         """Refuse: a training makes its own folder."""
@@ -37,10 +37,3 @@ class RunFoldersDataset(AbstractDataset[None, Runs]):
 
     def _exists(self) -> bool:
         return True
-
-
-def _git(*words: str) -> str:
-    try:
-        return subprocess.run(["git", *words], capture_output=True, text=True, check=False).stdout.strip()
-    except FileNotFoundError:  # no git on this machine
-        return ""

@@ -1,4 +1,4 @@
-"""What is found on disk: room, folders that can be written, the ML dataset and the panel."""
+"""Checks of disks, folders, the ML dataset and the panel."""
 
 import hashlib
 import os
@@ -11,39 +11,46 @@ from pathlib import Path
 
 import polars as pl
 
+from ..checks import CheckResult
 from ..guard.calendars import count_sessions, current_day
 from ..guard.keys import RecencyParams
 from ..panel.store import AGAIN, HEADER, PanelHeader
+from ..params import list_names
 from ..schema import DATE
-from .packages import Check, list_some, show
 
-LEAST_DISK, NO_DISK = 10.0, 1.0  # GB; the wide features of a whole market are 7, their panel 4
-TAIL = 16 << 20  # bytes; a parquet file ends with what describes all of it
-
-
-def check_disk(folders: Iterable[Path]) -> Check:
-    """Look how much room is left on the fullest disk that a run writes to."""
-    places = {place.stat().st_dev: place for place in map(_find_existing, folders)}
-    free, place = min((shutil.disk_usage(place).free / 1e9, show(place)) for place in places.values())
-    found = f"{free:.1f} GB free at {place}"
-    if free >= LEAST_DISK:
-        return Check("disk", "ok", found)
-    advice = "make room, or put data elsewhere: --params data_root=DIR, and TMPDIR for what is only in passing"
-    return Check("disk", "error" if free < NO_DISK else "warn", found, advice)
+LOW_DISK_GB, FULL_DISK_GB = 10.0, 1.0  # the wide features of a whole market take 7 GB, their panel 4
+TAIL = 16 << 20  # bytes at the end of a parquet file, which describe all of it
+LISTED = 4  # entries that a message names
 
 
-def check_folders(folders: Iterable[Path]) -> Check:
-    """Try to write to each folder, or to where it would be made."""
-    wanted = {_find_existing(folder) for folder in folders}
-    refused = [f"{show(place)} ({why})" for place in sorted(wanted) if (why := _try_writing(place))]
+def relative_path(path: Path) -> str:
+    """Write a path relative to the current folder where it lies inside."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+def check_disk(folders: Iterable[Path]) -> CheckResult:
+    """Check the free space of the fullest disk that a run writes to."""
+    disks = {path.stat().st_dev: path for path in map(_find_existing, folders)}
+    free, path = min((shutil.disk_usage(path).free / 1e9, relative_path(path)) for path in disks.values())
+    message = f"{free:.1f} GB free at {path}"
+    if free >= LOW_DISK_GB:
+        return CheckResult.ok("disk", message)
+    advice = "free some space, or use another disk: --params data_root=DIR for data, TMPDIR for temporary files"
+    return (CheckResult.error if free < FULL_DISK_GB else CheckResult.warn)("disk", message, advice)
+
+
+def check_folders(folders: Iterable[Path]) -> CheckResult:
+    """Try to write to each folder, or to the folder in which it would be created."""
+    existing = {_find_existing(folder) for folder in folders}
+    refused = [f"{relative_path(folder)} ({error})" for folder in sorted(existing) if (error := _try_writing(folder))]
     if refused:
         advice = "make it a folder that you may write to (chmod u+rwx), or --params data_root=DIR"
-        return Check("folders", "error", f"cannot be written: {list_some(refused)}", advice)
-    return Check("folders", "ok", f"{len(wanted)} can be written")
+        return CheckResult.error("folders", f"cannot be written: {list_names(refused, LISTED, '; ')}", advice)
+    return CheckResult.ok("folders", f"{len(existing)} can be written")
 
 
 def _try_writing(folder: Path) -> str | None:
-    """Write a file without a name, which nobody else sees, and say why that fails."""
+    """Write a file without a name, which no other process sees; return the system's error."""
     try:
         with tempfile.TemporaryFile(dir=folder):
             return None
@@ -52,47 +59,49 @@ def _try_writing(folder: Path) -> str | None:
 
 
 def _find_existing(path: Path) -> Path:
-    """Find the path or the nearest folder above it that there is; below a folder that is shut there is nothing."""
-    return next(place for place in (path, *path.parents) if os.access(place, os.F_OK))
+    """Return the path or its nearest parent that exists; below an unreadable folder nothing does."""
+    return next(parent for parent in (path, *path.parents) if os.access(parent, os.F_OK))
 
 
-def check_data(name: str, path: Path, is_own: bool, advice: str) -> Check:
-    """Say which file there is; where there is none, it is an error if nobody makes it but the user."""
+def check_data(name: str, path: Path, is_users: bool, advice: str) -> CheckResult:
+    """Check that a file exists; a missing one is an error if only the user can provide it."""
     if not path.exists():
-        return Check(name, "error" if is_own else "warn", f"{show(path)} does not exist", advice)
-    written = timedelta(seconds=round(time.time() - path.stat().st_mtime))
-    known = f", {hash_end(path)}" if path.is_file() else ""
-    return Check(name, "ok", f"{show(path)}, written {written} ago{known}")
+        report = CheckResult.error if is_users else CheckResult.warn
+        return report(name, f"{relative_path(path)} does not exist", advice)
+    age = timedelta(seconds=round(time.time() - path.stat().st_mtime))
+    digest = f", {hash_end(path)}" if path.is_file() else ""
+    return CheckResult.ok(name, f"{relative_path(path)}, written {age} ago{digest}")
 
 
-def check_days(table: pl.LazyFrame, recency: RecencyParams, most: int | None) -> Check:
-    """Describe the ML dataset's days; they may be ``most`` trading days old, None: any."""
+def check_days(table: pl.LazyFrame, recency: RecencyParams, max_age: int | None) -> CheckResult:
+    """Check the ML dataset's days; ``max_age`` is in trading days, None allows any."""
     rows, first, last = table.select(pl.len(), pl.min(DATE).alias("first"), pl.max(DATE).alias("last")).collect().row(0)
     if rows == 0:
-        return Check("days", "error", "the ML dataset has no rows", "make it again, or name another")
-    found = f"{rows:,} rows from {first} to {last}"
+        return CheckResult.error("days", "the ML dataset has no rows", "create it again, or choose another")
+    message = f"{rows:,} rows from {first} to {last}"
     today = current_day(recency.calendar, recency.time_zone)
-    if most is None or last >= today:
-        return Check("days", "ok", found)
+    if max_age is None or last >= today:
+        return CheckResult.ok("days", message)
     age = count_sessions(recency.calendar, last, today)
-    if age <= most:
-        return Check("days", "ok", f"{found}, {age} trading days old")
-    advice = f"load newer prices: predict refuses what is more than {most} days old (predict.max_age_days)"
-    return Check("days", "warn", f"{found}, {age} trading days old", advice)
+    message = f"{message}, {age} trading days old"
+    if age <= max_age:
+        return CheckResult.ok("days", message)
+    advice = f"load newer prices: predict refuses data that is more than {max_age} days old (predict.max_age_days)"
+    return CheckResult.warn("days", message, advice)
 
 
 def hash_end(path: Path) -> str:
-    """Hash a file's size and end: of parquet that is every column chunk's place, size and extremes."""
+    """Hash a file's size and end; in parquet that covers the size and extremes of every column chunk."""
     size = path.stat().st_size
     with path.open("rb") as file:
         file.seek(max(size - TAIL, 0))
         return hashlib.sha256(f"{size} ".encode() + file.read()).hexdigest()[:16]
 
 
-def check_panel(folder: Path) -> Check:
-    """Say which panel there is, and whether its files are as long as they were written."""
+def check_panel(folder: Path) -> CheckResult:
+    """Check that the panel's files have the length that its header states."""
     header = PanelHeader.model_validate_json((folder / HEADER).read_text())
-    if wrong := header.find_damaged(folder):
-        return Check("panel", "error", f"cut off or gone: {list_some(wrong)}", AGAIN)
-    days, stocks = len(header.metadata.days), len(header.metadata.codes)
-    return Check("panel", "ok", f"{header.identity}: {days:,} days, {stocks:,} stocks, to {header.metadata.days[-1]}")
+    if damaged := header.find_damaged(folder):
+        return CheckResult.error("panel", f"cut off or missing: {list_names(damaged, LISTED, '; ')}", AGAIN)
+    days, stocks = header.metadata.days, len(header.metadata.codes)
+    return CheckResult.ok("panel", f"{header.identity}: {len(days):,} days, {stocks:,} stocks, to {days[-1]}")

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, field_serializer, model_validator
 
 from ..params import InputError, Params
-from ..services.database_url import hide, is_url
+from ..services.database_url import hide_password, is_url
 from .space import AnyOf, Dimension, Ranges
 
 
@@ -65,7 +65,7 @@ class SearchParams(Params):
 
     @field_serializer("storage")
     def _hide_password(self, url: str | None) -> str | None:
-        return hide(url) if url else None
+        return hide_password(url) if url else None
 
     def choose_size(self, begun: "Size | None") -> "Size":
         """Say how large the search is, where that is not asked for by what a study was begun with."""

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ..dotted import diff
 from ..network.params import NetworkParams
 from ..params import InputError, Params
-from ..services.database_url import hide
+from ..services.database_url import hide_password
 from ..training.checkpoint import FIELDS_NOT_IN_IDENTITY
 from ..training.params import TrainingParams
 from .plan import SearchParams, Size
@@ -109,12 +109,12 @@ def connect(url: str, heartbeat: int | None = None) -> RDBStorage:
             )
     except ImportError:
         raise InputError(
-            f"The studies in {hide(url)} cannot be reached: the database's driver is not installed. For PostgreSQL: "
-            "pip install 'atft-kedro[postgres]'"
+            f"The studies in {hide_password(url)} cannot be reached: the database's driver is not installed. "
+            "For PostgreSQL: pip install 'atft-kedro[postgres]'"
         ) from None
     except (SQLAlchemyError, OSError) as error:
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-        raise InputError(f"The studies in {hide(url)} cannot be reached: {reason}") from None
+        raise InputError(f"The studies in {hide_password(url)} cannot be reached: {reason}") from None
 
 
 def begin_study(url: str, name: str, spec: Spec, size: Size) -> optuna.Study:

@@ -1,13 +1,13 @@
-"""A database's URL, and how it is shown: without what is secret."""
+"""Database URLs and how they are shown: without passwords."""
 
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-SECRETS = {"password", "sslpassword"}  # that a URL may carry behind its question mark
+SECRETS = {"password", "sslpassword"}  # query parameters that may hold a password
 
 
 def is_url(text: str) -> bool:
-    """Say whether a text can be a database's URL."""
+    """Check whether a text has the form of a database URL."""
     try:
         make_url(text)
     except (SQLAlchemyError, ValueError):
@@ -15,10 +15,10 @@ def is_url(text: str) -> bool:
     return True
 
 
-def hide(url: str) -> str:
-    """Write a database's URL without its password."""
+def hide_password(url: str) -> str:
+    """Replace the passwords in a database URL by ``***``."""
     address = make_url(url)
     masked = dict.fromkeys(SECRETS & address.query.keys(), "***")
     shown = address.update_query_dict(masked).render_as_string(hide_password=True)
-    scheme, _, place = shown.rpartition("@") if shown.count("@") > 1 else ("", "", "")
-    return f"{scheme.partition('://')[0]}://***@{place}" if place else shown  # a password with an @ of its own
+    scheme, _, host = shown.rpartition("@") if shown.count("@") > 1 else ("", "", "")
+    return f"{scheme.partition('://')[0]}://***@{host}" if host else shown  # the password itself contains an @

@@ -1,4 +1,4 @@
-"""The MLflow server in the background: started, found again, and ended with all its workers."""
+"""The project's MLflow server: start it in the background, find it, stop it with all its processes."""
 
 import http.client
 import os
@@ -15,97 +15,97 @@ from sqlalchemy import URL, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
 
 from ..params import InputError, Params
-from .database_url import hide
+from .database_url import hide_password
 
-FOLDER = ".mlflow"  # beside the project's mlflow.db
+FOLDER = ".mlflow"  # next to the project's mlflow.db
 HOST = "127.0.0.1"
 WORKERS = 2
-PATIENCE = 90.0  # seconds to come up, on a slow disk and with a database to make
-FAREWELL = 15.0  # seconds to end requests that are going on
+START_TIMEOUT = 90.0  # seconds until it answers, on a slow disk and with a database to create
+STOP_TIMEOUT = 15.0  # seconds for requests in progress
 
 
 class Server(Params):
-    """A server that was started here."""
+    """A running server that this project started."""
 
-    pid: int  # the leader of a session with all its processes
+    pid: int  # of the session leader; all its processes belong to that session
     started: float
     port: int
     store: str  # without its password
 
     @property
     def url(self) -> str:
-        """Say where a browser finds it."""
+        """Address for a browser."""
         return f"http://{HOST}:{self.port}"
 
 
 def start_server(project: Path, port: int, store: str) -> Server:
-    """Start the server of a project's experiments, and wait until it answers."""
+    """Start the MLflow server of a project and wait until it answers."""
     running = find_server(project)
     if running is not None:
-        raise InputError(f"MLflow is already up at {running.url} (store {running.store}).")
-    url = _read_store(store)
+        raise InputError(f"MLflow is already running at {running.url} (store {running.store}).")
+    url = _parse_store(store)
     _require_free(port)
     (project / FOLDER).mkdir(mode=0o700, exist_ok=True)
-    process = _spawn(project, port, url.render_as_string(hide_password=False))
-    started, shown = psutil.Process(process.pid).create_time(), hide(store)
-    server = Server(pid=process.pid, started=started, port=port, store=shown)
+    process = _start_process(project, port, url.render_as_string(hide_password=False))
+    started = psutil.Process(process.pid).create_time()
+    server = Server(pid=process.pid, started=started, port=port, store=hide_password(store))
     try:
-        _remember(project, server)
-        _wait_until_it_answers(server, process, log_of(project))
+        _write_state(project, server)
+        _wait_for_answer(server, process, log_path(project))
     except BaseException:
-        _end(server)
+        _end_processes(server)
         raise
     return server
 
 
 def find_server(project: Path) -> Server | None:
-    """Find the server that was started here and lives; what a dead one left is swept away."""
-    if not _state(project).exists():
+    """Return the running server; delete the state file of one that has ended."""
+    if not _state_path(project).exists():
         return None
-    server = Server.model_validate_json(_state(project).read_text())
-    if _processes(server):
+    server = Server.model_validate_json(_state_path(project).read_text())
+    if _list_processes(server):
         return server
-    _state(project).unlink()
+    _state_path(project).unlink()
     return None
 
 
-def end_server(project: Path) -> Server | None:
-    """End the server that was started here, if it lives."""
+def stop_server(project: Path) -> Server | None:
+    """Stop the running server; None if there is no running server."""
     server = find_server(project)
     if server is not None:
-        _end(server)
-        _state(project).unlink()
+        _end_processes(server)
+        _state_path(project).unlink()
     return server
 
 
-def log_of(project: Path) -> Path:
-    """Say where the server writes what it does."""
+def log_path(project: Path) -> Path:
+    """Return the path of the server's log."""
     return project / FOLDER / "server.log"
 
 
-def _state(project: Path) -> Path:
+def _state_path(project: Path) -> Path:
     return project / FOLDER / "server.json"
 
 
-def _remember(project: Path, server: Server) -> None:
+def _write_state(project: Path, server: Server) -> None:
     try:
-        with _state(project).open("x") as file:
+        with _state_path(project).open("x") as file:
             file.write(server.model_dump_json(indent=2))
     except FileExistsError:
-        raise InputError("MLflow is being started at this moment, by someone else.") from None
+        raise InputError("Another process is starting MLflow at this moment.") from None
 
 
-def _read_store(store: str) -> URL:
-    """Read a database's URL, and refuse one that does not answer; what is wrong with it is said without it."""
+def _parse_store(store: str) -> URL:
+    """Parse a database URL and check that it answers; errors do not repeat a URL, which may hold a password."""
     try:
         url = make_url(store)
     except ArgumentError:
         url = None
     if url is None or url.get_backend_name() not in ("sqlite", "postgresql"):
-        kinds = "sqlite:///mlflow.db or postgresql://user:password@host/database"
-        raise InputError(f"The store is no database that is known here; write {kinds}.")
+        examples = "sqlite:///mlflow.db or postgresql://user:password@host/database"
+        raise InputError(f"The store is not the URL of a supported database; write {examples}.")
     if url.get_backend_name() == "postgresql":
-        _require_answer(url, hide(store))
+        _require_answer(url, hide_password(store))
     return url
 
 
@@ -114,76 +114,79 @@ def _require_answer(url: URL, shown: str) -> None:
         create_engine(url, connect_args={"connect_timeout": 10}).connect().close()
     except ModuleNotFoundError:
         install = "pip install 'atft-kedro[postgres]'"
-        raise InputError(f"The store {shown} needs a driver that is not installed; psycopg is by {install}") from None
+        message = f"The store {shown} needs a driver that is not installed; {install} installs psycopg"
+        raise InputError(message) from None
     except OperationalError as error:
         reason = str(error.orig).strip().splitlines()[0]
         raise InputError(f"The store {shown} does not answer: {reason}") from None
 
 
 def _require_free(port: int) -> None:
-    with socket.socket() as asked:
-        asked.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one that ended a moment ago is no obstacle
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # ignore a server that ended a moment ago
         try:
-            asked.bind((HOST, port))
+            listener.bind((HOST, port))
         except OSError as error:
-            raise InputError(f"Port {port} of {HOST} cannot be had ({error.strerror}); choose another one.") from None
+            raise InputError(
+                f"Port {port} of {HOST} is not available ({error.strerror}); choose another one."
+            ) from None
 
 
-def _spawn(project: Path, port: int, store: str) -> subprocess.Popen[bytes]:
-    """Start MLflow's own server; its store is in its environment, for a command line is seen by everyone."""
+def _start_process(project: Path, port: int, store: str) -> subprocess.Popen[bytes]:
+    """Start ``mlflow server``; the store goes through its environment because all users can read command lines."""
     artifacts = ["--serve-artifacts", "--artifacts-destination", str(project / "mlartifacts")]
-    where = ["--host", HOST, "--port", str(port), "--workers", str(WORKERS)]
-    own = {"MLFLOW_BACKEND_STORE_URI": store, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with log_of(project).open("wb") as log:
+    address = ["--host", HOST, "--port", str(port), "--workers", str(WORKERS)]
+    variables = {"MLFLOW_BACKEND_STORE_URI": store, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with log_path(project).open("wb") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "mlflow", "server", *where, *artifacts],
+            [sys.executable, "-m", "mlflow", "server", *address, *artifacts],
             cwd=project,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
-            env={**os.environ, **own},  # noqa: TID251  (MLflow's own, not this project's)
+            env={**os.environ, **variables},  # noqa: TID251  (MLflow's variables, not this project's)
         )
 
 
-def _wait_until_it_answers(server: Server, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + PATIENCE
+def _wait_for_answer(server: Server, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT
     while not _answers(server.port):
         if process.poll() is not None or time.monotonic() > deadline:
             last = "\n".join(log.read_text().splitlines()[-3:])
-            raise InputError(f"MLflow does not come up; {log} ends with\n{last}")
+            raise InputError(f"MLflow did not start; {log} ends with\n{last}")
         time.sleep(0.1)
 
 
 def _answers(port: int) -> bool:
     try:
-        asked = http.client.HTTPConnection(HOST, port, timeout=5)
-        asked.request("GET", "/health")
-        return asked.getresponse().status == http.HTTPStatus.OK
+        connection = http.client.HTTPConnection(HOST, port, timeout=5)
+        connection.request("GET", "/health")
+        return connection.getresponse().status == http.HTTPStatus.OK
     except (OSError, http.client.HTTPException):
         return False
 
 
-def _end(server: Server) -> None:
-    """Ask all its processes to end, and kill those that do not."""
+def _end_processes(server: Server) -> None:
+    """Terminate all processes of the server, and kill those that remain."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError):
             os.killpg(server.pid, number)
-        deadline = time.monotonic() + FAREWELL
-        while _processes(server) and time.monotonic() < deadline:
+        deadline = time.monotonic() + STOP_TIMEOUT
+        while _list_processes(server) and time.monotonic() < deadline:
             time.sleep(0.1)
 
 
-def _processes(server: Server) -> list[psutil.Process]:
-    """List its living processes. A number that another program has now is told by when that began."""
-    alive = [each for each in psutil.process_iter(["status"]) if _session_of(each.pid) == server.pid]
-    leaders = [each for each in alive if each.pid == server.pid]
-    if any(abs(each.create_time() - server.started) > 1 for each in leaders):
+def _list_processes(server: Server) -> list[psutil.Process]:
+    """List its running processes; none if the system gave its pid to a process that started at another time."""
+    members = [process for process in psutil.process_iter(["status"]) if _read_session(process.pid) == server.pid]
+    leaders = [process for process in members if process.pid == server.pid]
+    if any(abs(process.create_time() - server.started) > 1 for process in leaders):
         return []
-    return [each for each in alive if each.info["status"] != psutil.STATUS_ZOMBIE]
+    return [process for process in members if process.info["status"] != psutil.STATUS_ZOMBIE]
 
 
-def _session_of(pid: int) -> int | None:
+def _read_session(pid: int) -> int | None:
     try:
         return os.getsid(pid)
     except (ProcessLookupError, PermissionError):

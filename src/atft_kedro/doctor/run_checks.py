@@ -1,0 +1,155 @@
+"""All checks of the doctor, in order: the machine first, then the project."""
+
+import tempfile
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from kedro.config import MissingConfigException
+from kedro.framework.project import pipelines
+from kedro.io import CatalogProtocol, DatasetError
+from omegaconf.errors import OmegaConfBaseException
+from polars.exceptions import PolarsError
+from yaml import YAMLError
+
+from ..checks import CheckResult
+from ..configuration import BLOCKS
+from ..export.predict import PredictParams
+from ..guard.inspection import GuardParams
+from ..panel.store import HEADER
+from ..params import InputError, list_names
+from ..schema import ColumnParams, map_columns
+from ..stages.ledger import LEDGER, plan_stages
+from ..training.runs import Runs
+from .files import LISTED, check_data, check_days, check_disk, check_folders, check_panel, relative_path
+from .packages import check_lock, check_packages, check_python
+from .project import check_git, check_runs
+from .setup import DATASET, PRICES, ProjectSetup
+from .tracking import check_tracking
+
+CONFIGURATION_ERRORS = (
+    *(ValueError, LookupError, ImportError, OSError, YAMLError, PolarsError),
+    *(OmegaConfBaseException, MissingConfigException, DatasetError),
+)
+
+
+def run_check(name: str, check: Callable[..., CheckResult], *arguments: Any) -> CheckResult:
+    """Run one check; report an exception as its error."""
+    try:
+        return check(*arguments)
+    except CONFIGURATION_ERRORS as error:
+        return CheckResult.error(name, format_error(error), "correct what the message names")
+
+
+def format_error(error: Exception) -> str:
+    """Format an error: our own message in full, Kedro's dataset errors by their first two lines."""
+    cause = error.__cause__ if isinstance(error.__cause__, InputError) else error
+    return " ".join(str(cause).splitlines()[:2]) if isinstance(cause, DatasetError) else str(cause).strip()
+
+
+def check_machine(project: Path) -> Iterator[CheckResult]:
+    """Check the packages, the commit and the machine."""
+    from .machine import check_gpu, check_memory, check_processors
+
+    package = tomllib.loads((project / "pyproject.toml").read_text())["project"]
+    yield run_check("python", check_python, package["requires-python"])
+    yield run_check("packages", check_packages, package["dependencies"])
+    yield run_check("lock", check_lock, project / "constraints.txt", package["dependencies"])
+    yield run_check("git", check_git, project)
+    yield run_check("gpu", check_gpu)
+    yield run_check("memory", check_memory)
+    yield run_check("processors", check_processors)
+
+
+def check_project(project: Path, env: str | None, params: dict[str, Any]) -> Iterator[CheckResult]:
+    """Check the configuration and the files that it names."""
+    try:
+        setup = ProjectSetup.read(project, env, params)
+    except CONFIGURATION_ERRORS as error:
+        yield CheckResult.error("configuration", format_error(error), "correct it: the other checks need it")
+        return
+    folders = setup.list_output_folders()
+    yield run_check("disk", check_disk, [Path(tempfile.gettempdir()), *folders])
+    yield run_check("folders", check_folders, folders)
+    yield run_check("tracking", check_tracking, setup.tracking_uri)
+    yield run_check("runs", lambda: check_runs(Runs(setup.paths["runs"], commit="", is_dirty=False)))
+    parameters = run_check("parameters", _check_parameters, setup)
+    yield parameters
+    data = [run_check(name, _check_data, setup, name) for name in (PRICES, DATASET) if name in setup.paths]
+    yield from data
+    yield run_check("panel", _check_panel, setup)
+    if parameters.severity == "ok":
+        has_dataset = any(check.name == DATASET and check.severity == "ok" for check in data)
+        yield from _check_with_catalog(setup, has_dataset)
+
+
+def _check_data(setup: ProjectSetup, name: str) -> CheckResult:
+    is_users = name in setup.users_entries
+    create = f"{setup.run_command} --pipelines data"
+    advice = f"create it, or choose another: --params {name}=PATH" if is_users else create
+    return check_data(name, setup.paths[name], is_users, advice)
+
+
+def _check_panel(setup: ProjectSetup) -> CheckResult:
+    folder = setup.paths["panel"]
+    if (folder / HEADER).exists():
+        return check_panel(folder)
+    message = f"{relative_path(folder)} has no panel"
+    return CheckResult.warn("panel", message, f"{setup.run_command} --pipelines prepare")
+
+
+def _check_parameters(setup: ProjectSetup) -> CheckResult:
+    setup.loader.require_valid_parameters()
+    return CheckResult.ok("parameters", f"{len(BLOCKS)} valid blocks")
+
+
+def _check_with_catalog(setup: ProjectSetup, has_dataset: bool) -> Iterator[CheckResult]:
+    """Check what needs the whole catalog: its entries, the dataset's days, the cached stages."""
+    try:
+        catalog = setup.context.catalog
+    except CONFIGURATION_ERRORS as error:
+        yield CheckResult.error("catalog", format_error(error), "correct conf/*/catalog.yml")
+        return
+    entries = _check_entries(catalog, list(setup.catalog))
+    yield entries
+    if has_dataset:
+        yield run_check("days", _check_days, setup, catalog)
+    if entries.severity == "ok":
+        yield run_check("stages", _check_stages, setup, catalog)
+
+
+def _check_entries(catalog: CatalogProtocol, names: list[str]) -> CheckResult:
+    """Create the dataset of every catalog entry."""
+    errors = []
+    for name in names:
+        try:
+            catalog.get(name)
+        except CONFIGURATION_ERRORS as error:
+            errors.append(f"{name}: {format_error(error)}")
+    if errors:
+        advice = "correct these entries in conf/*/catalog.yml"
+        return CheckResult.error("catalog", list_names(errors, LISTED, "; "), advice)
+    return CheckResult.ok("catalog", f"{len(names)} entries")
+
+
+def _check_days(setup: ProjectSetup, catalog: CatalogProtocol) -> CheckResult:
+    columns = ColumnParams.model_validate(setup.parameters["columns"])
+    predict = PredictParams.model_validate(setup.parameters["predict"])
+    guard = GuardParams.model_validate(setup.parameters["guard"])
+    table = map_columns(catalog[DATASET].load(), columns)
+    return check_days(table, guard.recency, predict.max_age_days)
+
+
+def _check_stages(setup: ProjectSetup, catalog: CatalogProtocol) -> CheckResult:
+    """Report which stages the cache would run again."""
+    if not catalog[LEDGER].exists():
+        return CheckResult.ok("stages", "none has run yet")
+    pipeline = pipelines["__default__"]
+    planned = plan_stages(pipeline.from_inputs(DATASET) if DATASET in setup.users_entries else pipeline, catalog)
+    stale = [f"{stage.node.name}: {stage.why[0]}" for stage in planned if stage.why]
+    message = f"{len(planned) - len(stale)} of {len(planned)} are up to date"
+    if stale:
+        advice = f"{setup.run_command}; all reasons: kedro atft stages"
+        return CheckResult.warn("stages", f"{message}; {list_names(stale, 1, '; ')}", advice)
+    return CheckResult.ok("stages", message)
