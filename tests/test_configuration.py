@@ -94,7 +94,12 @@ def test_a_mistake_in_what_is_chosen_names_the_file_that_holds_it(tmp_path: Path
         loader(tmp_path / "conf", "benchmark").require_valid_parameters()
 
 
-OWN = {"recency", "ranges", "choices", "later"}  # the guard's is off for the simulated market; a search's space is data
+OWN = {
+    "recency",
+    "ranges",
+    "choices",
+    "parameter_tiers",
+}  # the guard's is off for the simulated market; a search's space is data
 
 
 @pytest.mark.parametrize("name", BLOCKS)
@@ -146,8 +151,8 @@ def test_made_parameters_have_the_values_of_base_except_for_the_changes() -> Non
             "goals.ic.h5 = 0.1: forecasts are for 1, 10 days",
         ),
         (
-            {"hpo": {"later": {"network.heds": 2}}},
-            "later names network.heds, which has neither a range nor choices; did you mean network.heads?",
+            {"hpo": {"parameter_tiers": {"network.heds": 2}}},
+            "parameter_tiers names network.heds, which has neither a range nor choices; did you mean network.heads?",
         ),
         ({"evaluation": {"units": "returns"}}, "evaluation.units = 'returns': unknown"),
         ({"training": {"phase_losses": {"tune": "mse:1"}}}, "phase_losses names tune, and the phases are baseline, "),

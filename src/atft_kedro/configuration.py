@@ -28,8 +28,8 @@ from .panel.split import SplitParams
 from .panel.universe import UniverseParams
 from .params import InputError, Params
 from .schema import ColumnParams
-from .search.file_digest import PROMOTED, is_as_promoted
 from .search.plan import SearchParams
+from .search.promoted_file import PROMOTED_FILE, is_unedited
 from .services.database_url import hide_password, is_url
 from .training.params import TrainingParams
 from .walk_forward.walk import WalkParams
@@ -156,7 +156,7 @@ class ProjectConfigLoader(LayeredConfigLoader):
     def _require_as_promoted(self) -> None:
         """Refuse a file that claims to be a trial of a search, and was edited since."""
         for file in self._files("parameters"):
-            if file.name == PROMOTED and not is_as_promoted(file):
+            if file.name == PROMOTED_FILE and not is_unedited(file):
                 raise InputError(
                     f"{file} says that it is a trial of a search, and was edited since. Take the line with its digest "
                     "out to make it yours, or promote again with --force."

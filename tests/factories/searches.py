@@ -1,4 +1,4 @@
-"""Searches over a small market with a small network, in this process or in one of their own."""
+"""Searches over a small market with a small network, in this process or in a separate one."""
 
 import os
 import subprocess
@@ -12,14 +12,17 @@ from typing import Any
 
 from optuna.exceptions import OptunaError
 
+from atft_kedro.evaluation.score import EvaluationParams
 from atft_kedro.features.sets import FeatureParams
 from atft_kedro.market.cleaning import CleaningParams, clean_price_table
 from atft_kedro.market.simulated_drivers import MarketParams
 from atft_kedro.market.simulation import simulate_market
 from atft_kedro.params import InputError
+from atft_kedro.search.confirmation import Confirmation, ConfirmationTrainer, confirm
 from atft_kedro.search.plan import SearchParams
-from atft_kedro.search.run_search import help_search, look_at, search
-from atft_kedro.search.study_status import Standing, read_standing
+from atft_kedro.search.run_search import join_search, search
+from atft_kedro.search.study import load_study
+from atft_kedro.search.study_status import StudyStatus, read_status
 from atft_kedro.training.data import TrainingData
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.runs import Runs
@@ -33,12 +36,13 @@ TRAINING = TrainingParams.model_validate({"phases": PHASES, "days_per_block": 16
 SPACE: dict[str, Any] = {
     "ranges": {"training.learning_rate": {"low": 1e-5, "high": 1e-2, "log": True}},
     "choices": {"network.hidden_size": [8, 16]},
+    "parameter_tiers": {},
 }
 
 
 @dataclass
-class Told:
-    """Trackers that remember who was told what."""
+class RecordingTrackers:
+    """Trial trackers that record the names, parameters and parents of the trials."""
 
     parent: str | None = None
     names: list[str] = field(default_factory=list)
@@ -58,51 +62,67 @@ class Told:
         yield NO_TRACKER
 
 
-def ask(**params: Any) -> SearchParams:
-    """Ask for a small search."""
-    asked = {"study": "s", "n_trials": 3, "epochs": 2, "heartbeat_seconds": 1} | SPACE | params
-    return SearchParams.model_validate(asked)
+def make_search_params(**changes: Any) -> SearchParams:
+    """Build the parameters of a small search."""
+    small = {"study": "s", "n_trials": 3, "epochs": 2, "heartbeat_seconds": 1} | SPACE
+    return make_params(SearchParams, **small | changes)
 
 
-def seek(training_data: TrainingData, folder: Path, training: TrainingParams = TRAINING, **params: Any) -> Standing:
-    """Search in this process."""
-    return search(training_data, NETWORK, training, ask(**params), runs_in(folder), Told())
+def run_search(data: TrainingData, folder: Path, training: TrainingParams = TRAINING, **changes: Any) -> StudyStatus:
+    """Run a search in this process."""
+    trackers = RecordingTrackers()
+    return search(data, (NETWORK, training), make_search_params(**changes), runs_in(folder), trackers)
+
+
+def confirm_winner(status: StudyStatus, data: TrainingData, folder: Path) -> Confirmation:
+    """Retrain the winner and the current configuration with two seeds."""
+    trainer = ConfirmationTrainer(data, runs_in(folder), RecordingTrackers())
+    return confirm(status, trainer, (NETWORK, TRAINING), make_search_params(confirm_seeds=2), EvaluationParams())
 
 
 def runs_in(folder: Path) -> Runs:
     return Runs(folder, commit="abc", is_dirty=False)
 
 
-def start(folder: Path, *words: str) -> subprocess.Popen[bytes]:
-    """Search in a process of its own: ``search URL TRIALS`` or ``help URL NAME``; what it says is in a log.
+def url_in(folder: Path) -> str:
+    return f"sqlite:///{folder / 'studies.db'}"
 
-    A helper may be started before there is a study: it says that it is ready and waits for one.
+
+def start_worker(folder: Path, role: str, url: str, trials: int = 0) -> subprocess.Popen[bytes]:
+    """Start a process that searches (role ``search``) or joins a search (``join``); its output is in a log file.
+
+    A process that joins creates the file ``ready`` and waits until the study exists.
     """
-    log = (folder / f"{words[0]}-{len(list(folder.glob('*.log')))}.log").open("wb")
-    code = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}  # noqa: TID251
-    with log:
-        command = [sys.executable, "-m", "in_searches", str(folder), *words]
-        return subprocess.Popen(command, stdout=log, stderr=log, env=code)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}  # noqa: TID251
+    command = [sys.executable, "-m", "factories.searches", str(folder), role, url, str(trials)]
+    with (folder / f"{role}-{len(list(folder.glob('*.log')))}.log").open("wb") as log:
+        return subprocess.Popen(command, stdout=log, stderr=log, env=environment)
 
 
-def stand(url: str) -> Standing | None:
+def find_status(url: str) -> StudyStatus | None:
+    """Read the status of the study; None before it exists."""
     try:
-        return read_standing(look_at("s", url))
-    except (InputError, OptunaError, KeyError):  # not begun yet
+        return read_status(load_study(url, "s"))
+    except (InputError, OptunaError, KeyError):
         return None
 
 
-def main(folder: Path, role: str, url: str, name: str) -> None:
+def main(folder: Path, role: str, url: str, trials: int) -> None:
     prices = simulate_market(MarketParams(stocks=24, days=320, seed=11)).prices.lazy()
     dataset = make_ml_dataset(clean_price_table(prices, make_params(CleaningParams), date.today())[0], FeatureParams())
-    training_data, runs = make_training_data(dataset, folder / f"panel-{os.getpid()}"), runs_in(folder)
+    data, runs, trackers = (
+        make_training_data(dataset, folder / f"panel-{os.getpid()}"),
+        runs_in(folder),
+        RecordingTrackers(),
+    )
     if role == "search":
-        search(training_data, NETWORK, TRAINING, ask(n_trials=int(name), storage=url, epochs=8), runs, Told())
+        params = make_search_params(n_trials=trials, storage=url, epochs=8)
+        search(data, (NETWORK, TRAINING), params, runs, trackers)
     else:
         (folder / "ready").touch()
-        wait_for(lambda: stand(url) is not None)
-        help_search("s", training_data, url, runs, Told())
+        wait_for(lambda: find_status(url) is not None)
+        join_search("s", data, url, runs, trackers)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), *sys.argv[2:])
+    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4]))

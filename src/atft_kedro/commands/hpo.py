@@ -1,4 +1,4 @@
-"""Work on a search for hyper-parameters, look at it, stop it, and promote its winner."""
+"""Work on a search for hyper-parameters, show it, stop it, and promote its winner."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,92 +17,98 @@ from rich.table import Table
 from ..network.params import NetworkParams
 from ..reporting.format import format_number
 from ..search.plan import SearchParams
-from ..search.space import say_chosen
-from ..search.study_status import Standing, read_standing, say_best, say_counts
+from ..search.space import format_values
+from ..search.study_status import StudyStatus, format_best, format_counts, read_status
 from ..training.params import TrainingParams
 from ..training.runs import Runs
 from .console import make_console
 from .project import open_catalog, project_options
 
 STYLES = {"complete": "green", "pruned": "yellow", "failed": "red", "running": "blue"}
-STUDY = click.option("--study", help="The study's name.  [default: hpo.study]")
-MOST = 20  # trials that are shown
+STUDY = click.option("--study", help="Name of the study.  [default: hpo.study]")
+MAX_TRIALS = 20  # rows of the table
 
 
 @click.group()
 def hpo() -> None:
-    """Search for hyper-parameters: kedro run --pipelines hpo begins a study, these work on it."""
+    """Work on the studies that kedro run --pipelines hpo creates."""
 
 
 @dataclass(frozen=True)
-class Searched:
-    """What the commands need of the catalog."""
+class StudyLocation:
+    """The name of a study, the URL of its database and the folder of its trials."""
 
     name: str
     url: str
     runs: Runs
 
 
-def find_study(catalog: CatalogProtocol, study: str | None) -> Searched:
-    """Say which study is meant, and where it is."""
+def locate_study(catalog: CatalogProtocol, study: str | None) -> StudyLocation:
+    """Locate the study of that name, or the one of the parameters."""
     from ..search.run_search import find_storage
 
     params = SearchParams.model_validate(catalog["params:hpo"].load())
     runs = catalog["trial_folders"].load()
-    return Searched(study or params.study, find_storage(params, runs), runs)
+    return StudyLocation(study or params.study, find_storage(params, runs), runs)
 
 
 @hpo.command()
 @STUDY
 @project_options
 def worker(metadata: ProjectMetadata, study: str | None, env: str | None, params: Any) -> None:
-    """Train trials of a study, beside its other workers, here or on other machines, until there are no more."""
+    """Run trials of an existing study until all have ended.
+
+    Several workers can run at once, also on several machines with one database.
+    """
     from ..graph.to_panel import graphs_to_panel
-    from ..search.run_search import help_search
+    from ..search.run_search import join_search
     from ..training.data import TrainingData
 
     with open_catalog(metadata, env, params) as catalog:
-        searched = find_study(catalog, study)
+        location = locate_study(catalog, study)
         panel = catalog["panel"].load()
-        training_data = TrainingData(panel, graphs_to_panel(catalog["graphs"].load(), panel), catalog["split"].load())
+        data = TrainingData(panel, graphs_to_panel(catalog["graphs"].load(), panel), catalog["split"].load())
         trackers = catalog["trial_trackers"].load()
-        standing = help_search(searched.name, training_data, searched.url, searched.runs, trackers)
-    make_console().print(draw_standing(standing))
+        status = join_search(location.name, data, location.url, location.runs, trackers)
+    make_console().print(render_status(status))
 
 
 @hpo.command()
 @STUDY
 @project_options
 def status(metadata: ProjectMetadata, study: str | None, env: str | None, params: Any) -> None:
-    """Show a study's trials, the best, what mattered, and how long it will take."""
-    from ..search.run_search import look_at
+    """Show the trials of a study, the best one, parameter importances and the time left."""
+    from ..search.study import load_study
 
     with open_catalog(metadata, env, params) as catalog:
-        searched = find_study(catalog, study)
-        standing = read_standing(look_at(searched.name, searched.url))
-    make_console().print(draw_standing(standing))
+        location = locate_study(catalog, study)
+        current = read_status(load_study(location.url, location.name))
+    make_console().print(render_status(current))
 
 
 @hpo.command()
 @STUDY
 @project_options
 def stop(metadata: ProjectMetadata, study: str | None, env: str | None, params: Any) -> None:
-    """Stop a study: every worker ends after its epoch, and its trial goes on when the study does."""
-    from ..search.run_search import look_at
-    from ..search.study import STOP
+    """Stop a study: every worker ends after its current epoch.
+
+    Its trials resume when the study is continued.
+    """
+    from ..search.study import STOP, load_study
 
     with open_catalog(metadata, env, params) as catalog:
-        searched = find_study(catalog, study)
-        look_at(searched.name, searched.url).set_user_attr(STOP, True)
-    make_console().print(f"The study {searched.name} stops after the epochs that are trained now.")
-    make_console().print("  kedro run --pipelines hpo  # with its parameters goes on with it", highlight=False)
+        location = locate_study(catalog, study)
+        load_study(location.url, location.name).set_user_attr(STOP, True)
+    console = make_console(highlight=False)
+    console.print(f"The workers of the study {location.name} stop after their current epochs. To continue it:")
+    console.print("  kedro run --pipelines hpo  # with its parameters")
 
 
 @hpo.command()
 @click.argument("environment")
 @STUDY
-@click.option("--trial", type=int, help="Its number.  [default: the best]")
-@click.option("--force", is_flag=True, help="Overwrite what was promoted before.")
+@click.option("--trial", type=int, help="Number of the trial.  [default: the best]")
+@click.option("--force", is_flag=True, help="Overwrite an existing promoted file.")
 @project_options
 def promote(  # noqa: PLR0913, PLR0917 — its options
     metadata: ProjectMetadata,
@@ -113,62 +119,56 @@ def promote(  # noqa: PLR0913, PLR0917 — its options
     env: str | None,
     params: Any,
 ) -> None:
-    """Write the winner of a study into conf/ENVIRONMENT, for kedro run --env ENVIRONMENT."""
+    """Write the parameters of a trial into conf/ENVIRONMENT, for kedro run --env ENVIRONMENT."""
     from ..search import promotion
-    from ..search.run_search import look_at
-    from ..search.study import read_spec
+    from ..search.study import load_study, read_spec
 
     with open_catalog(metadata, env, params) as catalog:
-        promotion.require_name(environment)
-        searched = find_study(catalog, study)
-        opened = look_at(searched.name, searched.url)
-        standing = read_standing(opened)
-        chosen = promotion.choose_trial(standing, trial)
+        promotion.require_environment_name(environment)
+        location = locate_study(catalog, study)
+        opened = load_study(location.url, location.name)
+        current = read_status(opened)
+        selected = promotion.select_trial(current, trial)
         confirmation = catalog["confirmation"].load() if catalog["confirmation"].exists() else None
-        lower = read_lower_layers(metadata.project_path)
-        text = promotion.write_promotion(standing, read_spec(opened), chosen, lower, confirmation)
-        folder = metadata.project_path / "conf" / environment
-        path = promotion.place_promotion(folder, text, force=force)
+        configured = read_lower_layers(metadata.project_path)
+        text = promotion.format_promotion(current, read_spec(opened), selected, configured, confirmation)
+        path = promotion.save_promotion(metadata.project_path / "conf" / environment, text, force=force)
     console = make_console(highlight=False)
-    console.print(promotion.say_confirmed(confirmation, chosen))
-    console.print(f"Trial {chosen.number} of {standing.study} is now in {path.relative_to(metadata.project_path)}.")
+    console.print(promotion.format_confirmation(confirmation, selected))
+    console.print(f"Trial {selected.number} of {current.study} is now in {path.relative_to(metadata.project_path)}.")
     console.print(f"  kedro run --env {environment}  # with your own prices: --env files,{environment}")
 
 
 def read_lower_layers(project: Path) -> list[tuple[NetworkParams, TrainingParams]]:
-    """Read what ``conf/base`` alone configures, and what it does together with ``conf/local``."""
-    read = []
+    """Read the parameters of ``conf/base`` alone, and those with ``conf/local`` on top."""
+    layers = []
     for local in ("", settings.CONFIG_LOADER_ARGS["default_run_env"]):
         arguments = {**settings.CONFIG_LOADER_ARGS, "default_run_env": local}
         blocks = settings.CONFIG_LOADER_CLASS(str(project / settings.CONF_SOURCE), **arguments)["parameters"]
-        read.append(
-            (NetworkParams.model_validate(blocks["network"]), TrainingParams.model_validate(blocks["training"]))
-        )
-    return read
+        network, training = blocks["network"], blocks["training"]
+        layers.append((NetworkParams.model_validate(network), TrainingParams.model_validate(training)))
+    return layers
 
 
-def draw_standing(standing: Standing) -> Group:
-    """Draw a study: what became of its trials, and each of them, the newest last."""
-    left = "-" if standing.seconds_left is None else str(timedelta(seconds=round(standing.seconds_left)))
-    mattered = say_chosen({path: f"{share:.2f}" for path, share in standing.importance.items()})
-    about = Table(show_header=False, title=f"study {standing.study}")
-    for what, told in {
-        "trials": f"{say_counts(standing)}; {standing.wanted} wanted",
-        "best": say_best(standing),
-        "left": left,
-        "importance": mattered or "-",
-    }.items():
-        about.add_row(what, told)
-    table = Table("trial", "state", "score", "epochs", "s", "chosen", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for trial in standing.trials[-MOST:]:
-        chosen = say_chosen(trial.chosen)
+def render_status(current: StudyStatus) -> Group:
+    """Render a study: a summary, and a table of its newest trials."""
+    left = "-" if current.seconds_left is None else str(timedelta(seconds=round(current.seconds_left)))
+    importance = format_values({path: f"{share:.2f}" for path, share in current.importance.items()})
+    summary = Table(show_header=False, title=f"study {current.study}")
+    summary.add_row("trials", f"{format_counts(current)}; {current.wanted} wanted")
+    summary.add_row("best", format_best(current))
+    summary.add_row("time left", left)
+    summary.add_row("importance", importance or "-")
+    table = Table("trial", "state", "score", "epochs", "s", "parameters", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for trial in current.trials[-MAX_TRIALS:]:
+        values = format_values(trial.params)
         table.add_row(
             str(trial.number),
             f"[{STYLES.get(trial.state, 'dim')}]{trial.state}[/]",
             format_number(trial.score),
             str(trial.epochs),
             format_number(trial.seconds, 0),
-            f"{chosen}\n[red]{escape(trial.reason)}[/]" if trial.reason else chosen,
+            f"{values}\n[red]{escape(trial.reason)}[/]" if trial.reason else values,
         )
-    earlier = len(standing.trials) - MOST
-    return Group(about, table, f"and {earlier} earlier" if earlier > 0 else "")
+    earlier = len(current.trials) - MAX_TRIALS
+    return Group(summary, table, f"and {earlier} earlier trials" if earlier > 0 else "")

@@ -1,1 +1,1 @@
-"""The search for better hyper-parameters: an Optuna study over trainings, by any number of workers."""
+"""Search for hyper-parameters: an Optuna study over trainings, by any number of workers."""

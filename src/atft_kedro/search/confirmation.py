@@ -1,4 +1,4 @@
-"""The winner of a search, trained again with seeds that it was not chosen by, beside the configuration as it is."""
+"""Retrain a search's winner and the current configuration with new seeds, and compare them."""
 
 from dataclasses import dataclass, field, replace
 from statistics import variance
@@ -22,145 +22,152 @@ from ..training.run import train_in_run
 from ..training.runs import LATEST, MANIFEST, Runs
 from ..training.selection import SelectionParams
 from .plan import SearchParams
-from .space import Chosen, put
-from .study_status import Standing
-from .trial import Trackers, TrialTracker
+from .space import ParamValues, apply_values
+from .study_status import StudyStatus
+from .trial import TrialTracker, TrialTrackers
 
-BEFORE, AFTER = "as it is", "winner"
+CURRENT, WINNER = "current", "winner"
 
 
-class Lead(Params):
-    """By how much the winner's networks together are ahead over one horizon, in daily rank IC.
+class WinnerDifference(Params):
+    """The winner's daily rank IC minus that of the current configuration, over one horizon.
 
-    ``chance`` is the probability that they truly are, when what luck gives the best of so many trials is taken off.
+    ``probability`` is that of a true difference above zero, corrected for choosing the best of many trials.
     """
 
     rank_ic: Mean
-    chance: float | None
+    probability: float | None
 
 
 class Confirmation(Params):
-    """What the winner is worth on the validation days: each seed's score, and the lead by horizon.
+    """Validation scores of the winner and of the current configuration.
 
-    ``horizon`` is the one that weighs most in the score.
+    There is one score per seed, and a difference per horizon.
+    ``horizon`` is the one with the largest weight in the score. Without confirmation seeds there are no scores.
     """
 
     study: str
     trial: int
-    metric: str  # of the scores, in words
-    chosen: Chosen
-    tried: int
-    before: tuple[float, ...]
-    after: tuple[float, ...]
-    leads: dict[int, Lead]
+    metric: str  # label of the score
+    params: ParamValues
+    scored_trials: int
+    current: tuple[float, ...]
+    winner: tuple[float, ...]
+    differences: dict[int, WinnerDifference]
     horizon: int
 
     @property
     def gain(self) -> float | None:
-        """Say by how much the winner's seeds are better on the average; None where none were trained."""
-        if not self.after:
-            return None
-        return sum(self.after) / len(self.after) - sum(self.before) / len(self.before)
+        """Return the mean score of the winner minus that of the current configuration."""
+        return sum(self.winner) / len(self.winner) - sum(self.current) / len(self.current) if self.winner else None
 
 
 @dataclass
 class BestScores(Callback):
-    """Remembers each seed's best score, as a trial's is found."""
+    """Stores the best score of each seed, defined as for a trial."""
 
-    of_seed: dict[int, float] = field(default_factory=dict)
+    by_seed: dict[int, float] = field(default_factory=dict)
 
     def at_end(self, trainer: Trainer, scores: dict[str, float]) -> None:
-        """Look back at all epochs, and at the average of the last."""
+        """Take the best of all epochs and of the weights averaged over the last epochs."""
         epochs = [*trainer.progress.history, *([scores] if scores else [])]
-        self.of_seed[trainer.params.seed] = max(trainer.params.selection.score(epoch) for epoch in epochs)
+        self.by_seed[trainer.params.seed] = max(trainer.params.selection.score(epoch) for epoch in epochs)
 
 
 @dataclass(frozen=True)
-class Retrial:
-    """Where configurations are trained again, and who is told."""
+class ConfirmationTrainer:
+    """Trains configurations again, each in a folder named by its content."""
 
     training_data: TrainingData
     runs: Runs
-    trackers: Trackers
+    trackers: TrialTrackers
 
     def train(
         self, name: str, network: NetworkParams, training: TrainingParams
     ) -> tuple[tuple[float, ...], pl.DataFrame]:
-        """Train, or resume an earlier try; return each seed's best score and the forecasts of the validation days."""
-        home = replace(self.runs, folder=self.runs.folder / "_confirmed" / self.name_folder(name, network, training))
-        begun = LATEST if (home.folder / LATEST / MANIFEST).exists() else None
-        resumed = training.model_copy(update={"resume": begun})
+        """Train or resume; return the best score of each seed and the validation forecasts."""
+        folder = self.runs.folder / "_confirmed" / self.name_folder(name, network, training)
+        runs = replace(self.runs, folder=folder)
+        resume = LATEST if (folder / LATEST / MANIFEST).exists() else None
+        resumed = training.model_copy(update={"resume": resume})
         best = BestScores()
         with self.trackers.trial(name, {"seeds": training.seeds}, self.trackers.current()) as tracker:
-            told = TrialTracker(tracker, lambda run: None)
-            trained = train_in_run(self.training_data, network, resumed, home, tracker=told, watchers=[best])
-        training_data = self.training_data.to(choose_device(training.device))
-        said = forecast_split(load_members(home.find(trained.run), training_data), training_data, "validation")
-        return tuple(best.of_seed[member.seed] for member in trained.members), said
+            trial_tracker = TrialTracker(tracker, lambda run: None)
+            trained = train_in_run(self.training_data, network, resumed, runs, tracker=trial_tracker, watchers=[best])
+        data = self.training_data.to(choose_device(training.device))
+        forecasts = forecast_split(load_members(runs.find(trained.run), data), data, "validation")
+        return tuple(best.by_seed[member.seed] for member in trained.members), forecasts
 
     def name_folder(self, name: str, network: NetworkParams, training: TrainingParams) -> str:
-        """Name a configuration's folder by all that decides its numbers: parameters, data and code."""
-        decided = (network.model_dump_json(), training.model_dump_json(exclude=set(FIELDS_NOT_IN_IDENTITY)))
-        made_of = digest(*decided, self.training_data.panel.identity, self.training_data.digest, code_of(Retrial))
-        return f"{name.replace(' ', '_')}-{made_of}"
+        """Name the folder of a configuration by a hash of its parameters, data and code."""
+        params = (network.model_dump_json(), training.model_dump_json(exclude=set(FIELDS_NOT_IN_IDENTITY)))
+        content = digest(
+            *params, self.training_data.panel.identity, self.training_data.digest, code_of(ConfirmationTrainer)
+        )
+        return f"{name}-{content}"
 
 
 def confirm(
-    standing: Standing,
-    retrial: Retrial,
+    status: StudyStatus,
+    trainer: ConfirmationTrainer,
     configured: tuple[NetworkParams, TrainingParams],
     params: SearchParams,
     evaluation: EvaluationParams,
 ) -> Confirmation:
-    """Train the best trial's configuration and the one as it is, both to their full length, and compare them by day."""
-    winner = standing.winner
+    """Retrain the winner and the current configuration to full length; compare them."""
+    winner = status.winner
     if winner is None:
-        raise InputError(f"No trial of the study {standing.study} was trained to its end: there is nothing to confirm.")
-    said = {
-        "study": standing.study,
+        raise InputError(f"No trial of the study {status.study} is complete: there is nothing to confirm.")
+    network, training = configured
+    found = {
+        "study": status.study,
         "trial": winner.number,
-        "metric": configured[1].selection.label,
-        "chosen": winner.chosen,
-        "tried": standing.tried,
+        "metric": training.selection.label,
+        "params": winner.params,
+        "scored_trials": status.scored,
     }
     if not params.confirm_seeds:
-        return Confirmation(**said, before=(), after=(), leads={}, horizon=0)
-    network, training = configured
-    others = {"seed": training.seed + 1, "seeds": params.confirm_seeds, "keep_epochs": 0}  # trials had training.seed
-    training = training.model_copy(update=others)
-    before, as_it_is = retrial.train(BEFORE, network, training)
-    after, chosen = retrial.train(AFTER, *put(winner.chosen, network, training))
-    forecasts = {BEFORE: as_it_is, AFTER: chosen}
-    entry_lag = retrial.training_data.panel.metadata.entry_lag
-    returns = {run: {entry_lag: pivot_returns(each)} for run, each in forecasts.items()}
-    rows = [row for row in compare_runs(forecasts, returns, evaluation) if row.run == AFTER]
-    spread = spread_of(before, after) if training.selection.metric.startswith("rank_ic") else None
-    leads = {
-        row.horizon: Lead(
-            rank_ic=row.differences["rank_ic"], chance=chance_of(row.differences["rank_ic"], standing.tried, spread)
+        return Confirmation(**found, current=(), winner=(), differences={}, horizon=0)
+    # The trials were trained with training.seed, so that the new seeds begin after it.
+    new_seeds = {"seed": training.seed + 1, "seeds": params.confirm_seeds, "keep_epochs": 0}
+    training = training.model_copy(update=new_seeds)
+    current_scores, current_forecasts = trainer.train(CURRENT, network, training)
+    winner_scores, winner_forecasts = trainer.train(WINNER, *apply_values(winner.params, network, training))
+    forecasts = {CURRENT: current_forecasts, WINNER: winner_forecasts}
+    entry_lag = trainer.training_data.panel.metadata.entry_lag
+    returns = {run: {entry_lag: pivot_returns(table)} for run, table in forecasts.items()}
+    rows = [row for row in compare_runs(forecasts, returns, evaluation) if row.run == WINNER]
+    # The error over seeds is in rank IC only where rank IC is the score.
+    is_rank_ic = training.selection.metric.startswith("rank_ic")
+    seed_error = compute_seed_error(current_scores, winner_scores) if is_rank_ic else None
+    differences = {
+        row.horizon: WinnerDifference(
+            rank_ic=row.differences["rank_ic"],
+            probability=compute_probability(row.differences["rank_ic"], status.scored, seed_error),
         )
         for row in rows
     }
-    horizon = find_heaviest(training.selection, tuple(leads))
-    return Confirmation(**said, before=before, after=after, leads=leads, horizon=horizon)
+    horizon = find_heaviest(training.selection, tuple(differences))
+    return Confirmation(**found, current=current_scores, winner=winner_scores, differences=differences, horizon=horizon)
 
 
 def find_heaviest(selection: SelectionParams, horizons: tuple[int, ...]) -> int:
-    """Find the horizon that weighs most in the score of an epoch."""
+    """Return the horizon with the largest weight in the score of an epoch."""
     weights = dict(zip(horizons, selection.weigh_horizons(horizons), strict=True))
     return selection.horizon or max(horizons, key=weights.__getitem__)
 
 
-def spread_of(before: tuple[float, ...], after: tuple[float, ...]) -> float:
-    """Say how sure the difference of two means over seeds is; nothing is known from a single seed."""
-    return float(sum(variance(scores) / len(scores) for scores in (before, after) if len(scores) > 1) ** 0.5)
+def compute_seed_error(current: tuple[float, ...], winner: tuple[float, ...]) -> float:
+    """Compute the standard error of the difference of two means over seeds; 0 for single seeds."""
+    return float(sum(variance(scores) / len(scores) for scores in (current, winner) if len(scores) > 1) ** 0.5)
 
 
-def chance_of(lead: Mean, tried: int, spread: float | None) -> float | None:
-    """Compute how likely a lead in rank IC is not the chance of its seeds or of the best of ``tried`` trials.
+def compute_probability(difference: Mean, scored_trials: int, seed_error: float | None) -> float | None:
+    """Compute the probability that a difference in rank IC is above zero.
 
-    None where it is unknown: ``spread``, the error over seeds, is known in rank IC only if that chose the trials.
+    It is corrected for choosing the best of all trials. None where the difference, its error or the error over seeds
+    (in rank IC) is unknown.
     """
-    if lead.mean is None or not lead.se or spread is None:
+    if difference.mean is None or not difference.se or seed_error is None:
         return None
-    return NORMAL.cdf(lead.mean / (lead.se**2 + spread**2) ** 0.5 - expect_best(tried))
+    return NORMAL.cdf(difference.mean / (difference.se**2 + seed_error**2) ** 0.5 - expect_best(scored_trials))

@@ -1,4 +1,4 @@
-"""What a search is: its study, how many trials of how many epochs, over which part of the space."""
+"""Parameters of a search: its study, its size and its search space."""
 
 import difflib
 from typing import Annotated, Literal, Self
@@ -7,87 +7,22 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_serializer, m
 
 from ..params import InputError, Params
 from ..services.database_url import hide_password, is_url
-from .space import AnyOf, Dimension, Ranges
+from .space import ChoiceMap, Dimension, RangeMap
 
 
 def _split_numbers(value: object) -> object:
-    """Accept ``"1 2"``, for no list can be given with ``--params``."""
+    """Split ``"1 2"`` into a list, which ``--params`` cannot give."""
     return str(value).split() if isinstance(value, str | int) else value
 
 
 def _require_url(url: str) -> str:
     if not is_url(url):
-        raise ValueError("no database URL; say postgresql://user@host/database")
+        raise ValueError("no database URL; it looks like postgresql://user@host/database")
     return url
 
 
-class SearchParams(Params):
-    """A search: which study, how many trials, how long each, over which tiers of the space.
-
-    What is null is as it was when the study was begun, or as the preset says: ``quick``, which a new study has, is 5
-    trials of 5 epochs over tier 1, ``medium`` 10 of 10 over tiers 1 and 2, ``full`` 20 of 20 over all three; ``later``
-    has the tiers of the parameters that are not of tier 1. A trial's score is its best epoch's, as
-    ``training.selection`` says. What is worse than others after as many epochs is
-    pruned, ``prune_after`` some. A worker that is silent for four heartbeats is dead, and its trial is tried again.
-    """
-
-    study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "default"
-    preset: Literal["quick", "medium", "full"] | None = None
-    n_trials: Annotated[int, Field(gt=0)] | None = None
-    epochs: Annotated[int, Field(gt=0)] | None = None
-    tiers: Annotated[tuple[int, ...], BeforeValidator(_split_numbers), Field(min_length=1)] | None = None
-    ranges: Ranges = Field(default_factory=dict)
-    choices: AnyOf = Field(default_factory=dict)
-    later: dict[str, Annotated[int, Field(gt=1)]] = Field(default_factory=dict)
-    pruner: Literal["median", "halving", "hyperband", "none"] = "median"
-    prune_after: Annotated[int, Field(gt=0)] = 2
-    seed: Annotated[int, Field(ge=0)] = 7
-    confirm_seeds: Annotated[int, Field(ge=0)] = 3
-    heartbeat_seconds: Annotated[int, Field(gt=0)] = 15
-    storage: Annotated[str, AfterValidator(_require_url)] | None = Field(default=None, repr=False)
-
-    @model_validator(mode="after")
-    def _is_once_in_space(self) -> Self:
-        twice = [path for path, choices in self.choices.items() if choices and self.ranges.get(path)]
-        if twice:
-            raise ValueError(f"{twice[0]} has a range and choices; take one out with null")
-        return self
-
-    @model_validator(mode="after")
-    def _later_is_in_space(self) -> Self:
-        known = [*self.ranges, *self.choices]
-        for path in self.later:
-            if path not in known:
-                close = difflib.get_close_matches(path, known, n=1)
-                hint = f"; did you mean {close[0]}?" if close else ""
-                raise ValueError(f"later names {path}, which has neither a range nor choices{hint}")
-        return self
-
-    @field_serializer("storage")
-    def _hide_password(self, url: str | None) -> str | None:
-        return hide_password(url) if url else None
-
-    def choose_size(self, begun: "Size | None") -> "Size":
-        """Say how large the search is, where that is not asked for by what a study was begun with."""
-        size = PRESETS[self.preset] if self.preset else begun or PRESETS["quick"]
-        asked = {"trials": self.n_trials, "epochs": self.epochs, "tiers": self.tiers}
-        return size.model_copy(update={name: value for name, value in asked.items() if value is not None})
-
-    def choose_space(self, tiers: tuple[int, ...]) -> dict[str, Dimension]:
-        """Keep the dimensions of the tiers that are searched."""
-        space: dict[str, Dimension | None] = {
-            **self.ranges,
-            **{path: each for path, each in self.choices.items() if each},
-        }
-        chosen = {path: each for path, each in space.items() if each and self.later.get(path, 1) in tiers}
-        if not chosen:
-            asked = ", ".join(map(str, tiers))
-            raise InputError(f"hpo has no range and no choices for a parameter of tier {asked}: nothing to search.")
-        return chosen
-
-
-class Size(Params):
-    """How large a search is."""
+class SearchSize(Params):
+    """How many trials of how many epochs, over which tiers of the space."""
 
     trials: int
     epochs: int
@@ -95,7 +30,72 @@ class Size(Params):
 
 
 PRESETS = {
-    "quick": Size(trials=5, epochs=5, tiers=(1,)),
-    "medium": Size(trials=10, epochs=10, tiers=(1, 2)),
-    "full": Size(trials=20, epochs=20, tiers=(1, 2, 3)),
+    "quick": SearchSize(trials=5, epochs=5, tiers=(1,)),
+    "medium": SearchSize(trials=10, epochs=10, tiers=(1, 2)),
+    "full": SearchSize(trials=20, epochs=20, tiers=(1, 2, 3)),
 }
+
+
+class SearchParams(Params):
+    """Parameters of a search.
+
+    ``n_trials``, ``epochs`` and ``tiers`` that are null come from the preset, else from the existing study, else from
+    the preset ``quick``. Parameters are of tier 1 unless ``parameter_tiers`` says otherwise. The score of a trial is
+    that of its best epoch, by ``training.selection``. Every trial gets ``prune_after`` epochs before it can be pruned.
+    """
+
+    study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    preset: Literal["quick", "medium", "full"] | None
+    n_trials: Annotated[int, Field(gt=0)] | None
+    epochs: Annotated[int, Field(gt=0)] | None
+    tiers: Annotated[tuple[int, ...], BeforeValidator(_split_numbers), Field(min_length=1)] | None
+    ranges: RangeMap
+    choices: ChoiceMap
+    parameter_tiers: dict[str, Annotated[int, Field(gt=1)]]
+    pruner: Literal["median", "halving", "hyperband", "none"]
+    prune_after: Annotated[int, Field(gt=0)]
+    seed: Annotated[int, Field(ge=0)]
+    confirm_seeds: Annotated[int, Field(ge=0)]
+    heartbeat_seconds: Annotated[int, Field(gt=0)]
+    storage: Annotated[str, AfterValidator(_require_url)] | None = Field(repr=False)
+
+    @model_validator(mode="after")
+    def _has_no_parameter_twice(self) -> Self:
+        doubled = [path for path, choices in self.choices.items() if choices and self.ranges.get(path)]
+        if doubled:
+            raise ValueError(f"{doubled[0]} has a range and choices; take one out with null")
+        return self
+
+    @model_validator(mode="after")
+    def _tiers_are_of_known_parameters(self) -> Self:
+        known = [*self.ranges, *self.choices]
+        for path in self.parameter_tiers:
+            if path not in known:
+                close = difflib.get_close_matches(path, known, n=1)
+                hint = f"; did you mean {close[0]}?" if close else ""
+                raise ValueError(f"parameter_tiers names {path}, which has neither a range nor choices{hint}")
+        return self
+
+    @field_serializer("storage")
+    def _hide_password(self, url: str | None) -> str | None:
+        return hide_password(url) if url else None
+
+    def choose_size(self, existing: SearchSize | None) -> SearchSize:
+        """Complete the size of the search from the preset or from the existing study."""
+        size = PRESETS[self.preset] if self.preset else existing or PRESETS["quick"]
+        given = {"trials": self.n_trials, "epochs": self.epochs, "tiers": self.tiers}
+        return size.model_copy(update={name: value for name, value in given.items() if value is not None})
+
+    def select_space(self, tiers: tuple[int, ...]) -> dict[str, Dimension]:
+        """Select the dimensions of the given tiers; those set to null are left out."""
+        replaced = {path: choices for path, choices in self.choices.items() if choices}
+        space: dict[str, Dimension | None] = {**self.ranges, **replaced}
+        selected = {
+            path: dimension
+            for path, dimension in space.items()
+            if dimension and self.parameter_tiers.get(path, 1) in tiers
+        }
+        if not selected:
+            listed = ", ".join(map(str, tiers))
+            raise InputError(f"hpo has no range and no choices for a parameter of tier {listed}: nothing to search.")
+        return selected

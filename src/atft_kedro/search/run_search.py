@@ -1,8 +1,19 @@
-"""A search from its parameters to a study whose trials have ended."""
+"""Run a search: create or join a study, and run trials until all have ended."""
 
+import logging
+import os
+import time
 from dataclasses import replace
+from datetime import datetime
+from math import isfinite, nan
+from pathlib import Path
+from zlib import crc32
 
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.samplers import TPESampler
+from optuna.storages import fail_stale_trials
+from optuna.trial import FrozenTrial, TrialState
 
 from ..network.params import NetworkParams
 from ..params import InputError
@@ -12,57 +23,156 @@ from ..training.hardware import choose_device
 from ..training.params import TrainingParams
 from ..training.runs import Runs
 from .plan import SearchParams
-from .study import MLFLOW_RUN, begin_study, connect, find_size, join_study, make_spec, open_study, read_spec
-from .study_status import Standing, read_standing
-from .trial import Bench, Trackers
-from .worker import work
+from .space import format_values
+from .study import (
+    MLFLOW_RUN,
+    SCORED_STATES,
+    STALE_HEARTBEATS,
+    STARTUP_TRIALS,
+    STOP,
+    SURPLUS,
+    create_study,
+    find_size,
+    ignore_warnings,
+    join_study,
+    list_first_attempts,
+    make_spec,
+    read_size,
+    read_spec,
+    retry_stale_trial,
+)
+from .study_status import StudyStatus, read_status
+from .trial import HOST, REASON, RUN, TrialRunner, TrialTrackers
 
 STUDIES = "studies.db"
+MAX_FIRST_FAILURES = 3  # a search ends when so many trials fail and none has a score
+POLL_SECONDS = 5.0  # between looks at the trials of other workers
+
+_logger = logging.getLogger(__name__)
 
 
 def find_storage(params: SearchParams, runs: Runs) -> str:
-    """Say where studies are kept: in a file beside their trials, unless the parameters name a database."""
+    """Return the URL of the database of studies; by default a file in the folder of the trials."""
     return params.storage or f"sqlite:///{runs.folder / STUDIES}"
 
 
 def search(
-    training_data: TrainingData,
-    network: NetworkParams,
-    training: TrainingParams,
+    data: TrainingData,
+    configured: tuple[NetworkParams, TrainingParams],
     params: SearchParams,
     runs: Runs,
-    trackers: Trackers,
-) -> Standing:
-    """Begin a study, or go on with it, and work on it until it has ended."""
+    trackers: TrialTrackers,
+) -> StudyStatus:
+    """Create or continue a study, and run trials until as many as wanted have ended."""
+    network, training = configured
     if training.resume is not None:
-        raise InputError("training.resume is for one run; a search goes on with its trials by itself. Leave it out.")
+        raise InputError("training.resume is for one run; a search resumes its trials itself. Leave it out.")
     if is_launched():
-        raise InputError("A search is not for torchrun: start a worker on each machine, kedro atft hpo worker.")
-    training.selection.weigh_horizons(network.horizons or training_data.panel.metadata.horizons)
+        raise InputError("A search cannot run under torchrun: start kedro atft hpo worker on each machine.")
+    training.selection.weigh_horizons(network.horizons or data.panel.metadata.horizons)
     url = find_storage(params, runs)
     size = params.choose_size(find_size(url, params.study))
-    spec = make_spec(params, size, (network, training), training_data.panel.identity, training_data.digest)
-    study = begin_study(url, params.study, spec, size)
+    study = create_study(url, params.study, make_spec(params, size, configured, data), size)
     if MLFLOW_RUN not in study.user_attrs and (parent := trackers.current()) is not None:
         study.set_user_attr(MLFLOW_RUN, parent)
-    _work_on(study, training_data, runs, trackers)
-    return read_standing(study)
+    return _work(study, data, runs, trackers)
 
 
-def help_search(name: str, training_data: TrainingData, url: str, runs: Runs, trackers: Trackers) -> Standing:
-    """Work on a study that was begun, beside whoever else does."""
+def join_search(name: str, data: TrainingData, url: str, runs: Runs, trackers: TrialTrackers) -> StudyStatus:
+    """Work on an existing study, in parallel to its other workers."""
     study = join_study(url, name)
-    read_spec(study).require_material(name, training_data.panel.identity, training_data.digest)
-    _work_on(study, training_data, runs, trackers)
-    return read_standing(study)
+    read_spec(study).require_data(name, data)
+    return _work(study, data, runs, trackers)
 
 
-def _work_on(study: optuna.Study, training_data: TrainingData, runs: Runs, trackers: Trackers) -> None:
+def _work(study: optuna.Study, data: TrainingData, runs: Runs, trackers: TrialTrackers) -> StudyStatus:
+    """Run trials until as many as wanted have started and all have ended, here or in other workers."""
     spec = read_spec(study)
-    there = training_data.to(choose_device(spec.training.device))
-    work(Bench(study, spec, there, replace(runs, folder=runs.folder / study.study_name), trackers))
+    folder = runs.folder / study.study_name
+    runner = TrialRunner(
+        study, spec, data.to(choose_device(spec.training.device)), replace(runs, folder=folder), trackers
+    )
+    awaited = ""
+    while True:
+        _require_not_stopped(study)
+        _retry_stale_trials(study, STALE_HEARTBEATS * spec.heartbeat_seconds)
+        trials = study.get_trials(deepcopy=False)
+        running = ", ".join(str(trial.number) for trial in trials if trial.state == TrialState.RUNNING)
+        started = len(list_first_attempts(trials))
+        if started < read_size(study).trials or any(trial.state == TrialState.WAITING for trial in trials):
+            worker = f"{os.getpid()} on {os.uname().nodename}" if running else "alone"
+            _run_trial(runner, f"{started} {worker}")
+        elif not running:
+            return read_status(study)
+        elif running != awaited:
+            awaited = running
+            _logger.info("waiting for trials of other workers: %s", running)
+        else:
+            time.sleep(min(spec.heartbeat_seconds, POLL_SECONDS))
 
 
-def look_at(name: str, url: str) -> optuna.Study:
-    """Open a study to read it."""
-    return open_study(connect(url), name)
+def _require_not_stopped(study: optuna.Study) -> None:
+    if study.user_attrs.get(STOP):
+        raise InputError(
+            f"The study {study.study_name} was stopped. To continue it, start kedro run --pipelines hpo with its "
+            "parameters."
+        )
+
+
+def _retry_stale_trials(study: optuna.Study, max_seconds: float) -> None:
+    """Queue the trials of dead workers again, including workers that died before their first heartbeat."""
+    with ignore_warnings():
+        fail_stale_trials(study)
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        assert trial.datetime_start is not None
+        age = datetime.now(trial.datetime_start.tzinfo) - trial.datetime_start
+        if HOST not in trial.user_attrs and age.total_seconds() > max_seconds:
+            study.tell(trial.number, state=TrialState.FAIL)
+            retry_stale_trial(study, trial)
+
+
+def _run_trial(runner: TrialRunner, seed_text: str) -> None:
+    """Run one trial; ``seed_text`` seeds its sampler."""
+    study = runner.study
+    startup = max(read_size(study).trials // 3, STARTUP_TRIALS)
+    study.sampler = TPESampler(n_startup_trials=startup, seed=crc32(f"{runner.spec.seed} {seed_text}".encode()))
+    try:
+        study.optimize(
+            runner.run,
+            n_trials=1,
+            catch=(Exception,),
+            gc_after_trial=True,
+            callbacks=[lambda _, trial: _finish(runner, trial)],
+        )
+    except (UpdateFinishedTrialError, ValueError):  # Optuna raises either if another worker has ended the trial
+        if not runner.has_ended(runner.started[-1]):
+            raise
+        _logger.warning("trial %d was given to another worker: this one missed its heartbeats", runner.started[-1])
+    _require_any_score(study)
+
+
+def _finish(runner: TrialRunner, trial: FrozenTrial) -> None:
+    """Log how a trial ended, and remove its checkpoints."""
+    scores = [score for score in trial.intermediate_values.values() if isfinite(score)]
+    score = trial.value if trial.state == TrialState.COMPLETE else max(scores, default=nan)
+    summary = f"score {score:.4f} after {len(scores)} epochs, {format_values(trial.params)}"
+    _logger.info("trial %d %s: %s", trial.number, trial.state.name.lower(), trial.user_attrs.get(REASON) or summary)
+    remove_checkpoints(runner.runs.folder, trial)
+
+
+def remove_checkpoints(folder: Path, trial: FrozenTrial) -> None:
+    """Remove the checkpoints of an ended trial: those of many trials need too much space."""
+    if RUN in trial.user_attrs:
+        for checkpoint in (folder / trial.user_attrs[RUN]).rglob("*.pt"):
+            checkpoint.unlink()
+
+
+def _require_any_score(study: optuna.Study) -> None:
+    """End the search if its first trials all failed."""
+    trials = [trial for trial in study.get_trials(deepcopy=False) if SURPLUS not in trial.user_attrs]
+    failed = [trial for trial in trials if trial.state == TrialState.FAIL and REASON in trial.user_attrs]
+    if len(failed) >= MAX_FIRST_FAILURES and not any(trial.state in SCORED_STATES for trial in trials):
+        reasons = "\n".join(
+            f"  trial {trial.number}: {trial.user_attrs[REASON]}" for trial in failed[:MAX_FIRST_FAILURES]
+        )
+        raise InputError(f"The first {len(failed)} trials of the study {study.study_name} all failed:\n{reasons}")

@@ -1,4 +1,4 @@
-"""What a search may change: parameters by their dotted names, each with its range or its choices."""
+"""The search space: parameters by dotted path, each with a range or with choices."""
 
 import difflib
 from collections.abc import Iterable, Mapping
@@ -14,19 +14,11 @@ from ..training.checkpoint import FIELDS_NOT_IN_IDENTITY
 from ..training.params import TrainingParams
 
 BLOCKS: dict[str, type[Params]] = {"network": NetworkParams, "training": TrainingParams}
-FIXED = {
-    *FIELDS_NOT_IN_IDENTITY,
-    "phases",
-    "phase_losses",
-    "epochs",
-    "steps_per_phase",
-    "selection",
-    "seed",
-    "seeds",
-}  # not searched
+LENGTH_AND_SEEDS = {"epochs", "steps_per_phase", "seed", "seeds"}
+NOT_SEARCHED = {*FIELDS_NOT_IN_IDENTITY, *LENGTH_AND_SEEDS, "phases", "phase_losses", "selection"}
 
-Choice = bool | int | float | str
-Chosen = dict[str, Choice]
+ParamValue = bool | int | float | str
+ParamValues = dict[str, ParamValue]  # by dotted path
 
 
 class Range(Params):
@@ -38,17 +30,17 @@ class Range(Params):
     step: int | float | None = None
 
     @model_validator(mode="after")
-    def _holds_something(self) -> Self:
+    def _is_not_empty(self) -> Self:
         if self.low >= self.high:
             raise ValueError(f"the range from {self.low:g} to {self.high:g} is empty")
         if self.step is not None and not 0 < self.step <= self.high - self.low:
-            raise ValueError(f"a step of {self.step:g} leads nowhere from {self.low:g} to {self.high:g}")
+            raise ValueError(f"the range from {self.low:g} to {self.high:g} cannot have a step of {self.step:g}")
         if self.log and (self.low <= 0 or self.step is not None):
             raise ValueError("a log scale takes a low above 0, and no step")
         return self
 
 
-Choices = Annotated[tuple[Choice, ...], Field(min_length=1)]
+Choices = Annotated[tuple[ParamValue, ...], Field(min_length=1)]
 Dimension = Range | Choices
 
 
@@ -58,117 +50,100 @@ def _require_known(path: str) -> str:
 
 
 Path = Annotated[str, AfterValidator(_require_known)]
-Ranges = dict[Path, Range | None]
-AnyOf = dict[Path, Choices | None]
+RangeMap = dict[Path, Range | None]
+ChoiceMap = dict[Path, Choices | None]
 
 
-def say_value(value: object) -> str:
-    """Write a parameter's value."""
+def format_value(value: object) -> str:
+    """Format the value of a parameter; None becomes a dash."""
     return "–" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def say_chosen(chosen: Mapping[str, object]) -> str:
-    """Write some parameters with their values, each by the last part of its name."""
-    return ", ".join(f"{path.rpartition('.')[2]} {say_value(value)}" for path, value in chosen.items())
+def format_values(values: Mapping[str, object]) -> str:
+    """Format parameters with their values, each by the last name of its path."""
+    return ", ".join(f"{path.rpartition('.')[2]} {format_value(value)}" for path, value in values.items())
 
 
 def find_field(path: str) -> FieldInfo:
-    """Find a parameter by its dotted name, say ``training.loss.rank_ic``."""
-    head, *inner = path.split(".")
-    if head not in BLOCKS or not inner:
-        raise ValueError(f"unknown; a search changes {' and '.join(BLOCKS)}, say training.learning_rate")
-    model: type[Params] = BLOCKS[head]
-    for depth, name in enumerate(inner, start=1):
-        if name not in model.model_fields:
-            known = [".".join([head, *inner[: depth - 1], field]) for field in model.model_fields]
+    """Find the field of a path such as ``training.loss.rank_ic``; refuse what is not searched."""
+    block, *names = path.split(".")
+    if block not in BLOCKS or not names:
+        raise ValueError(f"unknown; a search changes {' and '.join(BLOCKS)}, for example training.learning_rate")
+    models = [BLOCKS[block]]
+    for depth, name in enumerate(names, start=1):
+        if not models:
+            raise ValueError(f"unknown: {'.'.join([block, *names[: depth - 1]])} is a value, not a block")
+        fields = models[0].model_fields
+        if name not in fields:
+            known = [".".join([block, *names[: depth - 1], other]) for other in fields]
             close = difflib.get_close_matches(path, known, n=1)
             raise ValueError(f"unknown{f'; did you mean {close[0]}?' if close else ''}")
-        field = model.model_fields[name]
-        if depth < len(inner):
-            model = _model_in(field, path)
-    if head == "training" and inner[0] in FIXED:
-        raise ValueError("no hyper-parameter: it is watched, or set by the search itself")
-    if _has_model(field):
+        field = fields[name]
+        models = [kind for kind in _list_types(field.annotation) if issubclass(kind, Params)]
+    if block == "training" and names[0] in NOT_SEARCHED:
+        raise ValueError("no hyper-parameter: it changes no forecast, or the search itself sets it")
+    if models:
         raise ValueError(
-            f"a block; name one of its parameters, say {path}.{next(iter(_model_in(field, path).model_fields))}"
+            f"a block; name one of its parameters, for example {path}.{next(iter(models[0].model_fields))}"
         )
     return field
 
 
-def _models(field: FieldInfo) -> list[type[Params]]:
-    return [kind for kind in _kinds(field.annotation) if issubclass(kind, Params)]
+def is_integer(path: str) -> bool:
+    """Return whether a parameter is an integer."""
+    return int in _list_types(find_field(path).annotation)
 
 
-def _has_model(field: FieldInfo) -> bool:
-    return bool(_models(field))
-
-
-def _model_in(field: FieldInfo, path: str) -> type[Params]:
-    if not _models(field):
-        raise ValueError(f"unknown: {path} leads into what has no parts")
-    return _models(field)[0]
-
-
-def is_whole(path: str) -> bool:
-    """Say whether a parameter is a whole number."""
-    return int in _kinds(find_field(path).annotation)
-
-
-def _is_number(path: str) -> bool:
-    return bool({int, float} & _kinds(find_field(path).annotation))
-
-
-def _kinds(annotation: Any) -> set[Any]:
-    """List the plain types that an annotation is made of."""
+def _list_types(annotation: Any) -> set[Any]:
+    """List the plain types inside an annotation."""
     inner = get_args(annotation)
-    return set().union(*map(_kinds, inner)) if inner else {annotation} if isinstance(annotation, type) else set()
+    return set().union(*map(_list_types, inner)) if inner else {annotation} if isinstance(annotation, type) else set()
 
 
-def put(
+def apply_values(
     values: Mapping[str, Any], network: NetworkParams, training: TrainingParams
 ) -> tuple[NetworkParams, TrainingParams]:
-    """Put values in their places."""
+    """Return the parameters with the given values set and validated."""
     tree: dict[str, Any] = {"network": network.model_dump(), "training": training.model_dump()}
     for path, value in values.items():
         set_value(tree, path, value)
     try:
         return NetworkParams.model_validate(tree["network"]), TrainingParams.model_validate(tree["training"])
-    except ValidationError as wrong:
-        told = "; ".join(error["msg"].removeprefix("Value error, ") for error in wrong.errors())
-        raise InputError(
-            f"{', '.join(f'{path} = {value}' for path, value in values.items())} cannot be: {told}."
-        ) from None
+    except ValidationError as error:
+        reasons = "; ".join(detail["msg"].removeprefix("Value error, ") for detail in error.errors())
+        listed = ", ".join(f"{path} = {value}" for path, value in values.items())
+        raise InputError(f"{listed} is not valid: {reasons}.") from None
 
 
-def require_possible(space: Mapping[str, Dimension]) -> None:
-    """Refuse a range or a choice that its parameter cannot have, whatever the others are."""
+def check_space(space: Mapping[str, Dimension]) -> None:
+    """Refuse a value that its parameter cannot have, whatever the other parameters are."""
     for path, dimension in space.items():
-        if isinstance(dimension, Range) and not _is_number(path):
-            raise InputError(f"hpo: {path} has a range, and is no number; give it choices.")
-        for value in _values(path, dimension):
-            wrong = _complaint(path, value)
-            if wrong:
-                raise InputError(f"hpo: {path} = {value} cannot be: {wrong}.")
+        if isinstance(dimension, Range) and not {int, float} & _list_types(find_field(path).annotation):
+            raise InputError(f"hpo: {path} has a range, but is not a number; give it choices.")
+        for value in _list_values(path, dimension):
+            reason = _find_error(path, value)
+            if reason:
+                raise InputError(f"hpo: {path} = {value} is not valid: {reason}.")
 
 
-def _values(path: str, dimension: Dimension) -> Iterable[Choice]:
-    """List what a parameter may become: of a range of whole numbers all, of another its ends."""
+def _list_values(path: str, dimension: Dimension) -> Iterable[ParamValue]:
+    """List every choice, every integer of a range, or the two ends of a range of floats."""
     if not isinstance(dimension, Range):
         return dimension
-    if not is_whole(path):
+    if not is_integer(path):
         return dimension.low, dimension.high
     ends = (dimension.low, dimension.high, dimension.step or 1)
     return range(int(ends[0]), int(ends[1]) + 1, int(ends[2])) if all(end == int(end) for end in ends) else ends
 
 
-def _complaint(path: str, value: Choice) -> str | None:
-    """Return what is wrong with one value alone, else None; a trial checks all values together."""
+def _find_error(path: str, value: ParamValue) -> str | None:
+    """Return what is wrong with one value alone, else None; a trial validates all values together."""
     block, _, name = path.partition(".")
     tree: dict[str, Any] = {}
     set_value(tree, name, value)
     try:
         BLOCKS[block].model_validate(tree)
     except ValidationError as error:
-        of_value = [each for each in error.errors() if ".".join(map(str, each["loc"])) == name]
-        return of_value[0]["msg"] if of_value else None
+        reasons = [detail["msg"] for detail in error.errors() if ".".join(map(str, detail["loc"])) == name]
+        return reasons[0] if reasons else None
     return None

@@ -1,4 +1,4 @@
-"""A study: what is searched, where its trials are written down, and that all who work on it mean the same."""
+"""An Optuna study: its storage, its specification and its queue of trials."""
 
 import logging
 import warnings
@@ -11,6 +11,7 @@ import optuna
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
+from pydantic import ValidationError
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -19,21 +20,22 @@ from ..network.params import NetworkParams
 from ..params import InputError, Params
 from ..services.database_url import hide_password
 from ..training.checkpoint import FIELDS_NOT_IN_IDENTITY
+from ..training.data import TrainingData
 from ..training.params import TrainingParams
-from .plan import SearchParams, Size
-from .space import Dimension, require_possible
+from .plan import SearchParams, SearchSize
+from .space import Dimension, check_space
 
-SPEC, SIZE, MLFLOW_RUN, STOP = "spec", "size", "mlflow_run", "stop"  # what a study is told of itself
-RETRY = "retry_history"  # Optuna's word for the trials that one tries again
-DEATHS, SURPLUS = "deaths", "surplus"  # what a trial is told: how many workers died of it, that it is not wanted
-FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
-SILENT = 4  # heartbeats after which a trial's worker counts as dead
-RETRIES = 3  # of a trial whose worker died; whoever dies of one each time must not go on for ever
-STARTUP = 3  # trials that are never pruned, for there is nothing to compare with
-CONNECTING = {"postgresql": {"connect_timeout": 5}, "sqlite": {"timeout": 60}}  # seconds
+SPEC, SIZE, MLFLOW_RUN, STOP = "spec", "size", "mlflow_run", "stop"  # user attributes of a study
+CRASHES, SURPLUS = "crashes", "surplus"  # of a trial: how many workers died in it, that it is one too many
+RETRY_HISTORY = "retry_history"  # system attribute of Optuna: the numbers of the trials that this one repeats
+SCORED_STATES = (TrialState.COMPLETE, TrialState.PRUNED)
+STALE_HEARTBEATS = 4  # a worker that missed so many counts as dead
+MAX_CRASHES = 3  # a trial in which more workers died is not tried again
+STARTUP_TRIALS = 3  # are never pruned: there is too little to compare with
+CONNECT_ARGUMENTS = {"postgresql": {"connect_timeout": 5}, "sqlite": {"timeout": 60}}  # seconds
 
 
-class Spec(Params):
+class StudySpec(Params):
     """What all trials of a study have in common; every worker reads it from the study."""
 
     space: dict[str, Dimension]
@@ -43,69 +45,69 @@ class Spec(Params):
     prune_after: int
     seed: int
     heartbeat_seconds: int
-    panel: str
-    training_data: str  # graphs and split
+    panel: str  # hash
+    training_data: str  # hash of the graphs and the split
 
-    def require_same(self, study: str, found: "Spec") -> None:
-        """Refuse to go on with a study of something else."""
-        watching = {"training": set(FIELDS_NOT_IN_IDENTITY)}
-        changes = diff(*(spec.model_dump(mode="json", exclude=watching) for spec in (found, self)))
+    def require_same(self, study: str, stored: "StudySpec") -> None:
+        """Refuse to continue a study whose stored specification differs from this one."""
+        ignored = {"training": set(FIELDS_NOT_IN_IDENTITY)}
+        changes = diff(*(spec.model_dump(mode="json", exclude=ignored) for spec in (stored, self)))
         if changes:
             listed = [f"{path} was {old}, is {new}" for path, (old, new) in changes.items()]
             more = f" and {len(listed) - 5} more" if len(listed) > 5 else ""
-            told = "; ".join(listed[:5])
             raise InputError(
-                f"The study {study} exists and searches something else ({told}{more}); its trials could not be "
-                "compared. Name another one with hpo.study."
+                f"The study {study} exists with other settings ({'; '.join(listed[:5])}{more}): trials of both could "
+                "not be compared. Name another study with hpo.study."
             )
 
-    def require_material(self, study: str, panel: str, training_data: str) -> None:
+    def require_data(self, study: str, data: TrainingData) -> None:
         """Refuse to work on a study with other data."""
-        self.model_copy(update={"panel": panel, "material": training_data}).require_same(study, self)
+        hashes = {"panel": data.panel.identity, "training_data": data.digest}
+        self.model_copy(update=hashes).require_same(study, self)
 
 
 def make_spec(
-    params: SearchParams, size: Size, configured: tuple[NetworkParams, TrainingParams], panel: str, training_data: str
-) -> Spec:
-    """Say what the trials of a search have in common."""
+    params: SearchParams, size: SearchSize, configured: tuple[NetworkParams, TrainingParams], data: TrainingData
+) -> StudySpec:
+    """Build the specification of a study from the parameters and the data of a search."""
     network, training = configured
-    space = params.choose_space(size.tiers)
-    require_possible(space)
+    space = params.select_space(size.tiers)
+    check_space(space)
     if training.samples_per_block and "training.days_per_block" in space:
         raise InputError(
-            "This search chooses training.days_per_block, whose place training.samples_per_block takes: set it to null."
+            "This search varies training.days_per_block, which training.samples_per_block overrides: set the latter "
+            "to null."
         )
     epochs = None if training.steps_per_phase else size.epochs
-    plain = {"epochs": epochs, "seeds": 1, "resume": None, "keep_epochs": 0}
-    return Spec(
+    return StudySpec(
         space=space,
         network=network,
-        training=training.model_copy(update=plain),
+        training=training.model_copy(update={"epochs": epochs, "seeds": 1, "resume": None, "keep_epochs": 0}),
         pruner=params.pruner,
         prune_after=params.prune_after,
         seed=params.seed,
         heartbeat_seconds=params.heartbeat_seconds,
-        panel=panel,
-        training_data=training_data,
+        panel=data.panel.identity,
+        training_data=data.digest,
     )
 
 
-def connect(url: str, heartbeat: int | None = None) -> RDBStorage:
-    """Open the database that holds studies; with a heartbeat, to find trials whose worker died and try them again."""
+def open_storage(url: str, heartbeat: int | None = None) -> RDBStorage:
+    """Connect to the database of studies; with a heartbeat, stale trials are tried again."""
     address = make_url(url)
-    arguments = CONNECTING.get(address.get_backend_name(), {})
-    optuna.logging.set_verbosity(optuna.logging.ERROR)  # a worker tells of its trials itself
+    backend = address.get_backend_name()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # workers log their trials themselves
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
-        if address.get_backend_name() == "sqlite" and address.database:
+        if backend == "sqlite" and address.database:
             Path(address.database).parent.mkdir(parents=True, exist_ok=True)
-        with quiet():
+        with ignore_warnings():
             return RDBStorage(
                 url,
-                engine_kwargs={"connect_args": arguments, "pool_pre_ping": True},
+                engine_kwargs={"connect_args": CONNECT_ARGUMENTS.get(backend, {}), "pool_pre_ping": True},
                 heartbeat_interval=heartbeat,
-                grace_period=SILENT * heartbeat if heartbeat else None,
-                heartbeat_stale_trial_callback=bury,
+                grace_period=STALE_HEARTBEATS * heartbeat if heartbeat else None,
+                heartbeat_stale_trial_callback=retry_stale_trial,
             )
     except ImportError:
         raise InputError(
@@ -117,112 +119,123 @@ def connect(url: str, heartbeat: int | None = None) -> RDBStorage:
         raise InputError(f"The studies in {hide_password(url)} cannot be reached: {reason}") from None
 
 
-def begin_study(url: str, name: str, spec: Spec, size: Size) -> optuna.Study:
-    """Create a study, or go on with the one of that name if it searches the same."""
-    storage = connect(url, spec.heartbeat_seconds)
-    with quiet():
+def create_study(url: str, name: str, spec: StudySpec, size: SearchSize) -> optuna.Study:
+    """Create a study, or continue the existing one if its specification is the same."""
+    storage = open_storage(url, spec.heartbeat_seconds)
+    with ignore_warnings():
         study = optuna.create_study(
             storage=storage, study_name=name, direction="maximize", pruner=make_pruner(spec), load_if_exists=True
         )
     if SPEC in study.user_attrs:
         spec.require_same(name, read_spec(study))
     elif study.trials:
-        raise _not_ours(name)
+        raise _error_of_foreign_study(name)
+    # The specification is written last: with it, the study is complete.
     for attribute, value in {SIZE: size.model_dump_json(), STOP: False, SPEC: spec.model_dump_json()}.items():
-        study.set_user_attr(attribute, value)  # the last says that the beginning is whole
+        study.set_user_attr(attribute, value)
     return study
 
 
-def _not_ours(name: str) -> InputError:
-    return InputError(f"The study {name} was not begun by this project: it does not say what it searches.")
+def _error_of_foreign_study(name: str) -> InputError:
+    return InputError(f"The study {name} was not created by this project: it has no specification of its search.")
+
+
+def load_study(url: str, name: str) -> optuna.Study:
+    """Load an existing study to read it."""
+    return _load_study(open_storage(url), name)
 
 
 def join_study(url: str, name: str) -> optuna.Study:
-    """Open a study to work on it, with the heartbeat that all its workers have."""
-    spec = read_spec(open_study(connect(url), name))
-    return open_study(connect(url, spec.heartbeat_seconds), name)
+    """Load an existing study to work on it, with the heartbeat of all its workers."""
+    spec = read_spec(load_study(url, name))
+    return _load_study(open_storage(url, spec.heartbeat_seconds), name)
 
 
-def open_study(storage: RDBStorage, name: str) -> optuna.Study:
-    """Open a study that was begun."""
+def _load_study(storage: RDBStorage, name: str) -> optuna.Study:
     names = optuna.get_all_study_names(storage)
     if name not in names:
         raise InputError(
-            f"There is no study {name!r}; there are {', '.join(sorted(names)) or 'none'}. Begin one with "
-            f"kedro run --pipelines hpo --params hpo.study={name}"
+            f"The study {name!r} does not exist; existing studies: {', '.join(sorted(names)) or 'none'}. Create one "
+            f"with kedro run --pipelines hpo --params hpo.study={name}"
         )
-    with quiet():
+    with ignore_warnings():
         study = optuna.load_study(storage=storage, study_name=name)
         if SPEC not in study.user_attrs:
-            raise _not_ours(name)
+            raise _error_of_foreign_study(name)
         study.pruner = make_pruner(read_spec(study))
     return study
 
 
-def find_size(url: str, name: str) -> Size | None:
-    """Find out how large a study was last asked to be; None where there is none of that name."""
-    storage = connect(url)
+def find_size(url: str, name: str) -> SearchSize | None:
+    """Read the size of a study; None where the study does not exist."""
+    storage = open_storage(url)
     if name not in optuna.get_all_study_names(storage):
         return None
     study = optuna.load_study(storage=storage, study_name=name)
     return read_size(study) if SIZE in study.user_attrs else None
 
 
-def read_size(study: optuna.Study) -> Size:
-    """Read how large a study is to be."""
-    return Size.model_validate_json(study.user_attrs[SIZE])
+def read_size(study: optuna.Study) -> SearchSize:
+    """Read the size of a study."""
+    return SearchSize.model_validate_json(study.user_attrs[SIZE])
 
 
-def read_spec(study: optuna.Study) -> Spec:
-    """Read what a study searches."""
-    return Spec.model_validate_json(study.user_attrs[SPEC])
+def read_spec(study: optuna.Study) -> StudySpec:
+    """Read the specification of a study; refuse one that another version of the project wrote."""
+    try:
+        return StudySpec.model_validate_json(study.user_attrs[SPEC])
+    except ValidationError as error:
+        raise InputError(
+            f"The study {study.study_name} was created by another version of this project and cannot be continued. "
+            "Name another study with hpo.study."
+        ) from error
 
 
-def make_pruner(spec: Spec) -> BasePruner:
-    """Make what ends a trial that is not worth its time."""
-    made: dict[str, BasePruner] = {
-        "median": MedianPruner(n_startup_trials=STARTUP, n_warmup_steps=spec.prune_after),
+def make_pruner(spec: StudySpec) -> BasePruner:
+    """Build the pruner that ends trials with low scores early."""
+    pruners: dict[str, BasePruner] = {
+        "median": MedianPruner(n_startup_trials=STARTUP_TRIALS, n_warmup_steps=spec.prune_after),
         "halving": SuccessiveHalvingPruner(min_resource=spec.prune_after),
         "hyperband": HyperbandPruner(min_resource=spec.prune_after, max_resource=spec.training.epochs or "auto"),
         "none": NopPruner(),
     }
-    return made[spec.pruner]
+    return pruners[spec.pruner]
 
 
-def find_originals(trials: list[FrozenTrial]) -> list[FrozenTrial]:
-    """Leave out the trials that only try others again, or were one too many."""
-    return [trial for trial in trials if RETRY not in trial.system_attrs and SURPLUS not in trial.user_attrs]
+def list_first_attempts(trials: list[FrozenTrial]) -> list[FrozenTrial]:
+    """Leave out trials that repeat others, and surplus ones."""
+    return [trial for trial in trials if RETRY_HISTORY not in trial.system_attrs and SURPLUS not in trial.user_attrs]
 
 
-def find_retried(trials: list[FrozenTrial]) -> set[int]:
-    """List the numbers of trials that others have tried again, or will."""
-    return {number for trial in trials for number in trial.system_attrs.get(RETRY, [])}
+def list_retried(trials: list[FrozenTrial]) -> set[int]:
+    """List the numbers of the trials that other trials repeat."""
+    return {number for trial in trials for number in trial.system_attrs.get(RETRY_HISTORY, [])}
 
 
-def bury(study: optuna.Study, trial: FrozenTrial) -> None:
-    """Try a trial again whose worker has died, unless too many have died of it."""
-    deaths = trial.user_attrs.get(DEATHS, 0) + 1
-    if deaths <= RETRIES:
-        queue_again(study, trial, {DEATHS: deaths})
+def retry_stale_trial(study: optuna.Study, trial: FrozenTrial) -> None:
+    """Queue a trial whose worker died again, up to `MAX_CRASHES` times."""
+    crashes = trial.user_attrs.get(CRASHES, 0) + 1
+    if crashes <= MAX_CRASHES:
+        requeue_trial(study, trial, {CRASHES: crashes})
 
 
-def queue_again(study: optuna.Study, trial: FrozenTrial, told: dict[str, Any]) -> None:
-    """Let the next worker try a trial that has ended."""
-    history = [*trial.system_attrs.get(RETRY, []), trial.number]
+def requeue_trial(study: optuna.Study, trial: FrozenTrial, attributes: dict[str, Any]) -> None:
+    """Queue a copy of an ended trial, with further user attributes, for the next worker."""
+    history = [*trial.system_attrs.get(RETRY_HISTORY, []), trial.number]
     study.add_trial(
         optuna.trial.create_trial(
             state=TrialState.WAITING,
             params=trial.params,
             distributions=trial.distributions,
-            user_attrs=trial.user_attrs | told,
-            system_attrs=trial.system_attrs | {RETRY: history},
+            user_attrs=trial.user_attrs | attributes,
+            system_attrs=trial.system_attrs | {RETRY_HISTORY: history},
         )
     )
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Let Optuna not warn of what is experimental, or of few trials."""
+def ignore_warnings() -> Iterator[None]:
+    """Suppress Optuna's warnings about experimental features and about few trials."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -1,4 +1,4 @@
-"""Where a study stands: its trials, the best of them, what mattered, how long it will take."""
+"""The status of a study: its trials, the best one, parameter importances and the time left."""
 
 from collections import Counter
 from datetime import datetime
@@ -10,12 +10,12 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ..params import Params
 from ..reporting.format import format_number
-from .space import Chosen
-from .study import FINISHED, SURPLUS, find_originals, find_retried, quiet, read_size
+from .space import ParamValues
+from .study import SCORED_STATES, SURPLUS, ignore_warnings, list_first_attempts, list_retried, read_size
 from .trial import HOST, PID, REASON, RUN
 
 State = Literal["complete", "pruned", "failed", "retried", "surplus", "running", "waiting"]
-ENOUGH = 5  # finished trials to say what mattered
+MIN_TRIALS = 5  # complete ones that parameter importances need
 STATES: dict[TrialState, State] = {
     TrialState.COMPLETE: "complete",
     TrialState.PRUNED: "pruned",
@@ -25,117 +25,119 @@ STATES: dict[TrialState, State] = {
 }
 
 
-class TriedTrial(Params):
-    """What became of a trial; a pruned one has the best score that it reached."""
+class TrialSummary(Params):
+    """One trial; the score of a pruned one is the best that it reached."""
 
     number: int
     state: State
     score: float | None
     epochs: int
     seconds: float | None
-    chosen: Chosen
+    params: ParamValues
     run: str | None
     worker: str | None
     reason: str | None
 
 
-class Standing(Params):
-    """A study at a moment."""
+class StudyStatus(Params):
+    """A study at one moment."""
 
     study: str
     wanted: int
-    trials: tuple[TriedTrial, ...]
-    best: int | None  # its number
+    trials: tuple[TrialSummary, ...]
+    best: int | None  # number of the trial
     importance: dict[str, float]
     seconds_left: float | None
 
     @property
     def counts(self) -> dict[State, int]:
-        """Count the trials by what became of them."""
+        """Count the trials by state."""
         return dict(Counter(trial.state for trial in self.trials))
 
     @property
-    def tried(self) -> int:
-        """Count the trials that gave a score."""
+    def scored(self) -> int:
+        """Count the trials that have a final score."""
         return self.counts.get("complete", 0) + self.counts.get("pruned", 0)
 
     @property
-    def winner(self) -> TriedTrial | None:
-        """Find the best trial."""
+    def winner(self) -> TrialSummary | None:
+        """Return the best trial; None where no trial is complete."""
         return None if self.best is None else self.trials[self.best]
 
 
-def read_standing(study: optuna.Study) -> Standing:
-    """Read where a study stands."""
+def read_status(study: optuna.Study) -> StudyStatus:
+    """Read the status of a study from its storage."""
     trials = study.get_trials(deepcopy=False)
-    retried = find_retried(trials)
+    retried = list_retried(trials)
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     best = max(complete, key=lambda trial: trial.value or 0.0, default=None)
     wanted = read_size(study).trials
-    return Standing(
+    return StudyStatus(
         study=study.study_name,
         wanted=wanted,
-        trials=tuple(_tell(trial, is_retried=trial.number in retried) for trial in trials),
+        trials=tuple(_summarize(trial, is_retried=trial.number in retried) for trial in trials),
         best=None if best is None else best.number,
-        importance=measure_importance(study) if len(complete) >= ENOUGH else {},
-        seconds_left=_expect_seconds(trials, wanted),
+        importance=compute_importance(study) if len(complete) >= MIN_TRIALS else {},
+        seconds_left=_estimate_seconds(trials, wanted),
     )
 
 
-def _tell(trial: FrozenTrial, *, is_retried: bool) -> TriedTrial:
-    told = trial.user_attrs
+def _summarize(trial: FrozenTrial, *, is_retried: bool) -> TrialSummary:
+    attributes = trial.user_attrs
     state = "retried" if is_retried and trial.state == TrialState.FAIL else STATES[trial.state]
-    if SURPLUS in told:
+    if SURPLUS in attributes:
         state = "surplus"
     scores = [score for score in trial.intermediate_values.values() if isfinite(score)]
-    return TriedTrial(
+    return TrialSummary(
         number=trial.number,
         state=state,
         score=trial.value if trial.state == TrialState.COMPLETE else max(scores, default=None),
         epochs=len(trial.intermediate_values),
-        seconds=_seconds(trial),
-        chosen=trial.params,
-        run=told.get(RUN),
-        worker=f"{told[PID]} on {told[HOST]}" if HOST in told else None,
-        reason=told.get(REASON) or ("its workers died of it" if state == "failed" else None),
+        seconds=_measure_seconds(trial),
+        params=trial.params,
+        run=attributes.get(RUN),
+        worker=f"{attributes[PID]} on {attributes[HOST]}" if HOST in attributes else None,
+        reason=attributes.get(REASON) or ("its workers died" if state == "failed" else None),
     )
 
 
-def measure_importance(study: optuna.Study) -> dict[str, float]:
-    """Say which parameters the scores of the finished trials depend on, in parts of one."""
-    with quiet():
+def compute_importance(study: optuna.Study) -> dict[str, float]:
+    """Compute how much the scores depend on each parameter; importances sum to 1."""
+    with ignore_warnings():
         importance = optuna.importance.get_param_importances(study)
     return {path: share for path, share in importance.items() if isfinite(share)}
 
 
-def _expect_seconds(trials: list[FrozenTrial], wanted: int) -> float | None:
-    """Expect the rest to take as long as the trials before, by as many workers as work now."""
-    took = [seconds for trial in trials if trial.state in FINISHED and (seconds := _seconds(trial)) is not None]
+def _estimate_seconds(trials: list[FrozenTrial], wanted: int) -> float | None:
+    """Estimate the time left from the mean trial and the number of workers; None before the first trial ends."""
+    durations = [
+        seconds for trial in trials if trial.state in SCORED_STATES and (seconds := _measure_seconds(trial)) is not None
+    ]
+    if not durations:
+        return None
+    mean = sum(durations) / len(durations)
     running = [trial for trial in trials if trial.state == TrialState.RUNNING]
     waiting = sum(trial.state == TrialState.WAITING for trial in trials)
-    if not took:
-        return None
-    mean = sum(took) / len(took)
-    begun = [max(mean - (seconds or 0.0), 0.0) for seconds in map(_seconds, running)]
-    left = (waiting + max(wanted - len(find_originals(trials)), 0)) * mean + sum(begun)
+    of_running = sum(max(mean - (_measure_seconds(trial) or 0.0), 0.0) for trial in running)
+    left = (waiting + max(wanted - len(list_first_attempts(trials)), 0)) * mean + of_running
     return left / max(len(running), 1)
 
 
-def _seconds(trial: FrozenTrial) -> float | None:
+def _measure_seconds(trial: FrozenTrial) -> float | None:
     if trial.datetime_start is None:
         return None
     end = trial.datetime_complete or datetime.now(trial.datetime_start.tzinfo)
     return (end - trial.datetime_start).total_seconds()
 
 
-def say_counts(standing: Standing) -> str:
-    """Write what became of the trials."""
-    return ", ".join(f"{count} {state}" for state, count in sorted(standing.counts.items()))
+def format_counts(status: StudyStatus) -> str:
+    """Format the number of trials in each state."""
+    return ", ".join(f"{count} {state}" for state, count in sorted(status.counts.items()))
 
 
-def say_best(standing: Standing) -> str:
-    """Write which trial is the best."""
-    best = standing.winner
+def format_best(status: StudyStatus) -> str:
+    """Format the best trial with its score."""
+    best = status.winner
     return (
         "none yet" if best is None else f"trial {best.number}: {format_number(best.score)} after {best.epochs} epochs"
     )

@@ -1,4 +1,4 @@
-"""A search for better hyper-parameters, and whether its winner is to be believed."""
+"""Search for hyper-parameters, and confirm the winner."""
 
 from .pipeline import create_pipeline
 

@@ -1,16 +1,16 @@
-"""Nodes that search, draw, confirm and tell."""
+"""Nodes of the hyper-parameter search: search, plot, confirm and report."""
 
 import plotly.graph_objects as go
 
 from atft_kedro.evaluation.score import EvaluationParams
 from atft_kedro.network.params import NetworkParams
 from atft_kedro.reporting.report_page import title_of
-from atft_kedro.search import report as pages
-from atft_kedro.search import run_search as searching
-from atft_kedro.search.confirmation import Confirmation, Retrial, confirm
+from atft_kedro.search import report, run_search
+from atft_kedro.search.confirmation import Confirmation, ConfirmationTrainer, confirm
 from atft_kedro.search.plan import SearchParams
-from atft_kedro.search.study_status import Standing
-from atft_kedro.search.trial import Trackers
+from atft_kedro.search.study import load_study
+from atft_kedro.search.study_status import StudyStatus
+from atft_kedro.search.trial import TrialTrackers
 from atft_kedro.training.data import TrainingData
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.runs import Runs
@@ -20,48 +20,48 @@ from atft_kedro.training.tracking import Tracker
 def search(
     training_data: TrainingData,
     trials: Runs,
-    trackers: Trackers,
+    trackers: TrialTrackers,
     network: NetworkParams,
     training: TrainingParams,
     params: SearchParams,
-) -> Standing:
-    """Try configurations until as many as are wanted have ended."""
-    return searching.search(training_data, network, training, params, trials, trackers)
+) -> StudyStatus:
+    """Run trials until as many as wanted have ended."""
+    return run_search.search(training_data, (network, training), params, trials, trackers)
 
 
-def draw_study(standing: Standing, trials: Runs, params: SearchParams) -> tuple[go.Figure, ...]:
-    """Draw what was tried."""
-    return pages.draw_study(searching.look_at(standing.study, searching.find_storage(params, trials)))
+def plot_study(status: StudyStatus, trials: Runs, params: SearchParams) -> tuple[go.Figure, ...]:
+    """Plot the trials of the study."""
+    return report.plot_study(load_study(run_search.find_storage(params, trials), status.study))
 
 
-def confirm_winner(  # noqa: PLR0913, PLR0917 — what is trained, and how it is compared
-    standing: Standing,
+def confirm_winner(  # noqa: PLR0913, PLR0917 — the inputs of a training and of a comparison
+    status: StudyStatus,
     training_data: TrainingData,
     trials: Runs,
-    trackers: Trackers,
+    trackers: TrialTrackers,
     network: NetworkParams,
     training: TrainingParams,
     params: SearchParams,
     evaluation: EvaluationParams,
 ) -> Confirmation:
-    """Train the winner, and the configuration as it is, with several other seeds."""
-    retrial = Retrial(training_data, trials, trackers)
-    return confirm(standing, retrial, (network, training), params, evaluation)
+    """Retrain the winner and the current configuration with other seeds."""
+    trainer = ConfirmationTrainer(training_data, trials, trackers)
+    return confirm(status, trainer, (network, training), params, evaluation)
 
 
 def write_search(
-    standing: Standing,
+    status: StudyStatus,
     confirmation: Confirmation,
     tracker: Tracker,
     network: NetworkParams,
     training: TrainingParams,
-    *drawn: go.Figure,
+    *figures: go.Figure,
 ) -> tuple[str, str]:
-    """Write the pages that people read, and give them, every figure and the result to the tracker."""
-    summary, report = pages.write_search(standing, confirmation, (network, training), drawn)
+    """Build the summary and the report; log them, the figures and the metrics to the tracker."""
+    summary, page = report.build_pages(status, confirmation, (network, training), figures)
     tracker.write(summary, "search.md")
-    tracker.write(report, "search.html")
-    tracker.log(pages.number_search(standing, confirmation), 0)
-    for figure in drawn:
+    tracker.write(page, "search.html")
+    tracker.log(report.collect_metrics(status, confirmation), 0)
+    for figure in figures:
         tracker.write(figure.to_json(), f"plots/{title_of(figure)}.json")
-    return summary, report
+    return summary, page

@@ -1,14 +1,14 @@
-"""Panel and graphs to a study, its winner, and what that is worth."""
+"""From panel and graphs to a study, its winner and its report."""
 
 from kedro.pipeline import Node, Pipeline
 
 from . import nodes
 
-DRAWN = ["history_picture", "importance_picture", "parallel_picture", "slice_picture", "curves_picture"]
+FIGURES = ["history_picture", "importance_picture", "parallel_picture", "slice_picture", "curves_picture"]
 
 
 def create_pipeline() -> Pipeline:
-    """Search, draw, confirm, tell."""
+    """Search, plot, confirm the winner and write the report."""
     return Pipeline(
         [
             Node(
@@ -21,7 +21,7 @@ def create_pipeline() -> Pipeline:
                 name="search",
                 tags="holds_inputs",
             ),
-            Node(nodes.draw_study, ["study", "trial_folders", "params:hpo"], DRAWN, name="draw_study"),
+            Node(nodes.plot_study, ["study", "trial_folders", "params:hpo"], FIGURES, name="plot_study"),
             Node(
                 nodes.confirm_winner,
                 [
@@ -34,7 +34,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 nodes.write_search,
-                ["study", "confirmation", "tracker", "params:network", "params:training", *DRAWN],
+                ["study", "confirmation", "tracker", "params:network", "params:training", *FIGURES],
                 ["search_summary", "search_report"],
                 name="write_search",
             ),
