@@ -155,7 +155,7 @@ def test_made_parameters_have_the_values_of_base_except_for_the_changes() -> Non
             "parameter_tiers names network.heds, which has neither a range nor choices; did you mean network.heads?",
         ),
         ({"evaluation": {"units": "returns"}}, "evaluation.units = 'returns': unknown"),
-        ({"training": {"phase_losses": {"tune": "mse:1"}}}, "phase_losses names tune, and the phases are baseline, "),
+        ({"training": {"phase_losses": {"tune": "mse:1"}}}, "phase_losses names tune, but the phases are baseline, "),
         ({"training": {"loss": "mze:1"}}, "training.loss.mze = '1': unknown; did you mean mse? — --params"),
         ({"prices": 3}, "prices = 3: must be text"),
         ({"_market": {"stocks": 3}}, "_market = {'stocks': 3}: unknown"),

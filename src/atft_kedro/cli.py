@@ -33,16 +33,16 @@ def cli() -> None:
 
 def _run(no_cache: bool, runner: str | None, **options: Any) -> Any:
     """Run the pipeline; stages that are fresh are not run again."""
-    from .training.distributed import is_launched, join
+    from .training.distributed import is_torchrun, join_process_group
 
-    if is_launched() and not join().is_first:
+    if is_torchrun() and not join_process_group().is_first:
         with plain_errors():
             return follow(options)
     if runner is None:
         runner, options["runner_params"] = CACHED, {**options["runner_params"], "use_cache": not no_cache}
     with plain_errors():
         done = kedro_run.callback(runner=runner, **options)
-    join().tell(NOTHING_LEFT)
+    join_process_group().broadcast(NOTHING_LEFT)
     return done
 
 

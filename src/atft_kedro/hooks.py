@@ -134,6 +134,6 @@ class RanksHook:
     def before_node_run(self, node: Node) -> None:
         """Let them load what this process has made."""
         if "ranked" in node.tags:
-            from .training.distributed import join  # torch is imported where something is trained
+            from .training.distributed import join_process_group  # torch is imported where something is trained
 
-            join().tell(node.name)
+            join_process_group().broadcast(node.name)

@@ -38,11 +38,11 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
 def train(tmp_path: Path, plain: TrainingData) -> Train:
     def trained(made_of: TrainingData = plain, watchers: Any = (), size: Any = None, **params: Any) -> Diagnosis:
         runs = Runs(tmp_path / "runs", commit="abc", is_dirty=False)
-        whole = {"days_per_block": 16, "average": 0.9, "log_every": 5} | params
+        whole = {"days_per_block": 16, "ema_decay": 0.9, "log_every": 5} | params
         whole["phases"] = [PHASE | phase for phase in params.get("phases", [{}])]
         with suppress(TrainingFailure):
             network = NETWORK.model_copy(update=size or {})
-            train_in_run(made_of, network, TrainingParams.model_validate(whole), runs, watchers=watchers)
+            train_in_run(made_of, network, make_params(TrainingParams, **whole), runs, watchers=watchers)
         return diagnose_followed(runs.find(LATEST))
 
     return trained

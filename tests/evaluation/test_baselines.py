@@ -23,6 +23,7 @@ from atft_kedro.training.data import TrainingData
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.runs import Runs, TrainedRun
 from factories.datasets import make_graphs, make_panel
+from factories.params import make_params
 
 SMALL = BoostingParams(rounds=20, fewest_in_leaf=20)
 
@@ -180,7 +181,7 @@ def test_the_oracle_is_asked_what_the_network_was_and_may_not_exist(asked: pl.Da
 def test_baselines_are_learned_in_the_units_of_the_labels_that_the_run_was_trained_on(
     asked: pl.DataFrame, training_data: TrainingData, ml_dataset: pl.DataFrame, tmp_path: Path
 ) -> None:
-    training = TrainingParams.model_validate({"labels": {"transform": "zscore"}})
+    training = make_params(TrainingParams, labels={"transform": "zscore"})
     runs = Runs(tmp_path, commit="", is_dirty=False)
     folder = runs.begin({"training": training.model_dump(mode="json")})
     graphs = graphs_to_panel(make_graphs(ml_dataset, GraphParams(neighbours=4)).lazy(), training_data.panel)

@@ -16,12 +16,21 @@ from atft_kedro.training.data import TrainingData
 from atft_kedro.training.ensemble import TrainedNetwork
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.runs import Runs
+from factories.params import make_params
 
-NETWORK = NetworkParams(
-    hidden_size=8, lookback=12, heads=2, layers=1, fan_window=4, fan_channels=4, graph_heads=2, graph_signed_heads=1
+NETWORK = make_params(
+    NetworkParams,
+    hidden_size=8,
+    lookback=12,
+    heads=2,
+    layers=1,
+    fan_window=4,
+    fan_channels=4,
+    graph_heads=2,
+    graph_signed_heads=1,
 )
 PHASE = {"name": "one", "epochs": 1, "learning_rate": 1e-2, "modules": ["fan", "gat"], "loss": "mse:1,quantile:1"}
-TRAINING = TrainingParams.model_validate({"phases": [PHASE], "seeds": 2})
+TRAINING = make_params(TrainingParams, phases=[PHASE], seeds=2)
 GRAPH = GraphParams(neighbours=4, window=60, min_observations=30, lag_days=3, subtract_market=False)
 UNIVERSE = UniverseParams(min_history=20, max_stocks_per_day=22)
 CATALOGUE = "made"

@@ -6,21 +6,21 @@ from atft_kedro.network.params import NetworkParams
 from atft_kedro.profiling.trace.steps import Rehearsal
 from atft_kedro.training.data import TrainingData
 from atft_kedro.training.params import TrainingParams
+from factories.params import make_params
 
-NETWORK = NetworkParams(hidden_size=16, lookback=16, fan_channels=8)
-TRAINING = TrainingParams.model_validate(
-    {
-        "phases": [
-            {"name": "plain", "epochs": 1, "learning_rate": 1e-3},
-            {
-                "name": "all",
-                "epochs": 2,
-                "learning_rate": 1e-3,
-                "modules": ["fan", "gat"],
-                "loss": "mse:0.5,rank_ic:0.5",
-            },
-        ]
-    }
+NETWORK = make_params(NetworkParams, hidden_size=16, lookback=16, fan_channels=8)
+TRAINING = make_params(
+    TrainingParams,
+    phases=[
+        {"name": "plain", "epochs": 1, "learning_rate": 1e-3},
+        {
+            "name": "all",
+            "epochs": 2,
+            "learning_rate": 1e-3,
+            "modules": ["fan", "gat"],
+            "loss": "mse:0.5,rank_ic:0.5",
+        },
+    ],
 )
 
 

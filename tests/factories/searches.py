@@ -32,7 +32,7 @@ from factories.params import make_params
 from factories.processes import wait_for
 from factories.training import NETWORK, PHASES
 
-TRAINING = TrainingParams.model_validate({"phases": PHASES, "days_per_block": 16})
+TRAINING = make_params(TrainingParams, phases=PHASES, days_per_block=16)
 SPACE: dict[str, Any] = {
     "ranges": {"training.learning_rate": {"low": 1e-5, "high": 1e-2, "log": True}},
     "choices": {"network.hidden_size": [8, 16]},

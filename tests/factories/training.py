@@ -8,8 +8,11 @@ import torch
 from atft_kedro.network.params import NetworkParams
 from atft_kedro.training.checkpoint import Identity
 from atft_kedro.training.engine import Callback, Trainer
+from factories.params import make_params
 
-NETWORK = NetworkParams(hidden_size=16, lookback=12, heads=2, layers=1, fan_window=4, fan_channels=4, graph_heads=2)
+NETWORK = make_params(
+    NetworkParams, hidden_size=16, lookback=12, heads=2, layers=1, fan_window=4, fan_channels=4, graph_heads=2
+)
 IDENTITY = Identity(feature_hash="made", panel="p", params="{}")
 PHASES = [
     {"name": "one", "epochs": 2, "learning_rate": 1e-3},

@@ -20,6 +20,7 @@ from atft_kedro.evaluation.score import HorizonScore, RunScore
 from atft_kedro.network.params import NetworkParams
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.runs import HEARTBEAT, MANIFEST, METRICS
+from factories.params import make_params
 
 Train = Callable[..., Diagnosis]
 Lines = list[dict[str, Any]]
@@ -70,8 +71,8 @@ def write_run(folder: Path, lines: Lines, state: str = "done", size: int = 64, *
     """Write a run's folder with these lines in its log."""
     epochs = [line for line in lines if "train_loss" in line]
     phases = {"phases": [{"name": "one", "epochs": max(len(epochs), 1), "learning_rate": 1e-3}]}
-    told = {"network": NetworkParams(hidden_size=size).model_dump(mode="json"), "device": "cpu"}
-    training = TrainingParams.model_validate(phases | params)
+    told = {"network": make_params(NetworkParams, hidden_size=size).model_dump(mode="json"), "device": "cpu"}
+    training = make_params(TrainingParams, **(phases | params))
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MANIFEST).write_text(json.dumps(told | {"training": training.model_dump(mode="json")}))
     (folder / METRICS).write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -82,6 +83,7 @@ def write_run(folder: Path, lines: Lines, state: str = "done", size: int = 64, *
         "epoch": len(epochs),
         "steps": steps,
         "best": 0.1,
+        "metric": "rank IC",
     }
     beat = place | {"state": state, "pid": os.getpid(), "host": os.uname().nodename, "time": time.time()}
     beat |= {"epochs_of_phase": len(epochs), "total_steps": steps, "seconds_left": 0.0, "validation": {}}

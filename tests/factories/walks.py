@@ -26,7 +26,7 @@ from factories.params import make_params
 from factories.training import NETWORK, PHASES
 
 FOLDS = FoldParams(n_folds=2, train_days=120, validation_days=60, embargo_days=0)
-SHORT = TrainingParams.model_validate({"phases": PHASES, "epochs": 2, "days_per_block": 16, "device": "cpu"})
+SHORT = make_params(TrainingParams, phases=PHASES, epochs=2, days_per_block=16, device="cpu")
 
 
 def make_history(prices: pl.DataFrame, folder: Path) -> History:

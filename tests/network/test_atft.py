@@ -17,8 +17,9 @@ from atft_kedro.panel.blocks import Block, BlockReader
 from atft_kedro.panel.store import Panel
 from factories.blocks import random_block
 from factories.datasets import make_graphs, make_panel
+from factories.params import make_params
 
-SMALL = NetworkParams(
+SMALL = make_params(NetworkParams,
     hidden_size=16, lookback=12, heads=2, layers=2, fan_window=4, fan_channels=8, graph_heads=2,
     market_tokens=3, selection_size=8, dropout=0, graph_dropout=0, head_dropout=0,
 )  # fmt: skip

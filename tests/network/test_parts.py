@@ -17,6 +17,7 @@ from atft_kedro.network.params import NetworkParams
 from atft_kedro.network.temporal import CausalConvolution, WindowAttention
 from atft_kedro.network.variable_selection import Selection
 from factories.blocks import random_block
+from factories.params import make_params
 
 
 def test_graph_attention_is_pytorch_geometrics() -> None:
@@ -224,7 +225,7 @@ def test_locked_dropout_drops_whole_channels_of_a_sequence() -> None:
 
 def test_head_dropout_drops_other_channels_of_each_stock_and_the_same_again_for_a_seed() -> None:
     x = torch.ones(3, 5, 64)
-    heads = Heads(NetworkParams(head_dropout=0.5, layer_scale=1.0), horizons=2)
+    heads = Heads(make_params(NetworkParams, head_dropout=0.5, layer_scale=1.0), horizons=2)
 
     torch.manual_seed(0)
     forecast = heads(x).detach()
@@ -249,4 +250,4 @@ def test_head_dropout_drops_other_channels_of_each_stock_and_the_same_again_for_
 )
 def test_sizes_that_do_not_fit_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
-        NetworkParams.model_validate(wrong)
+        make_params(NetworkParams, **wrong)

@@ -8,12 +8,13 @@ import torch
 
 from atft_kedro.profiling.bench_train import PHASE, measure_pace, measure_product
 from atft_kedro.training.params import TrainingParams
+from factories.params import make_params
 
 pytestmark = pytest.mark.slow
 
 
 def test_a_pace_is_measured() -> None:
-    training = TrainingParams.model_validate({"phases": [PHASE]})
+    training = make_params(TrainingParams, phases=[PHASE])
 
     pace = measure_pace((6, 16, 16, 24), training, seconds=0.05)
 

@@ -19,6 +19,7 @@ from atft_kedro.search.confirmation import (
 from atft_kedro.search.study_status import StudyStatus
 from atft_kedro.training.data import TrainingData
 from atft_kedro.training.selection import SelectionParams
+from factories.params import make_params
 from factories.searches import NETWORK, TRAINING, RecordingTrackers, confirm_winner, runs_in
 
 
@@ -71,9 +72,9 @@ def test_a_confirmation_after_a_change_of_code_has_another_folder(
 def test_the_heaviest_horizon_follows_the_selection() -> None:
     horizons = (1, 5, 10)
 
-    assert find_heaviest(SelectionParams(), horizons) == 1
-    assert find_heaviest(SelectionParams(horizon_weights={5: 1.0, 10: 2.0}), horizons) == 10
-    assert find_heaviest(SelectionParams(metric="rank_ic_5d"), horizons) == 5
+    assert find_heaviest(make_params(SelectionParams), horizons) == 1
+    assert find_heaviest(make_params(SelectionParams, horizon_weights={5: 1.0, 10: 2.0}), horizons) == 10
+    assert find_heaviest(make_params(SelectionParams, metric="rank_ic_5d"), horizons) == 5
 
 
 def test_the_probability_is_corrected_for_the_best_of_all_trials_and_for_the_seeds() -> None:

@@ -14,6 +14,7 @@ from atft_kedro.search.study_status import MIN_TRIALS
 from atft_kedro.training.data import TrainingData
 from atft_kedro.training.run import train_in_run
 from atft_kedro.training.selection import SelectionParams
+from factories.params import make_params
 from factories.searches import (
     NETWORK,
     TRAINING,
@@ -124,12 +125,12 @@ def test_trials_are_children_of_the_run_that_created_the_study(training_data: Tr
 
 
 def test_the_score_is_weighted_as_the_selection_says(training_data: TrainingData, tmp_path: Path) -> None:
-    weighted = TRAINING.model_copy(update={"selection": SelectionParams(horizon_weights={5: 1.0, 1: 0})})
+    weighted = TRAINING.model_copy(update={"selection": make_params(SelectionParams, horizon_weights={5: 1.0, 1: 0})})
     status = run_search(training_data, tmp_path, weighted, n_trials=1)
 
     assert status.winner is not None
     lines = (tmp_path / "s" / str(status.winner.run) / "metrics.jsonl").read_text()
     assert f'"rank_ic_5d": {status.winner.score}' in lines
-    unknown = TRAINING.model_copy(update={"selection": SelectionParams(horizon_weights={3: 1.0})})
+    unknown = TRAINING.model_copy(update={"selection": make_params(SelectionParams, horizon_weights={3: 1.0})})
     with pytest.raises(InputError, match=r"the network forecasts no \[3\]"):
         run_search(training_data, tmp_path / "other", unknown, n_trials=9)

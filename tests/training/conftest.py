@@ -10,6 +10,7 @@ from atft_kedro.training.distributed import ProcessGroup
 from atft_kedro.training.engine import Trainer
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.run import make_trainer
+from factories.params import make_params
 from factories.training import NETWORK, PHASES, Make
 
 
@@ -18,7 +19,7 @@ def make(training_data: TrainingData) -> Make:
     def made(
         callbacks: Any = (), size: NetworkParams = NETWORK, made_of: TrainingData = training_data, **params: Any
     ) -> Trainer:
-        training = TrainingParams.model_validate({"phases": PHASES, "days_per_block": 16} | params)
+        training = make_params(TrainingParams, **({"phases": PHASES, "days_per_block": 16} | params))
         trainer = make_trainer(made_of, size, training, ProcessGroup())
         trainer.callbacks = callbacks
         return trainer

@@ -16,6 +16,7 @@ from atft_kedro.training.forecasting import make_plain_scoring, score_days
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.run import train_in_run
 from atft_kedro.training.runs import Runs
+from factories.params import make_params
 from factories.training import NETWORK, PHASES, Make
 
 
@@ -25,7 +26,7 @@ def network(make: Make) -> Atft:
 
 
 def look(network: Atft, training_data: TrainingData):  # type: ignore[no-untyped-def]  # noqa: ANN201
-    loader = training_data.loader("validation", NETWORK.lookback, TrainingParams(), ProcessGroup())
+    loader = training_data.loader("validation", NETWORK.lookback)
     return collect_attention(network, loader.reader, loader.sampler.chronological())
 
 
@@ -66,7 +67,7 @@ def test_a_feature_and_a_lag_that_a_network_looks_at_are_found(network: Atft, tr
 
 
 def test_parts_that_are_off_look_at_nothing(network: Atft, training_data: TrainingData) -> None:
-    loader = training_data.loader("validation", NETWORK.lookback, TrainingParams(), ProcessGroup())
+    loader = training_data.loader("validation", NETWORK.lookback)
     stats = collect_attention(network, loader.reader, loader.sampler.chronological(), frozenset())
 
     assert stats.features
@@ -82,7 +83,7 @@ def test_the_table_of_frequencies_names_periods(network: Atft, training_data: Tr
 
 
 def test_a_runs_networks_are_read_back_as_they_were_best(training_data: TrainingData, tmp_path: Path) -> None:
-    training = TrainingParams.model_validate({"phases": PHASES, "seeds": 2, "days_per_block": 16})
+    training = make_params(TrainingParams, phases=PHASES, seeds=2, days_per_block=16)
     runs = Runs(tmp_path, "abc", is_dirty=False)
 
     trained = train_in_run(training_data, NETWORK, training, runs)
@@ -91,7 +92,7 @@ def test_a_runs_networks_are_read_back_as_they_were_best(training_data: Training
     assert [(member.seed, member.folder) for member in trained.members] == [(7, "seed_7"), (8, "seed_8")]
     assert trained.members[0].best_score != trained.members[1].best_score
     for member, best in zip(trained.members, members, strict=True):
-        loader = training_data.loader("validation", NETWORK.lookback, training, ProcessGroup())
+        loader = training_data.loader("validation", NETWORK.lookback, training.days_per_block)
         days, scoring = loader.sampler.chronological(), make_plain_scoring(4)
         scores = score_days(best.network, loader.reader, days, best.modules, scoring, ProcessGroup())
         weighed = [scores[f"rank_ic_{horizon}d"] / horizon for horizon in (1, 5, 10, 20)]

@@ -32,7 +32,7 @@ def test_the_decay_rises_to_what_is_asked_for() -> None:
 
 
 def test_a_trainer_warms_its_average_up_over_the_whole_training(make: Make) -> None:
-    trainer = make(average=0.9999, steps_per_phase=2)
+    trainer = make(ema_decay=0.9999, steps_per_phase=2)
     weights = [next(trainer.network.parameters()).detach().clone()]
     trainer.train_step.learn = lambda blocks, phase, rate: next_weights(trainer.network, weights)  # type: ignore
     trainer._train_phases()

@@ -45,7 +45,7 @@ def test_scoring_train_days_changes_no_training(make: Make) -> None:
 
 def test_a_network_that_memorises_scores_higher_on_its_own_days(make: Make) -> None:
     phase = PHASES[0] | {"epochs": 8, "learning_rate": 1e-2}
-    trainer = make(phases=[phase], weight_decay=0.0, average=0.0, scored_share=0.2)
+    trainer = make(phases=[phase], weight_decay=0.0, ema_decay=0.0, scored_share=0.2)
     trainer.fit()
 
     assert trainer.train_scores["rank_ic_1d"] > trainer.progress.history[-1]["rank_ic_1d"] + 0.1
@@ -54,7 +54,7 @@ def test_a_network_that_memorises_scores_higher_on_its_own_days(make: Make) -> N
 def test_days_with_a_gap_keep_their_end(make: Make) -> None:
     loader = make().train
     stretches = [np.arange(10, 40), np.arange(60, 75)]
-    loader = replace(loader, sampler=replace(loader.sampler, stretches=stretches))
+    loader = replace(loader, sampler=replace(loader.sampler, segments=stretches))
 
     assert [days.tolist() for days in loader.ending(20).sampler.segments] == [[*range(35, 40)], [*range(60, 75)]]
     assert [days.tolist() for days in loader.ending(9).sampler.segments] == [[*range(66, 75)]]

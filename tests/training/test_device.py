@@ -26,6 +26,7 @@ from atft_kedro.training.ensemble import TrainedNetwork, average_forecasts
 from atft_kedro.training.hardware import choose_device
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.telemetry import Stopwatch
+from factories.params import make_params
 from factories.training import NETWORK
 
 CUDA, META = 1, 14  # torch's numbers of devices
@@ -39,8 +40,12 @@ EVERYTHING = {
     | dict.fromkeys(("turnover", "exposure", "variance_floor"), 0.1),
     "augment": {"feature_noise": 0.1, "time_mask": 2, "segment_permutation": 2, "mixup": 0.2, "edge_dropout": 0.1},
 }
-TRAINING = TrainingParams.model_validate(
-    {"phases": [EVERYTHING], "days_per_block": DAYS, "exposures": ["beta_60", "sector"], "scale_floor": 0.1}
+TRAINING = make_params(
+    TrainingParams,
+    phases=[EVERYTHING],
+    days_per_block=DAYS,
+    exposures=["beta_60", "sector"],
+    scale_floor=0.1,
 )
 SIZE = NETWORK.model_copy(update={"market_tokens": 2, "graph_signed_heads": 1, "head_dropout": 0.1, "dropout": 0.1})
 UNFIT = {"cumsum", "histc", "median", "nanmedian", "put_", "bincount"}  # not deterministic on a GPU, of real numbers
@@ -110,7 +115,7 @@ def make_gpu_trainer(training_data: TrainingData, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(Tensor, "backward", give_gradients)
     loader = DayLoader(reader, BlockSampler([np.arange(40, 40 + 2 * DAYS)], DAYS, seed=1))
     trainer = Trainer(network, loader, loader, TRAINING)
-    trainer.learner.reading = Stopwatch(torch.device("cpu"))  # a GPU that is not there has no clock
+    trainer.train_step.reading = Stopwatch(torch.device("cpu"))  # a GPU that is not there has no clock
     return trainer
 
 
@@ -120,8 +125,8 @@ def test_a_step_a_validation_and_forecasts_stay_on_a_gpu(
     with imagining(len(training_data.panel.features)) as recorder:
         trainer = make_gpu_trainer(training_data, monkeypatch)
         network, loader, phase = trainer.network, trainer.train, TRAINING.phases[0]
-        terms = trainer.learner.learn(list(loader.sampler.chronological()), phase, 1e-3)
-        loss, _ = trainer.learner.read_sums()
+        terms = trainer.train_step.learn(list(loader.sampler.chronological()), phase, 1e-3)
+        loss, _ = trainer.train_step.read_sums()
         days = list(loader.sampler.chronological())
         scores = trainer.validate(network)
         forecasts = average_forecasts([TrainedNetwork(network, frozenset(phase.modules))], loader.reader, days)
@@ -139,10 +144,10 @@ def test_a_step_a_validation_and_forecasts_stay_on_a_gpu(
 def test_a_tensor_on_the_wrong_device_is_found(training_data: TrainingData, monkeypatch: pytest.MonkeyPatch) -> None:
     with imagining(len(training_data.panel.features)):
         trainer = make_gpu_trainer(training_data, monkeypatch)
-        trainer.learner.ask.levels = trainer.learner.ask.levels.cpu()
+        trainer.train_step.ask.levels = trainer.train_step.ask.levels.cpu()
 
         with pytest.raises(RuntimeError, match="at least two devices"):
-            trainer.learner.learn(list(trainer.train.sampler.chronological()), TRAINING.phases[0], 1e-3)
+            trainer.train_step.learn(list(trainer.train.sampler.chronological()), TRAINING.phases[0], 1e-3)
 
 
 def test_a_gpu_that_is_asked_for_and_not_there_is_an_error() -> None:

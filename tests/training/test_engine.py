@@ -271,7 +271,7 @@ def test_the_best_weights_are_chosen_by_one_score_for_all_phases(make: Make) -> 
 
 def test_patience_ends_a_phase(make: Make, caplog: pytest.LogCaptureFixture) -> None:
     phase = {"name": "x", "epochs": 30, "learning_rate": 1e-9, "scheduler": "constant"}
-    trainer = make([EpochLines()], phases=[phase], average=0.0, patience=2)
+    trainer = make([EpochLines()], phases=[phase], ema_decay=0.0, patience=2)
 
     with caplog.at_level("INFO"):
         trainer.fit()

@@ -12,6 +12,7 @@ from atft_kedro.training.data import TrainingData
 from atft_kedro.training.failure_checks import NAN_BATCHES, CollapseCheck, NonFiniteCheck, TrainingFailure
 from atft_kedro.training.params import CollapseParams
 from atft_kedro.training.train_step import is_out_of_memory
+from factories.params import make_params
 from factories.training import NETWORK, PHASES, Make, Watch
 
 
@@ -93,7 +94,7 @@ def test_a_step_that_is_trained_again_after_a_kill_is_skipped_and_counted_once(
 
 def test_collapsed_forecasts_end_the_training(make: Make) -> None:
     dying = {"name": "dying", "epochs": 9, "learning_rate": 1e-12}
-    trainer = make([CollapseCheck(CollapseParams(scale=1e-3, epochs=2))], phases=[dying])
+    trainer = make([CollapseCheck(make_params(CollapseParams, scale=1e-3, epochs=2))], phases=[dying])
     with torch.no_grad():
         for network in (trainer.network, trainer.average):
             network.heads.straight.weight.zero_()

@@ -9,6 +9,7 @@ from atft_kedro.params import InputError
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.phases import PhaseParams, share_epochs
 from atft_kedro.training.schedule import rate_at
+from factories.params import make_params
 
 
 def test_horizons_weigh_less_the_longer_they_are_or_as_they_are_told() -> None:
@@ -17,7 +18,7 @@ def test_horizons_weigh_less_the_longer_they_are_or_as_they_are_told() -> None:
 
     assert phase.weigh_horizons((1, 10)) == pytest.approx([1, 0.1])
     assert told.weigh_horizons((1, 10)) == [1, 2]
-    with pytest.raises(InputError, match="x weighs 2 horizons with a sum of 3.0; there are 1"):
+    with pytest.raises(InputError, match="x has 2 horizon_weights with a sum of 3.0; there are 1"):
         told.weigh_horizons((5,))
 
 
@@ -40,26 +41,26 @@ def test_epochs_are_shared_in_proportion() -> None:
 
 
 def test_phases_that_get_no_epoch_are_left_out_and_named() -> None:
-    one, three = TrainingParams(epochs=1), TrainingParams(epochs=3)
-    few_steps = TrainingParams(steps_per_phase=2)
+    one, three = make_params(TrainingParams, epochs=1), make_params(TrainingParams, epochs=3)
+    few_steps = make_params(TrainingParams, steps_per_phase=2)
 
     assert [(phase.name, phase.epochs) for phase in one.curriculum] == [("gat", 1)]
-    assert one.left_out == ["baseline", "adaptive_norm", "finetune", "augment"]
+    assert one.skipped_phases == ["baseline", "adaptive_norm", "finetune", "augment"]
     assert sum(phase.epochs for phase in three.curriculum) == 3
     assert [phase.epochs for phase in few_steps.curriculum] == [1] * 5
-    assert few_steps.left_out == []
+    assert few_steps.skipped_phases == []
 
 
 def test_two_phases_of_one_name_and_two_lengths_are_refused() -> None:
     twice = [{"name": "x", "epochs": 1, "learning_rate": 1e-3, "horizon_weights": [1, weight]} for weight in (0, 1)]
 
-    with pytest.raises(ValidationError, match="several phases are named x: give each phase a name of its own"):
-        TrainingParams.model_validate({"phases": twice})
+    with pytest.raises(ValidationError, match="several phases are named x: give each phase a different name"):
+        make_params(TrainingParams, phases=twice)
     with pytest.raises(
         ValidationError,
         match=r"epochs \(3\) and steps_per_phase \(2\) are both set.*--params training.steps_per_phase=null",
     ):
-        TrainingParams(epochs=3, steps_per_phase=2)
+        make_params(TrainingParams, epochs=3, steps_per_phase=2)
 
 
 @pytest.mark.parametrize(
@@ -79,9 +80,9 @@ def test_a_phase_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(("said", "meant"), [("gat fan", ("gat", "fan")), ("", ()), (None, ()), (["gat"], ("gat",))])
 def test_parts_to_go_without_are_words(said: object, meant: tuple[str, ...]) -> None:
-    assert TrainingParams.model_validate({"without": said}).without == meant
+    assert make_params(TrainingParams, without=said).without == meant
 
 
 def test_an_unknown_part_cannot_be_gone_without() -> None:
     with pytest.raises(ValidationError, match="without"):
-        TrainingParams.model_validate({"without": "graph"})
+        make_params(TrainingParams, without="graph")

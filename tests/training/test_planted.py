@@ -23,10 +23,12 @@ from atft_kedro.training.forecasting import forecast_days
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.run import make_trainer
 from factories.datasets import make_graphs, make_ml_dataset, make_panel
+from factories.params import make_params
 
 pytestmark = pytest.mark.slow
 LOOKBACK = 14
-SMALL = NetworkParams(
+SMALL = make_params(
+    NetworkParams,
     hidden_size=32,
     lookback=LOOKBACK,
     layers=1,
@@ -54,11 +56,11 @@ def make_training_data(strengths: Strengths, folder: Path, kind: str = "correlat
 def train(training_data: TrainingData, modules: list[str], seed: int) -> Tensor:
     """Train on next-day returns, and give the IC of each test day."""
     phase = {"name": "all", "epochs": 7, "learning_rate": 8e-3, "modules": modules, "horizon_weights": [1, 0, 0, 0]}
-    params = {"phases": [phase | {"augment": {"feature_noise": 0.5}}], "seed": seed, "average": 0.98}
-    training = TrainingParams.model_validate(params)
+    params = {"phases": [phase | {"augment": {"feature_noise": 0.5}}], "seed": seed, "ema_decay": 0.98}
+    training = make_params(TrainingParams, **params)
     trainer = make_trainer(training_data, SMALL, training, ProcessGroup())
     trainer.fit()
-    loader = training_data.loader("test", LOOKBACK, training, ProcessGroup())
+    loader = training_data.loader("test", LOOKBACK, training.days_per_block)
     forecasts = forecast_days(trainer.average, loader.reader, loader.sampler.chronological(), frozenset(modules))  # type: ignore[arg-type]
     return metrics.daily_ic(trainer.network.point(forecasts.quantiles)[..., 0], forecasts.targets[..., 0])
 
@@ -99,7 +101,7 @@ def test_an_untrained_network_agrees_little_with_the_oracle_and_the_oracle_is_fo
     panel = make_panel(dataset, tmp_path / "panel")
     graphs = graphs_to_panel(make_graphs(dataset, GraphParams()).lazy(), panel)
     training_data = TrainingData(panel, graphs, split_days(panel.days, SplitParams(embargo_days=0), 20))
-    training = TrainingParams()
+    training = make_params(TrainingParams)
     network = make_trainer(training_data, SMALL, training, ProcessGroup()).network
     weekly = SMALL.model_copy(update={"horizons": (5,)})
     chosen = replace(training_data, panel=choose_horizons(panel, (5,)))

@@ -19,9 +19,10 @@ from atft_kedro.training.ensemble import load_members
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.run import train_in_run
 from atft_kedro.training.runs import HEARTBEAT, LATEST, MANIFEST, STOP_FILE, TRAIN_LOG, Runs, TrainedRun
+from factories.params import make_params
 
-NETWORK = NetworkParams(hidden_size=8, heads=2, layers=1, fan_channels=4, selection_size=4)
-TRAINING = TrainingParams.model_validate({"phases": [{"name": "x", "epochs": 1, "learning_rate": 1e-3}]})
+NETWORK = make_params(NetworkParams, hidden_size=8, heads=2, layers=1, fan_channels=4, selection_size=4)
+TRAINING = make_params(TrainingParams, phases=[{"name": "x", "epochs": 1, "learning_rate": 1e-3}])
 
 
 @pytest.fixture
@@ -90,7 +91,7 @@ def test_another_panel_or_other_parameters_do_not_go_on_with_a_run(training_data
 
     with pytest.raises(InputError, match=r"was made with another params: training.weight_decay = 2.0 instead of 0.5\."):
         train_in_run(training_data, NETWORK, again.model_copy(update={"weight_decay": 0.5}), runs)
-    with pytest.raises(InputError, match="was made with another material"):
+    with pytest.raises(InputError, match="was made with another training_data"):
         train_in_run(replace(training_data, graphs=no_graphs(training_data.panel)), NETWORK, again, runs)
     with runs.alone(runs.find(LATEST)), pytest.raises(InputError, match="is being trained by another process"):
         train_in_run(training_data, NETWORK, again, runs)
@@ -146,7 +147,7 @@ def test_a_market_of_one_stock_is_refused(training_data: TrainingData, runs: Run
     alone[:, 1:] = False
     lonely = replace(training_data, panel=replace(training_data.panel, eligible=alone))
 
-    with pytest.raises(InputError, match="No train day has 3 stocks, at most 1: there is nothing to compare"):
+    with pytest.raises(InputError, match="Each train day has at most 1 stocks; a correlation needs 3"):
         train_in_run(lonely, NETWORK, TRAINING, runs)
 
 
@@ -154,8 +155,8 @@ def test_a_graph_that_lacks_a_day_leaves_its_stocks_alone(training_data: Trainin
     lacking = training_data.graphs.graph_of.clone()
     lacking[training_data.split.indices_of("train", training_data.panel.days)[:40]] = -1
     graphs = replace(training_data.graphs, graph_of=lacking)
-    with_gat = TrainingParams.model_validate(
-        {"phases": [{"name": "x", "epochs": 1, "learning_rate": 1e-3, "modules": ["gat"]}]}
+    with_gat = make_params(
+        TrainingParams, phases=[{"name": "x", "epochs": 1, "learning_rate": 1e-3, "modules": ["gat"]}]
     )
 
     trained = train_in_run(replace(training_data, graphs=graphs), NETWORK, with_gat, runs)
@@ -170,7 +171,7 @@ def test_a_validation_without_any_score_keeps_the_newest_weights_and_says_so(
     days = training_data.split.indices_of("validation", training_data.panel.days)
     targets[training_data.panel.row_of[days].flatten().long()] = torch.nan
     unknown = replace(training_data, panel=replace(training_data.panel, targets=targets))
-    two_epochs = TRAINING.model_validate({"phases": [{"name": "x", "epochs": 2, "learning_rate": 1e-3}]})
+    two_epochs = make_params(TrainingParams, phases=[{"name": "x", "epochs": 2, "learning_rate": 1e-3}])
 
     trained = train_in_run(unknown, NETWORK, two_epochs, runs)
 

@@ -13,9 +13,10 @@ from atft_kedro.training.hardware import choose_threads
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.run import train_in_run
 from atft_kedro.training.runs import LATEST, MANIFEST, Runs
+from factories.params import make_params
 from factories.training import NETWORK, Make, Watch
 
-TRAINING = TrainingParams.model_validate({"phases": [{"name": "x", "epochs": 1, "learning_rate": 1e-3}]})
+TRAINING = make_params(TrainingParams, phases=[{"name": "x", "epochs": 1, "learning_rate": 1e-3}])
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ NOTHING_LEFT = ""
 def follow(options: dict[str, Any]) -> None:
     """Run the stages that the first process names, on what it has made, and save nothing."""
     from ..stages.in_memory import find_sources, list_sources
-    from ..training.distributed import join
+    from ..training.distributed import join_process_group
 
-    while name := join().tell(NOTHING_LEFT):
+    while name := join_process_group().broadcast(NOTHING_LEFT):
         session = KedroSession.create(
             env=options["env"],
             runtime_params=options["params"],

@@ -9,11 +9,9 @@ from torch import Tensor
 
 from ..panel.split import SplitName
 from ..training.data import TrainingData
-from ..training.distributed import ProcessGroup
-from ..training.params import TrainingParams
 from .quantiles import Units, label_returns
 
-READING = TrainingParams(days_per_block=16)
+DAYS_PER_BLOCK = 16
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class Observations:
 
 def read_observations(training_data: TrainingData, part: SplitName, units: Units) -> Iterator[Observations]:
     """Read all that is forecast in a part, some days at a time; labels end where the part's do."""
-    loader = training_data.loader(part, 1, READING, ProcessGroup())
+    loader = training_data.loader(part, 1, DAYS_PER_BLOCK)
     for days in loader.sampler.chronological():
         block = loader.reader.read(days)
         day, stock = block.is_forecast.nonzero(as_tuple=True)

@@ -1,4 +1,4 @@
-"""How large the network is, and what each part of it may look back on."""
+"""Sizes of the network, and the observations that each module looks back on."""
 
 from typing import Annotated, Literal, Self
 
@@ -7,62 +7,62 @@ from pydantic import Field, model_validator
 from ..params import Params, Unique
 
 ModuleName = Literal["fan", "gat", "tokens"]
-MODULES: tuple[ModuleName, ...] = ("fan", "gat", "tokens")  # what a phase can switch off
+MODULES: tuple[ModuleName, ...] = ("fan", "gat", "tokens")  # that a phase can switch off
 
 Size = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class NetworkParams(Params):
-    """The network's sizes.
+    """Sizes of the network.
 
-    A forecast sees exactly its stock's last ``lookback`` observations: ``fan_window`` of them in the Fourier split,
-    ``kernel`` in the convolution, and what remains is shared by the attention ``layers``. Without ``market_gate`` the
-    market's state does not weigh the features. ``graph_signed_heads`` of the ``graph_heads`` hear each neighbour by the
-    edge's correlation instead of attending.
+    A forecast depends on exactly the last ``lookback`` observations of its stock: the Fourier split uses
+    ``fan_window`` of them, the convolution ``kernel``, and the attention ``layers`` share the rest. With
+    ``market_gate`` the day's market state also weighs the features. ``graph_signed_heads`` of the ``graph_heads``
+    weigh each neighbour by the edge's correlation instead of by attention. ``horizons`` null: all of the dataset.
     """
 
-    hidden_size: Annotated[int, Field(gt=0, multiple_of=8)] = 64
-    lookback: Size = 20
-    heads: Size = 4
-    layers: Size = 1
-    kernel: Size = 3
-    dropout: Share = 0.0
-    selection_size: Size = 8
-    market_gate: bool = True
-    fan_window: Annotated[int, Field(gt=1)] = 12
-    fan_k: Size = 2
-    fan_channels: Size = 16
-    graph_heads: Size = 4
-    graph_signed_heads: Annotated[int, Field(ge=0)] = 0
-    graph_dropout: Share = 0.0
-    market_tokens: Annotated[int, Field(ge=0)] = 0
-    head_dropout: Share = 0.0
-    head_norm: bool = False
-    layer_scale: Annotated[float, Field(gt=0)] = 0.01
-    output_init: Annotated[float, Field(gt=0)] = 0.05
-    quantiles: Annotated[tuple[Annotated[float, Field(gt=0, lt=1)], ...], Unique] = (0.1, 0.25, 0.5, 0.75, 0.9)
-    horizons: Annotated[tuple[Size, ...], Unique] | None = None
+    hidden_size: Annotated[int, Field(gt=0, multiple_of=8)]
+    lookback: Size
+    heads: Size
+    layers: Size
+    kernel: Size
+    dropout: Share
+    selection_size: Size
+    market_gate: bool
+    fan_window: Annotated[int, Field(gt=1)]
+    fan_k: Size
+    fan_channels: Size
+    graph_heads: Size
+    graph_signed_heads: Annotated[int, Field(ge=0)]
+    graph_dropout: Share
+    market_tokens: Annotated[int, Field(ge=0)]
+    head_dropout: Share
+    head_norm: bool
+    layer_scale: Annotated[float, Field(gt=0)]
+    output_init: Annotated[float, Field(gt=0)]
+    quantiles: Annotated[tuple[Annotated[float, Field(gt=0, lt=1)], ...], Unique]
+    horizons: Annotated[tuple[Size, ...], Unique] | None
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Self:
+    def _require_consistent_sizes(self) -> Self:
         if self.hidden_size % self.heads or self.hidden_size % self.graph_heads:
             raise ValueError("heads and graph_heads must divide hidden_size")
         if self.graph_signed_heads >= self.graph_heads:
-            raise ValueError("graph_signed_heads must leave one of graph_heads at least, which attends")
+            raise ValueError("graph_signed_heads must be less than graph_heads: at least one head must attend")
         if self.attention_reach < self.layers:
             raise ValueError(
                 f"lookback {self.lookback} is too short for fan_window {self.fan_window}, kernel {self.kernel} and "
-                f"{self.layers} layers: it takes {self.lookback - self.attention_reach + self.layers} at least"
+                f"{self.layers} layers: at least {self.lookback - self.attention_reach + self.layers} is needed"
             )
         if self.fan_k > self.fan_window // 2 + 1:
             raise ValueError(
                 f"a window of {self.fan_window} has {self.fan_window // 2 + 1} frequencies, not {self.fan_k}"
             )
         if self.fan_channels > self.hidden_size:
-            raise ValueError(f"fan_channels {self.fan_channels} are more than hidden_size {self.hidden_size}")
+            raise ValueError(f"fan_channels {self.fan_channels} is more than hidden_size {self.hidden_size}")
         if 0.5 not in self.quantiles or sorted(set(self.quantiles)) != list(self.quantiles):
-            raise ValueError("quantiles must rise and hold 0.5, the point forecast")
+            raise ValueError("quantiles must rise and contain 0.5, the point forecast")
         return self
 
     @property
@@ -72,6 +72,6 @@ class NetworkParams(Params):
 
     @property
     def windows(self) -> list[int]:
-        """Size each attention layer's window, the step itself included."""
-        base, more = divmod(self.attention_reach, self.layers)
-        return [1 + base + (layer < more) for layer in range(self.layers)]
+        """Compute the window of each attention layer, in steps, the current one included."""
+        steps, remainder = divmod(self.attention_reach, self.layers)
+        return [1 + steps + (layer < remainder) for layer in range(self.layers)]

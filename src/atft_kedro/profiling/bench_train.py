@@ -30,6 +30,62 @@ GPU_SIZES = ((60, 64, 20, 4000), (158, 128, 60, 4000), (395, 256, 60, 4000), (82
 DAYS, NEIGHBOURS, HORIZONS, EDGE_ATTRIBUTES = 32, 10, (1, 5, 10, 20), 3
 PREDECESSORS_PACE = {(82, 256, 20, 256): 2.0}  # observations/s of the system that this one replaces
 SQUARE = 4096  # rows of the matrices whose product is the yardstick
+NETWORK = {  # fixed, so that measurements of different days can be compared
+    "heads": 4,
+    "layers": 1,
+    "kernel": 3,
+    "dropout": 0.0,
+    "selection_size": 8,
+    "market_gate": True,
+    "fan_window": 12,
+    "fan_k": 2,
+    "fan_channels": 16,
+    "graph_heads": 4,
+    "graph_signed_heads": 0,
+    "graph_dropout": 0.0,
+    "market_tokens": 0,
+    "head_dropout": 0.0,
+    "head_norm": False,
+    "layer_scale": 0.01,
+    "output_init": 0.05,
+    "quantiles": (0.1, 0.25, 0.5, 0.75, 0.9),
+    "horizons": None,
+}
+TRAINING = {
+    "epochs": None,
+    "steps_per_phase": None,
+    "learning_rate": None,
+    "scheduler": None,
+    "patience": None,
+    "selection": {"metric": "rank_ic", "horizon_weights": None, "cost_bp": 10.0},
+    "plateau": {"factor": 0.5, "patience": 10, "min_learning_rate": 1e-6},
+    "without": (),
+    "loss": None,
+    "phase_losses": {},
+    "seed": 7,
+    "seeds": 1,
+    "resume": None,
+    "days_per_block": 8,
+    "samples_per_block": None,
+    "labels": {"transform": "gaussian_rank", "drop_extremes": 0.0},
+    "accumulate": 1,
+    "weight_decay": 2.0,
+    "graph_weight_decay": 0.2,
+    "betas": (0.9, 0.98),
+    "ema_decay": 0.995,
+    "swa_share": 0.25,
+    "exposures": (),
+    "scale_floor": 0.0,
+    "device": "auto",
+    "threads": None,
+    "log_every": 20,
+    "scored_share": 0.05,
+    "keep_epochs": 3,
+    "nan_budget": 10,
+    "collapse": {"scale": 1e-3, "epochs": 3},
+    "deterministic": False,
+    "detect_anomaly": False,
+}
 PHASE = {
     "name": "bench",
     "epochs": 1,
@@ -114,7 +170,7 @@ def _make_learner(
     features, hidden, lookback, stocks = size
     panel, graphs = make_panel(features, stocks, lookback - 1 + 2 * DAYS)
     torch.manual_seed(7)
-    params = NetworkParams(hidden_size=hidden, lookback=lookback)
+    params = NetworkParams.model_validate(NETWORK | {"hidden_size": hidden, "lookback": lookback})
     network = Atft(params, features, HORIZONS, EDGE_ATTRIBUTES).to(device)
     reader = BlockReader(panel.to(device), graphs.to(device), lookback, days)
     first = lookback - 1 + DAYS
@@ -145,7 +201,9 @@ def time_steps(step: Callable[[], object], seconds: float, device: torch.device)
 
 def print_bench(precision: str, compiled: bool, seconds: float) -> None:
     """Measure all sizes, and print them as rows of a table in Markdown."""
-    training = TrainingParams.model_validate({"precision": precision, "compile": compiled, "phases": [PHASE]})
+    training = TrainingParams.model_validate(
+        TRAINING | {"precision": precision, "compile": compiled, "phases": [PHASE]}
+    )
     told = [
         f"{precision}{', compiled' if compiled else ''}, blocks of {DAYS} days, {NEIGHBOURS} neighbours, "
         f"{torch.get_num_threads()} threads, torch {torch.__version__}",

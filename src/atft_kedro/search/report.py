@@ -112,7 +112,7 @@ def tabulate_winner(status: StudyStatus, confirmation: Confirmation, configured:
     network, training = configured
     current = {
         "network": network.model_dump(),
-        "training": training.model_dump() | {"learning_rate": training.fastest},
+        "training": training.model_dump() | {"learning_rate": training.highest_learning_rate},
     }
     rows = [
         (

@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from ..network.params import NetworkParams
 from ..params import InputError
 from ..training.data import TrainingData
-from ..training.distributed import is_launched
+from ..training.distributed import is_torchrun
 from ..training.hardware import choose_device
 from ..training.params import TrainingParams
 from ..training.runs import Runs
@@ -67,7 +67,7 @@ def search(
     network, training = configured
     if training.resume is not None:
         raise InputError("training.resume is for one run; a search resumes its trials itself. Leave it out.")
-    if is_launched():
+    if is_torchrun():
         raise InputError("A search cannot run under torchrun: start kedro atft hpo worker on each machine.")
     training.selection.weigh_horizons(network.horizons or data.panel.metadata.horizons)
     url = find_storage(params, runs)

@@ -18,86 +18,98 @@ from ..params import InputError, Params
 from .distributed import ProcessGroup
 from .params import TrainingParams
 
+DAYS_PER_BLOCK = 8  # of forecasts; it decides their speed and memory only
+
+_logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class DayLoader:
-    """Some days, how their blocks are cut, and who reads them."""
+    """The days of a split: a sampler that cuts them into blocks, and a reader of blocks."""
 
     reader: BlockReader
     sampler: BlockSampler
 
     @property
     def days(self) -> np.ndarray:
-        """List the days, as places in the panel."""
+        """List the days as indices of the panel."""
         return np.concatenate(self.sampler.segments)
 
-    def keep_last_days(self, most: int) -> Self:
-        """Leave the last days only."""
-        first = self.days[-most:][0]
-        kept = [days[days >= first] for days in self.sampler.segments]
-        return replace(self, sampler=replace(self.sampler, segments=[days for days in kept if len(days)]))
+    def keep_last_days(self, count: int) -> Self:
+        """Drop all but the last ``count`` days."""
+        first = self.days[-count:][0]
+        segments = [days[days >= first] for days in self.sampler.segments]
+        return replace(self, sampler=replace(self.sampler, segments=[days for days in segments if len(days)]))
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a network is trained on."""
+    """Panel, graphs and split: all that a network is trained on."""
 
     panel: Panel
     graphs: DailyGraphs
     split: Split
-    graphs_recipe: Params | None = None  # for the manifest: how the graphs were made, where that is known
+    graphs_recipe: Params | None = None  # parameters of the graphs where they are known, for the manifest
 
     @cached_property
     def digest(self) -> str:
         """Hash the graphs and the split."""
-        made = hashlib.sha256(self.split.model_dump_json().encode())
+        digest = hashlib.sha256(self.split.model_dump_json().encode())
         for tensor in (self.graphs.neighbours, self.graphs.edges, self.graphs.graph_of):
-            made.update(tensor.cpu().contiguous().numpy().tobytes())
-        return made.hexdigest()[:16]
+            digest.update(tensor.cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
 
     def to(self, device: torch.device) -> Self:
-        """Copy all that a step reads to a device."""
+        """Copy the tensors of the panel and the graphs to a device."""
         return replace(self, panel=self.panel.to(device), graphs=self.graphs.to(device))
 
-    def loader(self, part: SplitName, lookback: int, training: TrainingParams, ranks: ProcessGroup) -> DayLoader:
-        """Read the days of a part, labels keep_last_days where the next part begins."""
-        until = known_until(self.panel, self.split.ranges_of(part))
-        reader = BlockReader(self.panel, self.graphs, lookback, training.days_per_block, until)
-        segments = split_segments(self.panel, self.split, part)
+    def loader(
+        self,
+        split: SplitName,
+        lookback: int,
+        days_per_block: int = DAYS_PER_BLOCK,
+        seed: int = 0,
+        group: ProcessGroup | None = None,
+    ) -> DayLoader:
+        """Create a loader of the days of a split.
+
+        Targets that end after the next split begins are unknown. ``seed`` decides the order of the blocks in training.
+        """
+        until = known_until(self.panel, self.split.ranges_of(split))
+        reader = BlockReader(self.panel, self.graphs, lookback, days_per_block, until)
+        segments = split_segments(self.panel, self.split, split)
         if not segments:
-            raise InputError(f"No stock is in the universe on any {part} day.")
+            raise InputError(f"No stock is in the universe on any {split} day.")
         most = int(self.panel.eligible[torch.from_numpy(np.concatenate(segments))].sum(1).max())
         if most < MIN_STOCKS:
-            raise InputError(f"No {part} day has {MIN_STOCKS} stocks, at most {most}: there is nothing to compare.")
-        sampler = BlockSampler(segments, training.days_per_block, training.seed, ranks.rank, ranks.count)
-        return DayLoader(reader, sampler)
+            raise InputError(f"Each {split} day has at most {most} stocks; a correlation needs {MIN_STOCKS}.")
+        group = group or ProcessGroup()
+        return DayLoader(reader, BlockSampler(segments, days_per_block, seed, group.rank, group.size))
 
 
 def choose_horizons(panel: Panel, horizons: tuple[int, ...] | None) -> Panel:
-    """Keep the targets of some horizons."""
+    """Select the targets of some horizons; None selects all."""
     if horizons is None:
         return panel
-    missing = sorted(set(horizons) - set(panel.metadata.horizons))
+    available = panel.metadata.horizons
+    missing = sorted(set(horizons) - set(available))
     if missing:
-        raise InputError(f"network.horizons: the dataset has no targets for {missing}, only {panel.metadata.horizons}.")
-    places = [panel.metadata.horizons.index(horizon) for horizon in horizons]
+        raise InputError(f"network.horizons: the dataset has no targets for {missing}, only {available}.")
+    columns = [available.index(horizon) for horizon in horizons]
     metadata = panel.metadata.model_copy(update={"horizons": horizons})
-    return replace(panel, metadata=metadata, targets=panel.targets[:, places])
-
-
-_logger = logging.getLogger(__name__)
+    return replace(panel, metadata=metadata, targets=panel.targets[:, columns])
 
 
 def count_stocks_per_day(panel: Panel) -> float:
-    """Count the stocks that are forecast on a mean day of those that have any."""
+    """Compute the mean number of eligible stocks of the days that have any."""
     stocks = panel.eligible.sum(1).double()
     return float(stocks[stocks > 0].mean())
 
 
 def choose_days_per_block(training: TrainingParams, stocks_per_day: float) -> TrainingParams:
-    """Turn ``samples_per_block`` into ``days_per_block``, and log the result.
+    """Replace ``samples_per_block`` by the days that contain so many samples, and log them.
 
-    The returned parameters hold the days alone, so a run's manifest says what was trained.
+    The returned parameters hold the days only, so a run's manifest states what was trained.
     """
     samples = training.samples_per_block
     if samples is None:

@@ -1,4 +1,4 @@
-"""The processes that train together: what they add up, agree on and tell each other."""
+"""The processes of a training that ``torchrun`` starts, and what they exchange."""
 
 import atexit
 import importlib
@@ -12,81 +12,82 @@ from torch import Tensor
 
 from ..params import InputError
 
-PATIENCE = timedelta(hours=12)  # how long a process waits for the first, which may have stages to run before
+TIMEOUT = timedelta(hours=12)  # the first process may have to run other stages before
 
 
 class ProcessGroup:
-    """One process alone, or all that ``torchrun`` has started."""
+    """All processes that train together: those of ``torchrun``, or this one alone."""
 
     def __init__(self) -> None:
-        self.count = dist.get_world_size() if dist.is_initialized() else 1
+        self.size = dist.get_world_size() if dist.is_initialized() else 1
         self.rank = dist.get_rank() if dist.is_initialized() else 0
 
     @property
     def is_first(self) -> bool:
-        """Say whether this is the one that writes."""
+        """Return whether this process writes the files of the run."""
         return self.rank == 0
 
-    def require_as_many(self, count: int) -> None:
+    def require_size(self, size: int) -> None:
         """Refuse to resume a training of another number of processes."""
-        if count != self.count:
+        if size != self.size:
             raise InputError(
-                f"This training was started by {count} processes, and now runs in {self.count}; resume it with {count}."
+                f"This training was started by {size} processes and now runs in {self.size}: resume it with {size}."
             )
 
-    def require_same(self, data: str) -> None:
-        """Refuse to train together on data that differs between processes."""
-        if len(set(self.gather(data))) > 1:
+    def require_same(self, digest: str) -> None:
+        """Refuse to train on tables that differ between processes."""
+        if len(set(self.all_gather(digest))) > 1:
             raise InputError(
-                "The processes of this training have read different tables: another run has made them anew meanwhile. "
-                "Start it again."
+                "The processes of this training have read different tables, because another run has written new ones "
+                "meanwhile. Start the training again."
             )
 
-    def add(self, tensors: Sequence[Tensor]) -> None:
-        """Add tensors up over all processes, in one message."""
-        if self.count == 1 or not tensors:
+    def all_reduce(self, tensors: Sequence[Tensor]) -> None:
+        """Replace each tensor by its sum over all processes, in one message."""
+        if self.size == 1 or not tensors:
             return
-        whole = torch.cat([tensor.flatten() for tensor in tensors])
-        dist.all_reduce(whole)
-        for tensor, piece in zip(tensors, whole.split([tensor.numel() for tensor in tensors]), strict=True):
-            tensor.copy_(piece.view_as(tensor))
+        flat = torch.cat([tensor.flatten() for tensor in tensors])
+        dist.all_reduce(flat)
+        for tensor, values in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
+            tensor.copy_(values.view_as(tensor))
 
-    def any(self, mine: bool, device: torch.device) -> bool:
-        """Say whether any process says so."""
-        if self.count == 1:
-            return mine
-        said = torch.tensor(float(mine), device=device)
-        self.add([said])
-        return bool(said)
+    def any(self, value: bool, device: torch.device) -> bool:
+        """Return whether the value is true in any process."""
+        if self.size == 1:
+            return value
+        total = torch.tensor(float(value), device=device)
+        self.all_reduce([total])
+        return bool(total)
 
-    def gather(self, mine: Any) -> list[Any]:
-        """Let everybody know what each has."""
-        if self.count == 1:
-            return [mine]
-        told: list[Any] = [None] * self.count
-        dist.all_gather_object(told, mine)
-        return told
+    def all_gather(self, value: Any) -> list[Any]:
+        """List the values of all processes, in order of rank."""
+        if self.size == 1:
+            return [value]
+        values: list[Any] = [None] * self.size
+        dist.all_gather_object(values, value)
+        return values
 
-    def tell(self, what: Any) -> Any:
-        """Let the first process tell all others."""
-        if self.count == 1:
-            return what
-        told = [what]
-        dist.broadcast_object_list(told)
-        return told[0]
+    def broadcast(self, value: Any) -> Any:
+        """Return the value of the first process."""
+        if self.size == 1:
+            return value
+        values = [value]
+        dist.broadcast_object_list(values)
+        return values[0]
 
 
-def is_launched() -> bool:
-    """Say whether ``torchrun`` has started this process."""
+def is_torchrun() -> bool:
+    """Return whether ``torchrun`` has started this process."""
     return dist.is_available() and dist.is_torchelastic_launched()
 
 
-def join() -> ProcessGroup:
-    """Meet the other processes that ``torchrun`` has started."""
-    if is_launched() and not dist.is_initialized():
-        importlib.import_module("torch.distributed.nn")  # an optimizer does; its defaults would hold the group for good
+def join_process_group() -> ProcessGroup:
+    """Connect to the other processes that ``torchrun`` has started."""
+    if is_torchrun() and not dist.is_initialized():
+        # The optimizer imports this module too, but then its default arguments would keep the group alive.
+        importlib.import_module("torch.distributed.nn")
         has_gpu = torch.cuda.is_available()
-        dist.init_process_group("cpu:gloo,cuda:nccl" if has_gpu else "gloo", timeout=PATIENCE)
+        dist.init_process_group("cpu:gloo,cuda:nccl" if has_gpu else "gloo", timeout=TIMEOUT)
         atexit.register(dist.destroy_process_group)  # its threads must not outlive the interpreter
         if has_gpu:
             torch.cuda.set_device(dist.get_node_local_rank())

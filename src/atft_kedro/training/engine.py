@@ -65,17 +65,17 @@ class Trainer(Schedule):
         validation: DayLoader,
         params: TrainingParams,
         callbacks: Sequence[Callback] = (),
-        ranks: ProcessGroup | None = None,
+        group: ProcessGroup | None = None,
     ) -> None:
         self.network, self.train, self.validation, self.params = network, train, validation, params
-        self.callbacks, self.ranks = callbacks, ranks or ProcessGroup()
+        self.callbacks, self.group = callbacks, group or ProcessGroup()
         self.progress = Progress()
         self.average, self.swa = frozen_copy(network), frozen_copy(network)
         self.best = copy.deepcopy(network.state_dict())
         self.epochs = [phase.epochs for phase in params.curriculum]
         self.loaders = [train.keep_last_days(phase.newest_days or len(train.days)) for phase in params.curriculum]
         self.steps = [self._count_steps(loader) for loader in self.loaders]  # of an epoch, by phase
-        self.train_step = TrainStep(network, train.reader, params, self.ranks)
+        self.train_step = TrainStep(network, train.reader, params, self.group)
         self.own: list[Tree] = []  # what only each process knows
         self.timer = EpochTimer(self.train_step.reading)
         self.forecasts, self.times = 0, self.timer.read()  # made while training in the last epoch; its seconds
@@ -91,7 +91,7 @@ class Trainer(Schedule):
     def fit(self) -> None:
         """Train from where the progress stands to the end of the last phase."""
         if self.progress.steps == 0:
-            torch.manual_seed(self.params.seed + self.ranks.rank)
+            torch.manual_seed(self.params.seed + self.group.rank)
         with suspicion(self.network, self.params), ExitStack() as stack:
             for callback in self.callbacks:
                 stack.callback(callback.close)
@@ -135,17 +135,17 @@ class Trainer(Schedule):
             share = (self.progress.epoch + step / len(groups)) / self.epochs[self.progress.phase]
             rate = self.phase.learning_rate * rate_at(self.phase, share) * self.progress.rate
             terms = self.train_step.learn(groups[step], self.phase, rate)
-            follow(self.average, self.network, 1 - ema_decay_at(self.params.average, self.progress.steps))
+            follow(self.average, self.network, 1 - ema_decay_at(self.params.ema_decay, self.progress.steps))
             self.progress = replace(self.progress, step=step + 1, steps=self.progress.steps + 1)
             votes = [callback.after_step(self, groups[step], terms) for callback in self.callbacks]
-            if self.ranks.any(True in votes, self.train_step.device):
+            if self.group.any(True in votes, self.train_step.device):
                 self._stop()
 
     def _stop(self) -> None:
-        self.own = self.ranks.gather(self._own())
+        self.own = self.group.all_gather(self._own())
         for callback in self.callbacks:
             callback.at_stop(self)
-        self.ranks.gather(None)  # nobody leaves before the first has written
+        self.group.all_gather(None)  # nobody leaves before the first has written
         raise Stop
 
     def _own(self) -> Tree:
@@ -169,7 +169,7 @@ class Trainer(Schedule):
         score = self.params.selection.score(scores)
         self._keep_best(self.average, score, f"averaged weights, epoch {len(self.progress.history)}")
         self.progress = follow_phase(self.progress, score, self.phase, self.params.plateau)
-        self.own = self.ranks.gather(self._own())
+        self.own = self.group.all_gather(self._own())
         for callback in self.callbacks:
             callback.after_epoch(self, scores)
 
@@ -188,7 +188,7 @@ class Trainer(Schedule):
         selection, modules = self.params.selection, frozenset(self.phase.modules)
         weights, loss = selection.weigh_horizons(network.horizons), partial(self.train_step.sum_loss, self.phase)
         scoring = Scoring(weights, selection.cost_bp / 10_000, loss)
-        return score_days(network, loader.reader, loader.sampler.chronological(), modules, scoring, self.ranks)
+        return score_days(network, loader.reader, loader.sampler.chronological(), modules, scoring, self.group)
 
     def _judge_average(self) -> dict[str, float]:
         """Validate the average of the last epochs; it may be the best of all."""
@@ -239,8 +239,8 @@ class Trainer(Schedule):
         self.train_step.optimizer.load_state_dict(tree["optimizer"])
         self.train_step.cut(tree["pieces"])
         self.timer.resume(tree["times"])
-        self.ranks.require_as_many(len(tree["own"]))
+        self.group.require_size(len(tree["own"]))
         self.own = tree["own"]
-        own = tree["own"][self.ranks.rank]
+        own = tree["own"][self.group.rank]
         self.train_step.sums.copy_(own["sums"])
         set_random(own["random"])

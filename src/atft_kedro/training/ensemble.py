@@ -15,7 +15,6 @@ from ..panel.split import SplitName
 from .callbacks import BEST
 from .checkpoint import make_identity, read_checkpoint
 from .data import TrainingData, choose_horizons
-from .distributed import ProcessGroup
 from .forecasting import Forecasts, forecast_days
 from .params import TrainingParams
 from .runs import MANIFEST
@@ -42,7 +41,7 @@ def load_members(folder: Path, training_data: TrainingData) -> list[TrainedNetwo
     for seed in training.all_seeds:
         network = Atft(params, len(panel.metadata.features), panel.metadata.horizons, graphs.edges.shape[-1])
         identity = make_identity(training_data, params, training.model_copy(update={"seed": seed}))
-        tree = read_checkpoint(folder / training.place_of(seed) / BEST, identity)
+        tree = read_checkpoint(folder / training.member_folder(seed) / BEST, identity)
         network.load_state_dict(tree["best"])
         members.append(TrainedNetwork(network.eval().to(panel.row_of.device), frozenset(tree["progress"]["modules"])))
     return members
@@ -59,7 +58,7 @@ def forecast_members(
     """Forecast the days of a part by each network."""
     network = members[0].network
     mine = replace(training_data, panel=choose_horizons(training_data.panel, network.horizons))
-    loader = mine.loader(part, network.params.lookback, TrainingParams(), ProcessGroup())
+    loader = mine.loader(part, network.params.lookback)
     return _forecast(members, loader.reader, list(loader.sampler.chronological()))
 
 

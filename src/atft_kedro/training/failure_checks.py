@@ -90,7 +90,7 @@ class NonFiniteCheck(Callback):
         return {
             "step": step,
             "seed": trainer.params.seed,
-            "processes": trainer.ranks.count,  # more than one: these are the days of the first
+            "processes": trainer.group.size,  # more than one: these are the days of the first
             "phase": trainer.phase.name,
             "not_finite": sorted(name for name, term in terms.items() if not bool(term.isfinite().all())),
             "days": [str(metadata.days[place]) for days in blocks for place in days if place >= 0],

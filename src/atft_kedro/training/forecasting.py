@@ -84,7 +84,7 @@ def score_days(
     blocks: Iterable[np.ndarray],
     modules: frozenset[ModuleName],
     scoring: Scoring,
-    ranks: ProcessGroup,
+    group: ProcessGroup,
 ) -> dict[str, float]:
     """Score the days of all ranks by every metric, for each horizon and averaged over the weighed horizons.
 
@@ -98,8 +98,8 @@ def score_days(
     with torch.random.fork_rng(devices=[]):  # the loss rank_net draws pairs, which must change no training
         torch.default_generator.manual_seed(0)
         forecasts = forecast_days(network, reader, blocks, modules, add_loss)
-    ranks.add([losses])
-    point, actual = _gather(forecasts.day, [network.point(forecasts.quantiles), forecasts.targets], ranks)
+    group.all_reduce([losses])
+    point, actual = _gather(forecasts.day, [network.point(forecasts.quantiles), forecasts.targets], group)
     point, actual = point.transpose(1, 2), actual.transpose(1, 2)  # (day, horizon, stock)
     daily = _measure_days(point, actual)
     means = {name: values.nanmean(0) for name, values in daily.items()}
@@ -110,7 +110,7 @@ def score_days(
     means |= {"net_sharpe": torch.stack(books), "loss": losses[0] / losses[1]}
     scores = _average_horizons(means, network.horizons, scoring.weights)
     scores |= _measure_errors(_add_up(daily["rank_ic"]), network.horizons)
-    return ranks.tell(scores)  # the same bits for all, who decide by them when a phase ends
+    return group.broadcast(scores)  # the same bits for all, who decide by them when a phase ends
 
 
 def _measure_days(point: Tensor, actual: Tensor) -> dict[str, Tensor]:
@@ -137,14 +137,14 @@ def _average_horizons(
     return scores
 
 
-def _gather(day: Tensor, tensors: list[Tensor], ranks: ProcessGroup) -> list[Tensor]:
+def _gather(day: Tensor, tensors: list[Tensor], group: ProcessGroup) -> list[Tensor]:
     """Gather the days (day, …) of all ranks, in the order of time."""
-    if ranks.count == 1:
+    if group.size == 1:
         return tensors
-    days = torch.tensor(sorted(each for mine in ranks.gather(day.tolist()) for each in mine), device=day.device)
+    days = torch.tensor(sorted(each for mine in group.all_gather(day.tolist()) for each in mine), device=day.device)
     place = torch.searchsorted(days, day)
     wholes = [values.new_zeros(len(days), *values.shape[1:]).index_copy(0, place, values) for values in tensors]
-    ranks.add(wholes)
+    group.all_reduce(wholes)
     return wholes
 
 

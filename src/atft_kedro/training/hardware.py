@@ -87,7 +87,7 @@ def choose_threads(trainer: Trainer) -> ThreadChoice:
     if wanted is not None:
         return ThreadChoice(wanted, "as training.threads asks")
     is_fixed = any(name in os.environ for name in FIXED_BY)  # noqa: TID251  (not this project's)
-    if is_fixed or trainer.ranks.count > 1 or trainer.train_step.device.type != "cpu":
+    if is_fixed or trainer.group.size > 1 or trainer.train_step.device.type != "cpu":
         return ThreadChoice(most, "as the environment, torchrun or a GPU decides")
     if trainer.params.deterministic:
         # Another count changes the last bits, and the measured best count differs from time to time.

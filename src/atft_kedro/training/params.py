@@ -1,4 +1,4 @@
-"""How training computes: how long, in which precision, and how suspiciously."""
+"""Parameters of a training: its phases, and how each step computes."""
 
 from typing import Annotated, Literal, Self
 
@@ -7,94 +7,97 @@ from pydantic import BeforeValidator, Field, model_validator
 from ..losses import LossWeights
 from ..network.params import ModuleName
 from ..params import Params
-from .phases import DEFAULT_PHASES, PhaseParams, PlateauParams, Scheduler, share_epochs
+from .phases import PhaseParams, PlateauParams, Scheduler, share_epochs
 from .selection import SelectionParams
+
+Positive = Annotated[int, Field(gt=0)]
+NotNegative = Annotated[int, Field(ge=0)]
 
 
 class LabelParams(Params):
-    """What the losses aim at: returns standardised inside each day, or their Gaussian ranks.
+    """Labels of the losses: returns standardised inside each day, or their Gaussian ranks.
 
-    The most extreme share on either side of a day counts in no loss; it is never dropped from anything else.
+    The share ``drop_extremes`` at each end of a day's returns counts in no loss; metrics use all returns.
     """
 
-    transform: Literal["zscore", "gaussian_rank"] = "gaussian_rank"
-    drop_extremes: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
+    transform: Literal["zscore", "gaussian_rank"]
+    drop_extremes: Annotated[float, Field(ge=0, lt=0.5)]
 
 
 class CollapseParams(Params):
-    """When forecasts have collapsed: their scale is below ``scale`` for so many epochs in a row; 0 epochs: never."""
+    """Forecasts have collapsed after ``epochs`` epochs with a scale below ``scale``; 0 epochs: no check."""
 
-    scale: Annotated[float, Field(ge=0)] = 1e-3
-    epochs: Annotated[int, Field(ge=0)] = 3
+    scale: Annotated[float, Field(ge=0)]
+    epochs: NotNegative
 
 
 def _split_text(value: object) -> object:
-    """Accept ``"gat fan"`` and nothing, for no list can be given with ``--params``."""
+    """Accept ``"gat fan"`` and null: ``--params`` cannot give a list."""
     return (value or "").split() if isinstance(value, str | None) else value
 
 
 class TrainingParams(Params):
     """A training: its phases, and how each step computes.
 
-    ``epochs`` in all are shared by the phases in proportion, the longest first, and phases that get none are left out;
-    null leaves each phase its own. ``steps_per_phase`` trains every phase for one epoch of so many steps at most.
-    ``resume`` goes on in a run, by its name or ``latest``. ``seeds`` networks are trained one after the other, from
-    ``seed`` on. ``exposures`` are features, or ``sector``, for the loss of that name. ``learning_rate`` is that of the
-    fastest phase, the others' in proportion; ``scheduler`` and ``patience`` are those of every phase.
-    To learn what a part is worth, ``without`` switches it off in every phase. ``loss`` takes the place of all phases'
-    losses, ``phase_losses`` of one phase's, by its name. After each epoch the last train days, a ``scored_share`` of
-    them and no more than validate, are scored as the validation days are. A block has ``days_per_block`` days or, with
-    ``samples_per_block``, as many as hold so many samples (stocks times days) of this panel.
+    ``epochs`` in total are shared by the phases in proportion; phases that get none are skipped, and null keeps each
+    phase's own. ``steps_per_phase`` trains each phase for one epoch of at most so many steps. ``resume`` continues a
+    run, by its name or ``latest``. ``seeds`` networks, an ensemble, are trained one after the other, from ``seed`` on.
+    ``learning_rate`` is that of the phase with the highest, and the others follow in proportion; ``scheduler`` and
+    ``patience`` replace those of every phase. ``without`` switches modules off in every phase, to measure what they
+    contribute. ``loss`` replaces the losses of all phases, ``phase_losses`` those of one phase by its name.
+    ``exposures`` are features, or ``sector``, for the loss of that name. After each epoch the last ``scored_share`` of
+    the train days, at most as many as there are validation days, are scored too. A block has ``days_per_block`` days
+    or, with ``samples_per_block``, as many days as contain so many samples (stocks times days) of the panel.
     """
 
-    phases: Annotated[tuple[PhaseParams, ...], Field(min_length=1)] = DEFAULT_PHASES
-    epochs: Annotated[int, Field(gt=0)] | None = None
-    steps_per_phase: Annotated[int, Field(gt=0)] | None = None
-    learning_rate: Annotated[float, Field(gt=0)] | None = None
-    scheduler: Scheduler | None = None
-    patience: Annotated[int, Field(gt=0)] | None = None
-    selection: SelectionParams = SelectionParams()
-    plateau: PlateauParams = PlateauParams()
-    without: Annotated[tuple[ModuleName, ...], BeforeValidator(_split_text)] = ()
-    loss: LossWeights | None = None
-    phase_losses: dict[str, LossWeights] = Field(default_factory=dict)
-    seed: Annotated[int, Field(ge=0)] = 7
-    seeds: Annotated[int, Field(gt=0)] = 1
-    resume: str | None = None
-    days_per_block: Annotated[int, Field(gt=0)] = 8
-    samples_per_block: Annotated[int, Field(gt=0)] | None = None
-    labels: LabelParams = LabelParams()
-    accumulate: Annotated[int, Field(gt=0)] = 1
-    weight_decay: Annotated[float, Field(ge=0)] = 2.0
-    graph_weight_decay: Annotated[float, Field(ge=0)] = 0.2
-    betas: tuple[float, float] = (0.9, 0.98)
-    average: Annotated[float, Field(ge=0, lt=1)] = 0.995
-    swa_share: Annotated[float, Field(ge=0, le=1)] = 0.25
-    exposures: tuple[str, ...] = ()
-    scale_floor: Annotated[float, Field(ge=0)] = 0.0
-    precision: Literal["fp32", "bf16"] = "fp32"
-    compile: bool = False
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    threads: Annotated[int, Field(gt=0)] | None = None
-    log_every: Annotated[int, Field(gt=0)] = 20
-    scored_share: Annotated[float, Field(ge=0, lt=1)] = 0.05
-    keep_epochs: Annotated[int, Field(ge=0)] = 3
-    nan_budget: Annotated[int, Field(ge=0)] = 10
-    collapse: CollapseParams = CollapseParams()
-    deterministic: bool = False
-    detect_anomaly: bool = False
+    phases: Annotated[tuple[PhaseParams, ...], Field(min_length=1)]
+    epochs: Positive | None
+    steps_per_phase: Positive | None
+    learning_rate: Annotated[float, Field(gt=0)] | None
+    scheduler: Scheduler | None
+    patience: Positive | None
+    selection: SelectionParams
+    plateau: PlateauParams
+    without: Annotated[tuple[ModuleName, ...], BeforeValidator(_split_text)]
+    loss: LossWeights | None
+    phase_losses: dict[str, LossWeights]
+    seed: NotNegative
+    seeds: Positive
+    resume: str | None
+    days_per_block: Positive
+    samples_per_block: Positive | None
+    labels: LabelParams
+    accumulate: Positive
+    weight_decay: Annotated[float, Field(ge=0)]
+    graph_weight_decay: Annotated[float, Field(ge=0)]
+    betas: tuple[float, float]
+    ema_decay: Annotated[float, Field(ge=0, lt=1)]
+    swa_share: Annotated[float, Field(ge=0, le=1)]
+    exposures: tuple[str, ...]
+    scale_floor: Annotated[float, Field(ge=0)]
+    precision: Literal["fp32", "bf16"]
+    compile: bool
+    device: Literal["auto", "cpu", "cuda"]
+    threads: Positive | None
+    log_every: Positive
+    scored_share: Annotated[float, Field(ge=0, lt=1)]
+    keep_epochs: NotNegative
+    nan_budget: NotNegative
+    collapse: CollapseParams
+    deterministic: bool
+    detect_anomaly: bool
 
     @property
     def curriculum(self) -> tuple[PhaseParams, ...]:
-        """List the phases as they are trained, without those that get no epoch."""
-        pace = self.fastest / max(phase.learning_rate for phase in self.phases)
+        """List the phases that are trained, with the values that the training sets for all of them."""
+        rate_factor = self.highest_learning_rate / max(phase.learning_rate for phase in self.phases)
         shares = [1] * len(self.phases) if self.steps_per_phase else share_epochs(self.phases, self.epochs)
         return tuple(
             phase.model_copy(
                 update={
                     "epochs": epochs,
-                    "learning_rate": phase.learning_rate * pace,
-                    "modules": tuple(part for part in phase.modules if part not in self.without),
+                    "learning_rate": phase.learning_rate * rate_factor,
+                    "modules": tuple(module for module in phase.modules if module not in self.without),
                     "loss": self.phase_losses.get(phase.name) or self.loss or phase.loss,
                     "scheduler": self.scheduler or phase.scheduler,
                     "patience": self.patience or phase.patience,
@@ -105,63 +108,54 @@ class TrainingParams(Params):
         )
 
     @property
-    def left_out(self) -> list[str]:
-        """Name the phases that get no epoch."""
+    def skipped_phases(self) -> list[str]:
+        """List the names of the phases that get no epoch."""
         trained = {phase.name for phase in self.curriculum}
         return [phase.name for phase in self.phases if phase.name not in trained]
 
     @property
-    def fastest(self) -> float:
-        """Say what the learning rate of the fastest phase is."""
+    def highest_learning_rate(self) -> float:
+        """Return the learning rate of the phase with the highest one."""
         return self.learning_rate or max(phase.learning_rate for phase in self.phases)
 
     @property
     def all_seeds(self) -> range:
-        """List the seeds of a run's networks."""
+        """List the seeds of the ensemble's members."""
         return range(self.seed, self.seed + self.seeds)
 
-    def place_of(self, seed: int) -> str:
-        """Name the folder of a seed's checkpoints in its run's."""
+    def member_folder(self, seed: int) -> str:
+        """Return the folder of a member's checkpoints, relative to the run folder."""
         return f"seed_{seed}" if self.seeds > 1 else "."
 
     @model_validator(mode="after")
-    def _losses_have_a_phase(self) -> Self:
+    def _require_named_phases(self) -> Self:
         names = [phase.name for phase in self.phases]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ValueError(f"several phases are named {', '.join(repeated)}: give each phase a different name")
         unknown = [name for name in self.phase_losses if name not in names]
         if unknown:
-            raise ValueError(f"phase_losses names {unknown[0]}, and the phases are {', '.join(names)}")
+            raise ValueError(f"phase_losses names {unknown[0]}, but the phases are {', '.join(names)}")
         return self
 
     @model_validator(mode="after")
-    def _phases_have_names_of_their_own(self) -> Self:
-        names = [phase.name for phase in self.phases]
-        shared = sorted({name for name in names if names.count(name) > 1})
-        if shared:
-            raise ValueError(f"several phases are named {', '.join(shared)}: give each phase a name of its own")
-        return self
-
-    @model_validator(mode="after")
-    def _has_one_length(self) -> Self:
+    def _require_one_length(self) -> Self:
         if self.epochs and self.steps_per_phase:
             raise ValueError(
-                f"epochs ({self.epochs}) and steps_per_phase ({self.steps_per_phase}) are both set, and each sets how "
-                "long to train: set one of them to null, for example with --params training.steps_per_phase=null"
+                f"epochs ({self.epochs}) and steps_per_phase ({self.steps_per_phase}) are both set, but each of them "
+                "sets the length: set one to null, for example with --params training.steps_per_phase=null"
             )
         return self
 
     @model_validator(mode="after")
-    def _exposure_has_exposures(self) -> Self:
-        for phase in self.curriculum:
+    def _require_usable_losses(self) -> Self:
+        phases = self.curriculum
+        for phase in phases:
             if phase.loss.exposure and not self.exposures:
-                raise ValueError(f"phase {phase.name} weighs the loss exposure, and exposures names nothing")
+                raise ValueError(f"phase {phase.name} uses the loss exposure, but exposures is empty")
             if phase.loss.variance_floor and not self.scale_floor:
-                raise ValueError(f"phase {phase.name} weighs the loss variance_floor, and scale_floor is 0")
-        return self
-
-    @model_validator(mode="after")
-    def _losses_can_be_compared(self) -> Self:
-        trained = self.curriculum
-        if self.selection.is_loss and any(phase.loss != trained[0].loss for phase in trained):
+                raise ValueError(f"phase {phase.name} uses the loss variance_floor, but scale_floor is 0")
+        if self.selection.is_loss and any(phase.loss != phases[0].loss for phase in phases):
             raise ValueError(
                 f"selection.metric {self.selection.metric} compares epochs of phases with different losses: give all "
                 "phases one loss with training.loss"
@@ -169,7 +163,7 @@ class TrainingParams(Params):
         return self
 
     @model_validator(mode="after")
-    def _suspicion_is_eager(self) -> Self:
+    def _require_eager_anomaly_detection(self) -> Self:
         if self.detect_anomaly and self.compile:
-            raise ValueError("detect_anomaly needs compile: false, for compiled code hides the line at fault")
+            raise ValueError("detect_anomaly needs compile: false, because compiled code hides the line of the error")
         return self

@@ -1,4 +1,4 @@
-"""The phases of a training: modules, learning rates and losses."""
+"""The phases of a training: modules, learning rates, losses and learning rate schedules."""
 
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Literal
@@ -15,14 +15,13 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class PhaseParams(Params):
-    """One stretch of training.
+    """One phase of a training.
 
-    ``modules`` are the modules of the network that are switched on; ``freeze`` names its children whose weights stay.
-    ``cosine`` falls from the learning rate to a tenth after a warm-up over a share of the steps; ``plateau`` lowers it
-    as ``training.plateau`` says. After ``patience`` epochs without a new best score of the phase the next one begins;
-    null trains all epochs. Without ``horizon_weights`` a horizon of h
-    days weighs 1/h, for so many of its labels share each day's return. With ``newest_days`` it sees so many of the last
-    train days only: a long history can be learned first, and the market of today last.
+    ``modules`` are the optional modules that are switched on; ``freeze`` names modules of the network whose weights do
+    not change. The scheduler ``cosine`` falls to a tenth of the learning rate, after a warm-up over a share of the
+    steps; ``plateau`` follows ``training.plateau``. After ``patience`` epochs without a new best score of the phase the
+    next phase begins; null trains all epochs. Without ``horizon_weights`` a horizon of h days weighs 1/h, because h of
+    its labels share each day's return. ``newest_days`` limits the phase to the last train days.
     """
 
     name: str
@@ -42,78 +41,51 @@ class PhaseParams(Params):
     gradient_penalty: Annotated[float, Field(ge=0)] = 0.0
 
     def weigh_horizons(self, horizons: tuple[int, ...]) -> list[float]:
-        """Weigh each horizon."""
+        """Compute the weight of each horizon in the losses."""
         if self.horizon_weights is None:
             return [1 / horizon for horizon in horizons]
         if len(self.horizon_weights) != len(horizons) or not sum(self.horizon_weights):
             raise InputError(
-                f"training.phases: {self.name} weighs {len(self.horizon_weights)} horizons with a sum of "
-                f"{sum(self.horizon_weights)}; there are {len(horizons)}: {horizons}."
+                f"training.phases: {self.name} has {len(self.horizon_weights)} horizon_weights with a sum of "
+                f"{sum(self.horizon_weights)}; there are {len(horizons)} horizons: {horizons}."
             )
         return list(self.horizon_weights)
 
-    def require_children(self, names: Iterable[str]) -> None:
-        """Refuse to freeze what the network does not have."""
-        known = list(names)
-        off = {part for part in MODULES if part not in self.modules} | (
-            {"trend_projection"} if "fan" not in self.modules else set()
-        )
+    def require_trainable(self, children: Iterable[str]) -> None:
+        """Refuse to freeze unknown modules of the network, or all that are switched on."""
+        known = list(children)
+        off: set[str] = {module for module in MODULES if module not in self.modules}
+        off |= set() if "fan" in self.modules else {"trend_projection"}
         if not set(known) - set(self.freeze) - off:
-            raise InputError(f"training.phases: {self.name} freezes all that is switched on, and learns nothing.")
+            raise InputError(f"training.phases: {self.name} freezes all modules that are switched on.")
         unknown = [name for name in self.freeze if name not in known]
         if unknown:
             raise InputError(f"training.phases: {self.name} freezes {unknown}; the network has {known}.")
 
 
-_NOISE = AugmentParams(feature_noise=0.5)
-_ALL: tuple[ModuleName, ...] = ("fan", "gat", "tokens")
-_SQUARES = LossWeights(mse=1, quantile=0.05)
-_FINANCIAL = LossWeights(mse=0.7, ic=0.2, rank_ic=0.1, quantile=0.05)
-DEFAULT_PHASES = (
-    PhaseParams(name="baseline", epochs=1, learning_rate=8e-3, loss=_SQUARES, augment=_NOISE),
-    PhaseParams(name="adaptive_norm", epochs=1, learning_rate=8e-3, modules=("fan",), loss=_SQUARES, augment=_NOISE),
-    PhaseParams(name="gat", epochs=10, learning_rate=8e-3, modules=_ALL, loss=_SQUARES, augment=_NOISE),
-    PhaseParams(
-        name="finetune",
-        epochs=1,
-        learning_rate=5e-4,
-        modules=_ALL,
-        freeze=("selection",),
-        loss=_FINANCIAL,
-        start_from="best",
-        augment=_NOISE,
-    ),
-    PhaseParams(
-        name="augment",
-        epochs=1,
-        learning_rate=5e-4,
-        modules=_ALL,
-        loss=_FINANCIAL,
-        augment=AugmentParams(feature_noise=0.5, time_mask=2, mixup=0.2, edge_dropout=0.1),
-    ),
-)
-
-
-def share_epochs(phases: Sequence[PhaseParams], epochs: int | None) -> list[int]:
-    """Give each phase its epochs, or its share of ``epochs`` in all: the longest first, perhaps none to the others."""
-    if epochs is None:
-        return [phase.epochs for phase in phases]
-    total = sum(phase.epochs for phase in phases)
-    wanted = [epochs * phase.epochs / total for phase in phases]
-    given = [0] * len(phases)
-    for _ in range(epochs):
-        neediest = max(range(len(phases)), key=lambda place: wanted[place] - given[place])
-        given[neediest] += 1
-    return given
-
-
 class PlateauParams(Params):
-    """How the scheduler ``plateau`` lowers the learning rate.
+    """Parameters of the scheduler ``plateau``.
 
-    After each ``patience`` epochs without a new best score within the phase the rate is multiplied by ``factor``, down
-    to ``min_learning_rate``.
+    After every ``patience`` epochs without a new best score of the phase, the learning rate is multiplied by
+    ``factor``, down to ``min_learning_rate``.
     """
 
-    factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    patience: Annotated[int, Field(gt=0)] = 10
-    min_learning_rate: Annotated[float, Field(ge=0)] = 1e-6
+    factor: Annotated[float, Field(gt=0, lt=1)]
+    patience: Annotated[int, Field(gt=0)]
+    min_learning_rate: Annotated[float, Field(ge=0)]
+
+
+def share_epochs(phases: Sequence[PhaseParams], total: int | None) -> list[int]:
+    """Share ``total`` epochs among phases in proportion to their own; null keeps their own.
+
+    The longest phases get their epochs first; short phases may get none.
+    """
+    if total is None:
+        return [phase.epochs for phase in phases]
+    own = sum(phase.epochs for phase in phases)
+    exact = [total * phase.epochs / own for phase in phases]
+    shares = [0] * len(phases)
+    for _ in range(total):
+        furthest_below = max(range(len(phases)), key=lambda phase: exact[phase] - shares[phase])
+        shares[furthest_below] += 1
+    return shares

@@ -13,11 +13,12 @@ import torch
 from ..files import read_json
 from ..network.atft import Atft
 from ..network.params import NetworkParams
+from ..panel.split import SplitName
 from .callbacks import BEST, LAST, Checkpoints, EpochLines, MetricsLog
 from .checkpoint import Identity, make_identity, read_checkpoint
 from .data import TrainingData, choose_days_per_block, choose_horizons, count_stocks_per_day
 from .debug_mode import fix_workspace
-from .distributed import ProcessGroup, join
+from .distributed import ProcessGroup, join_process_group
 from .engine import Callback, Trainer
 from .failure_checks import CollapseCheck, NonFiniteCheck
 from .hardware import ThreadChoice, choose_device, choose_threads, keep_freed_memory, keep_threads, using_threads
@@ -40,23 +41,23 @@ class Job:
     training: TrainingParams
     folder: Path
     tracker: Tracker
-    ranks: ProcessGroup
+    group: ProcessGroup
     watchers: Sequence[Callback]
     at_start: Mapping[str, float]  # the memory that the process held before
 
     def train(self, seed: int, listener: SignalListener) -> Member:
         """Train the network of one of the run's seeds, or go on with it."""
         training = self.training.model_copy(update={"seed": seed})
-        place = self.folder / training.place_of(seed)
+        place = self.folder / training.member_folder(seed)
         place.mkdir(exist_ok=True)
         identity = make_identity(self.training_data, self.network, training)
-        trainer = make_trainer(self.training_data, self.network, training, self.ranks)
+        trainer = make_trainer(self.training_data, self.network, training, self.group)
         if self.training.resume is not None and not (place / LAST).exists():
             _logger.info("seed %d has no checkpoint yet, and begins", seed)
         elif self.training.resume is not None:
             trainer.resume(read_checkpoint(place / LAST, identity))
             _logger.info("seed %d goes on after step %d", training.seed, trainer.progress.steps)
-        mine = [*self.watch(training, place, identity), *self.watchers] if self.ranks.is_first else []
+        mine = [*self.watch(training, place, identity), *self.watchers] if self.group.is_first else []
         trainer.callbacks = [listener, *mine]
         trainer.fit()
         progress = trainer.progress
@@ -97,19 +98,19 @@ def train_in_run(
     """Train in a new run, or go on in the one that ``training.resume`` names; every rank calls this."""
     keep_freed_memory()
     fix_workspace(training)
-    at_start, ranks = restart_peak(), join()
+    at_start, group = restart_peak(), join_process_group()
     panel = choose_horizons(training_data.panel, network.horizons)
     training = choose_days_per_block(training, count_stocks_per_day(panel))
     training_data = replace(training_data, panel=panel).to(choose_device(training.device))
-    ranks.require_same(f"{panel.identity} {training_data.digest}")
-    trainer = make_trainer(training_data, network, training, ranks)  # refuses what cannot be
+    group.require_same(f"{panel.identity} {training_data.digest}")
+    trainer = make_trainer(training_data, network, training, group)  # refuses what cannot be
     steps = trainer.total_steps * training.seeds
-    folder, threads = ranks.tell(_open_run(training_data, trainer, runs) if ranks.is_first else None)
+    folder, threads = group.broadcast(_open_run(training_data, trainer, runs) if group.is_first else None)
     del trainer
     device = str(training_data.panel.row_of.device)
     tracker.tag({"run": folder.name, "panel": panel.identity, "commit": runs.commit, "device": device})
-    job = Job(training_data, network, training, folder, tracker, ranks, watchers, at_start)
-    alone = runs.open_to_train(folder) if ranks.is_first else nullcontext()
+    job = Job(training_data, network, training, folder, tracker, group, watchers, at_start)
+    alone = runs.open_to_train(folder) if group.is_first else nullcontext()
     with listen_for_signals() as listener, alone, using_threads(threads.threads):
         _logger.info("run %s: %d steps on %s; see %s", folder.name, steps, device, folder)
         _logger.info("threads: %d, %s", *threads)
@@ -124,8 +125,8 @@ def _log_length(training: TrainingParams) -> None:
     """Log what a shortened training leaves out."""
     if training.steps_per_phase:
         _logger.warning("%d steps of every phase show that training runs, not how good it is", training.steps_per_phase)
-    if training.left_out:
-        _logger.warning("%d epochs leave out the phases %s", training.epochs, ", ".join(training.left_out))
+    if training.skipped_phases:
+        _logger.warning("%d epochs leave out the phases %s", training.epochs, ", ".join(training.skipped_phases))
 
 
 def _open_run(training_data: TrainingData, trainer: Trainer, runs: Runs) -> tuple[Path, ThreadChoice]:
@@ -144,7 +145,7 @@ def _open_run(training_data: TrainingData, trainer: Trainer, runs: Runs) -> tupl
 
 
 def make_trainer(
-    training_data: TrainingData, network: NetworkParams, training: TrainingParams, ranks: ProcessGroup
+    training_data: TrainingData, network: NetworkParams, training: TrainingParams, group: ProcessGroup
 ) -> Trainer:
     """Make the network and its courses."""
     torch.manual_seed(training.seed)
@@ -153,11 +154,12 @@ def make_trainer(
     training.selection.weigh_horizons(panel.metadata.horizons)
     for phase in training.curriculum:
         phase.weigh_horizons(panel.metadata.horizons)
-        phase.require_children(name for name, _ in model.named_children())
+        phase.require_trainable(name for name, _ in model.named_children())
+    splits: tuple[SplitName, ...] = ("train", "validation")
     train, validation = (
-        training_data.loader(part, network.lookback, training, ranks) for part in ("train", "validation")
+        training_data.loader(split, network.lookback, training.days_per_block, training.seed, group) for split in splits
     )
-    return Trainer(model.to(panel.row_of.device), train, validation, training, ranks=ranks)
+    return Trainer(model.to(panel.row_of.device), train, validation, training, group=group)
 
 
 def describe(training_data: TrainingData, trainer: Trainer, runs: Runs, threads: int) -> dict[str, object]:

@@ -15,7 +15,6 @@ from ..panel.split import Split
 from ..params import InputError, Params
 from .params import TrainingParams
 from .runs import HEARTBEAT, MANIFEST, METRICS, STOP_FILE, TRAIN_LOG
-from .selection import SelectionParams
 from .telemetry import ALLOCATOR, COUNTERS, START
 
 STALE = 120.0  # seconds without a heartbeat after which a run on another machine counts as dead
@@ -33,7 +32,7 @@ class RunStatus(Params):
     epochs_of_phase: int
     steps: int
     total_steps: int
-    metric: str = SelectionParams().label  # that the run's best weights are chosen by
+    metric: str  # that the best weights are chosen by
     score: float | None = None  # of the last epoch; None where it is undefined
     best: float | None  # None where no score is defined
     best_weights: str = ""  # which weights reached it; empty of an older run

@@ -1,4 +1,4 @@
-"""Which validation score chooses the best weights, lowers learning rates and ends phases early."""
+"""The validation score that chooses the best weights and ends phases early."""
 
 import re
 from collections.abc import Mapping
@@ -14,20 +14,20 @@ METRIC = rf"({'|'.join(NAMES)})(_(?P<horizon>[1-9]\d*)d)?"
 
 
 class SelectionParams(Params):
-    """One score of the validation days for the whole run: its best weights, plateaus, patience, and a search's trials.
+    """The validation score that chooses the best weights; plateaus, patience and searches use it too.
 
-    ``metric`` is ``rank_ic``, ``ic``, ``net_sharpe``, ``hit_rate`` or ``loss``, averaged over the horizons, or one
-    horizon's, as ``rank_ic_5d``. ``horizon_weights`` weigh the average, whatever the losses of a phase weigh; null
-    weighs a horizon of h days by 1/h, because h of its labels share each day's return. ``cost_bp`` is paid for every
-    trade, on its side, in the net Sharpe ratio.
+    ``metric`` is ``rank_ic``, ``ic``, ``net_sharpe``, ``hit_rate`` or ``loss``, averaged over the horizons, or that of
+    one horizon, as in ``rank_ic_5d``. ``horizon_weights`` are the weights of the average; null weighs a horizon of h
+    days by 1/h, because h of its labels share each day's return. The net Sharpe ratio pays ``cost_bp`` basis points for
+    each trade.
     """
 
-    metric: Annotated[str, Field(pattern=rf"^{METRIC}$")] = "rank_ic"
-    horizon_weights: dict[int, Annotated[float, Field(ge=0)]] | None = None
-    cost_bp: Annotated[float, Field(ge=0)] = 10.0
+    metric: Annotated[str, Field(pattern=rf"^{METRIC}$")]
+    horizon_weights: dict[int, Annotated[float, Field(ge=0)]] | None
+    cost_bp: Annotated[float, Field(ge=0)]
 
     @model_validator(mode="after")
-    def _weighs_something(self) -> Self:
+    def _require_a_weight(self) -> Self:
         if self.horizon_weights is not None and not sum(self.horizon_weights.values()):
             raise ValueError("horizon_weights: no horizon has a positive weight")
         return self
@@ -39,15 +39,15 @@ class SelectionParams(Params):
 
     @property
     def no_skill(self) -> float | None:
-        """Score of forecasts without skill; None for a loss, which has no such score."""
+        """Return the score of forecasts without skill; None for a loss, which has no such score."""
         return None if self.is_loss else 0.5 if self.metric.startswith("hit_rate") else 0.0
 
     @property
     def horizon(self) -> int | None:
-        """Read the horizon that the metric names; None where it averages over the horizons."""
-        named = re.fullmatch(METRIC, self.metric)
-        assert named is not None
-        return int(named["horizon"]) if named["horizon"] else None
+        """Return the horizon that the metric names; None where it averages over the horizons."""
+        match = re.fullmatch(METRIC, self.metric)
+        assert match is not None
+        return int(match["horizon"]) if match["horizon"] else None
 
     @property
     def label(self) -> str:
@@ -56,17 +56,15 @@ class SelectionParams(Params):
         return f"{'negative ' * self.is_loss}{name}{f' over {self.horizon} d' if self.horizon else ''}"
 
     def score(self, scores: Mapping[str, float]) -> float:
-        """Pick the score from an epoch's scores, higher is better; NaN where it is undefined."""
+        """Select the score from an epoch's scores, higher is better; NaN where it is undefined."""
         value = scores[self.metric]
         return -value if self.is_loss else value
 
     def weigh_horizons(self, horizons: tuple[int, ...]) -> list[float]:
-        """Weigh each horizon; refuse horizons that the network does not forecast."""
-        asked = {*(self.horizon_weights or ()), *([self.horizon] if self.horizon else [])}
-        if asked - set(horizons):
-            raise InputError(
-                f"training.selection: the network forecasts no {sorted(asked - set(horizons))}, only {horizons}."
-            )
+        """Compute the weight of each horizon; refuse horizons that the network does not forecast."""
+        unknown = {*(self.horizon_weights or ()), *([self.horizon] if self.horizon else [])} - set(horizons)
+        if unknown:
+            raise InputError(f"training.selection: the network forecasts no {sorted(unknown)}, only {horizons}.")
         if self.horizon_weights is None:
             return [1 / horizon for horizon in horizons]
         return [self.horizon_weights.get(horizon, 0.0) for horizon in horizons]

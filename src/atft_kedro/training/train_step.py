@@ -102,8 +102,8 @@ class TrainStep:
     A step's gradient is the mean over its blocks, on all ranks. Where it is not finite the weights stay as they were.
     """
 
-    def __init__(self, network: Atft, reader: BlockReader, params: TrainingParams, ranks: ProcessGroup) -> None:
-        self.network, self.reader, self.params, self.ranks = network, reader, params, ranks
+    def __init__(self, network: Atft, reader: BlockReader, params: TrainingParams, group: ProcessGroup) -> None:
+        self.network, self.reader, self.params, self.group = network, reader, params, group
         self.forecast = compile_network(network) if params.compile else network
         self.ask = LossInputBuilder(network, reader.panel.metadata, params)
         self.device = reader.panel.row_of.device
@@ -129,7 +129,7 @@ class TrainStep:
             try:
                 return self._learn(blocks, phase, rate)
             except RuntimeError as error:
-                if not is_out_of_memory(error) or self.ranks.count > 1 or self.pieces >= self.params.days_per_block:
+                if not is_out_of_memory(error) or self.group.size > 1 or self.pieces >= self.params.days_per_block:
                     raise
             self.optimizer.zero_grad(set_to_none=True)
             if self.device.type != "cpu":
@@ -211,7 +211,7 @@ class TrainStep:
         """Average over blocks and ranks, clip, and step where everything is finite."""
         weights = [weight for weight in self.network.parameters() if weight.grad is not None]
         gradients = [weight.grad for weight in weights if weight.grad is not None]
-        self.ranks.add([*gradients, *told.values(), count])
+        self.group.all_reduce([*gradients, *told.values(), count])
         torch._foreach_div_(gradients, count)
         told = {name: term / count for name, term in told.items()}
         norms = {f"gradient/{name}": _norm(child) for name, child in self.network.named_children()}
@@ -229,7 +229,7 @@ class TrainStep:
     def read_sums(self) -> tuple[float, int]:
         """Fetch the mean loss and the number of forecasts since last asked."""
         total = self.sums.clone()
-        self.ranks.add([total])
+        self.group.all_reduce([total])
         self.sums.zero_()
         loss, steps, forecasts = total.tolist()
         return loss / max(steps, 1), round(forecasts)

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from ..panel.split import DateRange, Split
 from ..params import InputError, Params
-from ..training.distributed import is_launched
+from ..training.distributed import is_torchrun
 from ..training.runs import Runs
 from .fold import LOG, PANEL, Fold, FoldRecord, History, Recipe, name_folders, read_record, train_fold
 from .process_pool import Ending, Task, work_apart
@@ -78,7 +78,7 @@ def train_folds(
 def _require_possible(recipe: Recipe) -> None:
     if recipe.training.resume is not None:
         raise InputError("training.resume is for one run; a walk goes on with its folds by itself. Leave it out.")
-    if is_launched():
+    if is_torchrun():
         raise InputError("The folds of a walk are processes already (walk_forward.processes): run it without torchrun.")
 
 

@@ -13,6 +13,7 @@ from atft_kedro.profiling.memory.estimate import Plan
 from atft_kedro.profiling.memory.sizes import Sizes, name_panel
 from atft_kedro.training.params import TrainingParams
 from factories.memory import PHASES, ask, write_noise
+from factories.params import make_params
 
 pytestmark = pytest.mark.slow
 
@@ -23,8 +24,8 @@ GPU = Machine(process=400_000_000, keeps_freed=True, room=LARGE, has_gpu=True, g
 
 
 def plan(days: int = 16) -> Plan:
-    training = TrainingParams.model_validate({"phases": PHASES, "days_per_block": days})
-    return Plan(SIZES, NetworkParams(hidden_size=32), training)
+    training = make_params(TrainingParams, phases=PHASES, days_per_block=days)
+    return Plan(SIZES, make_params(NetworkParams, hidden_size=32), training)
 
 
 def size_of(parts: dict[str, int], begins: str) -> int:
@@ -64,7 +65,7 @@ def test_forecasts_of_many_validation_days_may_be_what_takes_most() -> None:
 
 
 def test_all_horizons_but_those_of_the_network_are_left_out() -> None:
-    one = replace(plan(), network=NetworkParams(hidden_size=32, horizons=(5,)))
+    one = replace(plan(), network=make_params(NetworkParams, hidden_size=32, horizons=(5,)))
 
     assert one.predict(CPU).memory < plan().predict(CPU).memory
 
@@ -83,7 +84,7 @@ def test_what_would_fit_is_the_nearest_smaller_training() -> None:
 
 
 def test_a_narrower_network_is_what_is_left_when_blocks_are_a_day_long() -> None:
-    narrow = replace(plan(days=1), network=NetworkParams(hidden_size=128))
+    narrow = replace(plan(days=1), network=make_params(NetworkParams, hidden_size=128))
     need = narrow.predict(CPU)
     machine = replace(CPU, room=Room(free=need.memory - 1, total=10**12))
 
@@ -104,8 +105,8 @@ def test_nothing_fits_where_not_even_the_process_does() -> None:
 def test_what_was_predicted_is_within_a_fifth_of_what_is_measured(
     features: int, stocks: int, precision: str, tmp_path: Path
 ) -> None:
-    training = TrainingParams.model_validate({"phases": PHASES, "days_per_block": 32, "precision": precision})
-    network = NetworkParams(lookback=40)
+    training = make_params(TrainingParams, phases=PHASES, days_per_block=32, precision=precision)
+    network = make_params(NetworkParams, lookback=40)
     write_noise(tmp_path / "panel", features, stocks, days=150)
 
     predicted = ask("predict", tmp_path, network, training)

@@ -26,9 +26,10 @@ from atft_kedro.training.forecasting import make_plain_scoring, score_days
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.telemetry import read_memory
 from atft_kedro.training.train_step import TrainStep
+from factories.params import make_params
 
 FEATURES, STOCKS, DAYS, BLOCK = 12, 40, 60, 6
-NETWORK = NetworkParams(hidden_size=64, lookback=16, fan_channels=8, market_tokens=2)
+NETWORK = make_params(NetworkParams, hidden_size=64, lookback=16, fan_channels=8, market_tokens=2)
 PHASE: dict[str, Any] = {
     "name": "all",
     "epochs": 1,
@@ -40,7 +41,7 @@ SIZES = Sizes.make_up(name_panel(FEATURES, STOCKS, DAYS, HORIZONS), SplitParams(
 
 
 def params(**changes: Any) -> TrainingParams:
-    return TrainingParams.model_validate({"phases": [PHASE], "days_per_block": BLOCK} | changes)
+    return make_params(TrainingParams, **({"phases": [PHASE], "days_per_block": BLOCK} | changes))
 
 
 def measure(do: Callable[[], object], trace: Path) -> int:
@@ -123,7 +124,7 @@ def test_a_training_that_no_machine_holds_takes_nothing() -> None:
     sizes = Sizes.make_up(name_panel(2000, 20_000, 300, HORIZONS), SplitParams(), GraphParams())
     before = read_memory(torch.device("cpu"))["peak_memory_gb"]
 
-    walk = walk_through(sizes, NetworkParams(hidden_size=512, lookback=60), params(days_per_block=64))
+    walk = walk_through(sizes, make_params(NetworkParams, hidden_size=512, lookback=60), params(days_per_block=64))
 
     assert walk.step > 300e9
     assert read_memory(torch.device("cpu"))["peak_memory_gb"] - before < 0.5

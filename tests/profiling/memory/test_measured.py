@@ -15,12 +15,13 @@ from atft_kedro.profiling.memory.sizes import Sizes, name_panel
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.runs import HEARTBEAT
 from factories.memory import PHASES
+from factories.params import make_params
 from factories.training_logs import tell, write_run
 
 pytestmark = pytest.mark.slow
 
 SIZES = Sizes.make_up(name_panel(20, 200, 200, (1, 5)), SplitParams(), GraphParams())
-PLAN = Plan(SIZES, NetworkParams(hidden_size=32), TrainingParams.model_validate({"phases": PHASES}))
+PLAN = Plan(SIZES, make_params(NetworkParams, hidden_size=32), make_params(TrainingParams, phases=PHASES))
 
 
 def test_what_earlier_stages_left_in_the_process_is_not_what_the_training_takes(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from atft_kedro.params import InputError
 from atft_kedro.profiling.trace.steps import REST, Profile, Rehearsal, choose_phase, profile_steps
 from atft_kedro.training.data import count_stocks_per_day
 from atft_kedro.training.params import TrainingParams
+from factories.params import make_params
 from factories.profiles import Asked
 
 STEPS = 4
@@ -93,7 +94,7 @@ def test_the_profiler_keeps_quiet(rehearsal: Rehearsal, capfd: pytest.CaptureFix
 
 
 def test_the_phase_with_most_epochs_is_looked_at() -> None:
-    training = TrainingParams()
+    training = make_params(TrainingParams)
 
     assert choose_phase(training, None).name == "gat"
     assert choose_phase(training, "augment").augment.mixup > 0

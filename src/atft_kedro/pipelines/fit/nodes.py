@@ -11,7 +11,6 @@ from atft_kedro.panel.store import Panel
 from atft_kedro.reporting.attention_tables import tabulate_by_day, tabulate_frequencies, tabulate_lags
 from atft_kedro.training.attention_stats import collect_attention
 from atft_kedro.training.data import TrainingData
-from atft_kedro.training.distributed import ProcessGroup
 from atft_kedro.training.ensemble import load_members
 from atft_kedro.training.hardware import choose_device
 from atft_kedro.training.params import TrainingParams
@@ -34,7 +33,7 @@ def explain_network(
     panel = training_data.panel
     member = load_members(runs.find(trained.run), training_data)[0]
     network = member.network
-    loader = training_data.loader("validation", network.params.lookback, TrainingParams(), ProcessGroup())
+    loader = training_data.loader("validation", network.params.lookback)
     stats = collect_attention(network, loader.reader, loader.sampler.chronological(), member.modules)
     days, ranks = panel.days[torch.cat(stats.day).numpy()], range(1 + training_data.graphs.neighbours.shape[-1])
     return (

@@ -15,10 +15,10 @@ from ...training.data import DayLoader
 from ...training.engine import Trainer
 from ...training.hardware import choose_device, keep_freed_memory
 from ...training.params import TrainingParams
-from ..bench_train import EDGE_ATTRIBUTES, HORIZONS, make_panel
+from ..bench_train import EDGE_ATTRIBUTES, HORIZONS, NETWORK, PHASE, TRAINING, make_panel
 
 CGROUP = Path("/sys/fs/cgroup")  # where a container reads its limits
-SMALLEST = NetworkParams(hidden_size=8, fan_channels=8)
+SMALLEST = NetworkParams.model_validate(NETWORK | {"hidden_size": 8, "lookback": 20, "fan_channels": 8})
 FEATURES, STOCKS, DAYS = 4, 8, 40
 
 
@@ -72,5 +72,6 @@ def measure_process(device: torch.device) -> int:
     days = SMALLEST.lookback + np.arange(2)
     reader = BlockReader(panel.to(device), graphs.to(device), SMALLEST.lookback, len(days))
     loader = DayLoader(reader, BlockSampler([days], len(days), seed=7))
-    Trainer(network, loader, loader, TrainingParams(epochs=1, days_per_block=len(days))).fit()
+    changes = {"phases": [PHASE], "days_per_block": len(days), "precision": "fp32", "compile": False}
+    Trainer(network, loader, loader, TrainingParams.model_validate(TRAINING | changes)).fit()
     return int(psutil.Process().memory_info().rss)
