@@ -1,4 +1,4 @@
-"""Work for processes of their own, light enough to start in a moment."""
+"""Tasks for separate processes, small enough to start quickly."""
 
 import os
 import signal
@@ -7,28 +7,28 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from atft_kedro.walk_forward.process_pool import Ending, Task, work_apart
+from atft_kedro.walk_forward.process_pool import Task, TaskResult, run_tasks
 
 
-def wait_for(happens: Callable[[], bool], seconds: float = 60) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
-    while not happens():
-        assert time.monotonic() < deadline, "it never happened"
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not become true"
         time.sleep(0.02)
 
 
-def note(folder: Path, name: str) -> None:
-    """Leave a note, and say something."""
-    sys.stdout.write(f"{name} says so\n")
+def write_pid(folder: Path, name: str) -> None:
+    """Write a file with the process id, and print a line."""
+    sys.stdout.write(f"{name} runs\n")
     sys.stdout.flush()
     (folder / name).write_text(str(os.getpid()))
 
 
-def refuse(folder: Path, name: str) -> None:
+def fail(folder: Path, name: str) -> None:
     raise RuntimeError(f"{name} cannot be done")
 
 
-def die(folder: Path, name: str) -> None:
+def kill_self(folder: Path, name: str) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -36,35 +36,36 @@ def stop(folder: Path, name: str) -> None:
     raise SystemExit(os.EX_TEMPFAIL)
 
 
-def dawdle(folder: Path, name: str) -> None:
-    """Work for ever, and tidy up when asked to end."""
+def sleep_until_terminated(folder: Path, name: str) -> None:
+    """Sleep, and write a file when terminated."""
 
     def end(number: int, frame: object) -> None:
         (folder / f"{name} ended").touch()
         raise SystemExit
 
     signal.signal(signal.SIGTERM, end)
-    note(folder, name)
+    write_pid(folder, name)
     time.sleep(600)
 
 
-def rest(folder: Path, name: str) -> None:
-    """Say when it was there."""
-    (folder / f"{name} begins").write_text(str(time.time()))
+def write_times(folder: Path, name: str) -> None:
+    """Write the times of start and end, half a second apart."""
+    (folder / f"{name} starts").write_text(str(time.time()))
     time.sleep(0.5)
     (folder / f"{name} ends").write_text(str(time.time()))
 
 
-def tasks_of(folder: Path, *works: Callable[[Path, str], None]) -> list[Task]:
+def make_tasks(folder: Path, *functions: Callable[[Path, str], None]) -> list[Task]:
+    names = [f"{function.__name__} {number}" for number, function in enumerate(functions)]
     return [
-        Task(f"{work.__name__} {place}", work, (folder, f"{work.__name__} {place}"), folder / f"{place}.log")
-        for place, work in enumerate(works)
+        Task(name, function, (folder, name), folder / f"{number}.log")
+        for number, (name, function) in enumerate(zip(names, functions, strict=True))
     ]
 
 
-def say_nothing(task: Task, ending: Ending) -> None:
-    """Tell nobody."""
+def ignore_result(task: Task, result: TaskResult) -> None:
+    """Do nothing with a result."""
 
 
 if __name__ == "__main__":
-    work_apart(tasks_of(Path(sys.argv[1]), dawdle, dawdle), 2, say_nothing)
+    run_tasks(make_tasks(Path(sys.argv[1]), sleep_until_terminated, sleep_until_terminated), 2, ignore_result)

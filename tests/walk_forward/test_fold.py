@@ -1,4 +1,4 @@
-"""One fold: it sees nothing that comes after its days, and its folder's name tells all that it is made of."""
+"""One fold: it does not use later days, and its folder's name identifies its content."""
 
 import pickle
 import shutil
@@ -17,32 +17,32 @@ from atft_kedro.panel.split import Split
 from atft_kedro.params import InputError
 from atft_kedro.schema import PRICES
 from atft_kedro.training.runs import Runs
-from atft_kedro.walk_forward.fold import Fold, History, Recipe, last_day, name_folders, train_fold
+from atft_kedro.walk_forward.fold import Fold, FoldRecipe, MarketTables, last_day, name_folders, train_fold
 from factories.project import ROOT, environment
-from factories.walks import SHORT, make_history, make_recipe, splits_of
+from factories.walks import SHORT, make_recipe, make_splits, write_tables
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def history(market: SimulatedMarket, tmp_path_factory: pytest.TempPathFactory) -> History:
-    return make_history(market.prices, tmp_path_factory.mktemp("fold") / "tables")
+def tables(market: SimulatedMarket, tmp_path_factory: pytest.TempPathFactory) -> MarketTables:
+    return write_tables(market.prices, tmp_path_factory.mktemp("fold") / "tables")
 
 
 @pytest.fixture(scope="module")
-def split(history: History) -> Split:
-    return splits_of(history)[0]
+def split(tables: MarketTables) -> Split:
+    return make_splits(tables)[0]
 
 
 def shock(prices: pl.DataFrame, after: date) -> pl.DataFrame:
-    """Move every price that is later, each stock its own way."""
+    """Change every later price, by a different factor for each stock."""
     factor = 1 + pl.col("code").hash() % 7 / 10 + pl.col("date").dt.day() / 40
     moved = pl.when(pl.col("date") > after).then(factor).otherwise(1.0)
     return prices.with_columns(pl.col(name) * moved for name in PRICES)
 
 
 def pause(prices: pl.DataFrame, split: Split) -> pl.DataFrame:
-    """Stop one stock's trade 40 days before the train days end; it goes on after the fold's last day."""
+    """Remove the rows of one stock from 40 days before the end of the train days to the fold's last day."""
     first, last = (
         set(prices.filter(pl.col("date") == day)["code"]) for day in (prices["date"].min(), prices["date"].max())
     )
@@ -52,30 +52,30 @@ def pause(prices: pl.DataFrame, split: Split) -> pl.DataFrame:
 
 
 def forecast(prices: pl.DataFrame, split: Split, folder: Path) -> pl.DataFrame:
-    history = make_history(prices, folder / "tables")
-    fold = Fold.cut(split, history, make_recipe(history))
-    home = folder / name_folders([fold], history)[0]
-    home.mkdir()
-    train_fold(fold, Runs(home, "commit", is_dirty=False), threads=1)
-    return pl.read_parquet(home / "forecasts.parquet")
+    tables = write_tables(prices, folder / "tables")
+    fold = Fold.cut(split, tables, make_recipe(tables))
+    fold_folder = folder / name_folders([fold], tables)[0]
+    fold_folder.mkdir()
+    train_fold(fold, Runs(fold_folder, "commit", is_dirty=False), threads=1)
+    return pl.read_parquet(fold_folder / "forecasts.parquet")
 
 
-def test_a_fold_whose_tables_another_run_makes_anew_is_refused(
+def test_a_fold_whose_tables_another_run_has_changed_is_refused(
     market: SimulatedMarket, split: Split, tmp_path: Path
 ) -> None:
-    history = make_history(market.prices, tmp_path / "tables")
-    fold = Fold.cut(split, history, make_recipe(history))
-    home = tmp_path / name_folders([fold], history)[0]
-    home.mkdir()
-    other = history.dataset.collect().with_columns(pl.col("ret_1") * 2)
+    tables = write_tables(market.prices, tmp_path / "tables")
+    fold = Fold.cut(split, tables, make_recipe(tables))
+    fold_folder = tmp_path / name_folders([fold], tables)[0]
+    fold_folder.mkdir()
+    other = tables.dataset.collect().with_columns(pl.col("ret_1") * 2)
     other.write_parquet(tmp_path / "tables" / "dataset.parquet")
 
-    with pytest.raises(InputError, match="the tables or the code have changed since the walk began"):
-        train_fold(pickle.loads(pickle.dumps(fold)), Runs(home, "commit", is_dirty=False), threads=1)
-    assert [path.name for path in home.iterdir()] == ["lock"]
+    with pytest.raises(InputError, match="the tables or the code have changed since the walk started"):
+        train_fold(pickle.loads(pickle.dumps(fold)), Runs(fold_folder, "commit", is_dirty=False), threads=1)
+    assert [path.name for path in fold_folder.iterdir()] == ["lock"]
 
 
-def test_no_forecast_moves_when_the_days_after_the_fold_change(
+def test_no_forecast_changes_when_the_days_after_the_fold_change(
     market: SimulatedMarket, split: Split, tmp_path: Path
 ) -> None:
     end = last_day(split)
@@ -93,93 +93,95 @@ def test_no_forecast_moves_when_the_days_after_the_fold_change(
 
 
 @pytest.mark.parametrize("entry_lag", [0, 1])
-def test_a_stock_that_pauses_over_the_folds_end_lacks_the_returns_that_end_after_it(
+def test_a_stock_that_pauses_over_the_folds_end_has_no_returns_that_end_after_it(
     market: SimulatedMarket, split: Split, tmp_path: Path, entry_lag: int
 ) -> None:
-    history = make_history(pause(market.prices, split), tmp_path / "tables")
-    fold = Fold.cut(split, history, replace(make_recipe(history), entry_lag=entry_lag))
+    tables = write_tables(pause(market.prices, split), tmp_path / "tables")
+    fold = Fold.cut(split, tables, replace(make_recipe(tables), entry_lag=entry_lag))
     (code,) = fold.pauses
 
-    known, given = (each.collect().sort("code", "date") for each in (fold.known_dataset(), fold.history.dataset))
+    masked, unmasked = (
+        dataset.collect().sort("code", "date") for dataset in (fold.mask_future_targets(), fold.tables.dataset)
+    )
     paused = pl.col("code") == code
     for horizon in (1, 5, 20):
         name, reach = f"target_{horizon}d", horizon + entry_lag
-        expected = given.filter(paused)[name].to_list()[:-reach] + [None] * reach
-        assert given.filter(paused)[name].tail(reach).null_count() == 0
-        assert known.filter(paused)[name].to_list() == expected
-    assert_frame_equal(known.filter(~paused), given.filter(~paused))
+        expected = unmasked.filter(paused)[name].to_list()[:-reach] + [None] * reach
+        assert unmasked.filter(paused)[name].tail(reach).null_count() == 0
+        assert masked.filter(paused)[name].to_list() == expected
+    assert_frame_equal(masked.filter(~paused), unmasked.filter(~paused))
 
 
-def name(history: History, split: Split, recipe: Recipe) -> str:
-    return name_folders([Fold.cut(split, history, recipe)], history)[0]
+def name_folder(tables: MarketTables, split: Split, recipe: FoldRecipe) -> str:
+    return name_folders([Fold.cut(split, tables, recipe)], tables)[0]
 
 
-def test_a_fold_is_known_by_its_content_up_to_its_last_day(history: History, split: Split) -> None:
-    recipe, end = make_recipe(history), last_day(split)
-    now = name(history, split, recipe)
+def test_the_folder_name_depends_on_the_content_up_to_the_last_day(tables: MarketTables, split: Split) -> None:
+    recipe, end = make_recipe(tables), last_day(split)
+    now = name_folder(tables, split, recipe)
 
-    def moved(day: date) -> History:
+    def moved(day: date) -> MarketTables:
         close = pl.when(pl.col("date") == day).then(pl.col("close") * 1.01).otherwise("close")
-        return replace(history, dataset=history.dataset.with_columns(close=close))
+        return replace(tables, dataset=tables.dataset.with_columns(close=close))
 
-    days = history.dataset.select(pl.col("date").unique().sort()).collect()["date"]
-    shuffled = replace(history, dataset=history.dataset.collect().sample(fraction=1, shuffle=True, seed=1).lazy())
+    days = tables.dataset.select(pl.col("date").unique().sort()).collect()["date"]
+    shuffled = replace(tables, dataset=tables.dataset.collect().sample(fraction=1, shuffle=True, seed=1).lazy())
     assert now.startswith(f"{split.ranges_of('test')[0].first}-")
-    assert name(history, split.model_copy(update={"name": "fold 9"}), recipe) == now
-    assert name(shuffled, split, recipe) == now
-    assert name(moved(days.filter(days > end)[0]), split, recipe) == now
-    assert name(moved(end), split, recipe) != now
-    assert name(replace(history, graphs=history.graphs.filter(pl.col("rank") < 4)), split, recipe) != now
-    assert name(replace(history, universe=history.universe.with_columns(eligible=True)), split, recipe) != now
+    assert name_folder(tables, split.model_copy(update={"name": "fold 9"}), recipe) == now
+    assert name_folder(shuffled, split, recipe) == now
+    assert name_folder(moved(days.filter(days > end)[0]), split, recipe) == now
+    assert name_folder(moved(end), split, recipe) != now
+    assert name_folder(replace(tables, graphs=tables.graphs.filter(pl.col("rank") < 4)), split, recipe) != now
+    assert name_folder(replace(tables, universe=tables.universe.with_columns(eligible=True)), split, recipe) != now
 
 
-def test_a_fold_is_known_by_what_decides_its_numbers_and_not_by_how_it_is_watched(
-    history: History, split: Split
+def test_the_folder_name_depends_on_what_decides_forecasts_and_not_on_logging(
+    tables: MarketTables, split: Split
 ) -> None:
-    recipe = make_recipe(history)
-    watched = make_recipe(history, SHORT.model_copy(update={"keep_epochs": 9, "log_every": 1}))
+    recipe = make_recipe(tables)
+    logged = make_recipe(tables, SHORT.model_copy(update={"keep_epochs": 9, "log_every": 1}))
     others = [
-        make_recipe(history, SHORT.model_copy(update={"seed": 8})),
+        make_recipe(tables, SHORT.model_copy(update={"seed": 8})),
         replace(recipe, scaler=recipe.scaler.model_copy(update={"clip": 4.0})),
         replace(recipe, network=recipe.network.model_copy(update={"lookback": 11})),
         replace(recipe, entry_lag=1),
     ]
 
-    names = [name(history, split, each) for each in (recipe, watched, *others)]
+    names = [name_folder(tables, split, variant) for variant in (recipe, logged, *others)]
     assert names[0] == names[1]
     assert len(set(names[1:])) == 5
 
 
-ASK = """
+SCRIPT = """
 import polars as pl
-from factories.walks import History, make_recipe, splits_of
+from factories.walks import MarketTables, make_recipe, make_splits
 from atft_kedro.walk_forward.fold import Fold, name_folders
-history = History(*(pl.scan_parquet(f"{name}.parquet") for name in ("dataset", "universe", "graphs")))
-print(name_folders([Fold.cut(splits_of(history)[0], history, make_recipe(history))], history)[0])
+tables = MarketTables(*(pl.scan_parquet(f"{name}.parquet") for name in ("dataset", "universe", "graphs")))
+print(name_folders([Fold.cut(make_splits(tables)[0], tables, make_recipe(tables))], tables)[0])
 """
 
 
-def test_a_fold_is_known_by_the_code_that_it_reaches(market: SimulatedMarket, tmp_path: Path) -> None:
+def test_the_folder_name_depends_on_the_code_that_the_fold_uses(market: SimulatedMarket, tmp_path: Path) -> None:
     tables = tmp_path / "tables"
-    make_history(market.prices, tables)
+    write_tables(market.prices, tables)
     copied = tmp_path / "src"
     shutil.copytree(ROOT / "src", copied, ignore=shutil.ignore_patterns("__pycache__"))
 
-    def ask(changed: str | None) -> str:
+    def run_script(changed: str | None) -> str:
         if changed is not None:
             with (copied / "atft_kedro" / changed).open("a") as file:
                 file.write("\n\nADDED = 1\n")
         paths = f"{copied}:{ROOT / 'tests'}"
-        told = subprocess.run(
-            [sys.executable, "-c", ASK],
+        result = subprocess.run(
+            [sys.executable, "-c", SCRIPT],
             cwd=tables,
             env=environment(tmp_path) | {"PYTHONPATH": paths},
             capture_output=True,
             text=True,
             check=True,
         )
-        return told.stdout.split()[-1]
+        return result.stdout.split()[-1]
 
-    now = ask(None)
-    assert ask("evaluation/score.py") == now
-    assert ask("panel/scaler.py") != now
+    now = run_script(None)
+    assert run_script("evaluation/score.py") == now
+    assert run_script("panel/scaler.py") != now

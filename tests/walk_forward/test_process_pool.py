@@ -1,4 +1,4 @@
-"""Processes that fail, die, are asked to end, or lose the one that started them."""
+"""Tasks in processes that fail, die, are terminated or lose their parent."""
 
 import os
 import signal
@@ -9,67 +9,78 @@ from pathlib import Path
 import psutil
 import pytest
 
-from atft_kedro.walk_forward.process_pool import Ending, Task, work_apart
+from atft_kedro.walk_forward.process_pool import Task, TaskResult, run_tasks
 from factories import processes
-from factories.processes import die, note, refuse, rest, say_nothing, stop, tasks_of, wait_for
+from factories.processes import (
+    fail,
+    ignore_result,
+    kill_self,
+    make_tasks,
+    stop,
+    wait_for,
+    write_pid,
+    write_times,
+)
 
 
-def test_what_fails_says_why_and_the_others_go_on(tmp_path: Path) -> None:
-    told: list[str] = []
+def test_a_failed_task_has_a_reason_and_the_others_run(tmp_path: Path) -> None:
+    ended: list[str] = []
 
-    def tell(task: Task, ending: Ending) -> None:
-        told.append(task.name)
+    def on_end(task: Task, result: TaskResult) -> None:
+        ended.append(task.name)
 
-    endings = work_apart(tasks_of(tmp_path, refuse, die, stop, note), 1, tell)
+    results = run_tasks(make_tasks(tmp_path, fail, kill_self, stop, write_pid), 1, on_end)
 
-    assert {name: ending.reason for name, ending in endings.items()} == {
-        "refuse 0": "RuntimeError: refuse 0 cannot be done",
-        "die 1": "killed by SIGKILL, as the system does when memory runs out",
+    assert {name: result.reason for name, result in results.items()} == {
+        "fail 0": "RuntimeError: fail 0 cannot be done",
+        "kill_self 1": "killed by SIGKILL, which the system sends when memory runs out",
         "stop 2": "stopped before its end, with a checkpoint",
-        "note 3": None,
+        "write_pid 3": None,
     }
-    assert told == list(endings)
-    assert "RuntimeError: refuse 0 cannot be done" in (tmp_path / "0.log").read_text()
+    assert ended == list(results)
+    assert "RuntimeError: fail 0 cannot be done" in (tmp_path / "0.log").read_text()
 
 
-def test_what_a_process_says_goes_into_its_log(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    work_apart(tasks_of(tmp_path, note), 1, say_nothing)
+def test_the_output_of_a_process_is_in_its_log_only(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    run_tasks(make_tasks(tmp_path, write_pid), 1, ignore_result)
 
-    assert (tmp_path / "0.log").read_text() == "note 0 says so\n"
-    assert "says so" not in "".join(capfd.readouterr())
-
-
-def test_work_without_a_place_for_its_log_is_told_of(tmp_path: Path) -> None:
-    (tmp_path / "taken").touch()
-
-    (ending,) = work_apart([Task("one", note, (tmp_path, "one"), tmp_path / "taken" / "log")], 1, say_nothing).values()
-
-    assert ending.reason is not None
-    assert ending.reason.startswith("FileExistsError")
+    assert (tmp_path / "0.log").read_text() == "write_pid 0 runs\n"
+    assert "runs" not in "".join(capfd.readouterr())
 
 
-def test_no_more_processes_work_than_are_asked_for(tmp_path: Path) -> None:
-    endings = work_apart(tasks_of(tmp_path, rest, rest, rest), 2, say_nothing)
+def test_a_task_whose_log_cannot_be_created_has_a_reason(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
 
-    events = [(float(file.read_text()), 1 if file.name.endswith("begins") else -1) for file in tmp_path.glob("rest *")]
+    task = Task("one", write_pid, (tmp_path, "one"), tmp_path / "file" / "log")
+    (result,) = run_tasks([task], 1, ignore_result).values()
+
+    assert result.reason is not None
+    assert result.reason.startswith("FileExistsError")
+
+
+def test_no_more_than_the_given_number_of_processes_run_at_once(tmp_path: Path) -> None:
+    results = run_tasks(make_tasks(tmp_path, write_times, write_times, write_times), 2, ignore_result)
+
+    files = tmp_path.glob("write_times *")
+    events = [(float(file.read_text()), 1 if file.name.endswith("starts") else -1) for file in files]
     at_once = [sum(change for _, change in sorted(events)[: end + 1]) for end in range(len(events))]
     assert len(events) == 6
     assert max(at_once) <= 2
-    assert all(ending.reason is None for ending in endings.values())
+    assert all(result.reason is None for result in results.values())
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_nobody_is_left_behind_however_the_first_process_ends(tmp_path: Path, number: signal.Signals) -> None:
-    """Ctrl-C goes to all that the terminal started, as it does here."""
+def test_no_process_is_left_after_the_first_process_ends(tmp_path: Path, number: signal.Signals) -> None:
+    """The signal goes to the whole process group, as Ctrl-C in a terminal does."""
     first = subprocess.Popen(
         [sys.executable, processes.__file__, str(tmp_path)], start_new_session=True, stderr=subprocess.DEVNULL
     )
-    notes = [tmp_path / "dawdle 0", tmp_path / "dawdle 1"]
-    wait_for(lambda: all(note.exists() and note.read_text() for note in notes))
-    others = [int(note.read_text()) for note in notes]
+    files = [tmp_path / f"sleep_until_terminated {number}" for number in (0, 1)]
+    wait_for(lambda: all(file.exists() and file.read_text() for file in files))
+    others = [int(file.read_text()) for file in files]
 
     os.killpg(first.pid, number)
 
     assert first.wait(timeout=20) != 0
     wait_for(lambda: not any(psutil.pid_exists(pid) for pid in others))
-    assert all((tmp_path / f"dawdle {place} ended").exists() for place in (0, 1))
+    assert all(file.with_name(f"{file.name} ended").exists() for file in files)

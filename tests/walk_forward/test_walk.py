@@ -1,7 +1,8 @@
-"""A walk: folds that fail, are killed, are gone on with, and are left alone once they are finished."""
+"""A walk: folds that fail, are killed, are resumed, or are finished already."""
 
 import json
 import os
+import re
 import signal
 import threading
 from pathlib import Path
@@ -12,17 +13,17 @@ from polars.testing import assert_frame_equal
 
 from atft_kedro.market.simulation import SimulatedMarket
 from atft_kedro.params import InputError
-from atft_kedro.walk_forward.fold import History
+from atft_kedro.walk_forward.fold import MarketTables
 from atft_kedro.walk_forward.walk import TrainedFolds
 from factories.processes import wait_for
-from factories.walks import SHORT, judge_walk, make_history, walk
+from factories.walks import SHORT, run_walk, score_trained, write_tables
 
 TRAINING = SHORT.model_copy(update={"epochs": 10})
 
 
 @pytest.fixture(scope="module")
-def history(market: SimulatedMarket, tmp_path_factory: pytest.TempPathFactory) -> History:
-    return make_history(market.prices, tmp_path_factory.mktemp("walk") / "tables")
+def tables(market: SimulatedMarket, tmp_path_factory: pytest.TempPathFactory) -> MarketTables:
+    return write_tables(market.prices, tmp_path_factory.mktemp("walk") / "tables")
 
 
 @pytest.fixture(scope="module")
@@ -31,83 +32,83 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def walked(history: History, undisturbed: Path) -> TrainedFolds:
-    return walk(history, undisturbed, TRAINING)
+def walked(tables: MarketTables, undisturbed: Path) -> TrainedFolds:
+    return run_walk(tables, undisturbed, TRAINING)
 
 
-def files_of(folder: Path) -> dict[str, int]:
+def list_files(folder: Path) -> dict[str, int]:
     return {str(file.relative_to(folder)): file.stat().st_mtime_ns for file in folder.rglob("*")}
 
 
-def require_same_forecasts(folder: Path, other: Path, trained: TrainedFolds) -> None:
+def assert_same_forecasts(folder: Path, other: Path, trained: TrainedFolds) -> None:
     for fold in trained.folds:
-        one, two = (pl.read_parquet(each / fold.folder / "forecasts.parquet") for each in (folder, other))
+        one, two = (pl.read_parquet(parent / fold.folder / "forecasts.parquet") for parent in (folder, other))
         assert_frame_equal(one, two, check_exact=True)
 
 
-def test_every_fold_leaves_its_run_and_its_forecasts_and_no_panel(undisturbed: Path, walked: TrainedFolds) -> None:
+def test_every_fold_keeps_its_run_and_its_forecasts_but_not_its_panel(undisturbed: Path, walked: TrainedFolds) -> None:
     for fold in walked.folds:
-        home = undisturbed / fold.folder
+        fold_folder = undisturbed / fold.folder
         assert fold.record is not None
-        assert (home / fold.record.trained.run / "best.pt").exists()
-        said = pl.read_parquet(home / "forecasts.parquet")
-        tested = said.filter(split="test")["date"]
+        assert (fold_folder / fold.record.trained.run / "best.pt").exists()
+        forecasts = pl.read_parquet(fold_folder / "forecasts.parquet")
+        tested = forecasts.filter(split="test")["date"]
         assert (tested.min(), tested.max()) == (fold.tested[0].first, fold.tested[0].last)
-        assert not (home / "panel").exists()
+        assert not (fold_folder / "panel").exists()
     assert [fold.name for fold in walked.folds] == ["fold 1", "fold 2"]
-    assert walked.is_whole(undisturbed)
+    assert walked.is_complete(undisturbed)
 
 
-def test_finished_folds_are_not_run_again(history: History, undisturbed: Path, walked: TrainedFolds) -> None:
-    before = files_of(undisturbed)
+def test_finished_folds_are_not_trained_again(tables: MarketTables, undisturbed: Path, walked: TrainedFolds) -> None:
+    before = list_files(undisturbed)
 
-    again = walk(history, undisturbed, TRAINING, processes=1)
+    again = run_walk(tables, undisturbed, TRAINING, processes=1)
 
     assert again == walked
-    assert files_of(undisturbed) == before
+    assert list_files(undisturbed) == before
 
 
-def test_a_fold_that_cannot_be_is_reported_and_the_other_stands(
-    history: History, undisturbed: Path, walked: TrainedFolds, tmp_path: Path
+def test_a_failed_fold_is_reported_and_the_other_is_scored(
+    tables: MarketTables, undisturbed: Path, walked: TrainedFolds, tmp_path: Path
 ) -> None:
     first, second = (fold.folder for fold in walked.folds)
-    (tmp_path / second).write_text("a file where the fold's folder has to be")
+    (tmp_path / second).write_text("a file in place of the fold's folder")
 
-    failed = walk(history, tmp_path, TRAINING)
-    judged = judge_walk(history, tmp_path, failed)
-    stands = files_of(tmp_path / first)
+    failed = run_walk(tables, tmp_path, TRAINING)
+    scored = score_trained(failed, tmp_path, tables.dataset)
+    before = list_files(tmp_path / first)
     (tmp_path / second).unlink()
-    again = walk(history, tmp_path, TRAINING)
+    again = run_walk(tables, tmp_path, TRAINING)
 
     assert failed.folds[0].reason is None
     assert str(failed.folds[1].reason).startswith("FileExistsError")
-    assert not failed.is_whole(tmp_path)
-    assert judged.score.pooled == judged.score.folds[0].horizons
+    assert not failed.is_complete(tmp_path)
+    assert scored.score.pooled == scored.score.folds[0].horizons
     with pytest.raises(InputError, match=r"1 of 2 folds failed:\n  fold 2: FileExistsError"):
-        judged.score.require_every_fold()
-    assert again.is_whole(tmp_path)
-    assert files_of(tmp_path / first) == stands
-    require_same_forecasts(tmp_path, undisturbed, again)
-    whole = judge_walk(history, undisturbed, walked)
-    assert judge_walk(history, tmp_path, again).score.pooled == whole.score.pooled
+        scored.score.require_every_fold()
+    assert again.is_complete(tmp_path)
+    assert list_files(tmp_path / first) == before
+    assert_same_forecasts(tmp_path, undisturbed, again)
+    undisturbed_score = score_trained(walked, undisturbed, tables.dataset)
+    assert score_trained(again, tmp_path, tables.dataset).score.pooled == undisturbed_score.score.pooled
 
 
-def test_a_killed_fold_goes_on_from_its_checkpoint_to_the_same_numbers(
-    history: History, undisturbed: Path, walked: TrainedFolds, tmp_path: Path
+def test_a_killed_fold_resumes_from_its_checkpoint_to_the_same_forecasts(
+    tables: MarketTables, undisturbed: Path, walked: TrainedFolds, tmp_path: Path
 ) -> None:
-    home = tmp_path / walked.folds[0].folder
+    fold_folder = tmp_path / walked.folds[0].folder
 
     def kill_first() -> None:
-        wait_for(lambda: len(list(home.glob("latest/checkpoints/*.pt"))) >= 2)
-        os.kill(json.loads((home / "latest" / "heartbeat.json").read_text())["pid"], signal.SIGKILL)
+        wait_for(lambda: len(list(fold_folder.glob("latest/checkpoints/*.pt"))) >= 2)
+        os.kill(json.loads((fold_folder / "latest" / "heartbeat.json").read_text())["pid"], signal.SIGKILL)
 
     killer = threading.Thread(target=kill_first)
     killer.start()
-    killed = walk(history, tmp_path, TRAINING)
+    killed = run_walk(tables, tmp_path, TRAINING)
     killer.join()
-    run = (home / "latest").resolve().name
-    had_panel = (home / "panel").exists()
-    again = walk(history, tmp_path, TRAINING)
+    run = (fold_folder / "latest").resolve().name
+    had_panel = (fold_folder / "panel").exists()
+    again = run_walk(tables, tmp_path, TRAINING)
 
     assert str(killed.folds[0].reason).startswith("killed by SIGKILL")
     assert killed.folds[1].reason is None
@@ -115,18 +116,20 @@ def test_a_killed_fold_goes_on_from_its_checkpoint_to_the_same_numbers(
     assert again.folds[1] == killed.folds[1]
     assert again.folds[0].record is not None
     assert again.folds[0].record.trained.run == run
-    assert "goes on after step" in (home / "log.txt").read_text()
-    require_same_forecasts(tmp_path, undisturbed, again)
+    assert re.search("(goes on|resumes) after step", (fold_folder / "log.txt").read_text())
+    assert_same_forecasts(tmp_path, undisturbed, again)
 
 
-def test_a_walk_of_which_nothing_is_left_says_why(history: History, walked: TrainedFolds, tmp_path: Path) -> None:
+def test_a_walk_without_a_finished_fold_lists_the_reasons(
+    tables: MarketTables, walked: TrainedFolds, tmp_path: Path
+) -> None:
     for fold in walked.folds:
         (tmp_path / fold.folder).touch()
 
     with pytest.raises(InputError, match=r"No fold of the walk has finished:\n  fold 1: FileExists.*\n  fold 2: File"):
-        walk(history, tmp_path, TRAINING)
+        run_walk(tables, tmp_path, TRAINING)
 
 
-def test_a_walk_is_not_told_to_resume(history: History, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="a walk goes on with its folds by itself"):
-        walk(history, tmp_path, SHORT.model_copy(update={"resume": "latest"}))
+def test_a_walk_refuses_training_resume(tables: MarketTables, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="a walk resumes its folds itself"):
+        run_walk(tables, tmp_path, SHORT.model_copy(update={"resume": "latest"}))

@@ -13,9 +13,9 @@ from ..reporting.summary import format_markdown_table
 from ..reporting.table import Table
 from ..schema import DATE, ENTRY_LAG, HORIZON
 from ..training.runs import MANIFEST
-from ..walk_forward.page import HEAD, tell_folds
+from ..walk_forward.report import HEADER, format_folds
 from ..walk_forward.score import WalkScore
-from ..walk_forward.walk import TrainedFold, list_failures
+from ..walk_forward.walk import TrainedFold, format_failures
 from .costs_table import tabulate_trades
 from .figures import draw_heights
 from .run_diff import name_difference
@@ -33,10 +33,10 @@ class Walk:
 
 def write_walk(walk: Walk, first: Evidence) -> Iterator[str]:
     """Tell the walk, horizon by horizon."""
-    notes = [_introduce(walk, first), list_failures([each.fold for each in walk.score.folds])]
+    notes = [_introduce(walk, first), format_failures([each.fold for each in walk.score.folds])]
     for name in walk.score.pooled:
-        rows = list(tell_folds(walk.score, name))
-        yield format_markdown_table(Table(f"Walk: {name} d", HEAD, rows, "\n\n".join(note for note in notes if note)))
+        rows = list(format_folds(walk.score, name))
+        yield format_markdown_table(Table(f"Walk: {name} d", HEADER, rows, "\n\n".join(note for note in notes if note)))
         if notes:
             tested = [
                 each for each in walk.score.folds if each.horizons and each.horizons[name].rank_ic.mean is not None

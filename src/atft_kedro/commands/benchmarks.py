@@ -16,7 +16,7 @@ from ..evaluation.run_scores import read_all_returns
 from ..files import atomic_write
 from ..schema import DATE, map_columns
 from ..training.runs import LATEST
-from ..walk_forward.score import WalkScore, judge_record, tabulate_days
+from ..walk_forward.score import WalkScore, concat_daily, score_by_entry
 from .project import open_catalog, project_options
 
 PAGE = "docs/benchmarks.md"
@@ -62,4 +62,4 @@ def _read_walk(catalog: CatalogProtocol) -> Walk:
     record, how = catalog["walk_forecasts"].load().collect(), catalog["params:evaluation"].load()
     score: WalkScore = catalog["walk_score"].load()
     returns = returns_by_lag(collect_returns(dataset, record[DATE], score.entry_lag), score.entry_lag)
-    return Walk(score, tabulate_days(judge_record(record, returns, how)), catalog["fold_folders"].load().folder)
+    return Walk(score, concat_daily(score_by_entry(record, returns, how)), catalog["fold_folders"].load().folder)

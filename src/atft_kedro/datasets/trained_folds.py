@@ -31,4 +31,4 @@ class TrainedFoldsDataset(ModelDataset):
             return False
         folds = self.load()
         assert isinstance(folds, TrainedFolds)
-        return folds.is_whole(self._filepath.parent)
+        return folds.is_complete(self._filepath.parent)

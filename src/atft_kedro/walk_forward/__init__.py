@@ -1,1 +1,1 @@
-"""Train and score a network in each fold of a walk-forward split."""
+"""Train and score networks in each fold of a walk-forward evaluation."""

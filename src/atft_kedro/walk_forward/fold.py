@@ -1,4 +1,4 @@
-"""One fold of a walk: all that decides its forecasts, and the work of making them in a folder of its own."""
+"""One fold of a walk: its data and parameters, and its training in a separate folder."""
 
 import logging
 import shutil
@@ -37,32 +37,32 @@ from ..training.run import train_in_run
 from ..training.runs import LATEST, MANIFEST, Runs, TrainedRun
 
 PANEL, RECORD, LOG = "panel", "fold.json", "log.txt"
-SAID: tuple[SplitName, ...] = ("validation", "test")
+FORECAST_SPLITS: tuple[SplitName, ...] = ("validation", "test")
 
 _logger = logging.getLogger(__name__)
 
 
 class FoldRecord(Params):
-    """What a finished fold was: its training, and how long the last try took."""
+    """The result of a finished fold."""
 
     trained: TrainedRun
-    seconds: float
-    size: int  # of its forecasts, in bytes
+    seconds: float  # of the last attempt
+    size: int  # bytes of the forecasts
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """What every fold of a walk is made with."""
+class FoldRecipe:
+    """The parameters that all folds of a walk have in common."""
 
     catalogue: FeatureCatalogue
     entry_lag: int
     scaler: ScalerParams
     network: NetworkParams
     training: TrainingParams
-    graph: GraphParams  # how the history's graphs were made; their edges are what counts
+    graph: GraphParams  # for the manifest only; the identity holds the edges
 
-    def parts(self) -> list[str]:
-        """Write down all that decides numbers."""
+    def list_identity(self) -> list[str]:
+        """List everything in here that decides forecasts, as texts."""
         training = self.training.model_dump_json(exclude=set(FIELDS_NOT_IN_IDENTITY))
         params = [self.scaler.model_dump_json(), self.network.model_dump_json(), training]
         versions = [np.__version__, pl.__version__, torch.__version__]
@@ -70,101 +70,105 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class History:
-    """What is known of a market, table by table."""
+class MarketTables:
+    """The tables of a market that a fold is made from."""
 
     dataset: pl.LazyFrame
     universe: pl.LazyFrame
     graphs: pl.LazyFrame
 
-    def until(self, day: date) -> Self:
-        """Forget every later day."""
+    def up_to(self, day: date) -> Self:
+        """Remove every later day."""
         return type(self)(
             self.dataset.filter(pl.col(DATE) <= day),
             self.universe.filter(pl.col(DATE) <= day),
             self.graphs.filter(pl.col(GRAPH_DATE) <= day),
         )
 
-    def digest_days(self) -> list[pl.DataFrame]:
-        """Hash the content of each table day by day, whatever the order of its rows."""
-        tables = ((self.dataset, DATE), (self.universe, DATE), (self.graphs, GRAPH_DATE))
-        return [_digest_days(table, day) for table, day in tables]
+    def hash_days(self) -> list[pl.DataFrame]:
+        """Hash each day of each table; the order of rows does not count."""
+        return [
+            table.select(pl.col(day).alias("day"), pl.struct(pl.all()).hash().alias("digest"))
+            .group_by("day")
+            .agg(pl.col("digest").sum())
+            .sort("day")
+            .collect(engine="streaming")
+            for table, day in ((self.dataset, DATE), (self.universe, DATE), (self.graphs, GRAPH_DATE))
+        ]
 
 
-Pauses = dict[str, tuple[date, ...]]  # of each paused stock, its last days before the pause, the newest first
+Pauses = dict[str, tuple[date, ...]]  # last days before the pause of each paused stock, newest first
 
 
 @dataclass(frozen=True)
 class Fold:
-    """One fold: its days, and nothing that is dated later than they are."""
+    """One fold: its split, and tables without later days.
+
+    A paused stock has no row on the fold's last day and is traded again later.
+    """
 
     split: Split
-    history: History
-    recipe: Recipe
+    tables: MarketTables
+    recipe: FoldRecipe
     pauses: Pauses
 
     @classmethod
-    def cut(cls, split: Split, history: History, recipe: Recipe) -> Self:
-        """Leave out all that comes after the last day that the fold uses."""
+    def cut(cls, split: Split, tables: MarketTables, recipe: FoldRecipe) -> Self:
+        """Cut the tables after the last day that the fold uses."""
         last = last_day(split)
-        used = tuple(stretch for stretch in split.date_ranges if stretch.first <= last)
-        pauses = _find_pauses(history.dataset, last, recipe.entry_lag)
-        return cls(Split(name="fold", date_ranges=used), history.until(last), recipe, pauses)
+        used = tuple(dates for dates in split.date_ranges if dates.first <= last)
+        pauses = _find_pauses(tables.dataset, last, recipe.entry_lag)
+        return cls(Split(name="fold", date_ranges=used), tables.up_to(last), recipe, pauses)
 
-    def known_dataset(self) -> pl.LazyFrame:
-        """Remove the returns of paused stocks that end after the fold's last day.
+    def mask_future_targets(self) -> pl.LazyFrame:
+        """Set targets of paused stocks to null where they end after the fold's last day.
 
-        In the fold a paused stock looks like a delisted one, whose last returns are known.
+        Within the fold, a paused stock looks like a delisted one, whose last returns are known.
         """
-        dataset = self.history.dataset
+        dataset = self.tables.dataset
         targets = target_columns(dataset.collect_schema())
         return dataset.with_columns(
-            pl.when(pl.col(DATE) < self._unknown_since(horizon)).then(name).otherwise(None).alias(name)
+            pl.when(pl.col(DATE) < self._first_unknown(horizon)).then(name).otherwise(None).alias(name)
             for name, horizon in targets.items()
             if self.pauses
         )
 
-    def _unknown_since(self, horizon: int) -> pl.Expr:
-        """Name the day from which on each row's stock has returns that end after the fold's last day."""
-        reach = horizon + self.recipe.entry_lag
-        since = {code: days[:reach][-1] for code, days in self.pauses.items()}
-        return pl.col(CODE).replace_strict(since, default=date.max, return_dtype=pl.Date)
+    def _first_unknown(self, horizon: int) -> pl.Expr:
+        """Map each row's stock to the first day whose return ends after the fold's last day."""
+        span = horizon + self.recipe.entry_lag
+        first = {code: days[:span][-1] for code, days in self.pauses.items()}
+        return pl.col(CODE).replace_strict(first, default=date.max, return_dtype=pl.Date)
 
 
 def last_day(split: Split) -> date:
-    """Name the last day that a fold trains, validates or tests on."""
-    return max(stretch.last for stretch in split.date_ranges if stretch.split in SPLIT_NAMES)
+    """Return the last train, validation or test day."""
+    return max(dates.last for dates in split.date_ranges if dates.split in SPLIT_NAMES)
 
 
 def _find_pauses(dataset: pl.LazyFrame, last: date, entry_lag: int) -> Pauses:
-    """Find the stocks that have no row on the fold's last day and are traded again later."""
-    day, reach = pl.col(DATE), target_span(dataset, entry_lag)
-    paused = (day > last).any() & ~(day == last).any() & (day < last).any()
-    stocks = dataset.group_by(CODE).agg(paused.alias("paused"), day.filter(day < last).top_k(reach).alias("days"))
-    found = stocks.filter("paused").select(CODE, pl.col("days").list.sort(descending=True)).sort(CODE)
-    return {code: tuple(days) for code, days in found.collect(engine="streaming").iter_rows()}
+    day, span = pl.col(DATE), target_span(dataset, entry_lag)
+    is_paused = (day > last).any() & ~(day == last).any() & (day < last).any()
+    stocks = dataset.group_by(CODE).agg(is_paused.alias("paused"), day.filter(day < last).top_k(span).alias("days"))
+    paused = stocks.filter("paused").select(CODE, pl.col("days").list.sort(descending=True)).sort(CODE)
+    return {code: tuple(days) for code, days in paused.collect(engine="streaming").iter_rows()}
 
 
-def name_folders(folds: Sequence[Fold], history: History) -> list[str]:
-    """Name each fold's folder by its first test day and the hash of all that decides its forecasts."""
-    tables = history.digest_days()
-    schema, code = str(history.dataset.collect_schema()), code_of(train_fold)
+def name_folders(folds: Sequence[Fold], tables: MarketTables) -> list[str]:
+    """Name each fold's folder by its first test day and a hash of everything that decides its forecasts."""
+    hashed = tables.hash_days()
+    schema, code = str(tables.dataset.collect_schema()), code_of(train_fold)
     names = []
     for fold in folds:
-        known = [table.filter(pl.col("day") <= last_day(fold.split))["digest"] for table in tables]
-        days = [each.to_numpy().tobytes().hex() for each in known]
-        made_of = digest(fold.split.model_dump_json(), schema, *days, *fold.recipe.parts(), str(fold.pauses), code)
-        names.append(f"{fold.split.ranges_of('test')[0].first}-{made_of}")
+        used = [table.filter(pl.col("day") <= last_day(fold.split))["digest"] for table in hashed]
+        days = [digests.to_numpy().tobytes().hex() for digests in used]
+        recipe = fold.recipe.list_identity()
+        content = digest(fold.split.model_dump_json(), schema, *days, *recipe, str(fold.pauses), code)
+        names.append(f"{fold.split.ranges_of('test')[0].first}-{content}")
     return names
 
 
-def _digest_days(table: pl.LazyFrame, day: str) -> pl.DataFrame:
-    rows = table.select(pl.col(day).alias("day"), pl.struct(pl.all()).hash().alias("digest"))
-    return rows.group_by("day").agg(pl.col("digest").sum()).sort("day").collect(engine="streaming")
-
-
 def read_record(folder: Path) -> FoldRecord | None:
-    """Read what a fold left; None where it has not finished, or where its forecasts are gone or cut off."""
+    """Read the record of a fold; None if it is unfinished or its forecasts are missing or cut off."""
     path, forecasts = folder / RECORD, folder / FORECASTS
     if not path.exists() or not forecasts.exists():
         return None
@@ -173,25 +177,25 @@ def read_record(folder: Path) -> FoldRecord | None:
 
 
 def train_fold(fold: Fold, runs: Runs, threads: int) -> None:
-    """Scale, lay out, train and forecast a fold in its folder, ``runs``, going on where an earlier try ended.
+    """Build the panel of a fold, train and forecast in the folder of ``runs``; resume an earlier attempt.
 
-    The panel stays until the fold is finished; it is scaled by the fold's own train days.
+    The scaler is fitted on the fold's train days. The panel is removed when the fold is finished.
     """
     torch.set_num_threads(threads)
     started = time.monotonic()
     folder, recipe = runs.folder, fold.recipe
     with runs.alone(folder):
-        panel = _lay_out(fold, folder / PANEL)
-        training_data = TrainingData(panel, graphs_to_panel(fold.history.graphs, panel), fold.split, recipe.graph)
-        _require_as_named(fold, folder)
-        training_data = training_data.to(choose_device(recipe.training.device))
-        begun = LATEST if (folder / LATEST / MANIFEST).exists() else None
-        training = recipe.training.model_copy(update={"resume": begun})
-        trained = train_in_run(training_data, recipe.network, training, runs)
-        members = load_members(runs.find(trained.run), training_data)
+        panel = _prepare_panel(fold, folder / PANEL)
+        data = TrainingData(panel, graphs_to_panel(fold.tables.graphs, panel), fold.split, recipe.graph)
+        _require_unchanged(fold, folder)
+        data = data.to(choose_device(recipe.training.device))
+        resume = LATEST if (folder / LATEST / MANIFEST).exists() else None
+        training = recipe.training.model_copy(update={"resume": resume})
+        trained = train_in_run(data, recipe.network, training, runs)
+        members = load_members(runs.find(trained.run), data)
         with atomic_write(folder / FORECASTS) as partial:
-            said = pl.concat([forecast_split(members, training_data, part) for part in SAID])
-            said.drop(REALISED).write_parquet(partial)  # the fold's panel ends before all that came
+            forecasts = pl.concat([forecast_split(members, data, split) for split in FORECAST_SPLITS])
+            forecasts.drop(REALISED).write_parquet(partial)  # the fold does not have all realised returns
         with atomic_write(folder / RECORD) as partial:
             size = (folder / FORECASTS).stat().st_size
             record = FoldRecord(trained=trained, seconds=time.monotonic() - started, size=size)
@@ -199,24 +203,24 @@ def train_fold(fold: Fold, runs: Runs, threads: int) -> None:
         shutil.rmtree(folder / PANEL, ignore_errors=True)
 
 
-def _require_as_named(fold: Fold, folder: Path) -> None:
-    """Refuse what was read from tables that another run has made anew since the walk named the fold's folder."""
-    if name_folders([fold], fold.history) != [folder.name]:
-        raise InputError("the tables or the code have changed since the walk began; run it again")
+def _require_unchanged(fold: Fold, folder: Path) -> None:
+    """Refuse tables that another run has changed since the walk named the fold's folder."""
+    if name_folders([fold], fold.tables) != [folder.name]:
+        raise InputError("the tables or the code have changed since the walk started; run it again")
 
 
-def _lay_out(fold: Fold, folder: Path) -> Panel:
-    """Write the fold's panel, or open the one that an earlier try has left."""
+def _prepare_panel(fold: Fold, folder: Path) -> Panel:
+    """Write the fold's panel, or open that of an earlier attempt."""
     if not (folder / HEADER).exists():
         _logger.info("writing the panel")
-        index = index_observations(fold.history.universe.collect())
-        dataset, recipe = fold.known_dataset(), fold.recipe
+        index = index_observations(fold.tables.universe.collect())
+        dataset, recipe = fold.mask_future_targets(), fold.recipe
         scaler = fit_scaler(dataset, index, fold.split, recipe.catalogue, recipe.scaler)
         unchecked = folder.with_name(f"{folder.name}.unchecked")
         try:
             write_panel(unchecked, draft_panel(dataset, index, scaler, recipe.entry_lag))
-            _require_as_named(fold, folder.parent)
+            _require_unchanged(fold, folder.parent)
             unchecked.rename(folder)
-        finally:  # a refused panel is of no use: nobody opens a folder of this name again
+        finally:
             shutil.rmtree(unchecked, ignore_errors=True)
     return open_panel(folder)

@@ -1,4 +1,4 @@
-"""Work in processes of its own, some at a time: one that dies is told of, and the others go on."""
+"""Run tasks in separate processes, some at a time; a task that fails or dies does not stop the others."""
 
 import logging
 import os
@@ -17,7 +17,7 @@ from typing import Any
 
 from ..logs import FORMAT, TIME
 
-LONGEST = 2000  # characters of a reason, which has to fit into a pipe that nobody reads yet
+MAX_REASON = 2000  # characters, so that a reason fits into the pipe before it is read
 
 _logger = logging.getLogger(__name__)
 _context = get_context("spawn")  # a fork would copy threads that torch and Polars have started
@@ -25,116 +25,118 @@ _context = get_context("spawn")  # a fork would copy threads that torch and Pola
 
 @dataclass(frozen=True)
 class Task:
-    """A piece of work for a process, and the file of all that it says."""
+    """A function call for a separate process, and the file of its output."""
 
     name: str
-    work: Callable[..., None]
+    function: Callable[..., None]
     arguments: tuple[Any, ...]
     log: Path
 
 
 @dataclass(frozen=True)
-class Ending:
-    """How a piece of work ended; without a reason it is done."""
+class TaskResult:
+    """How a task ended; ``reason`` is None if it succeeded."""
 
     seconds: float
     reason: str | None
 
 
-def work_apart(tasks: Sequence[Task], processes: int, tell: Callable[[Task, Ending], None]) -> dict[str, Ending]:
-    """Do every task, at most so many at once, and tell of each as it ends.
+def run_tasks(
+    tasks: Sequence[Task], processes: int, on_end: Callable[[Task, TaskResult], None]
+) -> dict[str, TaskResult]:
+    """Run every task, at most ``processes`` at once; call ``on_end`` as each ends.
 
-    When this process is asked to end, the others are too, and are waited for; a second time they are killed.
+    If this process is terminated, it terminates the tasks and waits for them; a second signal kills them.
     """
-    waiting, running, endings = deque(tasks), dict[int, _Running](), dict[str, Ending]()
+    waiting, running, results = deque(tasks), dict[int, _RunningTask](), dict[str, TaskResult]()
     try:
         while waiting or running:
             while waiting and len(running) < processes:
-                begun = _Running(waiting.popleft())
-                running[begun.process.sentinel] = begun
+                started = _RunningTask(waiting.popleft())
+                running[started.process.sentinel] = started
             for sentinel in wait(list(running)):
                 assert isinstance(sentinel, int)
                 ended = running.pop(sentinel)
-                endings[ended.task.name] = ended.end()
-                tell(ended.task, endings[ended.task.name])
+                results[ended.task.name] = ended.finish()
+                on_end(ended.task, results[ended.task.name])
     finally:
-        _end(list(running.values()))
-    return endings
+        _terminate(list(running.values()))
+    return results
 
 
 @dataclass
-class _Running:
-    """A task that has begun."""
+class _RunningTask:
+    """A task with its process."""
 
     task: Task
     started: float = field(default_factory=time.monotonic)
     process: SpawnProcess = field(init=False)
-    heard: Connection = field(init=False)  # what the process says of its failure
+    receiver: Connection = field(init=False)  # of the reason of a failure
 
     def __post_init__(self) -> None:
-        self.heard, said = _context.Pipe(duplex=False)
-        self.process = _context.Process(target=_work, args=(self.task, said), name=self.task.name)
+        self.receiver, sender = _context.Pipe(duplex=False)
+        self.process = _context.Process(target=_run, args=(self.task, sender), name=self.task.name)
         self.process.start()
-        said.close()
-        _logger.info("%s begins (process %d, see %s)", self.task.name, self.process.pid, self.task.log)
+        sender.close()
+        _logger.info("%s starts (process %d, log %s)", self.task.name, self.process.pid, self.task.log)
 
-    def end(self) -> Ending:
-        """See how it ended."""
+    def finish(self) -> TaskResult:
+        """Wait for the process to end and return its result."""
         self.process.join()
-        with self.heard:
-            reason = self._reason()
-        return Ending(time.monotonic() - self.started, reason)
+        with self.receiver:
+            reason = self._find_reason()
+        return TaskResult(time.monotonic() - self.started, reason)
 
-    def _reason(self) -> str | None:
+    def _find_reason(self) -> str | None:
         code = self.process.exitcode
         if code == 0:
             return None
-        if self.heard.poll():
-            with suppress(EOFError):  # it had no time to say anything
-                return str(self.heard.recv())
+        if self.receiver.poll():
+            with suppress(EOFError):  # it ended before it sent a reason
+                return str(self.receiver.recv())
         if code == os.EX_TEMPFAIL:
             return "stopped before its end, with a checkpoint"
         if code == -signal.SIGKILL:
-            return "killed by SIGKILL, as the system does when memory runs out"
+            return "killed by SIGKILL, which the system sends when memory runs out"
         return f"killed by {signal.Signals(-code).name}" if code and code < 0 else f"ended with exit code {code}"
 
 
-def _end(running: Sequence[_Running]) -> None:
-    """Ask what still runs to end, and wait for that."""
+def _terminate(running: Sequence[_RunningTask]) -> None:
+    """Terminate the processes that still run, and wait for them."""
     try:
-        for each in running:
-            _logger.warning("%s: asked to stop", each.task.name)
-            each.process.terminate()
-        for each in running:
-            each.process.join()
+        for started in running:
+            _logger.warning("terminating %s", started.task.name)
+            started.process.terminate()
+        for started in running:
+            started.process.join()
     finally:
-        for each in running:
-            each.process.kill()
+        for started in running:
+            started.process.kill()
 
 
-def _work(task: Task, said: Connection) -> None:
-    """Do a task in the process that was started for it."""
-    os.setpgid(0, 0)  # a terminal's Ctrl-C reaches the first process only, which passes it on
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+def _run(task: Task, sender: Connection) -> None:
+    """Run a task in its own process; send the reason if it fails."""
+    os.setpgid(0, 0)  # Ctrl-C in a terminal then reaches the first process only, which passes it on
+    threading.Thread(target=_terminate_with_parent, daemon=True).start()
     try:
-        _write_into(task.log)
-        task.work(*task.arguments)
-    except Exception as error:  # whatever it is, who waits is told, and it is raised
+        _redirect_output(task.log)
+        task.function(*task.arguments)
+    except Exception as error:
         kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
-        said.send(f"{kind}{error}"[:LONGEST])
+        sender.send(f"{kind}{error}"[:MAX_REASON])
         raise
 
 
-def _end_with_parent() -> None:
-    """Stop as if asked to when the first process is gone, however it went."""
+def _terminate_with_parent() -> None:
+    """Terminate this process when its parent has ended for any reason."""
     parent = parent_process()
     assert parent is not None
     parent.join()
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _write_into(log: Path) -> None:
-    """Let all that this process says go into a file."""
+def _redirect_output(log: Path) -> None:
+    """Append the output and the log of this process to a file."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a") as file:
         os.dup2(file.fileno(), 1)

@@ -1,4 +1,4 @@
-"""What a walk is worth: each fold's test days, and all of them as one record."""
+"""Scores of a walk: of each fold's test days, and of all test days pooled."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,112 +12,117 @@ from ..evaluation.forecast_table import FORECASTS, open_table
 from ..evaluation.score import ByEntry, EvaluationParams, HorizonScore, ScoredForecasts, judge
 from ..params import InputError
 from ..schema import CODE, DATE, ENTRY_LAG, ENTRY_LAGS, HORIZON, REALISED, SPLIT, Entry, HorizonKey, target_columns
-from .walk import TrainedFold, TrainedFolds, list_failures
+from .walk import TrainedFold, TrainedFolds, format_failures
 
 KEY = (HORIZON, DATE, CODE)
-
 
 Horizons = dict[HorizonKey, HorizonScore]
 
 
 class FoldScore(ByEntry[Horizons]):
-    """A fold, and what its forecasts of its test days are worth over each horizon; nothing where it failed."""
+    """The score of a fold's test days by horizon; empty if the fold failed."""
 
     fold: TrainedFold
     stocks: int
     horizons: Horizons
 
+    def by_entry(self, entry_lag: int) -> dict[int, Horizons]:
+        """Map the lag of each entry to the score; ``entry_lag`` is that of the targets."""
+        return self.put_beside(self.horizons, entry_lag)
+
 
 class WalkScore(ByEntry[Horizons]):
-    """What every fold is worth, and all their test days together; ``h1``, ``h5`` and so on are horizons."""
+    """The scores of all folds, and of their pooled test days by horizon."""
 
     folds: tuple[FoldScore, ...]
     pooled: Horizons
-    days: tuple[str, str]  # the first and the last
-    entry_lag: int = 0  # of the targets that the folds were trained on
+    days: tuple[str, str]  # first and last
+    entry_lag: int = 0  # of the targets
 
     @property
     def entries(self) -> dict[int, Horizons]:
-        """List the record's score at each entry by its lag."""
+        """Map the lag of each entry to the pooled score."""
         return self.put_beside(self.pooled, self.entry_lag)
 
     def require_every_fold(self) -> None:
-        """Refuse a walk of which some folds failed."""
-        failed = [each.fold for each in self.folds if each.fold.reason is not None]
+        """Raise an error if a fold failed."""
+        failed = [score.fold for score in self.folds if score.fold.reason is not None]
         if failed:
             raise InputError(
-                f"{len(failed)} of {len(self.folds)} folds failed:\n{list_failures(failed)}\n"
-                "The others are scored without them. The same command tries only these again."
+                f"{len(failed)} of {len(self.folds)} folds failed:\n{format_failures(failed)}\n"
+                "The other folds are scored. The same command trains only the failed folds again."
             )
 
 
 @dataclass(frozen=True)
-class JudgedWalk:
-    """A walk's score, and the days that its record is the sum of: a row for each entry, horizon and date."""
+class ScoredWalk:
+    """A walk's score, and its daily scores: a row for each entry, horizon and date."""
 
     score: WalkScore
     daily: pl.DataFrame
 
 
 def pool_forecasts(trained: TrainedFolds, folder: Path, dataset: pl.LazyFrame) -> pl.LazyFrame:
-    """Put all test days into one record: a row for each date, code and horizon, with what came.
+    """Pool the test days of all finished folds: one row per horizon, date and code.
 
-    Where several folds test a day, as combinatorial ones do, it is the mean of what they say.
+    Where several folds test a day, as combinatorial ones do, the mean of their forecasts counts.
     """
-    tables = [_read_tested(folder, fold) for fold in trained.finished]
+    tables = [_read_test_forecasts(folder, fold) for fold in trained.finished]
     pooled = pl.concat(tables).group_by(KEY).agg(pl.col(SPLIT).first(), pl.exclude(SPLIT).mean())
-    came = [
+    realised = [
         dataset.select(pl.lit(horizon, pl.Int16).alias(HORIZON), DATE, CODE, pl.col(name).alias(REALISED))
         for name, horizon in target_columns(dataset.collect_schema()).items()
     ]
     order = [*tables[0].collect_schema().names(), REALISED]
-    return pooled.join(pl.concat(came), on=KEY, how="left").sort(KEY).select(order)
+    return pooled.join(pl.concat(realised), on=KEY, how="left").sort(KEY).select(order)
 
 
-def _read_tested(folder: Path, fold: TrainedFold) -> pl.LazyFrame:
+def _read_test_forecasts(folder: Path, fold: TrainedFold) -> pl.LazyFrame:
     return open_table(folder / fold.folder / FORECASTS).filter(pl.col(SPLIT) == "test")
 
 
 def score_walk(
     trained: TrainedFolds, folder: Path, pooled: pl.DataFrame, returns: ReturnsByLag, params: EvaluationParams
-) -> JudgedWalk:
-    """Score each fold and the whole record by the returns that came, those of the targets' own entry first."""
-    judged = judge_record(pooled, returns, params)
-    entry_lag = next(iter(judged))
-    own = judged[entry_lag].score
+) -> ScoredWalk:
+    """Score each fold and the pooled forecasts; the first of ``returns`` has the lag of the targets."""
+    scored = score_by_entry(pooled, returns, params)
+    entry_lag = next(iter(scored))
+    own = scored[entry_lag].score
     score = WalkScore(
         folds=tuple(_score_fold(fold, folder, returns, params) for fold in trained.folds),
         pooled=own.horizons,
         days=(own.first, own.last),
         entry_lag=entry_lag,
-        **_beside(judged),
+        **_select_other_entries(scored),
     )
-    return JudgedWalk(score, tabulate_days(judged))
+    return ScoredWalk(score, concat_daily(scored))
 
 
 def _score_fold(fold: TrainedFold, folder: Path, returns: ReturnsByLag, params: EvaluationParams) -> FoldScore:
     if fold.reason is not None:
         return FoldScore(fold=fold, stocks=0, horizons={})
-    said = _read_tested(folder, fold).collect()
-    judged = judge_record(said, returns, params)
-    own = next(iter(judged.values())).score.horizons
-    return FoldScore(fold=fold, stocks=said[CODE].n_unique(), horizons=own, **_beside(judged))
+    forecasts = _read_test_forecasts(folder, fold).collect()
+    scored = score_by_entry(forecasts, returns, params)
+    own = next(iter(scored.values())).score.horizons
+    return FoldScore(fold=fold, stocks=forecasts[CODE].n_unique(), horizons=own, **_select_other_entries(scored))
 
 
-def _beside(judged: Mapping[int, ScoredForecasts]) -> dict[Entry, Horizons]:
-    """List what the record is worth from the entries that are not the targets' own."""
-    _, *others = judged
-    return {entry: judged[lag].score.horizons for entry, lag in ENTRY_LAGS.items() if lag in others}
+def _select_other_entries(scored: Mapping[int, ScoredForecasts]) -> dict[Entry, Horizons]:
+    """Select the scores of the entries after the first, which is that of the targets."""
+    _, *others = scored
+    return {entry: scored[lag].score.horizons for entry, lag in ENTRY_LAGS.items() if lag in others}
 
 
-def judge_record(said: pl.DataFrame, returns: ReturnsByLag, params: EvaluationParams) -> dict[int, ScoredForecasts]:
-    """Score forecasts of test days by the returns that came on their days, from each entry by its lag."""
-    days = pl.col(DATE).is_between(said[DATE].min(), said[DATE].max())
-    return {lag: judge(said, index_returns(came.filter(days)), params) for lag, came in returns.items()}
+def score_by_entry(
+    forecasts: pl.DataFrame, returns: ReturnsByLag, params: EvaluationParams
+) -> dict[int, ScoredForecasts]:
+    """Score forecasts by the realised returns of each entry, by its lag."""
+    days = pl.col(DATE).is_between(forecasts[DATE].min(), forecasts[DATE].max())
+    return {lag: judge(forecasts, index_returns(table.filter(days)), params) for lag, table in returns.items()}
 
 
-def tabulate_days(judged: Mapping[int, ScoredForecasts]) -> pl.DataFrame:
-    """Concatenate the days of all entries into one table."""
+def concat_daily(scored: Mapping[int, ScoredForecasts]) -> pl.DataFrame:
+    """Concatenate the daily scores of all entries into one table."""
     return pl.concat(
-        [each.daily.select(pl.lit(lag, pl.Int8).alias(ENTRY_LAG), pl.all()) for lag, each in judged.items()]
+        [entry.daily.select(pl.lit(lag, pl.Int8).alias(ENTRY_LAG), pl.all()) for lag, entry in scored.items()]
     )

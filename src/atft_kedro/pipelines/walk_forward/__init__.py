@@ -1,4 +1,4 @@
-"""A walk through the history: a network trained in every fold, and all their test days as one record."""
+"""A walk through the history: train networks in every fold, and pool their test days."""
 
 from .pipeline import create_pipeline
 

@@ -1,4 +1,4 @@
-"""Nodes that plan the folds, train them, and score them one by one and together."""
+"""Nodes of a walk: plan the folds, train them, and score them."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from atft_kedro.evaluation.entries import collect_returns, returns_by_lag
 from atft_kedro.evaluation.score import EvaluationParams
 from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.network.params import NetworkParams
-from atft_kedro.panel import folds as planning
+from atft_kedro.panel import folds as fold_planning
 from atft_kedro.panel.fit_scaler import FeatureCatalogue
 from atft_kedro.panel.folds import FoldParams, Folds
 from atft_kedro.panel.index import index_observations
@@ -20,10 +20,10 @@ from atft_kedro.schema import DATE, target_span
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.runs import Runs
 from atft_kedro.training.tracking import Tracker
-from atft_kedro.walk_forward import score as scoring
-from atft_kedro.walk_forward import walk as walking
-from atft_kedro.walk_forward.fold import History, Recipe
-from atft_kedro.walk_forward.page import draw_walk, number_folds, write_walk
+from atft_kedro.walk_forward import score as walk_score_module
+from atft_kedro.walk_forward import walk as walk_module
+from atft_kedro.walk_forward.fold import FoldRecipe, MarketTables
+from atft_kedro.walk_forward.report import build_walk_page, collect_metrics, plot_walk
 from atft_kedro.walk_forward.score import WalkScore
 from atft_kedro.walk_forward.walk import TrainedFolds, WalkParams
 
@@ -31,17 +31,17 @@ from atft_kedro.walk_forward.walk import TrainedFolds, WalkParams
 def plan_folds(mapped_dataset: pl.LazyFrame, universe: pl.LazyFrame, entry_lag: int, params: FoldParams) -> Folds:
     """Split the trading days once for each fold."""
     index = index_observations(universe.collect())
-    reach = target_span(mapped_dataset, entry_lag)
-    planned, stocks = planning.plan_folds(index.days, params, reach), index.stocks_per_day()
+    planned = fold_planning.plan_folds(index.days, params, target_span(mapped_dataset, entry_lag))
+    stocks = index.stocks_per_day()
     return Folds(folds=tuple(count_sizes(fold, index.days, stocks, params.sizes) for fold in planned.folds))
 
 
-def draw_folds(folds: Folds) -> go.Figure:
-    """Draw which days do what in each fold."""
+def plot_folds(folds: Folds) -> go.Figure:
+    """Plot the train, validation and test days of each fold."""
     return plot_splits(folds.folds)
 
 
-def train_folds(  # noqa: PLR0913, PLR0917 — a walk needs all that a training does
+def train_folds(  # noqa: PLR0913, PLR0917 — the inputs of a training
     mapped_dataset: pl.LazyFrame,
     universe: pl.LazyFrame,
     graphs: pl.LazyFrame,
@@ -55,18 +55,18 @@ def train_folds(  # noqa: PLR0913, PLR0917 — a walk needs all that a training 
     training: TrainingParams,
     walk: WalkParams,
 ) -> TrainedFolds:
-    """Scale, lay out, train and forecast every fold that has not finished yet, each in its own process and folder."""
-    history = History(mapped_dataset, universe, graphs)
-    recipe = Recipe(FeatureCatalogue.of(feature_catalogue), entry_lag, scaler, network, training, graphs_recipe)
-    return walking.train_folds(folds.folds, history, recipe, fold_folders, walk)
+    """Train and forecast every unfinished fold, each in its own process and folder."""
+    tables = MarketTables(mapped_dataset, universe, graphs)
+    recipe = FoldRecipe(FeatureCatalogue.of(feature_catalogue), entry_lag, scaler, network, training, graphs_recipe)
+    return walk_module.train_folds(folds.folds, tables, recipe, fold_folders, walk)
 
 
 def pool_forecasts(trained_folds: TrainedFolds, fold_folders: Runs, mapped_dataset: pl.LazyFrame) -> pl.LazyFrame:
-    """Put the test days of all folds that finished into one record."""
-    return scoring.pool_forecasts(trained_folds, fold_folders.folder, mapped_dataset)
+    """Pool the test days of all finished folds."""
+    return walk_score_module.pool_forecasts(trained_folds, fold_folders.folder, mapped_dataset)
 
 
-def score_folds(  # noqa: PLR0913, PLR0917 — what came, how it is scored, and whom to tell
+def score_folds(  # noqa: PLR0913, PLR0917 — forecasts, returns and how they are scored
     trained_folds: TrainedFolds,
     fold_folders: Runs,
     walk_forecasts: pl.LazyFrame,
@@ -76,21 +76,20 @@ def score_folds(  # noqa: PLR0913, PLR0917 — what came, how it is scored, and 
     training: TrainingParams,
     params: EvaluationParams,
 ) -> tuple[WalkScore, str, go.Figure]:
-    """Score each fold and the whole record by what came, and tell that."""
+    """Score each fold and the pooled forecasts; write and log the page, the figure and the metrics."""
     pooled = walk_forecasts.collect()
-    came = collect_returns(mapped_dataset, pooled[DATE], entry_lag)
-    entries = returns_by_lag(came, entry_lag)
-    written = params.model_copy(update={"units": training.labels.transform})
-    judged = scoring.score_walk(trained_folds, fold_folders.folder, pooled, entries, written)
-    page, picture = write_walk(judged.score), draw_walk(judged.score, judged.daily)
-    for place, numbers in number_folds(judged.score):
-        tracker.log(numbers, place)
+    returns = returns_by_lag(collect_returns(mapped_dataset, pooled[DATE], entry_lag), entry_lag)
+    params = params.model_copy(update={"units": training.labels.transform})
+    scored = walk_score_module.score_walk(trained_folds, fold_folders.folder, pooled, returns, params)
+    page, figure = build_walk_page(scored.score), plot_walk(scored.score, scored.daily)
+    for step, metrics in collect_metrics(scored.score):
+        tracker.log(metrics, step)
     tracker.write(page, "walk.md")
-    tracker.write(picture.to_html(), "walk.html")
-    return judged.score, page, picture
+    tracker.write(figure.to_html(), "walk.html")
+    return scored.score, page, figure
 
 
 def require_every_fold(walk_score: WalkScore) -> dict[str, int]:
-    """End the run in failure where a fold has failed, after all that the others gave is written."""
+    """Fail if a fold failed; this runs after the results of the other folds are written."""
     walk_score.require_every_fold()
     return {"folds": len(walk_score.folds)}

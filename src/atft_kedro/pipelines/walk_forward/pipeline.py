@@ -1,4 +1,4 @@
-"""ML dataset, universe and graphs to folds, and to what a network is worth that is trained in each of them."""
+"""From ML dataset, universe and graphs to the scores of networks trained in each fold."""
 
 from kedro.pipeline import Node, Pipeline
 
@@ -6,7 +6,7 @@ from . import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """Plan the folds, train and forecast in each, and score them one by one and together."""
+    """Plan the folds, train and forecast in each, and score them."""
     return Pipeline(
         [
             Node(
@@ -16,7 +16,7 @@ def create_pipeline() -> Pipeline:
                 name="plan_folds",
                 tags="shared",
             ),
-            Node(nodes.draw_folds, "folds", "folds_picture", name="draw_folds", tags="shared"),
+            Node(nodes.plot_folds, "folds", "folds_picture", name="plot_folds", tags="shared"),
             Node(
                 nodes.train_folds,
                 [

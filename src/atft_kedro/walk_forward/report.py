@@ -1,0 +1,104 @@
+"""The report of a walk: a page, a figure and metrics."""
+
+from collections.abc import Iterator, Mapping
+
+import plotly.graph_objects as go
+import polars as pl
+from plotly.subplots import make_subplots
+
+from ..evaluation.entries import name_entry
+from ..evaluation.score import HorizonScore
+from ..reporting.entry_tables import ENTERED, READING, mark_entry
+from ..reporting.format import format_number, format_sharpe_interval
+from ..reporting.summary import format_markdown_table
+from ..reporting.table import Table
+from ..reporting.theme import apply_theme, error_bars, horizon_colour
+from ..schema import DATE, ENTRY_LAG, HORIZON
+from .score import WalkScore
+from .walk import format_failures
+
+HEADER = ("fold", "tested", "days", "stocks", ENTERED, "IC", "± se", "rank IC", "± se", "net Sharpe ratio (95 %)")
+POOLED = "all"
+
+
+def build_walk_page(score: WalkScore) -> str:
+    """Build the page of a walk: a table of all folds for each horizon."""
+    sections = [f"# Walk: {' to '.join(score.days)}", READING]
+    failures = format_failures([fold_score.fold for fold_score in score.folds])
+    if failures:
+        sections.append(f"These folds failed and are not included:\n\n{failures}")
+    for horizon in score.pooled:
+        sections.append(format_markdown_table(Table(f"{horizon} days", HEADER, list(format_folds(score, horizon)))))
+    return "\n\n".join(sections) + "\n"
+
+
+def format_folds(score: WalkScore, horizon: int) -> Iterator[list[str]]:
+    """Format a row for each finished fold and entry over a horizon, and for the pooled days."""
+    for fold_score in score.folds:
+        fold = fold_score.fold
+        days = ", ".join(f"{dates.first} to {dates.last}" for dates in fold.tested)
+        for lag, horizons in fold_score.by_entry(score.entry_lag).items():
+            if horizon in horizons:
+                values = _format_score(horizons[horizon], mark_entry(lag, score.entry_lag), str(fold_score.stocks))
+                # Between several test ranges there are no positions, which a Sharpe ratio would count as returns.
+                yield [fold.name, days, *(values if len(fold.tested) == 1 else [*values[:-1], "–"])]
+    for lag, horizons in score.entries.items():
+        yield [POOLED, " to ".join(score.days), *_format_score(horizons[horizon], mark_entry(lag, score.entry_lag), "")]
+
+
+def _format_score(score: HorizonScore, entry: str, stocks: str) -> list[str]:
+    ic, rank_ic = ([format_number(mean.mean), format_number(mean.se)] for mean in (score.ic, score.rank_ic))
+    sharpe = "–" if score.long_short is None else format_sharpe_interval(score.long_short)
+    return [str(score.ic.days), stocks, entry, *ic, *rank_ic, sharpe]
+
+
+def plot_walk(score: WalkScore, daily: pl.DataFrame) -> go.Figure:
+    """Plot each fold's rank IC, and the cumulative rank IC of the pooled days.
+
+    Bars of entries that the folds were not trained for are transparent.
+    """
+    figure = make_subplots(rows=2, vertical_spacing=0.1)
+    for horizon in score.pooled:
+        style = {"name": f"{horizon} d", "legendgroup": f"{horizon} d", "marker": {"color": horizon_colour(horizon)}}
+        for lag in score.entries:
+            means = {
+                fold_score.fold.name: horizons[horizon].rank_ic
+                for fold_score in score.folds
+                if horizon in (horizons := fold_score.by_entry(score.entry_lag).get(lag, {}))
+            }
+            is_own = lag == score.entry_lag
+            pale = {} if is_own else {"opacity": 0.5, "name": f"{horizon} d, {name_entry(lag)}"}
+            heights, errors = [mean.mean for mean in means.values()], error_bars(list(means.values()))
+            figure.add_bar(x=list(means), y=heights, error_y=errors, row=1, col=1, **(style | pale))
+        is_shown = (pl.col(HORIZON) == horizon) & (pl.col(ENTRY_LAG) == score.entry_lag)
+        days = daily.filter(is_shown).sort(DATE).drop_nulls("rank_ic")
+        sums = days["rank_ic"].cum_sum().to_list()
+        figure.add_scatter(x=days[DATE].to_list(), y=sums, mode="lines", showlegend=False, row=2, col=1, **style)
+    figure.update_yaxes(title_text="rank IC ± 2 se", row=1, col=1)
+    figure.update_yaxes(title_text="cumulative rank IC", row=2, col=1)
+    return apply_theme(
+        figure,
+        "The walk, fold by fold",
+        "Top: rank IC of each fold on its test days, which its networks have never seen. Bottom: cumulative daily rank "
+        "IC of all test days. A result that holds in one fold only can be chance.",
+        height=640,
+    )
+
+
+def collect_metrics(score: WalkScore) -> Iterator[tuple[int, Mapping[str, float]]]:
+    """Yield the metrics of the pooled days with step 0, and of each finished fold with its number as step."""
+    yield 0, _collect("walk", score.entries, score.entry_lag)
+    for number, fold_score in enumerate(score.folds, start=1):
+        if fold_score.horizons:
+            yield number, _collect("fold", fold_score.by_entry(score.entry_lag), score.entry_lag)
+
+
+def _collect(prefix: str, entries: Mapping[int, Mapping[int, HorizonScore]], entry_lag: int) -> dict[str, float]:
+    metrics: dict[str, float] = {}
+    for lag, horizons in entries.items():
+        group = prefix if lag == entry_lag else f"{prefix}/{name_entry(lag).replace(' ', '_')}"
+        for horizon, score in horizons.items():
+            sharpe = score.long_short.net_sharpe if score.long_short else None
+            values = {"ic": score.ic.mean, "rank_ic": score.rank_ic.mean, "net_sharpe": sharpe}
+            metrics |= {f"{group}/{name}_{horizon}d": value for name, value in values.items() if value is not None}
+    return metrics
