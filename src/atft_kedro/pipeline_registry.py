@@ -1,38 +1,46 @@
-"""Which pipelines there are, by name."""
+"""The project's pipelines by name."""
 
 from kedro.pipeline import Pipeline
 
 from .pipelines import data, evaluate, export, fit, graph, guard, hpo, predict, prepare, walk_forward
 
+STEPS = {
+    "data": data,
+    "guard": guard,
+    "prepare": prepare,
+    "graph": graph,
+    "fit": fit,
+    "evaluate": evaluate,
+    "export": export,
+    "predict": predict,
+    "walk_forward": walk_forward,
+    "hpo": hpo,
+}
+
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """Build every pipeline.
+    """Build every pipeline; the nodes of a step have its name as their namespace, datasets have none.
 
     ``train`` is the chain from prices to a scored and exported network; ``walk_forward`` trains one network per fold,
     ``hpo`` one per trial.
     """
     steps = {
-        "data": data.create_pipeline(),
-        "guard": guard.create_pipeline(),
-        "prepare": prepare.create_pipeline(),
-        "graph": graph.create_pipeline(),
-        "fit": fit.create_pipeline(),
-        "evaluate": evaluate.create_pipeline(),
-        "export": export.create_pipeline(),
+        name: Pipeline(step.create_pipeline(), namespace=name, prefix_datasets_with_namespace=False)
+        for name, step in STEPS.items()
     }
-    mapping = steps["data"].only_nodes("map_columns")  # what these two compute is not stored
-    joining = steps["fit"].only_nodes("make_training_data")
-    chain = sum(steps.values(), Pipeline([]))
+    # What these two nodes compute is not stored: each pipeline that reads it contains them.
+    mapping, joining = steps["data"].only_nodes("data.map_columns"), steps["fit"].only_nodes("fit.make_training_data")
     guarded = steps["data"] + steps["guard"]
-    universe = guarded + steps["prepare"].only_nodes("select_universe")
     prepared = guarded + steps["prepare"] + steps["graph"]
+    universe = guarded + steps["prepare"].only_nodes("prepare.select_universe") + steps["graph"]
+    chain = prepared + steps["fit"] + steps["evaluate"] + steps["export"]
     return {
         "data": steps["data"],
         **{name: mapping + steps[name] for name in ("guard", "prepare", "graph")},
         **{name: mapping + joining + steps[name] for name in ("fit", "evaluate", "export")},
-        "predict": guarded + predict.create_pipeline(),
-        "walk_forward": universe + steps["graph"] + walk_forward.create_pipeline(),
-        "hpo": prepared + joining + hpo.create_pipeline(),
+        "predict": guarded + steps["predict"],
+        "walk_forward": universe + steps["walk_forward"],
+        "hpo": prepared + joining + steps["hpo"],
         "train": chain,
         "__default__": chain,
     }
