@@ -40,7 +40,7 @@ def test_a_users_own_dataset_enters_at_the_guard_and_is_never_overwritten(ran_pr
 
     report = json.loads((ran_project / "data" / "08_reporting" / "guard_report.json").read_text())
     assert report["stocks"] == rows["code"].n_unique() - 1
-    assert "is yours and is not overwritten" in refused
+    assert "is your own table and is not overwritten" in refused
     assert mine.read_bytes() == before
 
 

@@ -29,18 +29,19 @@ def register_pipelines() -> dict[str, Pipeline]:
         for name, step in STEPS.items()
     }
     # What these two nodes compute is not stored: each pipeline that reads it contains them.
-    mapping, joining = steps["data"].only_nodes("data.map_columns"), steps["fit"].only_nodes("fit.make_training_data")
+    mapping = steps["data"].only_nodes("data.map_columns")
+    joining = steps["graph"].only_nodes("graph.make_training_data")
     guarded = steps["data"] + steps["guard"]
     prepared = guarded + steps["prepare"] + steps["graph"]
-    universe = guarded + steps["prepare"].only_nodes("prepare.select_universe") + steps["graph"]
+    graphs = steps["prepare"].only_nodes("prepare.select_universe") + steps["graph"].only_nodes("graph.build_graphs")
     chain = prepared + steps["fit"] + steps["evaluate"] + steps["export"]
     return {
         "data": steps["data"],
         **{name: mapping + steps[name] for name in ("guard", "prepare", "graph")},
         **{name: mapping + joining + steps[name] for name in ("fit", "evaluate", "export")},
         "predict": guarded + steps["predict"],
-        "walk_forward": universe + steps["walk_forward"],
-        "hpo": prepared + joining + steps["hpo"],
+        "walk_forward": guarded + graphs + steps["walk_forward"],
+        "hpo": prepared + steps["hpo"],
         "train": chain,
         "__default__": chain,
     }

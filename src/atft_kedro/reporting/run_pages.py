@@ -37,6 +37,7 @@ def rescore_run(
 ) -> RunScore:
     """Score the forecasts in a run's folder by the returns that are known now, and write that down there."""
     drawn = [folder / PLOTS / name for name in ("learning.json", "feature.json", "lag.json", "graph.json")]
+    later = [folder / PLOTS / name for name in ("turnover.json", "split.json")]  # older runs have none
     missing = [path.name for path in (folder / FORECASTS, folder / BASELINES, *drawn) if not path.exists()]
     if missing:
         raise InputError(
@@ -47,7 +48,7 @@ def rescore_run(
     entry_lag = read_entry_lag(folder, configured_lag)
     returns = collect_returns(dataset, forecasts[DATE], entry_lag)
     score, daily = judge(folder, forecasts, rivals, returns, entry_lag, params, goals)
-    learned, *seen = (go.Figure(read_json(path)) for path in drawn)
+    learned, *seen = (go.Figure(read_json(path)) for path in (*drawn, *filter(Path.exists, later)))
     summary, report = build_run_pages(folder, score, [learned, *draw_scores(score, daily), *seen])
     for name, table in ((FORECASTS, forecasts), (DAILY, daily), (RETURNS, returns)):
         with atomic_write(folder / name) as partial:

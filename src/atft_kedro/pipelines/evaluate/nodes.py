@@ -9,11 +9,14 @@ from atft_kedro.evaluation import run_scores as judged_run
 from atft_kedro.evaluation.baselines import BaselineParams
 from atft_kedro.evaluation.goals import GoalParams
 from atft_kedro.evaluation.score import EvaluationParams, RunScore
+from atft_kedro.panel.split import Split
 from atft_kedro.reporting import run_pages
 from atft_kedro.reporting import score_figures as figures
 from atft_kedro.reporting import training_figures as pictures
+from atft_kedro.reporting.graph_figures import draw_graph, draw_turnover, measure_turnover
 from atft_kedro.reporting.report_page import title_of
 from atft_kedro.reporting.run_tables import collect_test_metrics
+from atft_kedro.reporting.split_figures import plot_splits
 from atft_kedro.schema import DATE
 from atft_kedro.training.data import TrainingData
 from atft_kedro.training.ensemble import load_members
@@ -79,14 +82,21 @@ def draw_scores(metrics: RunScore, daily_scores: pl.LazyFrame) -> tuple[go.Figur
 
 
 def plot_training(
-    trained: TrainedRun, runs: Runs, feature_weights: pl.LazyFrame, lag_weights: pl.LazyFrame, graph: go.Figure
+    trained: TrainedRun,
+    runs: Runs,
+    feature_weights: pl.LazyFrame,
+    lag_weights: pl.LazyFrame,
+    graphs: pl.LazyFrame,
+    split: Split,
 ) -> tuple[go.Figure, ...]:
-    """Draw how the run learned and what its network looks at; a graph stays with the run that was trained on it."""
+    """Plot how the run learned, what its network attends to, and its graphs and split."""
     return (
         pictures.draw_learning(read_history(runs.find(trained.run))),
         pictures.draw_features(feature_weights.collect()),
         pictures.draw_lags(lag_weights.collect()),
-        graph,
+        draw_graph(graphs),
+        draw_turnover(measure_turnover(graphs)),
+        plot_splits([split]),
     )
 
 

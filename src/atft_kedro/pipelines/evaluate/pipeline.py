@@ -6,6 +6,7 @@ from . import nodes
 
 SCORED = ["ic_picture", "rivals_picture", "decile_picture", "equity_picture"]
 SCORED += ["calibration_picture", "coverage_picture", "decay_picture"]
+TRAINED = ["feature_picture", "lag_picture", "graph_picture", "turnover_picture", "split_picture"]
 
 
 def create_pipeline() -> Pipeline:
@@ -45,15 +46,15 @@ def create_pipeline() -> Pipeline:
             Node(nodes.draw_scores, ["metrics", "daily_scores"], SCORED, name="draw_scores"),
             Node(
                 nodes.plot_training,
-                ["trained_run", "runs", "feature_weights", "lag_weights", "graph_picture"],
-                ["learning_picture", "feature_picture", "lag_picture", "run_graph_picture"],
-                name="draw_insight",
+                ["trained_run", "runs", "feature_weights", "lag_weights", "graphs", "split"],
+                ["learning_picture", *TRAINED],
+                name="plot_training",
             ),
             Node(
                 nodes.write_report,
                 [
                     *("metrics", "trained_run", "runs", "tracker"),
-                    *("learning_picture", *SCORED, "feature_picture", "lag_picture", "run_graph_picture"),
+                    *("learning_picture", *SCORED, *TRAINED),
                 ],
                 ["summary", "report"],
                 name="write_report",

@@ -3,11 +3,7 @@
 import polars as pl
 import torch
 
-from atft_kedro.graph.neighbours import GraphParams
-from atft_kedro.graph.to_panel import graphs_to_panel
 from atft_kedro.network.params import NetworkParams
-from atft_kedro.panel.split import Split
-from atft_kedro.panel.store import Panel
 from atft_kedro.reporting.attention_tables import tabulate_by_day, tabulate_frequencies, tabulate_lags
 from atft_kedro.training.attention_stats import collect_attention
 from atft_kedro.training.data import TrainingData
@@ -18,11 +14,6 @@ from atft_kedro.training.progress_bar import progress_callbacks
 from atft_kedro.training.run import train_in_run
 from atft_kedro.training.runs import Runs, TrainedRun
 from atft_kedro.training.tracking import Tracker
-
-
-def make_training_data(panel: Panel, graphs: pl.LazyFrame, graphs_recipe: GraphParams, split: Split) -> TrainingData:
-    """Join the panel, its graphs by array position and the split."""
-    return TrainingData(panel, graphs_to_panel(graphs, panel), split, graphs_recipe)
 
 
 def explain_network(

@@ -1,4 +1,4 @@
-"""Panel and graphs to a trained network, and what it looks at."""
+"""Training data to a trained network and what it attends to."""
 
 from kedro.pipeline import Node, Pipeline
 
@@ -6,15 +6,9 @@ from . import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """Train, and look inside."""
+    """Train a network, then tabulate its weights by feature, lag, neighbour and frequency."""
     return Pipeline(
         [
-            Node(
-                nodes.make_training_data,
-                ["panel", "graphs", "graphs_recipe", "split"],
-                "training_data",
-                name="make_training_data",
-            ),
             Node(
                 nodes.fit_network,
                 ["training_data", "runs", "tracker", "params:network", "params:training"],

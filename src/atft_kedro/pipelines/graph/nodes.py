@@ -1,31 +1,28 @@
-"""Nodes that build the graphs and show them."""
+"""Nodes that build the daily graphs and join them with the panel."""
 
 from collections.abc import Iterator
 
-import plotly.graph_objects as go
 import polars as pl
 
 from atft_kedro.graph import daily
 from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.graph.returns import read_returns
+from atft_kedro.graph.to_panel import graphs_to_panel
 from atft_kedro.panel.index import index_observations
-from atft_kedro.reporting import graph_figures as pictures
+from atft_kedro.panel.split import Split
+from atft_kedro.panel.store import Panel
+from atft_kedro.training.data import TrainingData
 
 
 def build_graphs(
     mapped_dataset: pl.LazyFrame, universe: pl.LazyFrame, entry_lag: int, params: GraphParams
 ) -> tuple[Iterator[pl.DataFrame], GraphParams]:
-    """Find every stock's neighbours on every refresh day; how that was done stays beside them."""
+    """Build a graph for each refresh day; return its parameters, so that they are stored with it."""
     index = index_observations(universe.collect())
     returns = read_returns(mapped_dataset, index, entry_lag)
     return daily.build_graphs(returns, params), params
 
 
-def draw_graph(graphs: pl.LazyFrame) -> go.Figure:
-    """Draw the newest graph."""
-    return pictures.draw_graph(graphs)
-
-
-def draw_turnover(graphs: pl.LazyFrame) -> go.Figure:
-    """Draw how many neighbours change from graph to graph."""
-    return pictures.draw_turnover(pictures.measure_turnover(graphs))
+def make_training_data(panel: Panel, graphs: pl.LazyFrame, graphs_recipe: GraphParams, split: Split) -> TrainingData:
+    """Join the panel with its graphs, keyed by array position, and the split."""
+    return TrainingData(panel, graphs_to_panel(graphs, panel), split, graphs_recipe)

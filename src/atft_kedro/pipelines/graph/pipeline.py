@@ -1,4 +1,4 @@
-"""Returns to graphs."""
+"""Returns to daily graphs, and panel, graphs and split to training data."""
 
 from kedro.pipeline import Node, Pipeline
 
@@ -6,7 +6,7 @@ from . import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """Build a graph for each refresh day, and look at them."""
+    """Build a graph for each refresh day and join it with the panel."""
     return Pipeline(
         [
             Node(
@@ -15,8 +15,12 @@ def create_pipeline() -> Pipeline:
                 ["graphs", "graphs_recipe"],
                 name="build_graphs",
             ),
-            Node(nodes.draw_graph, "graphs", "graph_picture", name="draw_graph"),
-            Node(nodes.draw_turnover, "graphs", "turnover_picture", name="draw_turnover"),
+            Node(
+                nodes.make_training_data,
+                ["panel", "graphs", "graphs_recipe", "split"],
+                "training_data",
+                name="make_training_data",
+            ),
         ],
         tags=["graph", "shared"],
     )

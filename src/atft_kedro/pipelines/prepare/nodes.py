@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import plotly.graph_objects as go
 import polars as pl
 
 from atft_kedro.market.benchmark_returns import BenchmarkReturns
@@ -16,7 +15,6 @@ from atft_kedro.panel.scaler import Scaler, ScalerParams
 from atft_kedro.panel.split import Split, SplitParams, count_sizes
 from atft_kedro.panel.universe import UniverseParams
 from atft_kedro.panel.write import PanelDraft
-from atft_kedro.reporting.split_figures import plot_splits
 from atft_kedro.schema import target_span
 
 
@@ -43,11 +41,6 @@ def split_days(
     dated = params.fill_dates(benchmark_returns.days, index.days)
     split = splitting.split_days(index.days, dated, target_span(mapped_dataset, entry_lag))
     return count_sizes(split, index.days, index.stocks_per_day(), params.sizes)
-
-
-def draw_split(split: Split) -> go.Figure:
-    """Plot the split's date ranges."""
-    return plot_splits([split])
 
 
 def fit_scaler(

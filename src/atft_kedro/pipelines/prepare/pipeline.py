@@ -21,7 +21,6 @@ def create_pipeline() -> Pipeline:
                 "split",
                 name="split_days",
             ),
-            Node(nodes.draw_split, "split", "split_picture", name="draw_split"),
             Node(
                 nodes.fit_scaler,
                 ["mapped_dataset", "universe", "split", "feature_catalogue", "params:scaler"],
