@@ -98,7 +98,7 @@ def test_kedro_viz_previews_a_table(viz: str) -> None:
 
 
 def test_kedro_viz_previews_a_picture(viz: str) -> None:
-    with open_page(f"{viz}/?pid=train&sid={_find(viz, 'ic_picture')}", 1600) as looked:
+    with open_page(f"{viz}/?pid=train&sid={_find(viz, 'ic_plot')}", 1600) as looked:
         looked.page.wait_for_selector(f"{PLOTS} .main-svg", timeout=30_000)
 
         assert "sum of daily rank ICs" in looked.page.inner_text(PLOTS)

@@ -220,7 +220,7 @@ def test_what_the_network_is_and_looks_at_is_told(project: Path) -> None:
     assert weights.group_by("date").agg(pl.col("weight").mean())["weight"].to_list() == pytest.approx(
         [1.0] * weights["date"].n_unique(), abs=1e-3
     )
-    for name in ("lag_weights", "neighbour_weights", "frequencies_taken"):
+    for name in ("lag_weights", "neighbour_weights", "frequency_weights"):
         assert pl.read_parquet(reports / f"{name}.parquet").height
     assert "selection" in said
     assert "MFLOP for a forecast" in said

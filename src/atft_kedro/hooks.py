@@ -20,7 +20,7 @@ from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES, MLFLOW
 from pydantic import BaseModel
 
 from .configuration import ProjectConfigLoader
-from .datasets.tracker import UntilItFails
+from .datasets.tracker import UntilFailure
 
 RETRIES = 2  # of a request to a tracking server; MLflow's own seven take minutes
 
@@ -76,7 +76,7 @@ class ExperimentHook(MlflowHook):
 
     def __init__(self) -> None:
         super().__init__()
-        self._try = UntilItFails("not tracked, for MLflow does not answer")
+        self._try = UntilFailure("not tracked, for MLflow does not answer")
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:

@@ -8,7 +8,7 @@ import mlflow
 import polars as pl
 import pytest
 
-from atft_kedro.datasets import HandedModelsDataset, RegisteredModelDataset
+from atft_kedro.datasets import ExportedModelsDataset, RegisteredModelDataset
 from atft_kedro.export.export import CARD
 from atft_kedro.export.registry import Registration
 
@@ -92,7 +92,7 @@ def test_a_registry_that_does_not_answer_stops_nothing(
 
 
 def test_a_model_that_is_new_or_made_again_is_seen_by_the_cache(tmp_path: Path) -> None:
-    door = HandedModelsDataset(path=str(tmp_path))
+    door = ExportedModelsDataset(path=str(tmp_path))
     folder = tmp_path / "20200101-a" / "gatfan_20200101_Sharpe1.00"
     none = door._describe()
     folder.mkdir(parents=True)

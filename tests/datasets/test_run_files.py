@@ -11,7 +11,7 @@ from kedro.io import DataCatalog, DatasetError, MemoryDataset
 from kedro.pipeline import Node, Pipeline
 
 from atft_kedro.configuration import ProjectConfigLoader
-from atft_kedro.datasets.run_files import TRAINED_RUN
+from atft_kedro.datasets.trained import TRAINED_RUN
 from atft_kedro.pipeline_registry import register_pipelines
 from atft_kedro.settings import CONFIG_LOADER_ARGS
 from atft_kedro.stages.ledger import SHARED
@@ -44,7 +44,7 @@ def runs(tmp_path: Path) -> list[Path]:
 def test_every_file_of_a_run_is_written_under_its_own_name(runs: list[Path], tmp_path: Path) -> None:
     catalog = open_catalog(tmp_path)
     catalog["summary"].save("the first run's score")
-    catalog["learning_picture"].save(go.Figure())
+    catalog["learning_plot"].save(go.Figure())
 
     described = {name: str(catalog[name]._describe().get("filepath")) for name in catalog.keys()}  # noqa: SIM118
     inside = {name: path for name, path in described.items() if "/06_models/runs/" in path}
@@ -52,7 +52,7 @@ def test_every_file_of_a_run_is_written_under_its_own_name(runs: list[Path], tmp
     assert {file.name for file in runs[1].iterdir()} == {"manifest.json"}
     assert {name for name, path in inside.items() if not path.startswith(f"{runs[0]}/")} == set()
     assert {"metrics", "forecasts", "report", "model_inputs", "exported_model", "registered_model"} <= inside.keys()
-    assert catalog["learning_picture"].preview()["data"] == []
+    assert catalog["learning_plot"].preview()["data"] == []
 
 
 def test_a_process_keeps_to_the_run_that_it_trained_while_others_end(runs: list[Path], tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_an_unreadable_trained_run_stops_no_other_stage_and_is_replaced(
     fit = Node(lambda: TrainedRun(run=runs[0].name, members=()), None, TRAINED_RUN, name="fit")
     report = Node(lambda trained: trained.run, TRAINED_RUN, "report", name="report")
 
-    with pytest.raises(DatasetError, match="is no TrainedRun"):
+    with pytest.raises(DatasetError, match="is not a valid TrainedRun"):
         open_catalog(tmp_path)[TRAINED_RUN].load()
     StageSequentialRunner().run(Pipeline([fit, report]), open_catalog(tmp_path))
 
@@ -99,7 +99,7 @@ def test_an_unreadable_trained_run_stops_no_other_stage_and_is_replaced(
 
 def test_what_writes_into_a_runs_folder_comes_after_its_training(tmp_path: Path) -> None:
     catalog, whole = open_catalog(tmp_path), register_pipelines()["__default__"]
-    inside = {name for name in whole.datasets() if name in catalog and "{run}" in str(catalog[name]._describe())}
+    inside = {name for name in whole.datasets() if name in catalog and "<run>" in str(catalog[name]._describe())}
 
     after = whole.from_inputs(TRAINED_RUN).all_outputs()
     assert len(inside) > 20
@@ -111,7 +111,7 @@ def test_what_all_runs_share_is_made_by_stages_that_hold_the_lock_and_before_all
     others = [node for node in registered["__default__"].nodes if SHARED not in node.tags]
     written = {name for node in others for name in node.outputs if not isinstance(catalog[name], MemoryDataset)}
 
-    assert {name for name in written if "{run}" not in str(catalog[name]._describe())} == {TRAINED_RUN}
+    assert {name for name in written if "<run>" not in str(catalog[name]._describe())} == {TRAINED_RUN}
     for pipeline in registered.values():
         later = {name for node in pipeline.nodes if SHARED not in node.tags for name in node.outputs}
         assert not pipeline.only_nodes_with_tags(SHARED).inputs() & later

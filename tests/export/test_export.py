@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from atft_kedro.export.changelog import CHANGELOG, enter
-from atft_kedro.export.export import ExportedModel, HandedModels, export_model, name_model
+from atft_kedro.export.export import ExportedModel, ExportedModels, export_model, name_model
 from atft_kedro.export.model import open_model
 from atft_kedro.export.model_card import CARD, WEIGHTS
 from atft_kedro.params import InputError
@@ -118,7 +118,7 @@ def test_a_score_of_another_run_is_refused(trained: Trained) -> None:
 
 def test_models_are_found_by_their_run_and_latest_is_the_newest_that_has_one(trained: Trained, tmp_path: Path) -> None:
     runs = replace(trained.runs, folder=tmp_path)
-    models = HandedModels(runs)
+    models = ExportedModels(runs)
     with pytest.raises(InputError, match="No run in .* has handed a model on: kedro run --pipelines evaluate,export"):
         models.find(LATEST)
     shutil.copytree(trained.run, tmp_path / trained.run.name)

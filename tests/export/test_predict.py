@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from atft_kedro.export.export import HandedModels
+from atft_kedro.export.export import ExportedModels
 from atft_kedro.export.predict import PredictParams, count_age, predict
 from atft_kedro.guard.keys import RecencyParams
 from atft_kedro.panel.fit_scaler import FeatureCatalogue
@@ -20,7 +20,7 @@ FRIDAY = date(2026, 11, 20)
 def test_a_run_is_chosen_and_its_model_forecasts(
     trained: Trained, model_folder: Path, catalogue: FeatureCatalogue
 ) -> None:
-    models = HandedModels(trained.runs)
+    models = ExportedModels(trained.runs)
 
     said, summary = predict(trained.dataset.lazy(), catalogue, 0, models, PredictParams(days=2))
 
@@ -42,7 +42,7 @@ def forget(dataset: pl.DataFrame, codes: list[str], features: list[str]) -> pl.D
 def test_a_stock_whose_features_died_is_not_forecast(
     trained: Trained, catalogue: FeatureCatalogue, caplog: pytest.LogCaptureFixture
 ) -> None:
-    models, params = HandedModels(trained.runs), PredictParams()
+    models, params = ExportedModels(trained.runs), PredictParams()
     whole, _ = predict(trained.dataset.lazy(), catalogue, 0, models, params)
     code, other = whole["code"].unique().sort()[:2].to_list()
     few = list(catalogue.families)[:10]
@@ -60,7 +60,7 @@ def test_a_stock_whose_features_died_is_not_forecast(
 def test_a_day_whose_features_died_is_refused(trained: Trained, catalogue: FeatureCatalogue) -> None:
     codes, features = trained.dataset["code"].unique().to_list(), list(catalogue.families)
     died = forget(trained.dataset, codes, features[: 2 * len(features) // 3])
-    models = HandedModels(trained.runs)
+    models = ExportedModels(trained.runs)
 
     with pytest.raises(
         InputError, match=r"22 of 22 stocks lack more than 50 % of the features .* training: .* \(\+100 %\), "
@@ -75,7 +75,7 @@ def test_a_day_with_three_stocks_is_refused(trained: Trained, catalogue: Feature
     last = trained.dataset["date"].max()
     three = trained.dataset.filter(date=last)["code"][:3].to_list()
     thin = trained.dataset.filter((pl.col("date") < last) | pl.col("code").is_in(three)).lazy()
-    models = HandedModels(trained.runs)
+    models = ExportedModels(trained.runs)
 
     with pytest.raises(InputError, match=f"{last} has 3 stocks to forecast, the 20 days before had 2. in the median"):
         predict(thin, catalogue, 0, models, PredictParams())
@@ -86,7 +86,7 @@ def test_a_day_with_three_stocks_is_refused(trained: Trained, catalogue: Feature
 def test_other_features_are_named(trained: Trained, catalogue: FeatureCatalogue) -> None:
     name, *others = catalogue.families
     fewer = FeatureCatalogue("fewer", dict.fromkeys([*others, "mine"], "own"))
-    models = HandedModels(trained.runs)
+    models = ExportedModels(trained.runs)
 
     with pytest.raises(InputError, match=rf"of fewer: it lacks \['{name}'\], and has \['mine'\] beside them"):
         predict(trained.dataset.lazy(), fewer, 0, models, PredictParams())

@@ -1,25 +1,20 @@
-"""Doors to disk that Kedro's own datasets do not have: each writes a whole thing or nothing."""
+"""Kedro datasets of the project; files are written completely or not at all."""
 
-from .atomic_json import WholeJSONDataset
-from .benchmark_returns import BenchmarkReturnsDataset
-from .current_day import TodayDataset
-from .exported_models import HandedModelsDataset
-from .model import ModelDataset
+from .folders import ExportedModelsDataset, RunFoldersDataset
+from .json_files import AtomicJSONDataset, ModelDataset, SplitDataset
 from .panel import PanelDataset
-from .price_files import PriceFilesDataset
 from .registered_model import RegisteredModelDataset
 from .run_files import RunFigureDataset, RunTextDataset
-from .run_folders import RunFoldersDataset
-from .simulated_market import SimulatedMarketDataset
+from .sources import BenchmarkReturnsDataset, CurrentDayDataset, PriceFilesDataset, SimulatedMarketDataset
 from .table import TableDataset
-from .tracker import TrackerDataset
-from .trained_folds import TrainedFoldsDataset
-from .trained_run import TrainedRunDataset
-from .trial_trackers import TrialTrackersDataset
+from .tracker import TrackerDataset, TrialTrackersDataset
+from .trained import TrainedFoldsDataset, TrainedRunDataset
 
 __all__ = [
+    "AtomicJSONDataset",
     "BenchmarkReturnsDataset",
-    "HandedModelsDataset",
+    "CurrentDayDataset",
+    "ExportedModelsDataset",
     "ModelDataset",
     "PanelDataset",
     "PriceFilesDataset",
@@ -28,11 +23,10 @@ __all__ = [
     "RunFoldersDataset",
     "RunTextDataset",
     "SimulatedMarketDataset",
+    "SplitDataset",
     "TableDataset",
-    "TodayDataset",
     "TrackerDataset",
     "TrainedFoldsDataset",
     "TrainedRunDataset",
     "TrialTrackersDataset",
-    "WholeJSONDataset",
 ]

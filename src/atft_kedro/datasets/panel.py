@@ -1,4 +1,4 @@
-"""The panel's folder."""
+"""The folder of the panel."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from ..params import InputError
 
 
 class PanelDataset(AbstractDataset[PanelDraft, Panel]):
-    """The panel: written in one pass, mapped on load, refused when its files are not as they were written.
+    """The panel: written in one pass, memory-mapped on load, refused if its files were changed.
 
     Example usage for the YAML API:
 
@@ -25,15 +25,15 @@ class PanelDataset(AbstractDataset[PanelDraft, Panel]):
         self.metadata = metadata
 
     def load(self) -> Panel:
-        """Map the tensors."""
+        """Map the tensors into memory."""
         return open_panel(self._path)
 
     def save(self, data: PanelDraft) -> None:
-        """Write the whole panel or nothing."""
+        """Write the panel completely or not at all."""
         write_panel(self._path, data)
 
     def _describe(self) -> dict[str, Any]:
-        # Not its path: the cache would look at the files' times, which opening a copied panel puts back.
+        # Without the path: the cache would compare the files' times, which opening a copied panel restores.
         try:
             header = read_header(self._path)
         except InputError:

@@ -1,4 +1,4 @@
-"""A model in MLflow's registry."""
+"""The model in MLflow's registry."""
 
 import logging
 from collections.abc import Mapping
@@ -18,35 +18,35 @@ from ..export.registry import Registration
 from ..files import atomic_write
 from ..params import InputError, Params
 from . import served_model
-from .in_run_folder import InRunFolder
-from .tracker import UntilItFails
+from .run_files import InRunFolder
+from .tracker import UntilFailure
 
 PACKAGE = Path(__file__).parent.parent
-NEEDED = ("mlflow", "numpy", "pandas", "polars", "pyarrow", "pydantic", "rich", "safetensors", "torch")
+REQUIREMENTS = ("mlflow", "numpy", "pandas", "polars", "pyarrow", "pydantic", "rich", "safetensors", "torch")
 
 _logger = logging.getLogger(__name__)
 
 
 class RegisteredModel(Params):
-    """Where a registered model is found."""
+    """The name, version and address of a registered model."""
 
     name: str
     version: str
     uri: str
-    run: str  # that was trained
+    run: str  # the trained run
 
 
 class RegisteredModelDataset(InRunFolder, AbstractDataset[Registration, RegisteredModel]):
-    """A model logged to the active MLflow run and registered under a name; the file says as which version.
+    """A model logged to the active MLflow run and registered under a name; the file records its version.
 
-    Nothing of it is pickled: the package's own code is copied beside the handed-on folder. Where no MLflow run is
-    active, or the server does not answer, that is said, and no file is left.
+    Nothing is pickled: MLflow gets the exported folder and a copy of the package's code. Without an active MLflow
+    run or an answering server a warning is logged and no file is written.
 
     Example usage for the YAML API:
 
         registered_model:
           type: atft_kedro.datasets.RegisteredModelDataset
-          filepath: data/06_models/runs/{run}/registered_model.json
+          filepath: data/06_models/runs/<run>/registered_model.json
           name: atft_gat_fan
     """
 
@@ -56,18 +56,18 @@ class RegisteredModelDataset(InRunFolder, AbstractDataset[Registration, Register
         self.metadata = metadata
 
     def load(self) -> RegisteredModel:
-        """Read where the model is."""
+        """Read the name, version and address."""
         if not self._filepath.exists():
-            raise InputError(f"{self._filepath} does not exist: no model is registered.")
+            raise InputError(f"{self._filepath} does not exist: this run's model is not registered.")
         return RegisteredModel.model_validate_json(self._filepath.read_text())
 
     def save(self, data: Registration) -> None:
-        """Log and register, or say why not."""
+        """Log and register the model, or log the reason why it is not."""
         self._filepath.unlink(missing_ok=True)
         if mlflow.active_run() is None:
             _logger.warning("the model of run %s is not registered: no MLflow run is active", data.run)
             return
-        attempt = UntilItFails(f"the model of run {data.run} is not registered, for MLflow does not answer")
+        attempt = UntilFailure(f"MLflow does not answer; the model of run {data.run} is not registered")
         attempt(lambda: self._write(register(data, self._name)))
 
     def _write(self, registered: RegisteredModel) -> None:
@@ -82,18 +82,18 @@ class RegisteredModelDataset(InRunFolder, AbstractDataset[Registration, Register
 
 
 def register(data: Registration, name: str) -> RegisteredModel:
-    """Log the model to the active run, with all that MLflow would else find out by running it.
+    """Log the model to the active run, with the signature and requirements that MLflow would otherwise infer.
 
-    What columns look like is a file of the run's: three rows, which MLflow would try to forecast and could not.
+    Example rows go to a file of their own: as MLflow's input example they would be forecast, and they are too few.
     """
-    MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)  # of two files that are copied
+    MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)  # for two small files
     logged = mlflow.pyfunc.log_model(
         name=name,
         python_model=served_model.__file__,
         artifacts={served_model.FOLDER: str(data.folder)},
         signature=ModelSignature(_columns(data.example.schema, data.more), _columns(data.answers)),
         code_paths=[str(PACKAGE)],
-        pip_requirements=[f"{package}=={version(package).partition('+')[0]}" for package in NEEDED],
+        pip_requirements=[f"{package}=={version(package).partition('+')[0]}" for package in REQUIREMENTS],
         registered_model_name=name,
         tags={"run": data.run},
         metadata={"run": data.run, "folder": data.folder.name},
@@ -104,7 +104,7 @@ def register(data: Registration, name: str) -> RegisteredModel:
 
 
 def _columns(schema: pl.Schema, more: Mapping[str, pl.DataType] = MappingProxyType({})) -> Schema:
-    """Write columns as MLflow does: dates as text, every float in double precision."""
+    """Convert a schema to MLflow's: dates as text, floats in double precision."""
     needed = [ColSpec(_type(dtype), name) for name, dtype in schema.items()]
     return Schema([*needed, *(ColSpec(_type(dtype), name, required=False) for name, dtype in more.items())])
 

@@ -1,4 +1,4 @@
-"""One parquet file, scanned lazily and written in a stream."""
+"""Parquet tables that are scanned lazily and written as a stream."""
 
 import itertools
 from collections.abc import Iterator
@@ -13,17 +13,17 @@ from polars.io.plugins import register_io_source
 
 from ..files import atomic_write
 from ..params import InputError
-from .in_run_folder import InRunFolder
+from .run_files import InRunFolder
 
 ROW_GROUP = 131_072
 Frames = pl.DataFrame | pl.LazyFrame | Iterator[pl.DataFrame]
 
 
 class TableDataset(InRunFolder, AbstractDataset[Frames, pl.LazyFrame]):
-    """A table in one parquet file: scanned on load, streamed to a temporary file and renamed on save.
+    """A table in one parquet file: scanned lazily on load, streamed to a temporary file and renamed on save.
 
-    Saves a frame, a lazy frame, or an iterator of frames that never lie in memory together. With
-    ``read_only: true`` it is a table of the user's own, which no run overwrites.
+    Saves a frame, a lazy frame or an iterator of frames, of which one at a time is in memory. With
+    ``read_only: true`` the table belongs to the user and no run overwrites it.
 
     Example usage for the YAML API:
 
@@ -47,28 +47,28 @@ class TableDataset(InRunFolder, AbstractDataset[Frames, pl.LazyFrame]):
         self.metadata = metadata
 
     def load(self) -> pl.LazyFrame:
-        """Scan the file; its rows are read when they are asked for."""
+        """Scan the file lazily."""
         if not self._filepath.exists():
             raise InputError(f"{self._filepath} does not exist.")
         frame = pl.scan_parquet(self._filepath, glob=False)
         try:
             frame.collect_schema()
         except (ComputeError, OSError) as error:
-            raise InputError(f"{self._filepath} is no whole parquet file; was it cut off? ({error})") from error
+            raise InputError(f"{self._filepath} is not a complete parquet file: {error}") from error
         return frame
 
     def save(self, data: Frames) -> None:
-        """Write the whole table or nothing."""
+        """Write the table completely or not at all."""
         if self._read_only:
             raise InputError(
-                f"{self._filepath} is yours and is not overwritten. Enter after it: kedro run --pipelines guard, or "
-                "kedro run --from-inputs with this entry's name."
+                f"{self._filepath} is your own table and is not overwritten. Start after it: kedro run --pipelines "
+                "guard, or kedro run --from-inputs with this entry's name."
             )
         with atomic_write(self._filepath) as partial:
-            _lazy(data).sink_parquet(partial, compression=self._compression, row_group_size=ROW_GROUP)  # type: ignore[call-overload]
+            _to_lazy(data).sink_parquet(partial, compression=self._compression, row_group_size=ROW_GROUP)  # type: ignore[call-overload]
 
     def preview(self, nrows: int = 8) -> TablePreview:
-        """Show the first rows in Kedro-Viz."""
+        """Return the first rows for Kedro-Viz."""
         rows = self.load().head(nrows).collect().with_columns(pl.selectors.float().round_sig_figs(5))
         text = rows.with_columns(pl.selectors.temporal().cast(pl.String))
         return TablePreview(
@@ -86,14 +86,14 @@ class TableDataset(InRunFolder, AbstractDataset[Frames, pl.LazyFrame]):
         return self._filepath.exists()
 
 
-def _lazy(data: Frames) -> pl.LazyFrame:
-    """Make a lazy frame of whatever is saved; an iterator is drawn from as the file is written."""
+def _to_lazy(data: Frames) -> pl.LazyFrame:
+    """Convert frames to a lazy frame; an iterator is consumed while the file is written."""
     if isinstance(data, pl.DataFrame | pl.LazyFrame):
         return data.lazy()
     frames = iter(data)
     first = next(frames)
 
-    def draw(*_: object) -> Iterator[pl.DataFrame]:
+    def generate(*_: object) -> Iterator[pl.DataFrame]:
         yield from itertools.chain([first], frames)
 
-    return register_io_source(draw, schema=first.schema)
+    return register_io_source(generate, schema=first.schema)

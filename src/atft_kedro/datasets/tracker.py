@@ -1,32 +1,34 @@
-"""The experiment tracker that a training tells its numbers."""
+"""MLflow as the experiment tracker of trainings and of a search's trials."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from math import isnan
 from pathlib import Path
 from typing import Any
 
 import mlflow
-from kedro.io import AbstractDataset, DatasetError
+from mlflow.entities import RunStatus
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 from sqlalchemy.exc import SQLAlchemyError
 
-from ..training.tracking import NoTracker, Tracker
+from ..training.tracking import NO_TRACKER, NoTracker, Tracker
+from .read_only import ReadOnlyDataset
 
-TRACKER_FAILURES = (MlflowException, SQLAlchemyError, OSError)  # what requests raises is an OSError
+TRACKER_FAILURES = (MlflowException, SQLAlchemyError, OSError)  # the exceptions of requests are OSErrors
 
 _logger = logging.getLogger(__name__)
 
 
-class UntilItFails:
-    """Calls MLflow until that fails once, says so, and does nothing from then on: a training is worth more."""
+class UntilFailure:
+    """Run MLflow calls until one fails; log that failure and skip all later calls, so that the training goes on."""
 
-    def __init__(self, what: str) -> None:
-        self.what, self.has_failed = what, False
+    def __init__(self, message: str) -> None:
+        self.message, self.has_failed = message, False
 
     def __call__(self, call: Callable[[], object]) -> None:
-        """Call, or leave it."""
+        """Run the call unless one has failed before."""
         if self.has_failed:
             return
         try:
@@ -34,36 +36,36 @@ class UntilItFails:
         except TRACKER_FAILURES as error:
             self.has_failed = True
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            _logger.warning("%s: %s", self.what, reason)
+            _logger.warning("%s: %s", self.message, reason)
 
 
 class MlflowTracker:
-    """The MLflow run that is active now."""
+    """The active MLflow run."""
 
     def __init__(self) -> None:
-        self._try = UntilItFails("MLflow no longer answers, the run folder has everything")
+        self._attempt = UntilFailure("MLflow does not answer; the run folder has all results")
 
     def tag(self, tags: Mapping[str, str]) -> None:
-        """Say what a run is made of, and call MLflow's run by its name."""
+        """Set tags; the tag ``run`` also names the MLflow run."""
         named = {MLFLOW_RUN_NAME: tags["run"]} if "run" in tags else {}
-        self._try(lambda: mlflow.set_tags({**tags, **named}))
+        self._attempt(lambda: mlflow.set_tags({**tags, **named}))
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
-        """Write numbers down, all that are numbers."""
-        known = {name: value for name, value in metrics.items() if not isnan(value)}
-        self._try(lambda: mlflow.log_metrics(known, step))
+        """Log the metrics that are not NaN."""
+        defined = {name: value for name, value in metrics.items() if not isnan(value)}
+        self._attempt(lambda: mlflow.log_metrics(defined, step))
 
     def keep(self, file: Path, folder: str) -> None:
-        """Keep a file, in a folder of the run's."""
-        self._try(lambda: mlflow.log_artifact(str(file), folder or None))
+        """Copy a file to a folder of the run's artifacts."""
+        self._attempt(lambda: mlflow.log_artifact(str(file), folder or None))
 
     def write(self, text: str, name: str) -> None:
-        """Keep a text, as a file of that name."""
-        self._try(lambda: mlflow.log_text(text, name))
+        """Write a text to a file of the run's artifacts."""
+        self._attempt(lambda: mlflow.log_text(text, name))
 
 
-class TrackerDataset(AbstractDataset[None, Tracker]):
-    """The MLflow run that is active, else a tracker that tells nobody.
+class TrackerDataset(ReadOnlyDataset[Tracker]):
+    """The active MLflow run; a tracker without effect if there is none.
 
     Example usage for the YAML API:
 
@@ -71,19 +73,68 @@ class TrackerDataset(AbstractDataset[None, Tracker]):
           type: atft_kedro.datasets.TrackerDataset
     """
 
+    reason = "Metrics are logged through a tracker."
+
     def __init__(self, *, metadata: dict[str, Any] | None = None) -> None:
         self.metadata = metadata
 
     def load(self) -> Tracker:
-        """Ask MLflow whether a run is active."""
+        """Return a tracker of the active MLflow run."""
         return MlflowTracker() if mlflow.active_run() else NoTracker()
 
-    def save(self, data: None) -> None:
-        """Refuse: there is nothing to save."""
-        raise DatasetError("A tracker is not saved.")
 
-    def _describe(self) -> dict[str, Any]:
-        return {}
+class MlflowTrials:
+    """Child runs of one MLflow run, from this process or another one."""
 
-    def _exists(self) -> bool:
-        return True
+    def __init__(self) -> None:
+        self._attempt = UntilFailure("MLflow does not answer; trials are not tracked")
+
+    def current(self) -> str | None:
+        """Return the id of the active run."""
+        active = mlflow.active_run()
+        return None if active is None else str(active.info.run_id)
+
+    @contextmanager
+    def trial(
+        self, name: str, params: Mapping[str, object], parent: str | None, former: str | None = None
+    ) -> Iterator[Tracker]:
+        """Track a trial as a child of a run, or resume the child run ``former``; without a parent nothing is logged."""
+        started: list[str] = []
+        if parent is not None:
+            self._attempt(lambda: started.append(_start_child(name, parent, former)))
+        if started:
+            self._attempt(lambda: mlflow.log_params(dict(params)))
+        status = RunStatus.FAILED
+        try:
+            yield MlflowTracker() if started else NO_TRACKER
+            status = RunStatus.FINISHED
+        except (KeyboardInterrupt, SystemExit):
+            status = RunStatus.KILLED
+            raise
+        finally:
+            if started:
+                self._attempt(lambda: mlflow.end_run(RunStatus.to_string(status)))
+
+
+def _start_child(name: str, parent: str, former: str | None) -> str:
+    run = mlflow.start_run(former, run_name=name, nested=True, parent_run_id=None if former else parent)
+    return str(run.info.run_id)
+
+
+class TrialTrackersDataset(ReadOnlyDataset[MlflowTrials]):
+    """The tracker of a search's trials.
+
+    Example usage for the YAML API:
+
+        trial_trackers:
+          type: atft_kedro.datasets.TrialTrackersDataset
+    """
+
+    reason = "Metrics are logged through a tracker."
+
+    def __init__(self, *, metadata: dict[str, Any] | None = None) -> None:
+        self.metadata = metadata
+
+    def load(self) -> MlflowTrials:
+        """Return a tracker that starts a child run for each trial."""
+        return MlflowTrials()

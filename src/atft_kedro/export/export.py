@@ -33,7 +33,7 @@ class ExportedModel(Params):
 
 
 @dataclass(frozen=True)
-class HandedModels:
+class ExportedModels:
     """The models that runs have handed on."""
 
     runs: Runs

@@ -15,7 +15,7 @@ from ..params import InputError
 from ..schema import DATE
 from ..training.hardware import CPU
 from ..training.runs import LATEST
-from .export import HandedModels
+from .export import ExportedModels
 from .model import open_model
 from .refusals import LiveLimits, leave_out_unknown, require_stocks
 
@@ -38,7 +38,7 @@ def predict(
     dataset: pl.LazyFrame,
     catalogue: FeatureCatalogue,
     entry_lag: int,
-    models: HandedModels,
+    models: ExportedModels,
     params: PredictParams,
     device: torch.device = CPU,
 ) -> tuple[pl.DataFrame, dict[str, Any]]:

@@ -12,7 +12,7 @@ from kedro.pipeline.node import Node
 from kedro.runner import SequentialRunner, Task
 from pluggy import PluginManager
 
-from ..datasets.run_files import TRAINED_RUN, keep_to_run
+from ..datasets.trained import TRAINED_RUN, keep_to_run
 from .fingerprint import fingerprint
 from .in_memory import Sources, add_sources, find_sources, list_sources
 from .ledger import (

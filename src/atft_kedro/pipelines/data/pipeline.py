@@ -11,7 +11,7 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 nodes.clean_prices,
-                ["prices", "today", "params:cleaning"],
+                ["prices", "current_day", "params:cleaning"],
                 ["clean_prices", "price_report"],
                 name="clean_prices",
             ),

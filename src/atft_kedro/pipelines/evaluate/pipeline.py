@@ -4,9 +4,9 @@ from kedro.pipeline import Node, Pipeline
 
 from . import nodes
 
-SCORED = ["ic_picture", "rivals_picture", "decile_picture", "equity_picture"]
-SCORED += ["calibration_picture", "coverage_picture", "decay_picture"]
-TRAINED = ["feature_picture", "lag_picture", "graph_picture", "turnover_picture", "split_picture"]
+SCORED = ["ic_plot", "baselines_plot", "decile_plot", "equity_plot"]
+SCORED += ["calibration_plot", "coverage_plot", "decay_plot"]
+TRAINED = ["feature_plot", "lag_plot", "graph_plot", "turnover_plot", "split_plot"]
 
 
 def create_pipeline() -> Pipeline:
@@ -47,14 +47,14 @@ def create_pipeline() -> Pipeline:
             Node(
                 nodes.plot_training,
                 ["trained_run", "runs", "feature_weights", "lag_weights", "graphs", "split"],
-                ["learning_picture", *TRAINED],
+                ["learning_plot", *TRAINED],
                 name="plot_training",
             ),
             Node(
                 nodes.write_report,
                 [
                     *("metrics", "trained_run", "runs", "tracker"),
-                    *("learning_picture", *SCORED, *TRAINED),
+                    *("learning_plot", *SCORED, *TRAINED),
                 ],
                 ["summary", "report"],
                 name="write_report",

@@ -19,7 +19,7 @@ def create_pipeline() -> Pipeline:
             Node(
                 nodes.explain_network,
                 ["training_data", "runs", "trained_run", "params:training.device"],
-                ["feature_weights", "lag_weights", "neighbour_weights", "frequencies_taken"],
+                ["feature_weights", "lag_weights", "neighbour_weights", "frequency_weights"],
                 name="explain_network",
             ),
         ],

@@ -17,7 +17,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 nodes.inspect_dataset,
-                ["ml_dataset", "today", "params:columns", "params:guard"],
+                ["ml_dataset", "current_day", "params:columns", "params:guard"],
                 ["guard_report", "guard_page"],
                 name="inspect_dataset",
                 tags="gate",

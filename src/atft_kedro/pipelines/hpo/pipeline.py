@@ -4,7 +4,13 @@ from kedro.pipeline import Node, Pipeline
 
 from . import nodes
 
-FIGURES = ["history_picture", "importance_picture", "parallel_picture", "slice_picture", "curves_picture"]
+FIGURES = [
+    "search_history_figure",
+    "search_importance_figure",
+    "search_parallel_figure",
+    "search_slice_figure",
+    "search_curves_figure",
+]
 
 
 def create_pipeline() -> Pipeline:

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from atft_kedro.export import predict as predicting
-from atft_kedro.export.export import HandedModels
+from atft_kedro.export.export import ExportedModels
 from atft_kedro.export.predict import PredictParams
 from atft_kedro.guard.inspection import GuardParams
 from atft_kedro.panel.fit_scaler import FeatureCatalogue
@@ -17,7 +17,7 @@ def forecast_newest(  # noqa: PLR0913, PLR0917 — what is new, who forecasts it
     mapped_dataset: pl.LazyFrame,
     guard_verdict: dict[str, Any],
     feature_catalogue: dict[str, Any],
-    handed_models: HandedModels,
+    exported_models: ExportedModels,
     today: date,
     entry_lag: int,
     guard: GuardParams,
@@ -27,5 +27,5 @@ def forecast_newest(  # noqa: PLR0913, PLR0917 — what is new, who forecasts it
     """Forecast the newest days; the verdict is there because the guard lets the dataset pass."""
     age = predicting.count_age(mapped_dataset, today, params, guard.recency)
     catalogue, place = FeatureCatalogue.of(feature_catalogue), choose_device(device)
-    forecasts, summary = predicting.predict(mapped_dataset, catalogue, entry_lag, handed_models, params, place)
+    forecasts, summary = predicting.predict(mapped_dataset, catalogue, entry_lag, exported_models, params, place)
     return forecasts, forecasts.write_csv(), {"made_on": str(today), "age_in_trading_days": age, **summary}

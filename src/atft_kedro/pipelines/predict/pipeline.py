@@ -12,7 +12,7 @@ def create_pipeline() -> Pipeline:
             Node(
                 nodes.forecast_newest,
                 [
-                    *("mapped_dataset", "guard_verdict", "feature_catalogue", "handed_models", "prediction_day"),
+                    *("mapped_dataset", "guard_verdict", "feature_catalogue", "exported_models", "prediction_day"),
                     *("params:features.entry_lag", "params:guard", "params:predict"),
                     "params:training.device",
                 ],

@@ -16,7 +16,7 @@ def create_pipeline() -> Pipeline:
                 name="plan_folds",
                 tags="shared",
             ),
-            Node(nodes.plot_folds, "folds", "folds_picture", name="plot_folds", tags="shared"),
+            Node(nodes.plot_folds, "folds", "folds_figure", name="plot_folds", tags="shared"),
             Node(
                 nodes.train_folds,
                 [
@@ -40,7 +40,7 @@ def create_pipeline() -> Pipeline:
                     *("trained_folds", "fold_folders", "walk_forecasts", "mapped_dataset", "tracker"),
                     *("params:features.entry_lag", "params:training", "params:evaluation"),
                 ],
-                ["walk_score", "walk_summary", "walk_picture"],
+                ["walk_score", "walk_summary", "walk_figure"],
                 name="score_folds",
             ),
             Node(nodes.require_every_fold, "walk_score", "walk_verdict", name="require_every_fold"),

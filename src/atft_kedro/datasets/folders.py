@@ -1,0 +1,63 @@
+"""The folder of all runs, and the models exported from it."""
+
+from pathlib import Path
+from typing import Any
+
+from ..export.export import PREFIX, ExportedModels
+from ..export.model_card import CARD
+from ..git import read_git_state
+from ..training.runs import Runs
+from .read_only import ReadOnlyDataset
+
+
+class RunFoldersDataset(ReadOnlyDataset[Runs]):
+    """The folder in which every training creates a run folder, with the state of the code.
+
+    Example usage for the YAML API:
+
+        runs:
+          type: atft_kedro.datasets.RunFoldersDataset
+          path: data/06_models/runs
+    """
+
+    reason = "A training creates its own run folder."
+
+    def __init__(self, *, path: str, metadata: dict[str, Any] | None = None) -> None:
+        self._path = Path(path)
+        self.metadata = metadata
+
+    def load(self) -> Runs:
+        """Return the folder of runs, with the git commit of the code."""
+        git = read_git_state(Path.cwd())
+        return Runs(self._path, git.commit or "unknown", is_dirty=git.changed_files > 0)
+
+    def _describe(self) -> dict[str, Any]:
+        return {"runs": str(self._path)}  # not called path: its content makes no stage stale
+
+
+class ExportedModelsDataset(ReadOnlyDataset[ExportedModels]):
+    """The exported models of all runs; a new or changed one makes the stages that read this stale.
+
+    Example usage for the YAML API:
+
+        exported_models:
+          type: atft_kedro.datasets.ExportedModelsDataset
+          path: data/06_models/runs
+    """
+
+    reason = "The export pipeline writes a model into its run folder."
+
+    def __init__(self, *, path: str, metadata: dict[str, Any] | None = None) -> None:
+        self._path = Path(path)
+        self.metadata = metadata
+
+    def load(self) -> ExportedModels:
+        """Return the folder of all runs."""
+        return ExportedModels(Runs(self._path, commit="", is_dirty=False))
+
+    def _describe(self) -> dict[str, Any]:
+        cards = sorted(self._path.glob(f"[!.l]*/{PREFIX}*/{CARD}"))
+        return {
+            "runs": str(self._path),
+            "models": {str(card.relative_to(self._path)): card.stat().st_mtime_ns for card in cards},
+        }

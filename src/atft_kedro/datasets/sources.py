@@ -1,0 +1,167 @@
+"""Sources of a run: prices, benchmark returns and the current day."""
+
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+from polars.exceptions import PolarsError
+from pydantic import ValidationError
+
+from ..guard.calendars import WEEKDAYS, current_day
+from ..market.benchmark_returns import SCHEMA, BenchmarkReturns, read_benchmark_returns
+from ..market.columns import PriceFileParams
+from ..market.files import read_prices
+from ..market.simulated_drivers import MarketParams
+from ..market.simulation import SimulatedMarket, simulate_market
+from ..params import InputError
+from ..schema import CODE, DATE
+from .read_only import ReadOnlyDataset
+
+
+class SimulatedMarketDataset(ReadOnlyDataset[pl.LazyFrame]):
+    """A table of the simulated market: its prices, its oracle or its true neighbours.
+
+    With ``market: null`` there is no simulated market and the table is empty.
+
+    Example usage for the YAML API:
+
+        prices:
+          type: atft_kedro.datasets.SimulatedMarketDataset
+          market: {stocks: 20, days: 60, seed: 1}
+    """
+
+    reason = "A simulated market is computed from its parameters."
+
+    def __init__(
+        self,
+        *,
+        market: dict[str, Any] | None,
+        table: Literal["prices", "oracle", "neighbours"] = "prices",
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        self._market = None if market is None else MarketParams.model_validate(market)
+        self._table = table
+        self.metadata = metadata
+
+    def load(self) -> pl.LazyFrame:
+        """Simulate the market; the last one is kept for its other tables."""
+        if self._market is None:
+            return pl.LazyFrame(schema={DATE: pl.Date, CODE: pl.String})
+        market = _simulate(self._market.model_dump_json())
+        return {"prices": market.prices, "oracle": market.oracle, "neighbours": market.neighbours}[self._table].lazy()
+
+    def _describe(self) -> dict[str, Any]:
+        return {"table": self._table, **(self._market.model_dump(mode="json") if self._market else {})}
+
+
+@lru_cache(maxsize=1)
+def _simulate(market: str) -> SimulatedMarket:
+    return simulate_market(MarketParams.model_validate_json(market))
+
+
+class PriceFilesDataset(ReadOnlyDataset[pl.LazyFrame]):
+    """Prices from a CSV or parquet file, or a folder of them, with any column names.
+
+    Example usage for the YAML API:
+
+        prices:
+          type: atft_kedro.datasets.PriceFilesDataset
+          path: data/01_raw/prices            # a file, or a folder with a file per stock
+          columns: {date: Date, code: Code, close: Last}
+    """
+
+    reason = "Price files belong to the user."
+
+    def __init__(self, *, path: str, metadata: dict[str, Any] | None = None, **layout: Any) -> None:
+        self._path = Path(path)
+        try:
+            self._layout = PriceFileParams.model_validate(layout)
+        except ValidationError as error:
+            raise InputError(f"The catalog entry of the price files at {path} is wrong: {error}") from error
+        self.metadata = metadata
+
+    def load(self) -> pl.LazyFrame:
+        """Read the files into the project's columns."""
+        try:
+            return read_prices(self._path, self._layout).collect().lazy()
+        except (PolarsError, OSError) as error:
+            raise InputError(f"{self._path} cannot be read to its end: {error}") from error
+
+    def _describe(self) -> dict[str, Any]:
+        return {"path": str(self._path), **self._layout.model_dump(mode="json")}
+
+    def _exists(self) -> bool:
+        return self._path.exists()
+
+
+class BenchmarkReturnsDataset(ReadOnlyDataset[BenchmarkReturns]):
+    """Returns from a parquet file: date, code, observed, return_1d; empty with ``path: null``.
+
+    Example usage for the YAML API:
+
+        benchmark_returns:
+          type: atft_kedro.datasets.BenchmarkReturnsDataset
+          path: data/01_raw/benchmark_returns.parquet
+    """
+
+    reason = "The benchmark's returns belong to the user."
+
+    def __init__(self, *, path: str | None, metadata: dict[str, Any] | None = None) -> None:
+        self._path = None if path is None else Path(path)
+        self.metadata = metadata
+
+    def load(self) -> BenchmarkReturns:
+        """Read the file."""
+        if self._path is None:
+            return BenchmarkReturns(pl.DataFrame(schema=SCHEMA))
+        if not self._path.exists():
+            raise InputError(
+                f"{self._path} does not exist: give the benchmark's returns with --params benchmark_returns=PATH."
+            )
+        try:
+            return read_benchmark_returns(pl.scan_parquet(self._path, glob=False))
+        except (PolarsError, OSError) as error:
+            raise InputError(f"{self._path} (benchmark returns) is not a complete parquet file: {error}") from error
+
+    def _describe(self) -> dict[str, Any]:
+        return {"path": None if self._path is None else str(self._path)}
+
+    def _exists(self) -> bool:
+        return self._path is None or self._path.exists()
+
+
+class CurrentDayDataset(ReadOnlyDataset[date]):
+    """The current day in ``time_zone``, else in the exchange's time zone, else in the machine's.
+
+    With ``historical: true`` the day does not matter to the cache: no stage runs again because of it.
+
+    Example usage for the YAML API:
+
+        current_day:
+          type: atft_kedro.datasets.CurrentDayDataset
+          historical: true
+          calendar: XTKS
+    """
+
+    reason = "The current day comes from the clock."
+
+    def __init__(
+        self,
+        *,
+        historical: bool,
+        calendar: str = WEEKDAYS,
+        time_zone: str | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        self._historical = historical
+        self._calendar, self._time_zone = calendar, time_zone
+        self.metadata = metadata
+
+    def load(self) -> date:
+        """Return the current day."""
+        return current_day(self._calendar, self._time_zone)
+
+    def _describe(self) -> dict[str, Any]:
+        return {"day": "any" if self._historical else str(self.load())}
