@@ -16,12 +16,12 @@ from polars.testing import assert_frame_equal
 
 from atft_kedro import datasets
 from atft_kedro.datasets import (
+    AtomicJSONDataset,
     BenchmarkReturnsDataset,
+    CurrentDayDataset,
     PriceFilesDataset,
     SimulatedMarketDataset,
     TableDataset,
-    CurrentDayDataset,
-    AtomicJSONDataset,
 )
 from atft_kedro.params import InputError
 
