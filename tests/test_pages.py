@@ -28,7 +28,7 @@ def test_the_report_is_whole_without_a_network(report: str) -> None:
 
     assert looked.errors == []
     assert all(url.startswith(("file:", "data:", "blob:")) for url in looked.asked)
-    assert drawn == 11
+    assert drawn == 13
     for title in ("Targets", "Ahead of the baselines on the test days", "Phases", "Rank IC over time", "Calibration"):
         assert title in titles
 

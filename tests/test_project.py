@@ -21,18 +21,17 @@ def test_a_first_run_makes_everything_and_a_second_nothing(project: Path) -> Non
     made = {str(file.relative_to(project / "data")) for file in (project / "data").rglob("*") if file.is_file()}
     second = kedro(project, "run", "--params", SMALL)
 
-    assert "0 of 26 stages are fresh" in first
+    assert "0 of 23 stages are fresh" in first
     assert {
         "05_model_input/ml_dataset.parquet",
         "05_model_input/panel/panel.json",
         "05_model_input/scaler.json",
         "05_model_input/graphs.parquet",
         "08_reporting/guard_report.html",
-        "08_reporting/split.json",
-        "08_reporting/graph.json",
+        "05_model_input/split.json",
         "stages.json",
     } <= made
-    assert "26 of 26 stages are fresh" in second
+    assert "23 of 23 stages are fresh" in second
     assert "Traceback" not in first + second
 
 
@@ -40,11 +39,11 @@ def test_a_changed_parameter_reruns_what_depends_on_it(project: Path) -> None:
     guard_only = kedro(project, "run", "--params", f"{SMALL},guard.leak.max_ic=0.5")
     stale = kedro(project, "atft", "stages", "--params", f"{SMALL},guard.leak.max_ic=0.5,features.set=alpha158")
 
-    assert "3 of 26 stages are fresh" in guard_only
-    assert "stage select_universe will run: require_no_error has to run" in guard_only
-    assert "stage inspect_dataset will run: params:guard changed" in guard_only
-    assert "clean_prices │ fresh" in stale
-    assert "build_ml_dataset │ stale │ params:features changed" in stale
+    assert "3 of 23 stages are fresh" in guard_only
+    assert "stage prepare.select_universe will run: guard.require_no_error has to run" in guard_only
+    assert "stage guard.inspect_dataset will run: params:guard changed" in guard_only
+    assert "data.clean_prices │ fresh" in stale
+    assert "data.build_ml_dataset │ stale │ params:features changed" in stale
 
 
 def test_a_dataset_that_the_guard_has_not_seen_is_not_prepared(project: Path) -> None:
@@ -58,14 +57,14 @@ def test_a_dataset_that_the_guard_has_not_seen_is_not_prepared(project: Path) ->
     finally:
         path.write_bytes(guarded)
 
-    assert "Error: The data has not passed the gate as it is now (inspect_dataset: ml_dataset changed" in refused
+    assert "Error: The data has not passed the gate as it is now (guard.inspect_dataset: ml_dataset changed" in refused
     assert "Run: kedro run --pipelines guard" in refused
     assert "The guard stops the run" in stopped
 
 
 def test_walk_forward_plans_and_draws_its_folds(project: Path) -> None:
     folds = "folds.train_days=150,folds.validation_days=60,folds.n_folds=2"
-    kedro(project, "run", "--pipelines", "walk_forward", "--to-nodes", "plot_folds", "--params", f"{SMALL},{folds}")
+    kedro(project, "run", "--pipelines", "walk_forward", "--to-nodes", "walk_forward.plot_folds", "--params", f"{SMALL},{folds}")
     refused = kedro(project, "run", "--pipelines", "walk_forward", "--params", SMALL, fails=True)
 
     planned = json.loads((project / "data" / "05_model_input" / "folds.json").read_text())
@@ -90,7 +89,7 @@ def test_no_cache_runs_everything(project: Path) -> None:
     said = kedro(project, "run", "--no-cache", "--pipelines", "guard", "--params", SMALL)
 
     assert "0 of 3 stages are fresh" in said
-    assert "stage require_no_error done" in said
+    assert "stage guard.require_no_error done" in said
     assert "3 of 3 stages are fresh" in kedro(project, "run", "--pipelines", "guard", "--params", SMALL)
 
 
@@ -120,12 +119,12 @@ def test_a_killed_run_leaves_nothing_half_written_and_the_next_one_finishes(proj
 
     assert f"Process {process.pid} on" in refused  # and it is not killed while it writes
     assert ": kedro run --pipelines data --params market.stocks=400" in refused
-    assert "build_ml_dataset │ stale │ it never finished" in listed  # who reads only does not wait
+    assert "data.build_ml_dataset │ stale │ it never finished" in listed  # who reads only does not wait
     assert len(partials()) == 1  # the kill came in the middle of writing
     assert table.read_bytes() == before
     stages = kedro(project, "atft", "stages", "--pipeline", "data", "--params", size)
-    assert "clean_prices │ fresh" in stages
-    assert "build_ml_dataset │ stale │ it never finished" in stages
+    assert "data.clean_prices │ fresh" in stages
+    assert "data.build_ml_dataset │ stale │ it never finished" in stages
     assert "1 of 2 stages are fresh" in kedro(project, "run", "--pipelines", "data", "--params", size)
     assert "2 of 2 stages are fresh" in kedro(project, "run", "--pipelines", "data", "--params", size)
     assert partials() == []

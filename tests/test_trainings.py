@@ -117,7 +117,7 @@ def test_a_training_is_watched_and_stopped_with_a_checkpoint_and_others_work_bes
     assert (newest / "last.pt").exists()
     assert not (newest / "stop").exists()
     assert run_statuses(project)[-2:] == ["KILLED", "FINISHED"]
-    assert "stage forecast_newest done" in beside
+    assert "stage predict.forecast_newest done" in beside
     assert second != newest
     assert json.loads((second / "metrics.json").read_text())["run"] == second.name
     assert not (newest / "metrics.json").exists()
@@ -182,7 +182,7 @@ def test_a_dead_tracking_server_kills_no_training(project: Path) -> None:
         dead.unlink()
 
     assert "not tracked, for MLflow does not answer" in said
-    assert "stage fit_network done" in said
+    assert "stage fit.fit_network done" in said
     assert "Traceback" not in said
 
 

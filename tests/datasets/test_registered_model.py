@@ -88,7 +88,7 @@ def test_a_registry_that_does_not_answer_stops_nothing(
         door.save(registration)
 
     assert not door.exists()
-    assert "the model of run 20200101-a is not registered, for MLflow does not answer" in caplog.text
+    assert "MLflow does not answer; the model of run 20200101-a is not registered" in caplog.text
 
 
 def test_a_model_that_is_new_or_made_again_is_seen_by_the_cache(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_the_newest_day_is_forecast_and_by_python_alike(ran_project: Path) -> No
     dataset = pl.read_parquet(ran_project / "data" / "05_model_input" / "ml_dataset.parquet")
     forecasts = predictions(ran_project)
     written = pl.read_csv(ran_project / "data" / "07_model_output" / "predictions.csv", try_parse_dates=True)
-    assert "stage forecast_newest done" in said
+    assert "stage predict.forecast_newest done" in said
     assert "5 of 6 stages are fresh" in said
     assert forecasts["date"].unique().to_list() == [dataset["date"].max()]
     assert forecasts["horizon"].unique().sort().to_list() == [1, 5, 10, 20]

@@ -33,8 +33,8 @@ from atft_kedro.stages.runner import StageSequentialRunner
 HOLD = """
 import sys, time
 from pathlib import Path
-from atft_kedro.locks import hold_alone
-with hold_alone(Path(sys.argv[1]), "taken:"):
+from atft_kedro.locks import exclusive_lock
+with exclusive_lock(Path(sys.argv[1]), "taken:"):
     print("held", flush=True)
     time.sleep(60)
 """

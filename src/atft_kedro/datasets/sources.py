@@ -164,4 +164,4 @@ class CurrentDayDataset(ReadOnlyDataset[date]):
         return current_day(self._calendar, self._time_zone)
 
     def _describe(self) -> dict[str, Any]:
-        return {"day": "any" if self._historical else str(self.load())}
+        return {"day": "any" if self._historical else str(current_day(self._calendar, self._time_zone))}

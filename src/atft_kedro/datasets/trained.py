@@ -86,7 +86,7 @@ class TrainedFoldsDataset(ModelDataset):
             return False
         folds = self.load()
         assert isinstance(folds, TrainedFolds)
-        return folds.is_whole(self._filepath.parent)
+        return folds.is_complete(self._filepath.parent)
 
 
 def keep_to_run(catalog: CatalogProtocol, names: Iterable[str]) -> list[str]:

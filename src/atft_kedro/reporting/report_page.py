@@ -1,5 +1,6 @@
 """Tables and figures as a page that a person reads, complete in one file."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,9 +29,8 @@ def build_html_report(title: str, grids: Sequence[Table], figures: Sequence[go.F
 
 
 def title_of(figure: go.Figure) -> str:
-    """Take the first words of a figure's title, up to a colon."""
-    title: str = figure.layout.title.text
-    return title.partition(":")[0]
+    """Return a figure's title up to a colon or a line break."""
+    return re.split(":|<br>", figure.layout.title.text)[0]
 
 
 def _untitled(figure: go.Figure) -> go.Figure:
