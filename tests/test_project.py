@@ -64,7 +64,16 @@ def test_a_dataset_that_the_guard_has_not_seen_is_not_prepared(project: Path) ->
 
 def test_walk_forward_plans_and_draws_its_folds(project: Path) -> None:
     folds = "folds.train_days=150,folds.validation_days=60,folds.n_folds=2"
-    kedro(project, "run", "--pipelines", "walk_forward", "--to-nodes", "walk_forward.plot_folds", "--params", f"{SMALL},{folds}")
+    kedro(
+        project,
+        "run",
+        "--pipelines",
+        "walk_forward",
+        "--to-nodes",
+        "walk_forward.plot_folds",
+        "--params",
+        f"{SMALL},{folds}",
+    )
     refused = kedro(project, "run", "--pipelines", "walk_forward", "--params", SMALL, fails=True)
 
     planned = json.loads((project / "data" / "05_model_input" / "folds.json").read_text())
