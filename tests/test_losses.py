@@ -11,14 +11,14 @@ from pydantic import ValidationError
 from scipy import stats
 from torch import Tensor
 
-from atft_kedro.differentiable import soft_rank
 from atft_kedro.labels import transform_labels
 from atft_kedro.losses import (
     LOSSES,
     LossInputs,
     LossWeights,
-    combine,
+    combine_losses,
     portfolio,
+    soft_rank,
 )
 
 LEVELS = torch.tensor([0.1, 0.5, 0.9], dtype=torch.float64)
@@ -287,7 +287,7 @@ def test_terms_and_horizons_are_weighed() -> None:
     q = question()
     weights = LossWeights.model_validate("mse:0.6,rankic:0.2,cs_ic:0.1,sharpe:0.1")
 
-    told = combine(q, weights, torch.tensor([3.0, 1.0]))
+    told = combine_losses(q, weights, torch.tensor([3.0, 1.0]))
 
     assert set(told) == {"loss", "mse", "rank_ic", "ic", "sharpe"}
     mse = LOSSES["mse"](q)

@@ -9,23 +9,23 @@ TINY = 1e-8
 
 
 def transform_labels(returns: Tensor, valid: Tensor, drop_extremes: float, *, gaussian: bool) -> tuple[Tensor, Tensor]:
-    """Standardise labels inside each day and horizon, or make them Gaussian ranks; extremes may be dropped.
+    """Transform returns to z-scores or Gaussian ranks inside each day and horizon.
 
-    Returns the labels and which of them count in the loss.
+    Returns the labels (…, stock) and the mask of those that count in the losses, without the extreme shares.
     """
-    place = rank_to_unit(ranks(returns, valid), valid)
-    kept = valid & (place >= drop_extremes) & (place <= 1 - drop_extremes)
+    unit = rank_to_unit(ranks(returns, valid), valid)
+    kept = valid & (unit >= drop_extremes) & (unit <= 1 - drop_extremes)
     if gaussian:
-        return to_gaussian(place).where(kept, 0), kept
+        return to_gaussian(unit).where(kept, 0), kept
     mean = returns.where(kept, 0).sum(-1, keepdim=True) / kept.sum(-1, keepdim=True).clamp(min=1)
     return (returns - mean).where(kept, 0) / (deviation(returns, kept).unsqueeze(-1) + TINY), kept
 
 
 def rank_to_unit(rank: Tensor, valid: Tensor) -> Tensor:
-    """Bring each day's ranks into (0, 1)."""
+    """Scale each day's ranks into (0, 1)."""
     return (rank - 0.5) / valid.sum(-1, keepdim=True).clamp(min=1)
 
 
-def to_gaussian(place: Tensor) -> Tensor:
-    """Give places in (0, 1) the values that a normal distribution has there."""
-    return torch.special.ndtri(place.clamp(1e-6, 1 - 1e-6))
+def to_gaussian(unit: Tensor) -> Tensor:
+    """Apply the inverse of the normal distribution function to values in (0, 1)."""
+    return torch.special.ndtri(unit.clamp(1e-6, 1 - 1e-6))

@@ -107,10 +107,10 @@ def test_a_few_steps_have_no_rule(tmp_path: Path) -> None:
 
 
 def test_modules_that_are_off_or_frozen_need_no_gradient(tmp_path: Path) -> None:
-    steps = {f"gradient/{name}": 0.0 for name in ("gat", "fan", "trend_projection", "tokens", "selection")} | {
+    steps = {f"gradient/{name}": 0.0 for name in ("gat", "fan", "trend_projection", "tokens", "variable_selection")} | {
         "gradient/heads": 0.3
     }
-    phase = {"name": "one", "epochs": 6, "learning_rate": 1e-3, "freeze": ["selection"]}
+    phase = {"name": "one", "epochs": 6, "learning_rate": 1e-3, "freeze": ["variable_selection"]}
 
     assert find(diagnose_run(tmp_path, tell(*RISING, steps=steps), phases=[phase]), "modules").state == "ok"
 

@@ -86,7 +86,7 @@ def grow(folder: Path) -> None:
         (lose_weights, "has no weights.safetensors"),
         (cut_weights, "is not the file that model.json was written with"),
         (know_other_edges, r"knows the edges' \('correlation',\), this version"),
-        (grow, "(?s)do not fit the network of model.json: .*selection.own.weight"),
+        (grow, "(?s)do not fit the network of model.json: .*variable_selection.from_features.weight"),
     ],
 )
 def test_a_broken_folder_is_refused(

@@ -14,7 +14,16 @@ from atft_kedro.evaluation.entries import collect_returns
 from atft_kedro.evaluation.score import EvaluationParams
 
 PHASE = {"name": "one", "epochs": 2, "learning_rate": 0.1, "modules": ["fan", "gat"], "loss": {"mse": 1.0, "ic": 0.0}}
-TRAINING = {"seeds": 2, "seed": 7, "without": [], "loss": None, "resume": None, "epochs": None, "phases": [PHASE]}
+TRAINING = {
+    "selection": {"metric": "rank_ic", "horizon_weights": None, "cost_bp": 10.0},
+    "seeds": 2,
+    "seed": 7,
+    "without": [],
+    "loss": None,
+    "resume": None,
+    "epochs": None,
+    "phases": [PHASE],
+}
 
 
 def draw_returns(stocks: int, days: list[date]) -> pl.DataFrame:

@@ -26,7 +26,7 @@ def test_the_fourier_split_is_the_window_by_window_one(window: int, k: int) -> N
     x = torch.randn(3, 20, 4, generator=torch.Generator().manual_seed(1))
     fan = FrequencyNorm(channels=4, window=window, k=k, horizons=(1, 5))
 
-    main = fan.split(x.transpose(1, 2)).detach().numpy()
+    main = fan.extrapolate(x.transpose(1, 2)).detach().numpy()
 
     for stock in range(3):
         for end in range(20 - window + 1):

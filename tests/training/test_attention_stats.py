@@ -45,9 +45,9 @@ def test_attention_is_shared_out_and_frequencies_are_as_many_as_are_taken(
 
 def test_a_feature_and_a_lag_that_a_network_looks_at_are_found(network: Atft, training_data: TrainingData) -> None:
     with torch.no_grad():
-        network.selection.weigh.bias[11] = 4.0
-        network.temporal.attentions[0].by_lag.zero_()
-        network.temporal.attentions[0].by_lag[1, 0] = 60.0  # a steep line towards the newest step
+        network.variable_selection.to_weights.bias[11] = 4.0
+        network.temporal.attentions[0].lag_bias.zero_()
+        network.temporal.attentions[0].lag_bias[1, 0] = 60.0  # a steep line towards the newest step
         network.temporal.attentions[0].query.weight.zero_()
         network.temporal.attentions[0].query.bias.zero_()
 

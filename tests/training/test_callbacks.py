@@ -66,12 +66,12 @@ def test_the_run_folder_tells_what_happened(make: Make, tmp_path: Path, caplog: 
 def test_the_average_of_the_last_epochs_is_their_weights_mean(make: Make, tmp_path: Path) -> None:
     seen: list[torch.Tensor] = []
     keep = Watch()
-    keep.after_epoch = lambda trainer, scores: seen.append(trainer.network.heads.straight.weight.detach().clone())  # type: ignore[method-assign]
+    keep.after_epoch = lambda trainer, scores: seen.append(trainer.network.heads.linear.weight.detach().clone())  # type: ignore[method-assign]
     trainer = make([keep, Checkpoints(tmp_path, IDENTITY)], swa_share=0.5)
 
     trainer.fit()
 
-    swa = read_checkpoint(tmp_path / SWA, IDENTITY)["best"]["heads.straight.weight"]
+    swa = read_checkpoint(tmp_path / SWA, IDENTITY)["best"]["heads.linear.weight"]
     assert trainer.progress.averaged == 2
     assert torch.allclose(swa, torch.stack(seen[2:]).mean(0), atol=1e-7)
 

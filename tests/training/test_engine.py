@@ -141,7 +141,7 @@ def test_an_epoch_without_a_score_forgets_nothing(make: Make) -> None:
 
 
 def test_frozen_children_stay_and_parts_that_are_off_do_not_learn(make: Make) -> None:
-    trainer = make(phases=[{"name": "x", "epochs": 1, "learning_rate": 1e-2, "freeze": ["selection"]}])
+    trainer = make(phases=[{"name": "x", "epochs": 1, "learning_rate": 1e-2, "freeze": ["variable_selection"]}])
     before = {name: weight.clone() for name, weight in trainer.network.state_dict().items()}
 
     trainer.fit()
@@ -291,4 +291,4 @@ def test_what_a_training_goes_without_never_learns(make: Make) -> None:
     for name, weight in trainer.network.named_parameters():
         if name.startswith(("gat.", "fan.")):
             assert torch.equal(weight, before[name]), name
-    assert not torch.equal(trainer.network.heads.straight.weight, before["heads.straight.weight"])
+    assert not torch.equal(trainer.network.heads.linear.weight, before["heads.linear.weight"])

@@ -97,7 +97,7 @@ def test_collapsed_forecasts_end_the_training(make: Make) -> None:
     trainer = make([CollapseCheck(make_params(CollapseParams, scale=1e-3, epochs=2))], phases=[dying])
     with torch.no_grad():
         for network in (trainer.network, trainer.average):
-            network.heads.straight.weight.zero_()
+            network.heads.linear.weight.zero_()
             network.heads.detour.weight.zero_()
 
     with pytest.raises(
@@ -164,7 +164,7 @@ def test_where_no_compiler_is_a_compiled_training_says_so_and_gives_the_same_num
         histories.append(trainer.progress.history)
 
     assert histories[0] == histories[1]
-    assert [record for record in caplog.records if record.message.startswith("not compiled, and slower for it")]
+    assert [record for record in caplog.records if record.message.startswith("the network is not compiled and slower")]
 
 
 @pytest.mark.slow

@@ -154,7 +154,7 @@ def test_freezing_what_is_not_there_is_refused(make: Make) -> None:
 
 def test_freezing_all_that_is_on_is_refused(make: Make) -> None:
     with pytest.raises(InputError, match="x freezes all modules that are switched on"):
-        make(phases=[PHASE | {"modules": [], "freeze": ["selection", "temporal", "heads"]}])
+        make(phases=[PHASE | {"modules": [], "freeze": ["variable_selection", "temporal", "heads"]}])
 
 
 def test_the_fourier_split_is_not_done_in_sixteen_bits(make: Make) -> None:

@@ -28,7 +28,7 @@ def tabulate_protocol(run: Evidence) -> Table:
     manifest, training, network = run.manifest, run.manifest["training"], run.manifest["network"]
     parts = [(role, run.stretch(role)) for role in ("train", "validation", "test")]
     dirty = ", with uncommitted changes" if manifest["is_dirty"] else ""
-    selection = SelectionParams.model_validate(training.get("selection", {}))
+    selection = SelectionParams.model_validate(training["selection"])
     phases = [f"{tell_phase(phase)}: {say_value(training['loss'] or phase['loss'])}" for phase in training["phases"]]
     rows = [
         ["stocks", f"{run.count_stocks():,}"],

@@ -42,8 +42,8 @@ def measure_share(
             OracleShare(
                 horizon=horizon,
                 ic=ic,
-                oracle=metrics.nan_mean(metrics.daily_ic(known, actual[:, place])),
-                agreement=metrics.nan_mean(metrics.daily_ic(point[:, place], known)),
+                oracle=float(metrics.daily_ic(known, actual[:, place]).nanmean()),
+                agreement=float(metrics.daily_ic(point[:, place], known).nanmean()),
             )
         )
     return shares

@@ -65,7 +65,7 @@ class Model:
 
     def _sight(self, days: int) -> Sight:
         hears = any("gat" in each.modules for each in self.members)
-        device = self.members[0].network.heads.straight.weight.device
+        device = self.members[0].network.heads.linear.weight.device
         return Sight(self.card.network.lookback, self.card.horizons, hears, days, device)
 
     def _tabulate(self, quantiles: Tensor, newest: Newest) -> pl.DataFrame:

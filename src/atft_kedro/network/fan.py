@@ -1,4 +1,4 @@
-"""Frequency adaptive normalization: the strongest frequencies taken out, and carried on into the future."""
+"""Frequency adaptive normalization: the dominant frequencies are removed and extrapolated."""
 
 import math
 
@@ -7,94 +7,94 @@ from torch import Tensor, nn
 
 
 class FrequencyNorm(nn.Module):
-    r"""Split each channel's trailing window into its strongest Fourier components and the rest, at its last step.
+    r"""Split each channel's trailing window into its strongest Fourier components and a residual, at the last step.
 
-    With the window's spectrum :math:`X_f = \sum_j x_j e^{-2 \pi i f j / W}` and the k bins of largest magnitude
-    :math:`S`, the main part h steps behind the window's end is
+    With the window's spectrum :math:`X_f = \sum_j x_j e^{-2 \pi i f j / W}` and the k frequencies of largest magnitude
+    :math:`S`, the main component h steps after the window's end is
 
     .. math:: \frac{1}{W} \sum_{f \in S} c_f\, \mathrm{Re}(X_f e^{2 \pi i f (W - 1 + h) / W}), \quad c_f \in \{1, 2\}
 
-    and the residual is :math:`x_{W-1}` less the main part at h = 0. After "Frequency Adaptive Normalization" (Ye et
-    al., 2024), which splits a whole window once and predicts the main part by a network. Ours slides: every step is
-    the end of its own window, of which only the end point is needed, so the spectrum is one matrix product; the
-    main part is continued by its own waves. How much is taken out is a gate per channel, zero at first.
+    and the residual is :math:`x_{W-1}` minus the main component at h = 0. After "Frequency Adaptive Normalization" (Ye
+    et al., 2024), which splits a whole window once and predicts the main component by a network. Ours slides: each step
+    is the end of its own window, only the end point is needed, so the spectrum is one matrix product; the main
+    component is extrapolated by its own waves. A gate per channel, zero at first, scales how much is removed.
 
     Shapes: ``(stock, step, hidden) -> (stock, step − window + 1, hidden)`` and
     ``(stock, channel, step − window + 1, horizon)``
     """
 
-    basis: Tensor
-    wave: Tensor
+    fourier_matrix: Tensor
+    inverse_matrix: Tensor
 
     def __init__(self, channels: int, window: int, k: int, horizons: tuple[int, ...]) -> None:
         super().__init__()
         self.channels, self.window, self.k = channels, window, k
         self.gate = nn.Parameter(torch.zeros(channels))
-        self.register_buffer("basis", fourier_basis(window), persistent=False)
-        self.register_buffer("wave", wave_at(window, (0, *horizons)), persistent=False)
+        self.register_buffer("fourier_matrix", make_fourier_matrix(window), persistent=False)
+        self.register_buffer("inverse_matrix", make_inverse_matrix(window, (0, *horizons)), persistent=False)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Take the gated main part out of ``x``, and continue it to every horizon."""
+        """Subtract the gated main component from ``x``, and extrapolate it to every horizon."""
         x = x.float()
         with torch.autocast(x.device.type, enabled=False):  # no Fourier transform in 16 bits
-            main = self.split(x[..., : self.channels].transpose(1, 2))  # (stock, channel, step, 1 + horizon)
+            main = self.extrapolate(x[..., : self.channels].transpose(1, 2))  # (stock, channel, step, 1 + horizon)
         latest = x[:, self.window - 1 :]
-        taken = latest[..., : self.channels] - self.gate * main[..., 0].transpose(1, 2)
-        return torch.cat([taken, latest[..., self.channels :]], -1), main[..., 1:]
+        residual = latest[..., : self.channels] - self.gate * main[..., 0].transpose(1, 2)
+        return torch.cat([residual, latest[..., self.channels :]], -1), main[..., 1:]
 
-    def split(self, x: Tensor) -> Tensor:
-        """Find the main part of (stock, channel, step) at each window's end and at every horizon behind it."""
+    def extrapolate(self, x: Tensor) -> Tensor:
+        """Compute the main component of (stock, channel, step) at each window's end and at every horizon after it."""
         spectrum = self.transform(x)
-        return (spectrum * self.strongest(spectrum)) @ self.wave
+        return (spectrum * self.mark_strongest(spectrum)) @ self.inverse_matrix
 
     def transform(self, x: Tensor) -> Tensor:
         """Transform every window of (stock, channel, step): (stock, channel, window end, 2 frequency)."""
-        return (x @ self.sliding_basis(x.shape[-1])).unflatten(-1, (-1, self.basis.shape[1]))
+        return (x @ self.make_sliding_matrix(x.shape[-1])).unflatten(-1, (-1, self.fourier_matrix.shape[1]))
 
-    def strongest(self, spectrum: Tensor) -> Tensor:
-        """Mark the strongest frequencies (…, 2 frequency), real parts first."""
+    def mark_strongest(self, spectrum: Tensor) -> Tensor:
+        """Mark the k strongest frequencies (…, 2 frequency), real parts first, with ones."""
         with torch.no_grad():
             real, imaginary = spectrum.chunk(2, -1)
-            strength = real.square() + imaginary.square()
-            weakest = strength.topk(self.k, -1).values[..., -1:]
-            mark = (strength >= weakest).to(spectrum.dtype)
+            power = real.square() + imaginary.square()
+            threshold = power.topk(self.k, -1).values[..., -1:]
+            mark = (power >= threshold).to(spectrum.dtype)
             return torch.cat([mark, mark], -1)
 
-    def sliding_basis(self, steps: int) -> Tensor:
-        """Write the transform of every window of a sequence as one matrix (step, window end x 2 frequency).
+    def make_sliding_matrix(self, steps: int) -> Tensor:
+        """Create the matrix (step, window end x 2 frequency) that transforms every window of a sequence.
 
-        Most of it is zero, and still it is the fastest way: one large product, nothing unfolded.
+        Most of it is zero, but one large product is still faster than unfolding the windows.
         """
         ends = steps - self.window + 1
-        matrix = self.basis.new_zeros(steps, ends, self.basis.shape[1])
-        place = torch.arange(ends, device=self.basis.device)
+        matrix = self.fourier_matrix.new_zeros(steps, ends, self.fourier_matrix.shape[1])
+        end = torch.arange(ends, device=self.fourier_matrix.device)
         for step in range(self.window):
-            matrix[place + step, place] = self.basis[step]
+            matrix[end + step, end] = self.fourier_matrix[step]
         return matrix.flatten(1)
 
     def extra_repr(self) -> str:
-        """Name the sizes."""
+        """Return the sizes."""
         return f"channels={self.channels}, window={self.window}, k={self.k}"
 
 
-def fourier_basis(window: int) -> Tensor:
-    """Write the discrete Fourier transform of a real window as a matrix (window, 2 frequency)."""
+def make_fourier_matrix(window: int) -> Tensor:
+    """Create the matrix (window, 2 frequency) of the discrete Fourier transform of a real window."""
     angle = _angles(window, torch.arange(window))
     return torch.cat([angle.cos(), -angle.sin()], -1).float()
 
 
-def wave_at(window: int, ahead: tuple[int, ...]) -> Tensor:
-    """Write the inverse transform at steps behind the window's last one as a matrix (2 frequency, ahead)."""
+def make_inverse_matrix(window: int, ahead: tuple[int, ...]) -> Tensor:
+    """Create the matrix (2 frequency, ahead) of the inverse transform at steps after the window's last one."""
     angle = _angles(window, window - 1 + torch.tensor(ahead))
     frequencies = angle.shape[-1]
-    both_sides = torch.full((frequencies,), 2.0, dtype=torch.float64)
-    both_sides[0] = 1  # the constant has no mirror image, and neither has the shortest wave of an even window
+    multiplicity = torch.full((frequencies,), 2.0, dtype=torch.float64)
+    multiplicity[0] = 1  # the constant has no mirror image, nor has the highest frequency of an even window
     if window % 2 == 0:
-        both_sides[-1] = 1
-    return torch.cat([angle.cos() * both_sides, -angle.sin() * both_sides], -1).t().float() / window
+        multiplicity[-1] = 1
+    return torch.cat([angle.cos() * multiplicity, -angle.sin() * multiplicity], -1).t().float() / window
 
 
 def _angles(window: int, step: Tensor) -> Tensor:
-    """Turn each frequency to each step (step, frequency)."""
+    """Compute the angle of each frequency at each step (step, frequency)."""
     turns = step.double().unsqueeze(1) * torch.arange(window // 2 + 1) / window
     return 2 * math.pi * turns

@@ -1,24 +1,24 @@
-"""Graph attention: what a day's neighbours say to a stock."""
+"""Graph attention over each day's neighbours."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 SELF_EDGE = 1.0  # every attribute of a stock's edge to itself
-EDGE_SPREAD = 2.0  # of the first weights of the edges' attributes
-LOUDNESS = 15.0  # of what is heard by correlation: a return's with those of the day before are below 0.2
+EDGE_SPREAD = 2.0  # deviation of the initial weights of the edge attributes
+SIGNED_SCALE = 15.0  # of the signed heads' weights: correlations with returns of the day before are below 0.2
 
 
 class GraphAttention(nn.Module):
-    r"""Attend to the day's neighbours and to oneself.
+    r"""Attention of each stock to itself and to its neighbours of the day.
 
     .. math:: \sum_j \mathrm{softmax}_j(a^\top \mathrm{LeakyReLU}(W_l h_i + W_r h_j + W_e e_{ij}))\, W_r h_j
 
     GATv2 ("How Attentive are Graph Attention Networks?", Brody et al., 2022), with the same numbers as PyTorch
-    Geometric's ``GATv2Conv``. Ours gathers the K neighbours of every stock densely, for K is the same for all.
+    Geometric's ``GATv2Conv``. Ours gathers K neighbours per stock as a dense tensor, because K is the same for all.
 
-    The last ``signed`` heads attend to nobody: they hear each neighbour by the edge's correlation c, their first
-    attribute, so that what goes the other way is heard the other way round, which no softmax can say.
+    The last ``signed`` heads do not attend: they weigh each neighbour by the edge's correlation c, its first
+    attribute. So a neighbour that moves the opposite way enters with a negative weight, which no softmax gives.
 
     .. math:: \frac{15}{|N_i|} \sum_{j \in N_i} c_{ij} W_r h_j
 
@@ -29,70 +29,66 @@ class GraphAttention(nn.Module):
     def __init__(self, hidden: int, size: int, heads: int, attributes: int, dropout: float, signed: int = 0) -> None:
         super().__init__()
         self.heads, self.signed, self.dropout = heads, signed, dropout
-        attended = (heads - signed) * (size // heads)
-        self.target = nn.Linear(hidden, attended)
+        attending = (heads - signed) * (size // heads)
+        self.target = nn.Linear(hidden, attending)
         self.source = nn.Linear(hidden, size)
-        self.edge = nn.Linear(attributes, attended, bias=False)
+        self.edge = nn.Linear(attributes, attending, bias=False)
         self.attention = nn.Parameter(torch.empty(heads - signed, size // heads))
         self.bias = nn.Parameter(torch.zeros(size))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Start with the plain mean of the neighbours, and ready to weigh them by their edges, which differ little."""
+        """Start with the mean of the neighbours, and large edge weights because edges differ little."""
         nn.init.zeros_(self.attention)
         nn.init.normal_(self.edge.weight, std=EDGE_SPREAD)
 
     def forward(self, x: Tensor, neighbours: Tensor, edges: Tensor) -> Tensor:
-        """Hear the neighbours."""
-        return self.listen(x, neighbours, edges)[0]
+        """Attend to the neighbours."""
+        return self.attend_with_norm(x, neighbours, edges)[0]
 
-    def listen(self, x: Tensor, neighbours: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
-        """Hear the neighbours, and measure how long what each says is, on average (day, stock, 1)."""
-        weight, heard = self.attend(x, neighbours, edges)
-        signed = self.weigh_by_correlation(neighbours, edges.to(weight.dtype))
-        kept = functional.dropout(torch.cat([weight, signed], -1), self.dropout, self.training)
-        said = (kept.unsqueeze(-1) * self.by_head(heard)).sum(0).flatten(-2) + self.bias
-        length = (weight.mean(-1, keepdim=True) * heard.square().sum(-1, keepdim=True)).sum(0).sqrt()
-        return said, length
+    def attend_with_norm(self, x: Tensor, neighbours: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
+        """Attend, and compute the root mean square norm of the attended values (day, stock, 1)."""
+        weight, values = self.attention_weights(x, neighbours, edges)
+        signed = self.signed_weights(neighbours, edges.to(weight.dtype))
+        dropped = functional.dropout(torch.cat([weight, signed], -1), self.dropout, self.training)
+        output = (dropped.unsqueeze(-1) * values.unflatten(-1, (self.heads, -1))).sum(0).flatten(-2) + self.bias
+        norm = (weight.mean(-1, keepdim=True) * values.square().sum(-1, keepdim=True)).sum(0).sqrt()
+        return output, norm
 
-    def weigh_by_correlation(self, neighbours: Tensor, edges: Tensor) -> Tensor:
-        """Weigh oneself with nothing and each neighbour by its edge (1 + neighbour, day, stock, signed head)."""
-        there = neighbours >= 0
-        share = LOUDNESS / there.sum(-1, keepdim=True).clamp(min=1)
-        weight = functional.pad((edges[..., 0] * share).where(there, 0).permute(2, 0, 1), (0, 0, 0, 0, 1, 0))
+    def signed_weights(self, neighbours: Tensor, edges: Tensor) -> Tensor:
+        """Compute the weights of the signed heads (1 + neighbour, day, stock, signed head); 0 for the stock itself."""
+        exists = neighbours >= 0
+        scale = SIGNED_SCALE / exists.sum(-1, keepdim=True).clamp(min=1)
+        weight = functional.pad((edges[..., 0] * scale).where(exists, 0).permute(2, 0, 1), (0, 0, 0, 0, 1, 0))
         return weight.unsqueeze(-1).expand(-1, -1, -1, self.signed)
 
-    def attend(self, x: Tensor, neighbours: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
-        """Weigh oneself and each neighbour (1 + neighbour, day, stock, attending head); the rest is what they say.
+    def attention_weights(self, x: Tensor, neighbours: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute attention weights (1 + neighbour, day, stock, attending head), the stock itself first, and values.
 
-        The neighbours' axis comes first, so that all that is shared or summed over it runs over whole rows; and all
-        but the projections is elementwise, so that a compiler makes one loop of it.
+        The neighbours' axis comes first, so that what is added over it are contiguous rows; all operations but the
+        projections are elementwise, so that a compiler fuses them.
         """
         days, stocks, _ = x.shape
-        myself = torch.arange(stocks, device=x.device).expand(1, days, -1)
-        others = torch.cat([myself, neighbours.permute(2, 0, 1)])  # (1 + neighbour, day, stock)
+        own = torch.arange(stocks, device=x.device).expand(1, days, -1)
+        sources = torch.cat([own, neighbours.permute(2, 0, 1)])  # (1 + neighbour, day, stock)
         edges = edges.permute(2, 0, 1, 3).to(x.dtype)
         attributes = torch.cat([torch.full_like(edges[:1], SELF_EDGE), edges])
-        place = others.clamp(min=0) + stocks * torch.arange(days, device=x.device).unsqueeze(1)
-        heard = functional.embedding(place, self.source(x).flatten(0, 1))  # (1 + neighbour, day, stock, size)
-        asked = heard[..., : self.target.out_features]
-        mixed = functional.leaky_relu(self.target(x) + asked + self.edge(attributes), 0.2)
+        index = sources.clamp(min=0) + stocks * torch.arange(days, device=x.device).unsqueeze(1)
+        values = functional.embedding(index, self.source(x).flatten(0, 1))  # (1 + neighbour, day, stock, size)
+        keys = values[..., : self.target.out_features]
+        mixed = functional.leaky_relu(self.target(x) + keys + self.edge(attributes), 0.2)
         score = (mixed.unflatten(-1, self.attention.shape) * self.attention).sum(-1)
-        return score.masked_fill((others < 0).unsqueeze(-1), -torch.inf).softmax(0), heard
-
-    def by_head(self, x: Tensor) -> Tensor:
-        """Split channels (..., size) into those of each head (..., head, channel)."""
-        return x.unflatten(-1, (self.heads, -1))
+        return score.masked_fill((sources < 0).unsqueeze(-1), -torch.inf).softmax(0), values
 
 
 class GraphFusion(nn.Module):
-    r"""Add what the graph says at the length of what the stock itself says.
+    r"""Add the graph attention, rescaled to the norm of the stock's own state.
 
     .. math:: x + g \odot y\, \|x\| / \overline{\|y_j\|}
 
-    with the length that the neighbours' messages have before they are averaged, so that neighbours who agree are
-    louder than those who do not (and what signed heads hear is as loud as its correlation is large), and a gate g per
-    channel that starts at zero, so that switching the graph on changes nothing at first.
+    The norm is that of the neighbours' values before averaging, so that neighbours with similar values add more than
+    neighbours with different ones (and signed heads add in proportion to the correlations). The gate g per channel
+    starts at zero, so that switching the graph on changes nothing at first.
 
     Shapes: as :class:`GraphAttention`, ``-> (day, stock, hidden)``
     """
@@ -104,11 +100,11 @@ class GraphFusion(nn.Module):
         self.gate = nn.Parameter(torch.zeros(hidden))
 
     def forward(self, x: Tensor, neighbours: Tensor, edges: Tensor) -> Tensor:
-        """Fuse."""
-        said, length = self.attention.listen(self.norm(x), neighbours, edges)
-        return x + self.gate.tanh() * rescale_norm(said, length, x)
+        """Add the gated output of the graph attention."""
+        output, norm = self.attention.attend_with_norm(self.norm(x), neighbours, edges)
+        return x + self.gate.tanh() * rescale_norm(output, norm, x)
 
 
-def rescale_norm(said: Tensor, length: Tensor, x: Tensor) -> Tensor:
-    """Scale what has a ``length`` (…, 1) to the length of ``x``."""
-    return said * (x.norm(dim=-1, keepdim=True) / length.clamp(min=1e-6))
+def rescale_norm(output: Tensor, norm: Tensor, x: Tensor) -> Tensor:
+    """Rescale an output of the given norm (…, 1) to the norm of ``x``."""
+    return output * (x.norm(dim=-1, keepdim=True) / norm.clamp(min=1e-6))

@@ -1,4 +1,4 @@
-"""What a network looks at: features, lags, neighbours and frequencies, averaged over the days of a part."""
+"""Weights that a network gives to features, lags, neighbours and frequencies, averaged over stocks."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -15,13 +15,13 @@ from ..panel.blocks import Block, BlockReader
 
 @dataclass
 class AttentionStats:
-    """Where a network's attention went; lists hold a tensor for each block, in the processor's memory."""
+    """Weights of a network; each list has one tensor per block, on the CPU."""
 
     day: list[Tensor] = field(default_factory=list)  # (day,) in the panel
     features: list[Tensor] = field(default_factory=list)  # (day, feature): weight, one on average
-    neighbours: list[Tensor] = field(default_factory=list)  # (day, 1 + neighbour): oneself first, then by rank
-    lags: dict[int, list[Tensor]] = field(default_factory=dict)  # of each layer (head, lag)
-    frequencies: list[Tensor] = field(default_factory=list)  # (channel, frequency): share of windows it is taken from
+    neighbours: list[Tensor] = field(default_factory=list)  # (day, 1 + neighbour): the stock itself first, then by rank
+    lags: dict[int, list[Tensor]] = field(default_factory=dict)  # by layer (head, lag)
+    frequencies: list[Tensor] = field(default_factory=list)  # (channel, frequency): share of windows that select it
 
 
 @torch.no_grad()
@@ -31,48 +31,47 @@ def collect_attention(
     blocks: Iterable[np.ndarray],
     modules: frozenset[ModuleName] = frozenset(MODULES),
 ) -> AttentionStats:
-    """Let a network forecast some blocks, and watch what it looks at; modules that are off look at nothing."""
-    attention_stats, network = AttentionStats(), network.eval()
+    """Collect a network's weights while it forecasts blocks; modules that are off have none."""
+    stats, network = AttentionStats(), network.eval()
     inputs: dict[nn.Module, tuple[Tensor, ...]] = {}
-    watched = [network.fan, network.gat, *network.temporal.attentions]
-    hooks = [module.register_forward_pre_hook(inputs.__setitem__) for module in watched]
+    observed = [network.fan, network.gat, *network.temporal.attentions]
+    hooks = [module.register_forward_pre_hook(inputs.__setitem__) for module in observed]
     try:
         for days in blocks:
             block = reader.read(days)
             network(block, modules)
-            _look(network, block, inputs, attention_stats)
+            _add_block(network, block, inputs, stats)
     finally:
         for hook in hooks:
             hook.remove()
-    return attention_stats
+    return stats
 
 
-def _look(
-    network: Atft, block: Block, inputs: dict[nn.Module, tuple[Tensor, ...]], attention_stats: AttentionStats
-) -> None:
-    there, forecast = block.day >= 0, block.is_forecast
-    weights = network.selection.weights(network.selection.fill(block), block)  # (stock, step, feature)
-    place = block.slot.clamp(min=0) + weights.shape[1] * torch.arange(len(weights), device=weights.device)
-    attention_stats.day.append(block.day[there].cpu())
-    attention_stats.features.append(_mean(weights.flatten(0, 1)[place], forecast)[there].cpu())
+def _add_block(network: Atft, block: Block, inputs: dict[nn.Module, tuple[Tensor, ...]], stats: AttentionStats) -> None:
+    is_day, is_forecast = block.day >= 0, block.is_forecast
+    selection = network.variable_selection
+    weights = selection.weights(selection.fill_missing(block), block)  # (stock, step, feature)
+    index = block.slot.clamp(min=0) + weights.shape[1] * torch.arange(len(weights), device=weights.device)
+    stats.day.append(block.day[is_day].cpu())
+    stats.features.append(_mean_over_stocks(weights.flatten(0, 1)[index], is_forecast)[is_day].cpu())
     if network.gat in inputs:
         x, neighbours, edges = inputs[network.gat]
-        heard, _ = network.gat.attention.attend(network.gat.norm(x), neighbours, edges)
-        by_day = heard.mean(-1).permute(1, 2, 0)  # (day, stock, 1 + neighbour)
-        attention_stats.neighbours.append(_mean(by_day, forecast)[there].cpu())
-    alive = forecast.any(0)
-    for layer, attention in enumerate(network.temporal.attentions):
-        assert isinstance(attention, WindowAttention)
-        by_lag = attention.weights(*inputs[attention])[alive]  # (stock, head, step, lag)
-        attention_stats.lags.setdefault(layer, []).append(by_lag.mean((0, 2)).cpu())
+        attention, _ = network.gat.attention.attention_weights(network.gat.norm(x), neighbours, edges)
+        by_day = attention.mean(-1).permute(1, 2, 0)  # (day, stock, 1 + neighbour)
+        stats.neighbours.append(_mean_over_stocks(by_day, is_forecast)[is_day].cpu())
+    active = is_forecast.any(0)
+    for layer, window_attention in enumerate(network.temporal.attentions):
+        assert isinstance(window_attention, WindowAttention)
+        by_lag = window_attention.weights(*inputs[window_attention])[active]  # (stock, head, step, lag)
+        stats.lags.setdefault(layer, []).append(by_lag.mean((0, 2)).cpu())
     if network.fan in inputs:
         (x,) = inputs[network.fan]
-        channels = x[alive][..., : network.fan.channels].transpose(1, 2)
-        taken = network.fan.strongest(network.fan.transform(channels)).chunk(2, -1)[0]
-        attention_stats.frequencies.append(taken.mean((0, 2)).cpu())
+        channels = x[active][..., : network.fan.channels].transpose(1, 2)
+        selected = network.fan.mark_strongest(network.fan.transform(channels)).chunk(2, -1)[0]
+        stats.frequencies.append(selected.mean((0, 2)).cpu())
 
 
-def _mean(values: Tensor, forecast: Tensor) -> Tensor:
+def _mean_over_stocks(values: Tensor, is_forecast: Tensor) -> Tensor:
     """Average (day, stock, …) over the stocks that are forecast."""
-    kept = values.where(forecast.unsqueeze(-1), 0).sum(1)
-    return kept / forecast.sum(1, keepdim=True).clamp(min=1)
+    total = values.where(is_forecast.unsqueeze(-1), 0).sum(1)
+    return total / is_forecast.sum(1, keepdim=True).clamp(min=1)

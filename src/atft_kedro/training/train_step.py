@@ -14,7 +14,7 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ..labels import transform_labels
-from ..losses import ACROSS_DAYS, LossInputs, combine, weigh_terms
+from ..losses import ACROSS_DAYS, LossInputs, combine_losses, sum_losses
 from ..network.atft import Atft, compile_network
 from ..panel.blocks import Block, BlockReader
 from ..panel.sampler import pad_days
@@ -41,7 +41,7 @@ class LossInputBuilder:
         self.sectors = len(list_sectors(metadata))
         if SECTOR in params.exposures and not self.sectors:
             raise InputError(f"training.exposures names {SECTOR!r}, but the ML dataset has no sectors.")
-        device = network.heads.straight.weight.device
+        device = network.heads.linear.weight.device
         self.levels = torch.tensor(network.params.quantiles, device=device)
         self.sector = number_sectors(metadata).to(device) if SECTOR in params.exposures else None
 
@@ -178,7 +178,7 @@ class TrainStep:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.params.precision == "bf16"):
             forecast = self.forecast(block, frozenset(phase.modules))
         weights = self._weigh_horizons(phase)
-        terms = combine(self.ask(block, forecast), phase.loss, weights)
+        terms = combine_losses(self.ask(block, forecast), phase.loss, weights)
         if phase.gradient_penalty:
             penalty = self._slope(block, phase)
             terms |= {"loss": terms["loss"] + phase.gradient_penalty * penalty, "gradient_penalty": penalty}
@@ -188,7 +188,7 @@ class TrainStep:
         """Compute a phase's loss of a block for each horizon, summed over its days, and their number (2, horizon)."""
         question = self.ask(block, forecast)
         days = question.count_days()
-        return torch.stack([weigh_terms(question, phase.loss) * days, days])
+        return torch.stack([sum_losses(question, phase.loss) * days, days])
 
     def _weigh_horizons(self, phase: PhaseParams) -> Tensor:
         """Bring a phase's horizon weights to the device, once."""

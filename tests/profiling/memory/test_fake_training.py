@@ -102,7 +102,7 @@ CHANGES: list[dict[str, Any]] = [
     {"augment": {"segment_permutation": 2, "mixup": 0.2, "time_mask": 2, "edge_dropout": 0.1, "feature_noise": 0.5}},
     {"loss": "rank_net:1,list_net:1,sharpe:1,turnover:1,huber:1"},
     {"gradient_penalty": 0.1},
-    {"freeze": ["selection"], "start_from": "best", "scheduler": "plateau", "patience": 1},
+    {"freeze": ["variable_selection"], "start_from": "best", "scheduler": "plateau", "patience": 1},
 ]
 
 
