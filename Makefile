@@ -1,22 +1,22 @@
-# `make demo` and `make test` install what they need into .venv on their first run, then only run.
+# The first `make demo` or `make test` installs everything into .venv.
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
 export DO_NOT_TRACK = 1
 unexport PYTHONDONTWRITEBYTECODE
-# A folder of wheels, where pip has one configured. Its torch is taken; without one, uv takes the build for
-# this machine: the CPU's where there is no GPU, the driver's CUDA where there is one.
+# If pip is configured with a folder of wheels, its torch is used. Otherwise uv chooses the build for this machine:
+# CPU without a GPU, else CUDA for the installed driver.
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 TORCH := $(if $(wildcard $(UV_FIND_LINKS)/torch-*.whl),,--torch-backend auto)
 
-# What the predecessor of this project called its trainings. OPTIONS are parameters for `--params`.
+# Aliases with the names of the predecessor of this project. OPTIONS are parameters for `--params`.
 comma := ,
 MODE :=
 ALSO :=
 OPTIONS = $(if $(BATCH_SIZE),training.samples_per_block=$(BATCH_SIZE)$(comma))$(if $(GRADIENT_ACCUMULATION_STEPS),training.accumulate=$(GRADIENT_ACCUMULATION_STEPS)$(comma))$(if $(GRAPH_WINDOW),graph.window=$(GRAPH_WINDOW)$(comma))$(if $(EPOCHS),training.epochs=$(EPOCHS)$(comma)$(if $(filter smoke,$(MODE)),training.steps_per_phase=null$(comma)))$(if $(DATASET),ml_dataset=$(DATASET)$(comma))$(ALSO)
 PARAMS = $(if $(OPTIONS),--params "$(OPTIONS:%$(comma)=%)")
-# MODE names a layer that sets how training computes; DATASET adds the layer `dataset` and is where the run begins.
+# MODE is an environment that sets how training computes; DATASET adds the environment `dataset` and starts at it.
 LAYERS = $(if $(DATASET),dataset$(if $(MODE),$(comma)))$(MODE)
 IN_LAYERS = $(BIN)/kedro run $(if $(LAYERS),--env $(LAYERS))
 RUN = $(IN_LAYERS) $(if $(DATASET),--from-inputs ml_dataset)
@@ -25,30 +25,30 @@ RUN = $(IN_LAYERS) $(if $(DATASET),--from-inputs ml_dataset)
 	train-integrated train-integrated-safe train-atft dataset-gpu hpo-setup hpo-run hpo-resume hpo-status hpo-worker mlflow-up mlflow-down doctor project-health-check
 
 help:
-	@echo "make demo      install, run the pipelines on the simulated market, say where the results are"
+	@echo "make demo      install, run the pipelines on the simulated market, print where the results are"
 	@echo "make test      install, run the test suite (ARGS='-k guard' to choose)"
-	@echo "make test-fast | test-long    what needs no whole run, under 2 minutes; what is long by nature: walks, wheels, servers"
-	@echo "make lint      style, types and the floors of the house"
-	@echo "make lock      resolve pyproject.toml anew into constraints.txt"
+	@echo "make test-fast | test-long    tests that need no complete run, 2 minutes; slow tests: walks, wheels, servers"
+	@echo "make lint      check style, types and the import contracts"
+	@echo "make lock      resolve pyproject.toml again into constraints.txt"
 	@echo "make train-optimized | train-quick | train-safe | smoke    train (EPOCHS=3 DATASET=PATH BATCH_SIZE=2048"
 	@echo "               GRADIENT_ACCUMULATION_STEPS=2 GRAPH_WINDOW=252 become parameters)"
-	@echo "make train-integrated | train-integrated-safe              the whole chain as configured; in the mode safe"
-	@echo "make train-atft | dataset-gpu    only train on the panel that is there; only make dataset, panel and graphs"
-	@echo "make train-status | train-monitor | train-stop             look after the newest training"
+	@echo "make train-integrated | train-integrated-safe              all stages as configured; with the environment safe"
+	@echo "make train-atft | dataset-gpu    only train on the existing panel; only make dataset, panel and graphs"
+	@echo "make train-status | train-monitor | train-stop             show, watch or stop the newest training"
 	@echo "make hpo-setup | hpo-run | hpo-resume | hpo-status | hpo-worker    search (HPO_TRIALS=24 HPO_STUDY=atft_prod)"
-	@echo "make mlflow-up | mlflow-down    the tracked runs in a browser (MLFLOW_PORT=5000 MLFLOW_STORE=sqlite:///mlflow.db)"
-	@echo "make doctor    what is wrong with this setup, and what to do about it"
-	@echo "make clean     remove .venv and what runs have made (never data/01_raw)"
+	@echo "make mlflow-up | mlflow-down    show the tracked runs in a browser (MLFLOW_PORT=5000 MLFLOW_STORE=sqlite:///mlflow.db)"
+	@echo "make doctor    check this setup and say how to fix what is wrong"
+	@echo "make clean     remove .venv and everything that runs have made (never data/01_raw)"
 
 demo: $(VENV)/installed
 	$(BIN)/kedro run
 	@echo
 	@echo "The ML dataset    data/05_model_input/ml_dataset.parquet"
-	@echo "What was guarded  data/08_reporting/guard_report.html"
+	@echo "The guard report  data/08_reporting/guard_report.html"
 	@echo "The features      data/08_reporting/feature_catalogue.json"
-	@echo "What trains       data/05_model_input/panel, graphs.parquet, split.json, scaler.json"
+	@echo "Training data     data/05_model_input/panel, graphs.parquet, split.json, scaler.json"
 	@echo "The training      data/06_models/runs/latest: metrics.jsonl, manifest.json, best.pt"
-	@echo "What it is worth  data/06_models/runs/latest: report.html, summary.md, metrics.json, forecasts.parquet"
+	@echo "Its scores        data/06_models/runs/latest: report.html, summary.md, metrics.json, forecasts.parquet"
 	@echo "The model         data/06_models/runs/latest/gatfan_*; forecast with it: $(BIN)/kedro run --pipelines predict"
 	@echo "The lineage       $(BIN)/kedro viz run"
 
@@ -75,7 +75,7 @@ hpo-run hpo-resume: $(VENV)/installed
 hpo-status hpo-worker: $(VENV)/installed
 	$(BIN)/kedro atft hpo $(@:hpo-%=%) $(if $(HPO_STUDY),--study $(HPO_STUDY))
 
-# The store may hold a password: it goes into the environment, not onto a command line.
+# The URL of the store may contain a password, so it is passed in the environment, not on a command line.
 ifdef MLFLOW_STORE
 mlflow-up: export MLFLOW_BACKEND_STORE_URI := $(value MLFLOW_STORE)
 endif
