@@ -1,8 +1,10 @@
-"""Small trainings in run folders, that go right or wrong, and what is found of them."""
+"""Fixtures that train small networks and diagnose them."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -20,14 +22,15 @@ from atft_kedro.training.runs import LATEST, Runs
 from factories.datasets import make_ml_dataset, make_training_data
 from factories.params import make_params
 from factories.training import NETWORK
-from factories.training_logs import Train, diagnose_followed
+from factories.training_logs import Train, diagnose_checked
 
+EMPTY: Mapping[str, Any] = MappingProxyType({})
 PHASE = {"name": "one", "epochs": 6, "learning_rate": 5e-3, "augment": {"feature_noise": 0.5}}
 
 
 @pytest.fixture(scope="session")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
-    """A market in which a small network learns in a moment what holds on other days too."""
+def easy_data(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
+    """Training data of a market that a small network learns quickly and without overfitting."""
     strengths = {"reversal": 0.35, "momentum": 0.0, "spillover": 0.35, "periodic": 0.0}
     params = MarketParams.model_validate({"stocks": 40, "days": 320, "seed": 11, "strengths": strengths})
     prices = clean_price_table(simulate_market(params).prices.lazy(), make_params(CleaningParams), date.today())[0]
@@ -35,14 +38,18 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
 
 
 @pytest.fixture
-def train(tmp_path: Path, plain: TrainingData) -> Train:
-    def trained(made_of: TrainingData = plain, watchers: Any = (), size: Any = None, **params: Any) -> Diagnosis:
-        runs = Runs(tmp_path / "runs", commit="abc", is_dirty=False)
-        whole = {"days_per_block": 16, "ema_decay": 0.9, "log_every": 5} | params
-        whole["phases"] = [PHASE | phase for phase in params.get("phases", [{}])]
-        with suppress(TrainingFailure):
-            network = NETWORK.model_copy(update=size or {})
-            train_in_run(made_of, network, make_params(TrainingParams, **whole), runs, watchers=watchers)
-        return diagnose_followed(runs.find(LATEST))
+def train(tmp_path: Path, easy_data: TrainingData) -> Train:
+    """Train with the given parameters, even if that fails, and diagnose the run."""
 
-    return trained
+    def train(
+        data: TrainingData = easy_data, callbacks: Any = (), network: Mapping[str, Any] = EMPTY, **params: Any
+    ) -> Diagnosis:
+        runs = Runs(tmp_path / "runs", commit="abc", is_dirty=False)
+        values = {"days_per_block": 16, "ema_decay": 0.9, "log_every": 5} | params
+        values["phases"] = [PHASE | phase for phase in params.get("phases", [{}])]
+        training = make_params(TrainingParams, **values)
+        with suppress(TrainingFailure):
+            train_in_run(data, NETWORK.model_copy(update=network), training, runs, watchers=callbacks)
+        return diagnose_checked(runs.find(LATEST))
+
+    return train

@@ -1,4 +1,4 @@
-"""What is wrong with a training, as an experienced trainer would say it."""
+"""``kedro atft diagnose``: check a training and advise what to change."""
 
 from typing import Any
 
@@ -9,68 +9,72 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ..diagnosis.check_result import Finding, State
+from ..checks import Severity
+from ..diagnosis.check_result import TrainingCheck
 from ..diagnosis.diagnosis import Diagnosis, diagnose
 from .console import make_console
 from .project import open_catalog, project_options
 from .runs import RUN
 
-TITLES: dict[State, tuple[str, str]] = {
-    "trouble": ("in trouble", "bold red"),
-    "watch": ("to watch", "yellow"),
-    "ok": ("in order", "green"),
+TITLES: dict[Severity, tuple[str, str]] = {
+    "error": ("errors", "bold red"),
+    "warn": ("warnings", "yellow"),
+    "ok": ("ok", "green"),
 }
-WHERE = "training.phases[0] is the first phase in the environment's parameters; --params are for a new kedro run."
+PHASE_NOTE = (
+    "training.phases[0] is the first phase in the environment's parameters; --params are options of a new kedro run."
+)
 
 
 @click.command("diagnose")
 @RUN
-@click.option("--json", "as_json", is_flag=True, help="Print JSON alone.")
-@click.option("--strict", is_flag=True, help="Exit with 1 where something is in trouble.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON only.")
+@click.option("--strict", is_flag=True, help="Exit with 1 if a check reports an error.")
 @project_options
 def diagnose_run(
     metadata: ProjectMetadata, run: str, as_json: bool, strict: bool, env: str | None, params: dict[str, Any]
 ) -> None:
-    """Say what is wrong with a RUN (default: the latest), by what was measured, and what to change.
+    """Check the training of RUN (default: the latest) and advise what to change.
 
-    Works while it trains, and after it ended however it did.
+    Works during a training and after it has finished, stopped or failed.
     """
     with open_catalog(metadata, env, params) as catalog:
         diagnosis = diagnose(catalog["runs"].load().find(run))
     if as_json:
         click.echo(diagnosis.model_dump_json(indent=2))
     else:
-        make_console().print(draw_diagnosis(diagnosis))
-    if strict and diagnosis.state == "trouble":
+        make_console().print(render_diagnosis(diagnosis))
+    if strict and diagnosis.severity == "error":
         raise SystemExit(1)
 
 
-def draw_diagnosis(diagnosis: Diagnosis) -> Group:
-    """Draw what is wrong with its advice, then what is in order; of several seeds that are, the first alone."""
-    seeds = {each.seed for each in diagnosis.findings if each.seed is not None}
-    drawn: list[RenderableType] = [Text(f"run {diagnosis.run}: {diagnosis.headline}", style="bold")]
-    for state, (title, style) in TITLES.items():
-        found = diagnosis.among(state)
-        if state == "ok":
-            found = [each for place, each in enumerate(found) if each.about not in {one.about for one in found[:place]}]
-        if found:
-            drawn += [
-                Padding(Text(title, style=style), (1, 0, 0, 0), expand=False),
-                _draw(found, style, len(seeds) > 1),
-            ]
-    if any("phases[" in advice for each in diagnosis.findings for advice in each.advice):
-        drawn.append(Padding(Text(WHERE, style="dim"), (1, 0, 0, 0), expand=False))
-    return Group(*drawn)
+def render_diagnosis(diagnosis: Diagnosis) -> Group:
+    """Render problems with their advice, then the ok checks, of which several seeds show only the first."""
+    has_seeds = len({check.seed for check in diagnosis.checks if check.seed is not None}) > 1
+    parts: list[RenderableType] = [Text(f"run {diagnosis.run}: {diagnosis.headline}", style="bold")]
+    for severity, (title, style) in TITLES.items():
+        checks = diagnosis.select(severity)
+        if severity == "ok":
+            first_by_name: dict[str, TrainingCheck] = {}
+            for check in checks:
+                first_by_name.setdefault(check.name, check)
+            checks = list(first_by_name.values())
+        if checks:
+            parts += [Padding(Text(title, style=style), (1, 0, 0, 0), expand=False)]
+            parts += [_render_checks(checks, style, has_seeds)]
+    if any("phases[" in advice for check in diagnosis.checks for advice in check.advice):
+        parts.append(Padding(Text(PHASE_NOTE, style="dim"), (1, 0, 0, 0), expand=False))
+    return Group(*parts)
 
 
-def _draw(found: list[Finding], style: str, are_many: bool) -> Table:
-    """Draw a row for each finding, and one for each advice; seeds are named where there are many."""
+def _render_checks(checks: list[TrainingCheck], style: str, has_seeds: bool) -> Table:
+    """Render one row per check and per advice."""
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column()
-    for each in found:
-        seed = f"seed {each.seed}, " if are_many and each.seed is not None else ""
-        table.add_row(Text(f"  {each.about}", style=style), Text(f"{seed}{each.measured}"))
-        for advice in each.advice:
+    for check in checks:
+        seed = f"seed {check.seed}, " if has_seeds and check.seed is not None else ""
+        table.add_row(Text(f"  {check.name}", style=style), Text(f"{seed}{check.message}"))
+        for advice in check.advice:
             table.add_row("", Text(f"→ {advice}", style="bold"))
     return table

@@ -148,7 +148,8 @@ def draw_status(told: RunStatus, health: str) -> Table:
     for name, value in told.rows().items():
         style = STYLES.get(value.split(" ")[0], "") if name == "state" else ""
         table.add_row(name, f"[{style}]{value}[/]" if style else value)
-    table.add_row("health", f"{health}\n(kedro atft diagnose)" if "trouble" in health or "watch" in health else health)
+    has_problems = "errors:" in health or "warnings:" in health
+    table.add_row("health", f"{health}\n(kedro atft diagnose)" if has_problems else health)
     return table
 
 

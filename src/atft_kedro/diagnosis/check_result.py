@@ -1,97 +1,80 @@
-"""What is found of a training: how it is, what was measured, and what to change."""
+"""Results of the diagnosis, and the wording of its advice."""
 
 from collections.abc import Callable, Iterable
 from math import isfinite
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 from pydantic import BeforeValidator, Field
 
-from ..params import Params
-from .training_log import Floats, PhaseTrace, Trace
+from ..checks import CheckResult
+from .training_log import Floats, PhaseLog, TrainingLog
 
-State = Literal["ok", "watch", "trouble"]
-STATES: tuple[State, ...] = ("ok", "watch", "trouble")  # the worst last
-Measure = Callable[[PhaseTrace], float | None]
-
-FEWEST_EPOCHS = 5  # for fewer do not tell how much an epoch's score jumps
-HIGHEST = 0.01  # learning rate of AdamW that a network as this one stands, mostly
-LEAP = 10.0  # the most that a rate is raised at once
-TYPICAL = 1.4826  # a normal distribution's standard deviation, in median deviations
+MIN_EPOCHS = 5  # fewer do not show how much the score of an epoch varies
+MAX_LEARNING_RATE = 0.01  # that AdamW usually tolerates for this network
+MAX_INCREASE = 10.0  # of a learning rate at once
+STD_PER_MEDIAN_DEVIATION = 1.4826  # of a normal distribution
 
 
 def _keep_finite(numbers: dict[str, float]) -> dict[str, float]:
-    """Leave out what JSON has no number for."""
+    """Drop NaN and infinities, which JSON cannot hold."""
     return {name: value for name, value in numbers.items() if isfinite(value)}
 
 
-class Finding(Params):
-    """One thing about a training, or about one of its seeds."""
+class TrainingCheck(CheckResult):
+    """The result of one check of a run, or of one of its seeds."""
 
-    about: str
-    state: State
-    measured: str
-    advice: tuple[str, ...] = ()  # none where all is well
     seed: int | None = None
     numbers: Annotated[dict[str, float], BeforeValidator(_keep_finite)] = Field(default_factory=dict)
 
 
-def find_worst(*states: tuple[bool, State]) -> State:
-    """Choose the worst of the states that hold."""
-    return max((state for holds, state in states if holds), key=STATES.index, default="ok")
+def find_largest(
+    phases: Iterable[PhaseLog], measure: Callable[[PhaseLog], float | None]
+) -> tuple[PhaseLog, float] | None:
+    """Find the phase with the largest value, the longest of equal ones; None if the measure is None for all."""
+    measured = [(phase, value) for phase in phases if (value := measure(phase)) is not None]
+    return max(measured, key=lambda pair: (pair[1], len(pair[0].step_numbers)), default=None)
 
 
-def pick(phases: Iterable[PhaseTrace], measure: Measure) -> tuple[PhaseTrace, float] | None:
-    """Find the phase of which a measure is largest, the longest of several; None where no phase has it."""
-    known = [(phase, value) for phase in phases if (value := measure(phase)) is not None]
-    return max(known, key=lambda pair: (pair[1], len(pair[0].number)), default=None)
-
-
-def measure_jitter(values: Floats) -> float:
-    """Say how far a value typically lies off the line through its neighbours; 0 where there are too few."""
-    if len(values) < FEWEST_EPOCHS:
+def measure_noise(values: Floats) -> float:
+    """Measure how far a value typically lies off the line through its neighbours; 0 for few values."""
+    if len(values) < MIN_EPOCHS:
         return 0.0
-    off = values[1:-1] - (values[:-2] + values[2:]) / 2
-    return float(TYPICAL * np.median(np.abs(off)) / np.sqrt(1.5))
+    distances = values[1:-1] - (values[:-2] + values[2:]) / 2
+    return float(STD_PER_MEDIAN_DEVIATION * np.median(np.abs(distances)) / np.sqrt(1.5))
 
 
-def set_param(name: str, value: float, now: float) -> str:
-    """Advise another value of a parameter."""
-    return f"--params {name}={_write(value)} (now {now:g})"
+def advise_param(name: str, value: float, current: float) -> str:
+    """Advise another value of a parameter, as a command-line option."""
+    return f"--params {name}={_format(value)} (now {current:g})"
 
 
-def set_in_phase(phase: PhaseTrace, name: str, value: float, now: float) -> str:
-    """Advise another value of a phase's parameter, which only a file can give."""
-    return f"training.phases[{phase.place}].{name}: {_write(value)} (now {now:g})"
+def advise_phase_param(phase: PhaseLog, name: str, value: float, current: float) -> str:
+    """Advise another value of a phase's parameter, which only a configuration file can set."""
+    return f"training.phases[{phase.index}].{name}: {_format(value)} (now {current:g})"
 
 
-def set_rate(trace: Trace, phase: PhaseTrace, factor: float) -> str:
-    """Advise another learning rate: of all phases where it is the fastest's, else of this one."""
-    now = phase.params.learning_rate
-    value = min(now * min(factor, LEAP), max(HIGHEST, now) if factor > 1 else HIGHEST)
-    if now == max(each.learning_rate for each in trace.training.curriculum):
-        return set_param("training.learning_rate", value, now)
-    written = trace.training.phases[phase.place].learning_rate
-    return set_in_phase(phase, "learning_rate", value * written / now, written)
+def advise_learning_rate(log: TrainingLog, phase: PhaseLog, factor: float) -> str:
+    """Advise another learning rate: for all phases if this phase has the highest one, else for this phase."""
+    current = phase.params.learning_rate
+    limit = max(MAX_LEARNING_RATE, current) if factor > 1 else MAX_LEARNING_RATE
+    value = min(current * min(factor, MAX_INCREASE), limit)
+    if current == max(params.learning_rate for params in log.training.curriculum):
+        return advise_param("training.learning_rate", value, current)
+    configured = log.training.phases[phase.index].learning_rate
+    return advise_phase_param(phase, "learning_rate", value * configured / current, configured)
 
 
-def set_decay(trace: Trace, factor: float) -> str:
+def advise_weight_decay(log: TrainingLog, factor: float) -> str:
     """Advise another weight decay."""
-    now = trace.training.weight_decay
-    return set_param("training.weight_decay", now * factor if now else 0.1 * factor, now)
+    current = log.training.weight_decay
+    return advise_param("training.weight_decay", current * factor if current else 0.1 * factor, current)
 
 
-def _write(value: float) -> str:
+def _format(value: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def name_phase(trace: Trace, phase: PhaseTrace) -> str:
-    """Name a phase, where there are several."""
-    return f"phase {phase.params.name}: " if len(trace.training.phases) > 1 else ""
-
-
-def enlist(names: Iterable[str], most: int = 4) -> str:
-    """List the first of some names, and say how many there are besides."""
-    known = list(names)
-    more = f" and {len(known) - most} more" if len(known) > most else ""
-    return ", ".join(known[:most]) + more
+def name_phase(log: TrainingLog, phase: PhaseLog) -> str:
+    """Return a prefix with the phase's name, empty if the run has one phase."""
+    return f"phase {phase.params.name}: " if len(log.training.phases) > 1 else ""

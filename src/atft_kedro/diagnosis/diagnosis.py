@@ -1,29 +1,30 @@
-"""A training looked over: every check, what it measured, and the worst of it."""
+"""The diagnosis of a training: all checks, and which problems may cause others."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from ..params import Params
+from ..checks import SEVERITIES, Severity, find_worst
+from ..params import Params, list_names
 from . import epochs, evidence, gradients, losses, machine, scores
-from .check_result import STATES, Finding, State, enlist
-from .training_log import SeedTrace, Trace, read_trace
+from .check_result import TrainingCheck
+from .training_log import SeedLog, TrainingLog, read_training_log
 
-OF_RUN: tuple[Callable[[Trace], Iterator[Finding]], ...] = (
-    machine.check_ending,
-    gradients.check_finite,
+RUN_CHECKS: tuple[Callable[[TrainingLog], Iterator[TrainingCheck]], ...] = (
+    machine.check_status,
+    gradients.check_skipped_steps,
     epochs.check_seeds,
     scores.check_readable,
     evidence.check_sizes,
     evidence.check_baselines,
-    scores.check_new_days,
+    scores.check_test_score,
 )
-OF_SEED: tuple[Callable[[Trace, SeedTrace], Finding | None], ...] = (
+SEED_CHECKS: tuple[Callable[[TrainingLog, SeedLog], TrainingCheck | None], ...] = (
     losses.check_divergence,
     losses.check_spikes,
-    gradients.check_gradient,
+    gradients.check_growth,
     gradients.check_clipping,
     gradients.check_modules,
-    losses.check_rate,
+    losses.check_learning_rate,
     scores.check_scale,
     scores.check_overfitting,
     scores.check_underfitting,
@@ -34,73 +35,77 @@ OF_SEED: tuple[Callable[[Trace, SeedTrace], Finding | None], ...] = (
     machine.check_memory,
     machine.check_reading,
     machine.check_gpu,
-    machine.check_pace,
+    machine.check_speed,
 )
 
-SPOILT = ("finite", "divergence", "loss spikes", "gradient")  # after these no score means much
-FEW_DAYS = evidence.FEW["validation"]  # on which no epoch and no phase is known to be better than another
+UNSTABLE = ("skipped steps", "divergence", "loss spikes", "gradient")  # with one of these, scores mean little
+FEW_DAYS = evidence.CHECK_NAMES["validation"]  # too few to compare epochs or phases
 CAUSES = {
-    "clipping": SPOILT,
-    "scale": (*SPOILT, "learning rate", "overfitting"),
-    "overfitting": (*SPOILT, "learning rate", "average"),
-    "underfitting": (*SPOILT, "learning rate", "scale"),
-    "plateau": (*SPOILT, "learning rate", "scale", "overfitting", "underfitting", FEW_DAYS),
-    "length": (*SPOILT, "learning rate", "scale", "overfitting", FEW_DAYS),
-    "phases": (*SPOILT, "learning rate", "scale", "overfitting", "underfitting", FEW_DAYS),
-    "last weights": (*SPOILT, "overfitting", FEW_DAYS),
+    "clipping": UNSTABLE,
+    "scale": (*UNSTABLE, "learning rate", "overfitting"),
+    "overfitting": (*UNSTABLE, "learning rate", "average"),
+    "underfitting": (*UNSTABLE, "learning rate", "scale"),
+    "plateau": (*UNSTABLE, "learning rate", "scale", "overfitting", "underfitting", FEW_DAYS),
+    "training length": (*UNSTABLE, "learning rate", "scale", "overfitting", FEW_DAYS),
+    "phases": (*UNSTABLE, "learning rate", "scale", "overfitting", "underfitting", FEW_DAYS),
+    "SWA": (*UNSTABLE, "overfitting", FEW_DAYS),
 }
 
 
 class Diagnosis(Params):
-    """All that was found of a run, the worst first."""
+    """The results of all checks of a run, the worst first."""
 
     run: str
-    state: State
-    findings: tuple[Finding, ...]
+    severity: Severity
+    checks: tuple[TrainingCheck, ...]
 
     @property
     def headline(self) -> str:
-        """Say how it is in one line."""
-        said = []
-        for state, word in (("trouble", "in trouble"), ("watch", "to watch")):
-            about = list(dict.fromkeys(each.about for each in self.findings if each.state == state))
-            said += [f"{word}: {', '.join(about)}"] if about else []
-        return "; ".join(said) or "in order"
+        """One line that names the checks with errors and warnings."""
+        texts = []
+        for severity, label in (("error", "errors"), ("warn", "warnings")):
+            names = list(dict.fromkeys(check.name for check in self.checks if check.severity == severity))
+            texts += [f"{label}: {', '.join(names)}"] if names else []
+        return "; ".join(texts) or "no problem found"
 
-    def among(self, state: State) -> list[Finding]:
-        """List what is in one state."""
-        return [each for each in self.findings if each.state == state]
+    def select(self, severity: Severity) -> list[TrainingCheck]:
+        """Return the checks with one severity."""
+        return [check for check in self.checks if check.severity == severity]
 
 
 def diagnose(folder: Path) -> Diagnosis:
-    """Look a run over, whether it is done, has ended otherwise or still trains."""
-    trace = read_trace(folder)
-    found = sorted(trace_back(list(look_over(trace))), key=lambda each: -STATES.index(each.state))
-    return Diagnosis(run=trace.run, state=found[0].state, findings=tuple(found))
+    """Check a run that is finished, has failed or is still training."""
+    log = read_training_log(folder)
+    checks = list(attribute_causes(list(run_checks(log))))
+    checks.sort(key=lambda check: -SEVERITIES.index(check.severity))
+    worst = find_worst(check.severity for check in checks)
+    return Diagnosis(run=log.run, severity=worst, checks=tuple(checks))
 
 
-def look_over(trace: Trace) -> Iterator[Finding]:
-    """Make every check that there are numbers for."""
-    for look in OF_RUN:
-        yield from look(trace)
-    for seed in trace.seeds:
-        for check in OF_SEED:
-            found = check(trace, seed)
-            if found is not None:
-                yield found
+def run_checks(log: TrainingLog) -> Iterator[TrainingCheck]:
+    """Run every check for which the log has numbers."""
+    for check_run in RUN_CHECKS:
+        yield from check_run(log)
+    for seed in log.seeds:
+        for check_seed in SEED_CHECKS:
+            if (result := check_seed(log, seed)) is not None:
+                advice = result.advice if result.severity != "ok" else ()
+                yield result.model_copy(update={"seed": seed.seed, "advice": advice})
 
 
-def trace_back(found: Sequence[Finding]) -> Iterator[Finding]:
-    """Say of what may come of something worse that this is to be mended first."""
-    for each in found:
-        worst = [
-            other for other in found if other.state == "trouble" or (other.about, other.state) == (FEW_DAYS, "watch")
-        ]
-        near = {other.about for other in worst if other.seed in {None, each.seed}}
-        causes = [about for about in CAUSES.get(each.about, ()) if about in near]
-        roots = [about for about in causes if near.isdisjoint(CAUSES.get(about, ()))]
-        if each.state == "ok" or not roots:
-            yield each
+def _is_few_days(check: TrainingCheck) -> bool:
+    return (check.name, check.severity) == (FEW_DAYS, "warn")
+
+
+def attribute_causes(checks: Sequence[TrainingCheck]) -> Iterator[TrainingCheck]:
+    """Turn problems that a worse problem may cause into warnings that name that cause."""
+    serious = [check for check in checks if check.severity == "error" or _is_few_days(check)]
+    for check in checks:
+        names = {other.name for other in serious if other.seed in {None, check.seed}}
+        causes = [name for name in CAUSES.get(check.name, ()) if name in names]
+        roots = [name for name in causes if names.isdisjoint(CAUSES.get(name, ()))]
+        if check.severity == "ok" or not roots:
+            yield check
         else:
-            advice = (f"may come of {enlist(roots)}: mend that first",)
-            yield each.model_copy(update={"state": "watch", "advice": advice})
+            advice = (f"may be caused by {list_names(roots, 4)}: correct that first",)
+            yield check.model_copy(update={"severity": "warn", "advice": advice})

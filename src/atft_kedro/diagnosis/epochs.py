@@ -1,74 +1,73 @@
-"""What the epochs tell: scores that stand still or still rise, phases that give nothing, seeds that differ."""
+"""Checks of the scores over epochs, phases and seeds."""
 
 from collections.abc import Iterator
 
 import numpy as np
 
-from .check_result import Finding, enlist, find_worst, measure_jitter, set_param, set_rate
-from .training_log import Floats, PhaseTrace, SeedTrace, Trace
+from ..checks import choose_severity
+from ..params import list_names
+from .check_result import TrainingCheck, advise_learning_rate, advise_param, measure_noise
+from .training_log import Floats, PhaseLog, SeedLog, TrainingLog
 
-STANDS = 5  # epochs without a gain; fewer are often luck
-STANDS_SHARE = 1 / 3  # of all epochs, for a long training may rest longer
-RISES = 0.1  # of the best rank IC, gained in the last third: there is more to come
-WASTED = 0.2  # of the time, in phases that gave nothing
-DIFFER = 0.25  # deviation between seeds, of their mean
-FAILED = 0.5  # of the median seed's rank IC
-WORTH = 0.005  # of rank IC; less is not worth another training
+PLATEAU_EPOCHS = 5  # without a gain; fewer are often chance
+PLATEAU_SHARE = 1 / 3  # of all epochs
+LATE_GAIN = 0.1  # of the best score, gained in the last third of the epochs
+WASTED_TIME = 0.2  # of the whole, in phases without a gain
+SEED_SPREAD = 0.25  # standard deviation between seeds, as a share of their mean
+FAILED_SEED = 0.5  # of the median seed's score
+MIN_GAIN = 0.005  # of rank IC; a smaller gain does not justify another training
 
 
-def check_plateau(trace: Trace, seed: SeedTrace) -> Finding | None:
-    """Look for epochs at the end that gave no more than luck does."""
-    scores = _score(seed)
+def check_plateau(log: TrainingLog, seed: SeedLog) -> TrainingCheck | None:
+    """Check for epochs at the end that gained no more than chance does."""
+    scores = _list_scores(seed)
     if not len(scores):
         return None
-    jitter = measure_jitter(scores)
-    before = np.concatenate([[-np.inf], np.maximum.accumulate(scores)[:-1]])
-    last = int(np.flatnonzero(scores > before + jitter)[-1])
+    noise = measure_noise(scores)
+    best_before = np.concatenate([[-np.inf], np.maximum.accumulate(scores)[:-1]])
+    last = int(np.flatnonzero(scores > best_before + noise)[-1])
     since = len(scores) - 1 - last
-    stands = since >= max(STANDS, STANDS_SHARE * len(scores))
     phase = seed.phase_of(seed.epochs[-1])
-    shorter = "kedro atft stop" if trace.is_running(seed) else set_param("training.epochs", last + 1, len(scores))
-    waits = f"--params training.patience=3 (now {phase.params.patience or 'null'})"
-    return Finding(
-        about="plateau",
-        state="watch" if stands else "ok",
-        measured=f"validation {seed.selection.label} last rose in epoch {last + 1} of {len(scores)}, "
-        f"to {scores[last]:.4f} (best {scores.max():.4f}; one epoch varies by ± {jitter:.4f} by chance)",
-        advice=(shorter, waits, set_rate(trace, phase, 0.3)) if stands else (),
-        seed=seed.seed,
-        numbers={"since": since, "best": float(scores.max()), "jitter": jitter},
+    shorter = "kedro atft stop" if log.is_running(seed) else advise_param("training.epochs", last + 1, len(scores))
+    patience = f"--params training.patience=3 (now {phase.params.patience or 'null'})"
+    return TrainingCheck(
+        name="plateau",
+        severity="warn" if since >= max(PLATEAU_EPOCHS, PLATEAU_SHARE * len(scores)) else "ok",
+        message=f"validation {seed.selection.label} last rose in epoch {last + 1} of {len(scores)}, "
+        f"to {scores[last]:.4f} (best {scores.max():.4f}; one epoch varies by ± {noise:.4f} by chance)",
+        advice=(shorter, patience, advise_learning_rate(log, phase, 0.3)),
+        numbers={"since": since, "best": float(scores.max()), "noise": noise},
     )
 
 
-def _score(seed: SeedTrace) -> Floats:
-    """List the scores that the run is chosen by; the lowest where one is undefined."""
+def _list_scores(seed: SeedLog) -> Floats:
+    """List the selection scores of the epochs; an undefined one counts as the lowest."""
     scores = np.array([seed.selection.score(epoch.validation) for epoch in seed.epochs], dtype=np.float64)
     return np.where(np.isnan(scores), min(np.nanmin(scores, initial=np.inf), -1.0), scores)
 
 
-def check_length(trace: Trace, seed: SeedTrace) -> Finding | None:
-    """Look whether a training that is done was still getting better."""
-    scores = _score(seed)
+def check_length(log: TrainingLog, seed: SeedLog) -> TrainingCheck | None:
+    """Check whether a finished training was still improving."""
+    scores = _list_scores(seed)
     no_skill = seed.selection.no_skill
-    if len(scores) < 3 or not trace.is_done(seed) or no_skill is None:
+    if len(scores) < 3 or not log.is_done(seed) or no_skill is None:
         return None
     third, best = len(scores) // 3, float(scores.max())
-    gained = best - float(scores[:-third].max())
-    rises = best > no_skill and gained > max(RISES * (best - no_skill), WORTH, 2 * measure_jitter(scores))
-    return Finding(
-        about="length",
-        state="watch" if rises else "ok",
-        measured=f"the last {third} of {len(scores)} epochs gained {gained:.4f} of {best:.4f} validation "
+    gain = best - float(scores[:-third].max())
+    still_rises = best > no_skill and gain > max(LATE_GAIN * (best - no_skill), MIN_GAIN, 2 * measure_noise(scores))
+    return TrainingCheck(
+        name="training length",
+        severity="warn" if still_rises else "ok",
+        message=f"the last {third} of {len(scores)} epochs gained {gain:.4f} of {best:.4f} validation "
         f"{seed.selection.label}",
-        advice=(set_param("training.epochs", 2 * len(scores), len(scores)),) if rises else (),
-        seed=seed.seed,
-        numbers={"gained": gained, "best": best},
+        advice=(advise_param("training.epochs", 2 * len(scores), len(scores)),),
+        numbers={"gain": gain, "best": best},
     )
 
 
-def check_phases(trace: Trace, seed: SeedTrace) -> Finding | None:
-    """Look for phases that took their time and gave nothing."""
-    ended = [phase for phase in seed.phases if phase.epochs and _has_ended(trace, seed, phase)]
+def check_phases(log: TrainingLog, seed: SeedLog) -> TrainingCheck | None:
+    """Check for phases that took time and did not improve the best score."""
+    ended = [phase for phase in seed.phases if phase.epochs and _has_ended(log, seed, phase)]
     no_skill = seed.selection.no_skill
     if len(ended) < 2 or no_skill is None:
         return None
@@ -76,59 +75,57 @@ def check_phases(trace: Trace, seed: SeedTrace) -> Finding | None:
     gains = np.diff(np.fmax.accumulate([no_skill, *best]))
     seconds = np.array([sum(epoch.seconds for epoch in phase.epochs) for phase in ended])
     names = [phase.params.name for phase in ended]
-    told = [f"{name} {gain:+.4f} in {took:.1f} s" for name, gain, took in zip(names, gains, seconds, strict=True)]
+    texts = [f"{name} {gain:+.4f} in {time:.1f} s" for name, gain, time in zip(names, gains, seconds, strict=True)]
     idle = [name for name, gain in zip(names, gains, strict=True) if gain == 0]
     wasted = float(seconds[gains == 0].sum() / max(seconds.sum(), 1e-9))
-    return Finding(
-        about="phases",
-        state="watch" if wasted > WASTED else "ok",
-        measured=f"added to the best validation {seed.selection.label}: {', '.join(told)}",
-        advice=(f"training.phases: without {enlist(idle)}",) if wasted > WASTED else (),
-        seed=seed.seed,
+    return TrainingCheck(
+        name="phases",
+        severity="warn" if wasted > WASTED_TIME else "ok",
+        message=f"added to the best validation {seed.selection.label}: {', '.join(texts)}",
+        advice=(f"training.phases: without {list_names(idle, 4)}",),
         numbers={"wasted": wasted},
     )
 
 
-def _has_ended(trace: Trace, seed: SeedTrace, phase: PhaseTrace) -> bool:
-    return phase is not seed.phases[-1] or phase.epochs[-1].epoch >= phase.planned or trace.is_done(seed)
+def _has_ended(log: TrainingLog, seed: SeedLog, phase: PhaseLog) -> bool:
+    return phase is not seed.phases[-1] or phase.epochs[-1].epoch >= phase.params.epochs or log.is_done(seed)
 
 
-def check_swa(trace: Trace, seed: SeedTrace) -> Finding | None:
-    """Look whether the weights still jump at the end, so that their mean is better than any of them."""
-    if not seed.swa or np.isnan(mean := seed.selection.score(seed.swa)):
+def check_swa(log: TrainingLog, seed: SeedLog) -> TrainingCheck | None:
+    """Check whether the average of the last epochs' weights is clearly better than every epoch."""
+    if not seed.swa or np.isnan(score := seed.selection.score(seed.swa)):
         return None
-    best, phase = float(_score(seed).max()), seed.phase_of(seed.epochs[-1])
-    jumps = mean - best > max(WORTH, 2 * measure_jitter(_score(seed)))
-    return Finding(
-        about="last weights",
-        state="watch" if jumps else "ok",
-        measured=f"the mean of the last epochs' weights has a validation {seed.selection.label} of {mean:.4f}, "
+    scores, phase = _list_scores(seed), seed.phase_of(seed.epochs[-1])
+    best = float(scores.max())
+    return TrainingCheck(
+        name="SWA",
+        severity="warn" if score - best > max(MIN_GAIN, 2 * measure_noise(scores)) else "ok",
+        message=f"the average of the last epochs' weights has a validation {seed.selection.label} of {score:.4f}, "
         f"the best epoch {best:.4f}; the better one is kept",
-        advice=(set_rate(trace, phase, 0.3),) if jumps else (),
-        seed=seed.seed,
-        numbers={"swa": mean, "best": best},
+        advice=(advise_learning_rate(log, phase, 0.3),),
+        numbers={"swa": score, "best": best},
     )
 
 
-def check_seeds(trace: Trace) -> Iterator[Finding]:
-    """Look whether the seeds that are done agree."""
-    done = [seed for seed in trace.seeds if seed.epochs and trace.is_done(seed)]
+def check_seeds(log: TrainingLog) -> Iterator[TrainingCheck]:
+    """Check whether the finished seeds agree."""
+    done = [seed for seed in log.seeds if seed.epochs and log.is_done(seed)]
     if len(done) < 2:
         return
-    best = np.array([_score(seed).max() for seed in done])
+    best = np.array([_list_scores(seed).max() for seed in done])
     spread, mean, no_skill = float(best.std(ddof=1)), float(best.mean()), done[0].selection.no_skill
-    floor = -np.inf if no_skill is None else no_skill + FAILED * max(float(np.median(best)) - no_skill, 0.0)
-    failed = [seed.seed for seed, mine in zip(done, best, strict=True) if mine < floor]
-    differ = spread > DIFFER * abs(mean - (no_skill or 0.0))
-    told = ", ".join(f"{seed.seed} {mine:.4f}" for seed, mine in zip(done, best, strict=True))
-    advice = [f"seed {enlist(map(str, failed))} learned little; lower learning rates fail less often"] if failed else []
+    floor = -np.inf if no_skill is None else no_skill + FAILED_SEED * max(float(np.median(best)) - no_skill, 0.0)
+    failed = [seed.seed for seed, score in zip(done, best, strict=True) if score < floor]
+    severity = choose_severity((spread > SEED_SPREAD * abs(mean - (no_skill or 0.0)), "warn"), (bool(failed), "error"))
+    scores = ", ".join(f"{seed.seed} {score:.4f}" for seed, score in zip(done, best, strict=True))
     fastest = max(done[0].phases, key=lambda phase: phase.params.learning_rate)
-    yield Finding(
-        about="seeds",
-        state=find_worst((differ, "watch"), (bool(failed), "trouble")),
-        measured=f"best validation {done[0].selection.label} by seed: {told}; deviation {spread:.4f}",
-        advice=(*advice, set_rate(trace, fastest, 0.5), set_param("training.seeds", 2 * len(done), len(done)))
-        if differ or failed
-        else (),
+    advice = [advise_learning_rate(log, fastest, 0.5), advise_param("training.seeds", 2 * len(done), len(done))]
+    if failed:
+        advice.insert(0, f"seed {list_names(failed, 4)} learned little; lower learning rates fail less often")
+    yield TrainingCheck(
+        name="seeds",
+        severity=severity,
+        message=f"best validation {done[0].selection.label} by seed: {scores}; standard deviation {spread:.4f}",
+        advice=() if severity == "ok" else tuple(advice),
         numbers={"deviation": spread, "mean": mean},
     )

@@ -1,53 +1,54 @@
-"""Check that the scores have enough days and stocks, and that no baseline is ahead."""
+"""Checks that the scores rest on enough days and stocks, and that no baseline is better."""
 
 from collections.abc import Iterator
 
+from ..params import list_names
 from ..reporting.format import format_difference
-from .check_result import Finding, enlist
-from .training_log import Trace
+from .check_result import TrainingCheck
+from .training_log import TrainingLog
 
-FEW = {"train": "train days", "validation": "validation days", "test": "test days"}
-SURE = 2.0  # standard errors; a larger lead is rarely chance
-ADVICE = "more days or stocks: more prices, or other days in `split:`"
-LISTED = ("test", "validation")  # parts in which a run is compared with baselines
+CHECK_NAMES = {"train": "train days", "validation": "validation days", "test": "test days"}
+SIGNIFICANT = 2.0  # standard errors
+MORE_DATA = "more days or stocks: more prices, or other days in `split:`"
+COMPARED_SPLITS = ("test", "validation")  # in which a run is compared with baselines
 
 
-def check_sizes(trace: Trace) -> Iterator[Finding]:
-    """Check whether parts have fewer days or stocks than recommended."""
-    if trace.split is None or trace.split.needed is None:
+def check_sizes(log: TrainingLog) -> Iterator[TrainingCheck]:
+    """Check whether a split has fewer days or stocks than recommended."""
+    if log.split is None or log.split.needed is None:
         return
-    for part, shortage in trace.split.shortages().items():
-        size = trace.split.sizes[part]
-        numbers = {"days": size.days, "stocks": size.stocks, "error": size.error}
-        is_weak = size.error > trace.split.needed.recommend(part).error
-        yield Finding(
-            about=FEW[part],
-            state="watch" if is_weak else "ok",
-            measured=shortage,
-            advice=(ADVICE,) if is_weak else (),
-            numbers=numbers,
+    for name, shortage in log.split.shortages().items():
+        size = log.split.sizes[name]
+        is_small = size.error > log.split.needed.recommend(name).error
+        yield TrainingCheck(
+            name=CHECK_NAMES[name],
+            severity="warn" if is_small else "ok",
+            message=shortage,
+            advice=(MORE_DATA,) if is_small else (),
+            numbers={"days": size.days, "stocks": size.stocks, "error": size.error},
         )
 
 
-def check_baselines(trace: Trace) -> Iterator[Finding]:
-    """Check where a baseline's rank IC is ahead of the run's, paired by day."""
-    if trace.score is None or not trace.score.baselines:
+def check_baselines(log: TrainingLog) -> Iterator[TrainingCheck]:
+    """Check whether a baseline has a higher rank IC than the run, paired by day."""
+    if log.score is None or not log.score.baselines:
         return
-    behind = []
-    for name, parts in trace.score.baselines.items():
-        for part in LISTED:
-            for horizon, rival in parts.get(part, {}).items():
-                lead = rival.differences.get("rank_ic")
-                if lead is not None and lead.mean is not None and lead.mean < 0:
-                    t = lead.mean / lead.se if lead.se else 0.0
-                    behind.append((t, f"{name} over {horizon} d on the {part} days, by {format_difference(lead)}"))
-    behind.sort()
-    sure = [text for t, text in behind if t < -SURE]
-    ahead = f"rank IC less the baseline's is below zero for {enlist([text for _, text in behind])}"
-    yield Finding(
-        about="baselines",
-        state="watch" if sure else "ok",
-        measured=ahead if behind else "ahead of every baseline in rank IC",
-        advice=("report.html compares the run with every baseline by day",) if sure else (),
-        numbers={"behind": len(behind), "surely behind": len(sure)},
+    better = []
+    for name, splits in log.score.baselines.items():
+        for split in COMPARED_SPLITS:
+            for horizon, baseline in splits.get(split, {}).items():
+                difference = baseline.differences.get("rank_ic")
+                if difference is not None and difference.mean is not None and difference.mean < 0:
+                    t = difference.mean / difference.se if difference.se else 0.0
+                    text = f"{name} over {horizon} d on the {split} days, difference {format_difference(difference)}"
+                    better.append((t, text))
+    better.sort()
+    significant = [text for t, text in better if t < -SIGNIFICANT]
+    names = list_names((text for _, text in better), 4)
+    yield TrainingCheck(
+        name="baselines",
+        severity="warn" if significant else "ok",
+        message=f"rank IC is lower than that of {names}" if better else "rank IC is higher than that of every baseline",
+        advice=("report.html compares the run with every baseline by day",) if significant else (),
+        numbers={"better": len(better), "significantly better": len(significant)},
     )

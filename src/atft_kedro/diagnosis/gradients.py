@@ -1,153 +1,165 @@
-"""What the gradients tell: what was not finite, norms that grow, die out or are cut, modules that hear nothing."""
+"""Checks of the gradients: skipped steps, norms that grow, vanish or are clipped, modules without gradient."""
 
 from collections.abc import Iterator
 
 import numpy as np
 
+from ..checks import choose_severity
 from ..network.params import MODULES
-from .check_result import Finding, enlist, find_worst, name_phase, pick, set_decay, set_in_phase, set_rate
-from .training_log import Floats, PhaseTrace, SeedTrace, Skipped, Trace
+from ..params import list_names
+from .check_result import (
+    TrainingCheck,
+    advise_learning_rate,
+    advise_phase_param,
+    advise_weight_decay,
+    find_largest,
+    name_phase,
+)
+from .training_log import MODULE_GRADIENT, Floats, PhaseLog, SeedLog, SkippedStep, TrainingLog
 
-SKIPPED_SHARE = 0.01  # of steps; what is rarer costs next to nothing
-FIRST = 5  # steps whose median is where a phase's gradient begins
-FEWEST_STEPS = 30  # of a phase, for fewer have neither trend nor rule
-EXPLODES = 10.0  # times its beginning: more than the loss's own noise ever makes
-VANISHES = 0.01  # of its beginning
-CLIPPED_SHARE = 0.5  # of steps; beyond, clipping is the rule, and lets the wild days weigh no more than the calm
-DEAF = 1e-5  # of the whole norm: what rounding leaves
+SKIPPED_SHARE = 0.01  # of steps; fewer cost next to nothing
+FIRST_STEPS = 5  # whose median is a phase's first norm
+MIN_STEPS = 30  # of a phase, to measure a trend or a share
+EXPLODED = 10.0  # times the first norm: more than the noise of the loss causes
+VANISHED = 0.01  # of the first norm
+CLIPPED_SHARE = 0.5  # of steps; above it, extreme and normal days weigh the same
+NO_GRADIENT = 1e-5  # of the whole norm: rounding error
 
 
-def check_finite(trace: Trace) -> Iterator[Finding]:
-    """Look for steps whose loss or gradient was not finite, and at what they saw."""
-    steps = sum(len(phase.number) for seed in trace.seeds for phase in seed.phases)
-    if not trace.skipped:
+def check_skipped_steps(log: TrainingLog) -> Iterator[TrainingCheck]:
+    """Check for steps whose loss or gradient was not finite, and for infinite features in them."""
+    steps = sum(len(phase.step_numbers) for seed in log.seeds for phase in seed.phases)
+    count, budget = len(log.skipped), log.training.nan_budget
+    numbers: dict[str, float] = {"skipped": count, "steps": steps}
+    if not log.skipped:
         if steps:
-            told = f"loss and gradient were, in all {steps:,} steps"
-            yield Finding(about="finite", state="ok", measured=told, numbers={"skipped": 0, "steps": steps})
+            message = f"none: loss and gradient were finite in all {steps:,} steps"
+            yield TrainingCheck(name="skipped steps", severity="ok", message=message, numbers=numbers)
         return
-    count, first, budget = len(trace.skipped), trace.skipped[0], trace.training.nan_budget
-    features = list(dict.fromkeys(name for each in trace.skipped for name in each.infinite_features))
-    codes = sorted({code for each in trace.skipped for code in each.codes_with_infinite_features})
-    told = (
-        f"{count:,} of {max(steps, trace.skipped[-1].step):,} steps were skipped (nan_budget {budget}), the first at "
+    first = log.skipped[0]
+    features = list(dict.fromkeys(name for step in log.skipped for name in step.infinite_features))
+    codes = sorted({code for step in log.skipped for code in step.codes_with_infinite_features})
+    terms = sorted(first.not_finite, key=lambda term: "/" in term)
+    message = (
+        f"{count:,} of {max(steps, log.skipped[-1].step):,} steps were skipped (nan_budget {budget}), the first at "
         f"step {first.step:,} of phase {first.phase} on {first.days[0]} to {first.days[-1]}, not finite: "
-        f"{enlist(sorted(first.not_finite, key=lambda term: '/' in term))}"
+        f"{list_names(terms, 4)}"
     )
-    told += f"; infinite in the panel: {enlist(features)} of {enlist(codes)}" if features else ""
+    message += f"; infinite in the panel: {list_names(features, 4)} of {list_names(codes, 4)}" if features else ""
     is_often = count > max(SKIPPED_SHARE * steps, 1) or count > budget
-    yield Finding(
-        about="finite",
-        state="trouble" if features or is_often else "watch",
-        measured=told,
-        advice=_mend(trace, first, features),
-        numbers={"skipped": count, "steps": steps},
+    yield TrainingCheck(
+        name="skipped steps",
+        severity="error" if features or is_often else "warn",
+        message=message,
+        advice=_advise_finite(log, first, features),
+        numbers=numbers,
     )
 
 
-def _mend(trace: Trace, first: Skipped, features: list[str]) -> tuple[str, ...]:
-    """Advise what to do about steps that are not finite."""
+def _advise_finite(log: TrainingLog, first: SkippedStep, features: list[str]) -> tuple[str, ...]:
+    """Advise how to avoid steps that are not finite."""
     if features:
-        return (f"mend {enlist(features)} in the ML dataset; kedro run --pipelines guard looks for more",)
-    phases = [phase for seed in trace.seeds for phase in seed.phases if phase.params.name == first.phase]
+        names = list_names(features, 4)
+        return (f"correct {names} in the ML dataset; kedro run --pipelines guard finds more such features",)
+    phases = [phase for seed in log.seeds for phase in seed.phases if phase.params.name == first.phase]
     return (
-        *(["--params training.precision=fp32 (now bf16)"] if trace.training.precision == "bf16" else []),
-        *(set_rate(trace, phase, 0.5) for phase in phases[:1]),
+        *(["--params training.precision=fp32 (now bf16)"] if log.training.precision == "bf16" else []),
+        *(advise_learning_rate(log, phase, 0.5) for phase in phases[:1]),
         "kedro run --env safe names the first tensor that is not finite",
     )
 
 
-def check_gradient(trace: Trace, seed: SeedTrace) -> Finding | None:
-    """Look whether the gradient grows or dies out while a phase runs."""
-    found = pick(seed.phases, lambda phase: abs(np.log(_grow(phase))) if len(_norms(phase)) else None)
+def check_growth(log: TrainingLog, seed: SeedLog) -> TrainingCheck | None:
+    """Check whether the gradient norm explodes or vanishes within a phase."""
+    found = find_largest(
+        seed.phases, lambda phase: abs(np.log(_measure_growth(phase))) if len(_finite_norms(phase)) else None
+    )
     if found is None:
         return None
     phase = found[0]
-    norms, growth = _norms(phase), _grow(phase)
-    early, late = _ends(norms)
-    largest = phase.number[np.isfinite(phase.steps["gradient"])][norms.argmax()]
+    norms, growth = _finite_norms(phase), _measure_growth(phase)
+    first, last = _measure_ends(norms)
+    step = phase.step_numbers[np.isfinite(phase.steps["gradient"])][norms.argmax()]
     advice: tuple[str, ...] = ()
-    if growth > EXPLODES:
-        advice = (set_rate(trace, phase, 0.3), set_in_phase(phase, "warmup", 0.3, phase.params.warmup))
-    elif growth < VANISHES:
-        advice = (set_decay(trace, 0.25), set_rate(trace, phase, 0.3))
-    return Finding(
-        about="gradient",
-        state=find_worst((growth > EXPLODES, "trouble"), (growth < VANISHES, "watch")),
-        measured=f"{name_phase(trace, phase)}its norm is {early:.3g} at first and {late:.3g} at last, at most "
-        f"{norms.max():.3g} (step {largest:,})",
+    if growth > EXPLODED:
+        warmup = advise_phase_param(phase, "warmup", 0.3, phase.params.warmup)
+        advice = (advise_learning_rate(log, phase, 0.3), warmup)
+    elif growth < VANISHED:
+        advice = (advise_weight_decay(log, 0.25), advise_learning_rate(log, phase, 0.3))
+    return TrainingCheck(
+        name="gradient",
+        severity=choose_severity((growth > EXPLODED, "error"), (growth < VANISHED, "warn")),
+        message=f"{name_phase(log, phase)}its norm is {first:.3g} at first and {last:.3g} at the end, at most "
+        f"{norms.max():.3g} (step {step:,})",
         advice=advice,
-        seed=seed.seed,
-        numbers={"first": early, "last": late, "most": float(norms.max())},
+        numbers={"first": first, "last": last, "most": float(norms.max())},
     )
 
 
-def _norms(phase: PhaseTrace) -> Floats:
+def _finite_norms(phase: PhaseLog) -> Floats:
     norms = phase.steps["gradient"]
     return norms[np.isfinite(norms)]
 
 
-def _ends(norms: Floats) -> tuple[float, float]:
-    """Take the medians of the first steps and of the last third."""
-    return float(np.median(norms[:FIRST])), float(np.median(norms[-max(len(norms) // 3, 1) :]))
+def _measure_ends(norms: Floats) -> tuple[float, float]:
+    """Return the medians of the first steps and of the last third."""
+    return float(np.median(norms[:FIRST_STEPS])), float(np.median(norms[-max(len(norms) // 3, 1) :]))
 
 
-def _grow(phase: PhaseTrace) -> float:
-    """Say how many times its first norm the last is."""
-    norms = _norms(phase)
-    early, late = _ends(norms)
-    return max(late, 1e-30) / early if len(norms) >= FEWEST_STEPS and early > 0 else 1.0
+def _measure_growth(phase: PhaseLog) -> float:
+    """Divide the last norm of a phase by its first; 1 for few steps."""
+    norms = _finite_norms(phase)
+    first, last = _measure_ends(norms)
+    return max(last, 1e-30) / first if len(norms) >= MIN_STEPS and first > 0 else 1.0
 
 
-def check_clipping(trace: Trace, seed: SeedTrace) -> Finding | None:
-    """Look whether clipping is the rule."""
-    found = pick(seed.phases, lambda phase: _clip(phase) if len(_norms(phase)) >= FEWEST_STEPS else None)
+def check_clipping(log: TrainingLog, seed: SeedLog) -> TrainingCheck | None:
+    """Check whether most steps are clipped."""
+
+    def measure_share(phase: PhaseLog) -> float | None:
+        norms = _finite_norms(phase)
+        return float(np.mean(norms > phase.params.clip_norm)) if len(norms) >= MIN_STEPS else None
+
+    found = find_largest(seed.phases, measure_share)
     if found is None:
         return None
     phase, share = found
-    clip, usual = phase.params.clip_norm, float(np.quantile(_norms(phase), 0.9))
-    raise_it = [set_in_phase(phase, "clip_norm", usual, clip)] if usual < EXPLODES * clip else []
-    advice = tuple(raise_it or [set_rate(trace, phase, 0.5)])
-    return Finding(
-        about="clipping",
-        state="watch" if share > CLIPPED_SHARE else "ok",
-        measured=f"{name_phase(trace, phase)}the gradient is cut to {clip:g} in {share:.1%} of the steps; nine in ten "
-        f"have at most {usual:.3g}",
-        advice=advice if share > CLIPPED_SHARE else (),
-        seed=seed.seed,
+    clip, usual = phase.params.clip_norm, float(np.quantile(_finite_norms(phase), 0.9))
+    raise_limit, lower_rate = advise_phase_param(phase, "clip_norm", usual, clip), advise_learning_rate(log, phase, 0.5)
+    return TrainingCheck(
+        name="clipping",
+        severity="warn" if share > CLIPPED_SHARE else "ok",
+        message=f"{name_phase(log, phase)}the gradient is clipped to {clip:g} in {share:.1%} of the steps; "
+        f"90% have at most {usual:.3g}",
+        advice=(raise_limit if usual < EXPLODED * clip else lower_rate,),
         numbers={"share": share, "clip_norm": clip},
     )
 
 
-def _clip(phase: PhaseTrace) -> float:
-    return float(np.mean(_norms(phase) > phase.params.clip_norm))
-
-
-def check_modules(trace: Trace, seed: SeedTrace) -> Finding | None:
-    """Look for a module that is switched on and gets no gradient."""
-    shares = {(phase.place, name): share for phase in seed.phases for name, share in _hear(phase)}
+def check_modules(log: TrainingLog, seed: SeedLog) -> TrainingCheck | None:
+    """Check for an enabled module that gets no gradient."""
+    shares = [(share, phase, name) for phase in seed.phases for name, share in _measure_module_shares(phase)]
     if not shares:
         return None
-    (place, name), share = min(shares.items(), key=lambda pair: pair[1])
-    phase = next(each for each in seed.phases if each.place == place)
-    told = f"{name_phase(trace, phase)}{name} gets the least of the gradient, {share:.1g} of its norm"
-    advice = f"--params training.without={name} shows what it is worth" if name in MODULES else set_decay(trace, 0.25)
-    return Finding(
-        about="modules",
-        state=find_worst((share < DEAF, "watch"), (share == 0, "trouble")),
-        measured=told,
-        advice=(advice,) if share < DEAF else (),
-        seed=seed.seed,
+    share, phase, name = min(shares, key=lambda entry: entry[0])
+    compare = f"train with --params training.without={name} and compare the runs"
+    return TrainingCheck(
+        name="modules",
+        severity=choose_severity((share < NO_GRADIENT, "warn"), (share == 0, "error")),
+        message=f"{name_phase(log, phase)}{name} gets the least of the gradient, {share:.1g} of its norm",
+        advice=(compare if name in MODULES else advise_weight_decay(log, 0.25),),
         numbers={"share": share},
     )
 
 
-def _hear(phase: PhaseTrace) -> Iterator[tuple[str, float]]:
-    """Say which share of the gradient's norm each module that learns in a phase gets, in the median."""
-    modules = phase.params.modules
-    off = {part for part in MODULES if part not in modules} | (set() if "fan" in modules else {"trend_projection"})
-    still = off | set(phase.params.freeze)
+def _measure_module_shares(phase: PhaseLog) -> Iterator[tuple[str, float]]:
+    """Measure the median share of the gradient norm that each trained module gets."""
+    enabled = phase.params.modules
+    off = {module for module in MODULES if module not in enabled}
+    untrained = off | (set() if "fan" in enabled else {"trend_projection"}) | set(phase.params.freeze)
+    total = phase.steps["gradient"]
     for column, norms in phase.steps.items():
-        name = column.removeprefix("gradient/")
-        known = np.isfinite(norms) & (phase.steps["gradient"] > 0)
-        if name != column and name not in still and known.sum() > 1:
-            yield name, float(np.median(norms[known] / phase.steps["gradient"][known]))
+        name = column.removeprefix(MODULE_GRADIENT)
+        is_known = np.isfinite(norms) & (total > 0)
+        if name != column and name not in untrained and is_known.sum() > 1:
+            yield name, float(np.median(norms[is_known] / total[is_known]))

@@ -1,9 +1,9 @@
-"""What a training has written down on its way, by seed and phase, whether it is done or still runs."""
+"""The log of a training by seed and phase, read from its run folder while it trains or afterwards."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +23,13 @@ from ..training.selection import SelectionParams
 
 Floats = NDArray[np.float64]
 Line = Mapping[str, Any]
+STEP_COLUMNS = {"loss", "gradient", "learning_rate", "skipped"}
+MODULE_GRADIENT = "gradient/"  # prefix of a module's gradient norm
 
 
 @dataclass(frozen=True)
-class Epoch:
-    """An epoch's line; what an older run did not write, or a CPU does not have, is null or empty."""
+class EpochLog:
+    """One epoch; a value that an older run or a CPU does not have is None or empty."""
 
     phase: str
     epoch: int  # of the phase
@@ -45,56 +47,14 @@ class Epoch:
     memory_gb: float | None = None  # at the epoch's end
     peak_gpu_memory_gb: float | None = None
     gpu_memory_total_gb: float | None = None
-    gpu_memory_retries: float = 0.0  # how often the GPU's allocator ran short so far
+    gpu_memory_retries: float = 0.0  # allocations of the GPU that failed at first, so far
     gpu_utilisation: float | None = None  # percent
     gpu_temperature: float | None = None  # °C
 
-    @classmethod
-    def read(cls, line: Line) -> Self:
-        """Take the line's numbers that are known here."""
-        return cls(**{each.name: line[each.name] for each in fields(cls) if each.name in line})
-
 
 @dataclass(frozen=True)
-class PhaseTrace:
-    """One phase of one seed's training: its epochs so far, and its steps."""
-
-    seed: int
-    place: int  # in training.phases
-    params: PhaseParams
-    planned: int  # epochs
-    epochs: tuple[Epoch, ...]
-    number: NDArray[np.int64]  # of each step, in the training
-    steps: Mapping[str, Floats]  # each step's loss, gradient, learning_rate, skipped; gradient/… NaN where not written
-
-    @property
-    def losses(self) -> Floats:
-        """List the epochs' train losses."""
-        return np.array([epoch.train_loss for epoch in self.epochs])
-
-
-@dataclass(frozen=True)
-class SeedTrace:
-    """One seed's training: the phases that it has begun."""
-
-    seed: int
-    selection: SelectionParams
-    phases: tuple[PhaseTrace, ...]
-    swa: dict[str, float]  # how the average of the last epochs does; empty before the end
-
-    @property
-    def epochs(self) -> list[Epoch]:
-        """List the epochs of all phases."""
-        return [epoch for phase in self.phases for epoch in phase.epochs]
-
-    def phase_of(self, epoch: Epoch) -> PhaseTrace:
-        """Find the phase that an epoch is of."""
-        return next(phase for phase in self.phases if epoch in phase.epochs)
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A step that was skipped because something was not finite."""
+class SkippedStep:
+    """A step that was skipped because its loss or gradient was not finite."""
 
     seed: int
     step: int
@@ -104,122 +64,153 @@ class Skipped:
     codes_with_infinite_features: list[str]
     infinite_features: dict[str, int]
 
-    @classmethod
-    def read(cls, told: Line) -> Self:
-        """Take what is known here."""
-        return cls(**{each.name: told[each.name] for each in fields(cls)})
+
+Record = TypeVar("Record", EpochLog, SkippedStep)
+
+
+def _read_record(record: type[Record], line: Line) -> Record:
+    """Create a record from the fields of a log line that it knows."""
+    return record(**{column.name: line[column.name] for column in fields(record) if column.name in line})
 
 
 @dataclass(frozen=True)
-class Trace:
-    """A run as its folder tells it."""
+class PhaseLog:
+    """One phase of one seed's training: its epochs and steps so far."""
+
+    index: int  # in training.phases
+    params: PhaseParams
+    epochs: tuple[EpochLog, ...]
+    step_numbers: NDArray[np.int64]  # counted over the whole training
+    steps: Mapping[str, Floats]  # one column per STEP_COLUMNS and module gradient; NaN where not written
+
+    @property
+    def train_losses(self) -> Floats:
+        """Train losses of the epochs."""
+        return np.array([epoch.train_loss for epoch in self.epochs])
+
+
+@dataclass(frozen=True)
+class SeedLog:
+    """One seed's training: the phases that have started."""
+
+    seed: int
+    selection: SelectionParams
+    phases: tuple[PhaseLog, ...]
+    swa: dict[str, float]  # validation scores of the averaged last epochs; empty before the end
+
+    @property
+    def epochs(self) -> list[EpochLog]:
+        """Epochs of all phases."""
+        return [epoch for phase in self.phases for epoch in phase.epochs]
+
+    def phase_of(self, epoch: EpochLog) -> PhaseLog:
+        """Return the phase that an epoch belongs to."""
+        return next(phase for phase in self.phases if epoch in phase.epochs)
+
+
+@dataclass(frozen=True)
+class TrainingLog:
+    """Everything that a run has written about its training."""
 
     run: str
     training: TrainingParams
-    network: Mapping[str, Any]  # its sizes
-    split: Split | None  # None of an older run
+    network: Mapping[str, Any]  # its parameters
+    split: Split | None  # None for an older run
     device: str
     status: RunStatus | None  # None before the first step
-    seeds: tuple[SeedTrace, ...]
-    skipped: tuple[Skipped, ...]
-    score: RunScore | None  # None before the run is scored, and where its scores cannot be read
-    unreadable: str | None = None  # why they cannot
+    seeds: tuple[SeedLog, ...]
+    skipped: tuple[SkippedStep, ...]
+    score: RunScore | None  # None if the run has no readable scores
+    score_error: str | None = None  # why the scores cannot be read
 
-    def is_running(self, seed: SeedTrace) -> bool:
-        """Say whether a seed is being trained now."""
+    def is_running(self, seed: SeedLog) -> bool:
+        """Check whether a seed is being trained now."""
         return self.status is not None and self.status.state == "training" and self.status.seed == seed.seed
 
-    def is_done(self, seed: SeedTrace) -> bool:
-        """Say whether a seed's training came to its own end."""
+    def is_done(self, seed: SeedLog) -> bool:
+        """Check whether a seed's training has finished as planned."""
         return self.status is not None and (self.status.state == "done" or self.status.seed != seed.seed)
 
-    def plan(self, seed: SeedTrace, done: int) -> int:
-        """Count the steps that a seed will have made at its end."""
+    def count_planned_steps(self, seed: SeedLog, done: int) -> int:
+        """Count the steps at the end of a seed's training."""
         return self.status.total_steps if self.status is not None and self.is_running(seed) else done
 
     @property
     def rank_ic(self) -> dict[str, Mean]:
-        """Return each part's rank IC over the shortest horizon, where the run is scored."""
-        split = self.score.split if self.score else {}
-        return {part: next(iter(horizons.values())).rank_ic for part, horizons in split.items()}
+        """Rank IC over the shortest horizon, by split; empty for a run without scores."""
+        splits = self.score.split if self.score else {}
+        return {name: next(iter(horizons.values())).rank_ic for name, horizons in splits.items()}
 
     @property
     def horizon(self) -> int | None:
-        """Name the shortest horizon."""
-        named = (name for seed in self.seeds for epoch in seed.epochs for name in epoch.validation)
-        days = [int(name[8:-1]) for name in named if name.startswith("rank_ic_")]
+        """Shortest horizon with a validation rank IC, in days."""
+        names = (name for seed in self.seeds for epoch in seed.epochs for name in epoch.validation)
+        days = [int(name[8:-1]) for name in names if name.startswith("rank_ic_")]
         return min(days, default=None)
 
 
-def read_trace(folder: Path) -> Trace:
-    """Read all that a run has written; a line that is being written is left for the next time."""
+def read_training_log(folder: Path) -> TrainingLog:
+    """Read a run's log; an unfinished last line is ignored."""
     manifest, training = read_manifest(folder), read_training(folder)
-    log, nans = folder / METRICS, folder / NAN_BATCHES
+    log, skipped_log = folder / METRICS, folder / NAN_BATCHES
     lines = read_json_lines(log) if log.exists() else []
-    skipped = read_json(nans) if nans.exists() else []
+    skipped = read_json(skipped_log) if skipped_log.exists() else []
     status = read_status(folder) if (folder / HEARTBEAT).exists() else None
     if not lines and not skipped and status is None:
         raise InputError(f"Run {folder.name} has written nothing yet: it has not made its first step.")
-    score, unreadable = _read_score(folder)
-    return Trace(
+    score, score_error = None, None
+    try:
+        score = read_score(folder, is_asked=False)
+    except InputError as error:
+        score_error = str(error)
+    return TrainingLog(
         run=folder.name,
         training=training,
         network=manifest["network"],
         split=parse_model(manifest["split"], Split, folder / MANIFEST) if "split" in manifest else None,
         device=manifest["device"],
         status=status,
-        seeds=tuple(_trace_seeds(lines, training)),
-        skipped=tuple(Skipped.read(each) for each in skipped),
+        seeds=tuple(_group_by_seed(lines, training)),
+        skipped=tuple(_read_record(SkippedStep, line) for line in skipped),
         score=score,
-        unreadable=unreadable,
+        score_error=score_error,
     )
 
 
-def _read_score(folder: Path) -> tuple[RunScore | None, str | None]:
-    """Read a run's scores; or why they cannot be read."""
-    try:
-        return read_score(folder, is_asked=False), None
-    except InputError as error:
-        return None, str(error)
-
-
-def _trace_seeds(lines: Sequence[Line], training: TrainingParams) -> Iterator[SeedTrace]:
-    """Sort lines by seed; what was done twice, for a training was killed and went on, counts as it was done last."""
+def _group_by_seed(lines: Sequence[Line], training: TrainingParams) -> Iterator[SeedLog]:
+    """Group lines by seed; of a step or epoch that a resumed run repeated, the last line counts."""
     for seed in dict.fromkeys(line["seed"] for line in lines):
-        mine = [line for line in lines if line["seed"] == seed]
-        steps = {line["step"]: line for line in mine if "step" in line}
-        epochs = {line["epochs"]: Epoch.read(line) for line in mine if "train_loss" in line}
-        swa: dict[str, float] = next((line["swa"] for line in reversed(mine) if "swa" in line), {})
-        told = [epochs[number] for number in sorted(epochs)]
-        yield SeedTrace(seed, training.selection, tuple(_trace_phases(seed, told, list(steps.values()), training)), swa)
+        seed_lines = [line for line in lines if line["seed"] == seed]
+        steps = {line["step"]: line for line in seed_lines if "step" in line}
+        by_number = {line["epochs"]: _read_record(EpochLog, line) for line in seed_lines if "train_loss" in line}
+        epochs = [by_number[number] for number in sorted(by_number)]
+        swa: dict[str, float] = next((line["swa"] for line in reversed(seed_lines) if "swa" in line), {})
+        yield SeedLog(seed, training.selection, tuple(_group_by_phase(epochs, list(steps.values()), training)), swa)
 
 
-def _trace_phases(
-    seed: int, epochs: Sequence[Epoch], steps: Sequence[Line], training: TrainingParams
-) -> Iterator[PhaseTrace]:
-    """Assign epochs and steps to phases; a step whose line names no phase has its epoch's."""
+def _group_by_phase(epochs: Sequence[EpochLog], steps: Sequence[Line], training: TrainingParams) -> Iterator[PhaseLog]:
+    """Group epochs and steps by phase; a step whose line has no phase belongs to its epoch's phase."""
     phases = {phase.name: phase for phase in training.curriculum}
-    names, known = [epoch.phase for epoch in epochs], list(phases)
-    number = np.array([line["step"] for line in steps], dtype=np.int64)
-    of_epoch = np.searchsorted([epoch.steps for epoch in epochs], number)
-    of_epochs = [*names, names[-1] if names else known[0]]
-    of_phase = np.array([line.get("phase", of_epochs[place]) for line, place in zip(steps, of_epoch, strict=True)])
-    for name in (name for name in known if name in {*names, *of_phase.tolist()}):
-        mine = [line for line, of in zip(steps, of_phase, strict=True) if of == name]
-        yield PhaseTrace(
-            seed=seed,
-            place=[phase.name for phase in training.phases].index(name),
+    indices = {phase.name: index for index, phase in enumerate(training.phases)}
+    numbers = np.array([line["step"] for line in steps], dtype=np.int64)
+    epoch_indices = np.searchsorted([epoch.steps for epoch in epochs], numbers)
+    epoch_phases = [epoch.phase for epoch in epochs]
+    epoch_phases.append(epoch_phases[-1] if epoch_phases else next(iter(phases)))  # of steps after the last epoch
+    step_phases = np.array(
+        [line.get("phase", epoch_phases[index]) for line, index in zip(steps, epoch_indices, strict=True)]
+    )
+    started = {*(epoch.phase for epoch in epochs), *step_phases.tolist()}
+    for name in (name for name in phases if name in started):
+        yield PhaseLog(
+            index=indices[name],
             params=phases[name],
-            planned=phases[name].epochs,
             epochs=tuple(epoch for epoch in epochs if epoch.phase == name),
-            number=number[of_phase == name],
-            steps=_gather(mine),
+            step_numbers=numbers[step_phases == name],
+            steps=_build_columns([line for line, phase in zip(steps, step_phases, strict=True) if phase == name]),
         )
 
 
-def _gather(lines: Iterable[Line]) -> dict[str, Floats]:
-    """Bring steps' numbers to columns."""
-    mine = list(lines)
-    names = {name for line in mine for name in line if name.startswith("gradient/")}
-    names |= {"loss", "gradient", "learning_rate", "skipped"}
-    return {name: np.array([line.get(name, np.nan) for line in mine], dtype=np.float64) for name in sorted(names)}
+def _build_columns(lines: Sequence[Line]) -> dict[str, Floats]:
+    """Build one array per column of the steps' lines."""
+    names = STEP_COLUMNS | {name for line in lines for name in line if name.startswith(MODULE_GRADIENT)}
+    return {name: np.array([line.get(name, np.nan) for line in lines], dtype=np.float64) for name in sorted(names)}

@@ -1,0 +1,37 @@
+"""Test the checks of the train loss and the learning rate."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from factories.training_logs import RISING, STEPS, assert_only_problem, diagnose_run, list_root_problems, make_log
+
+
+def spike(step: int) -> float:
+    """Return a loss with one spike per epoch."""
+    return 1 + 0.01 * math.sin(step) + (step % STEPS == 20)
+
+
+@pytest.mark.parametrize(
+    ("name", "severity", "message", "values"),
+    [
+        ("loss spikes", "warn", "2.5% of the steps have one", {"steps": {"loss": spike}}),
+        ("divergence", "error", "lowest 1 in epoch 2", {"train_loss": lambda epoch: 1 + abs(epoch - 2)}),
+        ("divergence", "warn", "lowest 0.7 in epoch 4", {"train_loss": lambda epoch: 0.7 + 0.1 * abs(epoch - 4)}),
+        ("divergence", "error", "first step had 1", {"train_loss": 2.1}),
+        ("learning rate", "warn", "weight by 0.0024", {"steps": {"learning_rate": 1e-5}}),
+    ],
+)
+def test_each_loss_problem_is_found_alone(
+    tmp_path: Path, name: str, severity: str, message: str, values: dict[str, Any]
+) -> None:
+    assert_only_problem(tmp_path, name, severity, message, values)
+
+
+def test_a_rise_of_the_loss_within_its_noise_is_no_problem(tmp_path: Path) -> None:
+    steps = {"loss": lambda step: 1 + 0.2 * math.sin(7 * step)}
+    lines = make_log(*RISING, steps=steps, train_loss=lambda epoch: 1 + 0.005 * epoch)
+
+    assert list_root_problems(diagnose_run(tmp_path, lines)) == set()
