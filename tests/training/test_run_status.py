@@ -6,11 +6,11 @@ from pathlib import Path
 from atft_kedro.evaluation.goals import GoalParams, check_goals
 from atft_kedro.training.run_status import read_max_gradient, read_status
 from atft_kedro.training.runs import HEARTBEAT, METRICS
-from factories.training_logs import tell, write_run
+from factories.training_logs import make_log, write_run
 
 
 def test_a_status_names_the_weights_of_each_score(tmp_path: Path) -> None:
-    folder = write_run(tmp_path, tell(0.05))
+    folder = write_run(tmp_path, make_log(0.05))
     beat = json.loads((folder / HEARTBEAT).read_text())
     scored = {"score": 0.05, "best": 0.08, "best_weights": "mean of the weights of the last 3 epochs"}
     (folder / HEARTBEAT).write_text(json.dumps(beat | scored))

@@ -16,7 +16,7 @@ from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.runs import HEARTBEAT
 from factories.memory import PHASES
 from factories.params import make_params
-from factories.training_logs import tell, write_run
+from factories.training_logs import make_log, write_run
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +28,7 @@ def test_what_earlier_stages_left_in_the_process_is_not_what_the_training_takes(
     need = PLAN.predict(Machine(process=400_000_000, keeps_freed=True, room=Room(10**12, 10**12)))
     index = next(part.memory for part in need.parts if part.what.startswith("graphs"))
     adds = need.memory - 400_000_000 - index
-    folder = write_run(tmp_path, tell(0.1))
+    folder = write_run(tmp_path, make_log(0.1))
     beat = json.loads((folder / HEARTBEAT).read_text())
 
     def compare(**measured: float) -> str:
