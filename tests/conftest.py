@@ -75,7 +75,7 @@ def ran_project(first_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @pytest.fixture(scope="session")
 def market() -> SimulatedMarket:
-    return simulate_market(MarketParams(stocks=30, days=320, seed=11))
+    return simulate_market(make_params(MarketParams, stocks=30, days=320, seed=11))
 
 
 @pytest.fixture(scope="session")
@@ -85,7 +85,7 @@ def clean_prices(market: SimulatedMarket) -> pl.DataFrame:
 
 @pytest.fixture(scope="session")
 def ml_dataset(clean_prices: pl.DataFrame) -> pl.DataFrame:
-    return make_ml_dataset(clean_prices, FeatureParams())
+    return make_ml_dataset(clean_prices, make_params(FeatureParams))
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import pytest
 
 from atft_kedro.market.simulated_drivers import MarketParams
 from atft_kedro.market.simulation import simulate_market
+from factories.params import make_params
 from factories.project import kedro
 
 pytestmark = pytest.mark.slow
@@ -21,7 +22,9 @@ QUICK = "training.epochs=5,training.seeds=2,network.hidden_size=16,baselines.lig
 def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write prices, and labels of three quarters of the stocks in the last days but ten."""
     folder = tmp_path_factory.mktemp("market")
-    params = MarketParams(stocks=STOCKS, days=DAYS, seed=5, start=date(2011, 3, 1), late_listings=0, delistings=0)
+    params = make_params(
+        MarketParams, stocks=STOCKS, days=DAYS, seed=5, start=date(2011, 3, 1), late_listings=0, delistings=0
+    )
     prices = simulate_market(params).prices.sort("code", "date").drop("sector", "vwap", strict=False)
     prices.write_parquet(folder / "prices.parquet")
     days = prices["date"].unique().sort()[-LABEL_DAYS - 10 : -10]

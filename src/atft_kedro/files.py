@@ -1,4 +1,4 @@
-"""Files and folders that are whole or not there: written atomically, read with plain errors."""
+"""Files: atomic writes of files and folders, and JSON read with plain errors."""
 
 import errno
 import fcntl
@@ -18,14 +18,14 @@ from .params import InputError, Params
 
 Model = TypeVar("Model", bound=Params)
 
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @contextmanager
 def atomic_write(path: Path, *, is_folder: bool = False) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; rename it to ``path`` at the end.
+    """Yield a temporary path in the same folder; rename it to ``path`` at the end.
 
-    Its writer holds a lock on it, so that the next writer can remove what a killed one has left, and nothing else.
+    The writer locks it, so that the next writer removes the leftovers of a killed one and of no other.
     """
     with explain_full_disk(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -41,7 +41,7 @@ def atomic_write(path: Path, *, is_folder: bool = False) -> Iterator[Path]:
 
 
 def _create_locked(path: Path, is_folder: bool) -> tuple[Path, int]:
-    """Create a partial file or folder and lock it; create another where one is removed before its lock is held."""
+    """Create and lock a partial file or folder; repeat if another writer removed it before the lock."""
     while True:
         partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
         if is_folder:
@@ -50,7 +50,7 @@ def _create_locked(path: Path, is_folder: bool) -> tuple[Path, int]:
             partial.touch(exist_ok=False)
         with suppress(FileNotFoundError):
             lock = _open_to_lock(partial)
-            with suppress(OSError):  # a file system without locks: what is abandoned there stays
+            with suppress(OSError):  # a file system without locks: leftovers stay
                 fcntl.flock(lock, fcntl.LOCK_EX)
             if partial.exists():
                 return partial, lock
@@ -60,7 +60,7 @@ def _create_locked(path: Path, is_folder: bool) -> tuple[Path, int]:
 def _remove_abandoned(path: Path) -> None:
     """Remove partial files of processes that have ended."""
     for partial in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
-        with suppress(OSError):  # it is gone, its writer lives, or the file system has no locks
+        with suppress(OSError):  # already removed, its writer is alive, or no locks
             lock = _open_to_lock(partial)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -70,7 +70,7 @@ def _remove_abandoned(path: Path) -> None:
 
 
 def _open_to_lock(path: Path) -> int:
-    """Open for a lock; over NFS only a file that may be written can be locked."""
+    """Open for a lock; over NFS only a file opened for writing can be locked."""
     return os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
 
 
@@ -83,32 +83,32 @@ def _remove(path: Path) -> None:
 
 @contextmanager
 def explain_full_disk(path: Path) -> Iterator[None]:
-    """Turn the system's refusal to store more into an answer."""
+    """Turn the operating system's disk-full error into an `InputError`."""
     try:
         yield
     except OSError as error:
-        if error.errno not in FULL:
+        if error.errno not in DISK_FULL:
             raise
-        home = next(folder for folder in (path, *path.parents) if folder.exists())
-        free = shutil.disk_usage(home).free / 1e9
+        existing = next(folder for folder in (path, *path.parents) if folder.exists())
+        free = shutil.disk_usage(existing).free / 1e9
         raise InputError(
-            f"{path} cannot be written: {error.strerror}; {free:.2f} GB are free. What was there before still is."
+            f"{path} cannot be written: {error.strerror}; {free:.2f} GB are free. An earlier version is unchanged."
         ) from error
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file; one that is cut short is an `InputError` that names it."""
+    """Read a JSON file; a truncated one is an `InputError` that names it."""
     try:
         return json.loads(path.read_text())
     except ValueError as error:
-        raise InputError(f"{path} is not readable as JSON ({error}): it is cut short or was changed.") from error
+        raise InputError(f"{path} is not readable as JSON ({error}): it is truncated or was changed.") from error
 
 
 def read_json_lines(path: Path, containing: str = "") -> list[Any]:
-    """Read the JSON lines that contain a text; a last line without its end is still being written and is left out."""
-    whole = path.read_text().rpartition("\n")[0]
+    """Read the JSON lines that contain a text; skip an unfinished last line."""
+    complete = path.read_text().rpartition("\n")[0]
     values = []
-    for number, line in enumerate(whole.splitlines(), start=1):
+    for number, line in enumerate(complete.splitlines(), start=1):
         try:
             values += [json.loads(line)] if containing in line else []
         except ValueError as error:
@@ -117,7 +117,7 @@ def read_json_lines(path: Path, containing: str = "") -> list[Any]:
 
 
 def parse_model(value: Any, model: type[Model], path: Path) -> Model:
-    """Validate what was read from ``path``; what another version wrote is an `InputError` that names the first key."""
+    """Validate a value read from ``path``; an `InputError` names the first wrong key."""
     try:
         return model.model_validate(value)
     except ValidationError as error:
@@ -125,5 +125,5 @@ def parse_model(value: Any, model: type[Model], path: Path) -> Model:
         key = ".".join(map(str, first["loc"])) or model.__name__
         raise InputError(
             f"{path} was written by another version of this project: {key}: {first['msg']} "
-            f"(keys at fault: {error.error_count()})."
+            f"(wrong keys: {error.error_count()})."
         ) from error

@@ -1,4 +1,4 @@
-"""Locks between processes: the system frees a lock when its holder ends, however it ends."""
+"""Locks between processes; the operating system releases them when the holder ends."""
 
 import fcntl
 import json
@@ -13,18 +13,18 @@ from typing import IO
 
 from .params import InputError
 
-ATTEMPTS, INSTANT = 4, 0.05  # seconds
+ATTEMPTS, PAUSE = 4, 0.05  # pause in seconds
 
 
 @contextmanager
 def exclusive_lock(path: Path, refusal: str) -> Iterator[None]:
-    """Hold the lock at ``path``; where another process holds it, refuse at once and name that process.
+    """Hold the lock at ``path``; if another process holds it, raise an error that names it.
 
-    The file stays when the lock is given back: only the system knows whether somebody holds it.
+    The file stays after the release: whether the lock is held is not visible from it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as lock:
-        if not _take(lock):
+        if not _acquire(lock):
             raise InputError(f"{refusal} {describe_holder(path)}")
         holder = {
             "pid": os.getpid(),
@@ -38,20 +38,20 @@ def exclusive_lock(path: Path, refusal: str) -> Iterator[None]:
         yield
 
 
-def _take(lock: IO[str]) -> bool:
-    """Take a lock; retry for 0.2 s, because `Runs.is_free` holds it briefly."""
+def _acquire(lock: IO[str]) -> bool:
+    """Acquire a lock; retry for 0.2 s, because `Runs.is_free` holds it briefly."""
     for _ in range(ATTEMPTS):
         with suppress(BlockingIOError):
             _lock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
-        time.sleep(INSTANT)
+        time.sleep(PAUSE)
     return False
 
 
-def _lock(file: IO[str], how: int) -> None:
-    """Lock a file; a file system without flock is an `InputError` that names the file."""
+def _lock(file: IO[str], operation: int) -> None:
+    """Lock a file; a file system without flock raises an `InputError`."""
     try:
-        fcntl.flock(file, how)
+        fcntl.flock(file, operation)
     except BlockingIOError:
         raise
     except OSError as error:
@@ -68,9 +68,9 @@ def wait_for_lock(path: Path) -> Iterator[None]:
 
 
 def describe_holder(path: Path) -> str:
-    """Name the process that has written itself into a lock."""
+    """Describe the process that holds a lock, as written in its file."""
     try:
         holder = json.loads(path.read_text())
-    except ValueError:  # it holds the lock and has not written yet
-        return "Its process has not written its name yet."
+    except ValueError:  # the holder has not written yet
+        return "Its process has not written its id yet."
     return f"Process {holder['pid']} on {holder['host']} since {holder['since']}: {holder['command']}"

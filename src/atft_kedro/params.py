@@ -1,6 +1,6 @@
-"""The base of every parameter model, the error that a user's input raises, and short lists for it."""
+"""Base class of parameter models, the error for wrong input, and validators that models share."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 from zoneinfo import available_timezones
 
@@ -14,7 +14,7 @@ class Params(BaseModel):
 
 
 class InputError(ValueError):
-    """People's data or configuration is at fault; the message is the whole answer."""
+    """An error in the user's data or configuration; commands print its message without a traceback."""
 
 
 def list_names(names: Iterable[object], most: int = 12, separator: str = ", ") -> str:
@@ -24,19 +24,24 @@ def list_names(names: Iterable[object], most: int = 12, separator: str = ", ") -
     return separator.join(texts[:most]) + more
 
 
-def _require_each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    twice = [value for place, value in enumerate(values) if value in values[:place]]
-    if twice:
-        raise ValueError(f"must name each once, and names {twice[0]} more often")
+def batched(names: Sequence[str], size: int) -> list[Sequence[str]]:
+    """Split names into groups of at most ``size``."""
+    return [names[start : start + size] for start in range(0, len(names), size)]
+
+
+def _require_unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    repeated = [value for index, value in enumerate(values) if value in values[:index]]
+    if repeated:
+        raise ValueError(f"must contain each value once; {repeated[0]} is repeated")
     return values
 
 
-Unique = AfterValidator(_require_each_once)
+Unique = AfterValidator(_require_unique)
 
 
 def _require_time_zone(value: str) -> str:
     if value not in available_timezones():
-        raise ValueError("no such time zone; they are called like America/New_York")
+        raise ValueError("unknown time zone; names are like America/New_York")
     return value
 
 

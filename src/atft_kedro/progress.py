@@ -1,28 +1,29 @@
-"""Progress on long work: a bar on a terminal, plain lines in a log."""
+"""Progress of long work: a bar on a terminal, plain lines in a log."""
 
 import logging
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import track
 
 Item = TypeVar("Item")
-LINE_EVERY = 10.0  # seconds between lines in a log
+LOG_INTERVAL = 10.0  # seconds between lines in a log
 
 _logger = logging.getLogger(__name__)
 
 
-def track_progress(items: Iterable[Item], label: str, total: int) -> Iterator[Item]:
-    """Yield ``items`` and show how many of ``total`` are done."""
+def track_progress(items: Collection[Item], label: str) -> Iterator[Item]:
+    """Yield ``items`` and show how many are done."""
+    total = len(items)
     if sys.stderr.isatty():
         yield from track(items, description=label, total=total, transient=True, console=Console(stderr=True))
         return
-    said = time.monotonic()
+    logged = time.monotonic()
     for done, item in enumerate(items, start=1):
         yield item
-        if time.monotonic() - said > LINE_EVERY:
-            said = time.monotonic()
+        if time.monotonic() - logged > LOG_INTERVAL:
+            logged = time.monotonic()
             _logger.info("%s: %d of %d", label, done, total)

@@ -32,9 +32,11 @@ PHASE = {"name": "one", "epochs": 6, "learning_rate": 5e-3, "augment": {"feature
 def easy_data(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
     """Training data of a market that a small network learns quickly and without overfitting."""
     strengths = {"reversal": 0.35, "momentum": 0.0, "spillover": 0.35, "periodic": 0.0}
-    params = MarketParams.model_validate({"stocks": 40, "days": 320, "seed": 11, "strengths": strengths})
+    params = make_params(MarketParams, **{"stocks": 40, "days": 320, "seed": 11, "strengths": strengths})
     prices = clean_price_table(simulate_market(params).prices.lazy(), make_params(CleaningParams), date.today())[0]
-    return make_training_data(make_ml_dataset(prices, FeatureParams()), tmp_path_factory.mktemp("plain") / "panel")
+    return make_training_data(
+        make_ml_dataset(prices, make_params(FeatureParams)), tmp_path_factory.mktemp("plain") / "panel"
+    )
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from atft_kedro.diagnosis.diagnosis import diagnose
 from atft_kedro.panel.sizes import SizeParams, SplitSize
 from atft_kedro.panel.split import Split
 from atft_kedro.training.runs import MANIFEST
+from factories.params import make_params
 from factories.training_logs import (
     find_check,
     make_epoch_line,
@@ -28,7 +29,9 @@ def write_idle_phases(folder: Path, **sizes: SplitSize) -> Path:
     for number, (name, score) in enumerate(zip(("first", "second", "third"), (0.05, 0.04, 0.03), strict=True), start=1):
         lines += [*make_step_lines(number), make_epoch_line(number, score, phase=name, epoch=1)]
     write_run(folder, lines, phases=PHASES)
-    split = Split.model_validate({"name": "split", "date_ranges": (), "sizes": sizes, "needed": SizeParams()})
+    split = Split.model_validate(
+        {"name": "split", "date_ranges": (), "sizes": sizes, "needed": make_params(SizeParams)}
+    )
     manifest = json.loads((folder / MANIFEST).read_text())
     (folder / MANIFEST).write_text(json.dumps(manifest | {"split": split.model_dump(mode="json")}))
     return folder

@@ -31,7 +31,7 @@ SMALL = BoostingParams(rounds=20, fewest_in_leaf=20)
 @pytest.fixture(scope="module")
 def training_data(ml_dataset: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
     panel = make_panel(ml_dataset, tmp_path_factory.mktemp("panel"))
-    split = split_days(panel.days, SplitParams(train=0.6, validation=0.2, embargo_days=0), 20)
+    split = split_days(panel.days, make_params(SplitParams, train=0.6, validation=0.2, embargo_days=0), 20)
     return TrainingData(panel, no_graphs(panel), split)
 
 
@@ -184,7 +184,9 @@ def test_baselines_are_learned_in_the_units_of_the_labels_that_the_run_was_train
     training = make_params(TrainingParams, labels={"transform": "zscore"})
     runs = Runs(tmp_path, commit="", is_dirty=False)
     folder = runs.begin({"training": training.model_dump(mode="json")})
-    graphs = graphs_to_panel(make_graphs(ml_dataset, GraphParams(neighbours=4)).lazy(), training_data.panel)
+    graphs = graphs_to_panel(
+        make_graphs(ml_dataset, make_params(GraphParams, neighbours=4)).lazy(), training_data.panel
+    )
     params = BaselineParams(names=("ridge",), ridge=RidgeParams(penalties=(0.1,)))
     told = nodes.forecast_baselines(
         asked.lazy(),

@@ -12,6 +12,7 @@ from atft_kedro.market.oracle import attainable_ic
 from atft_kedro.market.simulated_drivers import MarketParams
 from atft_kedro.market.simulation import simulate_market
 from factories.forecasts import FIRST, forecast, realise, score
+from factories.params import make_params
 
 
 @pytest.mark.parametrize("horizon", [1, 5])
@@ -54,7 +55,7 @@ def test_the_order_of_rows_changes_nothing() -> None:
 
 
 def test_the_oracles_score_is_what_the_markets_parameters_say() -> None:
-    params = MarketParams(stocks=300, days=500, missing_days=0)
+    params = make_params(MarketParams, stocks=300, days=500, missing_days=0)
     market = simulate_market(params)
     closes = market.prices.sort("code", "date")
     realised = closes.select(

@@ -14,12 +14,11 @@ from atft_kedro.evaluation.score import EvaluationParams
 from atft_kedro.export.model_card import ModelInputs
 from atft_kedro.graph.to_panel import graphs_to_panel
 from atft_kedro.panel.build import draft_panel
-from atft_kedro.panel.fit_scaler import FeatureCatalogue, fit_scaler
-from atft_kedro.panel.in_memory import build_panel_in_memory
 from atft_kedro.panel.index import index_observations
-from atft_kedro.panel.scaler import ScalerParams
+from atft_kedro.panel.scaler import FeatureCatalogue, ScalerParams, fit_scaler
 from atft_kedro.panel.split import SplitParams, split_days
 from atft_kedro.panel.universe import select_universe
+from atft_kedro.panel.write import build_panel_in_memory
 from atft_kedro.schema import FORECASTER, feature_columns
 from atft_kedro.training.data import TrainingData
 from atft_kedro.training.ensemble import load_members
@@ -27,6 +26,7 @@ from atft_kedro.training.run import train_in_run
 from atft_kedro.training.runs import Runs
 from factories.datasets import make_graphs
 from factories.exports import CATALOGUE, GRAPH, NETWORK, SELDOM, TRAINING, UNIVERSE, Trained
+from factories.params import make_params
 
 
 @pytest.fixture(scope="session")
@@ -49,8 +49,8 @@ def dataset(ml_dataset: pl.DataFrame) -> pl.DataFrame:
 def trained(dataset: pl.DataFrame, catalogue: FeatureCatalogue, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     lazy = dataset.lazy()
     index = index_observations(select_universe(lazy, UNIVERSE))
-    split = split_days(index.days, SplitParams(embargo_days=0), 20)
-    scaler = fit_scaler(lazy, index, split, catalogue, ScalerParams())
+    split = split_days(index.days, make_params(SplitParams, embargo_days=0), 20)
+    scaler = fit_scaler(lazy, index, split, catalogue, make_params(ScalerParams))
     panel = build_panel_in_memory(draft_panel(lazy, index, scaler, entry_lag=0))
     training_data = TrainingData(panel, graphs_to_panel(make_graphs(dataset, GRAPH, UNIVERSE).lazy(), panel), split)
     runs = Runs(tmp_path_factory.mktemp("handoff") / "runs", commit="abcdef0123456", is_dirty=True)

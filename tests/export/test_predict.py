@@ -10,7 +10,7 @@ import pytest
 from atft_kedro.export.export import ExportedModels
 from atft_kedro.export.predict import PredictParams, count_age, predict
 from atft_kedro.guard.keys import RecencyParams
-from atft_kedro.panel.fit_scaler import FeatureCatalogue
+from atft_kedro.panel.scaler import FeatureCatalogue
 from atft_kedro.params import InputError
 from factories.exports import Trained
 

@@ -12,15 +12,15 @@ from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.graph.returns import read_returns
 from atft_kedro.graph.to_panel import graphs_to_panel
 from atft_kedro.panel.build import draft_panel
-from atft_kedro.panel.fit_scaler import FeatureCatalogue, fit_scaler
 from atft_kedro.panel.index import index_observations
-from atft_kedro.panel.scaler import ScalerParams
+from atft_kedro.panel.scaler import FeatureCatalogue, ScalerParams, fit_scaler
 from atft_kedro.panel.split import SplitParams, split_days
 from atft_kedro.panel.store import Panel, open_panel
 from atft_kedro.panel.universe import UniverseParams, select_universe
 from atft_kedro.panel.write import PanelDraft, PanelRows, write_panel
 from atft_kedro.schema import feature_columns
 from atft_kedro.training.data import TrainingData
+from factories.params import make_params
 
 
 def make_ml_dataset(prices: pl.DataFrame, params: FeatureParams) -> pl.DataFrame:
@@ -39,25 +39,25 @@ def make_panel(
 ) -> Panel:
     """Prepare a dataset as the pipeline does, on 60 % of its days, and open the panel."""
     lazy = frame.lazy()
-    index = index_observations(select_universe(lazy, universe or UniverseParams()))
-    split = split_days(index.days, SplitParams(train=0.6, validation=0.2, embargo_days=0), 20)
+    index = index_observations(select_universe(lazy, universe or make_params(UniverseParams)))
+    split = split_days(index.days, make_params(SplitParams, train=0.6, validation=0.2, embargo_days=0), 20)
     catalogue = FeatureCatalogue("made", dict.fromkeys(feature_columns(frame.schema), "own"))
-    fitted = fit_scaler(lazy, index, split, catalogue, scaler or ScalerParams())
+    fitted = fit_scaler(lazy, index, split, catalogue, scaler or make_params(ScalerParams))
     write_panel(folder, draft_panel(lazy, index, fitted, entry_lag=0))
     return open_panel(folder)
 
 
 def make_graphs(frame: pl.DataFrame, params: GraphParams, universe: UniverseParams | None = None) -> pl.DataFrame:
     """Build all graphs at once."""
-    index = index_observations(select_universe(frame.lazy(), universe or UniverseParams()))
+    index = index_observations(select_universe(frame.lazy(), universe or make_params(UniverseParams)))
     return pl.concat(build_graphs(read_returns(frame.lazy(), index, 0), params))
 
 
 def make_training_data(frame: pl.DataFrame, folder: Path) -> TrainingData:
     """Make all that a network is trained on."""
     panel = make_panel(frame, folder)
-    split = split_days(panel.days, SplitParams(embargo_days=0), 20)
-    graphs = graphs_to_panel(make_graphs(frame, GraphParams(neighbours=4)).lazy(), panel)
+    split = split_days(panel.days, make_params(SplitParams, embargo_days=0), 20)
+    graphs = graphs_to_panel(make_graphs(frame, make_params(GraphParams, neighbours=4)).lazy(), panel)
     return TrainingData(panel, graphs, split)
 
 

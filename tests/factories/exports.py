@@ -31,8 +31,8 @@ NETWORK = make_params(
 )
 PHASE = {"name": "one", "epochs": 1, "learning_rate": 1e-2, "modules": ["fan", "gat"], "loss": "mse:1,quantile:1"}
 TRAINING = make_params(TrainingParams, phases=[PHASE], seeds=2)
-GRAPH = GraphParams(neighbours=4, window=60, min_observations=30, lag_days=3, subtract_market=False)
-UNIVERSE = UniverseParams(min_history=20, max_stocks_per_day=22)
+GRAPH = make_params(GraphParams, neighbours=4, window=60, min_observations=30, lag_days=3, subtract_market=False)
+UNIVERSE = make_params(UniverseParams, min_history=20, max_stocks_per_day=22)
 CATALOGUE = "made"
 SELDOM = ("S0015", "S0010")  # trades on every fourth day; fell asleep and woke
 

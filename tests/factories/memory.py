@@ -24,6 +24,7 @@ from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.run import train_in_run
 from atft_kedro.training.runs import Runs
 from atft_kedro.training.telemetry import measure_memory
+from factories.params import make_params
 
 PHASES = [
     {"name": "plain", "epochs": 1, "learning_rate": 1e-3},
@@ -56,14 +57,14 @@ def ask(what: str, folder: Path, network: NetworkParams, training: TrainingParam
 
 
 def predict(panel: Panel, network: NetworkParams, training: TrainingParams, folder: Path) -> float:
-    split = split_days(panel.days, SplitParams(embargo_days=0), 20)
-    sizes = Sizes.measure(panel, split, GraphParams(), training.days_per_block)
+    split = split_days(panel.days, make_params(SplitParams, embargo_days=0), 20)
+    sizes = Sizes.measure(panel, split, make_params(GraphParams), training.days_per_block)
     return Plan(sizes, network, training).predict(measure_machine("cpu")).memory
 
 
 def train(panel: Panel, network: NetworkParams, training: TrainingParams, folder: Path) -> float:
     days, stocks = panel.row_of.shape
-    split = split_days(panel.days, SplitParams(embargo_days=0), 20)
+    split = split_days(panel.days, make_params(SplitParams, embargo_days=0), 20)
     neighbours = torch.randint(0, stocks, (-(-days // 5), stocks, 10), dtype=torch.int32)
     edges = torch.zeros((*neighbours.shape, 3), dtype=torch.float16)
     graphs = DailyGraphs(neighbours, edges, torch.arange(days) // 5)

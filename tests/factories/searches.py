@@ -108,8 +108,10 @@ def find_status(url: str) -> StudyStatus | None:
 
 
 def main(folder: Path, role: str, url: str, trials: int) -> None:
-    prices = simulate_market(MarketParams(stocks=24, days=320, seed=11)).prices.lazy()
-    dataset = make_ml_dataset(clean_price_table(prices, make_params(CleaningParams), date.today())[0], FeatureParams())
+    prices = simulate_market(make_params(MarketParams, stocks=24, days=320, seed=11)).prices.lazy()
+    dataset = make_ml_dataset(
+        clean_price_table(prices, make_params(CleaningParams), date.today())[0], make_params(FeatureParams)
+    )
     data, runs, trackers = (
         make_training_data(dataset, folder / f"panel-{os.getpid()}"),
         runs_in(folder),

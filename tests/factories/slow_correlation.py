@@ -3,8 +3,9 @@
 import numpy as np
 
 from atft_kedro.graph.neighbours import GraphParams
+from factories.params import make_params
 
-CLIP = GraphParams().clip
+CLIP = make_params(GraphParams).clip
 
 
 def slow_correlation(returns: np.ndarray, weights: np.ndarray, one: int, other: int) -> float:

@@ -16,6 +16,7 @@ from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.run import train_in_run
 from atft_kedro.training.runs import Runs
 from factories.datasets import make_graphs
+from factories.params import make_params
 from factories.training import NETWORK
 
 
@@ -30,8 +31,8 @@ torch.set_num_threads(1)
 folder, training = Path(sys.argv[1]), TrainingParams.model_validate_json(sys.argv[2])
 panel = open_panel(folder / "panel")
 graphs = graphs_to_panel(
-    make_graphs(pl.read_parquet(folder / "ml_dataset.parquet"), GraphParams(neighbours=4)).lazy(), panel
+    make_graphs(pl.read_parquet(folder / "ml_dataset.parquet"), make_params(GraphParams, neighbours=4)).lazy(), panel
 )
-training_data = TrainingData(panel, graphs, split_days(panel.days, SplitParams(embargo_days=0), 20))
+training_data = TrainingData(panel, graphs, split_days(panel.days, make_params(SplitParams, embargo_days=0), 20))
 calm = NETWORK.model_copy(update={"dropout": 0.0, "head_dropout": 0.0})
 train_in_run(training_data, calm, training, Runs(folder / "runs", "abc", is_dirty=False))

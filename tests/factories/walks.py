@@ -11,9 +11,8 @@ from atft_kedro.evaluation.score import EvaluationParams
 from atft_kedro.features.sets import FeatureParams
 from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.market.cleaning import CleaningParams, clean_price_table
-from atft_kedro.panel.fit_scaler import FeatureCatalogue
 from atft_kedro.panel.folds import FoldParams, plan_folds
-from atft_kedro.panel.scaler import ScalerParams
+from atft_kedro.panel.scaler import FeatureCatalogue, ScalerParams
 from atft_kedro.panel.split import DateRange, Split
 from atft_kedro.panel.universe import UniverseParams, select_universe
 from atft_kedro.schema import feature_columns
@@ -33,11 +32,11 @@ SHORT = make_params(TrainingParams, phases=PHASES, epochs=2, days_per_block=16, 
 def write_tables(prices: pl.DataFrame, folder: Path) -> MarketTables:
     """Write all tables of a market to files."""
     clean = clean_price_table(prices.lazy(), make_params(CleaningParams), date.today())[0]
-    dataset = make_ml_dataset(clean, FeatureParams())
+    dataset = make_ml_dataset(clean, make_params(FeatureParams))
     frames = {
         "dataset": dataset,
-        "universe": select_universe(dataset.lazy(), UniverseParams()),
-        "graphs": make_graphs(dataset, GraphParams(neighbours=4)),
+        "universe": select_universe(dataset.lazy(), make_params(UniverseParams)),
+        "graphs": make_graphs(dataset, make_params(GraphParams, neighbours=4)),
     }
     folder.mkdir(parents=True)
     for name, table in frames.items():
@@ -47,7 +46,9 @@ def write_tables(prices: pl.DataFrame, folder: Path) -> MarketTables:
 
 def make_recipe(tables: MarketTables, training: TrainingParams = SHORT) -> FoldRecipe:
     families = dict.fromkeys(feature_columns(tables.dataset.collect_schema()), "own")
-    return FoldRecipe(FeatureCatalogue("made", families), 0, ScalerParams(), NETWORK, training, GraphParams())
+    return FoldRecipe(
+        FeatureCatalogue("made", families), 0, make_params(ScalerParams), NETWORK, training, make_params(GraphParams)
+    )
 
 
 def make_splits(tables: MarketTables, params: FoldParams = FOLDS) -> tuple[Split, ...]:

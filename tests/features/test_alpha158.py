@@ -10,6 +10,7 @@ import pytest
 from atft_kedro.features.alpha158 import ALPHA158, WINDOWS
 from atft_kedro.features.sets import FeatureParams
 from factories.datasets import make_ml_dataset
+from factories.params import make_params
 
 Reference = Callable[[pd.DataFrame, int], pd.Series]
 
@@ -129,7 +130,7 @@ def prices(clean_prices: pl.DataFrame) -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def computed(prices: pl.DataFrame) -> pl.DataFrame:
-    return make_ml_dataset(prices, FeatureParams(set="alpha158")).sort("code", "date")
+    return make_ml_dataset(prices, make_params(FeatureParams, set="alpha158")).sort("code", "date")
 
 
 def test_there_are_158_in_qlibs_order() -> None:
@@ -152,7 +153,9 @@ def test_factor_equals_qlibs_definition(prices: pl.DataFrame, computed: pl.DataF
 
 
 def test_without_a_vwap_the_typical_price_stands_in(prices: pl.DataFrame) -> None:
-    made = make_ml_dataset(prices.with_columns(vwap=pl.lit(None, pl.Float64)), FeatureParams(set="alpha158"))
+    made = make_ml_dataset(
+        prices.with_columns(vwap=pl.lit(None, pl.Float64)), make_params(FeatureParams, set="alpha158")
+    )
     typical = (made["high"] + made["low"] + made["close"]) / 3 / made["close"]
 
     np.testing.assert_allclose(made["VWAP0"], typical, rtol=1e-6)

@@ -9,6 +9,7 @@ from scipy.stats import rankdata, skew
 
 from atft_kedro.features.sets import FEATURE_SETS, FeatureParams
 from factories.datasets import make_ml_dataset
+from factories.params import make_params
 
 
 def weekdays(count: int) -> list[date]:
@@ -34,7 +35,7 @@ def prices_of(closes: dict[str, list[float]], volume: float = 1000.0) -> pl.Data
 @pytest.fixture(scope="module")
 def rising_and_falling() -> pl.DataFrame:
     up, down = [100 * 1.01**day for day in range(30)], [100 * 0.98**day for day in range(30)]
-    return make_ml_dataset(prices_of({"DOWN": down, "UP": up}), FeatureParams()).sort("code", "date")
+    return make_ml_dataset(prices_of({"DOWN": down, "UP": up}), make_params(FeatureParams)).sort("code", "date")
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,7 @@ def test_feature_against_numpy(clean_prices: pl.DataFrame, ml_dataset: pl.DataFr
 
 def test_ranks_average_ties_and_leave_the_unknown_unknown() -> None:
     flat = {"A": [1.0, 2.0], "B": [1.0, 2.0], "C": [1.0, 3.0], "D": [5.0, 5.0], "E": [7.0]}
-    day = make_ml_dataset(prices_of(flat), FeatureParams()).filter(pl.col("date") == weekdays(2)[1])
+    day = make_ml_dataset(prices_of(flat), make_params(FeatureParams)).filter(pl.col("date") == weekdays(2)[1])
 
     ranks = dict(day.select("code", "rank_ret_1").iter_rows())
 
@@ -137,7 +138,7 @@ def test_no_feature_reaches_further_back_than_it_declares(clean_prices: pl.DataF
         )
         rest = clean_prices.filter(pl.col("code") != code)
         before, after = (
-            make_ml_dataset(pl.concat([rest, each]).sort("code", "date"), FeatureParams()).filter(
+            make_ml_dataset(pl.concat([rest, each]).sort("code", "date"), make_params(FeatureParams)).filter(
                 pl.col("code") == code
             )[-1]
             for each in (stock, shocked)

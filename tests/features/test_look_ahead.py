@@ -9,11 +9,12 @@ from polars.testing import assert_frame_equal
 from atft_kedro.features.sets import FeatureParams
 from atft_kedro.schema import QUOTES, target
 from factories.datasets import make_ml_dataset
+from factories.params import make_params
 
 
 @pytest.fixture(scope="module", params=["core", "alpha158", "wide"])
 def params(request: pytest.FixtureRequest) -> FeatureParams:
-    return FeatureParams(set=request.param, memory_gb=0.02)  # many batches and periods
+    return make_params(FeatureParams, set=request.param, memory_gb=0.02)  # many batches and periods
 
 
 def shock(prices: pl.DataFrame, after: object) -> pl.DataFrame:

@@ -10,6 +10,7 @@ from polars.testing import assert_frame_equal
 from atft_kedro.features.market_days import market_days, read_moves
 from atft_kedro.features.sets import FeatureParams
 from factories.datasets import make_ml_dataset
+from factories.params import make_params
 
 DAYS = 12
 
@@ -85,7 +86,7 @@ def test_a_stock_that_returns_after_a_year_changes_no_others_residual(clean_pric
     risen = risen.with_columns(pl.when(later).then(25 * pl.col("high")).otherwise("high").alias("high"))
 
     before, after = (
-        make_ml_dataset(each, FeatureParams()).filter(pl.col("code") != code, pl.col("date") == days[300])
+        make_ml_dataset(each, make_params(FeatureParams)).filter(pl.col("code") != code, pl.col("date") == days[300])
         for each in (prices, risen)
     )
 

@@ -9,8 +9,9 @@ from polars.testing import assert_frame_equal
 from atft_kedro.features.sets import FEATURE_SETS, FeatureParams
 from atft_kedro.schema import feature_columns, target_columns
 from factories.datasets import make_ml_dataset
+from factories.params import make_params
 
-WIDE = FeatureParams(set="wide")
+WIDE = make_params(FeatureParams, set="wide")
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def test_two_runs_agree_bit_for_bit(clean_prices: pl.DataFrame, whole: pl.DataFr
 def test_an_absent_stock_changes_nothing_for_the_others_but_the_cross_section(
     clean_prices: pl.DataFrame,
 ) -> None:
-    params = FeatureParams(set="alpha158")
+    params = make_params(FeatureParams, set="alpha158")
     gone = clean_prices["code"][0]
 
     rest = make_ml_dataset(clean_prices.filter(pl.col("code") != gone), params)
@@ -81,7 +82,7 @@ def test_without_sectors_all_stocks_form_one(clean_prices: pl.DataFrame) -> None
 
 @pytest.mark.parametrize("entry_lag", [0, 1])
 def test_targets_follow_the_stocks_own_observations(clean_prices: pl.DataFrame, entry_lag: int) -> None:
-    made = make_ml_dataset(clean_prices, FeatureParams(entry_lag=entry_lag, horizons=(1, 7)))
+    made = make_ml_dataset(clean_prices, make_params(FeatureParams, entry_lag=entry_lag, horizons=(1, 7)))
     stock = made.filter(pl.col("code") == made["code"][0]).sort("date")
     close = stock["close"].to_list()
 

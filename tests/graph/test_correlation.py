@@ -12,9 +12,10 @@ from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.panel.index import index_observations
 from atft_kedro.panel.universe import UniverseParams, select_universe
 from factories.datasets import make_graphs
+from factories.params import make_params
 from factories.slow_correlation import slow_correlation
 
-PARAMS = GraphParams(neighbours=5, window=120, min_observations=40, half_life=30, floor=0.0, shrinkage=0.0)
+PARAMS = make_params(GraphParams, neighbours=5, window=120, min_observations=40, half_life=30, floor=0.0, shrinkage=0.0)
 CLIP = PARAMS.clip
 
 
@@ -66,7 +67,7 @@ def test_the_edges_are_the_strongest_slow_correlations(ml_dataset: pl.DataFrame)
     )
     codes = sorted(set(wide.columns) - {"date"})
     returns = wide.select(codes).to_numpy()
-    index = index_observations(select_universe(ml_dataset.lazy(), UniverseParams()))
+    index = index_observations(select_universe(ml_dataset.lazy(), make_params(UniverseParams)))
     last = [list(index.days).index(day) for day in wide["date"][-120:].to_list()]
     chosen = np.asarray(index.eligible)[last][:, [list(index.codes).index(code) for code in codes]]
     median = np.nanmedian(np.where(chosen, returns[-120:], np.nan), axis=1, keepdims=True)

@@ -21,8 +21,9 @@ from atft_kedro.panel.universe import UniverseParams, select_universe
 from atft_kedro.params import InputError
 from atft_kedro.reporting.graph_figures import measure_turnover
 from factories.datasets import make_graphs
+from factories.params import make_params
 
-PARAMS = GraphParams(neighbours=5, window=120, min_observations=40, half_life=30, floor=0.0, shrinkage=0.0)
+PARAMS = make_params(GraphParams, neighbours=5, window=120, min_observations=40, half_life=30, floor=0.0, shrinkage=0.0)
 
 
 @pytest.mark.parametrize("kind", ["correlation", "sector", "random"])
@@ -50,7 +51,7 @@ def test_renamed_stocks_have_the_same_neighbours_under_their_new_names(ml_datase
 
 @pytest.mark.parametrize("kind", ["correlation", "sector", "random"])
 def test_later_prices_change_no_graph(ml_dataset: pl.DataFrame, kind: Any) -> None:
-    params, universe = PARAMS.model_copy(update={"kind": kind}), UniverseParams(min_price=20)
+    params, universe = PARAMS.model_copy(update={"kind": kind}), make_params(UniverseParams, min_price=20)
     edges = make_graphs(ml_dataset, params, universe)
     cut = edges["graph_date"].unique().sort()[20]
     later = pl.col("date") > cut
@@ -125,7 +126,7 @@ def test_a_random_graph_is_the_real_one_with_other_neighbours_drawn_once(ml_data
 
 
 def test_one_wrong_price_outside_the_universe_moves_no_graph(ml_dataset: pl.DataFrame) -> None:
-    universe = UniverseParams(min_price=1)
+    universe = make_params(UniverseParams, min_price=1)
     junk = ml_dataset["code"][0]
     day = ml_dataset["date"].unique().sort()[250]
     hit = (pl.col("code") == junk) & (pl.col("date") == day)
@@ -193,8 +194,8 @@ def test_a_dataset_without_closes_lends_its_targets(ml_dataset: pl.DataFrame) ->
     ("change", "params", "message"),
     [
         ([], {"neighbours": 30}, "graph.neighbours = 30: no day has more than 29 stocks in the universe"),
-        (["sector"], {"kind": "sector"}, "names no sectors"),
-        (["close", "target_1d"], {}, "carries neither 'close' nor 'target_1d'"),
+        (["sector"], {"kind": "sector"}, "has no sectors"),
+        (["close", "target_1d"], {}, "has neither 'close' nor 'target_1d'"),
         ([], {"floor": 0.99}, "No graph has an edge"),
     ],
 )
@@ -207,11 +208,11 @@ def test_what_cannot_be_is_said(
 
 def test_a_window_too_short_for_what_is_asked_is_refused() -> None:
     with pytest.raises(ValidationError, match="min_observations 60 do not fit a window of 20 days"):
-        GraphParams(window=20)
+        make_params(GraphParams, window=20)
 
 
 def test_frames_come_some_graphs_at_a_time(ml_dataset: pl.DataFrame) -> None:
-    index = index_observations(select_universe(ml_dataset.lazy(), UniverseParams()))
+    index = index_observations(select_universe(ml_dataset.lazy(), make_params(UniverseParams)))
     frames = build_graphs(read_returns(ml_dataset.lazy(), index, 0), PARAMS.model_copy(update={"refresh_days": 1}))
 
     assert isinstance(frames, Iterator)

@@ -12,11 +12,20 @@ from atft_kedro.graph.returns import read_returns
 from atft_kedro.panel.index import index_observations
 from atft_kedro.panel.universe import UniverseParams, select_universe
 from factories.datasets import make_graphs
+from factories.params import make_params
 from factories.slow_correlation import slow_correlation
 
 DAYS, STOCKS, WINDOW = 300, 12, 120
-PARAMS = GraphParams(
-    neighbours=3, window=WINDOW, min_observations=40, half_life=30, floor=0.0, shrinkage=0.0, lag_days=1, refresh_days=7
+PARAMS = make_params(
+    GraphParams,
+    neighbours=3,
+    window=WINDOW,
+    min_observations=40,
+    half_life=30,
+    floor=0.0,
+    shrinkage=0.0,
+    lag_days=1,
+    refresh_days=7,
 )
 
 
@@ -59,7 +68,9 @@ def test_who_moves_first_is_the_follower_s_neighbour_and_not_the_other_way_round
 def test_each_edge_has_the_slow_way_s_correlation(returns: np.ndarray, lag: int, subtract_market: bool) -> None:
     params = PARAMS.model_copy(update={"lag_days": lag, "subtract_market": subtract_market})
     frame = dataset_of(returns)
-    market = read_returns(frame.lazy(), index_observations(select_universe(frame.lazy(), UniverseParams())), 0)
+    market = read_returns(
+        frame.lazy(), index_observations(select_universe(frame.lazy(), make_params(UniverseParams))), 0
+    )
     relative = market.subtract_market_median() if subtract_market else market.returns
 
     edges = make_graphs(frame, params)

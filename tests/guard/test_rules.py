@@ -14,6 +14,7 @@ from atft_kedro.guard.calendars import count_sessions, sessions
 from atft_kedro.guard.inspection import GuardParams, inspect_dataset, require_no_error
 from atft_kedro.params import InputError
 from atft_kedro.schema import ColumnParams
+from factories.params import make_params
 
 TODAY = date(2024, 6, 3)  # a Monday
 HISTORICAL = {"recency": {"historical": True}}
@@ -24,7 +25,9 @@ Break = Callable[[pl.DataFrame], pl.DataFrame]
 def inspect(
     dataset: pl.DataFrame, params: dict[str, Any] = HISTORICAL, columns: ColumnParams | None = None
 ) -> dict[str, Any]:
-    return inspect_dataset(dataset.lazy(), columns or ColumnParams(), GuardParams.model_validate(params), TODAY)
+    return inspect_dataset(
+        dataset.lazy(), columns or make_params(ColumnParams), make_params(GuardParams, **params), TODAY
+    )
 
 
 def severities(report: dict[str, Any]) -> dict[str, str]:
@@ -269,7 +272,7 @@ def test_a_dataset_with_names_of_its_own_is_read_as_it_is(ml_dataset: pl.DataFra
         .with_columns(pl.col("Date").cast(pl.Datetime("us")))
     )
 
-    report = inspect(theirs, columns=ColumnParams(date="Date", code="Code", close="Close", target="y{h}"))
+    report = inspect(theirs, columns=make_params(ColumnParams, date="Date", code="Code", close="Close", target="y{h}"))
 
     assert report["targets"] == ["target_1d", "target_5d", "target_10d", "target_20d"]
     assert report["features"] == len(FEATURE_SETS["core"])

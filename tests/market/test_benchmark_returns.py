@@ -11,6 +11,7 @@ from atft_kedro.market.benchmark_returns import BenchmarkReturns, read_benchmark
 from atft_kedro.panel.split import SplitParams, split_days
 from atft_kedro.params import InputError
 from atft_kedro.schema import CLOSE, CODE, DATE, ELIGIBLE
+from factories.params import make_params
 
 DAYS = [date(2020, 1, 6) + timedelta(days=day) for day in range(5)]  # a week
 CLOSES = {"A": [10.0, 11.0, 12.1, 13.31, 14.641], "B": [20.0, None, 18.0, 9.0, 9.9]}
@@ -94,14 +95,14 @@ def test_without_rows_nothing_changes() -> None:
 
     assert empty.restrict_universe(universe).equals(universe)
     days = np.arange("2015-01-01", "2017-01-01", dtype="datetime64[D]")
-    assert SplitParams().fill_dates(empty.days, days) == SplitParams()
+    assert make_params(SplitParams).fill_dates(empty.days, days) == make_params(SplitParams)
 
 
 def test_shares_count_the_benchmark_s_days_and_forecasts_are_made_the_day_before() -> None:
     days = np.busday_offset("2015-01-05", np.arange(1000), roll="forward").astype("datetime64[D]")
     benchmark_days = days[500:900]
 
-    params = SplitParams(min_date="benchmark", train=0.6, validation=0.2, embargo_days=3).fill_dates(
+    params = make_params(SplitParams, min_date="benchmark", train=0.6, validation=0.2, embargo_days=3).fill_dates(
         benchmark_days, days
     )
     split = split_days(days, params, 20)
@@ -119,7 +120,7 @@ def test_given_dates_are_kept() -> None:
     days = np.busday_offset("2015-01-05", np.arange(1000), roll="forward").astype("datetime64[D]")
     given = {"train_until": days[300].item(), "validation_until": days[400].item()}
 
-    dated = SplitParams.model_validate(given).fill_dates(days[100:900], days)
+    dated = make_params(SplitParams, **given).fill_dates(days[100:900], days)
 
     assert (dated.train_until, dated.validation_until) == (days[300].item(), days[400].item())
     assert dated.test_until == days[898].item()
@@ -137,7 +138,7 @@ def test_returns_of_another_market_or_shape_are_refused(benchmark: pl.LazyFrame,
     with pytest.raises(InputError, match="entry_lag is 1"):
         read_benchmark_returns(benchmark).list_next_day_returns(pl.Series(DAYS), entry_lag=1)
     with pytest.raises(InputError, match="there are no benchmark returns"):
-        split_days(np.array(DAYS, dtype="datetime64[D]"), SplitParams(min_date="benchmark"), 20)
+        split_days(np.array(DAYS, dtype="datetime64[D]"), make_params(SplitParams, min_date="benchmark"), 20)
 
 
 @pytest.mark.parametrize("day", [date(2020, 1, 11), date(2020, 1, 4)])  # Saturdays after and before the prices begin

@@ -39,10 +39,13 @@ def test_real_prices_make_a_dataset_that_the_guard_passes(real_prices: Path) -> 
     clean, _ = clean_price_table(read_prices(real_prices, PriceFileParams()), make_params(CleaningParams), date.today())
     codes = clean["code"].unique().sort().gather_every(20)
     few = clean.filter(pl.col("code").is_in(codes.implode()))
-    params = GuardParams.model_validate({"recency": {"historical": True}})
+    params = make_params(GuardParams, **{"recency": {"historical": True}})
 
     report = inspect_dataset(
-        make_ml_dataset(few, FeatureParams(set="wide")).lazy(), ColumnParams(), params, date.today()
+        make_ml_dataset(few, make_params(FeatureParams, set="wide")).lazy(),
+        make_params(ColumnParams),
+        params,
+        date.today(),
     )
 
     assert require_no_error(report)["rows"] == few.height

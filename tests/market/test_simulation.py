@@ -14,9 +14,10 @@ from atft_kedro.market.simulated_drivers import DRIFT, MarketParams, Strengths, 
 from atft_kedro.market.simulation import SimulatedMarket, simulate_market
 from atft_kedro.schema import feature_columns
 from factories.datasets import daily_ic, make_ml_dataset
+from factories.params import make_params
 
 STILL = Strengths(reversal=0, momentum=0, spillover=0, periodic=0)
-LARGE = MarketParams(stocks=300, days=800, seed=5)
+LARGE = make_params(MarketParams, stocks=300, days=800, seed=5)
 
 
 def with_returns(market: SimulatedMarket, horizon: int = 1) -> pl.DataFrame:
@@ -88,8 +89,10 @@ def test_the_oracle_forecasts_longer_horizons_without_bias(horizon: int) -> None
 
 @pytest.mark.slow
 def test_without_strengths_every_features_ic_is_noise() -> None:
-    market = simulate_market(MarketParams(stocks=150, days=700, seed=4, strengths=STILL))
-    dataset = make_ml_dataset(market.prices.with_columns(vwap=pl.lit(None, pl.Float64)), FeatureParams(set="wide"))
+    market = simulate_market(make_params(MarketParams, stocks=150, days=700, seed=4, strengths=STILL))
+    dataset = make_ml_dataset(
+        market.prices.with_columns(vwap=pl.lit(None, pl.Float64)), make_params(FeatureParams, set="wide")
+    )
     same_for_all = {f.name for f in FEATURE_SETS["wide"] if f.sees == "market"}
     features = [f for f in feature_columns(dataset.schema) if f not in same_for_all]
     scores = [
@@ -102,8 +105,8 @@ def test_without_strengths_every_features_ic_is_noise() -> None:
 
 def test_planted_effects_are_found_in_the_features() -> None:
     alone = STILL.model_copy(update={"reversal": 0.1})
-    market = simulate_market(MarketParams(stocks=300, days=800, seed=4, strengths=alone))
-    dataset = make_ml_dataset(market.prices.with_columns(vwap=pl.lit(None, pl.Float64)), FeatureParams())
+    market = simulate_market(make_params(MarketParams, stocks=300, days=800, seed=4, strengths=alone))
+    dataset = make_ml_dataset(market.prices.with_columns(vwap=pl.lit(None, pl.Float64)), make_params(FeatureParams))
     mean, error = mean_and_error(daily_ic(dataset, "residual_1", "target_1d"))
 
     assert mean < -4 * error
@@ -129,7 +132,7 @@ def test_spillover_comes_from_the_hidden_neighbours_and_from_no_others() -> None
 @given(st.integers(2, 25), st.integers(30, 90), st.integers(0, 1000))
 @settings(max_examples=20, deadline=None)
 def test_any_size_gives_possible_prices(stocks: int, days: int, seed: int) -> None:
-    prices = simulate_market(MarketParams(stocks=stocks, days=days, seed=seed)).prices
+    prices = simulate_market(make_params(MarketParams, stocks=stocks, days=days, seed=seed)).prices
 
     assert prices.select("date", "code").is_unique().all()
     assert prices.filter(
@@ -156,7 +159,7 @@ def test_it_looks_like_a_market() -> None:
 
 
 def test_the_same_parameters_make_the_same_market() -> None:
-    small = MarketParams(stocks=12, days=60, seed=3)
+    small = make_params(MarketParams, stocks=12, days=60, seed=3)
     once, again, other = (simulate_market(p) for p in (small, small, small.model_copy(update={"seed": 4})))
 
     assert_frame_equal(once.prices, again.prices)
@@ -165,7 +168,7 @@ def test_the_same_parameters_make_the_same_market() -> None:
 
 
 def test_hidden_neighbours_are_others_of_the_same_cluster() -> None:
-    params = MarketParams(stocks=60, days=40)
+    params = make_params(MarketParams, stocks=60, days=40)
     latent = draw_latent(params, np.random.default_rng(params.seed))
 
     assert (latent.cluster[latent.neighbours] == latent.cluster[:, None]).all()

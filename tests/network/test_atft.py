@@ -167,7 +167,7 @@ def forecasts(
 
 @torch.no_grad()
 def test_a_forecast_is_the_same_whatever_block_computed_it(ml_dataset: pl.DataFrame, panel: Panel) -> None:
-    graphs = make_graphs(ml_dataset, GraphParams(neighbours=4))
+    graphs = make_graphs(ml_dataset, make_params(GraphParams, neighbours=4))
     network = alive(features=len(panel.metadata.features))
 
     for modules in (frozenset({"fan"}), ALL):
@@ -183,7 +183,7 @@ def test_renaming_stocks_permutes_the_forecasts(ml_dataset: pl.DataFrame, panel:
     names = dict(zip(codes, codes.sample(fraction=1, shuffle=True, seed=3), strict=True))
     renamed = ml_dataset.with_columns(pl.col("code").replace(names))
     other = make_panel(renamed, tmp_path / "panel")
-    params = GraphParams(neighbours=4)
+    params = make_params(GraphParams, neighbours=4)
     network = alive(features=len(panel.metadata.features))
 
     mine = forecasts(network, panel, make_graphs(ml_dataset, params), range(240, 256, 8), ALL)

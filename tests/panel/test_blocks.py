@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.graph.to_panel import graphs_to_panel
-from atft_kedro.panel.blocks import Block, BlockReader, DailyGraphs, known_until, no_graphs, split_segments
+from atft_kedro.panel.blocks import Block, BlockReader, DailyGraphs, last_label_days, no_graphs, split_segments
 from atft_kedro.panel.split import SplitName, SplitParams, split_days
 from atft_kedro.panel.store import Panel
 from atft_kedro.panel.universe import UniverseParams
 from factories.datasets import make_graphs, make_panel
+from factories.params import make_params
 
 LOOKBACK, DAYS = 12, 8
 
@@ -32,13 +33,13 @@ def rows(ml_dataset: pl.DataFrame) -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def panel(rows: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Panel:
-    return make_panel(rows, tmp_path_factory.mktemp("blocks") / "panel", UniverseParams(min_history=3))
+    return make_panel(rows, tmp_path_factory.mktemp("blocks") / "panel", make_params(UniverseParams, min_history=3))
 
 
 @pytest.fixture(scope="module")
 def graphs(rows: pl.DataFrame, panel: Panel) -> DailyGraphs:
-    params = GraphParams(neighbours=4, window=60, min_observations=20)
-    return graphs_to_panel(make_graphs(rows, params, UniverseParams(min_history=3)).lazy(), panel)
+    params = make_params(GraphParams, neighbours=4, window=60, min_observations=20)
+    return graphs_to_panel(make_graphs(rows, params, make_params(UniverseParams, min_history=3)).lazy(), panel)
 
 
 def window_of(panel: Panel, day: int, stock: int, lookback: int) -> list[int]:
@@ -146,8 +147,8 @@ def test_all_blocks_have_one_shape_that_holds_the_fullest(panel: Panel) -> None:
 def test_neighbours_are_those_of_the_newest_graph_that_are_awake(
     rows: pl.DataFrame, panel: Panel, graphs: DailyGraphs
 ) -> None:
-    params = GraphParams(neighbours=4, window=60, min_observations=20)
-    edges = make_graphs(rows, params, UniverseParams(min_history=3))
+    params = make_params(GraphParams, neighbours=4, window=60, min_observations=20)
+    edges = make_graphs(rows, params, make_params(UniverseParams, min_history=3))
     block = BlockReader(panel, graphs, LOOKBACK, DAYS).read(np.arange(200, 200 + DAYS))
 
     found = _named_edges(block, panel)
@@ -189,8 +190,8 @@ def test_days_before_the_first_graph_and_without_graphs_leave_every_stock_alone(
 
 
 def test_labels_end_before_the_next_part_begins_even_for_stocks_with_gaps(panel: Panel) -> None:
-    split = split_days(panel.days, SplitParams(embargo_days=0), 20)
-    until = known_until(panel, split.ranges_of("train"))
+    split = split_days(panel.days, make_params(SplitParams, embargo_days=0), 20)
+    until = last_label_days(panel, split.ranges_of("train"))
     last = int(split.indices_of("train", panel.days)[-1])
     days = np.arange(last - DAYS + 1, last + 1)
 
@@ -226,12 +227,12 @@ def disappear(rows: pl.DataFrame, code: str, last: date) -> pl.DataFrame:
 def test_the_last_return_of_a_stock_that_disappears_is_a_label(
     rows: pl.DataFrame, tmp_path: Path, part: SplitName
 ) -> None:
-    split = split_days(rows["date"].unique().sort().to_numpy(), SplitParams(embargo_days=0), 20)
+    split = split_days(rows["date"].unique().sort().to_numpy(), make_params(SplitParams, embargo_days=0), 20)
     last = split.ranges_of(part)[0].last
     code = rows.filter(date=last)["code"][0]
-    gone = make_panel(disappear(rows, code, last), tmp_path / "panel", UniverseParams(min_history=3))
+    gone = make_panel(disappear(rows, code, last), tmp_path / "panel", make_params(UniverseParams, min_history=3))
     end = int(split.indices_of(part, gone.days)[-1])
-    until = known_until(gone, split.ranges_of(part))
+    until = last_label_days(gone, split.ranges_of(part))
 
     def label(limit: np.ndarray) -> list[float]:
         block = BlockReader(gone, no_graphs(gone), LOOKBACK, 1, limit).read(np.array([end]))
@@ -251,7 +252,7 @@ def test_days_that_do_not_follow_each_other_are_refused(panel: Panel) -> None:
 
 
 def test_parts_of_a_split_become_stretches_without_gaps(panel: Panel) -> None:
-    split = split_days(panel.days, SplitParams(embargo_days=0), 20)
+    split = split_days(panel.days, make_params(SplitParams, embargo_days=0), 20)
 
     (train,) = split_segments(panel, split, "train")
 

@@ -20,7 +20,7 @@ def test_a_failure_in_the_middle_leaves_the_older_panel(panel: Panel, tmp_path: 
         raise RuntimeError("the dataset's disk is gone")
 
     with pytest.raises(RuntimeError):
-        write_panel(tmp_path / "panel", replace(draft_of(panel, []), pieces=broken()))
+        write_panel(tmp_path / "panel", replace(draft_of(panel, []), batches=broken()))
 
     assert open_panel(tmp_path / "panel").identity == panel.identity
     assert sorted(path.name for path in tmp_path.iterdir()) == ["panel"]
@@ -32,7 +32,7 @@ def test_a_source_that_fails_is_not_called_a_full_disk(panel: Panel, tmp_path: P
         raise FileNotFoundError("ml_dataset.parquet")
 
     with pytest.raises(FileNotFoundError, match="ml_dataset"):
-        write_panel(tmp_path / "panel", replace(draft_of(panel, []), pieces=lost()))
+        write_panel(tmp_path / "panel", replace(draft_of(panel, []), batches=lost()))
 
 
 def test_a_swap_that_fails_leaves_the_older_panel(
@@ -60,7 +60,8 @@ def test_a_file_that_may_not_grow_is_told_plainly(panel: Panel, tmp_path: Path) 
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, old[1]))
         with pytest.raises(
-            InputError, match="new/.* cannot be written: File too large; .* GB are free. What was there before still is"
+            InputError,
+            match="new/.* cannot be written: File too large; .* GB are free. An earlier version is unchanged",
         ):
             write_panel(tmp_path / "new", draft)
     finally:

@@ -12,6 +12,7 @@ from atft_kedro.panel.split import (
     split_days,
 )
 from atft_kedro.params import InputError
+from factories.params import make_params
 
 
 def trading_days(count: int) -> np.ndarray:
@@ -21,7 +22,7 @@ def trading_days(count: int) -> np.ndarray:
 def test_expanding_folds_test_every_later_day_once() -> None:
     days = trading_days(1000)
 
-    folds = plan_folds(days, FoldParams(), 20).folds
+    folds = plan_folds(days, make_params(FoldParams), 20).folds
 
     tested = np.concatenate([fold.indices_of("test", days) for fold in folds])
     assert tested.tolist() == list(range(600, 1000))
@@ -35,7 +36,7 @@ def test_expanding_folds_test_every_later_day_once() -> None:
 def test_rolling_folds_forget() -> None:
     days = trading_days(1000)
 
-    folds = plan_folds(days, FoldParams(kind="rolling", train_days=300), 20).folds
+    folds = plan_folds(days, make_params(FoldParams, kind="rolling", train_days=300), 20).folds
 
     assert {fold.ranges_of("train")[0].days for fold in folds} == {260}
     assert folds[0].date_ranges[0].split == "train"
@@ -46,7 +47,9 @@ def test_yearly_folds_test_calendar_years_and_forget() -> None:
     days = np.arange("2010-01-01", "2018-01-09", dtype="datetime64[D]")
     days = days[np.is_busday(days)]
 
-    folds = plan_folds(days, FoldParams(kind="yearly", n_folds=5, train_days=500, embargo_days=5), 20).folds
+    folds = plan_folds(
+        days, make_params(FoldParams, kind="yearly", n_folds=5, train_days=500, embargo_days=5), 20
+    ).folds
 
     tested = [days[fold.indices_of("test", days)] for fold in folds]
     assert [str(each[0].astype("datetime64[Y]")) for each in tested] == ["2013", "2014", "2015", "2016", "2017"]
@@ -56,18 +59,20 @@ def test_yearly_folds_test_calendar_years_and_forget() -> None:
         validated = days[fold.indices_of("validation", days)].astype("datetime64[Y]")
         assert (validated == mine[0].astype("datetime64[Y]") - 1).all()
         assert len(fold.indices_of("train", days)) == 475
-    later = plan_folds(days[:-3], FoldParams(kind="yearly", n_folds=5, train_days=500, embargo_days=5), 20).folds
+    later = plan_folds(
+        days[:-3], make_params(FoldParams, kind="yearly", n_folds=5, train_days=500, embargo_days=5), 20
+    ).folds
     assert [fold.date_ranges[:-1] for fold in later[:-1]] == [
         fold.date_ranges[:-1] for fold in folds[:-1]
     ]  # all else stays
     with pytest.raises(InputError, match="7 yearly folds do not fit the history: of its 8 years"):
-        plan_folds(days, FoldParams(kind="yearly", n_folds=7), 20)
+        plan_folds(days, make_params(FoldParams, kind="yearly", n_folds=7), 20)
 
 
 def test_combinatorial_folds_test_every_choice_and_keep_a_gap_on_both_sides() -> None:
     days = trading_days(1000)
 
-    folds = plan_folds(days, FoldParams(kind="combinatorial", n_folds=6, test_groups=2), 20).folds
+    folds = plan_folds(days, make_params(FoldParams, kind="combinatorial", n_folds=6, test_groups=2), 20).folds
 
     assert len(folds) == 15
     counts = np.zeros(len(days))
@@ -81,15 +86,15 @@ def test_combinatorial_folds_test_every_choice_and_keep_a_gap_on_both_sides() ->
 
 def test_folds_that_do_not_fit_are_refused() -> None:
     with pytest.raises(InputError, match="5 folds do not fit the history: of 590 days, 500 train and 100 validate"):
-        plan_folds(trading_days(590), FoldParams(), 20)
+        plan_folds(trading_days(590), make_params(FoldParams), 20)
     with pytest.raises(InputError, match="fold 1 has no validation days: the gap of 20 purge and 90 embargo"):
-        plan_folds(trading_days(1000), FoldParams(embargo_days=90), 20)
+        plan_folds(trading_days(1000), make_params(FoldParams, embargo_days=90), 20)
 
 
 def test_a_fold_whose_universe_is_empty_is_refused() -> None:
     days = trading_days(1000)
-    split = split_days(days, SplitParams(), 20)
+    split = split_days(days, make_params(SplitParams), 20)
     stocks = np.where(np.arange(1000) < 800, 10, 0)
 
     with pytest.raises(InputError, match="no stock is in the universe on any test day"):
-        count_sizes(split, days, stocks, SizeParams())
+        count_sizes(split, days, stocks, make_params(SizeParams))

@@ -9,13 +9,13 @@ import pytest
 from polars.testing import assert_frame_equal
 from scipy import stats
 
-from atft_kedro.panel.fit_scaler import FeatureCatalogue, fit_scaler
 from atft_kedro.panel.index import PanelIndex, index_observations
-from atft_kedro.panel.scaler import Scaler, ScalerParams
+from atft_kedro.panel.scaler import FeatureCatalogue, Scaler, ScalerParams, fit_scaler
 from atft_kedro.panel.split import Split, SplitParams, split_days
 from atft_kedro.panel.universe import UniverseParams, select_universe
 from atft_kedro.params import InputError
 from atft_kedro.schema import feature_columns
+from factories.params import make_params
 
 
 def catalogue_of(frame: pl.DataFrame) -> FeatureCatalogue:
@@ -23,20 +23,20 @@ def catalogue_of(frame: pl.DataFrame) -> FeatureCatalogue:
 
 
 def split_of(frame: pl.DataFrame) -> tuple[PanelIndex, Split]:
-    index = index_observations(select_universe(frame.lazy(), UniverseParams()))
-    return index, split_days(index.days, SplitParams(train=0.4, validation=0.25, embargo_days=5), 20)
+    index = index_observations(select_universe(frame.lazy(), make_params(UniverseParams)))
+    return index, split_days(index.days, make_params(SplitParams, train=0.4, validation=0.25, embargo_days=5), 20)
 
 
 def fit(frame: pl.DataFrame, **params: Any) -> Scaler:
     index, split = split_of(frame)
-    return fit_scaler(frame.lazy(), index, split, catalogue_of(frame), ScalerParams(**params))
+    return fit_scaler(frame.lazy(), index, split, catalogue_of(frame), make_params(ScalerParams, **params))
 
 
 def train_values(frame: pl.DataFrame, name: str) -> np.ndarray:
     """The slow way: join, filter, drop what is unknown."""
     _, split = split_of(frame)
     (train,) = split.ranges_of("train")
-    universe = select_universe(frame.lazy(), UniverseParams()).filter("eligible")
+    universe = select_universe(frame.lazy(), make_params(UniverseParams)).filter("eligible")
     rows = frame.join(universe, on=["date", "code"]).filter(pl.col("date").is_between(train.first, train.last))
     return rows[name].drop_nulls().drop_nans().to_numpy().astype(np.float64)
 
@@ -108,7 +108,7 @@ def test_methods_are_chosen_by_family_and_compare_the_days_stocks(ml_dataset: pl
     frame = ml_dataset.with_columns(pl.col("ret_1").round(2).fill_null(float("nan")))  # with ties
     index, split = split_of(frame)
     catalogue = FeatureCatalogue("abc", {"ret_1": "a", "range": "b", "ret_5": "c"})
-    params = ScalerParams(families={"a": "rank", "b": "zscore", "c": "none"})
+    params = make_params(ScalerParams, families={"a": "rank", "b": "zscore", "c": "none"})
     scaler = fit_scaler(frame.lazy(), index, split, catalogue, params)
 
     scaled = pl.concat([frame.select("date"), scaler.scale(frame)], how="horizontal")
@@ -167,7 +167,7 @@ def test_a_method_that_would_destroy_a_feature_is_refused(
     catalogue = FeatureCatalogue("abc", {"ret_5": "good", "made": "bad"})
 
     with pytest.raises(InputError, match=f"1 features cannot be scaled: made {message}"):
-        fit_scaler(frame.lazy(), index, split, catalogue, ScalerParams.model_validate({"families": {"bad": method}}))
+        fit_scaler(frame.lazy(), index, split, catalogue, make_params(ScalerParams, **{"families": {"bad": method}}))
 
 
 def test_very_large_values_are_scaled_without_overflow(ml_dataset: pl.DataFrame) -> None:
@@ -181,7 +181,7 @@ def test_very_large_values_are_scaled_without_overflow(ml_dataset: pl.DataFrame)
 def test_unknown_families_and_absent_features_are_named(ml_dataset: pl.DataFrame) -> None:
     with pytest.raises(InputError, match=r"scaler.families names \['volum'\]; the features' families are own"):
         fit(ml_dataset, families={"volum": "rank"})
-    with pytest.raises(InputError, match=r"fitted on 1 features that are not here: \['range'\]"):
+    with pytest.raises(InputError, match=r"fitted on 1 features that are missing here: \['range'\]"):
         fit(ml_dataset).scale(ml_dataset.drop("range"))
 
 
@@ -190,7 +190,7 @@ def test_a_universe_without_train_rows_is_refused(ml_dataset: pl.DataFrame) -> N
     index.eligible[:] = False
 
     with pytest.raises(InputError, match="no stock is in the universe on any train day"):
-        fit_scaler(ml_dataset.lazy(), index, split, catalogue_of(ml_dataset), ScalerParams())
+        fit_scaler(ml_dataset.lazy(), index, split, catalogue_of(ml_dataset), make_params(ScalerParams))
 
 
 def test_the_fit_says_what_it_saw(ml_dataset: pl.DataFrame) -> None:

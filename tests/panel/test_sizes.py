@@ -10,12 +10,13 @@ from atft_kedro.panel.sizes import SizeParams, SplitSize
 from atft_kedro.panel.split import Split, SplitParams, count_sizes, split_days
 from atft_kedro.params import InputError
 from atft_kedro.reporting.split_figures import plot_splits
+from factories.params import make_params
 
 
 def count(days: int, stocks: int) -> Split:
     trading_days = np.arange("2015-01-01", days, dtype="datetime64[D]")
-    split = split_days(trading_days, SplitParams(), 20)
-    return count_sizes(split, trading_days, np.full(days, stocks), SizeParams())
+    split = split_days(trading_days, make_params(SplitParams), 20)
+    return count_sizes(split, trading_days, np.full(days, stocks), make_params(SizeParams))
 
 
 def test_a_market_of_a_few_stocks_and_days_is_named_with_what_it_can_tell(caplog: pytest.LogCaptureFixture) -> None:
@@ -24,7 +25,7 @@ def test_a_market_of_a_few_stocks_and_days_is_named_with_what_it_can_tell(caplog
 
     named = "validation: 16 days (recommended: 60) and 31 stocks a day (recommended: 50)"
     assert split.shortages()["validation"].startswith(named)
-    assert "is known to ± 0.046 at best, too little to choose an epoch by" in split.shortages()["validation"]
+    assert "has a standard error of ± 0.046, too little to choose an epoch" in split.shortages()["validation"]
     assert [record.levelname for record in caplog.records] == ["WARNING"] * 3
     assert named in caplog.text
     assert named in plot_splits([split]).layout.title.text
@@ -56,4 +57,4 @@ def test_the_error_is_that_of_random_forecasts() -> None:
 
 def test_no_less_than_the_minimum_is_recommended() -> None:
     with pytest.raises(ValidationError, match="fewer than minimum_days 90"):
-        SizeParams(minimum_days=90)
+        make_params(SizeParams, minimum_days=90)

@@ -21,6 +21,7 @@ from atft_kedro.panel.split import (
 )
 from atft_kedro.params import InputError
 from atft_kedro.reporting.split_figures import plot_splits
+from factories.params import make_params
 
 
 def trading_days(count: int) -> np.ndarray:
@@ -40,7 +41,7 @@ def roles_of(split: Split, days: np.ndarray) -> np.ndarray:
 def test_shares_cut_the_history_and_the_gap_comes_from_the_earlier_part() -> None:
     days = trading_days(1000)
 
-    split = split_days(days, SplitParams(), 20)
+    split = split_days(days, make_params(SplitParams), 20)
 
     assert [(stretch.split, stretch.days) for stretch in split.date_ranges] == [
         ("train", 610),
@@ -55,7 +56,8 @@ def test_shares_cut_the_history_and_the_gap_comes_from_the_earlier_part() -> Non
 
 def test_dates_cut_where_they_say() -> None:
     days = trading_days(1000)
-    params = SplitParams(
+    params = make_params(
+        SplitParams,
         min_date=date(2015, 3, 2),
         train_until=date(2016, 12, 31),
         validation_until=date(2017, 12, 31),
@@ -72,8 +74,8 @@ def test_dates_cut_where_they_say() -> None:
     assert split.date_ranges[-1].split == "unused"
     assert [stretch.days for stretch in split.ranges_of("purge")] == [11, 11]
     assert [stretch.days for stretch in split.ranges_of("embargo")] == [5, 5]
-    assert (train.known_until, validation.known_until) == (date(2016, 12, 30), date(2017, 12, 29))
-    assert test.known_until is None
+    assert (train.last_label_day, validation.last_label_day) == (date(2016, 12, 30), date(2017, 12, 29))
+    assert test.last_label_day is None
 
 
 @settings(max_examples=200, deadline=None)
@@ -100,7 +102,7 @@ def test_whatever_is_meant_to_do_what_a_label_never_reaches_into_another_part(
         if role not in SPLIT_NAMES:
             continue
         assert role == meant[place]  # parts only lose days
-        known = next(s.known_until for s in split.ranges_of(role) if s.first <= days[place].item() <= s.last)
+        known = next(s.last_label_day for s in split.ranges_of(role) if s.first <= days[place].item() <= s.last)
         reach = len(days) - 1 if known is None else int(np.searchsorted(days, np.datetime64(known)))
         above = SPLIT_NAMES[SPLIT_NAMES.index(role) + 1 :]
         assert all(meant[later] not in above for later in range(place, reach + 1))
@@ -122,15 +124,15 @@ def _something_else_lies_between(meant: np.ndarray, place: int, reach: int) -> b
 def test_a_test_group_keeps_all_its_labels_whatever_follows() -> None:
     days = trading_days(400)
 
-    folds = plan_folds(days, FoldParams(kind="combinatorial", test_groups=1), 20).folds
+    folds = plan_folds(days, make_params(FoldParams, kind="combinatorial", test_groups=1), 20).folds
 
-    assert {stretch.known_until for fold in folds for stretch in fold.ranges_of("test")} == {None}
+    assert {stretch.last_label_day for fold in folds for stretch in fold.ranges_of("test")} == {None}
 
 
 def test_shares_are_taken_of_the_days_before_test_until() -> None:
     days = trading_days(1000)
 
-    split = split_days(days, SplitParams(test_until=days[599].item()), 20)
+    split = split_days(days, make_params(SplitParams, test_until=days[599].item()), 20)
 
     assert [stretch.days for stretch in split.ranges_of("test")] == [120]
     assert split.date_ranges[-1].split == "unused"
@@ -138,7 +140,7 @@ def test_shares_are_taken_of_the_days_before_test_until() -> None:
 
 def test_a_test_too_short_for_its_labels_is_refused() -> None:
     with pytest.raises(InputError, match="tests 9 days, too few for a label that looks 20 days ahead"):
-        split_days(trading_days(300), SplitParams(train=0.7, validation=0.27), 20)
+        split_days(trading_days(300), make_params(SplitParams, train=0.7, validation=0.27), 20)
 
 
 def test_a_stretch_inside_another_cannot_be_written_down() -> None:
@@ -152,7 +154,7 @@ def test_a_stretch_inside_another_cannot_be_written_down() -> None:
 def test_a_min_date_leaves_earlier_days_as_history() -> None:
     days = trading_days(1000)
 
-    folds = plan_folds(days, FoldParams(min_date=days[100].item(), train_days=400), 20).folds
+    folds = plan_folds(days, make_params(FoldParams, min_date=days[100].item(), train_days=400), 20).folds
 
     assert all(fold.date_ranges[0].split == "history" and fold.date_ranges[0].days == 100 for fold in folds)
 
@@ -161,16 +163,22 @@ def test_a_min_date_leaves_earlier_days_as_history() -> None:
     ("params", "message"),
     [
         (
-            SplitParams(train_until=date(2014, 1, 1), validation_until=date(2016, 1, 1)),
+            make_params(SplitParams, train_until=date(2014, 1, 1), validation_until=date(2016, 1, 1)),
             "split has no train days: its dates",
         ),
-        (SplitParams(min_date=date(2030, 1, 1)), "split has no train days"),
+        (make_params(SplitParams, min_date=date(2030, 1, 1)), "split has no train days"),
         (
-            SplitParams(validation=0.03),
+            make_params(SplitParams, validation=0.03),
             "split has no validation days: the gap of 20 purge and 20 embargo days takes all 30",
         ),
-        (SplitParams(embargo_days=200), "split has no validation days: the gap of 20 purge and 200 embargo"),
-        (SplitParams(train_until=date(2018, 1, 1), validation_until=date(2019, 1, 1)), "split has no test days"),
+        (
+            make_params(SplitParams, embargo_days=200),
+            "split has no validation days: the gap of 20 purge and 200 embargo",
+        ),
+        (
+            make_params(SplitParams, train_until=date(2018, 1, 1), validation_until=date(2019, 1, 1)),
+            "split has no test days",
+        ),
     ],
 )
 def test_a_split_that_leaves_a_part_empty_is_refused(params: SplitParams, message: str) -> None:
@@ -189,12 +197,12 @@ def test_a_split_that_leaves_a_part_empty_is_refused(params: SplitParams, messag
 )
 def test_contradictions_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
-        SplitParams.model_validate(wrong)
+        make_params(SplitParams, **wrong)
 
 
 def test_the_picture_has_a_bar_for_every_stretch_as_long_as_it_lasts() -> None:
     days = trading_days(1000)
-    folds = plan_folds(days, FoldParams(), 20).folds
+    folds = plan_folds(days, make_params(FoldParams), 20).folds
 
     figure = plot_splits(folds)
 

@@ -11,8 +11,7 @@ import polars as pl
 import pytest
 import torch
 
-from atft_kedro.panel import build as filling
-from atft_kedro.panel import store
+from atft_kedro.panel import build, store
 from atft_kedro.panel.store import (
     FEATURES,
     HEADER,
@@ -93,7 +92,7 @@ def test_a_stock_that_changes_its_sector_has_each_from_its_first_day_on(ml_datas
     known = sector.otherwise(pl.when(pl.col("date") == days[80]).then(None).otherwise(pl.lit("new")))
     moved = ml_dataset.with_columns(pl.when(code=code).then(known).otherwise("sector").alias("sector"))
 
-    (history,) = filling._sectors(moved.filter(code=code).sample(fraction=1, shuffle=True, seed=1).lazy(), [code])
+    (history,) = build._list_sectors(moved.filter(code=code).sample(fraction=1, shuffle=True, seed=1).lazy(), [code])
 
     assert history == ((days[30], "old"), (days[60], "new"))
 
@@ -103,7 +102,7 @@ def test_the_order_of_rows_and_the_size_of_periods_change_nothing(
 ) -> None:
     shuffled = make_panel(ml_dataset.sample(fraction=1, shuffle=True, seed=9), tmp_path / "shuffled")
     by_stock = make_panel(ml_dataset.sort("code", "date"), tmp_path / "by_stock")
-    monkeypatch.setattr(filling, "VALUES_AT_ONCE", 59 * 100)
+    monkeypatch.setattr(build, "VALUES_AT_ONCE", 59 * 100)
     in_small_pieces = make_panel(ml_dataset, tmp_path / "small")
     other = make_panel(ml_dataset.with_columns(pl.col("ret_1") * 2), tmp_path / "other")
 
@@ -122,7 +121,7 @@ def test_a_copied_panel_is_served_and_a_changed_one_refused(panel: Panel, tmp_pa
     with find(copy, FEATURES).open("r+b") as file:
         file.seek(-5, os.SEEK_END)
         file.write(b"\x01")
-    with pytest.raises(InputError, match=r"features.npy was changed after it was written. Make the panel again"):
+    with pytest.raises(InputError, match=r"features.npy was changed after it was written. Build the panel again"):
         open_panel(copy)
 
 
@@ -131,10 +130,10 @@ def test_a_cut_or_lost_file_is_refused(panel: Panel, tmp_path: Path, name: str) 
     path = find(tmp_path / "panel", name)
     os.truncate(path, path.stat().st_size - 1)
 
-    with pytest.raises(InputError, match=f"{name} has .* bytes instead of .*: it was cut off"):
+    with pytest.raises(InputError, match=f"{name} has .* bytes instead of .*: it is truncated"):
         open_panel(tmp_path / "panel")
     path.unlink()
-    with pytest.raises(InputError, match=f"{name} is gone"):
+    with pytest.raises(InputError, match=f"{name} is missing"):
         open_panel(tmp_path / "panel")
 
 
@@ -147,7 +146,7 @@ def test_a_changed_or_broken_header_is_refused(panel: Panel, tmp_path: Path) -> 
     with pytest.raises(InputError, match=r"panel.json was changed"):
         open_panel(tmp_path / "panel")
     path.write_text("{")
-    with pytest.raises(InputError, match="is no panel's header"):
+    with pytest.raises(InputError, match="is not the header of a panel"):
         open_panel(tmp_path / "panel")
     with pytest.raises(InputError, match="There is no panel at"):
         open_panel(tmp_path / "nowhere")

@@ -9,6 +9,7 @@ from polars.testing import assert_frame_equal
 from atft_kedro.panel.index import index_observations
 from atft_kedro.panel.universe import UniverseParams, select_universe
 from atft_kedro.params import InputError
+from factories.params import make_params
 
 
 def rows(prices: dict[str, list[float | None]], volume: float = 100.0) -> pl.DataFrame:
@@ -33,20 +34,25 @@ def chosen(frame: pl.DataFrame, params: UniverseParams) -> set[tuple[int, str]]:
 def test_history_counts_a_stocks_own_observations() -> None:
     frame = rows({"a": [1, 1, 1], "b": [1, None, 1], "c": [None, 1, 1]})
 
-    assert chosen(frame, UniverseParams(min_history=2)) == {(2, "a"), (3, "a"), (3, "b"), (3, "c")}
+    assert chosen(frame, make_params(UniverseParams, min_history=2)) == {(2, "a"), (3, "a"), (3, "b"), (3, "c")}
 
 
 def test_price_and_traded_value_are_those_of_the_day() -> None:
     frame = rows({"a": [1, 5, 5], "b": [5, 1, 9]})
 
-    assert chosen(frame, UniverseParams(min_history=1, min_price=5)) == {(1, "b"), (2, "a"), (3, "a"), (3, "b")}
-    traded = UniverseParams(min_history=1, min_traded_value=500, traded_days=2)
+    assert chosen(frame, make_params(UniverseParams, min_history=1, min_price=5)) == {
+        (1, "b"),
+        (2, "a"),
+        (3, "a"),
+        (3, "b"),
+    }
+    traded = make_params(UniverseParams, min_history=1, min_traded_value=500, traded_days=2)
     assert chosen(frame, traded) == {(1, "b"), (3, "a"), (3, "b")}
 
 
 def test_the_most_traded_stocks_are_kept_and_ties_go_to_the_longest_history() -> None:
     frame = rows({"a": [None, 2, 2], "b": [2, 2, 2], "c": [3, 1, 1]})
-    params = UniverseParams(min_history=1, max_stocks_per_day=2, traded_days=1)
+    params = make_params(UniverseParams, min_history=1, max_stocks_per_day=2, traded_days=1)
 
     assert chosen(frame.filter(pl.col("date") == date(2020, 1, 3)), params) == {(3, "a"), (3, "b")}
     assert chosen(frame, params) == {(1, "b"), (1, "c"), (2, "a"), (2, "b"), (3, "a"), (3, "b")}
@@ -58,13 +64,17 @@ def test_whole_numbers_do_not_overflow_and_a_nan_is_no_price() -> None:
     frame = rows({"a": [3000, 3000], "b": [float("nan"), 3000]}, volume=1e6)
     whole = frame.fill_nan(0).cast({"close": pl.Int32, "volume": pl.Int32})
 
-    assert chosen(whole, UniverseParams(min_history=1, min_traded_value=2e9)) == {(1, "a"), (2, "a")}
-    assert chosen(frame, UniverseParams(min_history=1, min_price=1)) == {(1, "a"), (2, "a"), (2, "b")}
-    assert chosen(frame, UniverseParams(min_history=1, min_traded_value=2e9)) == {(1, "a"), (2, "a"), (2, "b")}
+    assert chosen(whole, make_params(UniverseParams, min_history=1, min_traded_value=2e9)) == {(1, "a"), (2, "a")}
+    assert chosen(frame, make_params(UniverseParams, min_history=1, min_price=1)) == {(1, "a"), (2, "a"), (2, "b")}
+    assert chosen(frame, make_params(UniverseParams, min_history=1, min_traded_value=2e9)) == {
+        (1, "a"),
+        (2, "a"),
+        (2, "b"),
+    }
 
 
 def test_later_prices_and_the_order_of_rows_change_nothing(ml_dataset: pl.DataFrame) -> None:
-    params = UniverseParams(min_price=20, min_traded_value=1e4, max_stocks_per_day=10)
+    params = make_params(UniverseParams, min_price=20, min_traded_value=1e4, max_stocks_per_day=10)
     cut = ml_dataset["date"].unique().sort()[200]
     later = pl.col("date") > cut
     shocked = ml_dataset.with_columns(
@@ -85,13 +95,13 @@ def test_what_cannot_be_is_said(ml_dataset: pl.DataFrame) -> None:
     bare = ml_dataset.drop("volume").lazy()
 
     with pytest.raises(InputError, match=r"min_traded_value needs the columns \['volume'\]"):
-        select_universe(bare, UniverseParams(min_traded_value=1))
+        select_universe(bare, make_params(UniverseParams, min_traded_value=1))
     with pytest.raises(InputError, match="No stock of any day meets"):
-        select_universe(bare, UniverseParams(min_price=1e12))
+        select_universe(bare, make_params(UniverseParams, min_price=1e12))
 
 
 def test_the_index_finds_every_row_by_stock_and_day(ml_dataset: pl.DataFrame) -> None:
-    universe = select_universe(ml_dataset.lazy(), UniverseParams()).sample(fraction=1, shuffle=True, seed=1)
+    universe = select_universe(ml_dataset.lazy(), make_params(UniverseParams)).sample(fraction=1, shuffle=True, seed=1)
 
     index = index_observations(universe)
 

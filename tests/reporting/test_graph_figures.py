@@ -8,8 +8,9 @@ import pytest
 from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.reporting.graph_figures import draw_graph, draw_turnover, measure_turnover
 from factories.datasets import make_graphs
+from factories.params import make_params
 
-PARAMS = GraphParams(neighbours=5, window=120, min_observations=40, half_life=30, floor=0.0, shrinkage=0.0)
+PARAMS = make_params(GraphParams, neighbours=5, window=120, min_observations=40, half_life=30, floor=0.0, shrinkage=0.0)
 
 
 def test_turnover_is_the_share_of_new_neighbours() -> None:

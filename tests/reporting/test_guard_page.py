@@ -7,14 +7,15 @@ import polars as pl
 from atft_kedro.guard.inspection import GuardParams, inspect_dataset
 from atft_kedro.reporting.guard_page import build_guard_page
 from atft_kedro.schema import ColumnParams
+from factories.params import make_params
 
 
 def test_the_page_shows_verdict_rules_examples_and_columns(ml_dataset: pl.DataFrame) -> None:
     odd = "<script>alert(1)</script>"
     broken = ml_dataset.with_columns(pl.lit(1.0, pl.Float32).alias(odd))
-    params = GuardParams.model_validate({"recency": {"historical": True}})
+    params = make_params(GuardParams, **{"recency": {"historical": True}})
 
-    report = inspect_dataset(broken.lazy(), ColumnParams(), params, date(2030, 1, 1))
+    report = inspect_dataset(broken.lazy(), make_params(ColumnParams), params, date(2030, 1, 1))
     page = build_guard_page(report)
 
     assert "must not be used: 1 rule broken" in page

@@ -43,12 +43,14 @@ SPILLING = Strengths(reversal=0, momentum=0, spillover=0.25, periodic=0)
 
 
 def make_training_data(strengths: Strengths, folder: Path, kind: str = "correlation") -> tuple[TrainingData, Tensor]:
-    market = simulate_market(MarketParams(stocks=80, days=560, seed=3, strengths=strengths))
-    dataset = make_ml_dataset(market.prices, FeatureParams())
+    market = simulate_market(make_params(MarketParams, stocks=80, days=560, seed=3, strengths=strengths))
+    dataset = make_ml_dataset(market.prices, make_params(FeatureParams))
     panel = make_panel(dataset, folder / f"panel_{kind}")
-    graphs = make_graphs(dataset, GraphParams.model_validate({"kind": kind, "neighbours": 6}))
+    graphs = make_graphs(dataset, make_params(GraphParams, **{"kind": kind, "neighbours": 6}))
     training_data = TrainingData(
-        panel, graphs_to_panel(graphs.lazy(), panel), split_days(panel.days, SplitParams(embargo_days=0), 20)
+        panel,
+        graphs_to_panel(graphs.lazy(), panel),
+        split_days(panel.days, make_params(SplitParams, embargo_days=0), 20),
     )
     return training_data, place_oracle(market.oracle, training_data, 1)
 
@@ -96,11 +98,11 @@ def test_where_nothing_is_planted_nothing_is_found(tmp_path: Path) -> None:
 def test_an_untrained_network_agrees_little_with_the_oracle_and_the_oracle_is_found_in_its_place(
     tmp_path: Path,
 ) -> None:
-    market = simulate_market(MarketParams(stocks=40, days=400, seed=5))
-    dataset = make_ml_dataset(market.prices, FeatureParams())
+    market = simulate_market(make_params(MarketParams, stocks=40, days=400, seed=5))
+    dataset = make_ml_dataset(market.prices, make_params(FeatureParams))
     panel = make_panel(dataset, tmp_path / "panel")
-    graphs = graphs_to_panel(make_graphs(dataset, GraphParams()).lazy(), panel)
-    training_data = TrainingData(panel, graphs, split_days(panel.days, SplitParams(embargo_days=0), 20))
+    graphs = graphs_to_panel(make_graphs(dataset, make_params(GraphParams)).lazy(), panel)
+    training_data = TrainingData(panel, graphs, split_days(panel.days, make_params(SplitParams, embargo_days=0), 20))
     training = make_params(TrainingParams)
     network = make_trainer(training_data, SMALL, training, ProcessGroup()).network
     weekly = SMALL.model_copy(update={"horizons": (5,)})

@@ -14,7 +14,7 @@ import polars as pl
 from ..checks import CheckResult
 from ..guard.calendars import count_sessions, current_day
 from ..guard.keys import RecencyParams
-from ..panel.store import AGAIN, HEADER, PanelHeader
+from ..panel.store import HEADER, REBUILD, PanelHeader
 from ..params import list_names
 from ..schema import DATE
 
@@ -102,6 +102,6 @@ def check_panel(folder: Path) -> CheckResult:
     """Check that the panel's files have the length that its header states."""
     header = PanelHeader.model_validate_json((folder / HEADER).read_text())
     if damaged := header.find_damaged(folder):
-        return CheckResult.error("panel", f"cut off or missing: {list_names(damaged, LISTED, '; ')}", AGAIN)
+        return CheckResult.error("panel", f"cut off or missing: {list_names(damaged, LISTED, '; ')}", REBUILD)
     days, stocks = header.metadata.days, len(header.metadata.codes)
     return CheckResult.ok("panel", f"{header.identity}: {len(days):,} days, {stocks:,} stocks, to {days[-1]}")

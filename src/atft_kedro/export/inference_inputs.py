@@ -11,10 +11,10 @@ from ..graph.returns import read_returns
 from ..graph.to_panel import graphs_to_panel
 from ..panel.blocks import BlockReader, DailyGraphs, no_graphs
 from ..panel.build import draft_panel
-from ..panel.in_memory import build_panel_in_memory
 from ..panel.index import PanelIndex, index_observations
 from ..panel.store import Panel
 from ..panel.universe import select_universe
+from ..panel.write import build_panel_in_memory
 from ..params import InputError
 from ..schema import CODE, DATE, NEIGHBOUR, target, target_columns
 from ..training.hardware import CPU

@@ -8,8 +8,7 @@ import polars as pl
 from ..evaluation.conformal import Corrections
 from ..graph.neighbours import GraphParams
 from ..network.params import ModuleName, NetworkParams
-from ..panel.fit_scaler import FeatureCatalogue
-from ..panel.scaler import Scaler
+from ..panel.scaler import FeatureCatalogue, Scaler
 from ..panel.universe import UniverseParams
 from ..params import InputError, Params
 from ..schema import CLOSE, CODE, DATE, SECTOR, VOLUME, target

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from ..guard.calendars import count_sessions
 from ..guard.keys import RecencyParams
-from ..panel.fit_scaler import FeatureCatalogue
+from ..panel.scaler import FeatureCatalogue
 from ..params import InputError
 from ..schema import DATE
 from ..training.hardware import CPU

@@ -20,7 +20,7 @@ def build_ml_dataset(prices: pl.LazyFrame, params: FeatureParams) -> Iterator[pl
     with PeriodStore(in_memory=size < 0.75e9 * params.memory_gb) as store:
         for period, rows in build_stock_features(prices, params):
             store.put(period, rows)
-        for period in track_progress(store.periods(), "features, days", len(store.periods())):
+        for period in track_progress(store.periods(), "features, days"):
             yield _compare_stocks(store.take(period), params)
 
 

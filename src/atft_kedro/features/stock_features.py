@@ -29,7 +29,7 @@ def build_stock_features(prices: pl.LazyFrame, params: FeatureParams) -> Iterato
     periods = _cut(prices.group_by(DATE).len().sort(DATE).collect(), most // 2)
     market, sector = market_days(read_moves(_take(prices, codes)) for codes in batches)
     context = _with_features(market, params, "market"), _with_features(sector, params, "sector")
-    for codes in track_progress(batches, "features, stocks", len(batches)):
+    for codes in track_progress(batches, "features, stocks"):
         rows = _compute(_take(prices, codes), market, params)
         rows = rows.join(context[0], on=DATE, how="left", maintain_order="left")
         rows = rows.join(context[1], on=[DATE, SECTOR], how="left", nulls_equal=True, maintain_order="left")

@@ -1,24 +1,23 @@
-"""Exponentially weighted correlation of many stocks at once, as one matrix product."""
+"""Exponentially weighted correlation of many stocks, as one matrix product."""
 
-import numpy as np
 import torch
 from torch import Tensor
 
-FLAT = 1e-7  # a deviation that is rounding
+FLAT = 1e-7  # a smaller deviation is rounding error
 
 
 def decay(window: int, half_life: float) -> Tensor:
-    """Weigh the days of a window, the newest with one."""
+    """Return the weights of a window's days (day,); the newest has weight 1."""
     age = torch.arange(window - 1, -1, -1, dtype=torch.float64)
     return torch.exp2(-age / half_life).float()
 
 
 def standardise(returns: Tensor, weights: Tensor, clip: float) -> Tensor:
-    """Bring each stock's window (day, stock) to weighted mean 0 and length 1; what is unknown counts as the mean.
+    """Standardise each stock's window (day, stock) to weighted mean 0 and length 1.
 
-    The product of two stocks' columns is then their correlation. Days that only one of them traded count as no
-    common movement, so little shared history means a correlation nearer to zero. A return further than ``clip``
-    deviations from the mean counts as that far: one wrong price is one unusual day. A flat stock is all zeros.
+    The product of two columns is the correlation of their stocks. Unknown returns count as the mean, so the fewer days
+    two stocks share, the nearer their correlation is to 0. Returns are clipped at ``clip`` deviations, which limits
+    the effect of a wrong price. The column of a flat stock is all zeros.
     """
     known = returns.isfinite()
     total = (weights.unsqueeze(1) * known).sum(0)  # (stock,)
@@ -31,19 +30,13 @@ def standardise(returns: Tensor, weights: Tensor, clip: float) -> Tensor:
 
 
 def is_flat(returns: Tensor) -> Tensor:
-    """Say which stocks (stock,) had one return all along, a price that stood still above all."""
+    """Mark the stocks (stock,) whose returns are all equal, for example of a constant price."""
     known = returns.isfinite()
     low = returns.where(known, torch.inf).amin(0)
     high = returns.where(known, -torch.inf).amax(0)
     return high - low <= FLAT
 
 
-def correlate(one: Tensor, other: Tensor) -> Tensor:
-    """Correlate standardised stocks (day, n) with (day, m)."""
-    return (one.t() @ other).clamp(-1, 1)
-
-
-def enough_history(returns: np.ndarray, minimum: int) -> np.ndarray:
-    """Say which stocks have ``minimum`` returns in the window."""
-    enough: np.ndarray = np.isfinite(returns).sum(axis=0) >= minimum
-    return enough
+def correlate(rows: Tensor, columns: Tensor) -> Tensor:
+    """Correlate standardised stocks (day, n) with others (day, m): (n, m)."""
+    return (rows.t() @ columns).clamp(-1, 1)

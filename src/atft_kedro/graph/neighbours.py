@@ -1,4 +1,4 @@
-"""Who becomes a neighbour: the nearest by correlation, by sector and size, or by chance."""
+"""Selection of neighbours: by correlation, by sector and size, or at random."""
 
 import hashlib
 from collections.abc import Sequence
@@ -13,37 +13,36 @@ from torch import Tensor
 from ..params import Params
 from .correlation import correlate
 
-STOCKS_AT_ONCE = 2048  # rows of the correlation matrix that are held together
-NEVER = -torch.inf
+STOCKS_AT_ONCE = 2048  # rows of the correlation matrix that are in memory together
+EXCLUDED = -torch.inf
 
 
 class GraphParams(Params):
-    """How neighbours are chosen.
+    """How neighbours are selected.
 
-    ``correlation`` ranks by correlation over ``window`` days, the newest weighing most: of both stocks' returns of the
-    same days, or, with ``lag_days``, of a stock's with the others' so many days earlier, which finds who moves first;
-    ``subtract_market`` of what they are beyond the day's median.
-    ``sector`` takes the stocks of the same sector that are nearest in size. ``random`` is the control for any claim
-    about graphs: the correlation graph with each neighbour replaced by one drawn once and for all, its edges otherwise
-    as they are.
+    ``correlation`` ranks by the correlation of returns over ``window`` days, the newest with the largest weight. With
+    ``lag_days`` it correlates a stock's returns with the others' returns that many days earlier. With
+    ``subtract_market`` the day's median return is subtracted first. ``sector`` selects the stocks of the same sector
+    with the most similar size. ``random`` is a control: the correlation graph with each neighbour replaced by a
+    fixed random stock and all else unchanged.
     """
 
-    kind: Literal["correlation", "sector", "random"] = "correlation"
-    neighbours: Annotated[int, Field(gt=0)] = 10
-    window: Annotated[int, Field(gt=2)] = 252
-    lag_days: Annotated[int, Field(ge=0)] = 0
-    subtract_market: bool = True
-    half_life: Annotated[float, Field(gt=0)] = 120.0
-    min_observations: Annotated[int, Field(gt=2)] = 60
-    refresh_days: Annotated[int, Field(gt=0)] = 5
-    sign: Literal["absolute", "signed"] = "absolute"
-    floor: Annotated[float, Field(ge=0, lt=1)] = 0.05
-    shrinkage: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    clip: Annotated[float, Field(gt=1)] = 5.0
-    seed: Annotated[int, Field(ge=0)] = 7
+    kind: Literal["correlation", "sector", "random"]
+    neighbours: Annotated[int, Field(gt=0)]
+    window: Annotated[int, Field(gt=2)]
+    lag_days: Annotated[int, Field(ge=0)]
+    subtract_market: bool
+    half_life: Annotated[float, Field(gt=0)]
+    min_observations: Annotated[int, Field(gt=2)]
+    refresh_days: Annotated[int, Field(gt=0)]
+    sign: Literal["absolute", "signed"]
+    floor: Annotated[float, Field(ge=0, lt=1)]
+    shrinkage: Annotated[float, Field(ge=0, lt=1)]
+    clip: Annotated[float, Field(gt=1)]
+    seed: Annotated[int, Field(ge=0)]
 
     @model_validator(mode="after")
-    def _window_holds_what_is_asked(self) -> Self:
+    def _window_has_enough_days(self) -> Self:
         if self.min_observations > self.window:
             raise ValueError(f"min_observations {self.min_observations} do not fit a window of {self.window} days")
         return self
@@ -51,79 +50,84 @@ class GraphParams(Params):
 
 @dataclass(frozen=True)
 class Members:
-    """The stocks of one graph, in the order of their codes, as they were known on its day."""
+    """The stocks of one graph, in the order of their codes, with data known on its day."""
 
-    place: np.ndarray  # (member,) among all stocks
-    shape: Tensor  # float32 (day, member), standardised returns
-    earlier: Tensor  # float32 (day, member), those of ``lag_days`` earlier
+    stock: np.ndarray  # (member,) index among all stocks
+    returns: Tensor  # float32 (day, member), standardised
+    lagged_returns: Tensor  # float32 (day, member), ``lag_days`` earlier
     sector: Tensor  # int16 (member,)
     size: Tensor  # float32 (member,), log of the mean traded value; NaN: unknown
-    luck: np.ndarray  # uint64 (member,)
+    random: np.ndarray  # uint64 (member,)
 
 
 @dataclass(frozen=True)
 class Edges:
-    """Pairs of members, each with its rank among the first one's neighbours.
+    """Pairs of members with the rank of the neighbour.
 
-    ``like`` is the member whose correlation, sector and size the edge carries: the neighbour, but in random graphs.
+    The correlation, sector and size of an edge are those of ``attributes_of``: of the neighbour, except in random
+    graphs.
     """
 
-    one: Tensor  # (edge,) places among the members
-    other: Tensor
-    like: Tensor
+    member: Tensor  # (edge,) index of a member
+    neighbour: Tensor
+    attributes_of: Tensor
     rank: Tensor
     correlation: Tensor
 
 
 def choose_neighbours(members: Members, params: GraphParams) -> Edges:
-    """Choose every member's neighbours, a bounded number of members at a time."""
-    count = len(members.place)
-    pieces = [
+    """Select the neighbours of all members, a bounded number of members at a time."""
+    count = len(members.stock)
+    batches = [
         _choose(members, torch.arange(start, min(start + STOCKS_AT_ONCE, count)), params)
         for start in range(0, count if count > 1 else 0, STOCKS_AT_ONCE)
     ]
-    nothing = torch.zeros(0, dtype=torch.int64)
-    empty = Edges(nothing, nothing, nothing, nothing, nothing.float())
-    return Edges(*(torch.cat([getattr(piece, name.name) for piece in [empty, *pieces]]) for name in fields(Edges)))
+    no_index = torch.zeros(0, dtype=torch.int64)
+    no_edges = Edges(no_index, no_index, no_index, no_index, no_index.float())
+    return Edges(
+        *(torch.cat([getattr(edges, field.name) for edges in [no_edges, *batches]]) for field in fields(Edges))
+    )
 
 
-def _choose(members: Members, some: Tensor, params: GraphParams) -> Edges:
-    """Choose the neighbours of some members."""
-    most = min(params.neighbours, len(members.place) - 1)
-    correlation = correlate(members.shape[:, some], members.earlier) * (1 - params.shrinkage)
-    best, near = _best(_nearness(correlation, members, some, params), some, most)
-    one, rank = torch.nonzero(best > NEVER, as_tuple=True)
-    like = near[one, rank]
-    other = _best(_throw_dice(members.luck, some), some, most)[1][one, rank] if params.kind == "random" else like
-    return Edges(some[one], other, like, rank + 1, correlation[one, like])
+def _choose(members: Members, rows: Tensor, params: GraphParams) -> Edges:
+    """Select the neighbours of the members ``rows``."""
+    count = min(params.neighbours, len(members.stock) - 1)
+    correlation = correlate(members.returns[:, rows], members.lagged_returns) * (1 - params.shrinkage)
+    scores, nearest = _select_best(_score_pairs(correlation, members, rows, params), rows, count)
+    row, rank = torch.nonzero(scores > EXCLUDED, as_tuple=True)
+    neighbour = similar = nearest[row, rank]
+    if params.kind == "random":
+        neighbour = _select_best(_draw_pairs(members.random, rows), rows, count)[1][row, rank]
+    return Edges(rows[row], neighbour, similar, rank + 1, correlation[row, similar])
 
 
-def _best(score: Tensor, some: Tensor, most: int) -> tuple[Tensor, Tensor]:
-    """Take the highest scores (member, rank) and whose they are, never one's own."""
-    score[torch.arange(len(some)), some] = NEVER
-    found = score.topk(most, dim=1)
-    return found.values, found.indices
+def _select_best(scores: Tensor, rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Return the highest scores (row, rank) and their members, without the row's own member."""
+    scores[torch.arange(len(rows)), rows] = EXCLUDED
+    best = scores.topk(count, dim=1)
+    return best.values, best.indices
 
 
-def _nearness(correlation: Tensor, members: Members, some: Tensor, params: GraphParams) -> Tensor:
-    """Say how near each pair is (member, other); where a size is unknown, correlation decides inside a sector."""
+def _score_pairs(correlation: Tensor, members: Members, rows: Tensor, params: GraphParams) -> Tensor:
+    """Score each pair (row, member); inside a sector, correlation orders pairs of unknown size."""
     if params.kind == "sector":
-        apart = (members.size[some].unsqueeze(1) - members.size).abs()
-        near = (-apart).where(apart.isfinite(), correlation - 1e6)
-        same = (members.sector[some].unsqueeze(1) == members.sector) & (members.sector[some] >= 0).unsqueeze(1)
-        return near.where(same, NEVER)
+        distance = (members.size[rows].unsqueeze(1) - members.size).abs()
+        scores = (-distance).where(distance.isfinite(), correlation - 1e6)
+        same = (members.sector[rows].unsqueeze(1) == members.sector) & (members.sector[rows] >= 0).unsqueeze(1)
+        return scores.where(same, EXCLUDED)
     strength = correlation.abs() if params.sign == "absolute" else correlation
-    return strength.where(strength > params.floor, NEVER)
+    return strength.where(strength > params.floor, EXCLUDED)
 
 
 def hash_codes(codes: Sequence[str], seed: int) -> np.ndarray:
-    """Give every code a number (stock,) that depends on nothing but the code and the seed."""
-    drawn = [hashlib.blake2b(f"{seed} {code}".encode(), digest_size=8).digest() for code in codes]
-    return np.frombuffer(b"".join(drawn), dtype=np.uint64)
+    """Return a random number per code (stock,) that depends only on the code and the seed."""
+    digests = [hashlib.blake2b(f"{seed} {code}".encode(), digest_size=8).digest() for code in codes]
+    return np.frombuffer(b"".join(digests), dtype=np.uint64)
 
 
-def _throw_dice(luck: np.ndarray, some: Tensor) -> Tensor:
-    """Throw dice for each pair (member, other), the same on every day, whoever else is there."""
-    mixed: np.ndarray = luck[some.numpy(), None] * np.uint64(0x9E3779B97F4A7C15) + luck * np.uint64(0xC2B2AE3D27D4EB4F)
+def _draw_pairs(random: np.ndarray, rows: Tensor) -> Tensor:
+    """Return a random number per pair (row, member), the same on every day and for any members."""
+    mixed: np.ndarray = random[rows.numpy(), None] * np.uint64(0x9E3779B97F4A7C15)
+    mixed = mixed + random * np.uint64(0xC2B2AE3D27D4EB4F)
     mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
     return torch.from_numpy((mixed >> np.uint64(11)).astype(np.float64))

@@ -1,4 +1,4 @@
-"""What graphs are built from: daily returns, traded values and sectors as matrices of days and stocks."""
+"""Daily returns, traded values and sectors as matrices (day, stock)."""
 
 from dataclasses import dataclass, replace
 from typing import Self
@@ -16,7 +16,7 @@ RETURN, TRADED = "return", "traded"
 
 @dataclass(frozen=True)
 class MarketHistory:
-    """A market's days; NaN and −1 where nothing is known."""
+    """Daily matrices of a market; NaN and −1 where a value is unknown."""
 
     index: PanelIndex
     returns: np.ndarray  # float32 (day, stock)
@@ -24,7 +24,7 @@ class MarketHistory:
     sector: np.ndarray  # int16 (day, stock)
 
     def subtract_market_median(self) -> np.ndarray:
-        """Take from each return the median of the day's universe, which no single wrong price can move far."""
+        """Subtract the median return of the day's universe, which one wrong price hardly changes."""
         inside = np.where(self.index.eligible, self.returns, np.nan)
         market = np.zeros((len(inside), 1), dtype=np.float32)
         known = np.isfinite(inside).any(axis=1)
@@ -33,7 +33,7 @@ class MarketHistory:
         return relative
 
     def newest(self, days: int) -> Self:
-        """Keep the newest days alone."""
+        """Keep only the newest days."""
         last = slice(max(len(self.index.days) - days, 0), None)
         index = replace(
             self.index, days=self.index.days[last], row_of=self.index.row_of[last], eligible=self.index.eligible[last]
@@ -44,46 +44,43 @@ class MarketHistory:
 
 
 def read_returns(frame: pl.LazyFrame, index: PanelIndex, entry_lag: int) -> MarketHistory:
-    """Read each stock's returns along its own observations: from its closes, else from its targets."""
+    """Compute each stock's returns between its observations, from closes or else from targets."""
     schema = frame.collect_schema()
-    own = {
-        RETURN: _return(schema, entry_lag),
-        TRADED: traded_value() if {CLOSE, VOLUME} <= schema.keys() else pl.lit(None),
-        SECTOR: pl.col(SECTOR).cast(pl.String) if SECTOR in schema else pl.lit(None, dtype=pl.String),
-    }
+    traded = traded_value() if {CLOSE, VOLUME} <= schema.keys() else pl.lit(None)
+    sector = pl.col(SECTOR).cast(pl.String) if SECTOR in schema else pl.lit(None, dtype=pl.String)
     needed = {DATE, CODE, CLOSE, VOLUME, SECTOR, target(1)} & schema.keys()
     rows = frame.select(needed).collect().lazy().sort(DATE, maintain_order=True)
-    laid_out = rows.select(
+    columns = rows.select(
         DATE,
         CODE,
-        own[RETURN].cast(pl.Float32).alias(RETURN),
-        own[TRADED].cast(pl.Float32).alias(TRADED),
-        own[SECTOR].rank("dense").cast(pl.Int16).fill_null(-1).alias(SECTOR),
+        _return(schema, entry_lag).cast(pl.Float32).alias(RETURN),
+        traded.cast(pl.Float32).alias(TRADED),
+        sector.rank("dense").cast(pl.Int16).fill_null(-1).alias(SECTOR),
     ).collect()
-    place = index.find(laid_out)
+    cells = index.find(columns)
     return MarketHistory(
         index=index,
-        returns=_spread(laid_out[RETURN], index, place),
-        traded=_spread(laid_out[TRADED], index, place),
-        sector=_spread(laid_out[SECTOR], index, place, nothing=-1),
+        returns=_to_matrix(columns[RETURN], index, cells),
+        traded=_to_matrix(columns[TRADED], index, cells),
+        sector=_to_matrix(columns[SECTOR], index, cells, unknown=-1),
     )
 
 
 def _return(schema: pl.Schema, entry_lag: int) -> pl.Expr:
-    """Take the return that was known at the day's close."""
+    """Return the expression of the return known at the day's close."""
     if CLOSE in schema:
         close = pl.when(pl.col(CLOSE) > 0).then(pl.col(CLOSE))
         return (close / close.shift(1) - 1).over(CODE)
     if target(1) in schema:
         return pl.col(target(1)).shift(1 + entry_lag).over(CODE)
-    raise InputError(f"Graphs need returns: the ML dataset carries neither {CLOSE!r} nor {target(1)!r}.")
+    raise InputError(f"Graphs need returns: the ML dataset has neither {CLOSE!r} nor {target(1)!r}.")
 
 
-def _spread(
-    values: pl.Series, index: PanelIndex, place: tuple[np.ndarray, np.ndarray], nothing: float = np.nan
+def _to_matrix(
+    column: pl.Series, index: PanelIndex, cells: tuple[np.ndarray, np.ndarray], unknown: float = np.nan
 ) -> np.ndarray:
-    """Lay a column out over days and stocks; what is not finite is nothing."""
-    column = values.to_numpy()
-    matrix = np.full(index.row_of.shape, nothing, dtype=column.dtype)
-    matrix[place] = np.where(np.isfinite(column), column, nothing)
+    """Convert a column to a matrix (day, stock); values that are not finite become ``unknown``."""
+    values = column.to_numpy()
+    matrix = np.full(index.row_of.shape, unknown, dtype=values.dtype)
+    matrix[cells] = np.where(np.isfinite(values), values, unknown)
     return matrix

@@ -1,4 +1,4 @@
-"""Graphs brought from codes to places in a panel."""
+"""Conversion of graphs from codes to stock indices of a panel."""
 
 from collections.abc import Iterator
 
@@ -15,39 +15,34 @@ GRAPHS_AT_ONCE = 64
 
 
 def graphs_to_panel(edges: pl.LazyFrame, panel: Panel) -> DailyGraphs:
-    """Lay the edge table out by (graph, stock, rank) and give every day the newest graph not after it."""
-    dates, ranks = _measure(edges)
-    shape = (len(dates), len(panel.metadata.codes), ranks)
+    """Convert the edge table to arrays (graph, stock, rank); each day has its newest graph."""
+    sizes = edges.group_by(GRAPH_DATE).agg(pl.col(RANK).max()).sort(GRAPH_DATE).collect(engine="streaming")
+    dates, codes = sizes[GRAPH_DATE], panel.metadata.codes
+    shape = (len(dates), len(codes), int(sizes[RANK].max()))  # type: ignore[arg-type]
     neighbours = np.full(shape, ABSENT, dtype=np.int32)
-    values = np.zeros((*shape, len(EDGE_ATTRIBUTES)), dtype=np.float16)
-    for table in read_in_batches(edges, dates):
-        one, other = (_place(table[name], panel.metadata.codes) for name in (CODE, NEIGHBOUR))
-        place = (dates.search_sorted(table[GRAPH_DATE]).to_numpy(), one, table[RANK].to_numpy().astype(np.int64) - 1)
-        neighbours[place] = other
+    attributes = np.zeros((*shape, len(EDGE_ATTRIBUTES)), dtype=np.float16)
+    for batch in read_in_batches(edges, dates):
+        graph = dates.search_sorted(batch[GRAPH_DATE]).to_numpy()
+        edge = (graph, _find_stocks(batch[CODE], codes), batch[RANK].to_numpy().astype(np.int64) - 1)
+        neighbours[edge] = _find_stocks(batch[NEIGHBOUR], codes)
         for number, name in enumerate(EDGE_ATTRIBUTES):
-            values[(*place, number)] = table[name].cast(pl.Float32).fill_null(0).to_numpy()
+            attributes[(*edge, number)] = batch[name].cast(pl.Float32).fill_null(0).to_numpy()
     graph_of = np.searchsorted(dates.to_numpy(), panel.days, side="right") - 1
-    return DailyGraphs(torch.from_numpy(neighbours), torch.from_numpy(values), torch.from_numpy(graph_of))
+    return DailyGraphs(torch.from_numpy(neighbours), torch.from_numpy(attributes), torch.from_numpy(graph_of))
 
 
-def _measure(edges: pl.LazyFrame) -> tuple[pl.Series, int]:
-    """List the graphs' dates, and count the most neighbours that a stock has."""
-    found = edges.group_by(GRAPH_DATE).agg(pl.col(RANK).max()).sort(GRAPH_DATE).collect(engine="streaming")
-    return found[GRAPH_DATE], int(found[RANK].max())  # type: ignore[arg-type]
-
-
-def _place(codes: pl.Series, known: tuple[str, ...]) -> np.ndarray:
-    placed = codes.cast(pl.Enum(known), strict=False)
-    if placed.null_count():
+def _find_stocks(codes: pl.Series, panel_codes: tuple[str, ...]) -> np.ndarray:
+    stocks = codes.cast(pl.Enum(panel_codes), strict=False)
+    if stocks.null_count():
         raise InputError(
-            f"The graphs know the stock {codes.filter(placed.is_null())[0]!r}, the panel does not; make both from one "
-            "ML dataset: kedro run --pipelines prepare,graph"
+            f"The graphs contain the stock {codes.filter(stocks.is_null())[0]!r}, the panel does not; build both from "
+            "one ML dataset: kedro run --pipelines prepare,graph"
         )
-    return placed.to_physical().to_numpy()
+    return stocks.to_physical().to_numpy()
 
 
 def read_in_batches(edges: pl.LazyFrame, dates: pl.Series) -> Iterator[pl.DataFrame]:
-    """Read the edges of some graphs at a time."""
+    """Yield the edges of a few graphs at a time."""
     for start in range(0, len(dates), GRAPHS_AT_ONCE):
-        some = dates[start : start + GRAPHS_AT_ONCE]
-        yield edges.filter(pl.col(GRAPH_DATE).is_between(some[0], some[-1])).collect()
+        batch = dates[start : start + GRAPHS_AT_ONCE]
+        yield edges.filter(pl.col(GRAPH_DATE).is_between(batch[0], batch[-1])).collect()

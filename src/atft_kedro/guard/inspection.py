@@ -83,10 +83,7 @@ def inspect_dataset(frame: pl.LazyFrame, columns: ColumnParams, params: GuardPar
     if not data.keys.height:
         raise InputError("The ML dataset has no rows.")
     table = rules(newest, params.recency.historical)
-    results = [
-        _apply(name, rule, data, getattr(params, name))
-        for name, rule in track_progress(table.items(), "guard", len(table))
-    ]
+    results = [_apply(name, rule, data, getattr(params, name)) for name, rule in track_progress(table.items(), "guard")]
     days = data.days["date"]
     return {
         "inspected": str(newest),

@@ -52,7 +52,7 @@ def _read_folder(files: list[Path], params: PriceFileParams) -> Iterator[pl.Data
     batches = list(_cut_into_batches(files))
     first: dict[Path, list[str]] = {}
     with ThreadPoolExecutor() as pool:
-        for batch in track_progress(batches, "batches of price files", len(batches)):
+        for batch in track_progress(batches, "batches of price files"):
             tables = dict(zip(batch, pool.map(load_table, batch), strict=True))
             for alike in _group_alike(tables, params):
                 prices = _read_together(alike, params)

@@ -1,4 +1,4 @@
-"""Several splits of one history: walk-forward, or every combination of tested groups."""
+"""Folds of a walk-forward evaluation: several splits of one history."""
 
 from datetime import date
 from itertools import combinations
@@ -13,108 +13,110 @@ from .split import Gap, Split, insert_gaps
 
 
 class FoldParams(Params):
-    """How a history is walked through.
+    """How a history is split into folds.
 
-    ``expanding`` and ``rolling`` test ``n_folds`` consecutive stretches after the first ``train_days`` and
-    ``validation_days``; ``rolling`` forgets days older than ``train_days``. ``yearly`` tests each of the last
-    ``n_folds`` calendar years, validates the year before it and forgets as ``rolling``. ``combinatorial`` cuts the
-    history into ``n_folds`` groups, tests every choice of ``test_groups`` of them, and validates on the newest other.
-    Gaps are taken from the days that a part is given here.
+    ``expanding`` and ``rolling`` test ``n_folds`` consecutive periods after the first ``train_days`` and
+    ``validation_days``; ``rolling`` drops train days older than ``train_days``. ``yearly`` tests each of the last
+    ``n_folds`` calendar years, validates on the year before and is otherwise like ``rolling``. ``combinatorial``
+    divides the history into ``n_folds`` groups, tests every choice of ``test_groups`` of them and validates on the
+    newest of the others. Gaps are part of the days that a split has here.
     """
 
-    kind: Literal["expanding", "rolling", "yearly", "combinatorial"] = "expanding"
-    n_folds: Annotated[int, Field(gt=1)] = 5
-    train_days: Annotated[int, Field(gt=0)] = 500
-    validation_days: Annotated[int, Field(gt=0)] = 100
-    test_groups: Annotated[int, Field(gt=0)] = 2
-    min_date: date | None = None
-    embargo_days: Annotated[int, Field(ge=0)] = 20
-    sizes: SizeParams = SizeParams()
+    kind: Literal["expanding", "rolling", "yearly", "combinatorial"]
+    n_folds: Annotated[int, Field(gt=1)]
+    train_days: Annotated[int, Field(gt=0)]
+    validation_days: Annotated[int, Field(gt=0)]
+    test_groups: Annotated[int, Field(gt=0)]
+    min_date: date | None
+    embargo_days: Annotated[int, Field(ge=0)]
+    sizes: SizeParams
 
     @model_validator(mode="after")
-    def _leaves_groups_to_train(self) -> Self:
+    def _leaves_train_groups(self) -> Self:
         if self.kind == "combinatorial" and self.test_groups > self.n_folds - 2:
             raise ValueError(f"of {self.n_folds} groups at most {self.n_folds - 2} can be tested")
         return self
 
 
 class Folds(Params):
-    """The splits of a walk, in order."""
+    """The splits of all folds, in order."""
 
     folds: tuple[Split, ...]
 
 
-def plan_folds(days: np.ndarray, params: FoldParams, reach: int) -> Folds:
-    """Split the trading days once for each fold, for labels that look ``reach`` days ahead."""
-    gap = Gap(purge=reach, embargo=params.embargo_days)
+def plan_folds(days: np.ndarray, params: FoldParams, target_span: int) -> Folds:
+    """Split the trading days once per fold; labels end ``target_span`` days after their own day."""
+    gap = Gap(purge=target_span, embargo=params.embargo_days)
     history = int(np.searchsorted(days, np.datetime64(params.min_date))) if params.min_date else 0
     if params.kind == "yearly":
-        drawn = _walk_years(days[history:], params, reach)
+        planned = _plan_years(days[history:], params, target_span)
+    elif params.kind == "combinatorial":
+        planned = _plan_combinations(len(days) - history, params)
     else:
-        plan = _combine if params.kind == "combinatorial" else _walk
-        drawn = plan(len(days) - history, params)
+        planned = _plan_periods(len(days) - history, params)
     before = np.full(history, "history", dtype="<U10")
-    splits = [
-        insert_gaps(f"fold {number}", days, np.concatenate([before, roles]), gap)
-        for number, roles in enumerate(drawn, start=1)
-    ]
-    return Folds(folds=tuple(splits))
+    folds = (
+        insert_gaps(f"fold {number}", days, np.concatenate([before, splits]), gap)
+        for number, splits in enumerate(planned, start=1)
+    )
+    return Folds(folds=tuple(folds))
 
 
-def _walk(days: int, params: FoldParams) -> list[np.ndarray]:
-    """Test consecutive stretches, each after its own validation days."""
+def _plan_periods(days: int, params: FoldParams) -> list[np.ndarray]:
+    """Test consecutive periods, each after its own validation days."""
     first_test = params.train_days + params.validation_days
     if days - first_test < params.n_folds:
         raise InputError(
             f"{params.n_folds} folds do not fit the history: of {days} days, {params.train_days} train and "
             f"{params.validation_days} validate before the first test day. Change `folds:` in conf/."
         )
-    walks = []
+    folds = []
     for tested in np.array_split(np.arange(first_test, days), params.n_folds):
-        roles = np.full(days, "unused", dtype="<U10")
+        splits = np.full(days, "unused", dtype="<U10")
         validation = tested[0] - params.validation_days
-        roles[:validation] = "train"
+        splits[:validation] = "train"
         if params.kind == "rolling":
-            roles[: validation - params.train_days] = "history"
-        roles[validation : tested[0]] = "validation"
-        roles[tested] = "test"
-        walks.append(roles)
-    return walks
+            splits[: validation - params.train_days] = "history"
+        splits[validation : tested[0]] = "validation"
+        splits[tested] = "test"
+        folds.append(splits)
+    return folds
 
 
-def _walk_years(days: np.ndarray, params: FoldParams, reach: int) -> list[np.ndarray]:
-    """Test calendar years; a last one that has hardly begun is tested with the one before."""
-    year = days.astype("datetime64[Y]")
-    known, count = np.unique(year, return_counts=True)
-    if count[-1] <= reach and len(known) > 1:
-        year[year == known[-1]] = known[-2]
-        known = known[:-1]
-    if len(known) < params.n_folds + 2:
+def _plan_years(days: np.ndarray, params: FoldParams, target_span: int) -> list[np.ndarray]:
+    """Test calendar years; a last year of at most ``target_span`` days joins the year before."""
+    year_of = days.astype("datetime64[Y]")
+    years, counts = np.unique(year_of, return_counts=True)
+    if counts[-1] <= target_span and len(years) > 1:
+        year_of[year_of == years[-1]] = years[-2]
+        years = years[:-1]
+    if len(years) < params.n_folds + 2:
         raise InputError(
-            f"{params.n_folds} yearly folds do not fit the history: of its {len(known)} years one validates before the "
+            f"{params.n_folds} yearly folds do not fit the history: of its {len(years)} years one validates before the "
             "first test, and one trains. Change `folds:` in conf/."
         )
-    walks = []
-    for tested in known[-params.n_folds :]:
-        roles = np.full(len(days), "unused", dtype="<U10")
-        first = int(np.searchsorted(year, tested - 1))
-        roles[:first] = "train"
-        roles[: max(first - params.train_days, 0)] = "history"
-        roles[year == tested - 1] = "validation"
-        roles[year == tested] = "test"
-        walks.append(roles)
-    return walks
+    folds = []
+    for tested in years[-params.n_folds :]:
+        splits = np.full(len(days), "unused", dtype="<U10")
+        validation = int(np.searchsorted(year_of, tested - 1))
+        splits[:validation] = "train"
+        splits[: max(validation - params.train_days, 0)] = "history"
+        splits[year_of == tested - 1] = "validation"
+        splits[year_of == tested] = "test"
+        folds.append(splits)
+    return folds
 
 
-def _combine(days: int, params: FoldParams) -> list[np.ndarray]:
-    """Test every choice of groups; the newest of the others validates, the rest trains."""
+def _plan_combinations(days: int, params: FoldParams) -> list[np.ndarray]:
+    """Test every choice of groups; the newest other group validates, the rest trains."""
     if days < params.n_folds:
         raise InputError(f"{params.n_folds} groups do not fit {days} days. Change `folds:` in conf/.")
-    group = np.repeat(np.arange(params.n_folds), [len(g) for g in np.array_split(np.arange(days), params.n_folds)])
-    walks = []
+    groups = np.array_split(np.arange(days), params.n_folds)
+    group_of = np.repeat(np.arange(params.n_folds), [len(group) for group in groups])
+    folds = []
     for tested in combinations(range(params.n_folds), params.test_groups):
-        roles = np.full(days, "train", dtype="<U10")
-        roles[group == max(set(range(params.n_folds)) - set(tested))] = "validation"
-        roles[np.isin(group, tested)] = "test"
-        walks.append(roles)
-    return walks
+        splits = np.full(days, "train", dtype="<U10")
+        splits[group_of == max(set(range(params.n_folds)) - set(tested))] = "validation"
+        splits[np.isin(group_of, tested)] = "test"
+        folds.append(splits)
+    return folds

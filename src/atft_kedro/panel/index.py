@@ -1,8 +1,7 @@
-"""Where each stock's observations lie in the panel: rows by (code, date), found by (day, stock)."""
+"""Index of the panel: rows sorted by (code, date), looked up by (day, stock)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -13,26 +12,22 @@ from ..schema import CODE, DATE, ELIGIBLE
 
 @dataclass(frozen=True)
 class PanelIndex:
-    """The days and codes of a market, and what is where; −1 is a day on which a stock was not traded."""
+    """Days and codes of a market, and the row of each observation; −1 where a stock has none."""
 
     days: np.ndarray  # datetime64[D] (day,)
     codes: Sequence[str]
     row_of: np.ndarray  # int32 (day, stock)
     eligible: np.ndarray  # bool (day, stock)
 
-    @cached_property
+    @property
     def rows(self) -> int:
         """Count the observations."""
         return int(self.row_of.max()) + 1
 
-    @cached_property
-    def _places(self) -> pl.Enum:
-        return pl.Enum(self.codes)
-
     def find(self, keys: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-        """Translate dates and codes into places of days and stocks."""
+        """Return the day index and stock index of each date and code."""
         day = np.searchsorted(self.days, keys[DATE].to_numpy())
-        stock = keys[CODE].cast(self._places).to_physical().to_numpy()
+        stock = keys[CODE].cast(pl.Enum(self.codes)).to_physical().to_numpy()
         return day, stock.astype(np.int64)
 
     def stocks_per_day(self) -> np.ndarray:
@@ -42,19 +37,19 @@ class PanelIndex:
 
 
 def index_observations(universe: pl.DataFrame) -> PanelIndex:
-    """Give every observation its row in the panel."""
+    """Assign a panel row to every observation of the universe."""
     days = universe[DATE].unique().sort().to_numpy()
     codes = universe[CODE].unique().sort().to_list()
     shape = (len(days), len(codes))
-    empty = PanelIndex(days, codes, np.full(shape, -1, dtype=np.int32), np.zeros(shape, dtype=bool))
-    day, stock = empty.find(universe)
-    empty.row_of[day, stock] = 0
-    by_stock = empty.row_of.T  # (stock, day)
+    index = PanelIndex(days, codes, np.full(shape, -1, dtype=np.int32), np.zeros(shape, dtype=bool))
+    day, stock = index.find(universe)
+    index.row_of[day, stock] = 0
+    by_stock = index.row_of.T  # (stock, day)
     observed = by_stock == 0
     if (count := int(observed.sum())) != universe.height:
         raise InputError(
-            f"{universe.height - count} rows of the ML dataset repeat a date and code; the guard tells which."
+            f"{universe.height - count} rows of the ML dataset repeat a date and code; the guard report lists them."
         )
-    by_stock[observed] = np.arange(count, dtype=np.int32)  # written through to row_of
-    empty.eligible[day, stock] = universe[ELIGIBLE].to_numpy()
-    return empty
+    by_stock[observed] = np.arange(count, dtype=np.int32)  # a view: this sets row_of
+    index.eligible[day, stock] = universe[ELIGIBLE].to_numpy()
+    return index

@@ -1,39 +1,47 @@
-"""Features brought to one scale, by what the train days say and nothing else."""
+"""Scaler of the features, fitted on the eligible rows of the train days only."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, Literal
+from functools import partial
+from typing import Annotated, Any, Literal, Self
 
+import numpy as np
 import polars as pl
 from pydantic import Field
 
-from ..params import InputError, Params
-from ..schema import DATE
+from ..params import InputError, Params, batched
+from ..progress import track_progress
+from ..schema import CODE, DATE
+from .index import PanelIndex
+from .split import Split
 
 Method = Literal["robust", "standard", "rank", "zscore", "none"]
-DAILY = ("rank", "zscore")  # need the day's other stocks, and nothing from the train days
-LARGEST, SMALLEST = 65504.0, 2.0**-14  # of a 16-bit float with all its digits
-NORMAL_IQR = 1.3489795  # of a standard normal
+DAILY = ("rank", "zscore")  # computed from the stocks of one day, not fitted
+LARGEST, SMALLEST = 65504.0, 2.0**-14  # normal 16-bit floats
+NORMAL_IQR = 1.3489795  # interquartile range of a standard normal
 UNIFORM_DEVIATION = 12**-0.5
+COLUMNS_AT_ONCE = 32
+FLAT = 1e-6  # a smaller spread, relative to the center, is rounding error
+
+_logger = logging.getLogger(__name__)
 
 
 class ScalerParams(Params):
-    """How features are scaled, by family; ``own`` is the family of a feature that no set of ours declares.
+    """Scaling method by feature family; the family ``own`` has the features not declared here.
 
-    ``robust`` (median and interquartile range) and ``standard`` (mean and deviation) are fitted on the train days;
-    ``rank`` and ``zscore`` compare the stocks of each day; ``none`` leaves the feature alone.
+    ``robust`` (median, interquartile range) and ``standard`` (mean, deviation) are fitted on the train days; ``rank``
+    and ``zscore`` compare the stocks of each day; ``none`` leaves the feature unscaled.
     """
 
-    default: Method = "robust"
-    families: dict[str, Method] = Field(default_factory=dict)
-    clip: Annotated[float, Field(gt=0, le=LARGEST)] = 5.0
-
-    def method_of(self, family: str) -> Method:
-        """Choose the method of a family."""
-        return self.families.get(family, self.default)
+    default: Method
+    families: dict[str, Method]
+    clip: Annotated[float, Field(gt=0, le=LARGEST)]
 
     def require_known(self, families: Sequence[str]) -> None:
-        """Refuse a method for a family that no feature belongs to."""
+        """Refuse a method for a family without features."""
         unknown = sorted(set(self.families) - set(families))
         if unknown:
             raise InputError(
@@ -42,20 +50,38 @@ class ScalerParams(Params):
 
 
 class FeatureScale(Params):
-    """What is taken from one feature, and what the rest is divided by; ``missing`` is its share in the train days."""
+    """Center and scale of one feature; ``missing`` is its unknown share on the train days."""
 
     name: str
     family: str
-    method: Method | Literal["absent"]  # absent: unknown on all train days, and left out for good
+    method: Method | Literal["absent"]  # absent: unknown on all train days, always missing
     center: float = 0.0
     scale: float = 1.0
     missing: float = 0.0
 
+    def expression(self, clip: float) -> pl.Expr:
+        """Scale the column to Float32; missing and infinite values become null."""
+        raw = pl.col(self.name).cast(pl.Float32)
+        if self.method == "absent":
+            return pl.lit(None, dtype=pl.Float32).alias(self.name)
+        known = pl.when(raw.is_finite()).then(raw)
+        if self.method == "none":
+            return known.clip(-LARGEST, LARGEST).alias(self.name)
+        if self.method == "rank":
+            centered = (known.rank("average") - 0.5) / known.count() - 0.5
+            scaled = (centered / UNIFORM_DEVIATION).over(DATE)
+        elif self.method == "zscore":
+            scaled = ((known - known.mean()) / known.std()).over(DATE)
+            scaled = pl.when(scaled.is_finite()).then(scaled)
+        else:
+            scaled = (known - self.center) / self.scale
+        return scaled.cast(pl.Float32).clip(-clip, clip).alias(self.name)
+
 
 class Scaler(Params):
-    """All that is needed to scale new observations: one entry per feature, in the order of the catalogue."""
+    """The scale of each feature, in the order of the feature catalogue."""
 
-    feature_hash: str  # the feature catalogue's hash
+    feature_hash: str  # of the feature catalogue
     first: date  # of the train days
     last: date
     rows: int
@@ -63,38 +89,129 @@ class Scaler(Params):
     features: tuple[FeatureScale, ...]
 
     def names(self) -> list[str]:
-        """Name the features in order."""
+        """List the feature names in order."""
         return [feature.name for feature in self.features]
 
-    def expressions(self) -> list[pl.Expr]:
-        """Scale every feature; what is missing or not finite becomes null."""
-        return [_scaled(feature, self.clip) for feature in self.features]
-
     def scale(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Scale the features of whole days."""
+        """Scale the features of complete days."""
         self.require_features(frame.columns)
-        return frame.select(self.expressions())
+        return frame.select(feature.expression(self.clip) for feature in self.features)
 
     def require_features(self, columns: Sequence[str]) -> None:
         """Refuse a table that lacks features."""
         missing = [name for name in self.names() if name not in columns]
         if missing:
-            raise InputError(f"The scaler was fitted on {len(missing)} features that are not here: {missing[:8]}.")
+            raise InputError(f"The scaler was fitted on {len(missing)} features that are missing here: {missing[:8]}.")
 
 
-def _scaled(feature: FeatureScale, clip: float) -> pl.Expr:
-    raw = pl.col(feature.name).cast(pl.Float32)
-    if feature.method == "absent":
-        return pl.lit(None, dtype=pl.Float32).alias(feature.name)
-    known = pl.when(raw.is_finite()).then(raw)
-    if feature.method == "none":
-        return known.clip(-LARGEST, LARGEST).alias(feature.name)
-    if feature.method == "rank":
-        middle = (known.rank("average") - 0.5) / known.count() - 0.5
-        scaled = (middle / UNIFORM_DEVIATION).over(DATE)
-    elif feature.method == "zscore":
-        scaled = ((known - known.mean()) / known.std()).over(DATE)
-        scaled = pl.when(scaled.is_finite()).then(scaled)
-    else:
-        scaled = (known - feature.center) / feature.scale
-    return scaled.cast(pl.Float32).clip(-clip, clip).alias(feature.name)
+@dataclass(frozen=True)
+class FeatureCatalogue:
+    """The family of each feature of the dataset, and the hash of their definitions."""
+
+    hash: str
+    families: dict[str, str]
+
+    @classmethod
+    def of(cls, described: dict[str, Any]) -> Self:
+        """Parse the document that `describe_columns` writes."""
+        return cls(described["hash"], {feature["name"]: feature["family"] for feature in described["features"]})
+
+
+def fit_scaler(
+    frame: pl.LazyFrame, index: PanelIndex, split: Split, catalogue: FeatureCatalogue, params: ScalerParams
+) -> Scaler:
+    """Fit every feature, a few columns at a time."""
+    params.require_known(list(catalogue.families.values()))
+    rows = _mark_train_rows(frame, index, split)
+    train = split.ranges_of("train")
+    return Scaler(
+        feature_hash=catalogue.hash,
+        first=train[0].first,
+        last=train[-1].last,
+        rows=int(rows.sum()),
+        clip=params.clip,
+        features=tuple(_fit_features(frame, rows, catalogue.families, params)),
+    )
+
+
+def _mark_train_rows(frame: pl.LazyFrame, index: PanelIndex, split: Split) -> np.ndarray:
+    """Mark the eligible rows of the train days."""
+    is_train = np.zeros(len(index.days), dtype=bool)
+    is_train[split.indices_of("train", index.days)] = True
+    day, stock = index.find(frame.select(DATE, CODE).collect())
+    rows: np.ndarray = is_train[day] & index.eligible[day, stock]
+    if not rows.any():
+        raise InputError(
+            f"{split.name}: no stock is in the universe on any train day; `universe:` in conf/ is too strict."
+        )
+    return rows
+
+
+def _fit_features(
+    frame: pl.LazyFrame, rows: np.ndarray, families: dict[str, str], params: ScalerParams
+) -> Iterator[FeatureScale]:
+    """Yield the fitted features; at the end report those that cannot be scaled."""
+    refused: list[str] = []
+    with ThreadPoolExecutor() as pool:
+        for names in track_progress(batched(list(families), COLUMNS_AT_ONCE), "scaler, groups of features"):
+            columns = frame.select(DATE, pl.col(names).cast(pl.Float32)).collect().filter(pl.Series(rows))
+            fits = pool.map(partial(_fit, columns=columns, families=families, params=params), names)
+            for name, fit in zip(names, fits, strict=True):
+                if isinstance(fit, FeatureScale):
+                    yield fit
+                else:
+                    refused.append(f"{name} {fit}")
+    if refused:
+        raise InputError(
+            f"{len(refused)} features cannot be scaled: {'; '.join(refused[:8])}. Ignore them (`columns: {{ignore: "
+            "[…]}`), begin the train days later, or choose another method for their family (`scaler.families`)."
+        )
+
+
+def _fit(name: str, columns: pl.DataFrame, families: dict[str, str], params: ScalerParams) -> FeatureScale | str:
+    """Fit one feature on its train rows, or return why it cannot be scaled."""
+    family = families[name]
+    method = params.families.get(family, params.default)
+    column = columns[name].to_numpy()
+    values = column[np.isfinite(column)]
+    fields = {"name": name, "family": family, "missing": 1 - len(values) / len(column)}
+    if not len(values):
+        _logger.warning("feature %s is unknown on all train days: it is treated as missing everywhere", name)
+        return FeatureScale.model_validate({**fields, "method": "absent"})
+    if method == "none":
+        sizes = np.abs(values[values != 0])
+        fits = not len(sizes) or (np.median(sizes) > SMALLEST and sizes.max() < LARGEST)
+        return FeatureScale.model_validate({**fields, "method": method}) if fits else "does not fit 16 bits unscaled"
+    if method in DAILY:
+        differs = _differs_within_days(columns, name)
+        return FeatureScale.model_validate({**fields, "method": method}) if differs else "is the same for all stocks"
+    center, spread, method = _center_and_scale(values, method)
+    if not FLAT * max(abs(center), 1e-30) < spread < np.inf:
+        return "has one value on all train days"
+    return FeatureScale.model_validate({**fields, "method": method, "center": center, "scale": spread})
+
+
+def _differs_within_days(columns: pl.DataFrame, name: str) -> bool:
+    value = pl.when(pl.col(name).is_finite()).then(pl.col(name))
+    spread = columns.group_by(DATE).agg(spread=value.max() - value.min())["spread"]
+    return bool((spread > 0).any())
+
+
+def _center_and_scale(values: np.ndarray, method: Method) -> tuple[float, float, Method]:
+    """Compute center and spread; ``robust`` becomes ``standard`` if half of the values are equal."""
+    if method == "robust":
+        values.sort()
+        low, median, high = _quantiles(values, (0.25, 0.5, 0.75))
+        if high - low > FLAT * max(abs(median), 1e-30):
+            return median, (high - low) / NORMAL_IQR, "robust"
+    return float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64)), "standard"
+
+
+def _quantiles(ordered: np.ndarray, shares: Sequence[float]) -> list[float]:
+    """Interpolate between order statistics, like ``numpy.quantile``, without sorting again."""
+    positions = np.asarray(shares) * (len(ordered) - 1)
+    below = positions.astype(np.int64)
+    above = np.minimum(below + 1, len(ordered) - 1)
+    low, high = ordered[below].astype(np.float64), ordered[above].astype(np.float64)
+    quantiles: list[float] = (low + (high - low) * (positions - below)).tolist()
+    return quantiles

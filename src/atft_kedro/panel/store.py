@@ -1,4 +1,4 @@
-"""The panel on disk: tensors that are mapped, not read, and known by the hash of what they hold."""
+"""Panel on disk: memory-mapped tensors, identified by the hash of their content."""
 
 import hashlib
 import json
@@ -24,26 +24,26 @@ FEATURES, TARGETS, ROW_OF, ELIGIBLE, MARKET = TENSORS = (
     "eligible.npy",
     "market.npy",
 )
-AGAIN = "Make the panel again: kedro run --pipelines prepare --no-cache"
+REBUILD = "Build the panel again: kedro run --pipelines prepare --no-cache"
 CHUNK = 64 << 20  # bytes that are hashed at once
 
 _logger = logging.getLogger(__name__)
 
 
 class PanelMetadata(Params):
-    """What the numbers of a panel stand for."""
+    """Days, codes, sectors, features and horizons of a panel's tensors."""
 
     days: tuple[date, ...]
     codes: tuple[str, ...]
-    sectors: tuple[tuple[tuple[date, str], ...], ...]  # of each code: each sector, and the day from which it holds
+    sectors: tuple[tuple[tuple[date, str], ...], ...]  # of each code: each sector and its first day
     features: tuple[str, ...]
-    feature_hash: str  # the feature catalogue's hash
+    feature_hash: str  # of the feature catalogue
     horizons: tuple[int, ...]
     entry_lag: int
 
 
 class FileState(Params):
-    """What a file of the panel was when it was written."""
+    """Size, modification time and hash of a panel's file when it was written."""
 
     size: int
     modified_ns: int
@@ -51,9 +51,9 @@ class FileState(Params):
 
 
 class PanelHeader(Params):
-    """The panel's first file: read whole, checked, and enough to map the others.
+    """Header of a panel, small enough to read and check completely.
 
-    They lie in ``folder`` beside it. A panel that is made anew has another folder, and a new header leads to it.
+    The tensors are in ``folder`` next to it. A panel that is built again has another folder and a new header.
     """
 
     identity: str
@@ -62,20 +62,18 @@ class PanelHeader(Params):
     files: dict[str, FileState]
 
     def find_damaged(self, home: Path) -> list[str]:
-        """List the files that are gone or not as long as they were written."""
-        places = {name: home / self.folder / name for name in self.files}
+        """List the files that are missing or have another size than written."""
+        paths = {name: home / self.folder / name for name in self.files}
         return [
-            name
-            for name, place in places.items()
-            if not place.exists() or place.stat().st_size != self.files[name].size
+            name for name, path in paths.items() if not path.exists() or path.stat().st_size != self.files[name].size
         ]
 
 
 @dataclass(frozen=True)
 class Panel:
-    """The market in memory. A feature is NaN where it is missing, a target where it is unknown.
+    """A market in memory. Missing features and unknown targets are NaN.
 
-    One row more than there are observations, the last and all NaN, stands for what is absent.
+    The last row, after all observations, is all NaN and represents absent observations.
     """
 
     metadata: PanelMetadata
@@ -93,13 +91,11 @@ class Panel:
 
     def to(self, device: torch.device | str) -> Self:
         """Copy the tensors to a device."""
-        moved = {
-            name: getattr(self, name).to(device) for name in ("features", "targets", "row_of", "eligible", "market")
-        }
-        return replace(self, **moved)
+        names = ("features", "targets", "row_of", "eligible", "market")
+        return replace(self, **{name: getattr(self, name).to(device) for name in names})
 
     def require_training(self, run: str, identity: str) -> None:
-        """Refuse to stand for the panel that a run was trained on when it is another one."""
+        """Refuse a run that was trained on another panel."""
         if self.identity != identity:
             raise InputError(f"Run {run} was trained on panel {identity}, and the panel is now {self.identity}.")
 
@@ -118,76 +114,70 @@ class Panel:
 
 
 def open_panel(folder: Path) -> Panel:
-    """Map the panel. A file whose size or time of change is not as written is refused unless it holds the same.
+    """Map the panel's tensors; refuse files that were changed after writing.
 
-    It is hashed then, once: a copied panel is as good as the first. What changes a file and puts its time back
-    is not seen.
+    A file of the written size with another modification time, such as a copy, is hashed once. A changed file with the
+    written size and time is not detected.
     """
     header = read_header(folder)
     while True:
         try:
-            return _open_tensors(folder / header.folder, header)
+            for name, state in header.files.items():
+                _require_unchanged(folder / header.folder / name, state)
+            tensors = [_map(folder / header.folder / name) for name in TENSORS]
+            return Panel(header.metadata, header.identity, *tensors)
         except (InputError, FileNotFoundError):
             newer = read_header(folder)
             if newer.folder == header.folder:
                 raise
-            header = newer  # it was made anew just now
-
-
-def _open_tensors(folder: Path, header: PanelHeader) -> Panel:
-    for name, state in header.files.items():
-        _require_unchanged(folder / name, state)
-    tensors = [_map(folder / name) for name in TENSORS]
-    return Panel(header.metadata, header.identity, *tensors)
+            header = newer  # another process has just replaced the panel
 
 
 def identify(metadata: PanelMetadata, files: dict[str, FileState]) -> str:
-    """Hash what a panel holds and means."""
-    parts = [metadata.model_dump_json(), *(f"{name} {files[name].digest}" for name in sorted(files))]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+    """Hash a panel's metadata and tensors."""
+    lines = [metadata.model_dump_json(), *(f"{name} {files[name].digest}" for name in sorted(files))]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
 def read_header(folder: Path) -> PanelHeader:
-    """Read which panel there is."""
+    """Read and check the header of a panel."""
     path = folder / HEADER
     if not path.exists():
-        raise InputError(f"There is no panel at {folder}; `kedro run --pipelines prepare` makes one.")
+        raise InputError(f"There is no panel at {folder}; `kedro run --pipelines prepare` builds one.")
     try:
         header = PanelHeader.model_validate(json.loads(path.read_text()))
     except ValueError as error:
-        raise InputError(f"{path} is no panel's header: {error}. {AGAIN}") from error
+        raise InputError(f"{path} is not the header of a panel: {error}. {REBUILD}") from error
     if header.identity != identify(header.metadata, header.files):
-        raise InputError(f"{path} was changed after it was written. {AGAIN}")
+        raise InputError(f"{path} was changed after it was written. {REBUILD}")
     return header
 
 
 def _require_unchanged(path: Path, state: FileState) -> None:
     if not path.exists():
-        raise InputError(f"{path} is gone. {AGAIN}")
-    found = path.stat()
-    if found.st_size != state.size:
-        raise InputError(f"{path} has {found.st_size} bytes instead of {state.size}: it was cut off. {AGAIN}")
-    if found.st_mtime_ns == state.modified_ns:
+        raise InputError(f"{path} is missing. {REBUILD}")
+    status = path.stat()
+    if status.st_size != state.size:
+        raise InputError(f"{path} has {status.st_size} bytes instead of {state.size}: it is truncated. {REBUILD}")
+    if status.st_mtime_ns == state.modified_ns:
         return
-    _logger.info("%s is not as it was written; looking whether it still holds the same", path.name)
+    _logger.info("%s has another modification time than written; comparing its hash", path.name)
     if digest_file(path) != state.digest:
-        raise InputError(f"{path} was changed after it was written. {AGAIN}")
+        raise InputError(f"{path} was changed after it was written. {REBUILD}")
     with suppress(PermissionError):
-        os.utime(path, ns=(found.st_atime_ns, state.modified_ns))
+        os.utime(path, ns=(status.st_atime_ns, state.modified_ns))
 
 
 def digest_file(path: Path) -> str:
-    """Hash a file in pieces, several at once: the hash of the pieces' hashes."""
+    """Hash a file in chunks, several at once: the hash of the chunks' hashes."""
     size = path.stat().st_size
     with path.open("rb") as file, ThreadPoolExecutor(4) as pool:
-        pieces = pool.map(lambda place: _digest_piece(file.fileno(), place), range(0, size, CHUNK))
-        return hashlib.sha256(b"".join(pieces)).hexdigest()
-
-
-def _digest_piece(file: int, place: int) -> bytes:
-    return hashlib.sha256(os.pread(file, CHUNK, place)).digest()
+        digests = pool.map(
+            lambda start: hashlib.sha256(os.pread(file.fileno(), CHUNK, start)).digest(), range(0, size, CHUNK)
+        )
+        return hashlib.sha256(b"".join(digests)).hexdigest()
 
 
 def _map(path: Path) -> torch.Tensor:
-    """Map an array; nothing written to the tensor ever reaches the file, which is copied on write."""
+    """Map an array copy-on-write: changes of the tensor never reach the file."""
     return torch.from_numpy(np.load(path, mmap_mode="c"))

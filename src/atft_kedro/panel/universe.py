@@ -1,4 +1,4 @@
-"""Which stocks of a day are forecast, decided by what was known at its close."""
+"""Universe: the stocks to forecast on each day, selected from data known at its close."""
 
 import logging
 from typing import Annotated
@@ -9,37 +9,38 @@ from pydantic import Field
 from ..params import InputError, Params
 from ..schema import CLOSE, CODE, DATE, ELIGIBLE, VOLUME
 
-PLACE, HISTORY, TRADED = "place", "history", "traded"
+ROW, HISTORY, TRADED = "row", "history", "traded"
 
 _logger = logging.getLogger(__name__)
 
 
 class UniverseParams(Params):
-    """What a stock must have on a day to be forecast; others only lend their history to later days.
+    """Conditions for a stock to be forecast on a day; other rows are only history of later days.
 
     Traded value is the mean of close times volume over the stock's last ``traded_days`` observations. Of more
-    than ``max_stocks_per_day`` the most traded are taken, among equals those with the longest history. Prices
-    that were adjusted for splits know of later ones: a ``min_price`` on them is not quite what was known then.
+    than ``max_stocks_per_day`` the most traded are selected, of equals those with the longest history. Split-adjusted
+    prices depend on later splits, so a ``min_price`` on them uses some future information.
     """
 
-    min_history: Annotated[int, Field(gt=0)] = 20
-    min_price: Annotated[float, Field(ge=0)] = 0.0
-    min_traded_value: Annotated[float, Field(ge=0)] = 0.0
-    traded_days: Annotated[int, Field(gt=0)] = 20
-    max_stocks_per_day: Annotated[int, Field(gt=1)] | None = None
+    min_history: Annotated[int, Field(gt=0)]
+    min_price: Annotated[float, Field(ge=0)]
+    min_traded_value: Annotated[float, Field(ge=0)]
+    traded_days: Annotated[int, Field(gt=0)]
+    max_stocks_per_day: Annotated[int, Field(gt=1)] | None
 
 
 def select_universe(frame: pl.LazyFrame, params: UniverseParams) -> pl.DataFrame:
-    """Say of every row of an ML dataset, in its order, whether the stock is forecast on that day."""
+    """Mark the rows of an ML dataset that are forecast; keep their order."""
     schema = frame.collect_schema()
     _require_quotes(schema, params)
     quotes = [name for name in (CLOSE, VOLUME) if name in schema]
-    rows = frame.select(DATE, CODE, *quotes).collect().with_row_index(PLACE).lazy()
-    by_day = rows.sort(DATE, maintain_order=True).with_columns(_history(), _traded(schema, params))
-    admitted = by_day.with_columns(_admits(schema, params).alias(ELIGIBLE))
+    rows = frame.select(DATE, CODE, *quotes).collect().with_row_index(ROW).lazy()
+    history = pl.int_range(1, pl.len() + 1).over(CODE).alias(HISTORY)
+    by_day = rows.sort(DATE, maintain_order=True).with_columns(history, _mean_traded_value(schema, params))
+    selected = by_day.with_columns(_meets_minimums(params).alias(ELIGIBLE))
     if params.max_stocks_per_day is not None:
-        admitted = admitted.with_columns(_among_the_first(params.max_stocks_per_day).alias(ELIGIBLE))
-    universe = admitted.sort(PLACE).select(DATE, CODE, ELIGIBLE).collect()
+        selected = selected.with_columns(_is_most_traded(params.max_stocks_per_day).alias(ELIGIBLE))
+    universe = selected.sort(ROW).select(DATE, CODE, ELIGIBLE).collect()
     if not universe[ELIGIBLE].any():
         raise InputError(f"No stock of any day meets `universe:` in conf/: {params!r}.")
     share = universe[ELIGIBLE].mean()
@@ -55,26 +56,22 @@ def _require_quotes(schema: pl.Schema, params: UniverseParams) -> None:
     for rule, columns in needs.items():
         missing = [name for name in columns if name not in schema]
         if missing:
-            raise InputError(f"universe.{rule} needs the columns {missing}, which the ML dataset does not carry.")
+            raise InputError(f"universe.{rule} needs the columns {missing}, which the ML dataset does not have.")
 
 
-def _history() -> pl.Expr:
-    return pl.int_range(1, pl.len() + 1).over(CODE).alias(HISTORY)
-
-
-def _traded(schema: pl.Schema, params: UniverseParams) -> pl.Expr:
+def _mean_traded_value(schema: pl.Schema, params: UniverseParams) -> pl.Expr:
     if CLOSE not in schema or VOLUME not in schema:
         return pl.lit(None, dtype=pl.Float64).alias(TRADED)
     return traded_value().rolling_mean(params.traded_days, min_samples=1).over(CODE).alias(TRADED)
 
 
 def traded_value() -> pl.Expr:
-    """Multiply close and volume where both are known."""
+    """Multiply close and volume; null where either is unknown."""
     value = pl.col(CLOSE).cast(pl.Float64) * pl.col(VOLUME).cast(pl.Float64)
     return pl.when(value.is_finite()).then(value)
 
 
-def _admits(schema: pl.Schema, params: UniverseParams) -> pl.Expr:
+def _meets_minimums(params: UniverseParams) -> pl.Expr:
     rules = [pl.col(HISTORY) >= params.min_history]
     if params.min_price:
         rules.append((pl.col(CLOSE) >= params.min_price) & pl.col(CLOSE).is_not_nan())
@@ -83,9 +80,7 @@ def _admits(schema: pl.Schema, params: UniverseParams) -> pl.Expr:
     return pl.all_horizontal(rules).fill_null(value=False)
 
 
-def _among_the_first(most: int) -> pl.Expr:
-    """Keep the ``most`` candidates of each day that are traded most."""
-    place = pl.struct(~pl.col(ELIGIBLE), -pl.col(TRADED).fill_null(-1.0), -pl.col(HISTORY), pl.col(CODE)).rank(
-        "ordinal"
-    )
-    return pl.col(ELIGIBLE) & (place.over(DATE) <= most)
+def _is_most_traded(count: int) -> pl.Expr:
+    """Mark the ``count`` eligible stocks of each day with the highest traded value."""
+    order = pl.struct(~pl.col(ELIGIBLE), -pl.col(TRADED).fill_null(-1.0), -pl.col(HISTORY), pl.col(CODE))
+    return pl.col(ELIGIBLE) & (order.rank("ordinal").over(DATE) <= count)

@@ -1,4 +1,4 @@
-"""The panel written: one pass over the rows, each put where it belongs, the whole or nothing."""
+"""Writing of a panel in one pass over its rows, atomically to a folder or into memory."""
 
 import itertools
 import os
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import DTypeLike
 
 from ..files import atomic_write
@@ -24,39 +25,55 @@ from .store import (
     TARGETS,
     TENSORS,
     FileState,
+    Panel,
     PanelHeader,
     PanelMetadata,
     digest_file,
     identify,
 )
 
+IN_MEMORY = "held in memory"  # identity of a panel without files
+
 
 class PanelRows(NamedTuple):
-    """Some observations and the rows of the panel that they belong to, in ascending order."""
+    """Observations of complete days, by ascending panel row."""
 
     rows: np.ndarray  # int64 (observation,)
     features: np.ndarray  # float16 (observation, feature)
     targets: np.ndarray  # float32 (observation, horizon)
-    days: np.ndarray  # int64 (day,) that these observations are all of
-    market: np.ndarray  # float32 (day, 2 features), the means and deviations of those days
+    days: np.ndarray  # int64 (day,)
+    market: np.ndarray  # float32 (day, 2 features), mean and deviation of each feature on these days
 
 
 @dataclass(frozen=True)
 class PanelDraft:
-    """A panel to be written: what it means, where everything lies, and its rows in any order."""
+    """A panel to be written: its metadata, its index, and its rows in batches of any order."""
 
     metadata: PanelMetadata
     row_of: np.ndarray  # int32 (day, stock)
     eligible: np.ndarray  # bool (day, stock)
     rows: int
-    pieces: Iterable[PanelRows]
+    batches: Iterable[PanelRows]
+
+
+def build_panel_in_memory(draft: PanelDraft) -> Panel:
+    """Build a small panel in memory, equal to the one that `write_panel` writes."""
+    metadata = draft.metadata
+    features = np.full((draft.rows + 1, len(metadata.features)), np.nan, dtype=np.float16)
+    targets = np.full((draft.rows + 1, len(metadata.horizons)), np.nan, dtype=np.float32)
+    market = np.zeros((len(metadata.days), 2 * len(metadata.features)), dtype=np.float32)
+    for batch in draft.batches:
+        features[batch.rows], targets[batch.rows] = batch.features, batch.targets
+        market[batch.days] = batch.market
+    tensors = (features, targets, draft.row_of, draft.eligible, market)
+    return Panel(metadata, IN_MEMORY, *map(torch.from_numpy, tensors))
 
 
 def write_panel(folder: Path, draft: PanelDraft) -> None:
-    """Write the whole panel or nothing, in a new folder inside ``folder``, and let the header lead to it.
+    """Write the panel to a new folder inside ``folder``, then the header that points to it.
 
-    All else in ``folder`` is removed then: older panels, of earlier layouts too. Processes that have mapped their
-    files keep them.
+    Everything else in ``folder`` is removed at the end, such as older panels. Processes that have mapped their files
+    keep them. On an error ``folder`` is unchanged.
     """
     name = secrets.token_hex(8)
     try:
@@ -66,7 +83,7 @@ def write_panel(folder: Path, draft: PanelDraft) -> None:
             partial.write_text(header.model_dump_json(indent=1))
     except BaseException:
         shutil.rmtree(folder / name, ignore_errors=True)
-        with suppress(OSError):  # it holds an older panel
+        with suppress(OSError):  # it contains an older panel
             folder.rmdir()
         raise
     for other in folder.iterdir():
@@ -81,61 +98,60 @@ def _write_files(folder: Path, draft: PanelDraft) -> PanelHeader:
     np.save(folder / ROW_OF, draft.row_of)
     np.save(folder / ELIGIBLE, draft.eligible)
     with (
-        _open_rows(folder / FEATURES, (draft.rows + 1, len(metadata.features)), np.float16) as put_features,
-        _open_rows(folder / TARGETS, (draft.rows + 1, len(metadata.horizons)), np.float32) as put_targets,
+        _open_rows(folder / FEATURES, (draft.rows + 1, len(metadata.features)), np.float16) as features,
+        _open_rows(folder / TARGETS, (draft.rows + 1, len(metadata.horizons)), np.float32) as targets,
     ):
         written = 0
         market = np.zeros((len(metadata.days), 2 * len(metadata.features)), dtype=np.float32)
-        for piece in itertools.chain(draft.pieces, [_absent(draft)]):
-            market[piece.days] = piece.market
-            put_features.put(piece.rows, piece.features)
-            put_targets.put(piece.rows, piece.targets)
-            written += len(piece.rows)
+        for batch in itertools.chain(draft.batches, [_absent_row(draft)]):
+            market[batch.days] = batch.market
+            features.write(batch.rows, batch.features)
+            targets.write(batch.rows, batch.targets)
+            written += len(batch.rows)
     assert written == draft.rows + 1, f"{written - 1} of {draft.rows} rows were written"
     np.save(folder / MARKET, market)
-    files = {name: _state_of(folder / name) for name in TENSORS}
-    identity = identify(metadata, files)
-    return PanelHeader(identity=identity, folder=folder.name, metadata=metadata, files=files)
+    files = {name: _describe_file(folder / name) for name in TENSORS}
+    return PanelHeader(identity=identify(metadata, files), folder=folder.name, metadata=metadata, files=files)
 
 
-def _state_of(path: Path) -> FileState:
-    found = path.stat()
-    return FileState(size=found.st_size, modified_ns=found.st_mtime_ns, digest=digest_file(path))
+def _describe_file(path: Path) -> FileState:
+    status = path.stat()
+    return FileState(size=status.st_size, modified_ns=status.st_mtime_ns, digest=digest_file(path))
 
 
-def _absent(draft: PanelDraft) -> PanelRows:
-    """Make the row that stands for what is absent."""
+def _absent_row(draft: PanelDraft) -> PanelRows:
+    """Return the last row of the panel, all NaN, which represents absent observations."""
     features = np.full((1, len(draft.metadata.features)), np.nan, dtype=np.float16)
     targets = np.full((1, len(draft.metadata.horizons)), np.nan, dtype=np.float32)
-    none = np.zeros((0, 2 * len(draft.metadata.features)), dtype=np.float32)
-    return PanelRows(np.array([draft.rows]), features, targets, np.zeros(0, dtype=np.int64), none)
+    no_market = np.zeros((0, 2 * len(draft.metadata.features)), dtype=np.float32)
+    return PanelRows(np.array([draft.rows]), features, targets, np.zeros(0, dtype=np.int64), no_market)
 
 
 @dataclass(frozen=True)
 class _RowWriter:
-    """Writes rows of one matrix where they belong; what is written leaves this process's memory."""
+    """Writes rows of a matrix to any position of a file, without keeping them in memory."""
 
     file: int
     start: int
     row_bytes: int
 
-    def put(self, rows: np.ndarray, values: np.ndarray) -> None:
-        """Write ``values`` with one call for each run of consecutive rows."""
+    def write(self, rows: np.ndarray, values: np.ndarray) -> None:
+        """Write ``values`` with one call per run of consecutive rows."""
         assert values.flags.c_contiguous
         assert values.nbytes == len(rows) * self.row_bytes
         data = values.reshape(-1).view(np.uint8).data
         edges = np.flatnonzero(np.diff(rows) != 1) + 1
-        for begin, end in zip([0, *edges.tolist()], [*edges.tolist(), len(rows)], strict=True):
-            piece = data[begin * self.row_bytes : end * self.row_bytes]
-            place = self.start + int(rows[begin]) * self.row_bytes
-            while piece:
-                done = os.pwrite(self.file, piece, place)
-                piece, place = piece[done:], place + done
+        for begin, end in itertools.pairwise([0, *edges.tolist(), len(rows)]):
+            remaining = data[begin * self.row_bytes : end * self.row_bytes]
+            offset = self.start + int(rows[begin]) * self.row_bytes
+            while remaining:
+                done = os.pwrite(self.file, remaining, offset)
+                remaining, offset = remaining[done:], offset + done
 
 
 @contextmanager
 def _open_rows(path: Path, shape: tuple[int, int], dtype: DTypeLike) -> Iterator[_RowWriter]:
-    """Make an ``.npy`` file of its final size; a disk that is too small says so before any work."""
+    """Create an ``.npy`` file of its final size, so that a full disk fails before any work."""
     matrix = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
     start, size = matrix.offset, matrix.offset + matrix.nbytes
     del matrix

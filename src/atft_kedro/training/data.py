@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from ..metrics import MIN_STOCKS
-from ..panel.blocks import BlockReader, DailyGraphs, known_until, split_segments
+from ..panel.blocks import BlockReader, DailyGraphs, last_label_days, split_segments
 from ..panel.sampler import BlockSampler
 from ..panel.split import Split, SplitName
 from ..panel.store import Panel
@@ -75,7 +75,7 @@ class TrainingData:
 
         Targets that end after the next split begins are unknown. ``seed`` decides the order of the blocks in training.
         """
-        until = known_until(self.panel, self.split.ranges_of(split))
+        until = last_label_days(self.panel, self.split.ranges_of(split))
         reader = BlockReader(self.panel, self.graphs, lookback, days_per_block, until)
         segments = split_segments(self.panel, self.split, split)
         if not segments:

@@ -19,9 +19,8 @@ from ..graph.neighbours import GraphParams
 from ..graph.to_panel import graphs_to_panel
 from ..network.params import NetworkParams
 from ..panel.build import draft_panel
-from ..panel.fit_scaler import FeatureCatalogue, fit_scaler
 from ..panel.index import index_observations
-from ..panel.scaler import ScalerParams
+from ..panel.scaler import FeatureCatalogue, ScalerParams, fit_scaler
 from ..panel.split import SPLIT_NAMES, Split, SplitName
 from ..panel.store import HEADER, Panel, open_panel
 from ..panel.write import write_panel

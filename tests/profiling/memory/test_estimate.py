@@ -17,7 +17,7 @@ from factories.params import make_params
 
 pytestmark = pytest.mark.slow
 
-SIZES = Sizes.make_up(name_panel(20, 200, 200, (1, 5)), SplitParams(), GraphParams())
+SIZES = Sizes.make_up(name_panel(20, 200, 200, (1, 5)), make_params(SplitParams), make_params(GraphParams))
 LARGE = Room(free=10**12, total=10**12)
 CPU = Machine(process=400_000_000, keeps_freed=True, room=LARGE)
 GPU = Machine(process=400_000_000, keeps_freed=True, room=LARGE, has_gpu=True, gpu=LARGE)

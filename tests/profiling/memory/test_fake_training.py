@@ -37,7 +37,7 @@ PHASE: dict[str, Any] = {
     "modules": ["fan", "gat", "tokens"],
     "loss": {"mse": 0.7, "ic": 0.2, "rank_ic": 0.1, "quantile": 0.05},
 }
-SIZES = Sizes.make_up(name_panel(FEATURES, STOCKS, DAYS, HORIZONS), SplitParams(), GraphParams())
+SIZES = Sizes.make_up(name_panel(FEATURES, STOCKS, DAYS, HORIZONS), make_params(SplitParams), make_params(GraphParams))
 
 
 def params(**changes: Any) -> TrainingParams:
@@ -121,7 +121,7 @@ def test_the_phase_with_the_largest_step_is_named() -> None:
 
 
 def test_a_training_that_no_machine_holds_takes_nothing() -> None:
-    sizes = Sizes.make_up(name_panel(2000, 20_000, 300, HORIZONS), SplitParams(), GraphParams())
+    sizes = Sizes.make_up(name_panel(2000, 20_000, 300, HORIZONS), make_params(SplitParams), make_params(GraphParams))
     before = read_memory(torch.device("cpu"))["peak_memory_gb"]
 
     walk = walk_through(sizes, make_params(NetworkParams, hidden_size=512, lookback=60), params(days_per_block=64))

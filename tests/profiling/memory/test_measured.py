@@ -20,7 +20,7 @@ from factories.training_logs import make_log, write_run
 
 pytestmark = pytest.mark.slow
 
-SIZES = Sizes.make_up(name_panel(20, 200, 200, (1, 5)), SplitParams(), GraphParams())
+SIZES = Sizes.make_up(name_panel(20, 200, 200, (1, 5)), make_params(SplitParams), make_params(GraphParams))
 PLAN = Plan(SIZES, make_params(NetworkParams, hidden_size=32), make_params(TrainingParams, phases=PHASES))
 
 

@@ -11,6 +11,7 @@ from atft_kedro.panel.split import SplitParams, split_days
 from atft_kedro.panel.store import open_panel
 from atft_kedro.profiling.memory.sizes import Sizes, name_panel
 from factories.memory import write_noise
+from factories.params import make_params
 
 
 @pytest.fixture(scope="module")
@@ -22,9 +23,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_panel_is_as_large_as_its_files(folder: Path) -> None:
     panel = open_panel(folder)
-    split = split_days(panel.days, SplitParams(embargo_days=0), 20)
+    split = split_days(panel.days, make_params(SplitParams, embargo_days=0), 20)
 
-    sizes = Sizes.measure(panel, split, GraphParams(refresh_days=8), days_per_block=4)
+    sizes = Sizes.measure(panel, split, make_params(GraphParams, refresh_days=8), days_per_block=4)
 
     held = sum(np.load(file, mmap_mode="r").nbytes for file in folder.rglob("*.npy"))
     absent = sizes.bytes_of(1) - sizes.bytes_of(0)  # the row that stands for what is absent
@@ -37,10 +38,10 @@ def test_a_panel_is_as_large_as_its_files(folder: Path) -> None:
 
 def test_a_panel_that_is_made_up_is_as_large_as_one_without_gaps(folder: Path) -> None:
     panel = open_panel(folder)
-    split = split_days(panel.days, SplitParams(embargo_days=0), 20)
-    measured = Sizes.measure(panel, split, GraphParams(), days_per_block=4)
+    split = split_days(panel.days, make_params(SplitParams, embargo_days=0), 20)
+    measured = Sizes.measure(panel, split, make_params(GraphParams), days_per_block=4)
 
-    made_up = Sizes.make_up(name_panel(7, 12, 300, (1, 5, 10, 20)), SplitParams(), GraphParams())
+    made_up = Sizes.make_up(name_panel(7, 12, 300, (1, 5, 10, 20)), make_params(SplitParams), make_params(GraphParams))
 
     assert (made_up.rows, made_up.mapped, made_up.graphs) == (measured.rows, measured.mapped, measured.graphs)
     assert made_up.active == measured.active

@@ -9,7 +9,7 @@ from atft_kedro.export import predict as predicting
 from atft_kedro.export.export import ExportedModels
 from atft_kedro.export.predict import PredictParams
 from atft_kedro.guard.inspection import GuardParams
-from atft_kedro.panel.fit_scaler import FeatureCatalogue
+from atft_kedro.panel.scaler import FeatureCatalogue
 from atft_kedro.training.hardware import choose_device
 
 

@@ -5,13 +5,12 @@ from typing import Any
 import polars as pl
 
 from atft_kedro.market.benchmark_returns import BenchmarkReturns
-from atft_kedro.panel import build as filling
-from atft_kedro.panel import fit_scaler as fitting
+from atft_kedro.panel import scaler as scaling
 from atft_kedro.panel import split as splitting
 from atft_kedro.panel import universe as choosing
-from atft_kedro.panel.fit_scaler import FeatureCatalogue
+from atft_kedro.panel.build import draft_panel
 from atft_kedro.panel.index import index_observations
-from atft_kedro.panel.scaler import Scaler, ScalerParams
+from atft_kedro.panel.scaler import FeatureCatalogue, Scaler, ScalerParams
 from atft_kedro.panel.split import Split, SplitParams, count_sizes
 from atft_kedro.panel.universe import UniverseParams
 from atft_kedro.panel.write import PanelDraft
@@ -52,10 +51,10 @@ def fit_scaler(
 ) -> Scaler:
     """Fit the scale of every feature on the train days."""
     index, catalogue = index_observations(universe.collect()), FeatureCatalogue.of(feature_catalogue)
-    return fitting.fit_scaler(mapped_dataset, index, split, catalogue, params)
+    return scaling.fit_scaler(mapped_dataset, index, split, catalogue, params)
 
 
 def write_panel(mapped_dataset: pl.LazyFrame, universe: pl.LazyFrame, scaler: Scaler, entry_lag: int) -> PanelDraft:
     """Scale every row and sort them by stock; rows are computed while the panel is saved."""
     index = index_observations(universe.collect())
-    return filling.draft_panel(mapped_dataset, index, scaler, entry_lag)
+    return draft_panel(mapped_dataset, index, scaler, entry_lag)

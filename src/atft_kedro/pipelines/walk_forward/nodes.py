@@ -10,10 +10,9 @@ from atft_kedro.evaluation.score import EvaluationParams
 from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.network.params import NetworkParams
 from atft_kedro.panel import folds as fold_planning
-from atft_kedro.panel.fit_scaler import FeatureCatalogue
 from atft_kedro.panel.folds import FoldParams, Folds
 from atft_kedro.panel.index import index_observations
-from atft_kedro.panel.scaler import ScalerParams
+from atft_kedro.panel.scaler import FeatureCatalogue, ScalerParams
 from atft_kedro.panel.split import count_sizes
 from atft_kedro.reporting.split_figures import plot_splits
 from atft_kedro.schema import DATE, target_span
