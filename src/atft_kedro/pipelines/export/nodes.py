@@ -13,7 +13,6 @@ from atft_kedro.export.registry import Registration, prepare_registration
 from atft_kedro.files import read_json
 from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.panel.scaler import Scaler
-from atft_kedro.panel.store import Panel
 from atft_kedro.panel.universe import UniverseParams
 from atft_kedro.training.data import TrainingData
 from atft_kedro.training.ensemble import load_members
@@ -21,16 +20,17 @@ from atft_kedro.training.run_status import read_training
 from atft_kedro.training.runs import MANIFEST, Runs, TrainedRun
 
 
-def describe_inputs(  # noqa: PLR0913, PLR0917 — the run, and all that its networks were fed
+def describe_inputs(
     mapped_dataset: pl.LazyFrame,
-    panel: Panel,
+    training_data: TrainingData,
     scaler: Scaler,
+    universe: UniverseParams,
     runs: Runs,
     trained: TrainedRun,
-    universe: UniverseParams,
-    graph: GraphParams,
 ) -> ModelInputs:
-    """Write down what the networks of a run were fed, as it was made."""
+    """Describe the inputs of a run's networks with the parameters that prepared them, not with today's."""
+    panel, graph = training_data.panel, training_data.graphs_recipe
+    assert isinstance(graph, GraphParams)
     panel.require_training(trained.run, read_json(runs.find(trained.run) / MANIFEST)["panel"])
     panel.require_features(scaler.feature_hash, tuple(scaler.names()))
     return ModelInputs.of(mapped_dataset.collect_schema(), scaler, universe, graph, panel.metadata.entry_lag)

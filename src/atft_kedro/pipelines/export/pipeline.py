@@ -11,10 +11,7 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 nodes.describe_inputs,
-                [
-                    *("mapped_dataset", "panel", "scaler", "runs", "trained_run"),
-                    *("universe_recipe", "graphs_recipe"),
-                ],
+                ["mapped_dataset", "training_data", "scaler", "universe_recipe", "runs", "trained_run"],
                 "model_inputs",
                 name="describe_inputs",
             ),
