@@ -19,9 +19,9 @@ from atft_kedro.benchmark_report.run_evidence import Evidence
 from atft_kedro.benchmark_report.tables import tabulate_beside, tabulate_hold, tabulate_horizons
 from atft_kedro.evaluation.compare_runs import compare_runs, read_split_forecasts
 from atft_kedro.evaluation.run_scores import read_all_returns
-from atft_kedro.evaluation.score import EvaluationParams
 from atft_kedro.params import InputError
 from factories.benchmark_runs import PHASE, draw_returns, make_run
+from factories.forecasts import EVALUATION
 
 DAYS, TEST, STOCKS = 120, 60, 30
 PUBLISHED = date(2016, 12, 30), date(2017, 12, 7)  # forecasts of the published days
@@ -111,7 +111,7 @@ def test_the_page_holds_the_folders_numbers(returns: pl.DataFrame, tmp_path: Pat
 
     page = write_benchmarks(
         runs,
-        compare_runs(said, read_all_returns([run.folder for run in runs]), EvaluationParams()),
+        compare_runs(said, read_all_returns([run.folder for run in runs]), EVALUATION),
         None,
         "kedro atft benchmarks a b",
     )
@@ -151,7 +151,7 @@ def test_a_longer_past_is_told_beside_the_first_and_only_clear_leads_are_called_
 
     said = {run.folder.name: read_split_forecasts(run.folder, "test") for run in runs}
     page = write_benchmarks(
-        runs, compare_runs(said, read_all_returns([run.folder for run in runs]), EvaluationParams()), None, ""
+        runs, compare_runs(said, read_all_returns([run.folder for run in runs]), EVALUATION), None, ""
     )
 
     told = runs[3].score.split["test"][1]

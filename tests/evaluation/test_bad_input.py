@@ -5,9 +5,8 @@ from datetime import date, timedelta
 import polars as pl
 import pytest
 
-from atft_kedro.evaluation.score import EvaluationParams, evaluate
 from atft_kedro.params import InputError
-from factories.forecasts import FIRST, forecast, realise, score
+from factories.forecasts import FIRST, IN_RETURNS, evaluate, forecast, realise, score
 
 
 @pytest.mark.parametrize(
@@ -17,13 +16,13 @@ from factories.forecasts import FIRST, forecast, realise, score
         (lambda f: f.cast({"date": pl.Datetime("us")}), "forecasts' date is Datetime"),
         (lambda f: f.with_columns(date=pl.lit(None, pl.Date)), "360 rows of the forecasts have no date"),
         (lambda f: f.with_columns(code=pl.lit(None, pl.String)), "360 rows of the forecasts have no code"),
-        (lambda f: f.cast({"horizon": pl.String}), r"horizon is a whole number .* not {'horizon': String}"),
+        (lambda f: f.cast({"horizon": pl.String}), r"horizon must be an integer .* not {'horizon': String}"),
         (lambda f: f.with_columns(horizon=pl.lit(None, pl.Int16)), "360 forecasts have no horizon"),
         (lambda f: f.cast({"forecast": pl.String}), r"not {'forecast': String}"),
         (lambda f: f.with_columns(q10=pl.lit("low")), r"not {'q10': String}"),
         (
             lambda f: f.with_columns(forecast=pl.lit(float("nan"))),
-            "Nothing can be scored over 1 days: 360 that are no number",
+            "Nothing can be scored over 1 days: 360 forecasts that are not finite",
         ),
         (
             lambda f: f.with_columns(date=pl.lit(date(1999, 1, 1))),
@@ -71,7 +70,11 @@ def test_days_whose_returns_are_all_unknown_are_nothing_to_measure() -> None:
 
 def test_tied_forecasts_share_their_ranks() -> None:
     realised = pl.DataFrame({"date": [FIRST] * 4, "code": list("abcd"), "target_1d": [0.01, 0.02, 0.03, 0.04]})
-    told = evaluate(forecast(realised, pl.Series([1.0, 1.0, 2.0, 2.0])), realised, EvaluationParams(units="returns"))
+    told = evaluate(
+        forecast(realised, pl.Series([1.0, 1.0, 2.0, 2.0])),
+        realised,
+        IN_RETURNS,
+    )
 
     first = told.horizons[1]
     assert first.rank_ic.mean == pytest.approx(2 / 5**0.5)  # of ranks 1.5 1.5 3.5 3.5 and 1 2 3 4: 4 / sqrt(4 x 5)

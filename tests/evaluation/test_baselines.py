@@ -9,9 +9,10 @@ import pytest
 import torch
 from polars.testing import assert_frame_equal
 
-from atft_kedro.evaluation.baselines import BaselineParams, forecast_baselines, forecast_with_oracle
+from atft_kedro.evaluation.baselines import BaselineParams, forecast_baselines
 from atft_kedro.evaluation.boosting import BoostingParams, fit_boosting
 from atft_kedro.evaluation.observations import Observations, read_observations
+from atft_kedro.evaluation.oracle import forecast_with_oracle
 from atft_kedro.evaluation.ridge import RidgeParams, fit_ridge
 from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.graph.to_panel import graphs_to_panel
@@ -25,7 +26,12 @@ from atft_kedro.training.runs import Runs, TrainedRun
 from factories.datasets import make_graphs, make_panel
 from factories.params import make_params
 
-SMALL = BoostingParams(rounds=20, fewest_in_leaf=20)
+
+def make_ridge(penalties: tuple[float, ...]) -> RidgeParams:
+    return make_params(RidgeParams, penalties=penalties)
+
+
+SMALL = make_params(BoostingParams, rounds=20, fewest_in_leaf=20)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +61,9 @@ def asked(training_data: TrainingData) -> pl.DataFrame:
 def test_every_baseline_forecasts_what_the_network_does(
     asked: pl.DataFrame, training_data: TrainingData, ml_dataset: pl.DataFrame
 ) -> None:
-    said = forecast_baselines(asked, ml_dataset.lazy(), training_data, "gaussian_rank", BaselineParams(lightgbm=SMALL))
+    said = forecast_baselines(
+        asked, ml_dataset.lazy(), training_data, "gaussian_rank", make_params(BaselineParams, lightgbm=SMALL)
+    )
 
     wanted = asked.filter(pl.col("split") != "train")
     assert said["forecaster"].unique(maintain_order=True).to_list() == [
@@ -70,7 +78,7 @@ def test_every_baseline_forecasts_what_the_network_does(
 def test_rules_look_at_closes_and_not_ahead(
     asked: pl.DataFrame, training_data: TrainingData, ml_dataset: pl.DataFrame
 ) -> None:
-    params = BaselineParams(names=("reversal", "momentum"), momentum_days=40, momentum_skip=10)
+    params = make_params(BaselineParams, names=("reversal", "momentum"), momentum_days=40, momentum_skip=10)
     said = forecast_baselines(asked, ml_dataset.lazy(), training_data, "gaussian_rank", params)
     code = said["code"][0]
     closes = ml_dataset.filter(code=code).sort("date")
@@ -87,15 +95,15 @@ def test_rules_look_at_closes_and_not_ahead(
 def test_without_closes_there_are_no_rules_and_that_is_told(
     asked: pl.DataFrame, training_data: TrainingData, ml_dataset: pl.DataFrame, caplog: pytest.LogCaptureFixture
 ) -> None:
-    params = BaselineParams(names=("zero", "reversal"))
+    params = make_params(BaselineParams, names=("zero", "reversal"))
     said = forecast_baselines(asked, ml_dataset.drop("close").lazy(), training_data, "gaussian_rank", params)
 
     assert said["forecaster"].unique().to_list() == ["zero"]
-    assert "no baselines reversal: the ML dataset has no closes" in caplog.text
+    assert "Baseline reversal is omitted: the ML dataset has no column" in caplog.text
 
 
 def test_ridge_is_the_plain_solution_of_the_day_by_day_problem(training_data: TrainingData) -> None:
-    ridge = fit_ridge(training_data, "gaussian_rank", RidgeParams(penalties=(0.1,)))
+    ridge = fit_ridge(training_data, "gaussian_rank", make_ridge((0.1,)))
     train = Observations.join(list(read_observations(training_data, "train", "gaussian_rank")))
     test = Observations.join(list(read_observations(training_data, "test", "gaussian_rank")))
 
@@ -116,8 +124,8 @@ def _demean_slowly(rows: Observations) -> np.ndarray:
 
 
 def test_the_validation_days_choose_the_penalty(training_data: TrainingData) -> None:
-    small, large = (fit_ridge(training_data, "gaussian_rank", RidgeParams(penalties=(p,))) for p in (1e-4, 1e3))
-    both = fit_ridge(training_data, "gaussian_rank", RidgeParams(penalties=(1e-4, 1e3)))
+    small, large = (fit_ridge(training_data, "gaussian_rank", make_ridge((p,))) for p in (1e-4, 1e3))
+    both = fit_ridge(training_data, "gaussian_rank", make_ridge((1e-4, 1e3)))
     rows = Observations.join(list(read_observations(training_data, "validation", "gaussian_rank")))
 
     for horizon in range(4):
@@ -135,7 +143,7 @@ def _rank_ic(rows: Observations, said: torch.Tensor, horizon: int) -> float:
 def test_learned_baselines_do_not_see_the_test_days(
     asked: pl.DataFrame, training_data: TrainingData, ml_dataset: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    params = BaselineParams(names=("ridge", "lightgbm"), lightgbm=SMALL)
+    params = make_params(BaselineParams, names=("ridge", "lightgbm"), lightgbm=SMALL)
     first = training_data.split.ranges_of("test")[0].first
     later = pl.col("date") >= first
     turned = [
@@ -166,7 +174,10 @@ def test_trees_find_what_ridge_cannot(training_data: TrainingData) -> None:
     planted = TrainingData(panel, training_data.graphs, training_data.split)
 
     test = Observations.join(list(read_observations(planted, "test", "gaussian_rank")))
-    trees, ridge = fit_boosting(planted, "gaussian_rank", SMALL), fit_ridge(planted, "gaussian_rank", RidgeParams())
+    trees, ridge = (
+        fit_boosting(planted, "gaussian_rank", SMALL),
+        fit_ridge(planted, "gaussian_rank", make_params(RidgeParams)),
+    )
     assert _rank_ic(test, trees(test)[:, 0], 0) > 0.6
     assert abs(_rank_ic(test, ridge(test)[:, 0], 0)) < 0.2
 
@@ -187,7 +198,7 @@ def test_baselines_are_learned_in_the_units_of_the_labels_that_the_run_was_train
     graphs = graphs_to_panel(
         make_graphs(ml_dataset, make_params(GraphParams, neighbours=4)).lazy(), training_data.panel
     )
-    params = BaselineParams(names=("ridge",), ridge=RidgeParams(penalties=(0.1,)))
+    params = make_params(BaselineParams, names=("ridge",), ridge=make_ridge((0.1,)))
     told = nodes.forecast_baselines(
         asked.lazy(),
         ml_dataset.lazy(),

@@ -8,8 +8,10 @@ import polars as pl
 import pytest
 
 from atft_kedro.evaluation.compare_baselines import score_run
-from atft_kedro.evaluation.goals import GoalParams, check_goals, measure_gap
-from atft_kedro.evaluation.score import EvaluationParams, GoalResult, RunScore
+from atft_kedro.evaluation.goals import GoalParams, check_goals, measure_train_gap
+from atft_kedro.evaluation.score import GoalResult, RunScore
+from factories.forecasts import EVALUATION
+from factories.params import make_params
 from factories.training_logs import make_mean, score_horizon
 
 FIRST = date(2024, 1, 1)
@@ -46,7 +48,7 @@ def judged(dataset: pl.DataFrame) -> tuple[RunScore, pl.DataFrame]:
         select_forecasts(dataset, signal * 2, "same"),
         select_forecasts(dataset, pl.col("target_1d"), "oracle"),
     ]
-    return score_run("mine", select_forecasts(dataset, signal), pl.concat(rivals), dataset, EvaluationParams(), 0)
+    return score_run("mine", select_forecasts(dataset, signal), pl.concat(rivals), dataset, EVALUATION, 0)
 
 
 def test_each_rival_is_paired_by_day(judged: tuple[RunScore, pl.DataFrame]) -> None:
@@ -80,7 +82,8 @@ def test_targets_are_met_or_missed(judged: tuple[RunScore, pl.DataFrame]) -> Non
     split = judged[0].split
     ic = split["test"][1].ic.mean or 0
     ratio = split["test"][1].ic.ir or 0
-    params = GoalParams(
+    params = make_params(
+        GoalParams,
         ic={1: ic - 0.01, 5: 0.1},
         ic_ir={1: ratio + 0.1},
         rank_ic={1: 0.99, 5: None},
@@ -97,22 +100,22 @@ def test_targets_are_met_or_missed(judged: tuple[RunScore, pl.DataFrame]) -> Non
         "train_gap": False,
         "gradient_norm": True,
     }
-    assert goals["ic_h5"].reached is None
-    assert goals["ic_ir_h1"].reached == ratio
-    assert not GoalResult(wanted=10, is_least=False, reached=10.0).is_met
+    assert goals["ic_h5"].value is None
+    assert goals["ic_ir_h1"].value == ratio
+    assert not GoalResult(wanted=10, is_minimum=False, value=10.0).is_met
 
 
 def test_noise_is_no_goal_met() -> None:
     means = {"train": make_mean(0.03, 0.02), "validation": make_mean(0.05, 0.02), "test": make_mean(0.2, 0.02)}
     split = {part: {1: score_horizon(mean)} for part, mean in means.items()}
     sure = split | {"train": {1: score_horizon(make_mean(0.3, 0.02))}}
-    params = GoalParams(ic={1: 0.01, 5: 0.1}, rank_ic={1: 0.1}, net_sharpe={})
+    params = make_params(GoalParams, ic={1: 0.01, 5: 0.1}, rank_ic={1: 0.1}, net_sharpe={})
 
     goals = check_goals(split, None, params)
 
-    assert goals["train_gap"].reached == pytest.approx(-2 / 3)
+    assert goals["train_gap"].value == pytest.approx(-2 / 3)
     draws = np.random.default_rng(1).normal((0.03, 0.05), 0.0005, (10_000, 2))
-    assert goals["train_gap"].error == pytest.approx(40 * (1 - draws[:, 1] / draws[:, 0]).std(), rel=0.05)
+    assert goals["train_gap"].se == pytest.approx(40 * (1 - draws[:, 1] / draws[:, 0]).std(), rel=0.05)
     assert goals["train_gap"].verdict == goals["ic_h1"].verdict == "no verdict: its error is larger than the goal"
     assert [goals["rank_ic_h1"].verdict, goals["gradient_norm"].verdict] == ["met", "not measured"]
     assert check_goals(sure, None, params)["train_gap"].verdict == "missed"
@@ -122,15 +125,15 @@ def test_the_gap_is_what_the_train_days_lose(judged: tuple[RunScore, pl.DataFram
     split = judged[0].split
     train, validation = split["test"], split["validation"]
 
-    lost, _ = measure_gap({"train": train, "validation": validation})
+    lost, _ = measure_train_gap({"train": train, "validation": validation})
     assert lost == pytest.approx(1 - (validation[1].rank_ic.mean or 0) / (train[1].rank_ic.mean or 1))
-    assert measure_gap({"validation": validation}) == (None, None)
+    assert measure_train_gap({"validation": validation}) == (None, None)
 
 
 def test_a_rival_that_forecasts_less_is_compared_on_that(dataset: pl.DataFrame) -> None:
     signal = 100 * pl.col("target_1d") + 3 * pl.col("noise")
     rival = select_forecasts(dataset, signal * 2, "same").filter(pl.col("code") < "S20")
-    score, _ = score_run("mine", select_forecasts(dataset, signal), rival, dataset, EvaluationParams(), 0)
+    score, _ = score_run("mine", select_forecasts(dataset, signal), rival, dataset, EVALUATION, 0)
 
     assert score.baselines["same"]["test"][1].differences["ic"].mean == pytest.approx(0, abs=1e-12)
     assert score.baselines["same"]["test"][1].score.forecasts == 20 * DAYS // 2
@@ -143,7 +146,7 @@ def test_a_dataset_without_a_days_returns_has_no_books_and_rivals_all_the_same(d
         weeks.select(signal)["forecast"], horizon=pl.lit(5, pl.Int16)
     )
     zero = said.with_columns(forecast=pl.lit(0.0)).select(pl.lit("zero").alias("forecaster"), pl.all())
-    score, _ = score_run("mine", said, zero, weeks, EvaluationParams(), 0)
+    score, _ = score_run("mine", said, zero, weeks, EVALUATION, 0)
 
     assert score.split["test"][5].long_short is None
     assert score.baselines["zero"]["test"][5].differences["ic"].mean == pytest.approx(score.split["test"][5].ic.mean)

@@ -16,8 +16,9 @@ from atft_kedro.evaluation.compare_runs import (
     read_split_forecasts,
     require_several,
 )
-from atft_kedro.evaluation.score import EvaluationParams, judge
+from atft_kedro.evaluation.score_forecasts import score_forecasts
 from atft_kedro.params import InputError
+from factories.forecasts import EVALUATION
 
 FIRST = date(2024, 1, 1)
 
@@ -40,7 +41,7 @@ def forecasts_with_noise(
 
 def compare(said: dict[str, pl.DataFrame], trials: int = 0) -> list[RunComparison]:
     returns = {run: {0: pivot_returns(each)} for run, each in said.items()}
-    return compare_runs(said, returns, EvaluationParams(), trials)
+    return compare_runs(said, returns, EVALUATION, trials)
 
 
 def test_the_better_run_is_ahead_by_day() -> None:
@@ -85,7 +86,7 @@ def test_runs_that_share_nothing_are_refused() -> None:
 
 
 def test_runs_of_different_datasets_are_refused() -> None:
-    with pytest.raises(InputError, match=r"have seen other returns for 9,600 of 9,600 forecasts"):
+    with pytest.raises(InputError, match=r"have different returns for 9,600 of 9,600 forecasts"):
         compare({"a": forecasts_with_noise(2), "b": forecasts_with_noise(2).with_columns(pl.col("target") + 0.01)})
 
 
@@ -132,9 +133,9 @@ def test_books_go_on_holding_stocks_that_have_left_the_universe() -> None:
     returns = {0: pivot_returns(everything)}
     leaving = pl.col("date") < FIRST + timedelta(days=10) + pl.duration(days=2 * pl.col("code").str.tail(2).cast(int))
     said = everything.filter(leaving)
-    scored = judge(said, index_returns(returns[0].filter(pl.col("date") <= said["date"].max())), EvaluationParams())
+    scored = score_forecasts(said, index_returns(returns[0].filter(pl.col("date") <= said["date"].max())), EVALUATION)
 
-    rows = compare_runs({"one": said, "same": said}, {"one": returns, "same": returns}, EvaluationParams())
+    rows = compare_runs({"one": said, "same": said}, {"one": returns, "same": returns}, EVALUATION)
 
     for row in rows:
         assert row.score.long_short == scored.score.horizons[row.horizon].long_short
@@ -146,7 +147,7 @@ def test_runs_without_horizon_1_have_books_by_the_returns_that_scoring_used() ->
     returns = {run: {0: pivot_returns(forecasts_with_noise(2))} for run in ("one", "other")}
     said = {"one": forecasts_with_noise(2).filter(horizon=5), "other": forecasts_with_noise(3).filter(horizon=5)}
 
-    assert all(row.score.long_short is not None for row in compare_runs(said, returns, EvaluationParams()))
+    assert all(row.score.long_short is not None for row in compare_runs(said, returns, EVALUATION))
 
 
 def test_runs_are_compared_from_every_entry_and_may_be_trained_for_different_ones() -> None:
@@ -154,7 +155,7 @@ def test_runs_are_compared_from_every_entry_and_may_be_trained_for_different_one
     later = pivot_returns(first).with_columns(pl.col("target_1d", "target_5d").shift(-1).over("code", order_by="date"))
     returns = {"one": {0: pivot_returns(first), 1: later}, "other": {1: later, 0: pivot_returns(other)}}
 
-    rows = compare_runs({"one": first, "other": other}, returns, EvaluationParams())
+    rows = compare_runs({"one": first, "other": other}, returns, EVALUATION)
 
     assert [(row.horizon, row.entry_lag) for row in rows] == [
         (1, 0),
@@ -166,4 +167,4 @@ def test_runs_are_compared_from_every_entry_and_may_be_trained_for_different_one
         (5, 1),
         (5, 1),
     ]
-    assert rows[2].score == judge(first, index_returns(later), EvaluationParams()).score.horizons[1]
+    assert rows[2].score == score_forecasts(first, index_returns(later), EVALUATION).score.horizons[1]

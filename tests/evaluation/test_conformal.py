@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atft_kedro.evaluation.conformal import Corrections, HorizonShift, fit_corrections, fit_shifts, move
+from atft_kedro.evaluation.conformal import Corrections, HorizonShift, fit_corrections, fit_shifts, shift_quantiles
 from atft_kedro.evaluation.quantiles import label_returns
 from atft_kedro.params import InputError
 
@@ -84,7 +84,7 @@ def test_corrected_quantiles_stay_in_order_and_the_median_where_it_is(seed: int,
     label = torch.randn(count, generator=random) + 3 * torch.randn(1, generator=random)
 
     shifts = fit_shifts(quantiles, label, LEVELS)
-    moved = move(quantiles, torch.tensor(shifts), 2)
+    moved = shift_quantiles(quantiles, torch.tensor(shifts), 2)
 
     assert (moved.diff(dim=-1) >= 0).all()
     assert moved[:, 2].equal(quantiles[:, 2])
@@ -97,7 +97,7 @@ def test_quantiles_that_would_cross_still_cover_what_they_say() -> None:
     outer = torch.where(torch.arange(4000) % 10 < 7, 9.0, 1.5)[:, None] * torch.tensor([-1.0, 0, 0, 0, 1.0])
     quantiles = outer + torch.tensor([0.0, -0.67, 0.0, 0.67, 0.0])
 
-    moved = move(quantiles, torch.tensor(fit_shifts(quantiles, label, LEVELS)), 2)
+    moved = shift_quantiles(quantiles, torch.tensor(fit_shifts(quantiles, label, LEVELS)), 2)
 
     share = (label[:, None] <= moved).double().mean(0)
     assert share[[0, 1, 3, 4]].tolist() == pytest.approx([0.1, 0.25, 0.75, 0.9], abs=1e-3)

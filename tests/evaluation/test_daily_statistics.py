@@ -11,11 +11,11 @@ from atft_kedro.evaluation.daily_statistics import (
     bootstrap_sharpe,
     deflated_sharpe,
     drawdown,
-    error_of_mean,
-    found_share,
+    found_variance_share,
     newey_west,
     probabilistic_sharpe,
     sharpe,
+    standard_error,
 )
 
 
@@ -41,7 +41,7 @@ def test_overlapping_days_are_less_sure_than_they_look() -> None:
     runs = [np.convolve(random.normal(size=519), np.ones(20), "valid") for _ in range(300)]
     truth = np.std([run.mean() for run in runs])
 
-    assert np.sqrt(np.mean([error_of_mean(run, 20) ** 2 for run in runs])) == pytest.approx(truth, rel=0.12)
+    assert np.sqrt(np.mean([standard_error(run, 20) ** 2 for run in runs])) == pytest.approx(truth, rel=0.12)
     assert np.mean([run.std(ddof=1) / math.sqrt(len(run)) for run in runs]) < 0.5 * truth
 
 
@@ -51,7 +51,7 @@ def test_few_days_that_share_returns_have_errors_as_large_as_they_should_be(days
     runs = [np.convolve(random.normal(size=days + horizon - 1), np.ones(horizon), "valid") for _ in range(800)]
     truth = np.std([run.mean() for run in runs])
 
-    assert np.sqrt(np.mean([error_of_mean(run, horizon) ** 2 for run in runs])) == pytest.approx(truth, rel=0.1)
+    assert np.sqrt(np.mean([standard_error(run, horizon) ** 2 for run in runs])) == pytest.approx(truth, rel=0.1)
 
 
 def test_the_share_of_the_variance_that_is_found_is_that_of_the_whole_matrices() -> None:
@@ -62,12 +62,12 @@ def test_the_share_of_the_variance_that_is_found_is_that_of_the_whole_matrices()
     centre = np.eye(count) - 1 / count
     found = np.trace(weights @ centre @ covariance @ centre) / count / (count - 1)
 
-    assert found_share(count, horizon, lags) == pytest.approx(found / (covariance.sum() / count**2))
+    assert found_variance_share(count, horizon, lags) == pytest.approx(found / (covariance.sum() / count**2))
 
 
 def test_less_than_two_spans_have_no_error() -> None:
-    assert math.isnan(error_of_mean(np.random.default_rng(1).normal(size=39), 20))
-    assert error_of_mean(np.random.default_rng(1).normal(size=40), 20) > 0
+    assert math.isnan(standard_error(np.random.default_rng(1).normal(size=39), 20))
+    assert standard_error(np.random.default_rng(1).normal(size=40), 20) > 0
 
 
 def test_missing_days_count_for_nothing() -> None:

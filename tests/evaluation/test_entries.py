@@ -10,7 +10,8 @@ from scipy.stats import spearmanr
 
 from atft_kedro.evaluation.compare_baselines import score_run
 from atft_kedro.evaluation.entries import collect_returns, returns_by_lag
-from atft_kedro.evaluation.score import EvaluationParams, RunScore
+from atft_kedro.evaluation.score import RunScore
+from factories.forecasts import EVALUATION
 
 DAYS, STOCKS = [date(2024, 1, 1) + timedelta(days=day) for day in range(60)], 25
 HORIZONS = (1, 5)
@@ -83,7 +84,7 @@ def judged() -> tuple[RunScore, pl.DataFrame, pl.DataFrame]:
     forecasts = pl.concat(tables)
     rival = forecasts.select(pl.lit("reversed").alias("forecaster"), pl.all()).with_columns(-pl.col("forecast"))
     returns = collect_returns(dataset.lazy(), forecasts["date"], 0)
-    score, daily = score_run("mine", forecasts, rival, returns, EvaluationParams(), 0)
+    score, daily = score_run("mine", forecasts, rival, returns, EVALUATION, 0)
     return score, daily, forecasts
 
 
@@ -144,6 +145,6 @@ def test_returns_of_one_entry_alone_leave_the_other_unknown() -> None:
     said = dataset.select("date", "code", split=pl.lit("test"), horizon=pl.lit(1, pl.Int16), forecast="target_1d")
     nobody = said.clear().select(pl.lit("").alias("forecaster"), pl.all())
 
-    score, _ = score_run("mine", said.drop_nulls(), nobody, dataset, EvaluationParams(), 0)
+    score, _ = score_run("mine", said.drop_nulls(), nobody, dataset, EVALUATION, 0)
 
     assert (score.next_close, score.same_close) == (None, None)

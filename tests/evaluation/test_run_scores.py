@@ -23,13 +23,13 @@ def test_a_run_that_cannot_be_read_is_named_and_the_others_are_shown(tmp_path: P
     (folders[0] / "metrics.json").write_text(text[: len(text) // 2])
     (folders[1] / "metrics.json").write_text(json.dumps(json.loads(text) | {"verdict": "good"}))
 
-    scores, unreadable = read_scores([*folders, tmp_path / "never scored"], are_asked=False)
+    scores, unreadable = read_scores([*folders, tmp_path / "never scored"], are_required=False)
     with pytest.raises(InputError, match="another version of this project: verdict: Extra inputs"):
-        read_scores(folders[1:], are_asked=True)
+        read_scores(folders[1:], are_required=True)
 
     assert [score.run for score in scores] == ["whole"]
     assert ["cut short" in unreadable[0], "verdict: Extra inputs" in unreadable[1]] == [True, True]
-    assert [reason.split(":")[0] for reason in unreadable] == ["Run cut is left out", "Run older is left out"]
+    assert [reason.split(":")[0] for reason in unreadable] == ["Run cut is omitted", "Run older is omitted"]
 
 
 def test_a_run_is_scored_by_the_entry_that_it_was_trained_for_whatever_is_configured_now(tmp_path: Path) -> None:
@@ -51,9 +51,7 @@ def test_a_dataset_without_a_horizon_takes_no_forecast_away() -> None:
     )
 
     again = update_returns("a", forecasts, dataset.lazy())
-    with pytest.raises(
-        InputError, match="Run a forecasts returns over 5 days, which the ML dataset does not have: it has 1"
-    ):
+    with pytest.raises(InputError, match="Run a forecasts returns over 5 days, but the ML dataset has only 1"):
         update_returns("a", forecasts, dataset.drop("target_5d").lazy())
 
     assert_frame_equal(again, forecasts)

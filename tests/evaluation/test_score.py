@@ -7,11 +7,12 @@ import polars as pl
 import pytest
 
 from atft_kedro.evaluation.align import index_returns
-from atft_kedro.evaluation.score import EvaluationParams, evaluate, judge
+from atft_kedro.evaluation.score import EvaluationParams
+from atft_kedro.evaluation.score_forecasts import score_forecasts
 from atft_kedro.market.oracle import attainable_ic
 from atft_kedro.market.simulated_drivers import MarketParams
 from atft_kedro.market.simulation import simulate_market
-from factories.forecasts import FIRST, forecast, realise, score
+from factories.forecasts import EVALUATION, FIRST, IN_RETURNS, evaluate, forecast, realise, score
 from factories.params import make_params
 
 
@@ -89,7 +90,9 @@ def test_the_scale_of_forecasts_is_beside_the_labels_of_their_days() -> None:
     day = pl.col("target_1d").std(ddof=0).over("date")
     said = forecast(realised, pl.col("target_1d") / day / 2)
 
-    assert evaluate(said, realised, EvaluationParams(units="zscore")).horizons[1].scale.mean == pytest.approx(0.5)
+    assert evaluate(said, realised, EVALUATION.model_copy(update={"units": "zscore"})).horizons[
+        1
+    ].scale.mean == pytest.approx(0.5)
 
 
 def test_a_quantile_covers_what_lies_below_it() -> None:
@@ -112,7 +115,7 @@ def test_a_quantile_covers_what_lies_below_it() -> None:
 def test_each_day_is_told_and_the_score_is_their_mean() -> None:
     realised = realise()
     said = forecast(realised, pl.col("target_1d") + pl.col("target_5d"))
-    judged = judge(said, index_returns(realised), EvaluationParams())
+    judged = score_forecasts(said, index_returns(realised), EVALUATION)
     told = judged.score.horizons[1]
 
     assert judged.daily["date"].to_list() == realised["date"].unique().sort().to_list()
@@ -123,7 +126,7 @@ def test_each_day_is_told_and_the_score_is_their_mean() -> None:
 
 def test_a_calibrated_forecast_has_labels_like_its_forecasts() -> None:
     realised = realise(days=100)
-    told = evaluate(forecast(realised, pl.col("target_1d")), realised, EvaluationParams(units="returns"))
+    told = evaluate(forecast(realised, pl.col("target_1d")), realised, IN_RETURNS)
 
     for said, came in told.horizons[1].calibration:
         assert said == pytest.approx(came)
@@ -134,7 +137,7 @@ def test_books_of_a_week_earn_what_a_slow_loop_says() -> None:
     random = np.random.default_rng(9)
     late = realised.filter(pl.col("date") >= FIRST + timedelta(days=11))
     late = late.with_columns(said=pl.Series(random.normal(size=len(late))))
-    told = evaluate(forecast(late, pl.col("said"), 5), realised, EvaluationParams())
+    told = evaluate(forecast(late, pl.col("said"), 5), realised, EVALUATION)
 
     returns = late.sort("date", "code")["target_1d"].to_numpy().reshape(29, 23)
     said = late.sort("date", "code")["said"].to_numpy().reshape(29, 23)

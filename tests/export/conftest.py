@@ -10,7 +10,6 @@ from atft_kedro.evaluation.compare_baselines import score_run
 from atft_kedro.evaluation.conformal import fit_corrections
 from atft_kedro.evaluation.entries import collect_returns
 from atft_kedro.evaluation.forecast_table import forecast_splits
-from atft_kedro.evaluation.score import EvaluationParams
 from atft_kedro.export.model_card import ModelInputs
 from atft_kedro.graph.to_panel import graphs_to_panel
 from atft_kedro.panel.build import draft_panel
@@ -26,6 +25,7 @@ from atft_kedro.training.run import train_in_run
 from atft_kedro.training.runs import Runs
 from factories.datasets import make_graphs
 from factories.exports import CATALOGUE, GRAPH, NETWORK, SELDOM, TRAINING, UNIVERSE, Trained
+from factories.forecasts import EVALUATION
 from factories.params import make_params
 
 
@@ -67,9 +67,7 @@ def trained(dataset: pl.DataFrame, catalogue: FeatureCatalogue, tmp_path_factory
         forecasts=forecasts,
         inputs=ModelInputs.of(dataset.schema, scaler, UNIVERSE, GRAPH, 0),
         corrections=fit_corrections(forecasts, "gaussian_rank"),
-        score=score_run(
-            run.name, forecasts, nobody, collect_returns(lazy, forecasts["date"], 0), EvaluationParams(), 0
-        )[0],
+        score=score_run(run.name, forecasts, nobody, collect_returns(lazy, forecasts["date"], 0), EVALUATION, 0)[0],
     )
 
 

@@ -11,7 +11,7 @@ import polars as pl
 from atft_kedro.benchmark_report.run_evidence import Evidence
 from atft_kedro.evaluation.compare_baselines import score_run
 from atft_kedro.evaluation.entries import collect_returns
-from atft_kedro.evaluation.score import EvaluationParams
+from factories.forecasts import EVALUATION
 
 PHASE = {"name": "one", "epochs": 2, "learning_rate": 0.1, "modules": ["fan", "gat"], "loss": {"mse": 1.0, "ic": 0.0}}
 TRAINING = {
@@ -54,7 +54,7 @@ def make_run(folder: Path, returns: pl.DataFrame, skill: float, **training: Any)
     names = {"ridge": 0.1, "lightgbm": 0.2, "seed 7": skill / 2, "seed 8": skill}
     rivals = pl.concat(say(share, 1 + turn, name) for turn, (name, share) in enumerate(names.items()))
     came = collect_returns(returns.lazy(), returns["date"], 0)
-    score, daily = score_run(folder.name, forecasts, rivals, came, EvaluationParams(), 0)
+    score, daily = score_run(folder.name, forecasts, rivals, came, EVALUATION, 0)
     came.write_parquet(folder / "returns.parquet")
     (folder / "metrics.json").write_text(score.model_dump_json())
     daily.write_parquet(folder / "daily.parquet")

@@ -5,9 +5,14 @@ from datetime import date, timedelta
 import numpy as np
 import polars as pl
 
-from atft_kedro.evaluation.score import EvaluationParams, HorizonScore, evaluate
+from atft_kedro.evaluation import score_forecasts
+from atft_kedro.evaluation.portfolio import PortfolioParams
+from atft_kedro.evaluation.score import EvaluationParams, HorizonScore, Score
+from factories.params import make_params
 
 FIRST = date(2024, 1, 1)
+EVALUATION = EvaluationParams(portfolio=make_params(PortfolioParams))  # of conf/base
+IN_RETURNS = EVALUATION.model_copy(update={"units": "returns"})
 
 
 def realise(days: int = 60, stocks: int = 40, seed: int = 3) -> pl.DataFrame:
@@ -23,5 +28,10 @@ def forecast(realised: pl.DataFrame, said: pl.Expr, horizon: int = 1) -> pl.Data
     return realised.select("date", "code", horizon=pl.lit(horizon), forecast=said).drop_nulls()
 
 
+def evaluate(forecasts: pl.DataFrame, realised: pl.DataFrame, params: EvaluationParams = EVALUATION) -> Score:
+    """Score forecasts with the parameters of conf/base."""
+    return score_forecasts.evaluate(forecasts, realised, params)
+
+
 def score(forecasts: pl.DataFrame, realised: pl.DataFrame, horizon: int = 1) -> HorizonScore:
-    return evaluate(forecasts, realised, EvaluationParams(units="returns")).horizons[horizon]
+    return evaluate(forecasts, realised, IN_RETURNS).horizons[horizon]

@@ -12,7 +12,6 @@ from typing import Any
 
 from optuna.exceptions import OptunaError
 
-from atft_kedro.evaluation.score import EvaluationParams
 from atft_kedro.features.sets import FeatureParams
 from atft_kedro.market.cleaning import CleaningParams, clean_price_table
 from atft_kedro.market.simulated_drivers import MarketParams
@@ -28,6 +27,7 @@ from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.runs import Runs
 from atft_kedro.training.tracking import NO_TRACKER, Tracker
 from factories.datasets import make_ml_dataset, make_training_data
+from factories.forecasts import EVALUATION
 from factories.params import make_params
 from factories.processes import wait_for
 from factories.training import NETWORK, PHASES
@@ -77,7 +77,7 @@ def run_search(data: TrainingData, folder: Path, training: TrainingParams = TRAI
 def confirm_winner(status: StudyStatus, data: TrainingData, folder: Path) -> Confirmation:
     """Retrain the winner and the current configuration with two seeds."""
     trainer = ConfirmationTrainer(data, runs_in(folder), RecordingTrackers())
-    return confirm(status, trainer, (NETWORK, TRAINING), make_search_params(confirm_seeds=2), EvaluationParams())
+    return confirm(status, trainer, (NETWORK, TRAINING), make_search_params(confirm_seeds=2), EVALUATION)
 
 
 def runs_in(folder: Path) -> Runs:

@@ -7,7 +7,6 @@ import numpy as np
 import polars as pl
 
 from atft_kedro.evaluation.entries import collect_returns, returns_by_lag
-from atft_kedro.evaluation.score import EvaluationParams
 from atft_kedro.features.sets import FeatureParams
 from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.market.cleaning import CleaningParams, clean_price_table
@@ -22,6 +21,7 @@ from atft_kedro.walk_forward.fold import FoldRecipe, MarketTables
 from atft_kedro.walk_forward.score import ScoredWalk, pool_forecasts, score_walk
 from atft_kedro.walk_forward.walk import TrainedFold, TrainedFolds, WalkParams, train_folds
 from factories.datasets import make_graphs, make_ml_dataset
+from factories.forecasts import EVALUATION
 from factories.params import make_params
 from factories.training import NETWORK, PHASES
 
@@ -68,7 +68,7 @@ def score_trained(trained: TrainedFolds, folder: Path, dataset: pl.LazyFrame) ->
     """Score the forecasts of a walk, entered at the same close as its targets."""
     pooled = pool_forecasts(trained, folder, dataset).collect()
     returns = returns_by_lag(collect_returns(dataset, pooled["date"], 0), 0)
-    return score_walk(trained, folder, pooled, returns, EvaluationParams())
+    return score_walk(trained, folder, pooled, returns, EVALUATION)
 
 
 DAYS = [date(2020, 1, 1) + timedelta(days=number) for number in range(60)]

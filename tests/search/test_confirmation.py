@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import norm
 
 from atft_kedro import source_code
-from atft_kedro.evaluation.daily_statistics import average, expect_best
+from atft_kedro.evaluation.daily_statistics import average, expected_maximum
 from atft_kedro.search.confirmation import (
     Confirmation,
     ConfirmationTrainer,
@@ -85,10 +85,10 @@ def test_the_probability_is_corrected_for_the_best_of_all_trials_and_for_the_see
     maxima = np.random.default_rng(5).standard_normal((20_000, 12)).max(1).mean()
     t = difference.mean / difference.se
 
-    assert expect_best(1) == 0
-    assert expect_best(12) == pytest.approx(maxima, abs=0.05)
+    assert expected_maximum(1) == 0
+    assert expected_maximum(12) == pytest.approx(maxima, abs=0.05)
     assert compute_probability(difference, 1, 0.0) == pytest.approx(norm.cdf(t))
-    assert compute_probability(difference, 12, 0.0) == pytest.approx(norm.cdf(t - expect_best(12)))
+    assert compute_probability(difference, 12, 0.0) == pytest.approx(norm.cdf(t - expected_maximum(12)))
     assert compute_probability(average(np.array([0.1]), 1), 12, 0.0) is None
     assert compute_probability(difference, 12, None) is None
     assert compute_seed_error((0.1, 0.3), (0.2, 0.2)) == pytest.approx(np.sqrt(0.02 / 2))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from atft_kedro import metrics
-from atft_kedro.evaluation.oracle_share import measure_share, place_oracle
+from atft_kedro.evaluation.oracle import align_oracle, measure_oracle_share
 from atft_kedro.features.sets import FeatureParams
 from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.graph.to_panel import graphs_to_panel
@@ -52,7 +52,7 @@ def make_training_data(strengths: Strengths, folder: Path, kind: str = "correlat
         graphs_to_panel(graphs.lazy(), panel),
         split_days(panel.days, make_params(SplitParams, embargo_days=0), 20),
     )
-    return training_data, place_oracle(market.oracle, training_data, 1)
+    return training_data, align_oracle(market.oracle, training_data, 1)
 
 
 def train(training_data: TrainingData, modules: list[str], seed: int) -> Tensor:
@@ -109,12 +109,12 @@ def test_an_untrained_network_agrees_little_with_the_oracle_and_the_oracle_is_fo
     chosen = replace(training_data, panel=choose_horizons(panel, (5,)))
     alone = TrainedNetwork(make_trainer(chosen, weekly, training, ProcessGroup()).network, frozenset())
 
-    shares = measure_share([TrainedNetwork(network, frozenset())] * 2, training_data, market.oracle, "test")
-    (week,) = measure_share([alone], training_data, market.oracle, "test")
+    shares = measure_oracle_share([TrainedNetwork(network, frozenset())] * 2, training_data, market.oracle, "test")
+    (week,) = measure_oracle_share([alone], training_data, market.oracle, "test")
 
     day, stock = 100, 7
     expected = market.oracle.filter(date=panel.metadata.days[day], code=panel.metadata.codes[stock])["oracle_5d"].item()
-    assert place_oracle(market.oracle, training_data, 5)[day, stock] == pytest.approx(expected, rel=1e-5)
+    assert align_oracle(market.oracle, training_data, 5)[day, stock] == pytest.approx(expected, rel=1e-5)
     assert [share.horizon for share in shares] == [1, 5, 10, 20]
     assert abs(shares[0].agreement) < 0.3
     assert shares[0].oracle > 2 * (shares[0].ic.se or 0)

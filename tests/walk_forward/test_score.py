@@ -5,9 +5,10 @@ from pathlib import Path
 import polars as pl
 from polars.testing import assert_frame_equal
 
-from atft_kedro.evaluation.score import EvaluationParams, evaluate
+from atft_kedro.evaluation.score_forecasts import evaluate
 from atft_kedro.walk_forward.score import pool_forecasts
 from atft_kedro.walk_forward.walk import TrainedFolds
+from factories.forecasts import EVALUATION
 from factories.walks import DAYS, make_forecasts, make_returns, score_trained, write_fold
 
 
@@ -23,12 +24,12 @@ def test_the_pooled_forecasts_are_the_test_days_of_all_folds(tmp_path: Path) -> 
     forecasts = pl.concat([make_forecasts(10, 30, 2), make_forecasts(30, 60, 3)])
     targets = returns.select("date", "code", target="target_1d").collect()
     assert_frame_equal(pooled, forecasts.join(targets, on=["date", "code"], maintain_order="left"), check_exact=True)
-    assert score.pooled == evaluate(forecasts, returns.collect(), EvaluationParams()).horizons
+    assert score.pooled == evaluate(forecasts, returns.collect(), EVALUATION).horizons
     assert score.days == (str(DAYS[10]), str(DAYS[59]))
     next_returns = returns.with_columns(pl.col("target_1d").shift(-1).over("code", order_by="date"))
-    assert score.next_close == evaluate(forecasts, next_returns.collect(), EvaluationParams()).horizons
+    assert score.next_close == evaluate(forecasts, next_returns.collect(), EVALUATION).horizons
     returns_of_fold = returns.filter(pl.col("date") >= DAYS[30]).collect()
-    of_fold = evaluate(make_forecasts(30, 60, 3), returns_of_fold, EvaluationParams())
+    of_fold = evaluate(make_forecasts(30, 60, 3), returns_of_fold, EVALUATION)
     assert score.folds[1].horizons == of_fold.horizons
     assert score.folds[1].stocks == 20
 

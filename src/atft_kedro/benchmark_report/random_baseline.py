@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from ..evaluation.published import YEAR, PublishedScore, score_as_published
+from ..evaluation.published import ANNUAL_FACTOR, PublishedScore, score_as_published
 from ..schema import DATE, FORECAST, REALISED
 
 DRAWS, SEED = 50, 7
@@ -30,4 +30,4 @@ def try_luck(came: pl.DataFrame) -> Luck:
     random = np.random.default_rng(SEED)
     drawn = [came.with_columns(pl.Series(FORECAST, random.normal(size=len(came)))) for _ in range(DRAWS)]
     mean = came.drop_nulls(REALISED).group_by(DATE).agg(pl.col(REALISED).mean())[REALISED]
-    return Luck([score_as_published(each) for each in drawn], float(mean.mean() / mean.std(ddof=0)) * YEAR)  # type: ignore[operator,arg-type]
+    return Luck([score_as_published(each) for each in drawn], float(mean.mean() / mean.std(ddof=0)) * ANNUAL_FACTOR)  # type: ignore[operator,arg-type]

@@ -29,7 +29,7 @@ class Evidence:
     @classmethod
     def read(cls, folder: Path) -> Self:
         """Read a run that was scored."""
-        score = read_score(folder, is_asked=True)
+        score = read_score(folder, is_required=True)
         assert score is not None
         if not (folder / DAILY).exists() or ENTRY_LAG not in open_table(folder / DAILY).collect_schema():
             raise InputError(

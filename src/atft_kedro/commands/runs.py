@@ -102,7 +102,7 @@ def model(metadata: ProjectMetadata, env: str | None, params: Any) -> None:
 @project_options
 def oracle(metadata: ProjectMetadata, run: str, part: SplitName, env: str | None, params: Any) -> None:
     """Show how much of what can be known of the simulated market a RUN knows."""
-    from ..evaluation.oracle_share import measure_share
+    from ..evaluation.oracle import measure_oracle_share
     from ..graph.to_panel import graphs_to_panel
     from ..training.data import TrainingData
     from ..training.ensemble import load_members
@@ -114,7 +114,7 @@ def oracle(metadata: ProjectMetadata, run: str, part: SplitName, env: str | None
         training_data = TrainingData(panel, graphs_to_panel(catalog["graphs"].load(), panel), split).to(device)
         folder = catalog["runs"].load().find(run)
         members = load_members(folder, training_data)
-        shares = measure_share(members, training_data, catalog["oracle"].load().collect(), part)
+        shares = measure_oracle_share(members, training_data, catalog["oracle"].load().collect(), part)
     title = f"{folder.name}: {len(members)} network(s), {shares[0].ic.days} {part} days"
     table = Table("horizon", "IC", "± se", "oracle's IC", "share", "agreement with the oracle", title=title)
     for share in shares:

@@ -58,7 +58,7 @@ def metrics(
     """Show in one table what RUNS were scored (default: all that were)."""
     with open_catalog(metadata, env, params) as catalog:
         kept = catalog["runs"].load()
-        scores, unreadable = read_scores([kept.find(run) for run in runs or kept.names()], are_asked=bool(runs))
+        scores, unreadable = read_scores([kept.find(run) for run in runs or kept.names()], are_required=bool(runs))
     console = make_console()
     console.print(draw_scores(scores, part))
     for reason in unreadable:

@@ -160,7 +160,7 @@ def read_training_log(folder: Path) -> TrainingLog:
         raise InputError(f"Run {folder.name} has written nothing yet: it has not made its first step.")
     score, score_error = None, None
     try:
-        score = read_score(folder, is_asked=False)
+        score = read_score(folder, is_required=False)
     except InputError as error:
         score_error = str(error)
     return TrainingLog(

@@ -1,8 +1,9 @@
-"""Forecasts from anywhere, laid out over days and stocks, and what of them could not be scored."""
+"""Forecasts and realised returns aligned as arrays over (day, stock)."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 import polars as pl
@@ -13,175 +14,190 @@ from torch import Tensor
 from .. import metrics
 from ..params import InputError, Params
 from ..schema import CLOSE, CODE, DATE, FORECAST, HORIZON, VOLUME, target, target_columns
-from .quantiles import levels_of
+from .quantiles import quantile_levels
 
-CELLS_AT_ONCE = 1 << 17  # of days and stocks, so that what is measured of them stays in the processor's cache
+CELLS_PER_CHUNK = 1 << 17  # days times stocks, so that a chunk's arrays fit the processor's cache
 
 
 class ExcludedForecasts(Params):
-    """Forecasts that were given and not scored."""
+    """Counts of forecasts that were not scored."""
 
-    unknown: int  # dates and codes without any realised return
-    not_finite: int  # forecasts that are no number
-    unrealised: int  # whose return is not known yet
+    unknown: int
+    not_finite: int
+    unrealised: int
 
 
-def format_excluded(excluded: ExcludedForecasts) -> str:
-    """Say what was not scored, and why."""
-    told = {
-        "forecasts of dates and codes without any return": excluded.unknown,
-        "that are no number": excluded.not_finite,
-        "whose return is not known": excluded.unrealised,
-    }
-    return ", ".join(f"{count:,} {why}" for why, count in told.items() if count)
+EXCLUSION_REASONS = {
+    "unknown": "forecasts of dates and codes without any return",
+    "not_finite": "forecasts that are not finite",
+    "unrealised": "forecasts whose return is not known yet",
+}
+
+
+def format_excluded(excluded: Iterable[ExcludedForecasts]) -> list[str]:
+    """List how many forecasts were not scored, by reason; counts of 0 are omitted."""
+    counts = dict.fromkeys(EXCLUSION_REASONS, 0)
+    for counted in excluded:
+        counts = {name: count + getattr(counted, name) for name, count in counts.items()}
+    return [f"{count:,} {EXCLUSION_REASONS[name]}" for name, count in counts.items() if count]
 
 
 @dataclass(frozen=True)
 class IndexedRows:
-    """Rows of a table and where each lies."""
+    """Rows of a table and their positions in a flattened (day, stock) array."""
 
     rows: pl.DataFrame
-    cell: NDArray[np.int64]  # of the days and stocks in a row
+    cells: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class DayStockIndex:
+    """Sorted days and codes: the axes of (day, stock) arrays."""
+
+    days: pl.Series
+    codes: pl.Series
+
+    @classmethod
+    def of(cls, table: pl.DataFrame) -> Self:
+        """Create the index of all dates and codes in a table."""
+        return cls(table[DATE].unique().sort(), table[CODE].cast(pl.String).unique().sort())
+
+    def find(self, table: pl.DataFrame) -> IndexedRows:
+        """Find the position of each row; rows of unknown dates or codes are omitted."""
+        stock = table[CODE].cast(pl.String).cast(pl.Enum(self.codes), strict=False).to_physical()
+        known_days = self.days.to_physical().to_numpy()
+        first = known_days[0]
+        index_of_day = np.full(known_days[-1] - first + 2, -1, dtype=np.int32)  # the last entry is for other dates
+        index_of_day[known_days - first] = np.arange(len(known_days))
+        offset = table[DATE].to_physical().to_numpy() - first
+        day = index_of_day[np.where((offset >= 0) & (offset < len(index_of_day)), offset, -1)]
+        is_known = (day >= 0) & stock.is_not_null().to_numpy()
+        if not is_known.all():
+            table, day, stock = table.filter(is_known), day[is_known], stock.filter(is_known)
+        indexed = IndexedRows(table, day.astype(np.int64) * len(self.codes) + stock.to_numpy())
+        self._require_unique(indexed)
+        return indexed
+
+    def to_array(self, indexed: IndexedRows, column: str) -> Tensor:
+        """Return a column as a float64 array (day, stock); NaN where no row exists."""
+        cells = np.full(len(self.days) * len(self.codes), np.nan, dtype=np.float64)
+        cells[indexed.cells] = indexed.rows[column].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+        return torch.from_numpy(cells).view(len(self.days), len(self.codes))
+
+    def _require_unique(self, indexed: IndexedRows) -> None:
+        seen = np.zeros(len(self.days) * len(self.codes), dtype=bool)
+        seen[indexed.cells] = True
+        repeats = len(indexed.rows) - int(seen.sum())
+        if repeats:
+            row = indexed.rows.filter(pl.struct(DATE, CODE).is_duplicated()).row(0, named=True)
+            raise InputError(f"{repeats} rows repeat the date and code of another, as {row[DATE]} {row[CODE]}.")
 
 
 @dataclass(frozen=True)
 class RealisedReturns:
-    """Realised returns (day, stock) by horizon, and where each date and code lies."""
+    """Realised returns (day, stock) by horizon."""
 
-    days: pl.Series
-    codes: pl.Series
+    index: DayStockIndex
     returns: dict[int, Tensor]
-    traded: Tensor | None  # close times volume
-
-    def lay(self, placed: IndexedRows, column: str) -> Tensor:
-        """Lay a column out; NaN where no row is."""
-        cells = np.full(len(self.days) * len(self.codes), np.nan, dtype=np.float64)
-        cells[placed.cell] = placed.rows[column].cast(pl.Float64).fill_null(float("nan")).to_numpy()
-        return torch.from_numpy(cells).view(len(self.days), len(self.codes))
-
-    def place(self, frame: pl.DataFrame) -> IndexedRows:
-        """Find the place of each row; those without one are left out."""
-        stock = frame[CODE].cast(pl.String).cast(pl.Enum(self.codes), strict=False).to_physical()
-        known = self.days.to_physical().to_numpy()
-        place_of = np.full(known[-1] - known[0] + 2, -1, dtype=np.int32)  # by date, and one for all others
-        place_of[known - known[0]] = np.arange(len(known))
-        since = frame[DATE].to_physical().to_numpy() - known[0]
-        day = place_of[np.where((since >= 0) & (since < len(place_of)), since, -1)]
-        there = (day >= 0) & stock.is_not_null().to_numpy()
-        if not there.all():
-            frame, day, stock = frame.filter(there), day[there], stock.filter(there)
-        placed = IndexedRows(frame, day.astype(np.int64) * len(self.codes) + stock.to_numpy())
-        self._require_once(placed)
-        return placed
-
-    def _require_once(self, placed: IndexedRows) -> None:
-        seen = np.zeros(len(self.days) * len(self.codes), dtype=bool)
-        seen[placed.cell] = True
-        repeats = len(placed.rows) - int(seen.sum())
-        if repeats:
-            twice = placed.rows.filter(pl.struct(DATE, CODE).is_duplicated()).row(0, named=True)
-            raise InputError(f"{repeats} rows repeat the date and code of another, as {twice[DATE]} {twice[CODE]}.")
+    traded_value: Tensor | None  # close times volume
 
 
 @dataclass(frozen=True)
 class HorizonForecasts:
-    """The forecasts over one horizon, laid out over the days from their first to their last; NaN where none is."""
+    """Forecasts over one horizon as an array, from the first to the last day that has any."""
 
     horizon: int
-    ground: RealisedReturns
-    days: slice  # of the ground's
-    forecast: Tensor  # float64 (day, stock)
-    placed: IndexedRows
+    realised: RealisedReturns
+    days: slice  # of the realised returns' days
+    forecast: Tensor  # float64 (day, stock); NaN where no forecast exists
+    indexed: IndexedRows
     excluded: ExcludedForecasts
 
     @cached_property
     def rank(self) -> Tensor:
-        """Rank each day's forecasts from 1 on (day, stock), ties at their average; NaN where none is."""
-        return torch.cat([metrics.ranks(part, part.isfinite()) for part in self._cut(self.forecast)]).float()
+        """Return each day's ranks (day, stock) from 1 on; ties have their average rank."""
+        chunks = [self.forecast[chunk] for chunk in self.chunks()]
+        return torch.cat([metrics.ranks(forecast, forecast.isfinite()) for forecast in chunks]).float()
 
     @property
     def actual(self) -> Tensor:
-        """Take the returns that came (day, stock)."""
+        """Return the realised returns (day, stock) over the forecasts' horizon."""
         return self.returns(self.horizon)
 
     def returns(self, horizon: int) -> Tensor:
-        """Take the returns over another horizon (day, stock)."""
-        return self.ground.returns[horizon][self.days]
+        """Return the realised returns (day, stock) over any horizon."""
+        return self.realised.returns[horizon][self.days]
 
-    def stretches(self) -> Iterator[slice]:
-        """Cut the days into stretches."""
+    def chunks(self) -> Iterator[slice]:
+        """Yield slices of days that are small enough for the processor's cache."""
         days, stocks = self.forecast.shape
-        step = max(CELLS_AT_ONCE // max(stocks, 1), 1)
+        step = max(CELLS_PER_CHUNK // max(stocks, 1), 1)
         return (slice(start, min(start + step, days)) for start in range(0, days, step))
 
-    def _cut(self, cells: Tensor) -> Iterator[Tensor]:
-        return (cells[stretch] for stretch in self.stretches())
-
-    def quantiles(self) -> dict[str, float]:
-        """Name the quantiles that were forecast."""
-        return levels_of(self.placed.rows.columns)
-
-    def lay(self, column: str) -> Tensor:
-        """Lay out what else was said, as a quantile."""
-        return self.ground.lay(self.placed, column)[self.days]
+    def quantiles(self) -> dict[str, Tensor]:
+        """Return the forecast quantiles (day, stock) by column name."""
+        index = self.realised.index
+        return {
+            name: index.to_array(self.indexed, name)[self.days] for name in quantile_levels(self.indexed.rows.columns)
+        }
 
 
 def index_returns(realised: pl.DataFrame) -> RealisedReturns:
-    """Lay realised returns out: a row for each date and code."""
+    """Align realised returns, a row for each date and code, as arrays by horizon."""
     _require_keys(realised, (DATE, CODE), "realised returns")
-    ground = RealisedReturns(realised[DATE].unique().sort(), realised[CODE].cast(pl.String).unique().sort(), {}, None)
-    placed = ground.place(realised)
-    returns = {horizon: ground.lay(placed, name) for name, horizon in target_columns(realised.schema).items()}
-    is_traded = {CLOSE, VOLUME} <= realised.schema.keys()
-    return replace(
-        ground,
-        returns=returns,
-        traded=ground.lay(placed, CLOSE) * ground.lay(placed, VOLUME) if is_traded else None,
+    index = DayStockIndex.of(realised)
+    indexed = index.find(realised)
+    has_value = {CLOSE, VOLUME} <= realised.schema.keys()
+    return RealisedReturns(
+        index,
+        {horizon: index.to_array(indexed, name) for name, horizon in target_columns(realised.schema).items()},
+        index.to_array(indexed, CLOSE) * index.to_array(indexed, VOLUME) if has_value else None,
     )
 
 
-def lay_out(forecasts: pl.DataFrame, ground: RealisedReturns, horizon: int) -> HorizonForecasts:
-    """Put the forecasts over one horizon beside what came."""
-    if horizon not in ground.returns:
+def align_forecasts(forecasts: pl.DataFrame, realised: RealisedReturns, horizon: int) -> HorizonForecasts:
+    """Align the forecasts over one horizon with the realised returns."""
+    if horizon not in realised.returns:
         raise InputError(f"Forecasts over {horizon} days cannot be scored: there is no {target(horizon)!r}.")
-    asked = forecasts.filter(pl.col(HORIZON) == horizon).select(DATE, CODE, FORECAST, *levels_of(forecasts.columns))
-    finite = asked.filter(pl.col(FORECAST).is_finite())
-    placed = ground.place(finite)
-    forecast, actual = ground.lay(placed, FORECAST), ground.returns[horizon]
-    there = forecast.isfinite()
+    names = (DATE, CODE, FORECAST, *quantile_levels(forecasts.columns))
+    selected = forecasts.filter(pl.col(HORIZON) == horizon).select(names)
+    finite = selected.filter(pl.col(FORECAST).is_finite())
+    indexed = realised.index.find(finite)
+    forecast, actual = realised.index.to_array(indexed, FORECAST), realised.returns[horizon]
+    has_forecast = forecast.isfinite()
     excluded = ExcludedForecasts(
-        unknown=len(finite) - len(placed.rows),
-        not_finite=len(asked) - len(finite),
-        unrealised=int((there & ~actual.isfinite()).sum()),
+        unknown=len(finite) - len(indexed.rows),
+        not_finite=len(selected) - len(finite),
+        unrealised=int((has_forecast & ~actual.isfinite()).sum()),
     )
-    known = there.any(-1).nonzero().flatten().tolist()
-    days = slice(known[0], known[-1] + 1) if known else slice(0, 0)
-    return HorizonForecasts(horizon, ground, days, forecast[days], placed, excluded)
+    days = has_forecast.any(-1).nonzero().flatten().tolist()
+    period = slice(days[0], days[-1] + 1) if days else slice(0, 0)
+    return HorizonForecasts(horizon, realised, period, forecast[period], indexed, excluded)
 
 
 def require_forecasts(forecasts: pl.DataFrame) -> None:
-    """Refuse what is no table of forecasts."""
+    """Refuse a table that is not a table of forecasts."""
     _require_keys(forecasts, (DATE, CODE, HORIZON, FORECAST), "forecasts")
     wrong = {
         name: forecasts.schema[name]
-        for name in (HORIZON, FORECAST, *levels_of(forecasts.columns))
+        for name in (HORIZON, FORECAST, *quantile_levels(forecasts.columns))
         if not (forecasts.schema[name].is_integer() if name == HORIZON else forecasts.schema[name].is_numeric())
     }
     if wrong:
-        raise InputError(f"The forecasts' {HORIZON} is a whole number and the rest are numbers, not {wrong}.")
+        raise InputError(f"The forecasts' {HORIZON} must be an integer and the rest numbers, not {wrong}.")
     if forecasts[HORIZON].null_count():
         raise InputError(f"{forecasts[HORIZON].null_count()} forecasts have no {HORIZON}.")
 
 
-def _require_keys(frame: pl.DataFrame, names: tuple[str, ...], what: str) -> None:
-    """Refuse a table that lacks columns or rows, or says of a row neither when nor of what it is."""
-    missing = [name for name in names if name not in frame.columns]
+def _require_keys(table: pl.DataFrame, names: tuple[str, ...], content: str) -> None:
+    """Refuse a table without these columns, without rows, or with a row that has no date or code."""
+    missing = [name for name in names if name not in table.columns]
     if missing:
-        raise InputError(f"The {what} have no column {missing}; they have {frame.columns}.")
-    if frame.schema[DATE] != pl.Date:
-        raise InputError(f"The {what}' {DATE} is {frame.schema[DATE]}, no date: cast it with .dt.date().")
-    if not len(frame):
-        raise InputError(f"There are no {what}.")
+        raise InputError(f"The {content} have no column {missing}; they have {table.columns}.")
+    if table.schema[DATE] != pl.Date:
+        raise InputError(f"The {content}' {DATE} is {table.schema[DATE]}, no date: cast it with .dt.date().")
+    if not len(table):
+        raise InputError(f"There are no {content}.")
     for name in (DATE, CODE):
-        if frame[name].null_count():
-            raise InputError(f"{frame[name].null_count()} rows of the {what} have no {name}.")
+        if table[name].null_count():
+            raise InputError(f"{table[name].null_count()} rows of the {content} have no {name}.")

@@ -1,120 +1,132 @@
-"""What every network has to beat: rules of thumb, and models that learn from the same features and days."""
+"""Baselines that a network is compared with: rules of thumb, and models trained on the same features and days."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import polars as pl
 from pydantic import Field
 
-from ..panel.split import SplitName
 from ..params import Params, Unique
-from ..schema import CLOSE, CODE, DATE, ENTRY_LAGS, FORECAST, FORECASTER, HORIZON, SPLIT, oracle_column
+from ..schema import CLOSE, CODE, DATE, FORECAST, HORIZON, SPLIT
 from ..training.data import TrainingData
 from .boosting import BoostingParams, fit_boosting
-from .observations import read_observations
+from .forecast_table import FORECAST_KEYS, add_forecaster
+from .observations import Predictor, read_observations
 from .quantiles import Units
-from .ridge import Predictor, RidgeParams, fit_ridge
+from .ridge import RidgeParams, fit_ridge
 
-ZERO, ORACLE = "zero", "oracle"
-KEYS = (DATE, CODE, SPLIT, HORIZON)
-Name = Literal["zero", "reversal", "momentum", "ridge", "lightgbm"]
+ZERO = "zero"
+BaselineName = Literal["zero", "reversal", "momentum", "ridge", "lightgbm"]
 
 _logger = logging.getLogger(__name__)
 
 
 class BaselineParams(Params):
-    """Which baselines stand beside a network.
+    """Which baselines are computed, and how.
 
-    ``reversal`` forecasts the opposite of the last days' return, ``momentum`` that of a year without its last month.
-    ``ridge`` and ``lightgbm`` learn each horizon from the train days' features, and choose by the validation days.
+    ``reversal`` is the negative return of the last days, ``momentum`` the return of a year without its last month.
+    ``ridge`` and ``lightgbm`` are fitted to the train days' features for each horizon and tuned on the validation days.
     """
 
-    names: Annotated[tuple[Name, ...], Unique] = ("zero", "reversal", "momentum", "ridge", "lightgbm")
-    reversal_days: Annotated[int, Field(gt=0)] = 5
-    momentum_days: Annotated[int, Field(gt=0)] = 250
-    momentum_skip: Annotated[int, Field(ge=0)] = 20
-    ridge: RidgeParams = RidgeParams()
-    lightgbm: BoostingParams = BoostingParams()
+    names: Annotated[tuple[BaselineName, ...], Unique]
+    reversal_days: Annotated[int, Field(gt=0)]
+    momentum_days: Annotated[int, Field(gt=0)]
+    momentum_skip: Annotated[int, Field(ge=0)]
+    ridge: RidgeParams
+    lightgbm: BoostingParams
+
+
+@dataclass(frozen=True)
+class BaselineInputs:
+    """The data that baselines forecast from, and the keys they forecast."""
+
+    keys: pl.DataFrame  # date, code, split, horizon of the network's validation and test forecasts
+    dataset: pl.LazyFrame
+    training_data: TrainingData
+    units: Units  # of the network's labels
+    params: BaselineParams
+
+
+def _forecast_zero(inputs: BaselineInputs) -> pl.DataFrame:
+    return inputs.keys.with_columns(pl.lit(0.0).alias(FORECAST))
+
+
+def _forecast_reversal(inputs: BaselineInputs) -> pl.DataFrame:
+    close = pl.col(CLOSE)
+    return _apply_rule(inputs, 1 - close / close.shift(inputs.params.reversal_days))
+
+
+def _forecast_momentum(inputs: BaselineInputs) -> pl.DataFrame:
+    close, params = pl.col(CLOSE), inputs.params
+    return _apply_rule(inputs, close.shift(params.momentum_skip) / close.shift(params.momentum_days) - 1)
+
+
+def _forecast_ridge(inputs: BaselineInputs) -> pl.DataFrame:
+    return _predict(inputs, fit_ridge(inputs.training_data, inputs.units, inputs.params.ridge))
+
+
+def _forecast_lightgbm(inputs: BaselineInputs) -> pl.DataFrame:
+    return _predict(inputs, fit_boosting(inputs.training_data, inputs.units, inputs.params.lightgbm))
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """One baseline: its colour in figures, and the function that forecasts."""
+
+    colour: str
+    forecast: Callable[[BaselineInputs], pl.DataFrame]
+    needs_closes: bool = False
+
+
+BASELINES: dict[BaselineName, Baseline] = {
+    "zero": Baseline("#c9ced6", _forecast_zero),
+    "reversal": Baseline("#f3c06b", _forecast_reversal, needs_closes=True),
+    "momentum": Baseline("#d9762b", _forecast_momentum, needs_closes=True),
+    "ridge": Baseline("#4da167", _forecast_ridge),
+    "lightgbm": Baseline("#a23b72", _forecast_lightgbm),
+}
 
 
 def forecast_baselines(
     forecasts: pl.DataFrame, dataset: pl.LazyFrame, training_data: TrainingData, units: Units, params: BaselineParams
 ) -> pl.DataFrame:
-    """Forecast what a network forecasts of the validation and test days: forecaster, and the columns of forecasts."""
-    asked = forecasts.filter(pl.col(SPLIT) != "train").select(KEYS)
-    tables = [_name(ZERO, asked.clear().with_columns(pl.lit(0.0).alias(FORECAST)))]  # so that there is a table
-    if ZERO in params.names:
-        tables.append(_name(ZERO, asked.with_columns(pl.lit(0.0).alias(FORECAST))))
-    tables += [_name(rule, asked.join(said, on=[DATE, CODE])) for rule, said in _follow_rules(dataset, params)]
-    parts: Sequence[SplitName] = asked[SPLIT].unique(maintain_order=True).to_list()
-    tables += [_name(name, asked.join(said, on=KEYS)) for name, said in _learn(training_data, parts, units, params)]
+    """Forecast the validation and test keys of a network's forecasts by every chosen baseline."""
+    keys = forecasts.filter(pl.col(SPLIT) != "train").select(FORECAST_KEYS)
+    inputs = BaselineInputs(keys, dataset, training_data, units, params)
+    has_closes = CLOSE in dataset.collect_schema()
+    tables = [add_forecaster("", _forecast_zero(inputs).clear())]  # the result without any baseline
+    for name, baseline in BASELINES.items():
+        if name not in params.names:
+            continue
+        if baseline.needs_closes and not has_closes:
+            _logger.warning("Baseline %s is omitted: the ML dataset has no column %r.", name, CLOSE)
+            continue
+        forecast = baseline.forecast(inputs)
+        if forecast.is_empty():
+            _logger.warning("Baseline %s has no forecast: no stock's history is long enough.", name)
+        tables.append(add_forecaster(name, forecast))
     return pl.concat(tables)
 
 
-def forecast_with_oracle(forecasts: pl.DataFrame, oracle: pl.DataFrame, entry_lag: int) -> pl.DataFrame:
-    """Add forecasts of a simulated market's oracle for each entry; no rows without an oracle."""
-    asked = forecasts.select(KEYS)
-    tables = [_name(ORACLE, asked.clear().with_columns(pl.lit(0.0).alias(FORECAST)))]
-    for lag in sorted({*ENTRY_LAGS.values(), entry_lag}):
-        for horizon in asked[HORIZON].unique(maintain_order=True):
-            if (column := oracle_column(horizon, lag)) in oracle.columns:
-                expected = oracle.select(DATE, CODE, pl.col(column).alias(FORECAST)).drop_nulls()
-                mine = asked.filter(pl.col(HORIZON) == horizon).join(expected, on=[DATE, CODE])
-                tables.append(_name(oracle_name(lag, entry_lag), mine))
-    return pl.concat(tables)
+def _apply_rule(inputs: BaselineInputs, rule: pl.Expr) -> pl.DataFrame:
+    """Compute an expression of closes along each stock's own observations."""
+    closes = inputs.dataset.select(DATE, CODE, CLOSE).sort(DATE, maintain_order=True)
+    values = closes.select(DATE, CODE, rule.over(CODE).alias(FORECAST)).drop_nulls().collect()
+    return inputs.keys.join(values, on=[DATE, CODE])
 
 
-def oracle_name(lag: int, entry_lag: int) -> str:
-    """Name the oracle's forecasts of the returns entered at ``lag``; the targets' own are entered at ``entry_lag``."""
-    return ORACLE if lag == entry_lag else f"{ORACLE} of lag {lag}"
-
-
-def _name(name: str, said: pl.DataFrame) -> pl.DataFrame:
-    return said.select(pl.lit(name).alias(FORECASTER), *KEYS, pl.col(FORECAST).cast(pl.Float32))
-
-
-def _follow_rules(dataset: pl.LazyFrame, params: BaselineParams) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Forecast from closes, along each stock's own observations."""
-    close, first = pl.col(CLOSE), params.momentum_days
-    rules = {
-        "reversal": 1 - close / close.shift(params.reversal_days),
-        "momentum": close.shift(params.momentum_skip) / close.shift(first) - 1,
-    }
-    chosen = {name: rule for name, rule in rules.items() if name in params.names}
-    if CLOSE not in dataset.collect_schema():
-        _logger.warning("no baselines %s: the ML dataset has no closes", ", ".join(chosen))
-        return
-    closes = dataset.select(DATE, CODE, CLOSE).sort(DATE, maintain_order=True)
-    for name, rule in chosen.items():
-        said = closes.select(DATE, CODE, rule.over(CODE).alias(FORECAST)).drop_nulls().collect()
-        if not len(said):
-            _logger.warning("no baseline %s: no stock has a history as long as it looks back", name)
-        yield name, said
-
-
-def _learn(
-    training_data: TrainingData, parts: Sequence[SplitName], units: Units, params: BaselineParams
-) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Learn from the train days, and forecast each part."""
-    fits: dict[Name, Callable[[], Predictor]] = {
-        "ridge": lambda: fit_ridge(training_data, units, params.ridge),
-        "lightgbm": lambda: fit_boosting(training_data, units, params.lightgbm),
-    }
-    for name, fit in fits.items():
-        if name in params.names:
-            learned = fit()
-            yield name, pl.concat([_tabulate(training_data, part, units, learned) for part in parts])
-
-
-def _tabulate(training_data: TrainingData, part: SplitName, units: Units, learned: Predictor) -> pl.DataFrame:
-    """Forecast a part: a row for each date, code and horizon."""
-    days, codes = training_data.panel.days, pl.Series(training_data.panel.metadata.codes, dtype=pl.String)
+def _predict(inputs: BaselineInputs, predict: Predictor) -> pl.DataFrame:
+    """Forecast the keys' splits by a fitted model."""
+    metadata = inputs.training_data.panel.metadata
+    days, codes = inputs.training_data.panel.days, pl.Series(metadata.codes, dtype=pl.String)
     tables = []
-    for rows in read_observations(training_data, part, units):
-        said = learned(rows)
-        keys = {DATE: days[rows.day.numpy()], CODE: codes.gather(rows.stock.numpy())}
-        for place, horizon in enumerate(training_data.panel.metadata.horizons):
-            told = pl.DataFrame(keys | {FORECAST: said[:, place].numpy()})
-            tables.append(told.with_columns(pl.lit(part).alias(SPLIT), pl.lit(horizon, pl.Int16).alias(HORIZON)))
-    return pl.concat(tables)
+    for split in inputs.keys[SPLIT].unique(maintain_order=True):
+        for rows in read_observations(inputs.training_data, split, inputs.units):
+            prediction = predict(rows)
+            keys = {DATE: days[rows.day.numpy()], CODE: codes.gather(rows.stock.numpy())}
+            for column, horizon in enumerate(metadata.horizons):
+                table = pl.DataFrame(keys | {FORECAST: prediction[:, column].numpy()})
+                tables.append(table.with_columns(pl.lit(split).alias(SPLIT), pl.lit(horizon, pl.Int16).alias(HORIZON)))
+    return inputs.keys.join(pl.concat(tables), on=FORECAST_KEYS)

@@ -9,33 +9,33 @@ from pydantic import Field
 from torch import Tensor
 
 from .. import metrics
+from ..panel.split import SplitName
 from ..params import Params
 from ..training.data import TrainingData
 from .daily_statistics import Floats
-from .observations import Observations, read_observations
+from .observations import Observations, Predictor, read_observations
 from .quantiles import Units
-from .ridge import Predictor
 
 Size = Annotated[int, Field(gt=0)]
 
 
 class BoostingParams(Params):
-    """LightGBM's trees. The validation days' IC chooses how many are kept; ``rows`` are the most that are learned.
+    """LightGBM's trees. The validation days' IC chooses how many are kept.
 
-    Where there are more, whole days are left out evenly.
+    ``rows`` is the most rows that are used; whole days are omitted evenly where more exist.
     """
 
-    rounds: Size = 200
-    patience: Size = 30
-    learning_rate: Annotated[float, Field(gt=0)] = 0.05
-    leaves: Annotated[int, Field(gt=1)] = 15
-    fewest_in_leaf: Size = 200
-    feature_share: Annotated[float, Field(gt=0, le=1)] = 0.5
-    rows: Size = 500_000
-    seed: Annotated[int, Field(ge=0)] = 7
+    rounds: Size
+    patience: Size
+    learning_rate: Annotated[float, Field(gt=0)]
+    leaves: Annotated[int, Field(gt=1)]
+    fewest_in_leaf: Size
+    feature_share: Annotated[float, Field(gt=0, le=1)]
+    rows: Size
+    seed: Annotated[int, Field(ge=0)]
 
-    def native(self) -> dict[str, Any]:
-        """Say it in LightGBM's words."""
+    def lightgbm_params(self) -> dict[str, Any]:
+        """Return these parameters under LightGBM's names."""
         return {
             "objective": "l2",
             "metric": "none",
@@ -51,61 +51,67 @@ class BoostingParams(Params):
         }
 
 
-Dataset = Any  # LightGBM's: it is slow to import, and not for every command
+LightGBMDataset = Any  # LightGBM is slow to import, so only the functions that use it do
 
 
 def fit_boosting(training_data: TrainingData, units: Units, params: BoostingParams) -> Predictor:
-    """Grow trees for each horizon."""
+    """Fit one LightGBM model for each horizon."""
     import lightgbm
 
-    train = _thin_out(read_observations(training_data, "train", units), params.rows, training_data, "train")
-    validation = _thin_out(
-        read_observations(training_data, "validation", units), params.rows, training_data, "validation"
+    train, validation = (
+        _thin_out(read_observations(training_data, split, units), params.rows, training_data, split)
+        for split in ("train", "validation")
     )
-    data = lightgbm.Dataset(train.features.float().numpy(), params=params.native(), free_raw_data=False)
-    beside = lightgbm.Dataset(validation.features.float().numpy(), reference=data, free_raw_data=False)
-    horizons = range(train.labels.shape[1])
-    forests = [_grow(data, beside, train.labels[:, each], validation, each, params) for each in horizons]
+    train_set = lightgbm.Dataset(train.features.float().numpy(), params=params.lightgbm_params(), free_raw_data=False)
+    valid_set = lightgbm.Dataset(validation.features.float().numpy(), reference=train_set, free_raw_data=False)
+    models = [
+        _fit_horizon(train_set, valid_set, train.labels[:, column], validation, validation.labels[:, column], params)
+        for column in range(train.labels.shape[1])
+    ]
 
-    def forecast(asked: Observations) -> Tensor:
-        features = asked.features.float().numpy()
-        return torch.from_numpy(np.stack([forest.predict(features) for forest in forests], axis=1)).float()
+    def predict(observations: Observations) -> Tensor:
+        features = observations.features.float().numpy()
+        return torch.from_numpy(np.stack([model.predict(features) for model in models], axis=1)).float()
 
-    return forecast
+    return predict
 
 
-def _thin_out(pieces: Iterable[Observations], most: int, training_data: TrainingData, part: str) -> Observations:
-    """Keep every so many days."""
-    days = training_data.split.indices_of(part, training_data.panel.days)  # type: ignore[arg-type]
+def _thin_out(
+    batches: Iterable[Observations], most: int, training_data: TrainingData, split: SplitName
+) -> Observations:
+    """Keep every n-th day, so that at most about ``most`` rows remain."""
+    days = training_data.split.indices_of(split, training_data.panel.days)
     rows = int(training_data.panel.eligible[torch.from_numpy(days)].sum())
-    every = -(-rows // most)
+    step = -(-rows // most)
     kept = []
-    for piece in pieces:
-        chosen = piece.day % every == 0
-        kept.append(Observations(piece.day[chosen], piece.stock[chosen], piece.features[chosen], piece.labels[chosen]))
+    for batch in batches:
+        keep = batch.day % step == 0
+        kept.append(Observations(batch.day[keep], batch.stock[keep], batch.features[keep], batch.labels[keep]))
     return Observations.join(kept)
 
 
-def _grow(
-    data: Dataset,
-    beside: Dataset,
-    labels: Tensor,
+def _fit_horizon(
+    train_set: LightGBMDataset,
+    valid_set: LightGBMDataset,
+    train_labels: Tensor,
     validation: Observations,
-    horizon: int,
+    validation_labels: Tensor,
     params: BoostingParams,
 ) -> Any:
     import lightgbm
 
-    for dataset, mine in ((data, labels), (beside, validation.labels[:, horizon])):
-        known = mine.isfinite()
-        dataset.set_label(mine.where(known, 0).numpy())
-        dataset.set_weight(known.float().numpy())
-    actual = validation.spread(validation.labels[:, horizon])
+    for dataset, labels in ((train_set, train_labels), (valid_set, validation_labels)):
+        is_known = labels.isfinite()
+        dataset.set_label(labels.where(is_known, 0).numpy())
+        dataset.set_weight(is_known.float().numpy())
+    actual = validation.to_array(validation_labels)
 
-    def ic(said: Floats, _: Dataset) -> tuple[str, float, bool]:
-        daily = metrics.daily_ic(validation.spread(torch.from_numpy(said)), actual)
-        known = daily[daily.isfinite()]
-        return "ic", float(known.mean()) if len(known) else 0.0, True
+    def mean_ic(prediction: Floats, _: LightGBMDataset) -> tuple[str, float, bool]:
+        daily = metrics.daily_ic(validation.to_array(torch.from_numpy(prediction)), actual)
+        defined = daily[daily.isfinite()]
+        return "ic", float(defined.mean()) if len(defined) else 0.0, True
 
     stop = lightgbm.early_stopping(params.patience, verbose=False)
-    return lightgbm.train(params.native(), data, params.rounds, [beside], feval=ic, callbacks=[stop])
+    return lightgbm.train(
+        params.lightgbm_params(), train_set, params.rounds, [valid_set], feval=mean_ic, callbacks=[stop]
+    )

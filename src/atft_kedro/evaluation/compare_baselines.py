@@ -1,6 +1,6 @@
-"""A run beside its rivals: each part of the days scored, each forecaster paired with the run by day."""
+"""Score a run and its baselines, and pair each baseline with the run by day."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 import numpy as np
 import polars as pl
@@ -20,28 +20,32 @@ from ..schema import (
     target,
 )
 from .align import RealisedReturns, index_returns
-from .baselines import ORACLE, ZERO, oracle_name
+from .baselines import ZERO
 from .daily_statistics import Mean, average
 from .entries import returns_by_lag
+from .oracle import ORACLE, oracle_name
 from .published import PublishedScore, score_as_published
-from .score import BaselineScore, EntryScore, EvaluationParams, HorizonScore, RunScore, ScoredForecasts, judge
+from .score import BaselineScore, EntryScore, EvaluationParams, HorizonScore, RunScore
+from .score_forecasts import ScoredForecasts, score_forecasts
 
 NETWORK = "network"
 PAIRED = ("ic", "rank_ic", "long_short_net")
+NEXT_DAY = (pl.col(SPLIT) == "test") & (pl.col(HORIZON) == 1)
 
 
 def score_run(
     run: str,
     forecasts: pl.DataFrame,
-    rivals: pl.DataFrame,
+    baselines: pl.DataFrame,
     returns: pl.DataFrame,
     params: EvaluationParams,
     entry_lag: int,
 ) -> tuple[RunScore, pl.DataFrame]:
-    """Score a run and its rivals (``forecaster``, and the columns of forecasts) in each part, from every entry.
+    """Score a run and its baselines in each split, at every entry.
 
-    ``returns`` are those of `collect_returns`. Rivals that are called ``seed 7`` are one of the run's own networks.
-    The second table has a row for each entry, forecaster, part, horizon and date.
+    ``baselines`` has the columns of forecasts and ``forecaster``; a forecaster named ``seed 7`` is an ensemble member.
+    ``returns`` come from `collect_returns`. The second table has a row for each entry, forecaster, split, horizon and
+    date.
     """
     if "test" not in forecasts[SPLIT]:
         raise InputError(f"Run {run} forecasts no test day, and cannot be scored.")
@@ -49,16 +53,16 @@ def score_run(
     tables = []
     for lag, entry_returns in returns_by_lag(returns, entry_lag).items():
         own_oracle = oracle_name(lag, entry_lag)
-        others = pl.col(FORECASTER).str.starts_with(ORACLE) & (pl.col(FORECASTER) != own_oracle)
-        compared = rivals.filter(~others).with_columns(pl.col(FORECASTER).replace(own_oracle, ORACLE))
-        scores[lag], table = score_entry(forecasts, compared, entry_returns, params)
+        is_other_oracle = pl.col(FORECASTER).str.starts_with(ORACLE) & (pl.col(FORECASTER) != own_oracle)
+        others = baselines.filter(~is_other_oracle).with_columns(pl.col(FORECASTER).replace(own_oracle, ORACLE))
+        scores[lag], table = score_entry(forecasts, others, entry_returns, params)
         tables.append(table.select(pl.lit(lag, pl.Int8).alias(ENTRY_LAG), pl.all()))
     daily = pl.concat(tables)
     own = daily.filter((pl.col(FORECASTER) == NETWORK) & (pl.col(ENTRY_LAG) == entry_lag))
     days = own.group_by(SPLIT, maintain_order=True).agg(first=pl.col(DATE).min(), last=pl.col(DATE).max())
     score = RunScore(
         run=run,
-        days={part: (str(first), str(last)) for part, first, last in days.rows()},
+        days={split: (str(first), str(last)) for split, first, last in days.rows()},
         entry_lag=entry_lag,
         **{entry: scores[lag] for entry, lag in ENTRY_LAGS.items() if lag != entry_lag and lag in scores},
         **dict(scores[entry_lag]),
@@ -67,99 +71,93 @@ def score_run(
 
 
 def score_entry(
-    forecasts: pl.DataFrame, rivals: pl.DataFrame, returns: pl.DataFrame, params: EvaluationParams
+    forecasts: pl.DataFrame, baselines: pl.DataFrame, returns: pl.DataFrame, params: EvaluationParams
 ) -> tuple[EntryScore, pl.DataFrame]:
-    """Score a run and its rivals in each part, and on each day, by the returns from one entry."""
-    split: dict[str, dict[int, HorizonScore]] = {}
-    tables = []
-    names = rivals[FORECASTER].unique(maintain_order=True).to_list()
-    beside: dict[str, dict[str, dict[int, BaselineScore]]] = {name: {} for name in names if name != ORACLE}
+    """Score a run and its baselines in each split and on each day, by the returns at one entry."""
+    scores: dict[str, dict[int, HorizonScore]] = {}
     oracle: dict[str, dict[int, HorizonScore]] = {}
-    for part in forecasts[SPLIT].unique(maintain_order=True):
-        said = forecasts.filter(pl.col(SPLIT) == part)
-        ground = index_returns(returns.filter(pl.col(DATE).is_between(said[DATE].min(), said[DATE].max())))
-        mine = judge(said, ground, params)
-        split[part] = mine.score.horizons
-        tables.append(_name(mine, NETWORK, part))
-        for name, theirs in _judge_rivals(rivals.filter(pl.col(SPLIT) == part), ground, params):
-            tables.append(_name(theirs, name, part))
+    names = baselines[FORECASTER].unique(maintain_order=True).to_list()
+    paired: dict[str, dict[str, dict[int, BaselineScore]]] = {name: {} for name in names if name != ORACLE}
+    tables = []
+    for split in forecasts[SPLIT].unique(maintain_order=True):
+        own = forecasts.filter(pl.col(SPLIT) == split)
+        realised = index_returns(returns.filter(pl.col(DATE).is_between(own[DATE].min(), own[DATE].max())))
+        own_scored = score_forecasts(own, realised, params)
+        scores[split] = own_scored.score.horizons
+        tables.append(_add_keys(own_scored, NETWORK, split))
+        for name, table in _by_forecaster(baselines.filter(pl.col(SPLIT) == split)):
+            scored = score_forecasts(table, realised, params)
+            tables.append(_add_keys(scored, name, split))
             if name == ORACLE:
-                oracle[part] = theirs.score.horizons
+                oracle[split] = scored.score.horizons
             else:
-                alike = _judge_alike(said, rivals, (name, part), ground, params) or mine
-                beside[name][part] = pair(alike, theirs, is_zero=name == ZERO)
+                same_keys = _score_same_keys(own, table, realised, params) or own_scored
+                paired[name][split] = pair_with_baseline(same_keys, scored, is_zero=name == ZERO)
+    members = [name for name in paired if name.startswith(MEMBER_PREFIX)]
     score = EntryScore(
-        split=split,
-        baselines={name: each for name, each in beside.items() if not name.startswith(MEMBER_PREFIX)},
-        seeds={
-            name.removeprefix(MEMBER_PREFIX): each for name, each in beside.items() if name.startswith(MEMBER_PREFIX)
-        },
-        published=_judge_as_published(forecasts, rivals, returns),
+        split=scores,
+        baselines={name: splits for name, splits in paired.items() if name not in members},
+        seeds={name.removeprefix(MEMBER_PREFIX): paired[name] for name in members},
+        published=_score_as_published(forecasts, baselines, returns),
         oracle=oracle,
     )
     return score, pl.concat(tables)
 
 
-def _judge_as_published(
-    forecasts: pl.DataFrame, rivals: pl.DataFrame, returns: pl.DataFrame
+def _score_as_published(
+    forecasts: pl.DataFrame, baselines: pl.DataFrame, returns: pl.DataFrame
 ) -> dict[str, PublishedScore]:
-    """Score the next day's test forecasts as published tables do; nothing without forecasts of one day."""
-    next_day = (pl.col(SPLIT) == "test") & (pl.col(HORIZON) == 1)
-    mine = forecasts.filter(next_day).select(DATE, CODE, FORECAST)
-    if mine.is_empty() or target(1) not in returns.columns:
+    """Score the next day's test forecasts as published tables do; empty without one-day forecasts."""
+    own = forecasts.filter(NEXT_DAY).select(DATE, CODE, FORECAST)
+    if own.is_empty() or target(1) not in returns.columns:
         return {}
-    came = returns.select(DATE, CODE, pl.col(target(1)).alias(REALISED))
-    theirs = rivals.filter(next_day, pl.col(FORECASTER) != ORACLE).partition_by(FORECASTER, as_dict=True)
-    said = {NETWORK: mine} | {str(name): table.select(DATE, CODE, FORECAST) for (name,), table in theirs.items()}
+    realised = returns.select(DATE, CODE, pl.col(target(1)).alias(REALISED))
+    others = baselines.filter(NEXT_DAY, pl.col(FORECASTER) != ORACLE)
+    tables = {NETWORK: own} | {name: table.select(DATE, CODE, FORECAST) for name, table in _by_forecaster(others)}
     return {
-        name: score_as_published(table.join(came, on=[DATE, CODE], how="left", maintain_order="left"))
-        for name, table in said.items()
+        name: score_as_published(table.join(realised, on=[DATE, CODE], how="left", maintain_order="left"))
+        for name, table in tables.items()
     }
 
 
-def _judge_rivals(
-    rivals: pl.DataFrame, ground: RealisedReturns, params: EvaluationParams
-) -> Iterable[tuple[str, ScoredForecasts]]:
-    for name in rivals[FORECASTER].unique(maintain_order=True):
-        said = rivals.filter(pl.col(FORECASTER) == name).select(DATE, CODE, HORIZON, FORECAST)
-        yield name, judge(said, ground, params)
+def _by_forecaster(baselines: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
+    for name in baselines[FORECASTER].unique(maintain_order=True):
+        yield name, baselines.filter(pl.col(FORECASTER) == name).select(DATE, CODE, HORIZON, FORECAST)
 
 
-def _judge_alike(
-    said: pl.DataFrame, rivals: pl.DataFrame, which: tuple[str, str], ground: RealisedReturns, params: EvaluationParams
+def _score_same_keys(
+    own: pl.DataFrame, baseline: pl.DataFrame, realised: RealisedReturns, params: EvaluationParams
 ) -> ScoredForecasts | None:
-    """Score a run on what a rival forecasts, where that is less; None where it is all."""
-    name, part = which
-    theirs = rivals.filter((pl.col(FORECASTER) == name) & (pl.col(SPLIT) == part))
-    alike = said.join(theirs, on=[DATE, CODE, HORIZON], how="semi")
-    return None if len(alike) == len(said) else judge(alike, ground, params)
+    """Score a run on a baseline's keys only; None if these are all of the run's keys."""
+    same_keys = own.join(baseline, on=[DATE, CODE, HORIZON], how="semi")
+    return None if len(same_keys) == len(own) else score_forecasts(same_keys, realised, params)
 
 
-def _name(judged: ScoredForecasts, forecaster: str, part: str) -> pl.DataFrame:
-    return judged.daily.select(pl.lit(forecaster).alias(FORECASTER), pl.lit(part).alias(SPLIT), pl.all())
+def _add_keys(scored: ScoredForecasts, forecaster: str, split: str) -> pl.DataFrame:
+    return scored.daily.select(pl.lit(forecaster).alias(FORECASTER), pl.lit(split).alias(SPLIT), pl.all())
 
 
-def pair(mine: ScoredForecasts, theirs: ScoredForecasts, *, is_zero: bool) -> dict[int, BaselineScore]:
-    """Say how far one forecaster is ahead of another, horizon by horizon; who says nothing has an IC of 0."""
-    rivals = {}
-    for horizon, score in theirs.score.horizons.items():
-        beside = join_days(mine.daily, theirs.daily, horizon)
+def pair_with_baseline(own: ScoredForecasts, baseline: ScoredForecasts, *, is_zero: bool) -> dict[int, BaselineScore]:
+    """Pair a run with a baseline by day, for each horizon. The zero baseline has an IC of 0 by definition."""
+    paired = {}
+    for horizon, score in baseline.score.horizons.items():
+        days = join_days(own.daily, baseline.daily, horizon)
         if is_zero:
-            beside = beside.with_columns(pl.col("^.*_right$").fill_null(0))
-        rivals[horizon] = BaselineScore(score=score, differences=compute_paired_differences(beside, horizon))
-    return rivals
+            days = days.with_columns(pl.col("^.*_right$").fill_null(0))
+        paired[horizon] = BaselineScore(score=score, differences=compute_paired_differences(days, horizon))
+    return paired
 
 
-def join_days(one: pl.DataFrame, other: pl.DataFrame, horizon: int) -> pl.DataFrame:
-    """Put the days of two forecasters over a horizon side by side."""
-    mine, theirs = (table.filter(pl.col(HORIZON) == horizon) for table in (one, other))
-    return mine.join(theirs, on=DATE, how="inner", maintain_order="left")
+def join_days(left: pl.DataFrame, right: pl.DataFrame, horizon: int) -> pl.DataFrame:
+    """Join the days of two forecasters over a horizon; columns of the second end in ``_right``."""
+    own, other = (table.filter(pl.col(HORIZON) == horizon) for table in (left, right))
+    return own.join(other, on=DATE, how="inner", maintain_order="left")
 
 
 def compute_paired_differences(days: pl.DataFrame, horizon: int) -> dict[str, Mean]:
-    """Average by how much the left of two forecasters is ahead, over the days on which both are defined."""
-    lead = {metric: days[metric] - days[f"{metric}_right"] for metric in PAIRED if metric in days.columns}
+    """Average the daily differences of two forecasters, left minus right, where both are defined."""
+    differences = {metric: days[metric] - days[f"{metric}_right"] for metric in PAIRED if metric in days.columns}
     return {
         metric: average(values.cast(pl.Float64).fill_null(np.nan).to_numpy(), horizon, values.is_not_null().to_numpy())
-        for metric, values in lead.items()
+        for metric, values in differences.items()
     }

@@ -1,4 +1,4 @@
-"""Runs side by side, on what all of them forecast, paired by day."""
+"""Compare runs on the forecasts that all of them have, paired by day."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,74 +14,80 @@ from .compare_baselines import compute_paired_differences, join_days
 from .daily_statistics import Mean, deflated_sharpe, or_none, sharpe
 from .entries import ReturnsByLag, returns_by_lag
 from .forecast_table import FORECASTS, open_table
-from .score import EvaluationParams, HorizonScore, ScoredForecasts, judge
+from .score import EvaluationParams, HorizonScore
+from .score_forecasts import ScoredForecasts, score_forecasts
 
 KEY = (DATE, CODE, HORIZON)
 RETURNS = "returns.parquet"
-SAME = 1e-5  # two runs that differ by more in what came have not seen one dataset
+RETURN_TOLERANCE = 1e-5  # returns that differ by more come from different datasets
 
 
 @dataclass(frozen=True)
 class RunComparison:
-    """One run over one horizon, entered at one lag, beside the first."""
+    """One run over one horizon at one entry, compared with the first run."""
 
     run: str
     horizon: int
     entry_lag: int
-    trained_lag: int  # that of the targets it was trained on
+    trained_lag: int  # entry lag of the targets that the run was trained on
     score: HorizonScore
-    differences: dict[str, Mean]  # of the first run; empty for that itself
-    deflated: float | None  # probability that its Sharpe ratio is above the best that luck gives so many runs
-    left_out: int  # of its forecasts, for not all runs have them
+    differences: dict[str, Mean]  # run minus first run, by metric; empty for the first run
+    deflated: float | None  # deflated Sharpe ratio, a probability
+    left_out: int  # count of the run's forecasts that not all runs have
 
 
-def read_split_forecasts(folder: Path, part: str) -> pl.DataFrame:
-    """Read what a run forecast of a part."""
+def read_split_forecasts(folder: Path, split: str) -> pl.DataFrame:
+    """Read a run's forecasts of one split."""
     path = folder / FORECASTS
     if not path.exists():
-        raise InputError(f"Run {folder.name} has no forecasts; kedro run --pipelines evaluate makes the latest run's.")
-    said = open_table(path).filter(pl.col(SPLIT) == part).select(*KEY, FORECAST).collect()
-    if not len(said):
-        raise InputError(f"Run {folder.name} has no {part!r} forecasts.")
-    return said
+        raise InputError(
+            f"Run {folder.name} has no forecasts. kedro run --pipelines evaluate makes those of the latest run."
+        )
+    forecasts = open_table(path).filter(pl.col(SPLIT) == split).select(*KEY, FORECAST).collect()
+    if not len(forecasts):
+        raise InputError(f"Run {folder.name} has no {split!r} forecasts.")
+    return forecasts
 
 
 def read_returns(folder: Path, entry_lag: int) -> ReturnsByLag:
-    """Read by which returns a run was scored, from every entry; ``entry_lag`` is that of its targets."""
+    """Read the returns that a run was scored with; ``entry_lag`` is that of its targets."""
     path = folder / RETURNS
     if not path.exists():
-        raise InputError(f"Run {folder.name} has no {RETURNS}; kedro atft evaluate {folder.name} makes it.")
+        raise InputError(f"Run {folder.name} has no {RETURNS}. kedro atft evaluate {folder.name} makes it.")
     return returns_by_lag(open_table(path).collect(), entry_lag)
 
 
 def pivot_returns(forecasts: pl.DataFrame) -> pl.DataFrame:
-    """Select the returns beside forecasts: a row for each date and code, a column for each horizon.
+    """Select the realised returns of forecasts: a row for each date and code, a column for each horizon.
 
-    Those of stocks that are not forecast any more are missing, so that books cannot be scored by them.
+    Returns of stocks after their last forecast are missing, so these returns cannot score portfolios.
     """
     wide = forecasts.pivot(HORIZON, index=[DATE, CODE], values=REALISED)
     return wide.rename({name: target(int(name)) for name in wide.columns if name not in (DATE, CODE)})
 
 
 def require_several(folders: Sequence[Path]) -> None:
-    """Refuse to compare a run with itself."""
+    """Refuse fewer than two runs, and the same run twice."""
     if len(set(folders)) < 2 or len(set(folders)) < len(folders):
         raise InputError("Name two or more different runs, the first to compare with: kedro atft metrics lists them.")
 
 
 def compare_runs(
-    said: Mapping[str, pl.DataFrame], returns: Mapping[str, ReturnsByLag], params: EvaluationParams, trials: int = 0
+    forecasts: Mapping[str, pl.DataFrame],
+    returns: Mapping[str, ReturnsByLag],
+    params: EvaluationParams,
+    trials: int = 0,
 ) -> list[RunComparison]:
-    """Score runs on the dates, codes and horizons that all of them forecast, and pair each with the first.
+    """Score runs on the dates, codes and horizons that all of them forecast, and pair each with the first run.
 
-    From each entry of which all runs know returns; books need those of stocks that are not forecast any more, too.
-    Where the runs are the best of more ``trials``, their Sharpe ratios have more luck to be above.
+    Every entry whose returns all runs have is scored. Portfolios also need the returns of stocks after their last
+    forecast. If the runs are the best of more ``trials``, pass their number for the deflated Sharpe ratio.
     """
-    common = _find_common(said)
+    common = _find_common_keys(forecasts)
     rows = [
         row
         for lag in sorted(set.intersection(*map(set, returns.values())))
-        for row in _compare_at(lag, common, said, returns, params, trials)
+        for row in _compare_at(lag, common, forecasts, returns, params, trials)
     ]
     return sorted(rows, key=lambda row: (row.horizon, row.entry_lag))
 
@@ -89,86 +95,89 @@ def compare_runs(
 def _compare_at(
     lag: int,
     common: pl.DataFrame,
-    said: Mapping[str, pl.DataFrame],
+    forecasts: Mapping[str, pl.DataFrame],
     returns: Mapping[str, ReturnsByLag],
     params: EvaluationParams,
     trials: int,
 ) -> Iterator[RunComparison]:
-    """Score runs from one entry."""
-    ground = index_returns(_join_returns(common, lag, returns))
-    judged = {run: judge(mine.join(common, on=KEY, how="semi"), ground, params) for run, mine in said.items()}
-    first = next(iter(judged.values()))
+    """Compare runs at one entry."""
+    realised = index_returns(_join_returns(common, lag, returns))
+    scored = {
+        run: score_forecasts(table.join(common, on=KEY, how="semi"), realised, params)
+        for run, table in forecasts.items()
+    }
+    first = next(iter(scored.values()))
     for horizon in first.score.horizons:
-        chances = _deflate(list(judged.values()), horizon, max(trials, len(judged)))
-        for (run, mine), chance in zip(judged.items(), chances, strict=True):
-            days = join_days(mine.daily, first.daily, horizon)
+        probabilities = _deflate(list(scored.values()), horizon, max(trials, len(scored)))
+        for (run, own), deflated in zip(scored.items(), probabilities, strict=True):
+            days = join_days(own.daily, first.daily, horizon)
             yield RunComparison(
                 run=run,
                 horizon=horizon,
                 entry_lag=lag,
                 trained_lag=next(iter(returns[run])),
-                score=mine.score.horizons[horizon],
-                differences={} if mine is first else compute_paired_differences(days, horizon),
-                deflated=chance,
-                left_out=_count(said[run], horizon) - _count(common, horizon),
+                score=own.score.horizons[horizon],
+                differences={} if own is first else compute_paired_differences(days, horizon),
+                deflated=deflated,
+                left_out=_count(forecasts[run], horizon) - _count(common, horizon),
             )
 
 
-def _find_common(said: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    """Find what all runs forecast."""
-    (first, mine), *rest = said.items()
-    common = mine.select(KEY)
-    for run, theirs in rest:
-        common = common.join(theirs, on=KEY, how="semi")
+def _find_common_keys(forecasts: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    (first, table), *rest = forecasts.items()
+    common = table.select(KEY)
+    for run, other in rest:
+        common = common.join(other, on=KEY, how="semi")
         if not len(common):
-            raise InputError(f"Run {run} shares no date, code and horizon with {first}: {_span(said)}.")
+            ranges = _describe_ranges(forecasts)
+            raise InputError(f"Run {run} shares no date, code and horizon with {first}: {ranges}.")
     return common
 
 
 def _join_returns(common: pl.DataFrame, lag: int, returns: Mapping[str, ReturnsByLag]) -> pl.DataFrame:
-    """Join all runs' returns from one entry, on the days of the common forecasts."""
-    (first, mine), *rest = ((run, known[lag]) for run, known in returns.items())
+    """Join all runs' returns at one entry, on the days of the common forecasts; they must agree."""
+    (first, table), *rest = ((run, by_lag[lag]) for run, by_lag in returns.items())
     names = [target(horizon) for horizon in common[HORIZON].unique().sort()]
-    forecast = common.group_by(DATE, CODE).agg(pl.len())
-    for run, theirs in rest:
-        both = forecast.join(mine, on=[DATE, CODE]).join(theirs, on=[DATE, CODE], suffix=" of other")
-        cells = both.select((pl.col(name) - pl.col(f"{name} of other")).abs() for name in names).unpivot()["value"]
-        differ, known = int((cells > SAME).sum()), int(cells.is_not_null().sum())
-        if differ:
+    keys = common.group_by(DATE, CODE).agg(pl.len())
+    for run, other in rest:
+        both = keys.join(table, on=[DATE, CODE]).join(other, on=[DATE, CODE], suffix=" of other")
+        gaps = both.select((pl.col(name) - pl.col(f"{name} of other")).abs() for name in names).unpivot()["value"]
+        different, known = int((gaps > RETURN_TOLERANCE).sum()), int(gaps.is_not_null().sum())
+        if different:
             raise InputError(
-                f"Run {run} and {first} have seen other returns for {differ:,} of {known:,} forecasts: "
-                "they are of different datasets, and cannot be compared."
+                f"Runs {run} and {first} cannot be compared: they have different returns for {different:,} of "
+                f"{known:,} forecasts, so their datasets differ."
             )
-    whole = pl.concat([known[lag] for known in returns.values()], how="diagonal_relaxed")
+    together = pl.concat([by_lag[lag] for by_lag in returns.values()], how="diagonal_relaxed")
     days = pl.col(DATE).is_between(common[DATE].min(), common[DATE].max())
-    return whole.filter(days).group_by(DATE, CODE).agg(pl.all().drop_nulls().first())
+    return together.filter(days).group_by(DATE, CODE).agg(pl.all().drop_nulls().first())
 
 
-def _span(said: Mapping[str, pl.DataFrame]) -> str:
-    spans = []
-    for run, each in said.items():
-        days = each[DATE].unique().sort()
-        horizons = ", ".join(f"{horizon}d" for horizon in each[HORIZON].unique().sort())
-        spans.append(f"{run} has {each[CODE].n_unique()} stocks from {days[0]} to {days[-1]} over {horizons}")
-    return "; ".join(spans)
+def _describe_ranges(forecasts: Mapping[str, pl.DataFrame]) -> str:
+    ranges = []
+    for run, table in forecasts.items():
+        days = table[DATE].unique().sort()
+        horizons = ", ".join(f"{horizon}d" for horizon in table[HORIZON].unique().sort())
+        ranges.append(f"{run} has {table[CODE].n_unique()} stocks from {days[0]} to {days[-1]} over {horizons}")
+    return "; ".join(ranges)
 
 
 def _count(table: pl.DataFrame, horizon: int) -> int:
     return len(table.filter(pl.col(HORIZON) == horizon))
 
 
-def list_horizons_not_compared(said: Mapping[str, pl.DataFrame]) -> list[int]:
-    """List the horizons that some runs forecast and others do not, and that are not compared."""
-    horizons = [set(each[HORIZON].unique()) for each in said.values()]
+def list_horizons_not_compared(forecasts: Mapping[str, pl.DataFrame]) -> list[int]:
+    """List the horizons that some runs forecast and others do not."""
+    horizons = [set(table[HORIZON].unique()) for table in forecasts.values()]
     return sorted(set.union(*horizons) - set.intersection(*horizons))
 
 
-def _deflate(judged: Sequence[ScoredForecasts], horizon: int, trials: int) -> list[float | None]:
-    """Say of each run how likely its daily net return is no luck of having been chosen among all trials."""
-    columns = [mine.daily.filter(pl.col(HORIZON) == horizon) for mine in judged]
-    if any("long_short_net" not in days.columns for days in columns):
-        return [None] * len(judged)
-    returns = [days["long_short_net"].drop_nulls().to_numpy() for days in columns]
-    tried = np.array([sharpe(each, per_year=1) for each in returns])
-    known = tried[np.isfinite(tried)]
-    return [or_none(deflated_sharpe(each, known, trials)) for each in returns]
+def _deflate(scored: Sequence[ScoredForecasts], horizon: int, trials: int) -> list[float | None]:
+    """Compute the deflated Sharpe ratio of each run's daily net returns, as the best of all trials."""
+    days = [run.daily.filter(pl.col(HORIZON) == horizon) for run in scored]
+    if any("long_short_net" not in table.columns for table in days):
+        return [None] * len(scored)
+    returns = [table["long_short_net"].drop_nulls().to_numpy() for table in days]
+    ratios = np.array([sharpe(series, per_year=1) for series in returns])
+    known = ratios[np.isfinite(ratios)]
+    return [or_none(deflated_sharpe(series, known, trials)) for series in returns]

@@ -1,4 +1,4 @@
-"""A daily series, averaged: how large, how sure, and how likely by luck."""
+"""Statistics of daily series: means with standard errors, and Sharpe ratios with their probabilities."""
 
 import math
 from functools import cache
@@ -21,72 +21,71 @@ NORMAL = NormalDist()
 
 
 class Mean(Params):
-    """The mean of a daily metric. ``None`` stands where nothing is defined.
+    """The mean of a daily metric over a horizon h; ``None`` where it is undefined.
 
-    ``se`` is `error_of_mean`; ``apart`` takes days that lie h apart only, which share nothing.
+    ``nonoverlapping_*`` use only days that are at least h days from each other, so that their returns share no day.
     """
 
     mean: float | None
     std: float | None  # ddof 1
-    ir: float | None  # mean over std
-    se: float | None
+    ir: float | None  # mean divided by std
+    se: float | None  # Newey-West, see `standard_error`
     nonoverlapping_mean: float | None
     nonoverlapping_se: float | None
     days: Annotated[int, Field(ge=0)]
-    undefined: Annotated[int, Field(ge=0)]  # days that have forecasts and returns, and yet no value
+    undefined: Annotated[int, Field(ge=0)]  # days with forecasts and returns but without a value
 
 
-def average(daily: Floats, horizon: int, asked: NDArray[np.bool_] | None = None) -> Mean:
-    """Average a daily metric of forecasts over so many days; where not ``asked``, there is nothing to measure."""
-    place = np.flatnonzero(np.isfinite(daily))
-    known, apart = daily[place], daily[keep_apart(place, horizon)]
-    std = known.std(ddof=1) if len(known) > 1 else 0.0
+def average(daily: Floats, horizon: int, is_expected: NDArray[np.bool_] | None = None) -> Mean:
+    """Average a daily metric (day,) of forecasts over a horizon; NaN days are omitted.
+
+    ``is_expected`` marks the days that should have a value; by default all days.
+    """
+    days = np.flatnonzero(np.isfinite(daily))
+    values, separate = daily[days], daily[select_nonoverlapping(days, horizon)]
+    std = values.std(ddof=1) if len(values) > 1 else 0.0
+    expected = len(daily) if is_expected is None else int(is_expected.sum())
     return Mean(
-        mean=or_none(known.mean() if len(known) else np.nan),
-        std=or_none(std if len(known) > 1 else np.nan),
-        ir=or_none(known.mean() / std if len(known) > 1 and moves(std, known) else np.nan),
-        se=or_none(error_of_mean(daily, horizon)),
-        nonoverlapping_mean=or_none(apart.mean() if len(apart) else np.nan),
-        nonoverlapping_se=or_none(apart.std(ddof=1) / math.sqrt(len(apart)) if len(apart) > 1 else np.nan),
-        days=len(known),
-        undefined=int((asked if asked is not None else np.ones(len(daily), bool)).sum()) - len(known),
+        mean=or_none(values.mean() if len(values) else np.nan),
+        std=or_none(std if len(values) > 1 else np.nan),
+        ir=or_none(values.mean() / std if len(values) > 1 and exceeds_rounding(std, values) else np.nan),
+        se=or_none(standard_error(daily, horizon)),
+        nonoverlapping_mean=or_none(separate.mean() if len(separate) else np.nan),
+        nonoverlapping_se=or_none(separate.std(ddof=1) / math.sqrt(len(separate)) if len(separate) > 1 else np.nan),
+        days=len(values),
+        undefined=expected - len(values),
     )
 
 
-def keep_apart(place: NDArray[np.intp], horizon: int) -> list[int]:
-    """Take the first place, and each next one that lies ``horizon`` behind the last taken."""
-    kept: list[int] = []
-    for each in place.tolist():
-        if not kept or each >= kept[-1] + horizon:
-            kept.append(each)
-    return kept
+def select_nonoverlapping(days: NDArray[np.intp], horizon: int) -> list[int]:
+    """Select the first day and each next one at least ``horizon`` days after the last selected."""
+    selected: list[int] = []
+    for day in days.tolist():
+        if not selected or day >= selected[-1] + horizon:
+            selected.append(day)
+    return selected
 
 
-def error_of_mean(daily: Floats, horizon: int) -> float:
+def standard_error(daily: Floats, horizon: int) -> float:
     """Estimate the standard error of the mean of days that share returns over ``horizon`` days.
 
-    Newey and West's, over twice as many lags, for over just as many it is a fifth too small; and divided by the share
-    of the variance that this finds in so few days, which on 110 days that share 20 is less than half. Of less than two
-    spans that share nothing there is no error.
+    This is Newey and West's error with two changes. It uses twice as many lags, because with one lag per shared day it
+    is a fifth too small. It is divided by the share of the variance that the estimate finds in so few days: less than
+    half for 110 days that share 20. NaN for fewer than two non-overlapping periods.
     """
     count = int(np.isfinite(daily).sum())
     if count < max(2 * horizon, 2):
         return math.nan
-    lags = _choose_lags(count, 2 * (horizon - 1))
-    return newey_west(daily, lags) / math.sqrt(found_share(count, horizon, lags))
-
-
-def _choose_lags(count: int, least: int) -> int:
-    """Take Newey and West's usual number of lags, or more."""
-    usual = int(4 * (count / 100) ** (2 / 9))
-    return min(max(least, usual), count - 1)
+    usual_lags = int(4 * (count / 100) ** (2 / 9))  # Newey and West's rule
+    lags = min(max(2 * (horizon - 1), usual_lags), count - 1)
+    return newey_west(daily, lags) / math.sqrt(found_variance_share(count, horizon, lags))
 
 
 def newey_west(daily: Floats, lags: int) -> float:
-    """Estimate the standard error of a mean whose days hang together over ``lags`` days.
+    """Estimate the standard error of the mean of days that are correlated over ``lags`` days.
 
     Bartlett's weights ("A Simple, Positive Semi-Definite … Covariance Matrix", Newey and West, 1987), with n/(n − 1)
-    so that no lags give the plain error. Days without a value add nothing to any product.
+    so that zero lags give the usual error. Days without a value contribute 0 to every product.
     """
     known = np.isfinite(daily)
     count = int(known.sum())
@@ -98,11 +97,11 @@ def newey_west(daily: Floats, lags: int) -> float:
 
 
 @cache
-def found_share(count: int, horizon: int, lags: int) -> float:
-    """Say which share of the variance of a mean Newey and West's estimate finds on average.
+def found_variance_share(count: int, horizon: int, lags: int) -> float:
+    """Compute the expected share of the variance of a mean that Newey and West's estimate finds.
 
-    Of days that are sums over ``horizon`` independent days: the estimate is a quadratic form of the days less their
-    mean, so its expectation follows from the days' covariances.
+    The days are sums over ``horizon`` independent days. The estimate is a quadratic form of the days less their mean,
+    so its expectation follows from the days' covariances.
     """
     overlap = np.clip(1 - np.arange(count) / horizon, 0, None)  # covariance by distance
     weight = np.clip(1 - np.arange(count) / (lags + 1), 0, None)
@@ -115,37 +114,37 @@ def found_share(count: int, horizon: int, lags: int) -> float:
 
 @cache
 def compute_false_positive_rate(count: int, horizon: int, limit: float = 2.0, draws: int = 1000) -> float:
-    """Estimate by simulation how often |t| exceeds a limit where nothing is to be found.
+    """Simulate how often |t| exceeds a limit when the true mean is zero.
 
-    The days are sums over ``horizon`` independent days, and t is their mean over `error_of_mean`.
+    The days are sums over ``horizon`` independent days; t is their mean divided by `standard_error`.
     """
     sums = np.random.default_rng(7).normal(size=(draws, count + horizon)).cumsum(1)
     daily = sums[:, horizon:] - sums[:, :-horizon]
-    return float(np.mean([abs(days.mean()) > limit * error_of_mean(days, horizon) for days in daily]))
+    return float(np.mean([abs(days.mean()) > limit * standard_error(days, horizon) for days in daily]))
 
 
 def _sum_rows(by_distance: Floats) -> Floats:
-    """Sum the rows of the symmetric matrix whose elements depend on their distance from the diagonal."""
+    """Sum the rows of a symmetric Toeplitz matrix, given its first row."""
     forward = by_distance.cumsum()
-    whole: Floats = forward + forward[::-1] - by_distance[0]
-    return whole
+    sums: Floats = forward + forward[::-1] - by_distance[0]
+    return sums
 
 
 def sharpe(returns: Floats, per_year: float = TRADING_DAYS) -> float:
-    """Divide mean by deviation (ddof 1), for a year; NaN where nothing moves."""
+    """Compute the annual Sharpe ratio of daily returns; NaN if they are constant."""
     if len(returns) < 2:
         return math.nan
     std = returns.std(ddof=1)
-    return float(returns.mean() / std * math.sqrt(per_year)) if moves(std, returns) else math.nan
+    return float(returns.mean() / std * math.sqrt(per_year)) if exceeds_rounding(std, returns) else math.nan
 
 
-def moves(std: Any, values: Floats) -> Any:
-    """Say whether deviations are more than the rounding of what deviates."""
+def exceeds_rounding(std: Any, values: Floats) -> Any:
+    """Check whether standard deviations exceed the rounding error of the values."""
     return std > ROUNDING * np.abs(values).max()
 
 
 def bootstrap_sharpe(returns: Floats, block: int, per_year: float = TRADING_DAYS, seed: int = 7) -> tuple[float, float]:
-    """Give an interval for the Sharpe ratio by drawing blocks of days, around the end to the beginning."""
+    """Compute a 95 % interval of the annual Sharpe ratio by a circular block bootstrap."""
     count = len(returns)
     if count < 2 * block:
         return math.nan, math.nan
@@ -153,14 +152,14 @@ def bootstrap_sharpe(returns: Floats, block: int, per_year: float = TRADING_DAYS
     days = (starts[..., None] + np.arange(block)).reshape(RESAMPLES, -1)[:, :count] % count
     drawn = returns[days]
     std = drawn.std(axis=1, ddof=1)
-    real = moves(std, returns)
-    ratios = drawn.mean(axis=1)[real] / std[real] * math.sqrt(per_year)
+    is_defined = exceeds_rounding(std, returns)
+    ratios = drawn.mean(axis=1)[is_defined] / std[is_defined] * math.sqrt(per_year)
     low, high = np.percentile(ratios, INTERVAL) if len(ratios) else (math.nan, math.nan)
     return float(low), float(high)
 
 
 def probabilistic_sharpe(returns: Floats, benchmark: float = 0.0) -> float:
-    """Say how likely the true Sharpe ratio of a day is above a benchmark, given skew and tails.
+    """Compute the probability that the true daily Sharpe ratio exceeds a benchmark, given skew and tails.
 
     "The Sharpe Ratio Efficient Frontier" (Bailey and López de Prado, 2012).
     """
@@ -173,36 +172,36 @@ def probabilistic_sharpe(returns: Floats, benchmark: float = 0.0) -> float:
 
 
 def deflated_sharpe(returns: Floats, tried: Floats, trials: int | None = None) -> float:
-    """Say how likely the true ratio is above the best that luck gives among all ratios (of a day) that were tried.
+    """Compute the probability that the true daily ratio exceeds the best expected by chance among all that were tried.
 
-    Where not all that were tried are known, ``trials`` says how many there were, of the same deviation.
+    ``tried`` holds the known daily ratios; ``trials`` is the count of all, by default the known ones.
     "The Deflated Sharpe Ratio" (Bailey and López de Prado, 2014).
     """
     count = trials or len(tried)
     if len(tried) < 2:
         return probabilistic_sharpe(returns)
-    return probabilistic_sharpe(returns, benchmark=float(tried.std(ddof=1)) * expect_best(count))
+    return probabilistic_sharpe(returns, benchmark=float(tried.std(ddof=1)) * expected_maximum(count))
 
 
-def expect_best(count: int) -> float:
-    """Say by how many deviations luck alone is expected to lift the best of so many draws above their mean."""
+def expected_maximum(count: int) -> float:
+    """Approximate the expected maximum of ``count`` standard normal draws."""
     if count < 2:
         return 0.0
     return (1 - EULER) * NORMAL.inv_cdf(1 - 1 / count) + EULER * NORMAL.inv_cdf(1 - 1 / (count * math.e))
 
 
 def drawdown(returns: Floats) -> float:
-    """Say how much was lost at most from a peak, as a share of it."""
-    worth = np.concatenate([[1.0], np.cumprod(1 + returns)])
-    return float((1 - worth / np.maximum.accumulate(worth)).max())
+    """Compute the largest loss from a peak, as a share of the peak."""
+    wealth = np.concatenate([[1.0], np.cumprod(1 + returns)])
+    return float((1 - wealth / np.maximum.accumulate(wealth)).max())
 
 
 def mean_or_none(values: Floats) -> float | None:
-    """Average what is a number."""
-    known = values[np.isfinite(values)]
-    return or_none(known.mean()) if len(known) else None
+    """Average the finite values; None without any."""
+    finite = values[np.isfinite(values)]
+    return or_none(finite.mean()) if len(finite) else None
 
 
 def or_none(value: float) -> float | None:
-    """Write what is undefined as nothing, which JSON has a word for."""
+    """Return a finite value as a float, and None for NaN and infinity, which JSON cannot hold."""
     return float(value) if math.isfinite(value) else None

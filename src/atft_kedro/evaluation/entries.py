@@ -1,4 +1,4 @@
-"""Returns from two entries: the close that a forecast is made from, and the next close."""
+"""Realised returns at two entries: the close that a forecast is made from, and the next close."""
 
 from collections.abc import Mapping
 
@@ -6,15 +6,15 @@ import polars as pl
 
 from ..schema import CLOSE, CODE, DATE, ENTRY_LAGS, VOLUME, Entry, target, target_columns
 
-ReturnsByLag = Mapping[int, pl.DataFrame]  # realised returns by the lag of their entry, those of the targets first
+ReturnsByLag = Mapping[int, pl.DataFrame]  # realised returns by entry lag; the targets' own entry is first
 
 
 def collect_returns(dataset: pl.LazyFrame, days: pl.Series, entry_lag: int) -> pl.DataFrame:
     """Read the realised returns from the first to the last of ``days``: a row for each date and code.
 
-    ``target_{h}d`` is the dataset's own, entered after ``entry_lag`` observations; ``same_close_{h}d`` and
-    ``next_close_{h}d`` are those of the other entries. Entered k observations later, the return over h is the target
-    of the stock's k-th next observation, so neither prices nor further targets are needed.
+    ``target_{h}d`` is the dataset's own target, entered after ``entry_lag`` observations; ``same_close_{h}d`` and
+    ``next_close_{h}d`` are the returns at the other entries. The return over h entered k observations later is the
+    target of the stock's k-th next observation, so neither prices nor more targets are needed.
     """
     schema = dataset.collect_schema()
     targets = target_columns(schema)
@@ -30,27 +30,22 @@ def collect_returns(dataset: pl.LazyFrame, days: pl.Series, entry_lag: int) -> p
 
 
 def entry_column(entry: Entry, horizon: int) -> str:
-    """Name the column of the return over ``horizon`` observations from an entry that is not the targets' own."""
+    """Name the column of the returns at an entry other than the targets' own."""
     return f"{entry}_{horizon}d"
 
 
-def returns_at(returns: pl.DataFrame, entry: Entry) -> pl.DataFrame:
-    """Replace the targets by the returns from another entry."""
-    targets = target_columns(returns.schema)
-    swapped = {entry_column(entry, horizon): target(horizon) for horizon in targets.values()}
-    return returns.drop(targets).rename(swapped)
-
-
 def returns_by_lag(returns: pl.DataFrame, entry_lag: int) -> dict[int, pl.DataFrame]:
-    """List the returns of each entry by its lag, the targets' own (at ``entry_lag``) first."""
-    found = {entry_lag: returns}
+    """Split a table of `collect_returns` by entry lag; each part has columns ``target_{h}d``."""
+    targets = target_columns(returns.schema)
+    by_lag = {entry_lag: returns}
     for entry, lag in ENTRY_LAGS.items():
-        if all(entry_column(entry, horizon) in returns.columns for horizon in target_columns(returns.schema).values()):
-            found[lag] = returns_at(returns, entry)
-    return found
+        columns = {entry_column(entry, horizon): target(horizon) for horizon in targets.values()}
+        if columns.keys() <= set(returns.columns):
+            by_lag[lag] = returns.drop(targets).rename(columns)
+    return by_lag
 
 
 def name_entry(entry_lag: int) -> str:
-    """Name an entry for a table."""
+    """Return the name of an entry for tables and figures."""
     names = {lag: entry.replace("_", " ") for entry, lag in ENTRY_LAGS.items()}
     return names.get(entry_lag, f"{entry_lag} closes later")

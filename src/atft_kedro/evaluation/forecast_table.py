@@ -1,4 +1,4 @@
-"""A run's forecasts as a table."""
+"""Forecasts as a table: a row for each date, code, split and horizon."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -17,11 +17,11 @@ from ..training.ensemble import TrainedNetwork, average, forecast_members, forec
 from ..training.forecasting import Forecasts
 
 FORECASTS = "forecasts.parquet"
-KEYS = (DATE, CODE, SPLIT, HORIZON)
+FORECAST_KEYS = (DATE, CODE, SPLIT, HORIZON)
 
 
 def open_table(path: Path) -> pl.LazyFrame:
-    """Open a table in a run's folder; one that is cut short is an `InputError` that names it."""
+    """Open a table in a run's folder; an `InputError` names a file that cannot be read."""
     table = pl.scan_parquet(path, glob=False)
     try:
         table.collect_schema()
@@ -33,56 +33,62 @@ def open_table(path: Path) -> pl.LazyFrame:
 def forecast_splits(
     members: Mapping[int, TrainedNetwork], training_data: TrainingData
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Forecast the validation days, the test days, and as many of the last train days as validate.
+    """Forecast the validation days, the test days and as many of the last train days.
 
-    First by the mean of all networks; then, of several, each alone, under its seed: no quantiles, no train days.
+    The first table has the mean of all ensemble members. The second has each member's own validation and test
+    forecasts, without quantiles; it is empty for one member.
     """
     days = training_data.panel.days
-    ending = training_data.split.keep_last_days("train", days, len(training_data.split.indices_of("validation", days)))
-    parts: list[tuple[TrainingData, SplitName]] = [(replace(training_data, split=ending), "train")]
-    parts += [(training_data, "validation"), (training_data, "test")]
+    last_days = training_data.split.keep_last_days(
+        "train", days, len(training_data.split.indices_of("validation", days))
+    )
+    splits: list[tuple[TrainingData, SplitName]] = [(replace(training_data, split=last_days), "train")]
+    splits += [(training_data, "validation"), (training_data, "test")]
     network = next(iter(members.values())).network
     means, singles = [], []
-    for mine, part in parts:
-        said = forecast_members(list(members.values()), mine, part)
-        means.append(tabulate(average(said), network, mine, part))
-        if len(members) > 1 and part != "train":
+    for data, split in splits:
+        forecasts = forecast_members(list(members.values()), data, split)
+        means.append(tabulate_forecasts(average(forecasts), network, data, split))
+        if len(members) > 1 and split != "train":
             singles += [
-                tabulate(alone, network, mine, part).select(
-                    pl.lit(f"{MEMBER_PREFIX}{seed}").alias(FORECASTER), *KEYS, FORECAST
-                )
-                for seed, alone in zip(members, said, strict=True)
+                add_forecaster(f"{MEMBER_PREFIX}{seed}", tabulate_forecasts(forecast, network, data, split))
+                for seed, forecast in zip(members, forecasts, strict=True)
             ]
-    nobody = means[0].clear().select(pl.lit("").alias(FORECASTER), *KEYS, FORECAST)
-    return pl.concat(means), pl.concat([nobody, *singles])
+    return pl.concat(means), pl.concat([add_forecaster("", means[0].clear()), *singles])
 
 
-def forecast_split(members: Sequence[TrainedNetwork], training_data: TrainingData, part: SplitName) -> pl.DataFrame:
-    """Forecast the days of a part by the mean of all networks."""
-    return tabulate(forecast_together(members, training_data, part), members[0].network, training_data, part)
+def forecast_split(members: Sequence[TrainedNetwork], training_data: TrainingData, split: SplitName) -> pl.DataFrame:
+    """Forecast the days of a split by the mean of all ensemble members."""
+    forecasts = forecast_together(members, training_data, split)
+    return tabulate_forecasts(forecasts, members[0].network, training_data, split)
 
 
-def tabulate(said: Forecasts, network: Atft, training_data: TrainingData, part: SplitName) -> pl.DataFrame:
-    """Write forecasts of a part as rows, for each date, code and horizon, with every quantile and what came."""
-    days, codes = (
-        training_data.panel.days[said.day.numpy()],
-        pl.Series(training_data.panel.metadata.codes, dtype=pl.String),
-    )
-    point = network.point(said.quantiles)
+def add_forecaster(name: str, forecasts: pl.DataFrame) -> pl.DataFrame:
+    """Select the forecasts of one forecaster with its name as a column."""
+    return forecasts.select(pl.lit(name).alias(FORECASTER), *FORECAST_KEYS, pl.col(FORECAST).cast(pl.Float32))
+
+
+def tabulate_forecasts(
+    forecasts: Forecasts, network: Atft, training_data: TrainingData, split: SplitName
+) -> pl.DataFrame:
+    """Build the table of a split's forecasts, with every quantile and the realised return."""
+    days = training_data.panel.days[forecasts.day.numpy()]
+    codes = pl.Series(training_data.panel.metadata.codes, dtype=pl.String)
+    point = network.point(forecasts.quantiles)
     tables = []
-    for place, horizon in enumerate(network.horizons):
-        day, stock = np.nonzero(point[..., place].isfinite().numpy())
-        quantiles = said.quantiles[:, :, place].numpy()[day, stock]
+    for column, horizon in enumerate(network.horizons):
+        day, stock = np.nonzero(point[..., column].isfinite().numpy())
+        quantiles = forecasts.quantiles[:, :, column].numpy()[day, stock]
         tables.append(
             pl.DataFrame(
                 {
                     DATE: days[day],
                     CODE: codes.gather(stock),
-                    SPLIT: pl.repeat(part, len(day), eager=True),
+                    SPLIT: pl.repeat(split, len(day), eager=True),
                     HORIZON: pl.repeat(horizon, len(day), dtype=pl.Int16, eager=True),
-                    FORECAST: point[..., place].numpy()[day, stock],
-                    **{f"q{level * 100:g}": quantiles[:, at] for at, level in enumerate(network.params.quantiles)},
-                    REALISED: pl.Series(said.targets[..., place].numpy()[day, stock]).fill_nan(None),
+                    FORECAST: point[..., column].numpy()[day, stock],
+                    **{f"q{level * 100:g}": quantiles[:, i] for i, level in enumerate(network.params.quantiles)},
+                    REALISED: pl.Series(forecasts.targets[..., column].numpy()[day, stock]).fill_nan(None),
                 }
             )
         )

@@ -1,4 +1,4 @@
-"""What is wanted of a run, and whether it came."""
+"""Goals for a run's test scores, and whether they are met."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -11,46 +11,45 @@ from ..schema import HorizonKey
 from .score import GoalResult, HorizonScore
 
 ByHorizon = dict[HorizonKey, float | None]  # null: no goal
-Split = Mapping[str, Mapping[int, HorizonScore]]
+Scores = Mapping[str, Mapping[int, HorizonScore]]  # by split and horizon
 
 
 class GoalParams(Params):
-    """What a run is measured by on its test days, each horizon by its name: ``h1``, ``h5`` and so on.
+    """Thresholds of a run's test scores by horizon.
 
-    ``ic_ir`` is the daily IC's mean over its deviation.
-    ``train_gap`` is the share of the train days' rank IC that is lost on the validation days, over the shortest
-    horizon; ``gradient_norm`` the largest before clipping.
+    ``ic_ir`` is the daily IC's mean divided by its deviation. ``train_gap`` is the share of the train days' rank IC
+    that is lost on the validation days, over the shortest horizon. ``gradient_norm`` is the largest before clipping.
     """
 
-    ic: ByHorizon = Field(default={1: 0.15})
-    ic_ir: ByHorizon = Field(default_factory=dict)
-    rank_ic: ByHorizon = Field(default={1: 0.18, 5: 0.15})
-    net_sharpe: ByHorizon = Field(default={1: 0.849})
-    train_gap: float | None = 0.2
-    gradient_norm: Annotated[float, Field(gt=0)] | None = 10.0
+    ic: ByHorizon
+    ic_ir: ByHorizon
+    rank_ic: ByHorizon
+    net_sharpe: ByHorizon
+    train_gap: float | None
+    gradient_norm: Annotated[float, Field(gt=0)] | None
 
 
-def check_goals(split: Split, gradient: float | None, params: GoalParams) -> dict[str, GoalResult]:
-    """Put each target beside what was reached; horizons that were not forecast are reached by nobody."""
-    goals = dict(_least(split.get("test", {}), params))
+def check_goals(scores: Scores, gradient: float | None, params: GoalParams) -> dict[str, GoalResult]:
+    """Compare each goal with the value reached; a horizon without forecasts has none."""
+    results = dict(_check_test_scores(scores.get("test", {}), params))
     if params.train_gap is not None:
-        reached, error = measure_gap(split)
-        goals["train_gap"] = GoalResult(wanted=params.train_gap, is_least=False, reached=reached, error=error)
+        gap, se = measure_train_gap(scores)
+        results["train_gap"] = GoalResult(wanted=params.train_gap, is_minimum=False, value=gap, se=se)
     if params.gradient_norm is not None:
-        goals["gradient_norm"] = GoalResult(wanted=params.gradient_norm, is_least=False, reached=gradient)
-    return goals
+        results["gradient_norm"] = GoalResult(wanted=params.gradient_norm, is_minimum=False, value=gradient)
+    return results
 
 
-def _least(tested: Mapping[int, HorizonScore], params: GoalParams) -> Iterator[tuple[str, GoalResult]]:
+def _check_test_scores(scores: Mapping[int, HorizonScore], params: GoalParams) -> Iterator[tuple[str, GoalResult]]:
     for name in ("ic", "ic_ir", "rank_ic", "net_sharpe"):
         for horizon, wanted in getattr(params, name).items():
-            reached, error = _read(tested[horizon], name) if horizon in tested else (None, None)
             if wanted is not None:
-                yield f"{name}_h{horizon}", GoalResult(wanted=wanted, is_least=True, reached=reached, error=error)
+                value, se = _read_value(scores[horizon], name) if horizon in scores else (None, None)
+                yield f"{name}_h{horizon}", GoalResult(wanted=wanted, is_minimum=True, value=value, se=se)
 
 
-def _read(score: HorizonScore, name: str) -> tuple[float | None, float | None]:
-    """Read what was reached, and its standard error where one is known."""
+def _read_value(score: HorizonScore, name: str) -> tuple[float | None, float | None]:
+    """Read the value of a metric, and its standard error if one is known."""
     if name == "net_sharpe":
         return score.long_short.net_sharpe if score.long_short else None, None
     if name == "ic_ir":
@@ -59,15 +58,15 @@ def _read(score: HorizonScore, name: str) -> tuple[float | None, float | None]:
     return mean.mean, mean.se
 
 
-def measure_gap(split: Split) -> tuple[float | None, float | None]:
-    """Compute which share of the train days' rank IC is lost on the validation days, and its standard error.
+def measure_train_gap(scores: Scores) -> tuple[float | None, float | None]:
+    """Compute the share of the train rank IC that is lost on the validation days, and its standard error.
 
-    The error is that of a ratio of two independent means, to first order.
+    The error is the first-order error of a ratio of two independent means.
     """
-    if not {"train", "validation"} <= split.keys():
+    if not {"train", "validation"} <= scores.keys():
         return None, None
-    shortest = next(iter(split["train"]))
-    train, validation = (split[part][shortest].rank_ic for part in ("train", "validation"))
+    shortest = next(iter(scores["train"]))
+    train, validation = (scores[split][shortest].rank_ic for split in ("train", "validation"))
     if not train.mean or train.mean < 0 or validation.mean is None:
         return None, None
     ratio = validation.mean / train.mean

@@ -1,4 +1,4 @@
-"""What forecasts are written in, and how much of what came lies below each of their quantiles."""
+"""Units of forecasts, columns of forecast quantiles, and their daily coverage."""
 
 import re
 from typing import Literal
@@ -10,13 +10,13 @@ from ..labels import rank_to_unit, to_gaussian, transform_labels
 
 Units = Literal["gaussian_rank", "zscore", "returns"]
 
-QUANTILE = re.compile(r"q(\d+(?:\.\d+)?)")  # a column: q2.5 is the forecast that 2.5 % of what comes lie below
+QUANTILE = re.compile(r"q(\d+(?:\.\d+)?)")  # column q2.5: 2.5 % of the labels are expected to lie below it
 
 
 def label_returns(actual: Tensor, valid: Tensor, units: Units, rank: Tensor | None = None) -> Tensor:
-    """Write returns (day, stock) as forecasts are written, each day over its valid stocks; NaN elsewhere.
+    """Transform returns (day, stock) into the units of forecasts; NaN for stocks that are not valid.
 
-    Who has ranked them already says so, for that takes most of the time.
+    Each day is transformed over its valid stocks. A ``rank`` that is already known is not computed again.
     """
     if units == "returns":
         return actual.where(valid, torch.nan)
@@ -26,13 +26,13 @@ def label_returns(actual: Tensor, valid: Tensor, units: Units, rank: Tensor | No
     return label.where(valid, torch.nan)
 
 
-def levels_of(columns: list[str]) -> dict[str, float]:
-    """Find the quantiles among a table's columns, the lowest first."""
-    found = {name: float(match[1]) / 100 for name in columns if (match := QUANTILE.fullmatch(name))}
-    return dict(sorted(found.items(), key=lambda item: item[1]))
+def quantile_levels(columns: list[str]) -> dict[str, float]:
+    """Return the quantile columns of a table with their levels, the lowest first."""
+    levels = {name: float(match[1]) / 100 for name in columns if (match := QUANTILE.fullmatch(name))}
+    return dict(sorted(levels.items(), key=lambda item: item[1]))
 
 
 def daily_coverage(quantile: Tensor, label: Tensor) -> Tensor:
-    """Say which share of each day's stocks came out no higher than a quantile (day, stock) -> (day,)."""
+    """Compute the share of each day's labels at or below a quantile: (day, stock) -> (day,)."""
     valid = quantile.isfinite() & label.isfinite()
     return (valid & (label <= quantile)).sum(-1).double() / valid.sum(-1)

@@ -7,11 +7,14 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from ..evaluation.score import evaluate
+from ..evaluation.portfolio import PortfolioParams
+from ..evaluation.score import EvaluationParams
+from ..evaluation.score_forecasts import evaluate
 from ..schema import CLOSE, CODE, DATE, FORECAST, HORIZON, HORIZONS, VOLUME, target
 from ..training.telemetry import measure_memory
 
 SEED = 7
+PARAMS = EvaluationParams(portfolio=PortfolioParams(weights="decile", top=20, cost_bp=10.0))
 FIRST = date(2000, 1, 1)
 
 
@@ -41,6 +44,6 @@ def time_scoring(stocks: int, days: int) -> Scored:
         for horizon in HORIZONS
     )
     started = time.perf_counter()
-    evaluate(forecasts, realised)
+    evaluate(forecasts, realised, PARAMS)
     seconds = time.perf_counter() - started
     return Scored(len(forecasts), seconds, measure_memory()["peak"] / 1e9)

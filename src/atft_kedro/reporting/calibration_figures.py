@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import plotly.graph_objects as go
 
-from ..evaluation.quantiles import levels_of
+from ..evaluation.quantiles import quantile_levels
 from ..evaluation.score import HorizonScore
 from .theme import GREY, apply_theme, error_bars, horizon_colour, name_days
 
@@ -36,7 +36,7 @@ def draw_coverage(tested: Mapping[int, HorizonScore]) -> go.Figure:
     """Draw how much more or less of what came lies below each quantile than should."""
     figure = go.Figure()
     for name, each in tested.items():
-        levels = levels_of(list(each.coverage))
+        levels = quantile_levels(list(each.coverage))
         figure.add_scatter(
             x=[f"{level:.0%}" for level in levels.values()],
             y=[None if mean.mean is None else mean.mean - levels[quantile] for quantile, mean in each.coverage.items()],

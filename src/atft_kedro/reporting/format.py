@@ -1,10 +1,10 @@
 """Numbers as pages write them."""
 
 from ..evaluation.daily_statistics import Mean
-from ..evaluation.portfolio import Book
+from ..evaluation.portfolio import PortfolioScore
 
 
-def format_sharpe_interval(book: Book) -> str:
+def format_sharpe_interval(book: PortfolioScore) -> str:
     """Write a net Sharpe ratio with its interval, where there is one."""
     low, high = book.net_sharpe_low, book.net_sharpe_high
     return format_number(book.net_sharpe, 2) + ("" if low is None or high is None else f" ({low:.1f} to {high:.1f})")

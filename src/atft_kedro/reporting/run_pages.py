@@ -6,11 +6,12 @@ from pathlib import Path
 import plotly.graph_objects as go
 import polars as pl
 
+from ..evaluation.compare_baselines import score_run
 from ..evaluation.compare_runs import RETURNS
 from ..evaluation.entries import collect_returns
 from ..evaluation.forecast_table import FORECASTS, open_table
 from ..evaluation.goals import GoalParams
-from ..evaluation.run_scores import BASELINES, DAILY, SCORE, SEEDS, judge, update_returns
+from ..evaluation.run_scores import BASELINES, DAILY, SCORE, SEEDS, add_goals, update_returns, use_run_units
 from ..evaluation.score import EvaluationParams, RunScore
 from ..files import atomic_write, read_json
 from ..params import InputError
@@ -47,7 +48,8 @@ def rescore_run(
     rivals = pl.concat(open_table(folder / name).collect() for name in (BASELINES, SEEDS) if (folder / name).exists())
     entry_lag = read_entry_lag(folder, configured_lag)
     returns = collect_returns(dataset, forecasts[DATE], entry_lag)
-    score, daily = judge(folder, forecasts, rivals, returns, entry_lag, params, goals)
+    score, daily = score_run(folder.name, forecasts, rivals, returns, use_run_units(params, folder), entry_lag)
+    score = add_goals(score, folder, goals)
     learned, *seen = (go.Figure(read_json(path)) for path in (*drawn, *filter(Path.exists, later)))
     summary, report = build_run_pages(folder, score, [learned, *draw_scores(score, daily), *seen])
     for name, table in ((FORECASTS, forecasts), (DAILY, daily), (RETURNS, returns)):

@@ -5,7 +5,7 @@ from itertools import groupby
 from typing import Any
 
 from ..evaluation.entries import name_entry
-from ..evaluation.portfolio import Book
+from ..evaluation.portfolio import PortfolioScore
 from ..evaluation.score import HorizonScore, RunScore
 from ..panel.split import Split
 from .baseline_tables import tabulate_oracle, tabulate_published, tabulate_rivals, tabulate_seeds
@@ -83,7 +83,7 @@ def tabulate_books(score: RunScore, part: str) -> Table:
     for horizon in score.split[part]:
         for name, title in NAMES.items():
             for lag, entry in score.entries.items():
-                book: Book | None = getattr(entry.split[part][horizon], name)
+                book: PortfolioScore | None = getattr(entry.split[part][horizon], name)
                 if book is not None:
                     rows.append([f"{horizon}d", mark_entry(lag, score.entry_lag), title, *_tell_book(book)])
     return Table(
@@ -96,7 +96,7 @@ def tabulate_books(score: RunScore, part: str) -> Table:
     )
 
 
-def _tell_book(book: Book) -> list[str]:
+def _tell_book(book: PortfolioScore) -> list[str]:
     bp = [None if mean is None else 1e4 * mean for mean in (book.gross_mean, book.net_mean)]
     shares = [None if share is None else 100 * share for share in (book.drawdown, book.unpriced)]
     return [
@@ -138,9 +138,9 @@ def tabulate_goals(score: RunScore) -> Table:
     """Tell what was wanted and what came."""
     rows = []
     for name, goal in score.goals.items():
-        wanted = f"{'≥' if goal.is_least else '<'} {goal.wanted:g}"
-        error = "" if goal.error is None else f" ± {format_number(goal.error)}"
-        rows.append([_name_target(name), wanted, f"{format_number(goal.reached)}{error}", goal.verdict])
+        wanted = f"{'≥' if goal.is_minimum else '<'} {goal.wanted:g}"
+        error = "" if goal.se is None else f" ± {format_number(goal.se)}"
+        rows.append([_name_target(name), wanted, f"{format_number(goal.value)}{error}", goal.verdict])
     note = f"Aspirations, not promises; at the {name_entry(score.entry_lag)}."
     return Table("Targets", ("target", "wanted", "reached", ""), rows, note)
 

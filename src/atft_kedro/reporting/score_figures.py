@@ -6,9 +6,9 @@ import plotly.graph_objects as go
 import polars as pl
 from plotly.subplots import make_subplots
 
-from ..evaluation.baselines import ORACLE
 from ..evaluation.compare_baselines import NETWORK
 from ..evaluation.entries import name_entry
+from ..evaluation.oracle import ORACLE
 from ..evaluation.score import EntryScore, HorizonScore, RunScore
 from ..schema import DATE, ENTRY_LAG, FORECASTER, HORIZON, SPLIT
 from .calibration_figures import draw_calibration, draw_coverage

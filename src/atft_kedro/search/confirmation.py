@@ -6,7 +6,7 @@ from statistics import variance
 import polars as pl
 
 from ..evaluation.compare_runs import compare_runs, pivot_returns
-from ..evaluation.daily_statistics import NORMAL, Mean, expect_best
+from ..evaluation.daily_statistics import NORMAL, Mean, expected_maximum
 from ..evaluation.forecast_table import forecast_split
 from ..evaluation.score import EvaluationParams
 from ..network.params import NetworkParams
@@ -170,4 +170,4 @@ def compute_probability(difference: Mean, scored_trials: int, seed_error: float 
     """
     if difference.mean is None or not difference.se or seed_error is None:
         return None
-    return NORMAL.cdf(difference.mean / (difference.se**2 + seed_error**2) ** 0.5 - expect_best(scored_trials))
+    return NORMAL.cdf(difference.mean / (difference.se**2 + seed_error**2) ** 0.5 - expected_maximum(scored_trials))

@@ -9,7 +9,8 @@ import polars as pl
 from ..evaluation.align import index_returns
 from ..evaluation.entries import ReturnsByLag
 from ..evaluation.forecast_table import FORECASTS, open_table
-from ..evaluation.score import ByEntry, EvaluationParams, HorizonScore, ScoredForecasts, judge
+from ..evaluation.score import ByEntry, EvaluationParams, HorizonScore
+from ..evaluation.score_forecasts import ScoredForecasts, score_forecasts
 from ..params import InputError
 from ..schema import CODE, DATE, ENTRY_LAG, ENTRY_LAGS, HORIZON, REALISED, SPLIT, Entry, HorizonKey, target_columns
 from .walk import TrainedFold, TrainedFolds, format_failures
@@ -28,7 +29,7 @@ class FoldScore(ByEntry[Horizons]):
 
     def by_entry(self, entry_lag: int) -> dict[int, Horizons]:
         """Map the lag of each entry to the score; ``entry_lag`` is that of the targets."""
-        return self.put_beside(self.horizons, entry_lag)
+        return self.by_lag(self.horizons, entry_lag)
 
 
 class WalkScore(ByEntry[Horizons]):
@@ -42,7 +43,7 @@ class WalkScore(ByEntry[Horizons]):
     @property
     def entries(self) -> dict[int, Horizons]:
         """Map the lag of each entry to the pooled score."""
-        return self.put_beside(self.pooled, self.entry_lag)
+        return self.by_lag(self.pooled, self.entry_lag)
 
     def require_every_fold(self) -> None:
         """Raise an error if a fold failed."""
@@ -118,7 +119,9 @@ def score_by_entry(
 ) -> dict[int, ScoredForecasts]:
     """Score forecasts by the realised returns of each entry, by its lag."""
     days = pl.col(DATE).is_between(forecasts[DATE].min(), forecasts[DATE].max())
-    return {lag: judge(forecasts, index_returns(table.filter(days)), params) for lag, table in returns.items()}
+    return {
+        lag: score_forecasts(forecasts, index_returns(table.filter(days)), params) for lag, table in returns.items()
+    }
 
 
 def concat_daily(scored: Mapping[int, ScoredForecasts]) -> pl.DataFrame:

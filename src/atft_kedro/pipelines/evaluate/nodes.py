@@ -3,10 +3,11 @@
 import plotly.graph_objects as go
 import polars as pl
 
-from atft_kedro.evaluation import baselines, entries
+from atft_kedro.evaluation import baselines, entries, run_scores
 from atft_kedro.evaluation import forecast_table as scoring
-from atft_kedro.evaluation import run_scores as judged_run
+from atft_kedro.evaluation import oracle as oracle_module
 from atft_kedro.evaluation.baselines import BaselineParams
+from atft_kedro.evaluation.compare_baselines import score_run
 from atft_kedro.evaluation.goals import GoalParams
 from atft_kedro.evaluation.score import EvaluationParams, RunScore
 from atft_kedro.panel.split import Split
@@ -50,7 +51,7 @@ def forecast_baselines(  # noqa: PLR0913, PLR0917 — rules read prices, models 
     asked = forecasts.collect()
     units = read_training(runs.find(trained.run)).labels.transform
     rivals = baselines.forecast_baselines(asked, mapped_dataset, training_data, units, params)
-    return pl.concat([rivals, baselines.forecast_with_oracle(asked, oracle.collect(), entry_lag)])
+    return pl.concat([rivals, oracle_module.forecast_with_oracle(asked, oracle.collect(), entry_lag)])
 
 
 def collect_returns(forecasts: pl.LazyFrame, mapped_dataset: pl.LazyFrame, entry_lag: int) -> pl.DataFrame:
@@ -73,7 +74,9 @@ def score_forecasts(  # noqa: PLR0913, PLR0917 — what came, and how it is scor
     """Score every part by what came, beside the baselines, each network alone and the targets."""
     rivals = pl.concat([baseline_forecasts, seed_forecasts]).collect()
     folder, said, came = runs.find(trained.run), forecasts.collect(), realised_returns.collect()
-    return judged_run.judge(folder, said, rivals, came, entry_lag, params, goals)
+    params = run_scores.use_run_units(params, folder)
+    score, daily = score_run(folder.name, said, rivals, came, params, entry_lag)
+    return run_scores.add_goals(score, folder, goals), daily
 
 
 def draw_scores(metrics: RunScore, daily_scores: pl.LazyFrame) -> tuple[go.Figure, ...]:

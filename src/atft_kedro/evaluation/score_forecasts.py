@@ -1,0 +1,185 @@
+"""Score forecasts: daily metrics, deciles, coverage and portfolios of every horizon."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor
+
+from .. import metrics
+from ..params import InputError
+from ..schema import DATE, HORIZON
+from .align import HorizonForecasts, RealisedReturns, align_forecasts, format_excluded, index_returns, require_forecasts
+from .daily_statistics import Floats, average, mean_or_none
+from .portfolio import (
+    DailyTrades,
+    PortfolioParams,
+    StaggeredPortfolio,
+    hold_by_signal,
+    hold_top,
+    score_portfolio,
+)
+from .quantiles import Units, daily_coverage, label_returns
+from .score import EvaluationParams, HorizonScore, Score
+
+METRICS = ("ic", "rank_ic", "hit_rate", "scale")
+DECILE_MEANS = ("return", "forecast", "label")
+
+
+@dataclass(frozen=True)
+class ScoredForecasts:
+    """A score, and the daily values it is computed from: a row for each horizon and date."""
+
+    score: Score
+    daily: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class DailyScores:
+    """Daily values of one horizon; NaN on days that support no value."""
+
+    metrics: dict[str, Floats]  # (day,) by metric
+    decay: dict[int, Floats]  # (day,) IC with the returns over each horizon
+    coverage: dict[str, Floats]  # (day,) by quantile
+    deciles: dict[str, Floats]  # (day, decile) mean return less the day's mean, mean forecast and mean label
+    stocks: Floats  # (day,) count of stocks with a forecast and a known return
+
+
+def evaluate(forecasts: pl.DataFrame, realised: pl.DataFrame, params: EvaluationParams) -> Score:
+    """Score forecasts (date, code, horizon, forecast) by realised returns (date, code, target_1d, target_5d, …).
+
+    Each day of each horizon is scored over the stocks with a finite forecast and a known return. Coverage is scored
+    if the forecasts have quantiles (q10, q90, …), capacity if the realised table has ``close`` and ``volume``.
+    """
+    return score_forecasts(forecasts, index_returns(realised), params).score
+
+
+def score_forecasts(forecasts: pl.DataFrame, realised: RealisedReturns, params: EvaluationParams) -> ScoredForecasts:
+    """Score forecasts by aligned returns, and return each day's values."""
+    require_forecasts(forecasts)
+    scores, tables, days = {}, [], []
+    for horizon in sorted(forecasts[HORIZON].unique().to_list()):
+        aligned = align_forecasts(forecasts, realised, horizon)
+        if aligned.days == slice(0, 0):
+            reasons = ", ".join(format_excluded([aligned.excluded]))
+            raise InputError(f"Nothing can be scored over {horizon} days: {reasons}.")
+        daily = _score_days(aligned, params.units)
+        trades = _trade(aligned, params.portfolio) if 1 in realised.returns else None
+        scores[horizon] = _summarise(aligned, daily, trades, params.portfolio)
+        tables.append(_tabulate_days(aligned, daily, trades, params.portfolio))
+        days += [aligned.days.start, aligned.days.stop - 1]
+    first, last = (str(realised.index.days[day]) for day in (min(days), max(days)))
+    return ScoredForecasts(Score(horizons=scores, first=first, last=last), pl.concat(tables))
+
+
+def _score_days(aligned: HorizonForecasts, units: Units) -> DailyScores:
+    """Compute the daily values, some days at a time."""
+    quantiles = aligned.quantiles()
+    chunks = [_score_chunk(aligned, chunk, units, quantiles) for chunk in aligned.chunks()]
+    values = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
+    return DailyScores(
+        metrics={name: values[name] for name in METRICS},
+        decay={horizon: values[f"decay {horizon}"] for horizon in aligned.realised.returns},
+        coverage={name: values[f"coverage {name}"] for name in quantiles},
+        deciles={name: values[f"decile {name}"] for name in DECILE_MEANS},
+        stocks=values["stocks"],
+    )
+
+
+def _score_chunk(
+    aligned: HorizonForecasts, chunk: slice, units: Units, quantiles: dict[str, Tensor]
+) -> dict[str, Floats]:
+    forecast, actual = aligned.forecast[chunk], aligned.actual[chunk]
+    valid = metrics.valid_pairs(forecast, actual)
+    actual_rank = metrics.ranks(actual, valid)
+    label = label_returns(actual, valid, units, actual_rank)
+    count = valid.sum(-1)
+    excess = actual - actual.where(valid, 0).sum(-1, keepdim=True) / count.clamp(min=1).unsqueeze(-1)
+    is_complete = torch.equal(valid, forecast.isfinite())
+    rank = aligned.rank[chunk] if is_complete else metrics.ranks(forecast, valid)
+    values = {
+        "ic": metrics.daily_ic(forecast, actual),
+        "rank_ic": metrics.daily_ic(rank, actual_rank),  # Pearson's correlation of ranks is Spearman's
+        "hit_rate": metrics.daily_hit_rate(forecast, actual),
+        "scale": metrics.daily_scale(forecast, label),
+        "stocks": count,
+    }
+    for horizon in aligned.realised.returns:
+        is_own = horizon == aligned.horizon
+        values[f"decay {horizon}"] = (
+            values["ic"] if is_own else metrics.daily_ic(forecast, aligned.returns(horizon)[chunk])
+        )
+    means = average_by_decile(metrics.deciles(rank), excess, forecast, label)
+    values |= {f"decile {name}": mean for name, mean in zip(DECILE_MEANS, means, strict=True)}
+    values |= {f"coverage {name}": daily_coverage(quantile[chunk], label) for name, quantile in quantiles.items()}
+    return {name: value.double().numpy() for name, value in values.items()}
+
+
+def average_by_decile(decile: Tensor, *values: Tensor) -> Iterator[Tensor]:
+    """Average values (day, stock) over each day's deciles (day, decile); NaN where a decile is empty."""
+    column = decile + 1  # column 0 is for stocks without a decile
+    count = torch.zeros(len(decile), metrics.DECILES + 1, dtype=torch.float64)
+    count.scatter_add_(1, column, torch.ones_like(decile, dtype=torch.float64))
+    for value in values:
+        total = torch.zeros_like(count).scatter_add_(1, column, value.where(decile >= 0, 0).double())
+        yield (total / count)[:, 1:]
+
+
+Portfolios = tuple[DailyTrades, DailyTrades]  # long-short, long-only
+
+
+def _trade(aligned: HorizonForecasts, params: PortfolioParams) -> Portfolios:
+    """Trade the forecasts on every day with known returns; each book is held for the horizon."""
+    daily = aligned.returns(1)
+    value = aligned.realised.traded_value
+    value = None if value is None else value[aligned.days]
+    known_days = daily.isfinite().any(-1).nonzero().flatten().tolist() or [-1]
+    end = known_days[-1] + 1
+    long_short, long_only = StaggeredPortfolio(aligned.horizon), StaggeredPortfolio(aligned.horizon)
+    for chunk in aligned.chunks():
+        days = slice(min(chunk.start, end), min(chunk.stop, end))
+        forecast, returns, rank = aligned.forecast[days], daily[days], aligned.rank[days]
+        traded_value = None if value is None else value[days]
+        valid = metrics.valid_pairs(forecast, returns)
+        market = returns.where(valid, 0).sum(-1, keepdim=True) / valid.sum(-1, keepdim=True).clamp(min=1)
+        weights = metrics.long_short_weights(rank) if params.weights == "decile" else hold_by_signal(forecast)
+        long_short.trade(weights, returns, traded_value)
+        long_only.trade(hold_top(rank, params.top), returns - market, traded_value)
+    return long_short.trades(), long_only.trades()
+
+
+def _summarise(
+    aligned: HorizonForecasts, daily: DailyScores, trades: Portfolios | None, params: PortfolioParams
+) -> HorizonScore:
+    has_stocks = daily.stocks > 0
+    horizon = aligned.horizon
+    scores = [score_portfolio(each, params.cost_bp, horizon) for each in trades] if trades else [None, None]
+    deciles = {name: [mean_or_none(column) for column in values.T] for name, values in daily.deciles.items()}
+    return HorizonScore(
+        **{name: average(values, horizon, has_stocks) for name, values in daily.metrics.items()},
+        deciles=tuple(deciles["return"]),
+        calibration=tuple(zip(deciles["forecast"], deciles["label"], strict=True)),
+        coverage={name: average(values, horizon, has_stocks) for name, values in daily.coverage.items()},
+        long_short=scores[0],
+        long_only=scores[1],
+        decay={other: mean_or_none(values) for other, values in daily.decay.items()},
+        forecasts=int(daily.stocks.sum()),
+        stocks=mean_or_none(np.where(has_stocks, daily.stocks, np.nan)),
+        excluded=aligned.excluded,
+    )
+
+
+def _tabulate_days(
+    aligned: HorizonForecasts, daily: DailyScores, trades: Portfolios | None, params: PortfolioParams
+) -> pl.DataFrame:
+    """Build a row for each day; portfolio returns are null where the horizon exceeds the data."""
+    dates = aligned.realised.index.days[aligned.days.start : aligned.days.stop]
+    columns: dict[str, Floats] = dict(daily.metrics)
+    for name, traded in zip(("long_short", "long_only"), trades or (), strict=False):
+        values = {"gross": traded.gross, "net": traded.net(params.cost_bp), "turnover": traded.turnover}
+        missing = np.full(len(dates) - len(traded.gross), np.nan)
+        columns |= {f"{name}_{column}": np.concatenate([known, missing]) for column, known in values.items()}
+    table = pl.DataFrame({DATE: dates, **columns}).with_columns(pl.selectors.float().fill_nan(None))
+    return table.select(DATE, pl.lit(aligned.horizon, dtype=pl.Int16).alias(HORIZON), pl.exclude(DATE))
