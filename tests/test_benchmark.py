@@ -94,9 +94,9 @@ def test_the_page_is_made_of_the_runs_folders(project: Path, market: Path) -> No
     variant = next(line for line in page.splitlines() if f"| `{runs[1].name}`, commit " in line)
     assert f"rank IC of {first['rank_ic']['mean']:.4f} ± {first['rank_ic']['se']:.4f}" in page
     assert "without gat, graph.neighbours = 3" in variant
-    assert "2 folds, each with 1 network of its own" in page
+    assert "each with 1 network that did not see its test days" in page
     assert f"{other['rank_ic']['mean']:.4f} ± {other['rank_ic']['se']:.4f}" in variant
-    for title in ("What was done", "Does it hold?", "What is left after costs", "Walk: 1 d", "How long it took"):
+    for title in ("Protocol", "Robustness", "Returns after costs", "Walk: 1 d", "Training time"):
         assert f"\n## {title}\n" in page
     assert "StockMixer" not in page  # whose table is of another market
     assert page.count("```mermaid") == 2

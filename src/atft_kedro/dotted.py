@@ -60,11 +60,11 @@ def select_changes(tree: Tree, others: Sequence[Tree]) -> dict[str, Any]:
     """Keep the values of ``tree`` that are not the same in all of ``others``."""
     changes: dict[str, Any] = {}
     for name, value in tree.items():
-        theirs = [other.get(name) for other in others]
-        blocks = [other for other in theirs if isinstance(other, Mapping)]
-        if isinstance(value, Mapping) and len(blocks) == len(theirs):
+        values = [other.get(name) for other in others]
+        blocks = [other for other in values if isinstance(other, Mapping)]
+        if isinstance(value, Mapping) and len(blocks) == len(values):
             inner = select_changes(value, blocks)
             changes |= {name: inner} if inner else {}
-        elif any(value != other for other in theirs):
+        elif any(value != other for other in values):
             changes[name] = value
     return changes

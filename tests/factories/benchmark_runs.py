@@ -1,4 +1,4 @@
-"""Runs as their folders tell them, of forecasts that know a part of random returns."""
+"""Folders of runs whose forecasts contain a part of random returns."""
 
 import json
 from datetime import date
@@ -8,14 +8,18 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from atft_kedro.benchmark_report.run_evidence import Evidence
+from atft_kedro.benchmark_report.run_evidence import RunEvidence
 from atft_kedro.evaluation.compare_baselines import score_run
+from atft_kedro.evaluation.compare_runs import RunComparison, compare_runs, read_split_forecasts
 from atft_kedro.evaluation.entries import collect_returns
+from atft_kedro.evaluation.run_scores import read_all_returns
+
+from atft_kedro.training.selection import SelectionParams
 from factories.forecasts import EVALUATION
+from factories.params import make_params
 
 PHASE = {"name": "one", "epochs": 2, "learning_rate": 0.1, "modules": ["fan", "gat"], "loss": {"mse": 1.0, "ic": 0.0}}
 TRAINING = {
-    "selection": {"metric": "rank_ic", "horizon_weights": None, "cost_bp": 10.0},
     "seeds": 2,
     "seed": 7,
     "without": [],
@@ -23,10 +27,12 @@ TRAINING = {
     "resume": None,
     "epochs": None,
     "phases": [PHASE],
+    "selection": make_params(SelectionParams).model_dump(mode="json"),
 }
+SPLITS = {"train": "2024-01", "embargo": "2024-02", "validation": "2024-03", "test": "2024-04"}
 
 
-def draw_returns(stocks: int, days: list[date]) -> pl.DataFrame:
+def make_returns(stocks: int, days: list[date]) -> pl.DataFrame:
     random = np.random.default_rng(2)
     cells = pl.DataFrame({"date": days}).join(pl.DataFrame({"code": [f"S{n:04d}" for n in range(stocks)]}), how="cross")
     return cells.with_columns(
@@ -34,41 +40,49 @@ def draw_returns(stocks: int, days: list[date]) -> pl.DataFrame:
     )
 
 
-def make_run(folder: Path, returns: pl.DataFrame, skill: float, **training: Any) -> Evidence:
-    """Write a run that knows a part of the returns, beside two baselines that know less, and two networks."""
-    folder.mkdir(parents=True)
+def make_forecasts(returns: pl.DataFrame, share: float, shift: int) -> pl.DataFrame:
+    """Add a share of the returns to shifted noise; the second half of the days is the test split."""
     days = returns["date"].unique().sort()
-    half = days[len(days) // 2]
+    is_validation = pl.col("date") < days[len(days) // 2]
+    return returns.select(
+        "date",
+        "code",
+        split=pl.when(is_validation).then(pl.lit("validation")).otherwise(pl.lit("test")),
+        horizon=pl.lit(1, pl.Int16),
+        forecast=share * 100 * pl.col("target_1d") + pl.col("noise").shift(shift).fill_null(0),
+    )
 
-    def say(share: float, turn: int, name: str | None = None) -> pl.DataFrame:
-        said = returns.select(
-            "date",
-            "code",
-            split=pl.when(pl.col("date") < half).then(pl.lit("validation")).otherwise(pl.lit("test")),
-            horizon=pl.lit(1, pl.Int16),
-            forecast=share * 100 * pl.col("target_1d") + pl.col("noise").shift(turn).fill_null(0),
-        )
-        return said if name is None else said.select(pl.lit(name).alias("forecaster"), pl.all())
 
-    forecasts = say(skill, 0)
-    names = {"ridge": 0.1, "lightgbm": 0.2, "seed 7": skill / 2, "seed 8": skill}
-    rivals = pl.concat(say(share, 1 + turn, name) for turn, (name, share) in enumerate(names.items()))
-    came = collect_returns(returns.lazy(), returns["date"], 0)
-    score, daily = score_run(folder.name, forecasts, rivals, came, EVALUATION, 0)
-    came.write_parquet(folder / "returns.parquet")
+def make_run(folder: Path, returns: pl.DataFrame, share: float, **training: Any) -> RunEvidence:
+    """Write the folder of a run with two networks and two baselines that contain less of the returns."""
+    folder.mkdir(parents=True)
+    forecasts = make_forecasts(returns, share, 0)
+    shares = {"ridge": 0.1, "lightgbm": 0.2, "seed 7": share / 2, "seed 8": share}
+    others = pl.concat(
+        make_forecasts(returns, other, 1 + number).select(pl.lit(name).alias("forecaster"), pl.all())
+        for number, (name, other) in enumerate(shares.items())
+    )
+    realised = collect_returns(returns.lazy(), returns["date"], 0)
+    score, daily = score_run(folder.name, forecasts, others, realised, EVALUATION, 0)
+    realised.write_parquet(folder / "returns.parquet")
     (folder / "metrics.json").write_text(score.model_dump_json())
     daily.write_parquet(folder / "daily.parquet")
-    forecasts.join(returns.select("date", "code", target="target_1d"), on=["date", "code"]).write_parquet(
-        folder / "forecasts.parquet"
-    )
-    stretches = [("train", "2024-01"), ("embargo", "2024-02"), ("validation", "2024-03"), ("test", "2024-04")]
-    manifest = {
-        "split": {
-            "name": "split",
-            "date_ranges": [
-                {"split": role, "first": f"{month}-01", "last": f"{month}-05", "days": 5} for role, month in stretches
-            ],
-        },
+    targets = returns.select("date", "code", target="target_1d")
+    forecasts.join(targets, on=["date", "code"]).write_parquet(folder / "forecasts.parquet")
+    (folder / "manifest.json").write_text(json.dumps(_make_manifest(training)))
+    epoch = {"phase": "one", "seconds": 2.0, "forecasts_per_second": 500.0, "reading_seconds": 0.5, "train_loss": 1.0}
+    epochs = [(7, 1), (7, 1), (7, 2), (8, 1), (8, 2)]  # a resumed run has written one epoch twice
+    lines = [json.dumps({"seed": seed, "epochs": number} | epoch) for seed, number in epochs]
+    (folder / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+    return RunEvidence.read(folder)
+
+
+def _make_manifest(training: dict[str, Any]) -> dict[str, Any]:
+    ranges = [
+        {"split": split, "first": f"{month}-01", "last": f"{month}-05", "days": 5} for split, month in SPLITS.items()
+    ]
+    return {
+        "split": {"name": "split", "date_ranges": ranges},
         "training": TRAINING | training,
         "network": {"hidden_size": 8},
         "graph": {"kind": "correlation", "neighbours": 10},
@@ -81,9 +95,9 @@ def make_run(folder: Path, returns: pl.DataFrame, skill: float, **training: Any)
         "device": "cpu",
         "versions": {"python": "3"},
     }
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    epoch = {"phase": "one", "seconds": 2.0, "forecasts_per_second": 500.0, "reading_seconds": 0.5, "train_loss": 1.0}
-    epochs = [(7, 1), (7, 1), (7, 2), (8, 1), (8, 2)]  # one is told twice, by a run that went on
-    lines = [json.dumps({"seed": seed, "epochs": number} | epoch) for seed, number in epochs]
-    (folder / "metrics.jsonl").write_text("\n".join(lines) + "\n")
-    return Evidence.read(folder)
+
+
+def compare(runs: list[RunEvidence]) -> list[RunComparison]:
+    """Compare runs on their test days."""
+    forecasts = {run.folder.name: read_split_forecasts(run.folder, "test") for run in runs}
+    return compare_runs(forecasts, read_all_returns([run.folder for run in runs]), EVALUATION)

@@ -1,7 +1,9 @@
-"""The page of a benchmark, out of the folders of runs: `docs/benchmarks.md`."""
+"""The page of a benchmark, generated from the folders of runs and the newest walk."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -10,105 +12,201 @@ from ..evaluation.compare_runs import RunComparison
 from ..evaluation.entries import name_entry
 from ..evaluation.forecast_table import FORECASTS, open_table
 from ..evaluation.score import EntryScore
+from ..files import read_json
 from ..reporting.format import format_difference, format_number
 from ..reporting.run_tables import tabulate_goals
 from ..reporting.summary import format_markdown_table
-from ..schema import CODE, DATE, HORIZON, REALISED, SPLIT
-from .ablations import tabulate_variants
-from .costs_table import tabulate_costs
-from .figures import draw_sums
-from .protocol import LIMITS, tabulate_protocol, tabulate_speed
-from .published_columns import tabulate_columns
-from .random_baseline import try_luck
-from .run_diff import name_difference
-from .run_evidence import Evidence
-from .tables import METRICS, STRONG, list_others, tabulate_beside, tabulate_hold, tabulate_horizons
-from .walk_section import Walk, write_walk
+from ..reporting.table import Table
+from ..schema import CODE, DATE, ENTRY_LAG, HORIZON, REALISED, SPLIT
+from ..training.runs import MANIFEST
+from ..walk_forward.report import HEADER, format_folds
+from ..walk_forward.score import WalkScore
+from ..walk_forward.walk import format_failures
+from .costs_table import TITLE, tabulate_costs, tabulate_run_costs
+from .protocol import LIMITATIONS, tabulate_protocol, tabulate_training_time
+from .published_results import score_random_forecasts, tabulate_published_scores
+from .run_evidence import RunEvidence, describe_difference
+from .score_tables import (
+    LEARNED_BASELINES,
+    METRICS,
+    list_other_entries,
+    tabulate_ablations,
+    tabulate_forecasters,
+    tabulate_horizons,
+    tabulate_robustness,
+)
 
 
-def write_benchmarks(
-    runs: Sequence[Evidence], compared: Sequence[RunComparison], walk: Walk | None, command: str
+@dataclass(frozen=True)
+class WalkEvidence:
+    """The score of a walk, its daily scores, and the folder of its folds."""
+
+    score: WalkScore
+    daily: pl.DataFrame
+    folder: Path
+
+
+def build_benchmark_page(
+    runs: Sequence[RunEvidence], comparisons: Sequence[RunComparison], walk: WalkEvidence | None, command: str
 ) -> str:
-    """Write what the first run is worth, what the others say of its parts, and what a walk says of other years."""
+    """Build the page: scores of the first run, other runs as ablations, and the walk."""
     first = runs[0]
-    shortest = first.horizons[0]
-    longer = [run for run in runs[1:] if run.stretch("train") != first.stretch("train")]
-    pages = [
-        f"# Benchmarks\n\n<!-- Made by `{command}` out of the folders of the runs. Do not edit. -->",
-        _sum_up(first, shortest),
-        *(f"{_say_past(run).capitalize()}: {_tell(run, shortest)}" for run in longer),
-        format_markdown_table(tabulate_goals(first.score)),
-        *(
-            format_markdown_table(replace(tabulate_goals(run.score), title=f"Targets, {_say_past(run)}"))
-            for run in longer
-        ),
-        format_markdown_table(tabulate_protocol(first)),
-        format_markdown_table(tabulate_beside(first, shortest)),
-        _draw(first, shortest),
-        *(format_markdown_table(tabulate_hold(first, shortest, "", lag)) for lag in (None, *list_others(first.score))),
-    ]
-    for run in longer:
-        past = f", {_say_past(run)}"
-        pages.append(format_markdown_table(tabulate_beside(run, shortest, past)))
-        pages += [
-            format_markdown_table(tabulate_hold(run, shortest, past, lag)) for lag in (None, *list_others(run.score))
-        ]
+    horizon = first.horizons[0]
+    longer = {
+        f", trained from {run.dates_of('train').first} on": run
+        for run in runs[1:]
+        if run.dates_of("train") != first.dates_of("train")
+    }
+    test_days = first.score.split["test"][horizon].ic.days
+    tables = _build_tables(first, longer, horizon)
     if first.score.published:
-        pages.append(format_markdown_table(tabulate_columns(runs, try_luck(_read_next_day(first)))))
-    pages += [format_markdown_table(tabulate_horizons(first)), format_markdown_table(tabulate_costs(first))]
-    pages += [
-        format_markdown_table(tabulate_costs(run, f"What is left after costs, {_say_past(run)}")) for run in longer
-    ]
+        tables.append(tabulate_published_scores(runs, score_random_forecasts(_read_next_day(first))))
     if len(runs) > 1:
-        pages.append(format_markdown_table(tabulate_variants(compared, runs, shortest)))
-    if walk is not None:
-        pages += write_walk(walk, first)
-    names = ["as above", *(name_difference(run.manifest, first.manifest) for run in runs[1:])]
-    pages.append(format_markdown_table(tabulate_speed(runs, names)))
-    pages.append("## What this does not show\n\n" + "\n".join(f"- {limit}" for limit in LIMITS))
-    return "\n\n".join(pages) + "\n"
+        tables.append(tabulate_ablations(comparisons, runs, horizon))
+    names = ["as above", *(describe_difference(run.manifest, first.manifest) for run in runs[1:])]
+    sections = [
+        f"# Benchmarks\n\n<!-- Generated by `{command}` from the folders of the runs. Do not edit. -->",
+        f"Scores of forecasts on {test_days} test days, over {horizon} d. {_summarize(first, horizon)}",
+        *(f"{suffix.removeprefix(', ').capitalize()}: {_summarize(run, horizon)}" for suffix, run in longer.items()),
+        _plot_cumulative(first, horizon),
+        *map(format_markdown_table, tables),
+        *(_build_walk_section(walk, first) if walk is not None else ()),
+        format_markdown_table(tabulate_training_time(runs, names)),
+        "## Limitations\n\n" + "\n".join(f"- {limitation}" for limitation in LIMITATIONS),
+    ]
+    return "\n\n".join(sections) + "\n"
 
 
-def _sum_up(run: Evidence, horizon: int) -> str:
-    """Say what the page is about, and its most important numbers."""
-    days = run.score.split["test"][horizon].ic.days
-    return f"What forecasts are worth on {days} test days, over {horizon} d. {_tell(run, horizon)}"
+def _build_tables(first: RunEvidence, longer: Mapping[str, RunEvidence], horizon: int) -> list[Table]:
+    """Build the tables of the first run and of runs with other train days, whose titles have a suffix."""
+    runs = {"": first, **longer}
+    goals = {suffix: tabulate_goals(run.score) for suffix, run in runs.items()}
+    return [
+        *(replace(table, title=f"{table.title}{suffix}") for suffix, table in goals.items()),
+        tabulate_protocol(first),
+        *(table for suffix, run in runs.items() for table in _tabulate_scores(run, horizon, suffix)),
+        tabulate_horizons(first),
+        *(tabulate_run_costs(run, f"{TITLE}{suffix}") for suffix, run in runs.items()),
+    ]
 
 
-def _say_past(run: Evidence) -> str:
-    """Say from when on a run's networks were trained."""
-    return f"trained from {run.stretch('train').first} on"
+def _read_next_day(run: RunEvidence) -> pl.DataFrame:
+    is_next_day = (pl.col(SPLIT) == "test") & (pl.col(HORIZON) == 1)
+    return open_table(run.folder / FORECASTS).filter(is_next_day).select(DATE, CODE, REALISED).collect()
 
 
-def _tell(run: Evidence, horizon: int) -> str:
-    """Tell the most important numbers of a run."""
-    said = f"Run `{run.folder.name}` has {_tell_entry(run.score, horizon)}"
-    for lag, entry in list_others(run.score).items():
-        said += f" Entered at the {name_entry(lag)}, it has {_tell_entry(entry, horizon)}"
-    return said
+def _tabulate_scores(run: RunEvidence, horizon: int, suffix: str = "") -> list[Table]:
+    entries = (None, *list_other_entries(run.score))
+    robustness = [tabulate_robustness(run, horizon, suffix, entry_lag) for entry_lag in entries]
+    return [tabulate_forecasters(run, horizon, suffix), *robustness]
 
 
-def _tell_entry(score: EntryScore, horizon: int) -> str:
-    """Format the most important numbers of a run for one entry."""
-    told = score.split["test"][horizon]
-    said = (
-        f"a rank IC of {format_number(told.rank_ic.mean)} ± {format_number(told.rank_ic.se)} and an IC of "
-        f"{format_number(told.ic.mean)} ± {format_number(told.ic.se)} (ICIR {format_number(told.ic.ir, 3)})."
+def _summarize(run: RunEvidence, horizon: int) -> str:
+    """Summarize the scores of a run at each entry."""
+    summary = f"Run `{run.folder.name}` has {_summarize_entry(run.score, horizon)}"
+    for lag, entry in list_other_entries(run.score).items():
+        summary += f" Entered at the {name_entry(lag)}, it has {_summarize_entry(entry, horizon)}"
+    return summary
+
+
+def _summarize_entry(entry: EntryScore, horizon: int) -> str:
+    score = entry.split["test"][horizon]
+    summary = (
+        f"a rank IC of {format_number(score.rank_ic.mean)} ± {format_number(score.rank_ic.se)} and an IC of "
+        f"{format_number(score.ic.mean)} ± {format_number(score.ic.se)} (ICIR {format_number(score.ic.ir, 3)})."
     )
-    for name in STRONG:
-        if name in score.baselines:
-            ahead = score.baselines[name]["test"][horizon].differences
-            leads = (f"{format_difference(ahead.get(metric))} in {what}" for metric, what in METRICS)
-            said += f" Ahead of {name}: {' and '.join(leads)}."
-    return said
+    for name in LEARNED_BASELINES:
+        if name in entry.baselines:
+            differences = entry.baselines[name]["test"][horizon].differences
+            formatted = (f"{format_difference(differences.get(metric))} in {text}" for metric, text in METRICS.items())
+            summary += f" Difference to {name}: {' and '.join(formatted)}."
+    return summary
 
 
-def _read_next_day(run: Evidence) -> pl.DataFrame:
-    asked = (pl.col(SPLIT) == "test") & (pl.col(HORIZON) == 1)
-    return open_table(run.folder / FORECASTS).filter(asked).select(DATE, CODE, REALISED).collect()
-
-
-def _draw(run: Evidence, horizon: int) -> str:
-    """Draw the days beside those of the baselines that say something."""
+def _plot_cumulative(run: RunEvidence, horizon: int) -> str:
     names = [name for name in run.score.baselines if name != ZERO]
-    return draw_sums({"ours": run.days(horizon), **{name: run.days(horizon, name) for name in names}})
+    return plot_cumulative(
+        {"network": run.read_days(horizon), **{name: run.read_days(horizon, name) for name in names}}
+    )
+
+
+def plot_cumulative(days: Mapping[str, pl.DataFrame]) -> str:
+    """Plot the cumulative daily rank IC of each forecaster by month, as a Mermaid chart.
+
+    The months are those of the first forecaster. The others count 0 on days that they do not have.
+    """
+    month = pl.col(DATE).dt.strftime("%Y-%m").alias("month")
+    dates = next(iter(days.values())).select(DATE)
+    sums = {
+        name: dates.join(table, on=DATE, how="left")
+        .sort(DATE)
+        .select(month, pl.col("rank_ic").fill_null(0).cum_sum())
+        .group_by("month", maintain_order=True)
+        .last()
+        for name, table in days.items()
+    }
+    order = sorted(sums, key=lambda name: -sums[name]["rank_ic"][-1])
+    lines = [_format_series("line", sums[name]["rank_ic"].to_list()) for name in order]
+    chart = _format_chart("Cumulative daily rank IC", sums[order[0]]["month"].to_list(), lines)
+    return f"{chart}\n\nAt the end, from top to bottom: {', '.join(order)}."
+
+
+def plot_rank_ics(title: str, names: Sequence[str], rank_ics: Sequence[float]) -> str:
+    """Plot a bar for each name as a Mermaid chart; with negative values, a line and a zero line."""
+    if min(rank_ics) < 0:
+        series = [_format_series("line", values) for values in (rank_ics, [0.0] * len(rank_ics))]
+        return _format_chart(title, names, series)
+    return _format_chart(title, names, [_format_series("bar", rank_ics)], f" 0 --> {1.1 * max(rank_ics):.6f}")
+
+
+def _format_series(kind: str, values: Sequence[float]) -> str:
+    return f"{kind} [{', '.join(f'{value:.4f}' for value in values)}]"
+
+
+def _format_chart(title: str, names: Sequence[str], series: Sequence[str], limits: str = "") -> str:
+    axis = ", ".join(f'"{name}"' for name in names)
+    chart = ["xychart-beta", f'title "{title}"', f"x-axis [{axis}]", f'y-axis "rank IC"{limits}', *series]
+    return "\n    ".join(["```mermaid", *chart]) + "\n```"
+
+
+def _build_walk_section(walk: WalkEvidence, first: RunEvidence) -> Iterator[str]:
+    """Build the tables of a walk by horizon, a chart of the shortest, and the returns after costs."""
+    score = walk.score
+    failures = format_failures([fold_score.fold for fold_score in score.folds])
+    note = "\n\n".join(text for text in (_describe_walk(walk, first), failures) if text)
+    for horizon in score.pooled:
+        table = Table(f"Walk: {horizon} d", HEADER, list(format_folds(score, horizon)), note)
+        yield format_markdown_table(table)
+        if note:
+            rank_ics = {
+                fold_score.fold.name: rank_ic
+                for fold_score in score.folds
+                if fold_score.horizons and (rank_ic := fold_score.horizons[horizon].rank_ic.mean) is not None
+            }
+            yield plot_rank_ics(f"Rank IC over {horizon} d by fold", list(rank_ics), list(rank_ics.values()))
+        note = ""
+    days = {}
+    for horizon in score.pooled:
+        for lag in score.entries:
+            forecaster = "network" if lag == score.entry_lag else f"network, {name_entry(lag)}"
+            is_selected = (pl.col(HORIZON) == horizon) & (pl.col(ENTRY_LAG) == lag)
+            days[horizon, forecaster] = walk.daily.filter(is_selected).sort(DATE)
+    yield format_markdown_table(tabulate_costs(days, f"Walk: {TITLE.lower()}"))
+
+
+def _describe_walk(walk: WalkEvidence, first: RunEvidence) -> str:
+    """Describe the number of folds and how the training of their networks differs from the first run."""
+    finished = [fold_score.fold for fold_score in walk.score.folds if fold_score.fold.record is not None]
+    record = finished[0].record
+    assert record is not None
+    manifest: dict[str, Any] = read_json(walk.folder / finished[0].folder / record.trained.run / MANIFEST)
+    # Each fold has other days and another panel than the run.
+    same_data = {"split": first.manifest["split"], "panel": first.manifest["panel"]}
+    difference = describe_difference(manifest | same_data, first.manifest)
+    changes = "" if difference == "the same again" else f", but with {difference}"
+    count = manifest["training"]["seeds"]
+    networks = f"{count} networks" if count > 1 else "1 network"
+    return (
+        f"{len(finished)} folds from {walk.score.days[0]} to {walk.score.days[1]}, each with {networks} that did not "
+        f"see its test days, trained like the run above{changes}, at commit `{manifest['commit'][:12]}`."
+    )

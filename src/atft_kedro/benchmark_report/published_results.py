@@ -1,15 +1,38 @@
-"""What published tables print, for the one market and the days that they print it of."""
+"""Scores as published tables define them, of all forecasters, random forecasts and published models."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-FIRST, LAST = date(2017, 1, 3), date(2017, 12, 8)  # of the returns that they test on
+import numpy as np
+import polars as pl
+
+from ..evaluation.compare_baselines import NETWORK
+from ..evaluation.entries import name_entry
+from ..evaluation.published import ANNUAL_FACTOR, PublishedScore, score_as_published
+from ..reporting.format import format_number
+from ..reporting.table import Row, Table
+from ..schema import DATE, FORECAST, MEMBER_PREFIX, REALISED
+from .run_evidence import RunEvidence, describe_difference
+from .score_tables import SPREAD_TITLE, format_spread, list_other_entries, name_network
+
+DRAWS, SEED = 50, 7  # random forecasts
+FIRST_RETURN, LAST_RETURN = date(2017, 1, 3), date(2017, 12, 8)  # test period of the published tables
 STOCKS = 1026  # of NASDAQ
+MAX_GAP = 7  # days between a forecast and the first or last published return
+CLOSE = 2  # deviations of random forecasts, within which a score does not differ from chance
+COLUMNS = {"ic": 4, "ric": 3, "precision": 3, "sharpe": 2}  # digits
+HEADER = ("forecaster", "IC", '"RIC"', "prec@10", "SR")
+DEFINITIONS = (
+    'Stocks without a return on a day count as (0, 0) in the correlation. "RIC" is the mean of the daily ICs over '
+    "their deviation. prec@10 is the share of the ten highest forecasts whose return is not negative. SR is mean over "
+    "deviation of the mean return of the five highest forecasts, times 15.87, without costs."
+)
 
 
 @dataclass(frozen=True)
-class Printed:
-    """A row of the table of StockMixer (Fan and Shen, AAAI 2024); ``None`` where we know no number."""
+class PublishedRow:
+    """A row of the table in StockMixer (Fan and Shen, AAAI 2024); unknown numbers are None."""
 
     name: str
     ic: float
@@ -18,16 +41,111 @@ class Printed:
     sharpe: float | None = None
 
 
-TABLE = (
-    Printed("LSTM", 0.032, 0.354),
-    Printed("GAT", 0.035, 0.377),
-    Printed("STHAN-SR", 0.039, 0.451),
-    Printed("StockMixer", 0.043, 0.501, 0.545, 1.465),
+PUBLISHED_ROWS = (
+    PublishedRow("LSTM", 0.032, 0.354),
+    PublishedRow("GAT", 0.035, 0.377),
+    PublishedRow("STHAN-SR", 0.039, 0.451),
+    PublishedRow("StockMixer", 0.043, 0.501, 0.545, 1.465),
 )
 CAUTION = (
-    "Rows in italics are as printed, of the same stocks and days, and are not comparable: their inputs are normalised "
-    "with the future (prices divided by each stock's maximum over the whole period, which alone, without any network, "
-    "gives an IC of 0.027). They are hard to reproduce, too: in one run that we know of, StockMixer's own code gave an "
-    'IC of 0.037 and a "RIC" of 0.46 at its best validation loss, 0.031 and 0.39 at its end; others report ICs of '
-    "0.016 to 0.022."
+    "Rows in italics are the published numbers for the same stocks and days. They are not comparable: their inputs are "
+    "normalised with the future (prices are divided by the maximum of each stock over the whole period; this alone, "
+    "without any network, has an IC of 0.027). They are also hard to reproduce: in one run known to us, StockMixer's "
+    'own code had an IC of 0.037 and a "RIC" of 0.46 at its best validation loss, and 0.031 and 0.39 at its end; '
+    "others report ICs of 0.016 to 0.022."
 )
+
+
+@dataclass(frozen=True)
+class RandomBaseline:
+    """The scores of random forecasts, and the Sharpe ratio of holding every stock."""
+
+    scores: Sequence[PublishedScore]
+    held_sharpe: float
+
+    def summarize(self, column: str) -> tuple[float, float]:
+        """Compute the mean and the standard deviation of a column over the draws."""
+        values = [value for score in self.scores if (value := getattr(score, column)) is not None]
+        return float(np.mean(values)), float(np.std(values, ddof=1))
+
+
+def score_random_forecasts(realised: pl.DataFrame) -> RandomBaseline:
+    """Score random forecasts of the realised returns (date, code, target)."""
+    random = np.random.default_rng(SEED)
+    forecasts = [realised.with_columns(pl.Series(FORECAST, random.normal(size=len(realised)))) for _ in range(DRAWS)]
+    means = realised.drop_nulls(REALISED).group_by(DATE).agg(pl.col(REALISED).mean())[REALISED].to_numpy()
+    return RandomBaseline([score_as_published(table) for table in forecasts], float(means.mean() / means.std()) * ANNUAL_FACTOR)
+
+
+def tabulate_published_scores(runs: Sequence[RunEvidence], random: RandomBaseline) -> Table:
+    """Tabulate next-day scores of all forecasters as published tables define them.
+
+    Published rows are included only if the first run is tested on their stocks and days.
+    """
+    run = runs[0]
+    rows = [*_list_forecasters(run), *_list_other_runs(runs)]
+    summaries = {name: random.summarize(name) for name in COLUMNS}
+    deviations = [
+        f"{mean:.{COLUMNS[name]}f} ± {deviation:.{COLUMNS[name]}f}" for name, (mean, deviation) in summaries.items()
+    ]
+    rows.append(["random forecasts ± deviation", *deviations])
+    rows.append(["every stock, held", "–", "–", "–", format_number(random.held_sharpe, 2)])
+    notes = [DEFINITIONS, _compare_with_random(list(run.score.published.values()), random)]
+    if has_published_days(run):
+        rows += [[f"*{row.name}, as published*", *_format_published(row)] for row in PUBLISHED_ROWS]
+        notes.append(CAUTION)
+    return Table("Scores as published tables define them", HEADER, rows, " ".join(notes))
+
+
+def _list_forecasters(run: RunEvidence) -> Iterator[Row]:
+    """List the network, the spread over its members and the baselines, at each entry."""
+    published = run.score.published
+    members = [score for name, score in published.items() if name.startswith(MEMBER_PREFIX)]
+    titles = {NETWORK: name_network(run)}
+    titles |= {name: name for name in published if name != NETWORK and not name.startswith(MEMBER_PREFIX)}
+    for name, title in titles.items():
+        yield [title, *_format_score(published[name])]
+        if name == NETWORK and members:
+            columns = ([getattr(score, column) for score in members] for column in COLUMNS)
+            spreads = map(format_spread, columns, COLUMNS.values())
+            yield [SPREAD_TITLE, *spreads]
+    for lag, entry in list_other_entries(run.score).items():
+        for name, title in titles.items():
+            yield [f"{title}, {name_entry(lag)}", *_format_score(entry.published[name])]
+
+
+def _list_other_runs(runs: Sequence[RunEvidence]) -> Iterator[Row]:
+    for other in runs[1:]:
+        if other.score.published:
+            difference = describe_difference(other.manifest, runs[0].manifest)
+            yield [f"network, {difference}", *_format_score(other.score.published[NETWORK])]
+
+
+def _format_score(score: PublishedScore) -> list[str]:
+    return [format_number(getattr(score, name), digits) for name, digits in COLUMNS.items()]
+
+
+def _format_published(row: PublishedRow) -> list[str]:
+    return [format_number(getattr(row, name), min(digits, 3)) for name, digits in COLUMNS.items()]
+
+
+def _compare_with_random(scores: Sequence[PublishedScore], random: RandomBaseline) -> str:
+    """Count the forecasters whose last two columns do not differ from random forecasts."""
+    counts = {}
+    for name in ("precision", "sharpe"):
+        mean, deviation = random.summarize(name)
+        values = [value for score in scores if (value := getattr(score, name)) is not None]
+        counts[name] = f"{sum(abs(value - mean) <= CLOSE * deviation for value in values)} of {len(values)}"
+    return (
+        f"Within {CLOSE} deviations of random forecasts are {counts['precision']} forecasters in prec@10 and "
+        f"{counts['sharpe']} in SR; holding every stock has an SR of {random.held_sharpe:.2f}."
+    )
+
+
+def has_published_days(run: RunEvidence) -> bool:
+    """Return whether a run is tested on the stocks and days of the published tables."""
+    days = run.read_days(1)[DATE]
+    if not len(days):
+        return False
+    gaps = ((FIRST_RETURN - days[0]).days, (LAST_RETURN - days[-1]).days)
+    return all(0 < gap < MAX_GAP for gap in gaps) and abs(run.count_stocks() - STOCKS) < STOCKS / 100

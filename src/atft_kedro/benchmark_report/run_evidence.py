@@ -1,66 +1,153 @@
-"""A run as its folder tells it."""
+"""What the folder of a run holds, and how the configurations of two runs differ."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any, Self
 
 import polars as pl
 
+from ..dotted import flatten
 from ..evaluation.compare_baselines import NETWORK
 from ..evaluation.forecast_table import FORECASTS, open_table
 from ..evaluation.run_scores import DAILY, read_score
 from ..evaluation.score import RunScore
-from ..panel.split import DateRange, Split, SplitName
+from ..panel.split import SPLIT_NAMES, DateRange, Split, SplitName
 from ..params import InputError
 from ..schema import CODE, DATE, ENTRY_LAG, FORECASTER, HORIZON, MEMBER_PREFIX, SPLIT
+from ..training.checkpoint import FIELDS_NOT_IN_IDENTITY
 from ..training.run_status import read_history, read_manifest
+from ..training.runs import MANIFEST
+
+Manifest = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """What a run's folder holds."""
+class RunEvidence:
+    """The manifest, the scores and the training history of a run."""
 
     folder: Path
-    manifest: Mapping[str, Any]
+    manifest: Manifest
     score: RunScore
-    history: list[dict[str, Any]]  # of epochs, each once
+    history: list[dict[str, Any]]  # one entry per epoch of each seed
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Read a run that was scored."""
+        """Read a run with scores; refuse a run of another version of the project."""
         score = read_score(folder, is_required=True)
         assert score is not None
         if not (folder / DAILY).exists() or ENTRY_LAG not in open_table(folder / DAILY).collect_schema():
             raise InputError(
-                f"Run {folder.name} has no {DAILY} of each entry; kedro atft evaluate {folder.name} makes it."
+                f"Run {folder.name} has no {DAILY} with all entries; kedro atft evaluate {folder.name} writes it."
             )
+        manifest = read_manifest(folder)
+        if any("modules" not in phase for phase in manifest["training"]["phases"]):
+            raise InputError(f"{folder / MANIFEST} was written by another version of this project: train again.")
         epochs = {(epoch["seed"], epoch["epochs"]): epoch for epoch in read_history(folder)}
-        return cls(folder, read_manifest(folder), score, list(epochs.values()))
+        return cls(folder, manifest, score, list(epochs.values()))
 
     @property
     def horizons(self) -> list[int]:
-        """List what it forecasts, the shortest first."""
+        """List the forecast horizons in ascending order."""
         return sorted(self.score.split["test"])
 
-    def days(self, horizon: int, forecaster: str = NETWORK, entry_lag: int | None = None) -> pl.DataFrame:
-        """Read a forecaster's test days over a horizon, in the order of time; by default at the targets' own entry."""
+    def read_days(self, horizon: int, forecaster: str = NETWORK, entry_lag: int | None = None) -> pl.DataFrame:
+        """Read a forecaster's daily test scores by date; the default entry is that of the targets."""
         lag = self.score.entry_lag if entry_lag is None else entry_lag
-        mine = (pl.col(FORECASTER) == forecaster) & (pl.col(SPLIT) == "test") & (pl.col(HORIZON) == horizon)
-        return open_table(self.folder / DAILY).filter(mine, pl.col(ENTRY_LAG) == lag).sort(DATE).collect()
+        is_selected = (pl.col(FORECASTER) == forecaster) & (pl.col(SPLIT) == "test") & (pl.col(HORIZON) == horizon)
+        return open_table(self.folder / DAILY).filter(is_selected, pl.col(ENTRY_LAG) == lag).sort(DATE).collect()
 
-    def networks(self) -> dict[str, str]:
-        """Name each network's forecasts by its seed."""
+    def members(self) -> dict[str, str]:
+        """Map the seed of each ensemble member to its forecaster's name."""
         if self.score.seeds:
             return {seed: MEMBER_PREFIX + seed for seed in self.score.seeds}
         return {str(self.manifest["training"]["seed"]): NETWORK}
 
     def count_stocks(self) -> int:
-        """Count the stocks that are forecast."""
+        """Count the stocks with forecasts."""
         count: int = open_table(self.folder / FORECASTS).select(pl.col(CODE).n_unique()).collect().item()
         return count
 
-    def stretch(self, role: SplitName) -> DateRange:
-        """Find the days of a role, from its first to its last."""
-        found = Split.model_validate(self.manifest["split"]).ranges_of(role)
-        return found[0].model_copy(update={"last": found[-1].last, "days": sum(each.days for each in found)})
+    def dates_of(self, split: SplitName) -> DateRange:
+        """Return the first and last day of a split, and its number of days."""
+        ranges = Split.model_validate(self.manifest["split"]).ranges_of(split)
+        return ranges[0].model_copy(update={"last": ranges[-1].last, "days": sum(dates.days for dates in ranges)})
+
+
+def describe_difference(manifest: Manifest, reference: Manifest) -> str:
+    """Describe how the configuration of a run differs from that of a reference run."""
+    changes = [*_describe_days(manifest, reference), *_describe_modules(manifest, reference)]
+    phases, reference_phases = (
+        [phase["name"] for phase in config["training"]["phases"]] for config in (manifest, reference)
+    )
+    ignored: tuple[str, ...] = ()
+    if phases != reference_phases:
+        changes.append("phases " + " then ".join(map(format_phase, manifest["training"]["phases"])))
+        ignored = tuple(f"training.phases.{name}." for name in {*phases} ^ {*reference_phases})
+        ignored += tuple(f"training.phases.{name}.{field}" for name in phases for field in ("epochs", "newest_days"))
+    params, reference_params = map(_flatten_params, (manifest, reference))
+    changes += [
+        f"{path} = {format_value(params.get(path))}"
+        for path in sorted(params | reference_params)
+        if params.get(path) != reference_params.get(path) and not path.startswith(ignored)
+    ]
+    if any(manifest.get(name) != reference.get(name) for name in ("feature_hash", "features")):
+        changes.append("other features")
+    if not changes and manifest["panel"] != reference["panel"]:
+        changes.append("other data")
+    return ", ".join(changes) or "the same again"
+
+
+def format_phase(phase: Mapping[str, Any]) -> str:
+    """Format a phase with its epochs, and its days if they are not all."""
+    newest = f" of the newest {phase['newest_days']:,} days" if phase.get("newest_days") else ""
+    return f"{phase['name']} ({phase['epochs']} epochs{newest})"
+
+
+def list_modules(manifest: Manifest) -> list[str]:
+    """List the modules of the network that some phase switches on."""
+    training = manifest["training"]
+    modules = dict.fromkeys(module for phase in training["phases"] for module in phase["modules"])
+    return [module for module in modules if module not in training["without"]]
+
+
+def format_value(value: Any) -> str:
+    """Format a parameter; weights of zero are left out."""
+    if isinstance(value, Mapping):
+        return " + ".join(f"{weight:g} {name}" for name, weight in value.items() if weight) or "nothing"
+    if isinstance(value, list | tuple):
+        return " and ".join(map(format_value, value)) or "nothing"
+    return "none" if value is None else str(value)
+
+
+def _describe_days(manifest: Manifest, reference: Manifest) -> Iterator[str]:
+    """Yield a different first train day, and whether any other boundary differs."""
+    bounds, reference_bounds = (
+        {split: _find_bounds(config, split) for split in SPLIT_NAMES} for config in (manifest, reference)
+    )
+    (first, last), (reference_first, reference_last) = bounds.pop("train"), reference_bounds.pop("train")
+    if first != reference_first:
+        yield f"trained from {first}"
+    if last != reference_last or bounds != reference_bounds:
+        yield "other days"
+
+
+def _find_bounds(manifest: Manifest, split: SplitName) -> tuple[Any, Any]:
+    ranges = Split.model_validate(manifest["split"]).ranges_of(split)
+    return (ranges[0].first, ranges[-1].last) if ranges else (None, None)
+
+
+def _describe_modules(manifest: Manifest, reference: Manifest) -> Iterator[str]:
+    modules, reference_modules = list_modules(manifest), list_modules(reference)
+    yield from (f"with {module}" for module in modules if module not in reference_modules)
+    yield from (f"without {module}" for module in reference_modules if module not in modules)
+
+
+def _flatten_params(manifest: Manifest) -> dict[str, Any]:
+    """Flatten the parameters that decide forecasts: phases by name, loss weights as one value."""
+    blocks = {block: dict(manifest.get(block) or {}) for block in ("graph", "network", "training")}
+    for name in (*FIELDS_NOT_IN_IDENTITY, "without", "seeds"):
+        blocks["training"].pop(name, None)
+    blocks["training"]["phases"] = {phase["name"]: phase for phase in manifest["training"]["phases"]}
+    return flatten(blocks, is_leaf=lambda value: all(isinstance(weight, Real) for weight in value.values()))

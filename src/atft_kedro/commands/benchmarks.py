@@ -1,4 +1,4 @@
-"""The page of a benchmark: what a run is worth, what its parts add, and what a walk says."""
+"""Write the page of a benchmark from runs and the newest walk."""
 
 from pathlib import Path
 from typing import Any
@@ -7,9 +7,8 @@ import click
 from kedro.framework.startup import ProjectMetadata
 from kedro.io import CatalogProtocol
 
-from ..benchmark_report.page import write_benchmarks
-from ..benchmark_report.run_evidence import Evidence
-from ..benchmark_report.walk_section import Walk
+from ..benchmark_report.page import WalkEvidence, build_benchmark_page
+from ..benchmark_report.run_evidence import RunEvidence
 from ..evaluation.compare_runs import compare_runs, read_split_forecasts, require_several
 from ..evaluation.entries import collect_returns, returns_by_lag
 from ..evaluation.run_scores import read_all_returns
@@ -24,8 +23,8 @@ PAGE = "docs/benchmarks.md"
 
 @click.command()
 @click.argument("runs", nargs=-1)
-@click.option("--output", type=click.Path(path_type=Path), help=f"Where the page goes; by default {PAGE}.")
-@click.option("--walk/--no-walk", default=True, show_default=True, help="With the newest walk, where there is one.")
+@click.option("--output", type=click.Path(path_type=Path), help=f"Path of the page.  [default: {PAGE}]")
+@click.option("--walk/--no-walk", default=True, show_default=True, help="Include the newest walk if it exists.")
 @project_options
 def benchmarks(
     metadata: ProjectMetadata,
@@ -35,21 +34,24 @@ def benchmarks(
     env: str | None,
     params: dict[str, Any],
 ) -> None:
-    """Write the page of a benchmark: what the first of RUNS is worth (default: the latest), the others beside it."""
+    """Write the benchmark page of the first of RUNS (default: the latest).
+
+    The other runs are compared with it.
+    """
     with open_catalog(metadata, env, params) as catalog:
-        kept, how = catalog["runs"].load(), catalog["params:evaluation"].load()
-        folders = [kept.find(run) for run in runs or [LATEST]]
+        run_folders, evaluation = catalog["runs"].load(), catalog["params:evaluation"].load()
+        folders = [run_folders.find(run) for run in runs or [LATEST]]
+        evidence = [RunEvidence.read(folder) for folder in folders]
+        comparisons = []
         if len(folders) > 1:
             require_several(folders)
-        evidence = [Evidence.read(folder) for folder in folders]
-        said = {folder.name: read_split_forecasts(folder, "test") for folder in folders}
-        compared = compare_runs(said, read_all_returns(folders), how) if len(folders) > 1 else []
-        walked = _read_walk(catalog) if walk and catalog["walk_score"].exists() else None
+            forecasts = {folder.name: read_split_forecasts(folder, "test") for folder in folders}
+            comparisons = compare_runs(forecasts, read_all_returns(folders), evaluation)
+        walk_evidence = _read_walk(catalog) if walk and catalog["walk_score"].exists() else None
         command = f"kedro atft benchmarks {' '.join(folder.name for folder in folders)}"
-        page = write_benchmarks(evidence, compared, walked, f"{command} --env {env}" if env else command)
+        page = build_benchmark_page(evidence, comparisons, walk_evidence, f"{command} --env {env}" if env else command)
     path = output or Path(metadata.project_path) / PAGE
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as partial:
             partial.write_text(page)
     except OSError as error:
@@ -57,9 +59,10 @@ def benchmarks(
     click.echo(path)
 
 
-def _read_walk(catalog: CatalogProtocol) -> Walk:
+def _read_walk(catalog: CatalogProtocol) -> WalkEvidence:
     dataset = map_columns(catalog["ml_dataset"].load(), catalog["params:columns"].load())
-    record, how = catalog["walk_forecasts"].load().collect(), catalog["params:evaluation"].load()
+    forecasts, evaluation = catalog["walk_forecasts"].load().collect(), catalog["params:evaluation"].load()
     score: WalkScore = catalog["walk_score"].load()
-    returns = returns_by_lag(collect_returns(dataset, record[DATE], score.entry_lag), score.entry_lag)
-    return Walk(score, concat_daily(score_by_entry(record, returns, how)), catalog["fold_folders"].load().folder)
+    returns = returns_by_lag(collect_returns(dataset, forecasts[DATE], score.entry_lag), score.entry_lag)
+    daily = concat_daily(score_by_entry(forecasts, returns, evaluation))
+    return WalkEvidence(score, daily, catalog["fold_folders"].load().folder)

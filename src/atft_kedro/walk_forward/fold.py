@@ -153,7 +153,7 @@ def _find_pauses(dataset: pl.LazyFrame, last: date, entry_lag: int) -> Pauses:
 
 
 def name_folders(folds: Sequence[Fold], tables: MarketTables) -> list[str]:
-    """Name each fold's folder by its first test day and a hash of everything that decides its forecasts."""
+    """Name each fold's folder by its first test day and a hash of its content."""
     hashed = tables.hash_days()
     schema, code = str(tables.dataset.collect_schema()), code_of(train_fold)
     names = []
@@ -167,7 +167,7 @@ def name_folders(folds: Sequence[Fold], tables: MarketTables) -> list[str]:
 
 
 def read_record(folder: Path) -> FoldRecord | None:
-    """Read the record of a fold; None if it is unfinished or its forecasts are missing or cut off."""
+    """Read the record of a fold; None if it is unfinished or its forecasts are damaged."""
     path, forecasts = folder / RECORD, folder / FORECASTS
     if not path.exists() or not forecasts.exists():
         return None
@@ -176,7 +176,7 @@ def read_record(folder: Path) -> FoldRecord | None:
 
 
 def train_fold(fold: Fold, runs: Runs, threads: int) -> None:
-    """Build the panel of a fold, train and forecast in the folder of ``runs``; resume an earlier attempt.
+    """Train and forecast a fold in the folder of ``runs``; resume an earlier attempt.
 
     The scaler is fitted on the fold's train days. The panel is removed when the fold is finished.
     """

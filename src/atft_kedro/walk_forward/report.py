@@ -86,7 +86,7 @@ def plot_walk(score: WalkScore, daily: pl.DataFrame) -> go.Figure:
 
 
 def collect_metrics(score: WalkScore) -> Iterator[tuple[int, Mapping[str, float]]]:
-    """Yield the metrics of the pooled days with step 0, and of each finished fold with its number as step."""
+    """Yield the metrics of the pooled days (step 0) and of each finished fold (its number)."""
     yield 0, _collect("walk", score.entries, score.entry_lag)
     for number, fold_score in enumerate(score.folds, start=1):
         if fold_score.horizons:

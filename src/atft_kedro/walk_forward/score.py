@@ -85,7 +85,7 @@ def _read_test_forecasts(folder: Path, fold: TrainedFold) -> pl.LazyFrame:
 def score_walk(
     trained: TrainedFolds, folder: Path, pooled: pl.DataFrame, returns: ReturnsByLag, params: EvaluationParams
 ) -> ScoredWalk:
-    """Score each fold and the pooled forecasts; the first of ``returns`` has the lag of the targets."""
+    """Score each fold and the pooled forecasts; ``returns`` of the targets come first."""
     scored = score_by_entry(pooled, returns, params)
     entry_lag = next(iter(scored))
     own = scored[entry_lag].score

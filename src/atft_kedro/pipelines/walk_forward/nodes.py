@@ -75,7 +75,7 @@ def score_folds(  # noqa: PLR0913, PLR0917 — forecasts, returns and how they a
     training: TrainingParams,
     params: EvaluationParams,
 ) -> tuple[WalkScore, str, go.Figure]:
-    """Score each fold and the pooled forecasts; write and log the page, the figure and the metrics."""
+    """Score the folds and the pooled forecasts; log the page, the figure and the metrics."""
     pooled = walk_forecasts.collect()
     returns = returns_by_lag(collect_returns(mapped_dataset, pooled[DATE], entry_lag), entry_lag)
     params = params.model_copy(update={"units": training.labels.transform})

@@ -1,0 +1,31 @@
+"""The protocol and the training time of a run."""
+
+from pathlib import Path
+
+import polars as pl
+
+from atft_kedro.benchmark_report.protocol import tabulate_protocol, tabulate_training_time
+from factories.benchmark_runs import make_run
+
+
+def test_the_protocol_names_days_modules_phases_and_code(returns: pl.DataFrame, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", returns, share=0.5, without=["fan"])
+
+    rows = {str(row[0]): row[1] for row in tabulate_protocol(run).rows}
+
+    assert rows["stocks"] == "30"
+    assert rows["train"] == "2024-01-01 to 2024-01-05, 5 days"
+    assert "5 days of embargo" in rows["between them"]
+    assert rows["graph"] == "kind correlation, neighbours 10"
+    assert rows["network"].endswith("with gat, without fan")
+    assert rows["phases"] == "one (2 epochs): 1 mse"
+    assert rows["ensemble"].startswith("2 networks, from seed 7 on")
+    assert rows["run"] == "`run`, commit `0123456789ab`"
+
+
+def test_the_training_time_counts_each_epoch_once(returns: pl.DataFrame, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", returns, share=0.5)
+
+    (row,) = tabulate_training_time([run], ["as above"]).rows
+
+    assert list(row) == ["as above", "2, 2", "4 s", "0.1 min", "500", "25.0%", "one 2.0 s", "cpu, 2"]
