@@ -74,7 +74,9 @@ def score_random_forecasts(realised: pl.DataFrame) -> RandomBaseline:
     random = np.random.default_rng(SEED)
     forecasts = [realised.with_columns(pl.Series(FORECAST, random.normal(size=len(realised)))) for _ in range(DRAWS)]
     means = realised.drop_nulls(REALISED).group_by(DATE).agg(pl.col(REALISED).mean())[REALISED].to_numpy()
-    return RandomBaseline([score_as_published(table) for table in forecasts], float(means.mean() / means.std()) * ANNUAL_FACTOR)
+    return RandomBaseline(
+        [score_as_published(table) for table in forecasts], float(means.mean() / means.std()) * ANNUAL_FACTOR
+    )
 
 
 def tabulate_published_scores(runs: Sequence[RunEvidence], random: RandomBaseline) -> Table:
