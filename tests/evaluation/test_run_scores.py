@@ -11,11 +11,11 @@ from polars.testing import assert_frame_equal
 from atft_kedro.evaluation.run_scores import read_scores, update_returns
 from atft_kedro.params import InputError
 from atft_kedro.training.run_status import read_entry_lag
-from factories.benchmark_runs import draw_returns, make_run
+from factories.benchmark_runs import make_returns, make_run
 
 
 def test_a_run_that_cannot_be_read_is_named_and_the_others_are_shown(tmp_path: Path) -> None:
-    returns = draw_returns(20, [date(2024, 3, 1) + timedelta(days=day) for day in range(30)])
+    returns = make_returns(20, [date(2024, 3, 1) + timedelta(days=day) for day in range(30)])
     folders = [tmp_path / name for name in ("cut", "older", "whole")]
     for folder in folders:
         make_run(folder, returns, 0.3)
@@ -34,7 +34,7 @@ def test_a_run_that_cannot_be_read_is_named_and_the_others_are_shown(tmp_path: P
 
 def test_a_run_is_scored_by_the_entry_that_it_was_trained_for_whatever_is_configured_now(tmp_path: Path) -> None:
     run = make_run(
-        tmp_path / "run", draw_returns(20, [date(2024, 3, 1) + timedelta(days=day) for day in range(30)]), 0.3
+        tmp_path / "run", make_returns(20, [date(2024, 3, 1) + timedelta(days=day) for day in range(30)]), 0.3
     )
     before = read_entry_lag(run.folder, 0)
     (run.folder / "manifest.json").write_text(json.dumps({**run.manifest, "entry_lag": 1}))
@@ -43,7 +43,7 @@ def test_a_run_is_scored_by_the_entry_that_it_was_trained_for_whatever_is_config
 
 
 def test_a_dataset_without_a_horizon_takes_no_forecast_away() -> None:
-    returns = draw_returns(5, [date(2024, 3, 1) + timedelta(days=day) for day in range(10)])
+    returns = make_returns(5, [date(2024, 3, 1) + timedelta(days=day) for day in range(10)])
     dataset = returns.select("date", "code", "target_1d", target_5d=pl.col("noise"))
     forecasts = pl.concat(
         dataset.select("date", "code", horizon=pl.lit(horizon), forecast=0.1, target=f"target_{horizon}d")
