@@ -1,4 +1,4 @@
-"""The benchmark's command on a market of its own: simulated prices, labels of some of its stocks and days."""
+"""The environment benchmark and its page: simulated prices, benchmark returns of some stocks and days."""
 
 import json
 from datetime import date
@@ -14,21 +14,21 @@ from factories.project import kedro
 
 pytestmark = pytest.mark.slow
 
-STOCKS, LABELLED, DAYS, LABEL_DAYS = 40, 30, 500, 360
+STOCKS, BENCHMARK_STOCKS, DAYS, BENCHMARK_DAYS = 40, 30, 500, 360
 QUICK = "training.epochs=5,training.seeds=2,network.hidden_size=16,baselines.lightgbm.rounds=10"
 
 
 @pytest.fixture(scope="module")
 def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write prices, and labels of three quarters of the stocks in the last days but ten."""
+    """Write prices, and benchmark returns of three quarters of the stocks that end ten days earlier."""
     folder = tmp_path_factory.mktemp("market")
     params = make_params(
         MarketParams, stocks=STOCKS, days=DAYS, seed=5, start=date(2011, 3, 1), late_listings=0, delistings=0
     )
     prices = simulate_market(params).prices.sort("code", "date").drop("sector", "vwap", strict=False)
     prices.write_parquet(folder / "prices.parquet")
-    days = prices["date"].unique().sort()[-LABEL_DAYS - 10 : -10]
-    codes = prices["code"].unique().sort()[:LABELLED]
+    days = prices["date"].unique().sort()[-BENCHMARK_DAYS - 10 : -10]
+    codes = prices["code"].unique().sort()[:BENCHMARK_STOCKS]
     cells = pl.DataFrame({"date": days}).join(pl.DataFrame({"code": codes}), how="cross")
     closes = cells.join(prices.select("date", "code", "close"), on=["date", "code"], how="left").sort("code", "date")
     returns = (pl.col("close") / pl.col("close").shift(1).over("code") - 1).fill_null(0)
@@ -38,27 +38,27 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_one_command_leads_from_prices_and_labels_to_a_table(project: Path, market: Path) -> None:
+def test_one_run_scores_the_forecasts_by_the_benchmark_returns(project: Path, market: Path) -> None:
     paths = f"prices={market / 'prices.parquet'},benchmark_returns={market / 'benchmark_returns.parquet'}"
 
     kedro(project, "run", "--env", "benchmark", "--params", f"{paths},{QUICK}")
 
     run = project / "data" / "06_models" / "runs" / "latest"
     score = json.loads((run / "metrics.json").read_text())
-    labels = pl.read_parquet(market / "benchmark_returns.parquet")
-    said = pl.read_parquet(run / "forecasts.parquet")
-    test = said.filter((pl.col("split") == "test") & (pl.col("horizon") == 1))
-    label_days = labels["date"].unique().sort()
+    benchmark_returns = pl.read_parquet(market / "benchmark_returns.parquet")
+    forecasts = pl.read_parquet(run / "forecasts.parquet")
+    test = forecasts.filter((pl.col("split") == "test") & (pl.col("horizon") == 1))
+    benchmark_days = benchmark_returns["date"].unique().sort()
     known = test.drop_nulls("target")
-    answers = known.join(pl.DataFrame({"date": label_days[:-1], "next": label_days[1:]}), on="date", how="inner").join(
-        labels.rename({"date": "next"}), on=["next", "code"]
-    )
-    assert set(test["code"]) <= set(labels["code"])
-    assert test["date"].max() == label_days[-2]
-    assert test["date"].n_unique() == LABEL_DAYS - round(0.607 * LABEL_DAYS) - round(0.2025 * LABEL_DAYS)
-    assert len(answers) == len(known) > 0
-    assert answers["observed"].all()
-    assert (answers["target"] - answers["return_1d"]).abs().max() < 1e-6
+    matched = known.join(
+        pl.DataFrame({"date": benchmark_days[:-1], "next": benchmark_days[1:]}), on="date", how="inner"
+    ).join(benchmark_returns.rename({"date": "next"}), on=["next", "code"])
+    assert set(test["code"]) <= set(benchmark_returns["code"])
+    assert test["date"].max() == benchmark_days[-2]
+    assert test["date"].n_unique() == BENCHMARK_DAYS - round(0.607 * BENCHMARK_DAYS) - round(0.2025 * BENCHMARK_DAYS)
+    assert len(matched) == len(known) > 0
+    assert matched["observed"].all()
+    assert (matched["target"] - matched["return_1d"]).abs().max() < 1e-6
     assert sorted(score["seeds"]) == ["7", "8"]
     assert set(score["published"]) == {
         "network",
@@ -76,32 +76,32 @@ def test_one_command_leads_from_prices_and_labels_to_a_table(project: Path, mark
 
 
 @pytest.mark.long
-def test_the_page_is_made_of_the_runs_folders(project: Path, market: Path) -> None:
+def test_the_page_holds_the_scores_of_the_runs_and_the_walk(project: Path, market: Path) -> None:
     paths = f"prices={market / 'prices.parquet'},benchmark_returns={market / 'benchmark_returns.parquet'}"
-    walked = "folds.n_folds=2,folds.kind=expanding,folds.train_days=120,training.seeds=1"
+    walk = "folds.n_folds=2,folds.kind=expanding,folds.train_days=120,training.seeds=1"
     kedro(project, "run", "--env", "benchmark", "--params", f"{paths},{QUICK}")
     kedro(
         project, "run", "--env", "benchmark", "--params", f"{paths},{QUICK},training.without=fan gat,graph.neighbours=3"
     )
-    kedro(project, "run", "--pipelines", "walk_forward", "--env", "benchmark", "--params", f"{paths},{QUICK},{walked}")
+    kedro(project, "run", "--pipelines", "walk_forward", "--env", "benchmark", "--params", f"{paths},{QUICK},{walk}")
     runs = sorted(path.parent for path in (project / "data" / "06_models" / "runs").glob("2*/manifest.json"))
-    first, other = (json.loads((run / "metrics.json").read_text())["split"]["test"]["h1"] for run in runs)
+    first, second = (json.loads((run / "metrics.json").read_text())["split"]["test"]["h1"] for run in runs)
 
     kedro(project, "atft", "benchmarks", *(run.name for run in runs), "--env", "benchmark", "--params", paths)
 
-    nowhere = kedro(project, "atft", "benchmarks", "--env", "benchmark", "--output", "README.md/page.md", fails=True)
+    refused = kedro(project, "atft", "benchmarks", "--env", "benchmark", "--output", "README.md/page.md", fails=True)
     page = (project / "docs" / "benchmarks.md").read_text()
-    variant = next(line for line in page.splitlines() if f"| `{runs[1].name}`, commit " in line)
+    row = next(line for line in page.splitlines() if f"| `{runs[1].name}`, commit " in line)
     assert f"rank IC of {first['rank_ic']['mean']:.4f} ± {first['rank_ic']['se']:.4f}" in page
-    assert "without gat, graph.neighbours = 3" in variant
+    assert "without gat, graph.neighbours = 3" in row
     assert "each with 1 network that did not see its test days" in page
-    assert f"{other['rank_ic']['mean']:.4f} ± {other['rank_ic']['se']:.4f}" in variant
+    assert f"{second['rank_ic']['mean']:.4f} ± {second['rank_ic']['se']:.4f}" in row
     for title in ("Protocol", "Robustness", "Returns after costs", "Walk: 1 d", "Training time"):
         assert f"\n## {title}\n" in page
     assert "StockMixer" not in page  # whose table is of another market
     assert page.count("```mermaid") == 2
-    assert "README.md/page.md cannot be written" in nowhere
-    assert "Traceback" not in nowhere
+    assert "README.md/page.md cannot be written" in refused
+    assert "Traceback" not in refused
 
 
 def test_missing_or_unreadable_benchmark_returns_are_refused(project: Path, market: Path) -> None:
@@ -109,11 +109,11 @@ def test_missing_or_unreadable_benchmark_returns_are_refused(project: Path, mark
     text = market / "returns.txt"
     text.write_text("date,code\n")
 
-    missing, no_table = (
+    missing, unreadable = (
         kedro(project, "run", "--env", "benchmark", "--params", f"{prices},benchmark_returns={path}", fails=True)
         for path in ("no.parquet", text)
     )
 
     assert "no.parquet does not exist" in missing
-    assert "returns.txt (benchmark returns) is not a complete parquet file" in no_table
-    assert "Traceback" not in missing + no_table
+    assert "returns.txt (benchmark returns) is not a complete parquet file" in unreadable
+    assert "Traceback" not in missing + unreadable

@@ -1,0 +1,42 @@
+"""What ``kedro atft hpo`` prints."""
+
+import pytest
+
+from atft_kedro.commands.console import make_console
+from atft_kedro.commands.hpo import MAX_TRIALS, render_status
+from atft_kedro.search.study_status import StudyStatus, TrialSummary
+
+
+def make_status(trials: int) -> StudyStatus:
+    """Make a status whose last trial has failed."""
+    failed = trials - 1
+    summaries = [
+        TrialSummary(
+            number=number,
+            state="failed" if number == failed else "complete",
+            score=None if number == failed else number / 100,
+            epochs=2,
+            seconds=1.5,
+            params={"network.hidden_size": 16},
+            run=None,
+            worker=None,
+            reason="diverged [x]" if number == failed else None,
+        )
+        for number in range(trials)
+    ]
+    importance = {"network.hidden_size": 1.0}
+    return StudyStatus(
+        study="s", wanted=30, trials=tuple(summaries), best=failed - 1, importance=importance, seconds_left=90.0
+    )
+
+
+def test_a_study_is_shown_with_its_newest_trials(capsys: pytest.CaptureFixture[str]) -> None:
+    make_console().print(render_status(make_status(MAX_TRIALS + 5)))
+
+    output = capsys.readouterr().out
+    assert "study s" in output
+    assert "trial 23: 0.2300 after 2 epochs" in output
+    assert "0:01:30" in output
+    assert "diverged [x]" in output
+    assert output.count("hidden_size 16") == MAX_TRIALS
+    assert "and 5 earlier trials" in output
