@@ -18,72 +18,7 @@ from .params import TrainingParams
 
 Tree = dict[str, Any]
 
-
-@dataclass(frozen=True)
-class Identity:
-    """What a checkpoint may be loaded into."""
-
-    feature_hash: str
-    panel: str
-    params: str  # the training's and the network's, as JSON
-    training_data: str = ""  # hash of the graphs and of the split
-
-    def require_same(self, path: Path, theirs: Mapping[str, object]) -> None:
-        """Refuse what was made of something else, and say of what."""
-        for name, mine in vars(self).items():
-            if theirs.get(name) != mine and (said := _differ(theirs.get(name), mine)):
-                raise InputError(f"{path} was made with another {name}: {said}.")
-
-
-def _differ(theirs: object, mine: object, most: int = 200) -> str:
-    """Show two values, of JSON only the keys whose values differ; null is what nobody spoke of when it was made."""
-    try:
-        trees = [json.loads(str(each)) for each in (theirs, mine)]
-    except ValueError:
-        trees = []
-    if not trees or not all(isinstance(tree, dict) for tree in trees):  # a digest may look like a number
-        return f"{str(theirs)[:most]} instead of {str(mine)[:most]}"
-    changes = diff(*trees)
-    return "; ".join(f"{path} = {old} instead of {new}" for path, (old, new) in changes.items())[: 4 * most]
-
-
-def write_checkpoint(path: Path, tree: Tree) -> None:
-    """Write it whole and to the disk."""
-    with atomic_write(path) as partial, partial.open("wb") as file:
-        try:
-            torch.save(tree, file)
-        except RuntimeError as error:  # torch's words for what the system said below
-            raise error.__context__ if isinstance(error.__context__, OSError) else error from None
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def read_checkpoint(path: Path, identity: Identity) -> Tree:
-    """Read a checkpoint that belongs to ``identity``."""
-    if not path.exists():
-        raise InputError(f"There is no checkpoint at {path}.")
-    try:
-        tree: Tree = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch and zip have no common error for bytes that are cut, foreign or malicious
-        raise InputError(f"{path} is no checkpoint that can be read safely: {str(error).splitlines()[0]}") from error
-    identity.require_same(path, tree.get("identity", {}))
-    return tree
-
-
-def get_random() -> Tree:
-    """Write down where this process's random numbers stand."""
-    gpu = {"cuda": torch.cuda.get_rng_state()} if torch.cuda.is_available() else {}
-    return {"cpu": torch.get_rng_state(), **gpu}
-
-
-def set_random(state: Tree) -> None:
-    """Bring this process's random numbers back to where they stood."""
-    torch.set_rng_state(state["cpu"])
-    if "cuda" in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state["cuda"])
-
-
-FIELDS_NOT_IN_IDENTITY = (
+FIELDS_NOT_IN_IDENTITY = (  # of `training`: they do not change its numbers
     "resume",
     "nan_budget",
     "collapse",
@@ -93,13 +28,85 @@ FIELDS_NOT_IN_IDENTITY = (
     "device",
     "threads",
 )
+LABELS = {
+    "feature_hash": "other features",
+    "panel": "another panel",
+    "params": "other parameters",
+    "graphs_and_split": "other graphs or another split",
+}
+LONGEST = 800  # characters of a difference in a message
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The features, data and parameters that a checkpoint belongs to."""
+
+    feature_hash: str
+    panel: str
+    params: str  # the training's and the network's, as JSON
+    graphs_and_split: str = ""  # hash
+
+    def require_same(self, path: Path, stored: Mapping[str, object]) -> None:
+        """Refuse a checkpoint or run that belongs to something else, and say what differs."""
+        for name, own in vars(self).items():
+            other = stored.get(name)
+            if other != own and (difference := _format_difference(other, own)):
+                raise InputError(f"{path} was trained with {LABELS[name]}: {difference}.")
 
 
 def make_identity(training_data: TrainingData, network: NetworkParams, training: TrainingParams) -> Identity:
-    """Say what a checkpoint of this training may be loaded into: what decides its numbers, not how it is watched."""
+    """Create the identity of a training from everything that decides its numbers."""
     params = {
         "network": network.model_dump(mode="json"),
         "training": training.model_dump(mode="json", exclude=set(FIELDS_NOT_IN_IDENTITY)),
     }
-    metadata = training_data.panel.metadata
-    return Identity(metadata.feature_hash, training_data.panel.identity, json.dumps(params), training_data.digest)
+    panel = training_data.panel
+    return Identity(panel.metadata.feature_hash, panel.identity, json.dumps(params), training_data.digest)
+
+
+def _format_difference(stored: object, own: object) -> str:
+    """Format two values; of two JSON objects only the paths that differ, where missing and null are the same."""
+    try:
+        trees = [json.loads(str(value)) for value in (stored, own)]
+    except ValueError:
+        trees = []
+    if not trees or not all(isinstance(tree, dict) for tree in trees):  # a hash may be valid JSON: a number
+        return f"{str(stored)[: LONGEST // 4]} instead of {str(own)[: LONGEST // 4]}"
+    changes = diff(*trees)
+    return "; ".join(f"{path} = {old} instead of {new}" for path, (old, new) in changes.items())[:LONGEST]
+
+
+def write_checkpoint(path: Path, tree: Tree) -> None:
+    """Write a checkpoint atomically and flush it to the disk."""
+    with atomic_write(path) as partial, partial.open("wb") as file:
+        try:
+            torch.save(tree, file)
+        except RuntimeError as error:  # torch hides the system's error in the context
+            raise error.__context__ if isinstance(error.__context__, OSError) else error from None
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_checkpoint(path: Path, identity: Identity) -> Tree:
+    """Read a checkpoint without running code; refuse one of another identity."""
+    if not path.exists():
+        raise InputError(f"There is no checkpoint at {path}.")
+    try:
+        tree: Tree = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch and zip raise many classes for truncated, foreign or malicious bytes
+        raise InputError(f"{path} is not a checkpoint that can be read safely: {str(error).splitlines()[0]}") from error
+    identity.require_same(path, tree.get("identity", {}))
+    return tree
+
+
+def get_random_state() -> Tree:
+    """Return the state of the random number generators of this process."""
+    gpu = {"cuda": torch.cuda.get_rng_state()} if torch.cuda.is_available() else {}
+    return {"cpu": torch.get_rng_state(), **gpu}
+
+
+def set_random_state(state: Tree) -> None:
+    """Restore the state of the random number generators of this process."""
+    torch.set_rng_state(state["cpu"])
+    if "cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"])

@@ -1,7 +1,7 @@
-"""Safe training: the same numbers every time, and the first tensor that is not finite named."""
+"""Deterministic algorithms and detection of the first tensor that is not finite."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import torch
@@ -11,15 +11,15 @@ from ..params import InputError
 from .params import TrainingParams
 
 
-def fix_workspace(training: TrainingParams) -> None:
+def set_deterministic_workspace(training: TrainingParams) -> None:
     """Set a deterministic cuBLAS workspace if training is deterministic; call it before CUDA starts."""
     if training.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # noqa: TID251  (cuBLAS', not this project's)
 
 
 @contextmanager
-def suspicion(network: nn.Module, training: TrainingParams) -> Iterator[None]:
-    """Compute as suspiciously as the parameters ask, and as before afterwards."""
+def debug_mode(network: nn.Module, training: TrainingParams) -> Iterator[None]:
+    """Enable deterministic algorithms and anomaly detection as configured; restore both on exit."""
     was_deterministic = torch.are_deterministic_algorithms_enabled()
     with ExitStack() as stack:
         if training.deterministic:
@@ -32,14 +32,14 @@ def suspicion(network: nn.Module, training: TrainingParams) -> Iterator[None]:
         yield
 
 
-def _require_finite(name: str):  # type: ignore[no-untyped-def]  # noqa: ANN202 — a hook as torch wants it
+def _require_finite(name: str) -> Callable[[nn.Module, tuple[object, ...], object], None]:
     def check(module: nn.Module, inputs: tuple[object, ...], output: object) -> None:
         for number, value in enumerate(output if isinstance(output, tuple) else (output,)):
             if isinstance(value, Tensor) and value.is_floating_point() and not value.isfinite().all():
-                bad = (~value.isfinite()).sum().item()
+                count = (~value.isfinite()).sum().item()
                 raise InputError(
                     f"Output {number} of {name} ({type(module).__name__}, {tuple(value.shape)}) is the first that is "
-                    f"not finite: {bad} of {value.numel()} values."
+                    f"not finite: {count} of {value.numel()} values."
                 )
 
     return check

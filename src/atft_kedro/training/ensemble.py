@@ -1,4 +1,4 @@
-"""The trained networks of a run, read back as they were best."""
+"""The trained networks of a run, and their forecasts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,17 +22,14 @@ from .runs import MANIFEST
 
 @dataclass(frozen=True)
 class TrainedNetwork:
-    """A trained network, and the modules that were switched on when it was best."""
+    """A trained network, and the modules that were switched on at its best epoch."""
 
     network: Atft
     modules: frozenset[ModuleName]
 
 
 def load_members(folder: Path, training_data: TrainingData) -> list[TrainedNetwork]:
-    """Make a run's networks again, in the order of their seeds, for the panel and the graphs of their training.
-
-    They lie on the material's device, and forecast there.
-    """
+    """Load the best weights of a run's networks, in the order of their seeds, onto the device of the data."""
     manifest = read_json(folder / MANIFEST)
     params = parse_model(manifest.get("network"), NetworkParams, folder / MANIFEST)
     training = parse_model(manifest.get("training"), TrainingParams, folder / MANIFEST)
@@ -43,34 +40,34 @@ def load_members(folder: Path, training_data: TrainingData) -> list[TrainedNetwo
         identity = make_identity(training_data, params, training.model_copy(update={"seed": seed}))
         tree = read_checkpoint(folder / training.member_folder(seed) / BEST, identity)
         network.load_state_dict(tree["best"])
-        members.append(TrainedNetwork(network.eval().to(panel.row_of.device), frozenset(tree["progress"]["modules"])))
+        network = network.eval().to(panel.row_of.device)
+        members.append(TrainedNetwork(network, frozenset(tree["progress"]["best_modules"])))
     return members
 
 
-def forecast_together(members: Sequence[TrainedNetwork], training_data: TrainingData, part: SplitName) -> Forecasts:
-    """Forecast the days of a part by the mean of all networks."""
-    return average(forecast_members(members, training_data, part))
+def forecast_split(members: Sequence[TrainedNetwork], training_data: TrainingData, split: SplitName) -> Forecasts:
+    """Forecast the days of a split by the mean of all networks."""
+    return mean_forecasts(forecast_members(members, training_data, split))
 
 
 def forecast_members(
-    members: Sequence[TrainedNetwork], training_data: TrainingData, part: SplitName
+    members: Sequence[TrainedNetwork], training_data: TrainingData, split: SplitName
 ) -> list[Forecasts]:
-    """Forecast the days of a part by each network."""
+    """Forecast the days of a split by each network."""
     network = members[0].network
-    mine = replace(training_data, panel=choose_horizons(training_data.panel, network.horizons))
-    loader = mine.loader(part, network.params.lookback)
-    return _forecast(members, loader.reader, list(loader.sampler.chronological()))
+    data = replace(training_data, panel=choose_horizons(training_data.panel, network.horizons))
+    loader = data.loader(split, network.params.lookback)
+    return forecast_blocks(members, loader.reader, list(loader.sampler.chronological()))
 
 
-def average_forecasts(members: Sequence[TrainedNetwork], reader: BlockReader, days: Sequence[np.ndarray]) -> Forecasts:
-    """Forecast the days of some blocks by the mean of all networks."""
-    return average(_forecast(members, reader, days))
+def forecast_blocks(
+    members: Sequence[TrainedNetwork], reader: BlockReader, blocks: Sequence[np.ndarray]
+) -> list[Forecasts]:
+    """Forecast the days of some blocks by each network."""
+    return [forecast_days(member.network, reader, blocks, member.modules).cpu() for member in members]
 
 
-def average(said: Sequence[Forecasts]) -> Forecasts:
-    """Take the mean of several forecasts of the same."""
-    return replace(said[0], quantiles=torch.stack([each.quantiles for each in said]).mean(0))
-
-
-def _forecast(members: Sequence[TrainedNetwork], reader: BlockReader, days: Sequence[np.ndarray]) -> list[Forecasts]:
-    return [forecast_days(each.network, reader, days, each.modules).cpu() for each in members]
+def mean_forecasts(forecasts: Sequence[Forecasts]) -> Forecasts:
+    """Average several forecasts of the same days."""
+    quantiles = torch.stack([forecast.quantiles for forecast in forecasts]).mean(0)
+    return replace(forecasts[0], quantiles=quantiles)

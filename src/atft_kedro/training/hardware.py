@@ -16,26 +16,28 @@ from ..params import InputError
 from .engine import Trainer
 
 CPU = torch.device("cpu")
+MMAP_MAX, TRIM_THRESHOLD = -4, -1  # options of glibc's mallopt
+UNLIMITED = 2**31 - 1
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")  # read by OpenMP, MKL and torch
+MIN_SPEEDUP = 1.1  # for more threads, because they slow other processes
+STEPS, SECONDS = 5, 0.5  # limits of the measured steps for each number of threads, after one warm-up step
+ABORT_RATIO = 3  # a step this many times as long as the fastest ends the measurement of a number of threads
 
 
 def choose_device(wanted: str) -> torch.device:
-    """Choose the GPU where there is one; refuse where one was asked for and there is none."""
+    """Choose the GPU if there is one; refuse ``cuda`` without a GPU."""
     if wanted == "cuda" and not torch.cuda.is_available():
-        raise InputError("training.device is cuda, and torch finds no GPU here.")
+        raise InputError("training.device is cuda, but torch finds no GPU.")
     if wanted == "cpu" or not torch.cuda.is_available():
         return CPU
     return torch.device("cuda", torch.cuda.current_device())
 
 
-MMAP_MAX, TRIM_THRESHOLD = -4, -1  # of glibc's mallopt
-NEVER = 2**31 - 1
-
-
 def keep_freed_memory() -> bool:
-    """Let the C library keep what is freed, for each step asks for the same sizes again.
+    """Let the C library keep freed memory, because each step allocates the same sizes again.
 
-    Otherwise the system maps and zeroes every large tensor anew, a tenth to a fifth of a step on a CPU. Says whether
-    this library can.
+    Otherwise the system maps and zeroes every large tensor again: 10 to 20 % of a step on a CPU. Returns whether this
+    library can.
     """
     if sys.platform != "linux":
         return False
@@ -43,17 +45,11 @@ def keep_freed_memory() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except AttributeError:  # not glibc
         return False
-    return bool(mallopt(MMAP_MAX, 0)) and bool(mallopt(TRIM_THRESHOLD, NEVER))
-
-
-FIXED_BY = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")  # OpenMP and MKL read them, and torch with them
-GAIN = 1.1  # more threads are used if a step is at least so many times as fast, because they slow other processes
-STEPS, SECONDS = 5, 0.5  # limits of the measured steps for each count, after one warm-up step
-ABORT_RATIO = 3  # times as long as the fastest: after such a step a count of threads is measured no more
+    return bool(mallopt(MMAP_MAX, 0)) and bool(mallopt(TRIM_THRESHOLD, UNLIMITED))
 
 
 class ThreadChoice(NamedTuple):
-    """How many threads compute, and why so many."""
+    """Number of threads, and the reason."""
 
     threads: int
     reason: str
@@ -61,36 +57,35 @@ class ThreadChoice(NamedTuple):
 
 @contextmanager
 def using_threads(count: int) -> Iterator[None]:
-    """Compute with ``count`` threads; restore the previous count on exit."""
-    before = torch.get_num_threads()
+    """Set the number of threads; restore the previous number on exit."""
+    previous = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(previous)
 
 
-def keep_threads(stored: int, asked: int | None) -> ThreadChoice:
-    """Keep the threads that a resumed run began with, because another count changes the last bits."""
-    unused = "" if asked in {None, stored} else "; training.threads is not used"
+def keep_threads(stored: int, wanted: int | None) -> ThreadChoice:
+    """Keep the number of threads of a resumed run, because another number changes the last bits."""
+    unused = "" if wanted in {None, stored} else "; training.threads is not used"
     return ThreadChoice(stored, f"as when the run began{unused}")
 
 
 def choose_threads(trainer: Trainer) -> ThreadChoice:
-    """Choose how many threads a new training computes with; the trainer's weights change.
+    """Choose the number of threads of a new training; the trainer's weights change.
 
-    ``training.threads`` or the environment may fix the count, ``torchrun`` does, and on a GPU it hardly matters.
-    Elsewhere steps are measured with 1, 2, 4, … threads until more are not clearly faster: how fast they are depends
-    on the network, and on what else the processor is doing.
+    ``training.threads``, the environment, ``torchrun`` or a GPU may decide. Otherwise steps are measured with 1, 2, 4,
+    … threads until more are not clearly faster, because the best number depends on the network and on other processes.
     """
     wanted, most = trainer.params.threads, torch.get_num_threads()
     if wanted is not None:
-        return ThreadChoice(wanted, "as training.threads asks")
-    is_fixed = any(name in os.environ for name in FIXED_BY)  # noqa: TID251  (not this project's)
+        return ThreadChoice(wanted, "as training.threads sets")
+    is_fixed = any(name in os.environ for name in THREAD_VARIABLES)  # noqa: TID251  (not this project's)
     if is_fixed or trainer.group.size > 1 or trainer.train_step.device.type != "cpu":
         return ThreadChoice(most, "as the environment, torchrun or a GPU decides")
     if trainer.params.deterministic:
-        # Another count changes the last bits, and the measured best count differs from time to time.
+        # Another number changes the last bits, and the measured best number differs from time to time.
         return ThreadChoice(1, "because the training is deterministic")
     trainer.train_step.forecast = trainer.network  # compilation takes longer than all measurements
     chosen, fastest = 1, measure_step(trainer, 1)
@@ -99,24 +94,21 @@ def choose_threads(trainer: Trainer) -> ThreadChoice:
         more = min(2 * chosen, most)
         seconds = measure_step(trainer, more, ABORT_RATIO * fastest)
         measured.append(f"{more}: {1000 * seconds:.0f} ms")
-        if seconds * GAIN > fastest:
+        if seconds * MIN_SPEEDUP > fastest:
             break
         chosen, fastest = more, seconds
     return ThreadChoice(chosen, f"of {most}, by the time of a step: {', '.join(measured)}")
 
 
 def measure_step(trainer: Trainer, threads: int, longest: float = inf) -> float:
-    """Measure training steps with ``threads`` threads; return the median of their seconds.
-
-    Stop after a step that takes longer than ``longest``.
-    """
+    """Measure the median seconds of training steps; stop after a step that takes longer than ``longest``."""
     phase = max(trainer.params.curriculum, key=lambda phase: phase.epochs)
     trainer.network.train()
     durations: list[float] = []
     with using_threads(threads):
         for block in list(trainer.train.sampler.epoch(0))[: 1 + STEPS]:
             started = time.perf_counter()
-            trainer.train_step.learn([block], phase, phase.learning_rate)
+            trainer.train_step.run([block], phase, phase.learning_rate)
             durations.append(time.perf_counter() - started)
             if durations[-1] > longest or (len(durations) > 1 and sum(durations) > SECONDS):
                 break

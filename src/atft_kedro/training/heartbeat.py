@@ -19,21 +19,21 @@ from .telemetry import read_devices, read_memory
 
 @dataclass
 class Heartbeat(Callback):
-    """Writes the process, position, speed and memory of a training into its run folder."""
+    """Heartbeat file with the process, position, speed and memory of a training."""
 
     folder: Path
     every: float = 1.0  # seconds
-    following: int = 0  # seeds that are trained after this one
-    at_start: Mapping[str, float] = field(default_factory=dict)  # what the process held before the training
+    seeds_after: int = 0  # that are trained after this one
+    at_start: Mapping[str, float] = field(default_factory=dict)  # memory of the process before the training
     _started: float = field(default_factory=time.time)
     _written_at: float = 0.0
-    _first: int | None = None
+    _first_step: int | None = None
     _scores: dict[str, float] = field(default_factory=dict)
 
     def after_step(self, trainer: Trainer, days: list[np.ndarray], terms: dict[str, Tensor]) -> None:
-        """Write the heartbeat when it is due."""
-        if self._first is None:
-            self._first = trainer.progress.steps - 1
+        """Write the heartbeat at most once per ``every`` seconds."""
+        if self._first_step is None:
+            self._first_step = trainer.progress.steps - 1
         if time.time() - self._written_at >= self.every:
             self._write(trainer, "training")
 
@@ -48,13 +48,13 @@ class Heartbeat(Callback):
 
     def at_end(self, trainer: Trainer, scores: dict[str, float]) -> None:
         """Write that the training is done, unless other seeds follow."""
-        self._write(trainer, "training" if self.following else "done")
+        self._write(trainer, "training" if self.seeds_after else "done")
 
     def _write(self, trainer: Trainer, state: str) -> None:
         self._written_at = time.time()
-        done = trainer.progress.steps - (self._first or 0)
+        done = trainer.progress.steps - (self._first_step or 0)
         rate = done / max(self._written_at - self._started, 1e-9)
-        left = (1 + self.following) * trainer.total_steps - trainer.steps_begun
+        left = (1 + self.seeds_after) * trainer.total_steps - trainer.steps_before
         record = {
             **describe_position(trainer),
             "state": state,
@@ -62,7 +62,7 @@ class Heartbeat(Callback):
             "host": os.uname().nodename,
             "time": self._written_at,
             "steps_per_epoch": trainer.steps[trainer.progress.phase],
-            "seeds_after": self.following,
+            "seeds_after": self.seeds_after,
             "epochs_of_phase": trainer.epochs[trainer.progress.phase],
             "total_steps": trainer.total_steps,
             "steps_per_second": rate,

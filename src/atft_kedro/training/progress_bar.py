@@ -1,4 +1,4 @@
-"""A bar on a terminal: phase, epoch, step, time left, the last validation score."""
+"""A progress bar on the terminal: phase, epoch, step, time left and the last validation score."""
 
 import sys
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from .engine import Callback, Trainer
 
 @dataclass
 class ProgressBar(Callback):
-    """Shows where a training stands, where there is somebody to see it."""
+    """Progress bar of a training."""
 
     console: Console = field(default_factory=lambda: Console(stderr=True))
     _bar: Progress | None = None
@@ -21,8 +21,8 @@ class ProgressBar(Callback):
     _score: str = "-"
 
     def after_step(self, trainer: Trainer, days: list[np.ndarray], terms: dict[str, Tensor]) -> None:
-        """Move on."""
-        done = trainer.steps_begun
+        """Update the bar; create it at the first step."""
+        done = trainer.steps_before
         if self._bar is None:
             self._bar = Progress(
                 TextColumn("{task.description}"),
@@ -36,23 +36,22 @@ class ProgressBar(Callback):
             self._task = self._bar.add_task("", total=trainer.total_steps, completed=done, score="-")
             self._bar.start()
         assert self._task is not None
-        begun, epochs = trainer.progress.epoch + 1, trainer.epochs[trainer.progress.phase]
-        self._bar.update(
-            self._task, completed=done, description=f"{trainer.phase.name} {begun}/{epochs}", score=self._score
-        )
+        epoch, epochs = trainer.progress.epoch + 1, trainer.epochs[trainer.progress.phase]
+        description = f"{trainer.phase.name} {epoch}/{epochs}"
+        self._bar.update(self._task, completed=done, description=description, score=self._score)
 
     def after_epoch(self, trainer: Trainer, scores: dict[str, float]) -> None:
-        """Remember the score."""
+        """Store the score for the next update."""
         selection = trainer.params.selection
         self._score = f"{selection.label} {selection.score(scores):.4f} (best {trainer.progress.best:.4f})"
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
 
 
 def progress_callbacks() -> list[Callback]:
-    """Show a bar on a terminal, and nothing in a log."""
+    """Return a progress bar if the output is a terminal."""
     return [ProgressBar()] if sys.stderr.isatty() else []

@@ -1,4 +1,4 @@
-"""A training in its run folder, from the first block to the last checkpoint, of one seed or of several."""
+"""Training in a run folder, from the first block to the last checkpoint, of one seed or several."""
 
 import logging
 import platform
@@ -13,28 +13,34 @@ import torch
 from ..files import read_json
 from ..network.atft import Atft
 from ..network.params import NetworkParams
-from ..panel.split import SplitName
-from .callbacks import BEST, LAST, Checkpoints, EpochLines, MetricsLog
+from .callbacks import BEST, LAST, Checkpoints, EpochLog, MetricsLog
 from .checkpoint import Identity, make_identity, read_checkpoint
 from .data import TrainingData, choose_days_per_block, choose_horizons, count_stocks_per_day
-from .debug_mode import fix_workspace
+from .debug_mode import set_deterministic_workspace
 from .distributed import ProcessGroup, join_process_group
 from .engine import Callback, Trainer
 from .failure_checks import CollapseCheck, NonFiniteCheck
-from .hardware import ThreadChoice, choose_device, choose_threads, keep_freed_memory, keep_threads, using_threads
+from .hardware import (
+    ThreadChoice,
+    choose_device,
+    choose_threads,
+    keep_freed_memory,
+    keep_threads,
+    using_threads,
+)
 from .heartbeat import Heartbeat
 from .params import TrainingParams
-from .runs import MANIFEST, METRICS, STOP_FILE, Member, Runs, TrainedRun
-from .stopping import SignalListener, StopFile, listen_for_signals
+from .runs import MANIFEST, METRICS, STOP_FILE, EnsembleMember, Runs, TrainedRun
+from .stopping import StopFile, StopSignal, receive_stop_signals
 from .telemetry import restart_peak
-from .tracking import NO_TRACKER, Tracker, Tracking
+from .tracking import NO_TRACKER, Tracker, TrackerLog
 
 _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Job:
-    """One run: what it trains, where it writes, whom it tells."""
+class RunTrainer:
+    """Trains the networks of one run."""
 
     training_data: TrainingData
     network: NetworkParams
@@ -42,46 +48,46 @@ class Job:
     folder: Path
     tracker: Tracker
     group: ProcessGroup
-    watchers: Sequence[Callback]
-    at_start: Mapping[str, float]  # the memory that the process held before
+    callbacks: Sequence[Callback]
+    at_start: Mapping[str, float]  # memory of the process before the training
 
-    def train(self, seed: int, listener: SignalListener) -> Member:
-        """Train the network of one of the run's seeds, or go on with it."""
+    def train(self, seed: int, stop_signal: StopSignal) -> EnsembleMember:
+        """Train the network of one of the run's seeds, or resume it."""
         training = self.training.model_copy(update={"seed": seed})
-        place = self.folder / training.member_folder(seed)
-        place.mkdir(exist_ok=True)
+        folder = self.folder / training.member_folder(seed)
+        folder.mkdir(exist_ok=True)
         identity = make_identity(self.training_data, self.network, training)
         trainer = make_trainer(self.training_data, self.network, training, self.group)
-        if self.training.resume is not None and not (place / LAST).exists():
-            _logger.info("seed %d has no checkpoint yet, and begins", seed)
+        if self.training.resume is not None and not (folder / LAST).exists():
+            _logger.info("seed %d has no checkpoint yet: it starts from the beginning", seed)
         elif self.training.resume is not None:
-            trainer.resume(read_checkpoint(place / LAST, identity))
-            _logger.info("seed %d goes on after step %d", training.seed, trainer.progress.steps)
-        mine = [*self.watch(training, place, identity), *self.watchers] if self.group.is_first else []
-        trainer.callbacks = [listener, *mine]
+            trainer.resume(read_checkpoint(folder / LAST, identity))
+            _logger.info("seed %d resumes after step %d", seed, trainer.progress.steps)
+        own = [*self._make_callbacks(training, folder, identity), *self.callbacks] if self.group.is_first else []
+        trainer.callbacks = [stop_signal, *own]
         trainer.fit()
         progress = trainer.progress
-        return Member(
-            seed=training.seed,
-            folder=str(place.relative_to(self.folder)),
+        return EnsembleMember(
+            seed=seed,
+            folder=str(folder.relative_to(self.folder)),
             best_score=None if progress.best is None or isnan(progress.best) else progress.best,
             epochs=len(progress.history),
             steps=progress.steps,
         )
 
-    def watch(self, training: TrainingParams, place: Path, identity: Identity) -> list[Callback]:
-        """Choose what happens at the loop's events, in this order: trouble is found before a checkpoint is kept."""
+    def _make_callbacks(self, training: TrainingParams, folder: Path, identity: Identity) -> list[Callback]:
+        """Create the callbacks in their order: failures are found before a checkpoint is written."""
         prefix = f"seed_{training.seed}/" if training.seeds > 1 else ""
-        shared = (self.folder / MANIFEST, self.folder / METRICS)
-        following = training.all_seeds[-1] if training.seeds == 1 else self.training.all_seeds[-1]
+        run_files = (self.folder / MANIFEST, self.folder / METRICS)
+        last_seed = training.all_seeds[-1] if training.seeds == 1 else self.training.all_seeds[-1]
         return [
             NonFiniteCheck(self.folder, training.nan_budget),
             MetricsLog(self.folder, training.log_every),
-            Checkpoints(place, identity, training.keep_epochs),
+            Checkpoints(folder, identity, training.keep_epochs),
             StopFile(self.folder),
-            Heartbeat(self.folder, following=following - training.seed, at_start=self.at_start),
-            EpochLines(),
-            Tracking(self.tracker, prefix, (place / BEST,), shared),
+            Heartbeat(self.folder, seeds_after=last_seed - training.seed, at_start=self.at_start),
+            EpochLog(),
+            TrackerLog(self.tracker, prefix, (folder / BEST,), run_files),
             CollapseCheck(training.collapse),
         ]
 
@@ -93,91 +99,84 @@ def train_in_run(
     runs: Runs,
     *,
     tracker: Tracker = NO_TRACKER,
-    watchers: Sequence[Callback] = (),
+    callbacks: Sequence[Callback] = (),
 ) -> TrainedRun:
-    """Train in a new run, or go on in the one that ``training.resume`` names; every rank calls this."""
+    """Train in a new run, or resume the run of ``training.resume``; every process calls this."""
     keep_freed_memory()
-    fix_workspace(training)
+    set_deterministic_workspace(training)
     at_start, group = restart_peak(), join_process_group()
     panel = choose_horizons(training_data.panel, network.horizons)
     training = choose_days_per_block(training, count_stocks_per_day(panel))
     training_data = replace(training_data, panel=panel).to(choose_device(training.device))
     group.require_same(f"{panel.identity} {training_data.digest}")
-    trainer = make_trainer(training_data, network, training, group)  # refuses what cannot be
-    steps = trainer.total_steps * training.seeds
+    trainer = make_trainer(training_data, network, training, group)  # refuses invalid parameters
+    steps = len(training.all_seeds) * trainer.total_steps
     folder, threads = group.broadcast(_open_run(training_data, trainer, runs) if group.is_first else None)
     del trainer
     device = str(training_data.panel.row_of.device)
-    tracker.tag({"run": folder.name, "panel": panel.identity, "commit": runs.commit, "device": device})
-    job = Job(training_data, network, training, folder, tracker, group, watchers, at_start)
-    alone = runs.open_to_train(folder) if group.is_first else nullcontext()
-    with listen_for_signals() as listener, alone, using_threads(threads.threads):
+    tracker.set_tags({"run": folder.name, "panel": panel.identity, "commit": runs.commit, "device": device})
+    run_trainer = RunTrainer(training_data, network, training, folder, tracker, group, callbacks, at_start)
+    lock = runs.lock_and_log(folder) if group.is_first else nullcontext()
+    with receive_stop_signals() as stop_signal, lock, using_threads(threads.threads):
         _logger.info("run %s: %d steps on %s; see %s", folder.name, steps, device, folder)
         _logger.info("threads: %d, %s", *threads)
-        _log_length(training)
+        if training.steps_per_phase:
+            _logger.warning("%d steps per phase test only that training runs", training.steps_per_phase)
+        if training.skipped_phases:
+            _logger.warning("%d epochs skip the phases %s", training.epochs, ", ".join(training.skipped_phases))
         for shortage in training_data.split.shortages().values():
             _logger.warning("%s, %s", training_data.split.name, shortage)
-        members = tuple(job.train(seed, listener) for seed in training.all_seeds)
+        members = tuple(run_trainer.train(seed, stop_signal) for seed in training.all_seeds)
     return TrainedRun(run=folder.name, members=members)
 
 
-def _log_length(training: TrainingParams) -> None:
-    """Log what a shortened training leaves out."""
-    if training.steps_per_phase:
-        _logger.warning("%d steps of every phase show that training runs, not how good it is", training.steps_per_phase)
-    if training.skipped_phases:
-        _logger.warning("%d epochs leave out the phases %s", training.epochs, ", ".join(training.skipped_phases))
-
-
 def _open_run(training_data: TrainingData, trainer: Trainer, runs: Runs) -> tuple[Path, ThreadChoice]:
-    """Make a run's folder, or find the one to go on in; choose the threads, or take those that it began with."""
+    """Create a run's folder and choose its threads, or find the run to resume with its threads."""
     network, training = trainer.network.params, trainer.params
     if training.resume is not None:
         folder = runs.find(training.resume)
-        mine = make_identity(training_data, network, training)
         manifest = read_json(folder / MANIFEST)
-        mine.require_same(folder, manifest["identity"])
+        make_identity(training_data, network, training).require_same(folder, manifest["identity"])
         (folder / STOP_FILE).unlink(missing_ok=True)
-        runs.point_at(folder.name)
+        runs.set_latest(folder.name)
         return folder, keep_threads(manifest["threads"], training.threads)
     threads = choose_threads(trainer)
-    return runs.begin(describe(training_data, trainer, runs, threads.threads)), threads
+    return runs.create(make_manifest(training_data, trainer, runs, threads.threads)), threads
 
 
 def make_trainer(
     training_data: TrainingData, network: NetworkParams, training: TrainingParams, group: ProcessGroup
 ) -> Trainer:
-    """Make the network and its courses."""
+    """Create the network and its loaders; refuse parameters that do not fit the data."""
     torch.manual_seed(training.seed)
-    panel = training_data.panel
-    model = Atft(network, len(panel.metadata.features), panel.metadata.horizons, training_data.graphs.edges.shape[-1])
-    training.selection.weigh_horizons(panel.metadata.horizons)
+    panel, horizons = training_data.panel, training_data.panel.metadata.horizons
+    model = Atft(network, len(panel.metadata.features), horizons, training_data.graphs.edges.shape[-1])
+    training.selection.weigh_horizons(horizons)
     for phase in training.curriculum:
-        phase.weigh_horizons(panel.metadata.horizons)
+        phase.weigh_horizons(horizons)
         phase.require_trainable(name for name, _ in model.named_children())
-    splits: tuple[SplitName, ...] = ("train", "validation")
-    train, validation = (
-        training_data.loader(split, network.lookback, training.days_per_block, training.seed, group) for split in splits
-    )
+    block, seed = training.days_per_block, training.seed
+    train = training_data.loader("train", network.lookback, block, seed, group)
+    validation = training_data.loader("validation", network.lookback, block, seed, group)
     return Trainer(model.to(panel.row_of.device), train, validation, training, group=group)
 
 
-def describe(training_data: TrainingData, trainer: Trainer, runs: Runs, threads: int) -> dict[str, object]:
-    """Write down what a run is made of."""
-    network, training = trainer.network.params, trainer.params
+def make_manifest(training_data: TrainingData, trainer: Trainer, runs: Runs, threads: int) -> dict[str, object]:
+    """Collect the code, data and parameters of a run."""
+    network, training, panel = trainer.network.params, trainer.params, training_data.panel
     return {
         "commit": runs.commit,
         "is_dirty": runs.is_dirty,
         "identity": vars(make_identity(training_data, network, training)),
-        "panel": training_data.panel.identity,
-        "entry_lag": training_data.panel.metadata.entry_lag,
-        "feature_hash": training_data.panel.metadata.feature_hash,
-        "features": len(training_data.panel.metadata.features),
+        "panel": panel.identity,
+        "entry_lag": panel.metadata.entry_lag,
+        "feature_hash": panel.metadata.feature_hash,
+        "features": len(panel.metadata.features),
         "split": training_data.split.model_dump(mode="json"),
         "graph": training_data.graphs_recipe and training_data.graphs_recipe.model_dump(mode="json"),
         "network": network.model_dump(mode="json"),
         "training": training.model_dump(mode="json"),
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
-        "device": str(training_data.panel.features.device),
+        "device": str(panel.features.device),
         "threads": threads,
     }

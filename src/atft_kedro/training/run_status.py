@@ -11,18 +11,18 @@ from typing import Any
 import psutil
 
 from ..files import parse_model, read_json, read_json_lines
-from ..panel.split import Split
 from ..params import InputError, Params
 from .params import TrainingParams
 from .runs import HEARTBEAT, MANIFEST, METRICS, STOP_FILE, TRAIN_LOG
 from .telemetry import ALLOCATOR, COUNTERS, START
 
 STALE = 120.0  # seconds without a heartbeat after which a run on another machine counts as dead
-LOOK_EVERY = 0.1
+POLL_SECONDS = 0.1
+LOAD = (START, "memory_gb", "peak_memory_gb", *ALLOCATOR, *COUNTERS)
 
 
 class RunStatus(Params):
-    """A run as its last heartbeat tells it, and whether anybody is behind that."""
+    """A run's last heartbeat, and the state of its process."""
 
     run: str
     state: str
@@ -35,48 +35,47 @@ class RunStatus(Params):
     metric: str  # that the best weights are chosen by
     score: float | None = None  # of the last epoch; None where it is undefined
     best: float | None  # None where no score is defined
-    best_weights: str = ""  # which weights reached it; empty of an older run
+    best_weights: str = ""  # which weights reached it
     seconds_left: float | None
     pid: int
     host: str
-    age: float
+    age: float  # seconds since the heartbeat
     load: dict[str, float]  # of its machine
 
     def rows(self) -> dict[str, str]:
-        """Say it all in words."""
+        """Format the status as rows of a table."""
         left = "-" if self.seconds_left is None else str(timedelta(seconds=round(self.seconds_left)))
-        which = f": {self.best_weights}" if self.best_weights else ""
+        weights = f": {self.best_weights}" if self.best_weights else ""
         score = "-"
         if self.score is not None or self.best is not None:
             last, best = ("undefined" if value is None else f"{value:.4f}" for value in (self.score, self.best))
-            score = f"{last}, averaged weights of the last epoch (best {best}{which})"
+            score = f"{last}, averaged weights of the last epoch (best {best}{weights})"
         return {
-            "state": f"{self.state} (pid {self.pid} on {self.host}, heard of {self.age:.0f} s ago)",
+            "state": f"{self.state} (pid {self.pid} on {self.host}, last heartbeat {self.age:.0f} s ago)",
             "phase": f"{self.phase}, epoch {self.epoch} of {self.epochs_of_phase} done (seed {self.seed})",
             "step": f"{self.steps} of {self.total_steps}",
             "left": left if self.state == "training" else "-",
             f"validation {self.metric}": score,
-            **say_load(self.load),
+            **format_load(self.load),
         }
 
 
 def read_status(folder: Path) -> RunStatus:
-    """Read a run's heartbeat, and look for its process."""
-    beat = folder / HEARTBEAT
-    if not beat.exists():
+    """Read a run's heartbeat, and check whether its process is alive."""
+    if not (folder / HEARTBEAT).exists():
         raise InputError(f"Run {folder.name} has no heartbeat: it has not made its first step.")
-    told = read_json(beat)
-    age = time.time() - told["time"]
-    state = told["state"]
-    if state == "training" and not _is_alive(told["pid"], told["host"], age):
+    heartbeat = read_json(folder / HEARTBEAT)
+    age, state = time.time() - heartbeat["time"], heartbeat["state"]
+    if state == "training" and not _is_alive(heartbeat["pid"], heartbeat["host"], age):
         state = "dead"
-    fields = {name: told[name] for name in RunStatus.model_fields if name in told and name != "state"}
-    load = {name: told[name] for name in LOAD if name in told}
-    return RunStatus(run=folder.name, state=state, age=age, load=load, **fields)
+    fields = {name: heartbeat[name] for name in RunStatus.model_fields if name in heartbeat}
+    load = {name: heartbeat[name] for name in LOAD if name in heartbeat}
+    status = fields | {"run": folder.name, "state": state, "age": age, "load": load}
+    return parse_model(status, RunStatus, folder / HEARTBEAT)
 
 
 def _is_alive(pid: int, host: str, age: float) -> bool:
-    """Look for a process here; of another machine only its heartbeat can be heard."""
+    """Check whether a process runs here; on another machine, whether its heartbeat is recent."""
     if host != os.uname().nodename:
         return age < STALE
     try:
@@ -87,35 +86,32 @@ def _is_alive(pid: int, host: str, age: float) -> bool:
         return False
 
 
-def read_history(folder: Path, most: int | None = None) -> list[dict[str, Any]]:
-    """Read the epochs' lines, or the last of them."""
-    log = folder / METRICS
-    if not log.exists():
-        return []
-    lines = read_json_lines(log, '"train_loss"')
-    return lines if most is None else lines[-most:]
+def read_history(folder: Path, count: int | None = None) -> list[dict[str, Any]]:
+    """Read the lines of all epochs, or of the last ``count``."""
+    lines = _read_metrics(folder, '"train_loss"')
+    return lines if count is None else lines[-count:]
 
 
-def read_log(folder: Path, most: int) -> list[str]:
-    """Read the newest lines of what was logged during a run's training."""
+def read_log(folder: Path, count: int) -> list[str]:
+    """Read the last lines of a run's training log."""
     log = folder / TRAIN_LOG
-    return log.read_text(encoding="utf-8").splitlines()[-most:] if log.exists() else []
+    return log.read_text(encoding="utf-8").splitlines()[-count:] if log.exists() else []
 
 
 def read_max_gradient(folder: Path) -> float | None:
-    """Find the largest norm that a step's gradient had before it was clipped; skipped steps have none that counts."""
-    log = folder / METRICS
-    if not log.exists():
-        return None
-    steps = read_json_lines(log, '"gradient": ')
+    """Find the largest gradient norm of a step before clipping, without skipped steps."""
+    steps = _read_metrics(folder, '"gradient": ')
     return max((step["gradient"] for step in steps if not step["skipped"]), default=None)
 
 
+def _read_metrics(folder: Path, containing: str) -> list[dict[str, Any]]:
+    log = folder / METRICS
+    return read_json_lines(log, containing) if log.exists() else []
+
+
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Read what a run was made of."""
+    """Read the manifest of a run."""
     manifest: dict[str, Any] = read_json(folder / MANIFEST)
-    if "split" in manifest:
-        parse_model(manifest["split"], Split, folder / MANIFEST)
     return manifest
 
 
@@ -125,72 +121,69 @@ def read_training(folder: Path) -> TrainingParams:
 
 
 def read_entry_lag(folder: Path, configured: int) -> int:
-    """Read the entry lag of a run's targets; a run that did not write it down has the configured one."""
+    """Read the entry lag of a run's targets; the configured one if its manifest has none."""
     lag: int = read_manifest(folder).get("entry_lag", configured)
     return lag
 
 
 def request_stop(folder: Path, wait: float) -> RunStatus:
-    """Ask a training to stop after its step, and wait until it has."""
+    """Request a training to stop after its step, and wait for its end for some seconds."""
     _require_training(read_status(folder))
     (folder / STOP_FILE).touch()
     return _wait_for_end(folder, wait)
 
 
-def kill(folder: Path) -> RunStatus:
+def kill_training(folder: Path) -> RunStatus:
     """Kill a training of this machine."""
-    told = _require_training(read_status(folder))
-    if told.host != os.uname().nodename:
-        raise InputError(f"Run {folder.name} is on {told.host}; it can only be killed there.")
-    os.kill(told.pid, signal.SIGKILL)
+    status = _require_training(read_status(folder))
+    if status.host != os.uname().nodename:
+        raise InputError(f"Run {folder.name} is on {status.host}; it can only be killed there.")
+    os.kill(status.pid, signal.SIGKILL)
     return _wait_for_end(folder, wait=10.0)
 
 
 def _wait_for_end(folder: Path, wait: float) -> RunStatus:
-    end = time.monotonic() + wait
-    while (told := read_status(folder)).state == "training":
-        if time.monotonic() > end:
-            raise InputError(f"Run {folder.name} has not ended after {wait:g} s; it will after its step.")
-        time.sleep(LOOK_EVERY)
-    return told
+    deadline = time.monotonic() + wait
+    while (status := read_status(folder)).state == "training":
+        if time.monotonic() > deadline:
+            raise InputError(f"Run {folder.name} has not ended after {wait:g} s; it will end after its step.")
+        time.sleep(POLL_SECONDS)
+    return status
 
 
-def _require_training(told: RunStatus) -> RunStatus:
-    if told.state != "training":
-        raise InputError(f"Run {told.run} is not training: it is {told.state} after step {told.steps}.")
-    return told
+def _require_training(status: RunStatus) -> RunStatus:
+    if status.state != "training":
+        raise InputError(f"Run {status.run} is not training: it is {status.state} after step {status.steps}.")
+    return status
 
 
-LOAD = (START, "memory_gb", "peak_memory_gb", *ALLOCATOR, *COUNTERS)
+def format_load(load: Mapping[str, float]) -> dict[str, str]:
+    """Format memory and GPU load as rows of a table, without those that are unknown."""
+    rows = {"memory": _format_memory(load), "GPU": _format_gpu(load), "GPU memory": _format_gpu_memory(load)}
+    return {name: ", ".join(values) for name, values in rows.items() if values}
 
 
-def say_load(told: Mapping[str, float]) -> dict[str, str]:
-    """Say what is known of memory and GPU, and nothing of what is not."""
-    said = {"memory": _say_memory(told), "GPU": _say_gpu(told), "GPU memory": _say_gpu_memory(told)}
-    return {name: ", ".join(words) for name, words in said.items() if words}
+def _format_memory(load: Mapping[str, float]) -> list[str]:
+    now = [f"{load['memory_gb']:.2f} GB"] if "memory_gb" in load else []
+    start = f" since the training began with {load[START]:.2f} GB" if START in load else ""
+    return now + [f"at most {load['peak_memory_gb']:.2f} GB{start}"] if "peak_memory_gb" in load else now
 
 
-def _say_memory(told: Mapping[str, float]) -> list[str]:
-    now = [f"{told['memory_gb']:.2f} GB"] if "memory_gb" in told else []
-    began = f" since the training began with {told[START]:.2f} GB" if START in told else ""
-    return now + [f"at most {told['peak_memory_gb']:.2f} GB{began}"] if "peak_memory_gb" in told else now
-
-
-def _say_gpu(told: Mapping[str, float]) -> list[str]:
+def _format_gpu(load: Mapping[str, float]) -> list[str]:
     units = {"gpu_utilisation": "% busy", "gpu_temperature": "°C"}
-    said = [f"{told[name]:.0f} {unit}" for name, unit in units.items() if name in told]
-    if "gpu_power_w" in told:
-        limit = f" of {told['gpu_power_limit_w']:.0f}" if "gpu_power_limit_w" in told else ""
-        said.append(f"{told['gpu_power_w']:.0f}{limit} W")
-    return said
+    values = [f"{load[name]:.0f} {unit}" for name, unit in units.items() if name in load]
+    if "gpu_power_w" in load:
+        limit = f" of {load['gpu_power_limit_w']:.0f}" if "gpu_power_limit_w" in load else ""
+        values.append(f"{load['gpu_power_w']:.0f}{limit} W")
+    return values
 
 
-def _say_gpu_memory(told: Mapping[str, float]) -> list[str]:
-    said = []
-    if "gpu_memory_used_gb" in told:
-        said.append(f"{told['gpu_memory_used_gb']:.1f} of {told['gpu_memory_total_gb']:.1f} GB taken")
-    if "gpu_memory_allocated_gb" in told:
-        own = f"{told['gpu_memory_allocated_gb']:.2f} GB by tensors (at most {told['peak_gpu_memory_gb']:.2f})"
-        said += [own, f"{told['gpu_memory_reserved_gb']:.2f} GB kept for them"]
-    short = {"gpu_memory_retries": "times short of it", "gpu_memory_ooms": "times out of it"}
-    return said + [f"{told[name]:.0f} {word}" for name, word in short.items() if told.get(name)]
+def _format_gpu_memory(load: Mapping[str, float]) -> list[str]:
+    values = []
+    if "gpu_memory_used_gb" in load:
+        values.append(f"{load['gpu_memory_used_gb']:.1f} of {load['gpu_memory_total_gb']:.1f} GB used")
+    if "gpu_memory_allocated_gb" in load:
+        allocated = f"{load['gpu_memory_allocated_gb']:.2f} GB by tensors (at most {load['peak_gpu_memory_gb']:.2f})"
+        values += [allocated, f"{load['gpu_memory_reserved_gb']:.2f} GB reserved for them"]
+    failures = {"gpu_memory_retries": "allocation retries", "gpu_memory_ooms": "times out of memory"}
+    return values + [f"{load[name]:.0f} {label}" for name, label in failures.items() if load.get(name)]

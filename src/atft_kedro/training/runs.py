@@ -1,4 +1,4 @@
-"""Runs: a folder for each training, never overwritten, found by its name."""
+"""Run folders: one for each training, never overwritten."""
 
 import fcntl
 import hashlib
@@ -19,26 +19,26 @@ LATEST, MANIFEST, METRICS, HEARTBEAT = "latest", "manifest.json", "metrics.jsonl
 STOP_FILE, LOCK, TRAIN_LOG = "stop", "lock", "train.log"
 
 
-class Member(Params):
+class EnsembleMember(Params):
     """One trained network of a run."""
 
     seed: int
-    folder: str  # of its checkpoints, in the run's
+    folder: str  # of its checkpoints, relative to the run folder
     best_score: float | None  # by training.selection; None where no epoch had one
     epochs: int
     steps: int
 
 
 class TrainedRun(Params):
-    """What a training left: its run, and how good each network's best epoch was on the validation days."""
+    """A finished run and its networks."""
 
     run: str
-    members: tuple[Member, ...]
+    members: tuple[EnsembleMember, ...]
 
 
 @dataclass(frozen=True)
 class Runs:
-    """The folder of all runs, and the state of the code that trains now."""
+    """The folder of all runs, and the git commit of this code."""
 
     folder: Path
     commit: str
@@ -46,31 +46,31 @@ class Runs:
 
     def find(self, name: str) -> Path:
         """Find a run by its name; ``latest`` is the one that was trained last."""
-        found = self.folder / name
-        if not (found / MANIFEST).exists():
+        folder = self.folder / name
+        if not (folder / MANIFEST).exists():
             raise InputError(
                 f"There is no run {name!r} in {self.folder}; there are {', '.join(self.names()) or 'none'}."
             )
-        return found.resolve()
+        return folder.resolve()
 
     def names(self) -> Sequence[str]:
         """List all runs, the oldest first."""
         return sorted(path.parent.name for path in self.folder.glob(f"[!.l]*/{MANIFEST}"))
 
     @contextmanager
-    def alone(self, folder: Path) -> Iterator[None]:
-        """Be the only process that trains in a run; the system lets go when a process ends, however it does."""
+    def lock(self, folder: Path) -> Iterator[None]:
+        """Lock a run for training; the system releases the lock when the process ends."""
         with exclusive_lock(folder / LOCK, f"Run {folder.name} is being trained by another process."):
             yield
 
     @contextmanager
-    def open_to_train(self, folder: Path) -> Iterator[None]:
-        """Be the only process that trains in a run's folder, and log into it."""
-        with self.alone(folder), log_to_file(folder / TRAIN_LOG):
+    def lock_and_log(self, folder: Path) -> Iterator[None]:
+        """Lock a run for training, and write log lines into its folder."""
+        with self.lock(folder), log_to_file(folder / TRAIN_LOG):
             yield
 
     def is_free(self, name: str) -> bool:
-        """Say whether there is a run of that name, and no process trains in it."""
+        """Return whether a run of that name exists and no process trains it."""
         if not (self.folder / name / MANIFEST).exists():
             return False
         lock = self.folder / name / LOCK
@@ -83,19 +83,19 @@ class Runs:
                 return False
         return True
 
-    def begin(self, manifest: dict[str, object]) -> Path:
-        """Make a new run's folder, and let ``latest`` point at it."""
+    def create(self, manifest: dict[str, object]) -> Path:
+        """Create the folder of a new run, and point ``latest`` at it."""
         text = json.dumps(manifest, indent=2, sort_keys=True)
         name = f"{datetime.now():%Y%m%d-%H%M%S-%f}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
-        made = self.folder / name
-        made.mkdir(parents=True)
-        with atomic_write(made / MANIFEST) as partial:
+        folder = self.folder / name
+        folder.mkdir(parents=True)
+        with atomic_write(folder / MANIFEST) as partial:
             partial.write_text(text)
-        self.point_at(name)
-        return made
+        self.set_latest(name)
+        return folder
 
-    def point_at(self, name: str) -> None:
-        """Let ``latest`` be the run that is trained now."""
+    def set_latest(self, name: str) -> None:
+        """Point ``latest`` at a run, atomically."""
         pointer = self.folder / f".{name}.{secrets.token_hex(4)}"
         pointer.symlink_to(name)
         pointer.replace(self.folder / LATEST)

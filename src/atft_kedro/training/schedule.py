@@ -12,22 +12,22 @@ from .selection import is_better
 
 @dataclass
 class Progress:
-    """Where a training stands."""
+    """The progress of a training, part of its checkpoints."""
 
     phase: int = 0
     epoch: int = 0  # of the phase
     step: int = 0  # of the epoch
     steps: int = 0  # of the whole training
-    best: float | None = None  # score of the run's best weights; NaN where none is defined, None before the first
-    best_epoch: int = 0  # of all epochs, from 1 on
-    best_weights: str = ""  # which weights these are
-    modules: list[ModuleName] = field(default_factory=list)  # that were switched on when it was best
+    best: float | None = None  # score of the best weights; NaN where none is defined, None before the first
+    best_epoch: int = 0  # counted over all phases, from 1 on
+    best_weights: str = ""  # which weights they are, in words
+    best_modules: list[ModuleName] = field(default_factory=list)  # that were switched on
     best_of_phase: float | None = None
-    since_best: int = 0  # epochs of this phase since its own best
-    rate: float = 1.0  # what `plateau` has left of the learning rate
-    averaged: int = 0  # epochs in the average of the last ones
-    loss: float = 0.0  # on average over the last epoch's steps
-    history: list[dict[str, float]] = field(default_factory=list)
+    epochs_since_best: int = 0  # of the phase
+    rate_factor: float = 1.0  # of the scheduler `plateau`
+    swa_epochs: int = 0  # in the average of the last epochs
+    train_loss: float = 0.0  # mean over the steps of the last epoch
+    history: list[dict[str, float]] = field(default_factory=list)  # validation scores of each epoch
 
 
 class Schedule:
@@ -39,43 +39,54 @@ class Schedule:
     steps: list[int]  # of an epoch, by phase
 
     @property
-    def total_steps(self) -> int:
-        """Count the steps of all phases, none stopped early."""
-        return sum(map(operator.mul, self.epochs, self.steps))
-
-    @property
-    def steps_begun(self) -> int:
-        """Count the steps before the next one, as if no phase had stopped early."""
-        place = self.progress.phase
-        before = sum(map(operator.mul, self.epochs[:place], self.steps))
-        return before + self.progress.epoch * self.steps[place] + self.progress.step
-
-    @property
-    def epochs_begun(self) -> int:
-        """Count the epochs before this one, as if no phase had stopped early."""
-        return sum(self.epochs[: self.progress.phase]) + self.progress.epoch
-
-    @property
     def phase(self) -> PhaseParams:
         """Return the current phase."""
         return self.params.curriculum[self.progress.phase]
 
+    @property
+    def total_steps(self) -> int:
+        """Count the steps of all phases, without early stopping."""
+        return sum(map(operator.mul, self.epochs, self.steps))
 
-def rate_at(phase: PhaseParams, done: float) -> float:
-    """Say which part of the learning rate holds when a share of the phase's steps is done."""
+    @property
+    def steps_before(self) -> int:
+        """Count the planned steps before the next one, without early stopping."""
+        phase = self.progress.phase
+        before = sum(map(operator.mul, self.epochs[:phase], self.steps))
+        return before + self.progress.epoch * self.steps[phase] + self.progress.step
+
+    @property
+    def epochs_before(self) -> int:
+        """Count the planned epochs before this one, without early stopping."""
+        return sum(self.epochs[: self.progress.phase]) + self.progress.epoch
+
+    @property
+    def is_out_of_patience(self) -> bool:
+        """Return whether the phase has had no new best score for ``patience`` epochs."""
+        return self.phase.patience is not None and self.progress.epochs_since_best >= self.phase.patience
+
+    @property
+    def is_done(self) -> bool:
+        """Return whether the last phase has ended, at its last epoch or early."""
+        is_last = self.progress.phase == len(self.epochs) - 1
+        return is_last and (self.progress.epoch >= self.epochs[-1] or self.is_out_of_patience)
+
+
+def scheduled_rate(phase: PhaseParams, done: float) -> float:
+    """Compute the factor of the learning rate after a share of the phase's steps."""
     if phase.scheduler != "cosine":
         return 1.0
     if done < phase.warmup:
         return (done + 1e-3) / (phase.warmup + 1e-3)
-    gone = (done - phase.warmup) / (1 - phase.warmup)
-    return 0.1 + 0.9 * (1 + math.cos(math.pi * min(gone, 1.0))) / 2
+    decayed = (done - phase.warmup) / (1 - phase.warmup)
+    return 0.1 + 0.9 * (1 + math.cos(math.pi * min(decayed, 1.0))) / 2
 
 
-def follow_phase(progress: Progress, score: float, phase: PhaseParams, params: PlateauParams) -> Progress:
-    """Count the epochs since the phase's own best score, and lower the rate where its scheduler is ``plateau``."""
+def update_patience(progress: Progress, score: float, phase: PhaseParams, params: PlateauParams) -> Progress:
+    """Count the epochs since the phase's best score, and lower the rate if the scheduler is ``plateau``."""
     if is_better(score, progress.best_of_phase):
-        return replace(progress, best_of_phase=score, since_best=0)
-    since, rate = progress.since_best + 1, progress.rate
+        return replace(progress, best_of_phase=score, epochs_since_best=0)
+    since, factor = progress.epochs_since_best + 1, progress.rate_factor
     if phase.scheduler == "plateau" and since % params.patience == 0:
-        rate = max(rate * params.factor, min(rate, params.min_learning_rate / phase.learning_rate))
-    return replace(progress, since_best=since, rate=rate)
+        factor = max(factor * params.factor, min(factor, params.min_learning_rate / phase.learning_rate))
+    return replace(progress, epochs_since_best=since, rate_factor=factor)

@@ -1,4 +1,4 @@
-"""How a training is asked to stop: a signal, or a file in the run folder."""
+"""Requests to stop a training: a signal, or a file in the run folder."""
 
 import logging
 import signal
@@ -15,59 +15,65 @@ from torch import Tensor
 from .engine import Callback, Trainer
 from .runs import STOP_FILE
 
-POLITE = (signal.SIGTERM, signal.SIGINT)
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
 _logger = logging.getLogger(__name__)
 
 
 @dataclass
-class SignalListener(Callback):
-    """Asks for a stop once a signal has come."""
-
-    has_heard: bool = False
-
-    def after_step(self, trainer: Trainer, days: list[np.ndarray], terms: dict[str, Tensor]) -> bool:
-        """Say what was heard."""
-        return self.has_heard
-
-
-@contextmanager
-def listen_for_signals() -> Iterator[SignalListener]:
-    """Listen to signals while a network trains; afterwards whoever listened before does so again."""
-    listener = SignalListener()
-    if threading.current_thread() is not threading.main_thread():
-        yield listener
-        return
-    heard: list[int] = []
-    before = {number: signal.getsignal(number) for number in POLITE}
-
-    def hear(number: int, frame: FrameType | None) -> None:
-        listener.has_heard = True
-        for each in POLITE:
-            signal.signal(each, before[each])
-        heard.append(number)
-        _logger.warning("%s: stopping after this step, with a checkpoint", signal.Signals(number).name)
-
-    for number in POLITE:
-        signal.signal(number, hear)
-    try:
-        yield listener
-    finally:
-        for number in POLITE:
-            signal.signal(number, before[number])
-    for late in heard:  # too late for a step to see
-        signal.raise_signal(late)
-
-
-@dataclass
 class StopFile(Callback):
-    """Asks for a stop when an empty file of that name lies in the folder."""
+    """Stop request by an empty file in the run folder."""
 
     folder: Path
 
     def after_step(self, trainer: Trainer, days: list[np.ndarray], terms: dict[str, Tensor]) -> bool:
-        """Look."""
+        """Return whether the file exists."""
         return (self.folder / STOP_FILE).exists()
 
     def at_stop(self, trainer: Trainer) -> None:
-        """Take it away, so that the run can go on."""
+        """Remove the file, so that the run can be resumed."""
         (self.folder / STOP_FILE).unlink(missing_ok=True)
+
+
+@dataclass
+class StopSignal(Callback):
+    """Stop request by a signal."""
+
+    is_received: bool = False
+
+    def after_step(self, trainer: Trainer, days: list[np.ndarray], terms: dict[str, Tensor]) -> bool:
+        """Return whether a signal was received."""
+        return self.is_received
+
+
+@contextmanager
+def receive_stop_signals() -> Iterator[StopSignal]:
+    """Receive SIGTERM and Ctrl-C: the first requests a stop after the step, the second ends at once.
+
+    On exit the previous handlers are restored, and signals that no step has seen are raised again.
+    """
+    callback = StopSignal()
+    if threading.current_thread() is not threading.main_thread():
+        yield callback
+        return
+    received: list[int] = []
+    previous = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+
+    def restore() -> None:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        callback.is_received = True
+        restore()
+        received.append(number)
+        _logger.warning("%s: stopping after this step, with a checkpoint", signal.Signals(number).name)
+
+    for number in STOP_SIGNALS:
+        signal.signal(number, handle)
+    try:
+        yield callback
+    finally:
+        restore()
+    for number in received:
+        signal.raise_signal(number)

@@ -12,9 +12,10 @@ from typing import Any
 
 import torch
 
-STATUS = Path("/proc/self/status")  # Linux: what this process holds (VmRSS) and held at the most (VmHWM), in KiB
-CLEAR_REFS = Path("/proc/self/clear_refs")  # Linux: writing 5 sets what was held at the most to what is held now
+STATUS = Path("/proc/self/status")  # Linux: current (VmRSS) and peak (VmHWM) memory of this process, in KiB
+CLEAR_REFS = Path("/proc/self/clear_refs")  # Linux: writing 5 resets the peak to the current memory
 START = "memory_at_start_gb"
+
 ALLOCATOR = {
     "gpu_memory_allocated_gb": "allocated_bytes.all.current",
     "peak_gpu_memory_gb": "allocated_bytes.all.peak",
@@ -34,16 +35,16 @@ COUNTERS: dict[str, Callable[[Any, Any], float]] = {
 
 
 def measure_memory() -> dict[str, int]:
-    """Measure the bytes this process holds now (where the system tells) and held at the most."""
+    """Measure the current (on Linux) and peak memory of this process in bytes."""
     if not STATUS.exists():
         return {"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)}
-    told = dict(re.findall(r"^(VmRSS|VmHWM):\s+(\d+) kB$", STATUS.read_text(), re.MULTILINE))
-    now, peak = (int(told[name]) * 1024 for name in ("VmRSS", "VmHWM"))  # ru_maxrss would count the parent's peak too
-    return {"now": now, "peak": max(now, peak)}  # the system counts in lumps
+    kib = dict(re.findall(r"^(VmRSS|VmHWM):\s+(\d+) kB$", STATUS.read_text(), re.MULTILINE))
+    now, peak = (int(kib[name]) * 1024 for name in ("VmRSS", "VmHWM"))  # ru_maxrss would include the parent's peak
+    return {"now": now, "peak": max(now, peak)}  # the system updates the peak with a delay
 
 
 def restart_peak() -> dict[str, float]:
-    """Measure the peak from now on, and read what this process holds; empty where the system cannot do that."""
+    """Reset the peak memory, and return the current memory; empty where the system cannot."""
     try:
         CLEAR_REFS.write_text("5")
     except OSError:  # not Linux, or a container that hides it
@@ -52,50 +53,50 @@ def restart_peak() -> dict[str, float]:
 
 
 def read_memory(device: torch.device) -> dict[str, float]:
-    """Read what this process holds now and held at the most; on a GPU what torch's allocator says too."""
+    """Read the current and peak memory of this process and, on a GPU, of torch's allocator."""
     names = {"now": "memory_gb", "peak": "peak_memory_gb"}
-    told = {names[name]: held / 1e9 for name, held in measure_memory().items()}
-    return told | read_allocator(torch.cuda.memory_stats(device)) if device.type == "cuda" else told
+    memory = {names[name]: size / 1e9 for name, size in measure_memory().items()}
+    return memory | read_allocator(torch.cuda.memory_stats(device)) if device.type == "cuda" else memory
 
 
 def read_allocator(stats: Mapping[str, int]) -> dict[str, float]:
-    """Pick from the allocator's counts: bytes as gigabytes, and how often memory ran short."""
+    """Select the allocator's counters: gigabytes, and how often memory ran short."""
     units = {name: 1e9 if name.endswith("_gb") else 1 for name in ALLOCATOR}
     return {name: stats[key] / units[name] for name, key in ALLOCATOR.items() if key in stats}
 
 
 def read_devices(device: torch.device) -> dict[str, float]:
-    """Read how busy and how hot the GPU is, and what it draws; nothing where there is none, or nobody to ask."""
+    """Read the GPU's utilisation, memory, temperature and power; empty without a GPU or NVML."""
     if device.type != "cuda":
         return {}
-    found = _find_gpu(torch.cuda.current_device() if device.index is None else device.index)
-    return {} if found is None else read_counters(*found)
+    gpu = _find_gpu(torch.cuda.current_device() if device.index is None else device.index)
+    return {} if gpu is None else read_counters(*gpu)
 
 
 def read_counters(nvml: Any, gpu: Any) -> dict[str, float]:
-    """Read every counter that this GPU has: a slice of one, or an old one, lacks some."""
-    told = {}
+    """Read every counter that this GPU has: a MIG slice or an old GPU lacks some."""
+    values = {}
     for name, read in COUNTERS.items():
         try:
-            told[name] = float(read(nvml, gpu))
+            values[name] = float(read(nvml, gpu))
         except nvml.NVMLError:
             continue
-    return told
+    return values
 
 
 @functools.cache
-def _find_gpu(place: int) -> tuple[Any, Any] | None:
+def _find_gpu(index: int) -> tuple[Any, Any] | None:
     """Find one of torch's GPUs in NVML, once."""
     try:
         import pynvml
     except ModuleNotFoundError:  # a bare machine has torch, numpy and pydantic only
         return None
-    gpu = find_by_uuid(pynvml, str(torch.cuda.get_device_properties(place).uuid))
+    gpu = find_by_uuid(pynvml, str(torch.cuda.get_device_properties(index).uuid))
     return None if gpu is None else (pynvml, gpu)
 
 
 def find_by_uuid(nvml: Any, uuid: str) -> Any | None:
-    """Find a GPU, or a slice of one, by what no setting reorders; None where no driver answers or it knows none."""
+    """Find a GPU or a MIG slice by its UUID, which no setting changes; None if the driver has none."""
     try:
         nvml.nvmlInit()
     except nvml.NVMLError:
@@ -109,41 +110,41 @@ def find_by_uuid(nvml: Any, uuid: str) -> Any | None:
 
 
 class Stopwatch:
-    """Adds up segments of work.
+    """Sum of the durations of one kind of work.
 
-    A GPU is told what to do long before it does it, so there its own events are asked, once, when the sum is read.
+    A GPU runs asynchronously, so its work is measured with CUDA events, which are read once, with the sum.
     """
 
     def __init__(self, device: torch.device) -> None:
         self.is_gpu = device.type == "cuda"
         self.seconds = 0.0
-        self.marks: list[tuple[torch.cuda.Event, torch.cuda.Event]] = []
+        self.events: list[tuple[torch.cuda.Event, torch.cuda.Event]] = []
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Time what is done inside."""
+        """Measure the work inside the context."""
         if self.is_gpu:
             begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
             begin.record()
             yield
             end.record()
-            self.marks.append((begin, end))
+            self.events.append((begin, end))
             return
         started = time.perf_counter()
         yield
         self.seconds += time.perf_counter() - started
 
     def read(self) -> float:
-        """Sum up the seconds that were timed."""
-        if self.marks:
-            self.marks[-1][1].synchronize()
-        self.seconds += sum(begin.elapsed_time(end) for begin, end in self.marks) / 1000
-        self.marks.clear()
+        """Return the sum in seconds."""
+        if self.events:
+            self.events[-1][1].synchronize()
+        self.seconds += sum(begin.elapsed_time(end) for begin, end in self.events) / 1000
+        self.events.clear()
         return self.seconds
 
 
 class EpochTimer:
-    """Measures an epoch's seconds: wall, processor, and those spent on reading blocks.
+    """Seconds of an epoch: wall time, CPU time, and reading blocks.
 
     A training that stops inside an epoch stores what it measured; the resumed one continues from there.
     """
@@ -154,23 +155,23 @@ class EpochTimer:
         self.start()
 
     def start(self) -> None:
-        """Start or restart the clocks; time that passed before does not count."""
+        """Start or restart the clocks; earlier time does not count."""
         self._wall, self._cpu = time.perf_counter(), time.process_time()
 
     def read(self) -> dict[str, float]:
-        """Sum up the epoch so far."""
+        """Return the seconds of the epoch so far."""
         now = {"seconds": time.perf_counter() - self._wall, "cpu_seconds": time.process_time() - self._cpu}
         total = {name: self.before[name] + seconds for name, seconds in now.items()}
         return total | {"reading_seconds": self.reading.read()}
 
     def take(self) -> dict[str, float]:
-        """Sum up the epoch, and begin the next one."""
+        """Return the seconds of the epoch, and start the next one."""
         total = self.read()
         self.resume(dict.fromkeys(total, 0.0))
         return total
 
     def resume(self, total: dict[str, float]) -> None:
-        """Continue an epoch of which a stopped training measured so much."""
+        """Continue an epoch from the seconds that a stopped training stored."""
         self.before = {name: total[name] for name in self.before}
         self.reading.seconds = total["reading_seconds"]
         self.start()

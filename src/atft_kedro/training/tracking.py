@@ -1,4 +1,4 @@
-"""What an experiment tracker is told of a training."""
+"""The interface to an experiment tracker, and the callback that logs a training to it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,77 +9,75 @@ from .engine import Callback, Trainer
 
 
 class Tracker(Protocol):
-    """Where experiments are reviewed; it may be gone at any time, and must not mind."""
+    """An experiment tracker; its methods must not fail when its server is unavailable."""
 
-    def tag(self, tags: Mapping[str, str]) -> None:
-        """Say what a run is made of."""
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Set tags of the tracked run."""
 
-    def log(self, metrics: Mapping[str, float], step: int) -> None:
-        """Write numbers down."""
+    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
+        """Log numbers."""
 
-    def keep(self, file: Path, folder: str) -> None:
-        """Keep a file, in a folder of the run's."""
+    def log_file(self, file: Path, folder: str) -> None:
+        """Copy a file into a folder of the tracked run."""
 
-    def write(self, text: str, name: str) -> None:
-        """Keep a text, as a file of that name."""
+    def log_text(self, text: str, name: str) -> None:
+        """Write a text as a file of that name."""
 
 
 class NoTracker:
-    """Tells nobody."""
+    """A tracker that does nothing."""
 
-    def tag(self, tags: Mapping[str, str]) -> None:
-        """Say nothing."""
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Do nothing."""
 
-    def log(self, metrics: Mapping[str, float], step: int) -> None:
-        """Say nothing."""
+    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
+        """Do nothing."""
 
-    def keep(self, file: Path, folder: str) -> None:
-        """Keep nothing."""
+    def log_file(self, file: Path, folder: str) -> None:
+        """Do nothing."""
 
-    def write(self, text: str, name: str) -> None:
-        """Keep nothing."""
+    def log_text(self, text: str, name: str) -> None:
+        """Do nothing."""
 
 
 NO_TRACKER = NoTracker()
 
 
 @dataclass
-class Tracking(Callback):
-    """Tells a tracker each epoch's scores and, at the end, the files worth keeping.
+class TrackerLog(Callback):
+    """Tracking of each epoch's scores and, at the end, of the files worth keeping.
 
-    Where a training goes on, a tracker that is new to it is told the epochs before, so that it knows the whole.
+    When a run is resumed with a tracker that does not know it, the scores of all earlier epochs are logged too.
     """
 
     tracker: Tracker
-    seed: str  # before each metric's name, where several seeds are trained
-    own: tuple[Path, ...]  # files of this seed
-    shared: tuple[Path, ...]  # and of the run
-    told: int = 0  # epochs
+    prefix: str  # of each metric's name, if several seeds are trained
+    seed_files: tuple[Path, ...]
+    run_files: tuple[Path, ...]
+    logged: int = 0  # epochs
 
     def after_epoch(self, trainer: Trainer, scores: dict[str, float]) -> None:
         """Log validation scores, and the train loss and scores."""
         history = trainer.progress.history
-        for epoch in range(self.told, len(history)):
-            validated = {f"{self.seed}validation/{name}": value for name, value in history[epoch].items()}
-            self.tracker.log(validated, epoch + 1)
-        self.told = len(history)
-        numbers = {
-            "train/loss": trainer.progress.loss,
+        for epoch in range(self.logged, len(history)):
+            validation = {f"{self.prefix}validation/{name}": value for name, value in history[epoch].items()}
+            self.tracker.log_metrics(validation, epoch + 1)
+        self.logged = len(history)
+        values = {
+            "train/loss": trainer.progress.train_loss,
             **{f"train/{name}": value for name, value in trainer.train_scores.items()},
             "phase": float(trainer.progress.phase),
-            "learning_rate": trainer.train_step.rate,
+            "learning_rate": trainer.train_step.learning_rate,
         }
-        self.tracker.log({f"{self.seed}{name}": value for name, value in numbers.items()}, self.told)
+        self.tracker.log_metrics({f"{self.prefix}{name}": value for name, value in values.items()}, self.logged)
 
     def at_end(self, trainer: Trainer, scores: dict[str, float]) -> None:
-        """Keep the best weights and what was written on the way."""
-        self._keep()
+        """Log the best weights and the files of the run."""
+        for folder, files in ((self.prefix.rstrip("/"), self.seed_files), ("", self.run_files)):
+            for file in files:
+                if file.exists():
+                    self.tracker.log_file(file, folder)
 
     def at_stop(self, trainer: Trainer) -> None:
-        """Keep what there is."""
-        self._keep()
-
-    def _keep(self) -> None:
-        for folder, files in ((self.seed.rstrip("/"), self.own), ("", self.shared)):
-            for file in (each for each in files if each.exists()):
-                self.tracker.keep(file, folder)
+        """Log the files that exist."""
+        self.at_end(trainer, {})
