@@ -51,7 +51,7 @@ def train(tmp_path: Path, easy_data: TrainingData) -> Train:
         values["phases"] = [PHASE | phase for phase in params.get("phases", [{}])]
         training = make_params(TrainingParams, **values)
         with suppress(TrainingFailure):
-            train_in_run(data, NETWORK.model_copy(update=network), training, runs, watchers=callbacks)
+            train_in_run(data, NETWORK.model_copy(update=network), training, runs, callbacks=callbacks)
         return diagnose_checked(runs.find(LATEST))
 
     return train

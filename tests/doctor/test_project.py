@@ -29,7 +29,7 @@ def test_uncommitted_code_is_a_warning(tmp_path: Path) -> None:
 
 
 def _start_run(runs: Runs, **fields: object) -> Path:
-    folder = runs.begin({"n": len(runs.names())})
+    folder = runs.create({"n": len(runs.names())})
     usual = {"state": "done", "seed": 7, "phase": "one", "epoch": 1, "epochs_of_phase": 2, "steps": 5, "total_steps": 9}
     rest = {"best": 0.1, "seconds_left": 1.0, "host": os.uname().nodename, "time": time.time(), "validation": {}}
     (folder / "heartbeat.json").write_text(json.dumps({**usual, **rest, "pid": os.getpid(), **fields}))
@@ -45,7 +45,7 @@ def test_dead_trainings_are_listed(tmp_path: Path) -> None:
     _start_run(runs, state="training")
     healthy = check_runs(runs)
     dead = _start_run(runs, state="training", pid=ended.pid)
-    silent, starting = runs.begin({"a": 1}), runs.begin({"b": 1})
+    silent, starting = runs.create({"a": 1}), runs.create({"b": 1})
     before = time.time() - 2 * FIRST_HEARTBEAT
     os.utime(silent / "manifest.json", (before, before))
 
@@ -72,7 +72,7 @@ def test_an_unreadable_run_is_listed_with_the_dead_ones(tmp_path: Path) -> None:
 def test_a_latest_link_to_a_missing_run_is_reported(tmp_path: Path) -> None:
     runs = Runs(tmp_path, commit="", is_dirty=False)
     kept = _start_run(runs)
-    runs.point_at("missing")
+    runs.set_latest("missing")
 
     check = check_runs(runs)
 

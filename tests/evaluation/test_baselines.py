@@ -194,7 +194,7 @@ def test_baselines_are_learned_in_the_units_of_the_labels_that_the_run_was_train
 ) -> None:
     training = make_params(TrainingParams, labels={"transform": "zscore"})
     runs = Runs(tmp_path, commit="", is_dirty=False)
-    folder = runs.begin({"training": training.model_dump(mode="json")})
+    folder = runs.create({"training": training.model_dump(mode="json")})
     graphs = graphs_to_panel(
         make_graphs(ml_dataset, make_params(GraphParams, neighbours=4)).lazy(), training_data.panel
     )

@@ -14,7 +14,7 @@ from atft_kedro.export.export import ExportedModel, ExportedModels, export_model
 from atft_kedro.export.model import open_model
 from atft_kedro.export.model_card import CARD, WEIGHTS
 from atft_kedro.params import InputError
-from atft_kedro.training.ensemble import forecast_together, load_members
+from atft_kedro.training.ensemble import forecast_ensemble, load_members
 from atft_kedro.training.runs import LATEST
 from factories.exports import Trained
 
@@ -33,7 +33,7 @@ def test_a_loaded_model_forecasts_bit_equal_to_the_checkpoints(trained: Trained,
     loaded = open_model(model_folder).members
 
     assert [each.modules for each in loaded] == [frozenset({"fan", "gat"})] * 2
-    theirs, ours = (forecast_together(each, trained.training_data, "test") for each in (trained.members, loaded))
+    theirs, ours = (forecast_ensemble(each, trained.training_data, "test") for each in (trained.members, loaded))
     assert ours.quantiles.isfinite().any()
     assert ours.quantiles.nan_to_num(-7).equal(theirs.quantiles.nan_to_num(-7))
 
@@ -125,7 +125,7 @@ def test_models_are_found_by_their_run_and_latest_is_the_newest_that_has_one(tra
     folder = export_model(
         tmp_path / trained.run.name, trained.members, trained.inputs, trained.corrections, trained.score
     ).folder
-    training_now = runs.begin({"panel": "p"})
+    training_now = runs.create({"panel": "p"})
 
     assert models.find(LATEST) == models.find(trained.run.name) == tmp_path / trained.run.name / folder
     with pytest.raises(InputError, match=f"{training_now.name} has handed no model on: .* have: {trained.run.name}"):

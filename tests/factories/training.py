@@ -31,3 +31,9 @@ class Watch(Callback):
         self.terms.append({name: float(term) for name, term in terms.items()})
         if trainer.progress.steps == self.at:
             self.then(trainer)
+
+
+def train_phases(trainer: Trainer) -> None:
+    """Train all phases, without the callbacks' start and end and the score of the SWA weights."""
+    for phase in range(len(trainer.epochs)):
+        trainer._train_phase(phase)

@@ -38,7 +38,7 @@ def add_callback(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callback], None]:
 
     def add(callback: Callback) -> None:
         def train(*args: Any, **options: Any) -> Any:
-            return train_in_run(*args, **options | {"watchers": [callback, *options["watchers"]]})
+            return train_in_run(*args, **options | {"callbacks": [callback, *options["callbacks"]]})
 
         monkeypatch.setattr(trial_module, "train_in_run", train)
 
@@ -98,7 +98,7 @@ def test_a_run_that_another_process_trains_is_not_resumed(
     runs = runs_in(tmp_path / "s")
     assert runs.is_free(run)
 
-    with runs.alone(runs.find(run)):
+    with runs.lock(runs.find(run)):
         assert not runs.is_free(run)
         status = run_search(training_data, tmp_path, n_trials=1)
 

@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
-from atft_kedro.training.train_step import ema_decay_at, follow, frozen_copy
-from factories.training import PHASES, Make
+from atft_kedro.training.engine import ema_decay_at, frozen_copy, update_average
+from factories.training import PHASES, Make, train_phases
 
 
 def untrained_share(decay: float, steps: int) -> float:
@@ -14,7 +14,7 @@ def untrained_share(decay: float, steps: int) -> float:
     average = frozen_copy(network)
     nn.init.zeros_(network.weight)
     for step in range(steps):
-        follow(average, network, 1 - ema_decay_at(decay, step))
+        update_average(average, network, 1 - ema_decay_at(decay, step))
     return float(average.weight.detach())
 
 
@@ -34,14 +34,14 @@ def test_the_decay_rises_to_what_is_asked_for() -> None:
 def test_a_trainer_warms_its_average_up_over_the_whole_training(make: Make) -> None:
     trainer = make(ema_decay=0.9999, steps_per_phase=2)
     weights = [next(trainer.network.parameters()).detach().clone()]
-    trainer.train_step.learn = lambda blocks, phase, rate: next_weights(trainer.network, weights)  # type: ignore
-    trainer._train_phases()
+    trainer.train_step.run = lambda blocks, phase, rate: next_weights(trainer.network, weights)  # type: ignore
+    train_phases(trainer)
 
     expected = weights[0]
     for step, weight in enumerate(weights[1:]):
         expected = torch.lerp(expected, weight, 1 - (1 + step) / (10 + step))
     assert len(weights) == 1 + 2 * len(PHASES)
-    assert torch.allclose(next(trainer.average.parameters()), expected)
+    assert torch.allclose(next(trainer.ema.parameters()), expected)
 
 
 def next_weights(network: nn.Module, weights: list[torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -17,21 +17,21 @@ import pytest
 import torch
 
 from atft_kedro.params import InputError
-from atft_kedro.training.callbacks import BEST, EPOCHS, FINAL, LAST, SWA, Checkpoints, EpochLines, MetricsLog
+from atft_kedro.training.callbacks import BEST, EPOCHS, FINAL, LAST, SWA, Checkpoints, EpochLog, MetricsLog
 from atft_kedro.training.checkpoint import Identity, read_checkpoint
 from atft_kedro.training.engine import Stop, Trainer
 from atft_kedro.training.heartbeat import Heartbeat
 from atft_kedro.training.run_status import read_status
 from atft_kedro.training.runs import METRICS, STOP_FILE
 from atft_kedro.training.stopping import StopFile
-from atft_kedro.training.tracking import NoTracker, Tracking
+from atft_kedro.training.tracking import NoTracker, TrackerLog
 from factories.training import IDENTITY, NETWORK, PHASES, Make, Watch
 
 
 def test_the_run_folder_tells_what_happened(make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     log, beat = MetricsLog(tmp_path, every=5), Heartbeat(tmp_path, every=0.0)
-    trainer = make([log, beat, Checkpoints(tmp_path, IDENTITY, keep=2), EpochLines()])
+    trainer = make([log, beat, Checkpoints(tmp_path, IDENTITY, keep=2), EpochLog()])
 
     trainer.fit()
 
@@ -72,7 +72,7 @@ def test_the_average_of_the_last_epochs_is_their_weights_mean(make: Make, tmp_pa
     trainer.fit()
 
     swa = read_checkpoint(tmp_path / SWA, IDENTITY)["best"]["heads.linear.weight"]
-    assert trainer.progress.averaged == 2
+    assert trainer.progress.swa_epochs == 2
     assert torch.allclose(swa, torch.stack(seen[2:]).mean(0), atol=1e-7)
 
 
@@ -100,18 +100,18 @@ def test_a_checkpoint_of_another_make_cut_off_or_malicious_is_refused(make: Make
     Checkpoints(tmp_path, IDENTITY).write(trainer, LAST)
     path = tmp_path / LAST
 
-    with pytest.raises(InputError, match="was made with another feature_hash: made instead of other"):
+    with pytest.raises(InputError, match="was trained with other features: made instead of other"):
         read_checkpoint(path, Identity("other", "p", "{}"))
-    with pytest.raises(InputError, match=r"was made with another panel: 2e999 instead of 1e999"):  # both infinite
+    with pytest.raises(InputError, match=r"was trained with another panel: 2e999 instead of 1e999"):  # both infinite
         Identity("made", "1e999", "{}").require_same(path, vars(Identity("made", "2e999", "{}")))
-    with pytest.raises(InputError, match=r"was made with another params: size = None instead of 3\."):
+    with pytest.raises(InputError, match=r"was trained with other parameters: size = None instead of 3\."):
         read_checkpoint(path, Identity("made", "p", '{"size": 3}'))
     assert read_checkpoint(path, Identity("made", "p", '{"asked_for_since": null}'))
     path.write_bytes(path.read_bytes()[:-1000])
-    with pytest.raises(InputError, match="is no checkpoint that can be read safely"):
+    with pytest.raises(InputError, match="is not a checkpoint that can be read safely"):
         read_checkpoint(path, IDENTITY)
     torch.save({"identity": Malicious()}, path)
-    with pytest.raises(InputError, match="is no checkpoint that can be read safely"):
+    with pytest.raises(InputError, match="is not a checkpoint that can be read safely"):
         read_checkpoint(path, IDENTITY)
     with pytest.raises(InputError, match="There is no checkpoint"):
         read_checkpoint(tmp_path / "absent.pt", IDENTITY)
@@ -194,18 +194,18 @@ class Listening(NoTracker):
         self.heard: list[tuple[int, float]] = []
         self.names: set[str] = set()
 
-    def log(self, metrics: Mapping[str, float], step: int) -> None:
+    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         self.heard += [(step, value) for name, value in metrics.items() if name == "validation/rank_ic"]
         self.names |= set(metrics)
 
 
 def test_a_tracker_that_is_new_to_a_training_is_told_all_of_it(make: Make, tmp_path: Path) -> None:
     first, second = Listening(), Listening()
-    stopped = make([Tracking(first, "", (), ()), Checkpoints(tmp_path, IDENTITY), StopFile(tmp_path)])
+    stopped = make([TrackerLog(first, "", (), ()), Checkpoints(tmp_path, IDENTITY), StopFile(tmp_path)])
     stopped.callbacks = [Watch(15, lambda trainer: (tmp_path / STOP_FILE).touch()), *stopped.callbacks]
     with pytest.raises(Stop):
         stopped.fit()
-    resumed = make([Tracking(second, "", (), ())])
+    resumed = make([TrackerLog(second, "", (), ())])
     resumed.resume(read_checkpoint(tmp_path / LAST, IDENTITY))
     resumed.fit()
 

@@ -12,19 +12,19 @@ def test_the_last_train_days_are_scored_and_no_more_than_validate(make: Make) ->
     some, all_that_validate, none = make(scored_share=0.12), make(scored_share=0.9), make(scored_share=0.0)
 
     days, validation = some.train.days, some.validation.days
-    assert some.train_end is not None
-    assert np.array_equal(some.train_end.days, days[-round(0.12 * len(days)) :])
-    assert all_that_validate.train_end is not None
-    assert len(all_that_validate.train_end.days) == len(validation)
+    assert some.scored_train_days is not None
+    assert np.array_equal(some.scored_train_days.days, days[-round(0.12 * len(days)) :])
+    assert all_that_validate.scored_train_days is not None
+    assert len(all_that_validate.scored_train_days.days) == len(validation)
     assert days.max() < validation.min()
-    assert none.train_end is None
+    assert none.scored_train_days is None
 
 
 def test_fewer_than_twenty_train_days_are_not_scored(make: Make) -> None:
     trainer = make(scored_share=0.001)
 
-    assert trainer.train_end is not None
-    assert len(trainer.train_end.days) == 20
+    assert trainer.scored_train_days is not None
+    assert len(trainer.scored_train_days.days) == 20
 
 
 def test_scoring_train_days_changes_no_training(make: Make) -> None:
@@ -38,9 +38,9 @@ def test_scoring_train_days_changes_no_training(make: Make) -> None:
     assert trainers[1].train_scores == {}
     assert watches[0].terms == watches[1].terms
     assert one["progress"] == other["progress"]
-    for part in ("network", "average", "swa", "best"):
+    for part in ("network", "ema", "swa", "best"):
         assert all(torch.equal(one[part][name], other[part][name]) for name in one[part])
-    assert torch.equal(one["own"][0]["random"]["cpu"], other["own"][0]["random"]["cpu"])
+    assert torch.equal(one["processes"][0]["random"]["cpu"], other["processes"][0]["random"]["cpu"])
 
 
 def test_a_network_that_memorises_scores_higher_on_its_own_days(make: Make) -> None:
@@ -56,5 +56,8 @@ def test_days_with_a_gap_keep_their_end(make: Make) -> None:
     stretches = [np.arange(10, 40), np.arange(60, 75)]
     loader = replace(loader, sampler=replace(loader.sampler, segments=stretches))
 
-    assert [days.tolist() for days in loader.ending(20).sampler.segments] == [[*range(35, 40)], [*range(60, 75)]]
-    assert [days.tolist() for days in loader.ending(9).sampler.segments] == [[*range(66, 75)]]
+    assert [days.tolist() for days in loader.keep_last_days(20).sampler.segments] == [
+        [*range(35, 40)],
+        [*range(60, 75)],
+    ]
+    assert [days.tolist() for days in loader.keep_last_days(9).sampler.segments] == [[*range(66, 75)]]

@@ -22,7 +22,7 @@ from atft_kedro.profiling.memory.fake_training import Imagination, Tally
 from atft_kedro.training.attention_stats import collect_attention
 from atft_kedro.training.data import DayLoader, TrainingData
 from atft_kedro.training.engine import Trainer
-from atft_kedro.training.ensemble import TrainedNetwork, average_forecasts
+from atft_kedro.training.ensemble import TrainedNetwork, forecast_blocks
 from atft_kedro.training.hardware import choose_device
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.telemetry import Stopwatch
@@ -125,11 +125,11 @@ def test_a_step_a_validation_and_forecasts_stay_on_a_gpu(
     with imagining(len(training_data.panel.features)) as recorder:
         trainer = make_gpu_trainer(training_data, monkeypatch)
         network, loader, phase = trainer.network, trainer.train, TRAINING.phases[0]
-        terms = trainer.train_step.learn(list(loader.sampler.chronological()), phase, 1e-3)
+        terms = trainer.train_step.run(list(loader.sampler.chronological()), phase, 1e-3)
         loss, _ = trainer.train_step.read_sums()
         days = list(loader.sampler.chronological())
         scores = trainer.validate(network)
-        forecasts = average_forecasts([TrainedNetwork(network, frozenset(phase.modules))], loader.reader, days)
+        (forecasts,) = forecast_blocks([TrainedNetwork(network, frozenset(phase.modules))], loader.reader, days)
         stats = collect_attention(network, loader.reader, days)
 
     assert {terms[name].device.type for name in phase.loss.active()} == {"cuda"}
@@ -144,15 +144,15 @@ def test_a_step_a_validation_and_forecasts_stay_on_a_gpu(
 def test_a_tensor_on_the_wrong_device_is_found(training_data: TrainingData, monkeypatch: pytest.MonkeyPatch) -> None:
     with imagining(len(training_data.panel.features)):
         trainer = make_gpu_trainer(training_data, monkeypatch)
-        trainer.train_step.ask.levels = trainer.train_step.ask.levels.cpu()
+        trainer.train_step.build_inputs.levels = trainer.train_step.build_inputs.levels.cpu()
 
         with pytest.raises(RuntimeError, match="at least two devices"):
-            trainer.train_step.learn(list(trainer.train.sampler.chronological()), TRAINING.phases[0], 1e-3)
+            trainer.train_step.run(list(trainer.train.sampler.chronological()), TRAINING.phases[0], 1e-3)
 
 
 def test_a_gpu_that_is_asked_for_and_not_there_is_an_error() -> None:
     assert choose_device("cpu") == torch.device("cpu")
     if not torch.cuda.is_available():
         assert choose_device("auto") == torch.device("cpu")
-        with pytest.raises(InputError, match="training.device is cuda, and torch finds no GPU here"):
+        with pytest.raises(InputError, match="training.device is cuda, but torch finds no GPU"):
             choose_device("cuda")

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from atft_kedro.params import InputError
-from atft_kedro.training.callbacks import LAST, Checkpoints, EpochLines
+from atft_kedro.training.callbacks import LAST, Checkpoints, EpochLog
 from atft_kedro.training.checkpoint import read_checkpoint
 from atft_kedro.training.engine import Callback, Stop, Trainer
 from atft_kedro.training.runs import STOP_FILE
 from atft_kedro.training.stopping import StopFile
-from factories.training import IDENTITY, NETWORK, PHASES, Make, Watch
+from factories.training import IDENTITY, NETWORK, PHASES, Make, Watch, train_phases
 
 
 def test_training_lowers_the_loss_and_runs_every_phase(make: Make) -> None:
@@ -70,7 +70,7 @@ def test_a_training_that_was_cut_into_pieces_goes_on_in_pieces(make: Make, tmp_p
         StopFile(tmp_path),
     ]
     for trainer in (whole, stopped):
-        trainer.train_step.cut(4)
+        trainer.train_step.split_blocks(4)
     whole.fit()
     with pytest.raises(Stop):
         stopped.fit()
@@ -86,9 +86,9 @@ def test_a_training_that_was_cut_into_pieces_goes_on_in_pieces(make: Make, tmp_p
 def test_safe_training_names_the_first_tensor_that_is_not_finite(make: Make) -> None:
     trainer = make(detect_anomaly=True, deterministic=True, phases=PHASES[:1])
     with torch.no_grad():
-        trainer.network.temporal.refinements[0].widen.bias[3] = torch.nan
+        trainer.network.temporal.refinements[0].hidden.bias[3] = torch.nan
 
-    with pytest.raises(InputError, match=r"Output 0 of temporal.refinements.0.widen \(Linear, .*\) is the first"):
+    with pytest.raises(InputError, match=r"Output 0 of temporal.refinements.0.hidden \(Linear, .*\) is the first"):
         trainer.fit()
 
     assert not torch.are_deterministic_algorithms_enabled()
@@ -134,8 +134,7 @@ def test_an_epoch_without_a_score_forgets_nothing(make: Make) -> None:
     trainer = make()
     trainer.validate = lambda network: {"rank_ic": next(scores)}  # type: ignore[method-assign]
 
-    trainer.fit = trainer._train_phases  # type: ignore[method-assign]
-    trainer.fit()
+    train_phases(trainer)
 
     assert (trainer.progress.best, trainer.progress.best_epoch) == (0.03, 1)
 
@@ -177,7 +176,7 @@ class Days(Callback):
 
     def after_step(self, trainer: Trainer, days: list[np.ndarray], terms: dict[str, torch.Tensor]) -> None:
         self.seen.append(np.concatenate(days))
-        self.begun.append(trainer.steps_begun)
+        self.begun.append(trainer.steps_before)
 
 
 def test_a_phase_can_see_the_newest_days_only_and_its_steps_are_counted(make: Make) -> None:
@@ -213,7 +212,7 @@ def test_a_short_training_ends_in_the_longest_phase(make: Make) -> None:
 
     assert trainer.phase.name == "two"
     assert len(trainer.progress.history) == 1
-    assert trainer.progress.modules == ["fan", "gat"]
+    assert trainer.progress.best_modules == ["fan", "gat"]
 
 
 def score_as(trainer: Trainer, *scores: float) -> Trainer:
@@ -221,7 +220,7 @@ def score_as(trainer: Trainer, *scores: float) -> Trainer:
     given = iter(scores)
     trainer.validate = lambda network: {"rank_ic": next(given)}  # type: ignore[method-assign]
     trainer.steps = [1] * len(trainer.steps)
-    trainer._train_phases()
+    train_phases(trainer)
     return trainer
 
 
@@ -235,7 +234,7 @@ def test_plateau_and_patience_measure_a_phase_by_its_own_best(make: Make) -> Non
     score_as(rising, 0.5, 0.1, 0.11, 0.12, 0.13, 0.14)
     score_as(falling, 0.5, 0.4, 0.3, 0.6)
 
-    assert (rising.progress.rate, rising.progress.since_best, len(rising.progress.history)) == (1.0, 0, 6)
+    assert (rising.progress.rate_factor, rising.progress.epochs_since_best, len(rising.progress.history)) == (1.0, 0, 6)
     assert (rising.progress.best, rising.progress.best_epoch) == (0.5, 1)
     assert (falling.phase.name, len(falling.progress.history)) == ("last", 4)
     assert falling.is_done
@@ -246,7 +245,7 @@ def test_a_plateau_lowers_the_rate_as_its_parameters_say(make: Make) -> None:
     phase = {"name": "x", "epochs": 6, "learning_rate": 1e-3, "scheduler": "plateau"}
     often, seldom = ({"factor": 0.1, "patience": patience, "min_learning_rate": 2e-5} for patience in (1, 3))
 
-    rates = [score_as(make(phases=[phase], plateau=each), *[0.1] * 6).progress.rate for each in (often, seldom)]
+    rates = [score_as(make(phases=[phase], plateau=each), *[0.1] * 6).progress.rate_factor for each in (often, seldom)]
 
     assert rates == pytest.approx([0.02, 0.1])
 
@@ -271,13 +270,13 @@ def test_the_best_weights_are_chosen_by_one_score_for_all_phases(make: Make) -> 
 
 def test_patience_ends_a_phase(make: Make, caplog: pytest.LogCaptureFixture) -> None:
     phase = {"name": "x", "epochs": 30, "learning_rate": 1e-9, "scheduler": "constant"}
-    trainer = make([EpochLines()], phases=[phase], ema_decay=0.0, patience=2)
+    trainer = make([EpochLog()], phases=[phase], ema_decay=0.0, patience=2)
 
     with caplog.at_level("INFO"):
         trainer.fit()
 
     assert len(trainer.progress.history) < 30
-    assert trainer.progress.since_best == 2
+    assert trainer.progress.epochs_since_best == 2
     assert "x ends early: no new best for 2 epochs" in caplog.text
 
 

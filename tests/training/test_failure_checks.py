@@ -45,18 +45,18 @@ def test_a_wild_value_in_the_panel_skips_its_steps_and_is_named(
     assert list(told[0]["infinite_features"]) == [training_data.panel.metadata.features[7]]
     assert str(training_data.panel.days[day]) in told[0]["days"] or len(told) > 1
     assert all(weight.isfinite().all() for weight in trainer.network.state_dict().values())
-    assert all(weight.isfinite().all() for weight in trainer.average.state_dict().values())
+    assert all(weight.isfinite().all() for weight in trainer.ema.state_dict().values())
 
 
 def test_a_skipped_step_leaves_weights_and_optimizer_as_they_were(make: Make) -> None:
     trainer = make(phases=PHASES[:1])
     blocks = list(trainer.train.sampler.epoch(0))
-    trainer.train_step.learn(blocks[:1], trainer.phase, 1e-3)
+    trainer.train_step.run(blocks[:1], trainer.phase, 1e-3)
     before = {name: weight.clone() for name, weight in trainer.network.state_dict().items()}
     moments = [state["exp_avg"].clone() for state in trainer.train_step.optimizer.state.values()]
     trainer.network.heads.register_forward_hook(lambda module, inputs, output: output * torch.inf)
 
-    terms = trainer.train_step.learn(blocks[1:2], trainer.phase, 1e-3)
+    terms = trainer.train_step.run(blocks[1:2], trainer.phase, 1e-3)
 
     assert terms["skipped"]
     assert all(weight.equal(before[name]) for name, weight in trainer.network.state_dict().items())
@@ -69,7 +69,7 @@ def test_too_many_skipped_steps_end_the_training_with_their_report(
 ) -> None:
     trainer = make([NonFiniteCheck(tmp_path, budget=0)], made_of=poison(training_data, train_day(training_data), 5, 7))
 
-    with pytest.raises(TrainingFailure, match="1 steps had a loss or a gradient that is not finite, more than nan_bud"):
+    with pytest.raises(TrainingFailure, match="1 steps had a loss or gradient that is not finite, more than nan_bud"):
         trainer.fit()
 
     assert len(json.loads((tmp_path / NAN_BATCHES).read_text())) == 1
@@ -96,9 +96,9 @@ def test_collapsed_forecasts_end_the_training(make: Make) -> None:
     dying = {"name": "dying", "epochs": 9, "learning_rate": 1e-12}
     trainer = make([CollapseCheck(make_params(CollapseParams, scale=1e-3, epochs=2))], phases=[dying])
     with torch.no_grad():
-        for network in (trainer.network, trainer.average):
+        for network in (trainer.network, trainer.ema):
             network.heads.linear.weight.zero_()
-            network.heads.detour.weight.zero_()
+            network.heads.nonlinear.weight.zero_()
 
     with pytest.raises(
         TrainingFailure, match="for 2 epochs their spread within a day was .* of the labels', less than"
@@ -129,7 +129,7 @@ def test_a_block_that_does_not_fit_is_learned_in_pieces(make: Make, caplog: pyte
     assert len(watches[0].terms) == len(watches[1].terms)
     whole, cut = ([terms["mse"] for terms in watch.terms] for watch in watches)
     assert whole == pytest.approx(cut, rel=1e-4)
-    assert "the loss turnover now compares the days of each piece only" in caplog.messages
+    assert "the loss turnover now compares only the days of each piece" in caplog.messages
 
 
 def test_a_block_of_one_day_that_does_not_fit_is_an_error(make: Make) -> None:

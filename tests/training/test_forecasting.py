@@ -15,7 +15,7 @@ from factories.training import PHASES, Make
 
 def test_a_rank_ic_has_the_error_of_days_that_share_returns(make: Make) -> None:
     trainer = make()
-    network, loader = trainer.average, trainer.validation
+    network, loader = trainer.ema, trainer.validation
 
     scoring = replace(make_plain_scoring(4), weights=[1, 0, 0, 0])
     scores = score_days(network, loader.reader, loader.sampler.chronological(), frozenset(), scoring, ProcessGroup())
@@ -33,13 +33,13 @@ def test_a_rank_ic_has_the_error_of_days_that_share_returns(make: Make) -> None:
 
 def test_the_validation_loss_is_the_phases_over_all_validation_days(make: Make) -> None:
     trainer = make(phases=[PHASES[0] | {"loss": "mse:0.5,rank_net:1"}])
-    network, loader = trainer.average, trainer.validation
+    network, loader = trainer.ema, trainer.validation
     state = torch.get_rng_state()
 
     scores, again = trainer.validate(network), trainer.validate(network)
 
     blocks = [loader.reader.read(days) for days in loader.sampler.chronological()]
-    questions = [trainer.train_step.ask(block, network(block, frozenset())) for block in blocks]
+    questions = [trainer.train_step.build_inputs(block, network(block, frozenset())) for block in blocks]
     days = sum(int(question.count_days()[0]) for question in questions)
     total = sum(float(mse(question)[0]) * int(question.count_days()[0]) for question in questions)
     pairs = scores["loss_1d"] - 0.5 * total / days

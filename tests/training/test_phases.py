@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from atft_kedro.params import InputError
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.phases import PhaseParams, share_epochs
-from atft_kedro.training.schedule import rate_at
+from atft_kedro.training.schedule import scheduled_rate
 from factories.params import make_params
 
 
@@ -24,10 +24,10 @@ def test_horizons_weigh_less_the_longer_they_are_or_as_they_are_told() -> None:
 
 def test_the_cosine_warms_up_and_falls_to_a_tenth() -> None:
     phase = PhaseParams(name="x", epochs=1, learning_rate=1, warmup=0.1)
-    rates = [rate_at(phase, done) for done in (0, 0.05, 0.1, 0.55, 1)]
+    rates = [scheduled_rate(phase, done) for done in (0, 0.05, 0.1, 0.55, 1)]
 
     assert rates == pytest.approx([0.01, 0.505, 1, 0.55, 0.1], abs=0.01)
-    assert rate_at(phase.model_copy(update={"scheduler": "constant"}), 0.9) == 1
+    assert scheduled_rate(phase.model_copy(update={"scheduler": "constant"}), 0.9) == 1
 
 
 def test_epochs_are_shared_in_proportion() -> None:

@@ -31,7 +31,7 @@ def runs(tmp_path: Path) -> Runs:
 
 
 def test_runs_have_folders_of_their_own_and_latest_is_the_newest(runs: Runs) -> None:
-    one, other = runs.begin({"panel": "p"}), runs.begin({"panel": "p"})
+    one, other = runs.create({"panel": "p"}), runs.create({"panel": "p"})
 
     assert one != other
     assert runs.find(LATEST) == other.resolve()
@@ -89,11 +89,13 @@ def test_another_panel_or_other_parameters_do_not_go_on_with_a_run(training_data
     train_in_run(training_data, NETWORK, TRAINING, runs)
     again = TRAINING.model_copy(update={"resume": LATEST})
 
-    with pytest.raises(InputError, match=r"was made with another params: training.weight_decay = 2.0 instead of 0.5\."):
+    with pytest.raises(
+        InputError, match=r"was trained with other parameters: training.weight_decay = 2.0 instead of 0.5\."
+    ):
         train_in_run(training_data, NETWORK, again.model_copy(update={"weight_decay": 0.5}), runs)
-    with pytest.raises(InputError, match="was made with another training_data"):
+    with pytest.raises(InputError, match="was trained with other graphs or another split"):
         train_in_run(replace(training_data, graphs=no_graphs(training_data.panel)), NETWORK, again, runs)
-    with runs.alone(runs.find(LATEST)), pytest.raises(InputError, match="is being trained by another process"):
+    with runs.lock(runs.find(LATEST)), pytest.raises(InputError, match="is being trained by another process"):
         train_in_run(training_data, NETWORK, again, runs)
     assert train_in_run(training_data, NETWORK, again, runs).run == runs.find(LATEST).name
 
@@ -119,7 +121,7 @@ def test_a_run_without_a_checkpoint_begins_again_with_its_own_parameters(
     (runs.find(LATEST) / LAST).unlink()
     again = TRAINING.model_copy(update={"resume": LATEST})
 
-    with pytest.raises(InputError, match="was made with another params"):
+    with pytest.raises(InputError, match="was trained with other parameters"):
         train_in_run(training_data, NETWORK, again.model_copy(update={"seed": 9}), runs)
     assert train_in_run(training_data, NETWORK, again, runs) == first
 
@@ -133,7 +135,7 @@ def test_several_seeds_are_one_run_until_the_last_is_done(training_data: Trainin
             states.append((beat["state"], beat["seconds_left"]))
 
     several = TRAINING.model_copy(update={"seeds": 2})
-    trained = train_in_run(training_data, NETWORK, several, runs, watchers=[Read()])
+    trained = train_in_run(training_data, NETWORK, several, runs, callbacks=[Read()])
 
     assert [state for state, _ in states] == ["training", "done"]
     assert states[0][1] > 0
@@ -177,7 +179,7 @@ def test_a_validation_without_any_score_keeps_the_newest_weights_and_says_so(
 
     folder = runs.find(LATEST)
     (member,) = load_members(folder, unknown)
-    newest = torch.load(folder / LAST, weights_only=True)["average"]
+    newest = torch.load(folder / LAST, weights_only=True)["ema"]
     assert all(weight.equal(newest[name]) for name, weight in member.network.state_dict().items())
     assert TrainedRun.model_validate_json(trained.model_dump_json()).members[0].best_score is None
     assert "the validation days have no rank IC: the newest weights are kept until one is defined" in caplog.text

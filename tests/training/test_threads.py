@@ -21,7 +21,7 @@ TRAINING = make_params(TrainingParams, phases=[{"name": "x", "epochs": 1, "learn
 
 @pytest.fixture
 def four_free_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name in hardware.FIXED_BY:
+    for name in hardware.THREAD_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     torch.set_num_threads(4)
     yield
@@ -57,7 +57,7 @@ def test_a_measured_training_says_its_threads_writes_them_down_and_keeps_them(
     seen = Watch(1, lambda trainer: during.append(torch.get_num_threads()))
     (runs.find(LATEST) / "last.pt").unlink()
     train_in_run(
-        training_data, NETWORK, TRAINING.model_copy(update={"resume": LATEST, "threads": 8}), runs, watchers=[seen]
+        training_data, NETWORK, TRAINING.model_copy(update={"resume": LATEST, "threads": 8}), runs, callbacks=[seen]
     )
 
     checkpoint = torch.load(runs.find(LATEST) / "last.pt", weights_only=True)

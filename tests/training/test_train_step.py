@@ -11,7 +11,7 @@ from atft_kedro.params import InputError
 from atft_kedro.training.data import TrainingData
 from atft_kedro.training.engine import Trainer
 from atft_kedro.training.params import TrainingParams
-from atft_kedro.training.train_step import list_sectors, number_sectors
+from atft_kedro.training.train_step import index_sectors
 from factories.params import make_params
 from factories.training import NETWORK, Make, Watch
 
@@ -23,7 +23,7 @@ def learn(trainer: Trainer, steps: int) -> dict[str, float]:
     trainer.network.train()
     blocks = list(trainer.train.sampler.epoch(0))
     for step in range(steps):
-        terms = trainer.train_step.learn([blocks[step % 2]], trainer.phase, 1e-2)
+        terms = trainer.train_step.run([blocks[step % 2]], trainer.phase, 1e-2)
     return {name: float(term) for name, term in terms.items()}
 
 
@@ -41,7 +41,7 @@ def test_the_gradient_penalty_is_the_squared_gradient_of_the_forecasts(make: Mak
     block = trainer.train.reader.read(next(iter(trainer.train.sampler.epoch(0))))
     trainer.network.eval()
 
-    slope = trainer.train_step._slope(block, trainer.phase)
+    slope = trainer.train_step.gradient_penalty(block, trainer.phase)
 
     def total(features: torch.Tensor) -> float:
         with torch.no_grad():
@@ -65,7 +65,7 @@ def test_the_exposure_loss_turns_forecasts_away_from_a_feature(make: Make) -> No
         trainer.network.eval()
         block = trainer.train.reader.read(next(iter(trainer.train.sampler.epoch(0))))
         point = trainer.network.point(trainer.network(block))[..., 0].detach()
-        exposure = trainer.train_step.ask.expose(block)[:, 0]
+        exposure = trainer.train_step.build_inputs.read_exposures(block)[:, 0]
         valid = block.is_forecast & exposure.isfinite()
         correlations = [np.corrcoef(point[d][v], exposure[d][v])[0, 1] for d, v in enumerate(valid) if v.sum() > 5]
         shares.append(float(np.mean(np.square(correlations))))
@@ -83,8 +83,8 @@ def test_a_sector_is_that_of_the_day_not_of_the_newest_day(make: Make, training_
 
     trainer = make(exposures=["sector"], phases=[PHASE], made_of=replace(training_data, panel=moved))
 
-    numbers = number_sectors(moved.metadata)[:, code].tolist()
-    names = list_sectors(moved.metadata)
+    names = sorted({name for history in moved.metadata.sectors for _, name in history})
+    numbers = index_sectors(moved.metadata, names)[:, code].tolist()
     assert [names[number] if number >= 0 else None for number in (numbers[59], *numbers[99:101])] == [None, name, other]
     with pytest.raises(InputError, match="training.exposures names 'sector', but the ML dataset has no sectors"):
         nameless = moved.metadata.model_copy(update={"sectors": ((),) * len(histories)})
@@ -97,7 +97,7 @@ def test_a_sector_is_that_of_the_day_not_of_the_newest_day(make: Make, training_
     blocks = [trainer.train.reader.read(days) for days in trainer.train.sampler.chronological()]
     for block in blocks:
         place = block.stock.tolist().index(code)
-        exposures = trainer.train_step.ask.expose(block)[:, :, place]
+        exposures = trainer.train_step.build_inputs.read_exposures(block)[:, :, place]
         for day, present, exposure in zip(block.day.tolist(), block.is_forecast[:, place], exposures, strict=True):
             if present:
                 assert exposure.nan_to_num(-1).tolist() == [
@@ -110,7 +110,7 @@ def test_exposures_are_the_features_of_the_forecast_days_and_the_sectors(make: M
     reader = trainer.train.reader
     block = reader.read(next(iter(trainer.train.sampler.epoch(0))))
 
-    told = trainer.train_step.ask.expose(block)
+    told = trainer.train_step.build_inputs.read_exposures(block)
 
     panel, place = reader.panel, reader.panel.metadata.features.index("beta_60")
     assert told.shape[1] == 1 + len({name for history in panel.metadata.sectors for _, name in history})
@@ -124,7 +124,9 @@ def test_exposures_are_the_features_of_the_forecast_days_and_the_sectors(make: M
         ]
         assert all(told[0, 1:, peer].equal(told[0, 1:, stock]) for peer in peers if block.slot[0, peer] >= 0)
         assert told[day, 1:, stock].sum() == 1
-    with pytest.raises(InputError, match=r"training.exposures: \['size'\] are no features of this panel, nor 'sector'"):
+    with pytest.raises(
+        InputError, match=r"training.exposures: \['size'\] are neither features of this panel nor 'sector'"
+    ):
         make(exposures=["size"])
 
 
@@ -147,7 +149,7 @@ def test_sixteen_bits_learn_nearly_what_thirty_two_do(make: Make) -> None:
 
 def test_freezing_what_is_not_there_is_refused(make: Make) -> None:
     with pytest.raises(
-        InputError, match=r"x freezes \['attention'\]; the network has \['selection', 'fan', 'temporal'"
+        InputError, match=r"x freezes \['attention'\]; the network has \['variable_selection', 'fan', 'temporal'"
     ):
         make(phases=[PHASE | {"freeze": ["attention"]}])
 

@@ -17,7 +17,7 @@ from ..profiling.memory.estimate import Need, Plan
 from ..profiling.memory.measured import Taken, plan_again
 from ..profiling.memory.sizes import Sizes, name_panel
 from ..training.data import choose_days_per_block, count_stocks_per_day
-from ..training.run_status import read_status, say_load
+from ..training.run_status import format_load, read_status
 from .console import make_console
 from .project import open_catalog, project_options
 
@@ -137,7 +137,7 @@ def show_run(catalog: CatalogProtocol, run: str) -> None:
     plan = plan_again(folder, catalog["panel"].load(), catalog["split"].load(), catalog["params:graph"].load())
     console = make_console()
     table = Table(show_header=False, title=f"run {folder.name}")
-    for name, value in say_load(read_status(folder).load).items():
+    for name, value in format_load(read_status(folder).load).items():
         table.add_row(name, value)
     if plan is None:
         table.add_row("was to take", "not known: it was trained on another panel")

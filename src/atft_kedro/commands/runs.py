@@ -16,7 +16,7 @@ from ..diagnosis.diagnosis import diagnose
 from ..panel.split import SplitName
 from ..params import InputError
 from ..reporting.format import format_number
-from ..training.run_status import RunStatus, kill, read_history, read_log, read_status, request_stop
+from ..training.run_status import RunStatus, kill_training, read_history, read_log, read_status, request_stop
 from ..training.runs import LATEST
 from .console import make_console
 from .project import open_catalog, project_options
@@ -67,7 +67,7 @@ def stop(metadata: ProjectMetadata, run: str, now: bool, wait: float, env: str |
     """Stop a RUN after its step, with a checkpoint that it goes on from."""
     with open_catalog(metadata, env, params) as catalog:
         folder = catalog["runs"].load().find(run)
-        told = kill(folder) if now else request_stop(folder, wait)
+        told = kill_training(folder) if now else request_stop(folder, wait)
     make_console().print(f"{told.run}: {ENDS[told.state]} {told.steps}.")
     if told.state != "done":
         make_console().print(f"  kedro run --pipelines fit --params training.resume={told.run}  # goes on with it")

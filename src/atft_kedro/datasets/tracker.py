@@ -45,21 +45,21 @@ class MlflowTracker:
     def __init__(self) -> None:
         self._attempt = UntilFailure("MLflow does not answer; the run folder has all results")
 
-    def tag(self, tags: Mapping[str, str]) -> None:
+    def set_tags(self, tags: Mapping[str, str]) -> None:
         """Set tags; the tag ``run`` also names the MLflow run."""
         named = {MLFLOW_RUN_NAME: tags["run"]} if "run" in tags else {}
         self._attempt(lambda: mlflow.set_tags({**tags, **named}))
 
-    def log(self, metrics: Mapping[str, float], step: int) -> None:
+    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """Log the metrics that are not NaN."""
         defined = {name: value for name, value in metrics.items() if not isnan(value)}
         self._attempt(lambda: mlflow.log_metrics(defined, step))
 
-    def keep(self, file: Path, folder: str) -> None:
+    def log_file(self, file: Path, folder: str) -> None:
         """Copy a file to a folder of the run's artifacts."""
         self._attempt(lambda: mlflow.log_artifact(str(file), folder or None))
 
-    def write(self, text: str, name: str) -> None:
+    def log_text(self, text: str, name: str) -> None:
         """Write a text to a file of the run's artifacts."""
         self._attempt(lambda: mlflow.log_text(text, name))
 

@@ -13,7 +13,7 @@ from ..panel.split import SplitName
 from ..params import InputError
 from ..schema import CODE, DATE, FORECAST, FORECASTER, HORIZON, MEMBER_PREFIX, REALISED, SPLIT
 from ..training.data import TrainingData
-from ..training.ensemble import TrainedNetwork, average, forecast_members, forecast_together
+from ..training.ensemble import TrainedNetwork, forecast_ensemble, forecast_members, mean_forecasts
 from ..training.forecasting import Forecasts
 
 FORECASTS = "forecasts.parquet"
@@ -48,7 +48,7 @@ def forecast_splits(
     means, singles = [], []
     for data, split in splits:
         forecasts = forecast_members(list(members.values()), data, split)
-        means.append(tabulate_forecasts(average(forecasts), network, data, split))
+        means.append(tabulate_forecasts(mean_forecasts(forecasts), network, data, split))
         if len(members) > 1 and split != "train":
             singles += [
                 add_forecaster(f"{MEMBER_PREFIX}{seed}", tabulate_forecasts(forecast, network, data, split))
@@ -59,7 +59,7 @@ def forecast_splits(
 
 def forecast_split(members: Sequence[TrainedNetwork], training_data: TrainingData, split: SplitName) -> pl.DataFrame:
     """Forecast the days of a split by the mean of all ensemble members."""
-    forecasts = forecast_together(members, training_data, split)
+    forecasts = forecast_ensemble(members, training_data, split)
     return tabulate_forecasts(forecasts, members[0].network, training_data, split)
 
 

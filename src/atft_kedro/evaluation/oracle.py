@@ -11,7 +11,7 @@ from .. import metrics
 from ..panel.split import SplitName
 from ..schema import CODE, DATE, ENTRY_LAGS, FORECAST, HORIZON, oracle_column
 from ..training.data import TrainingData
-from ..training.ensemble import TrainedNetwork, forecast_together
+from ..training.ensemble import TrainedNetwork, forecast_ensemble
 from .align import DayStockIndex
 from .daily_statistics import Mean, average
 from .forecast_table import FORECAST_KEYS, add_forecaster
@@ -52,7 +52,7 @@ def measure_oracle_share(
 ) -> list[OracleShare]:
     """Compare the IC of an ensemble's mean forecast with the oracle's, horizon by horizon."""
     network = members[0].network
-    forecasts = forecast_together(members, training_data, split)
+    forecasts = forecast_ensemble(members, training_data, split)
     day, actual = forecasts.day, forecasts.targets.transpose(1, 2)  # (day, horizon, stock)
     point = network.point(forecasts.quantiles).transpose(1, 2)
     shares = []

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..network.atft import Atft
 from ..params import InputError
 from ..schema import CODE, DATE, EDGE_ATTRIBUTES, FORECAST, HORIZON, RANK
-from ..training.ensemble import TrainedNetwork, average_forecasts
+from ..training.ensemble import TrainedNetwork, forecast_blocks, mean_forecasts
 from ..training.hardware import CPU
 from .deviation import DEVIATION, measure_deviations
 from .inference_inputs import Newest, Sight, read_newest
@@ -47,7 +47,7 @@ class Model:
 
     def forecast_newest(self, newest: Newest) -> pl.DataFrame:
         """Forecast the newest days that were prepared."""
-        said = average_forecasts(self.members, newest.reader, [newest.asked])
+        said = mean_forecasts(forecast_blocks(self.members, newest.reader, [newest.asked]))
         table = self._tabulate(self.card.corrections.correct(said.quantiles, self.card.horizons), newest)
         place = pl.col(FORECAST).rank("min", descending=True).over(DATE, HORIZON)
         deviations = measure_deviations(

@@ -119,10 +119,10 @@ def measure_pace(size: tuple[int, int, int, int], training: TrainingParams, seco
     train_step, blocks = _make_learner(size, training, DAYS, device)
     phase = training.phases[0]
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):  # of which every product is counted
-        train_step.learn(blocks[:1], phase, 1e-3)
-    took = time_steps(lambda: train_step.learn(blocks[:1], phase, 1e-3), seconds, device)
+        train_step.run(blocks[:1], phase, 1e-3)
+    took = time_steps(lambda: train_step.run(blocks[:1], phase, 1e-3), seconds, device)
     lone, days = _make_learner(size, training, 1, device)
-    alone = time_steps(lambda: lone.learn(days[:1], phase, 1e-3), seconds, device)
+    alone = time_steps(lambda: lone.run(days[:1], phase, 1e-3), seconds, device)
     stocks = size[-1]
     return Pace(
         size=size,

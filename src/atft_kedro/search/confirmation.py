@@ -93,7 +93,7 @@ class ConfirmationTrainer:
         best = BestScores()
         with self.trackers.trial(name, {"seeds": training.seeds}, self.trackers.current()) as tracker:
             trial_tracker = TrialTracker(tracker, lambda run: None)
-            trained = train_in_run(self.training_data, network, resumed, runs, tracker=trial_tracker, watchers=[best])
+            trained = train_in_run(self.training_data, network, resumed, runs, tracker=trial_tracker, callbacks=[best])
         data = self.training_data.to(choose_device(training.device))
         forecasts = forecast_split(load_members(runs.find(trained.run), data), data, "validation")
         return tuple(best.by_seed[member.seed] for member in trained.members), forecasts

@@ -93,11 +93,13 @@ class TrialRunner:
             trial.set_user_attr(TRACKED, self.trackers.current())
             trial_tracker = TrialTracker(tracker, lambda run: trial.set_user_attr(RUN, run))
             try:
-                train_in_run(self.training_data, network, training, self.runs, tracker=trial_tracker, watchers=[report])
+                train_in_run(
+                    self.training_data, network, training, self.runs, tracker=trial_tracker, callbacks=[report]
+                )
             except optuna.TrialPruned:
                 report.is_pruned = True  # raised again below: the tracked run must not end as failed
-            tracker.log({"score": report.best}, report.reported)
-            tracker.tag({"trial": "pruned" if report.is_pruned else "complete"})
+            tracker.log_metrics({"score": report.best}, report.reported)
+            tracker.set_tags({"trial": "pruned" if report.is_pruned else "complete"})
         if report.is_pruned:
             raise optuna.TrialPruned(f"Pruned after {report.reported} epochs with a score of {report.best:.4f}.")
         return report.best
@@ -180,20 +182,20 @@ class TrialTracker:
     tracker: Tracker
     on_run: Callable[[str], None]  # called with the name of the run
 
-    def tag(self, tags: Mapping[str, str]) -> None:
+    def set_tags(self, tags: Mapping[str, str]) -> None:
         """Tag the tracked run; it keeps the trial's name."""
         self.on_run(tags["run"])
-        self.tracker.tag({"folder" if name == "run" else name: value for name, value in tags.items()})
+        self.tracker.set_tags({"folder" if name == "run" else name: value for name, value in tags.items()})
 
-    def log(self, metrics: Mapping[str, float], step: int) -> None:
+    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """Log metrics."""
-        self.tracker.log(metrics, step)
+        self.tracker.log_metrics(metrics, step)
 
-    def keep(self, file: Path, folder: str) -> None:
+    def log_file(self, file: Path, folder: str) -> None:
         """Save a file, except checkpoints: those of many trials need too much space."""
         if file.suffix != ".pt":
-            self.tracker.keep(file, folder)
+            self.tracker.log_file(file, folder)
 
-    def write(self, text: str, name: str) -> None:
+    def log_text(self, text: str, name: str) -> None:
         """Save a text."""
-        self.tracker.write(text, name)
+        self.tracker.log_text(text, name)

@@ -45,7 +45,7 @@ def load_members(folder: Path, training_data: TrainingData) -> list[TrainedNetwo
     return members
 
 
-def forecast_split(members: Sequence[TrainedNetwork], training_data: TrainingData, split: SplitName) -> Forecasts:
+def forecast_ensemble(members: Sequence[TrainedNetwork], training_data: TrainingData, split: SplitName) -> Forecasts:
     """Forecast the days of a split by the mean of all networks."""
     return mean_forecasts(forecast_members(members, training_data, split))
 

@@ -141,7 +141,7 @@ def _gather_days(day: Tensor, tensors: list[Tensor], group: ProcessGroup) -> lis
     """Gather tensors (day, …) of all processes, in chronological order."""
     if group.size == 1:
         return tensors
-    days = torch.tensor(sorted(day for own in group.all_gather(day.tolist()) for day in own), device=day.device)
+    days = torch.tensor(sorted(index for own in group.all_gather(day.tolist()) for index in own), device=day.device)
     index = torch.searchsorted(days, day)
     gathered = [values.new_zeros(len(days), *values.shape[1:]).index_copy(0, index, values) for values in tensors]
     group.all_reduce(gathered)

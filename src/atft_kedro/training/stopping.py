@@ -75,5 +75,5 @@ def receive_stop_signals() -> Iterator[StopSignal]:
         yield callback
     finally:
         restore()
-    for number in received:
-        signal.raise_signal(number)
+    for unseen in received:
+        signal.raise_signal(unseen)

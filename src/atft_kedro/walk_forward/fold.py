@@ -183,7 +183,7 @@ def train_fold(fold: Fold, runs: Runs, threads: int) -> None:
     torch.set_num_threads(threads)
     started = time.monotonic()
     folder, recipe = runs.folder, fold.recipe
-    with runs.alone(folder):
+    with runs.lock(folder):
         panel = _prepare_panel(fold, folder / PANEL)
         data = TrainingData(panel, graphs_to_panel(fold.tables.graphs, panel), fold.split, recipe.graph)
         _require_unchanged(fold, folder)

@@ -60,11 +60,11 @@ def test_what_is_counted_is_what_a_real_step_holds(precision: str, tmp_path: Pat
     network = Atft(NETWORK, FEATURES, HORIZONS, EDGE_ATTRIBUTES)
     train_step = TrainStep(network, BlockReader(panel, graphs, NETWORK.lookback, BLOCK), training, ProcessGroup())
     days = [30 + np.arange(BLOCK)]
-    train_step.learn(days, training.phases[0], 1e-3)
+    train_step.run(days, training.phases[0], 1e-3)
 
     walk = walk_through(SIZES, NETWORK, training)
 
-    taken = measure(lambda: train_step.learn(days, training.phases[0], 1e-3), tmp_path / "trace.json")
+    taken = measure(lambda: train_step.run(days, training.phases[0], 1e-3), tmp_path / "trace.json")
     assert walk.step == pytest.approx(taken, rel=0.001)
 
 

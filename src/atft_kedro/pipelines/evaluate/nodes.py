@@ -108,9 +108,9 @@ def write_report(
 ) -> tuple[str, str]:
     """Write the pages that people read, and give them, every figure and the test days' numbers to the tracker."""
     summary, report = run_pages.build_run_pages(runs.find(trained.run), metrics, drawn)
-    tracker.write(summary, "summary.md")
-    tracker.write(report, "report.html")
-    tracker.log(collect_test_metrics(metrics), 0)
+    tracker.log_text(summary, "summary.md")
+    tracker.log_text(report, "report.html")
+    tracker.log_metrics(collect_test_metrics(metrics), 0)
     for figure in drawn:
-        tracker.write(figure.to_json(), f"plots/{title_of(figure)}.json")
+        tracker.log_text(figure.to_json(), f"plots/{title_of(figure)}.json")
     return summary, report

@@ -39,4 +39,4 @@ def fit_network(
     training_data: TrainingData, runs: Runs, tracker: Tracker, network: NetworkParams, training: TrainingParams
 ) -> TrainedRun:
     """Train through all phases, in a run folder of its own."""
-    return train_in_run(training_data, network, training, runs, tracker=tracker, watchers=progress_callbacks())
+    return train_in_run(training_data, network, training, runs, tracker=tracker, callbacks=progress_callbacks())

@@ -59,9 +59,9 @@ def write_search(
 ) -> tuple[str, str]:
     """Build the summary and the report; log them, the figures and the metrics to the tracker."""
     summary, page = report.build_pages(status, confirmation, (network, training), figures)
-    tracker.write(summary, "search.md")
-    tracker.write(page, "search.html")
-    tracker.log(report.collect_metrics(status, confirmation), 0)
+    tracker.log_text(summary, "search.md")
+    tracker.log_text(page, "search.html")
+    tracker.log_metrics(report.collect_metrics(status, confirmation), 0)
     for figure in figures:
-        tracker.write(figure.to_json(), f"plots/{title_of(figure)}.json")
+        tracker.log_text(figure.to_json(), f"plots/{title_of(figure)}.json")
     return summary, page

@@ -82,9 +82,9 @@ def score_folds(  # noqa: PLR0913, PLR0917 — forecasts, returns and how they a
     scored = walk_score_module.score_walk(trained_folds, fold_folders.folder, pooled, returns, params)
     page, figure = build_walk_page(scored.score), plot_walk(scored.score, scored.daily)
     for step, metrics in collect_metrics(scored.score):
-        tracker.log(metrics, step)
-    tracker.write(page, "walk.md")
-    tracker.write(figure.to_html(), "walk.html")
+        tracker.log_metrics(metrics, step)
+    tracker.log_text(page, "walk.md")
+    tracker.log_text(figure.to_html(), "walk.html")
     return scored.score, page, figure
 
 

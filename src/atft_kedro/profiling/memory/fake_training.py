@@ -156,9 +156,9 @@ def _step(trainer: Trainer, phase: PhaseParams, tally: Tally) -> int:
     """Learn as a phase does, and tell what that holds."""
     for name, child in trainer.network.named_children():
         child.requires_grad_(name not in phase.freeze)
-    trainer.train_step.begin()
+    trainer.train_step.reset_optimizer()
     tally.take()
-    trainer.train_step.learn([np.arange(trainer.params.days_per_block)], phase, phase.learning_rate)
+    trainer.train_step.run([np.arange(trainer.params.days_per_block)], phase, phase.learning_rate)
     return tally.take()
 
 

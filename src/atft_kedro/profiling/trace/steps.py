@@ -106,9 +106,7 @@ class Rehearsal:
         for step in range(steps):
             started = time.perf_counter()
             with record_function(STEP):
-                self.trainer.train_step.learn(
-                    self.groups[step % len(self.groups)], self.phase, self.phase.learning_rate
-                )
+                self.trainer.train_step.run(self.groups[step % len(self.groups)], self.phase, self.phase.learning_rate)
             if self.is_on_gpu:
                 torch.cuda.synchronize()
             took.append(time.perf_counter() - started)
