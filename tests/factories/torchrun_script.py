@@ -1,6 +1,7 @@
 """Trains in as many processes as ``torchrun`` starts: what the test of the ranks runs."""
 
 import atexit
+import json
 import sys
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def tell_threads() -> None:
 
 atexit.register(tell_threads)  # the first that is registered is the last that runs
 torch.set_num_threads(1)
-folder, training = Path(sys.argv[1]), TrainingParams.model_validate_json(sys.argv[2])
+folder, training = Path(sys.argv[1]), make_params(TrainingParams, **json.loads(sys.argv[2]))
 panel = open_panel(folder / "panel")
 graphs = graphs_to_panel(
     make_graphs(pl.read_parquet(folder / "ml_dataset.parquet"), make_params(GraphParams, neighbours=4)).lazy(), panel
