@@ -80,12 +80,21 @@ def _find(viz: str, name: str) -> str:
     return next(node["id"] for node in nodes if node["name"] == name)
 
 
-def test_kedro_viz_shows_the_pipelines(viz: str) -> None:
+def test_kedro_viz_shows_a_box_for_each_pipeline(viz: str) -> None:
     with open_page(f"{viz}/?pid=train", 1600) as looked:
+        looked.page.wait_for_selector("text=evaluate", timeout=30_000)
+        shown = looked.page.locator(".pipeline-node").all_inner_texts()
+
+    assert {"data", "guard", "prepare", "graph", "fit", "evaluate", "export", "training_data"} <= set(shown)
+    assert not {"fit_network", "graphs_recipe", "ic_plot", "split_plot"} & set(shown)
+
+
+def test_kedro_viz_opens_the_boxes(viz: str) -> None:
+    with open_page(f"{viz}/?pid=train&expandAllPipelines=true", 1600) as looked:
         looked.page.wait_for_selector("text=fit_network", timeout=30_000)
         shown = looked.page.inner_text("body")
 
-    for name in ("forecast_parts", "score_forecasts", "write_report"):
+    for name in ("forecast_splits", "score_forecasts", "write_report"):
         assert name in shown
 
 
@@ -98,7 +107,7 @@ def test_kedro_viz_previews_a_table(viz: str) -> None:
 
 
 def test_kedro_viz_previews_a_picture(viz: str) -> None:
-    with open_page(f"{viz}/?pid=train&sid={_find(viz, 'ic_plot')}", 1600) as looked:
+    with open_page(f"{viz}/?pid=train&expandAllPipelines=true&sid={_find(viz, 'ic_plot')}", 1600) as looked:
         looked.page.wait_for_selector(f"{PLOTS} .main-svg", timeout=30_000)
 
         assert "sum of daily rank ICs" in looked.page.inner_text(PLOTS)
