@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from atft_kedro.datasets import ExportedModelsDataset, RegisteredModelDataset
-from atft_kedro.export.export import CARD
+from atft_kedro.export.model_card import CARD
 from atft_kedro.export.registry import Registration
 
 ROWS = pl.DataFrame({"date": ["2020-01-01"], "code": ["a"], "ret_1": [0.5]}).with_columns(pl.col("date").str.to_date())

@@ -1,4 +1,4 @@
-"""A handed-on model is the run's networks, bit for bit, and refuses to be anything else."""
+"""An exported model has the run's weights bit for bit, and a damaged one is refused."""
 
 import json
 import shutil
@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from atft_kedro.export.changelog import CHANGELOG, enter
-from atft_kedro.export.export import ExportedModel, ExportedModels, export_model, name_model
-from atft_kedro.export.model import open_model
+from atft_kedro.export.changelog import CHANGELOG, add_to_changelog
+from atft_kedro.export.model import load_model
 from atft_kedro.export.model_card import CARD, WEIGHTS
+from atft_kedro.export.model_folder import ExportedModel, ExportedModels, export_model, name_model
 from atft_kedro.params import InputError
 from atft_kedro.training.ensemble import forecast_ensemble, load_members
 from atft_kedro.training.runs import LATEST
@@ -30,12 +30,14 @@ def test_the_folder_names_the_day_and_the_score(trained: Trained, model_folder: 
 
 
 def test_a_loaded_model_forecasts_bit_equal_to_the_checkpoints(trained: Trained, model_folder: Path) -> None:
-    loaded = open_model(model_folder).members
+    loaded = load_model(model_folder).members
 
-    assert [each.modules for each in loaded] == [frozenset({"fan", "gat"})] * 2
-    theirs, ours = (forecast_ensemble(each, trained.training_data, "test") for each in (trained.members, loaded))
-    assert ours.quantiles.isfinite().any()
-    assert ours.quantiles.nan_to_num(-7).equal(theirs.quantiles.nan_to_num(-7))
+    assert [member.modules for member in loaded] == [frozenset({"fan", "gat"})] * 2
+    expected, exported = (
+        forecast_ensemble(members, trained.training_data, "test") for members in (trained.members, loaded)
+    )
+    assert exported.quantiles.isfinite().any()
+    assert exported.quantiles.nan_to_num(-7).equal(expected.quantiles.nan_to_num(-7))
 
 
 def test_a_run_that_is_exported_again_has_one_model(trained: Trained, tmp_path: Path) -> None:
@@ -66,13 +68,13 @@ def lose_card(folder: Path) -> None:
     (folder / CARD).unlink()
 
 
-def know_other_edges(folder: Path) -> None:
+def change_edge_attributes(folder: Path) -> None:
     card = json.loads((folder / CARD).read_text())
     (folder / CARD).write_text(json.dumps(card | {"edge_attributes": ["correlation"]}))
 
 
 def grow(folder: Path) -> None:
-    """Let the card tell of a larger network than the weights are of."""
+    """Change the card to a larger network than that of the weights."""
     card = json.loads((folder / CARD).read_text())
     card["network"]["selection_size"] = 16
     (folder / CARD).write_text(json.dumps(card))
@@ -81,11 +83,11 @@ def grow(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("harm", "message"),
     [
-        (break_json, "model.json cannot be read"),
-        (lose_card, "is no handed-on model: it has no model.json"),
+        (break_json, "model.json is damaged or of another version"),
+        (lose_card, "is not an exported model: it has no model.json"),
         (lose_weights, "has no weights.safetensors"),
-        (cut_weights, "is not the file that model.json was written with"),
-        (know_other_edges, r"knows the edges' \('correlation',\), this version"),
+        (cut_weights, "was changed or cut off: its hash is not the one in model.json"),
+        (change_edge_attributes, r"has the edge attributes \('correlation',\), not"),
         (grow, "(?s)do not fit the network of model.json: .*variable_selection.from_features.weight"),
     ],
 )
@@ -97,7 +99,7 @@ def test_a_broken_folder_is_refused(
     harm(folder)
 
     with pytest.raises(InputError, match=message):
-        open_model(folder)
+        load_model(folder)
 
 
 def test_a_run_without_a_checkpoint_is_not_exported(trained: Trained, tmp_path: Path) -> None:
@@ -112,14 +114,14 @@ def test_a_run_without_a_checkpoint_is_not_exported(trained: Trained, tmp_path: 
 def test_a_score_of_another_run_is_refused(trained: Trained) -> None:
     other = trained.score.model_copy(update={"run": "20200101-other"})
 
-    with pytest.raises(InputError, match="The score is that of run 20200101-other, the model that of"):
+    with pytest.raises(InputError, match="The score is of run 20200101-other, the model of run"):
         export_model(trained.run, trained.members, trained.inputs, trained.corrections, other)
 
 
 def test_models_are_found_by_their_run_and_latest_is_the_newest_that_has_one(trained: Trained, tmp_path: Path) -> None:
     runs = replace(trained.runs, folder=tmp_path)
     models = ExportedModels(runs)
-    with pytest.raises(InputError, match="No run in .* has handed a model on: kedro run --pipelines evaluate,export"):
+    with pytest.raises(InputError, match="No run in .* has an exported model: kedro run --pipelines evaluate,export"):
         models.find(LATEST)
     shutil.copytree(trained.run, tmp_path / trained.run.name)
     folder = export_model(
@@ -128,10 +130,12 @@ def test_models_are_found_by_their_run_and_latest_is_the_newest_that_has_one(tra
     training_now = runs.create({"panel": "p"})
 
     assert models.find(LATEST) == models.find(trained.run.name) == tmp_path / trained.run.name / folder
-    with pytest.raises(InputError, match=f"{training_now.name} has handed no model on: .* have: {trained.run.name}"):
+    with pytest.raises(
+        InputError, match=f"{training_now.name} has no exported model: .* with a model: {trained.run.name}"
+    ):
         models.find(training_now.name)
-    with pytest.raises(InputError, match="There is no run 'mine'"):
-        models.find("mine")
+    with pytest.raises(InputError, match="There is no run 'unknown'"):
+        models.find("unknown")
 
 
 def test_the_changelog_has_a_line_for_each_run_the_newest_first(trained: Trained, tmp_path: Path) -> None:
@@ -140,7 +144,7 @@ def test_the_changelog_has_a_line_for_each_run_the_newest_first(trained: Trained
         shutil.copytree(trained.run, tmp_path / name)
 
     def enter_run(name: str) -> None:
-        enter(tmp_path / name, ExportedModel(run=name, folder=f"gatfan_{name}", score=-0.5), trained.score)
+        add_to_changelog(tmp_path / name, ExportedModel(run=name, folder=f"gatfan_{name}", score=-0.5), trained.score)
 
     with ThreadPoolExecutor(4) as pool:  # runs that end at the same time lose no line
         list(pool.map(enter_run, names * 4))

@@ -10,9 +10,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from atft_kedro.export.deviation import measure_deviations
-from atft_kedro.export.inference_inputs import Sight, read_newest
-from atft_kedro.export.model import Model, open_model
+from atft_kedro.export.inference_inputs import InferenceWindow, prepare_inputs
+from atft_kedro.export.model import Model, load_model, measure_deviations
 from atft_kedro.panel.universe import select_universe
 from atft_kedro.params import InputError
 from atft_kedro.schema import target_columns
@@ -24,10 +23,10 @@ QUANTILES = ["q10", "q25", "q50", "q75", "q90"]
 
 @pytest.fixture(scope="module")
 def model(model_folder: Path) -> Model:
-    return open_model(model_folder)
+    return load_model(model_folder)
 
 
-def deaf(model: Model) -> Model:
+def without_graph(model: Model) -> Model:
     """The same networks with the graph switched off."""
     return replace(model, members=tuple(replace(each, modules=frozenset({"fan"})) for each in model.members))
 
@@ -40,15 +39,15 @@ def until(dataset: pl.DataFrame, day: date) -> pl.DataFrame:
 def test_a_live_forecast_is_that_of_the_whole_pipeline(trained: Trained, model: Model, refresh_day: date) -> None:
     wanted = trained.forecasts.filter(date=refresh_day).sort(KEYS)
 
-    said = model.forecast(until(trained.dataset, refresh_day)).sort(KEYS)
+    forecasts = model.forecast(until(trained.dataset, refresh_day)).sort(KEYS)
 
-    assert said.select(KEYS).equals(wanted.select(KEYS))
-    assert set(SELDOM) <= set(said["code"])
-    assert said["forecast"].to_numpy() == pytest.approx(wanted["forecast"].to_numpy(), abs=1e-5)
+    assert forecasts.select(KEYS).equals(wanted.select(KEYS))
+    assert set(SELDOM) <= set(forecasts["code"])
+    assert forecasts["forecast"].to_numpy() == pytest.approx(wanted["forecast"].to_numpy(), abs=1e-5)
     corrected = model.card.corrections.horizons
     for horizon, rows in wanted.partition_by("horizon", as_dict=True).items():
         shift = next(each.shifts[0] for each in corrected if each.horizon == horizon[0])
-        mine = said.filter(pl.col("horizon") == horizon[0])
+        mine = forecasts.filter(pl.col("horizon") == horizon[0])
         assert mine["q10"].to_numpy() == pytest.approx(np.minimum(rows["q10"] + shift, mine["q25"]), abs=1e-5)
 
 
@@ -57,7 +56,7 @@ def test_only_the_days_that_forecasts_look_at_are_scaled(trained: Trained, model
     looked_at = set(known["date"].unique().sort()[-12:])
     looked_at |= {day for code in SELDOM for day in known.filter(code=code)["date"].sort()[-12:]}
 
-    newest = read_newest(known.lazy(), model.card.inputs, Sight(12, (1, 5), True, 1))
+    newest = prepare_inputs(known.lazy(), model.card.inputs, InferenceWindow(12, (1, 5), True, 1))
 
     assert list(newest.reader.panel.metadata.days) == sorted(looked_at)
     assert newest.reader.panel.metadata.horizons == (1, 5)
@@ -65,7 +64,7 @@ def test_only_the_days_that_forecasts_look_at_are_scaled(trained: Trained, model
 
 def test_features_that_are_not_looked_at_change_nothing(trained: Trained, model: Model, refresh_day: date) -> None:
     known = until(trained.dataset, refresh_day)
-    newest = read_newest(known.lazy(), model.card.inputs, Sight(12, (1, 5), True, 1))
+    newest = prepare_inputs(known.lazy(), model.card.inputs, InferenceWindow(12, (1, 5), True, 1))
     old = ~pl.col("date").is_in(list(newest.reader.panel.metadata.days))
     features = model.card.inputs.scaler.names()
     shocked = known.with_columns(pl.when(old).then(1e3).otherwise(pl.col(features)).name.keep())
@@ -78,12 +77,12 @@ def test_several_days_are_each_forecast_as_if_they_were_the_last(trained: Traine
     known = until(trained.dataset, trained.dataset["date"].max())
     last, *_, first = reversed(known["date"].unique().sort()[-3:].to_list())
 
-    said = model.forecast(known, days=3)
+    forecasts = model.forecast(known, days=3)
 
-    assert said["date"].unique().sort().to_list() == known["date"].unique().sort()[-3:].to_list()
+    assert forecasts["date"].unique().sort().to_list() == known["date"].unique().sort()[-3:].to_list()
     for day in (first, last):
         alone = model.forecast(until(trained.dataset, day))
-        assert_frame_equal(said.filter(date=day), alone, abs_tol=1e-5)
+        assert_frame_equal(forecasts.filter(date=day), alone, abs_tol=1e-5)
 
 
 def test_the_order_of_the_rows_does_not_matter(trained: Trained, model: Model) -> None:
@@ -95,12 +94,12 @@ def test_the_order_of_the_rows_does_not_matter(trained: Trained, model: Model) -
 
 
 def test_forecasts_are_ranked_the_best_first_and_quantiles_are_in_order(trained: Trained, model: Model) -> None:
-    said = model.forecast(trained.dataset)
+    forecasts = model.forecast(trained.dataset)
 
-    assert said.columns == ["date", "code", "horizon", "rank", "forecast", *QUANTILES, "deviation"]
-    assert said["q50"].equals(said["forecast"].alias("q50"))
-    assert all((said[one] <= said[other]).all() for one, other in pairwise(QUANTILES))
-    for _, rows in said.partition_by("horizon", as_dict=True).items():
+    assert forecasts.columns == ["date", "code", "horizon", "rank", "forecast", *QUANTILES, "deviation"]
+    assert forecasts["q50"].equals(forecasts["forecast"].alias("q50"))
+    assert all((forecasts[one] <= forecasts[other]).all() for one, other in pairwise(QUANTILES))
+    for _, rows in forecasts.partition_by("horizon", as_dict=True).items():
         assert rows["rank"].to_list() == list(range(1, len(rows) + 1))
         assert rows["forecast"].is_sorted(descending=True)
 
@@ -108,16 +107,16 @@ def test_forecasts_are_ranked_the_best_first_and_quantiles_are_in_order(trained:
 def test_equal_forecasts_share_their_rank(trained: Trained, model: Model) -> None:
     twins = trained.dataset.with_columns(pl.col(model.card.inputs.scaler.names()).first().over("date"))
 
-    said = deaf(model).forecast(twins.filter(pl.col("date") > twins["date"].unique().sort()[-40]))
+    forecasts = without_graph(model).forecast(twins.filter(pl.col("date") > twins["date"].unique().sort()[-40]))
 
-    regular = said.filter(~pl.col("code").is_in(SELDOM))
+    regular = forecasts.filter(~pl.col("code").is_in(SELDOM))
     assert regular["rank"].unique().len() < len(regular) / 10
 
 
-def test_a_model_that_hears_no_neighbours_needs_no_graph(trained: Trained, model: Model) -> None:
+def test_a_model_without_graph_attention_needs_no_graph(trained: Trained, model: Model) -> None:
     short = trained.dataset.filter(pl.col("date") > trained.dataset["date"].unique().sort()[-25])
 
-    assert len(deaf(model).forecast(short))
+    assert len(without_graph(model).forecast(short))
     with pytest.raises(InputError, match="No graph has an edge"):
         model.forecast(short)
 
@@ -169,7 +168,8 @@ def test_a_past_days_deviation_knows_no_later_return(trained: Trained) -> None:
 @pytest.mark.parametrize("written", [pl.col("date").cast(pl.String), pl.col("date").cast(pl.Datetime)])
 def test_dates_may_be_text_or_timestamps(trained: Trained, model: Model, written: pl.Expr) -> None:
     assert_frame_equal(
-        deaf(model).forecast(trained.dataset.with_columns(written)), deaf(model).forecast(trained.dataset)
+        without_graph(model).forecast(trained.dataset.with_columns(written)),
+        without_graph(model).forecast(trained.dataset),
     )
 
 
@@ -177,18 +177,21 @@ def test_dates_may_be_text_or_timestamps(trained: Trained, model: Model, written
 def test_codes_may_be_whole_numbers(trained: Trained, model: Model, kind: type[pl.DataType]) -> None:
     number = 1000 + pl.col("code").str.slice(1).cast(kind)
 
-    said = deaf(model).forecast(trained.dataset.with_columns(code=number))
+    forecasts = without_graph(model).forecast(trained.dataset.with_columns(code=number))
 
-    expected = deaf(model).forecast(trained.dataset.with_columns(code=number.cast(pl.Int64).cast(pl.String)))
-    assert_frame_equal(said, expected)
+    expected = without_graph(model).forecast(trained.dataset.with_columns(code=number.cast(pl.Int64).cast(pl.String)))
+    assert_frame_equal(forecasts, expected)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (pl.lit("31/01/2024").alias("date"), r"column 'date' holds \d+ value\(s\) that are no date, .* '31/01/2024'"),
-        (pl.lit(3.5).alias("date"), "column 'date' is Float64, no date"),
-        (pl.col("date").alias("code"), "column 'code' is Date, neither text nor numbers"),
+        (
+            pl.lit("31/01/2024").alias("date"),
+            r"column 'date' holds \d+ value\(s\) that are not dates, first '31/01/2024'",
+        ),
+        (pl.lit(3.5).alias("date"), "column 'date' is Float64: convert it to dates"),
+        (pl.col("date").alias("code"), "column 'code' is Date: convert it to text or numbers"),
         (
             pl.when(pl.col("code") != "S0001").then("code").alias("code"),
             r"column 'code' is empty in \d+ row\(s\), the first is row \d+ \(20.*keep_default_na=False",
@@ -205,13 +208,15 @@ def test_observations_that_do_not_fit_are_refused(trained: Trained, model: Model
     name = model.card.inputs.scaler.names()[3]
     days = known["date"].unique().sort()
 
-    with pytest.raises(InputError, match=rf"needs 2 columns that the observations do not have: \['volume', '{name}'\]"):
+    with pytest.raises(
+        InputError, match=rf"The observations lack 2 columns that the model needs: \['volume', '{name}'\]"
+    ):
         model.forecast(known.drop("volume", name))
     with pytest.raises(InputError, match="No stock of any day meets"):
         model.forecast(known.filter(pl.col("date") > days[-5]))
-    with pytest.raises(InputError, match=f"No stock is in the universe on {days[-1]}, as the model's"):
+    with pytest.raises(InputError, match=f"no stock is in the model's universe on {days[-1]}"):
         model.forecast(known.filter((pl.col("date") < days[-1]) | (pl.col("code") == "new")).vstack(_newcomer(known)))
-    with pytest.raises(InputError, match="999 days are asked for"):
+    with pytest.raises(InputError, match="999 days cannot be forecast"):
         model.forecast(known, days=999)
 
 

@@ -1,4 +1,4 @@
-"""Live forecasts are refused, in plain words, for features, days and runs that do not fit."""
+"""Live forecasts are refused for features, days and runs that do not fit."""
 
 from dataclasses import replace
 from datetime import date, timedelta
@@ -7,12 +7,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from atft_kedro.export.export import ExportedModels
+from atft_kedro.export.model_folder import ExportedModels
 from atft_kedro.export.predict import PredictParams, count_age, predict
 from atft_kedro.guard.keys import RecencyParams
 from atft_kedro.panel.scaler import FeatureCatalogue
 from atft_kedro.params import InputError
 from factories.exports import Trained
+from factories.params import make_params
 
 FRIDAY = date(2026, 11, 20)
 
@@ -22,13 +23,15 @@ def test_a_run_is_chosen_and_its_model_forecasts(
 ) -> None:
     models = ExportedModels(trained.runs)
 
-    said, summary = predict(trained.dataset.lazy(), catalogue, 0, models, PredictParams(days=2))
+    forecasts, summary = predict(trained.dataset.lazy(), catalogue, 0, models, make_params(PredictParams, days=2))
 
-    named, _ = predict(trained.dataset.lazy(), catalogue, 0, models, PredictParams(run=model_folder.parent.name))
+    named, _ = predict(
+        trained.dataset.lazy(), catalogue, 0, models, make_params(PredictParams, run=model_folder.parent.name)
+    )
     last = trained.dataset["date"].max()
-    assert said["date"].n_unique() == 2
+    assert forecasts["date"].n_unique() == 2
     assert named["date"].unique().to_list() == [last]
-    stocks = said.filter(date=last)["code"].n_unique()
+    stocks = forecasts.filter(date=last)["code"].n_unique()
     assert summary == {"run": trained.run.name, "forecasts_from": str(last), "stocks": stocks, "left_out": 0}
 
 
@@ -39,35 +42,35 @@ def forget(dataset: pl.DataFrame, codes: list[str], features: list[str]) -> pl.D
 
 
 @pytest.mark.usefixtures("model_folder")
-def test_a_stock_whose_features_died_is_not_forecast(
+def test_a_stock_with_unknown_features_is_not_forecast(
     trained: Trained, catalogue: FeatureCatalogue, caplog: pytest.LogCaptureFixture
 ) -> None:
-    models, params = ExportedModels(trained.runs), PredictParams()
+    models, params = ExportedModels(trained.runs), make_params(PredictParams)
     whole, _ = predict(trained.dataset.lazy(), catalogue, 0, models, params)
     code, other = whole["code"].unique().sort()[:2].to_list()
     few = list(catalogue.families)[:10]
 
-    died = forget(forget(trained.dataset, [code], list(catalogue.families)), [other], few)
-    left, summary = predict(died.lazy(), catalogue, 0, models, params)
+    unknown = forget(forget(trained.dataset, [code], list(catalogue.families)), [other], few)
+    left, summary = predict(unknown.lazy(), catalogue, 0, models, params)
 
     assert set(whole["code"]) - set(left["code"]) == {code}
     assert left.filter(horizon=1)["rank"].sort().to_list() == list(range(1, 1 + left["code"].n_unique()))
     assert summary["left_out"] == 1
-    assert f"are not forecast, more than 50 % of the features that the training knew are unknown: {code}" in caplog.text
+    assert f"are not forecast, more than 50 % of the features known in training are unknown: {code}" in caplog.text
 
 
 @pytest.mark.usefixtures("model_folder")
-def test_a_day_whose_features_died_is_refused(trained: Trained, catalogue: FeatureCatalogue) -> None:
+def test_a_day_with_unknown_features_is_refused(trained: Trained, catalogue: FeatureCatalogue) -> None:
     codes, features = trained.dataset["code"].unique().to_list(), list(catalogue.families)
-    died = forget(trained.dataset, codes, features[: 2 * len(features) // 3])
+    unknown = forget(trained.dataset, codes, features[: 2 * len(features) // 3])
     models = ExportedModels(trained.runs)
 
     with pytest.raises(
         InputError, match=r"22 of 22 stocks lack more than 50 % of the features .* training: .* \(\+100 %\), "
     ):
-        predict(died.lazy(), catalogue, 0, models, PredictParams())
-    patient = PredictParams(max_unknown_features=0.9)
-    assert len(predict(died.lazy(), catalogue, 0, models, patient)[0])
+        predict(unknown.lazy(), catalogue, 0, models, make_params(PredictParams))
+    patient = make_params(PredictParams, max_unknown_features=0.9)
+    assert len(predict(unknown.lazy(), catalogue, 0, models, patient)[0])
 
 
 @pytest.mark.usefixtures("model_folder")
@@ -78,27 +81,27 @@ def test_a_day_with_three_stocks_is_refused(trained: Trained, catalogue: Feature
     models = ExportedModels(trained.runs)
 
     with pytest.raises(InputError, match=f"{last} has 3 stocks to forecast, the 20 days before had 2. in the median"):
-        predict(thin, catalogue, 0, models, PredictParams())
-    assert len(predict(thin, catalogue, 0, models, PredictParams(min_stocks_share=0))[0])
+        predict(thin, catalogue, 0, models, make_params(PredictParams))
+    assert len(predict(thin, catalogue, 0, models, make_params(PredictParams, min_stocks_share=0))[0])
 
 
 @pytest.mark.usefixtures("model_folder")
 def test_other_features_are_named(trained: Trained, catalogue: FeatureCatalogue) -> None:
     name, *others = catalogue.families
-    fewer = FeatureCatalogue("fewer", dict.fromkeys([*others, "mine"], "own"))
+    fewer = FeatureCatalogue("fewer", dict.fromkeys([*others, "extra"], "own"))
     models = ExportedModels(trained.runs)
 
-    with pytest.raises(InputError, match=rf"of fewer: it lacks \['{name}'\], and has \['mine'\] beside them"):
-        predict(trained.dataset.lazy(), fewer, 0, models, PredictParams())
-    with pytest.raises(InputError, match="of redefined: some are defined otherwise"):
-        predict(trained.dataset.lazy(), replace(catalogue, hash="redefined"), 0, models, PredictParams())
-    with pytest.raises(InputError, match="the dataset's targets begin 1 ahead: features.entry_lag is not the model's"):
-        predict(trained.dataset.lazy(), catalogue, 1, models, PredictParams())
+    with pytest.raises(InputError, match=rf"of fewer: it lacks \['{name}'\] and adds \['extra'\]"):
+        predict(trained.dataset.lazy(), fewer, 0, models, make_params(PredictParams))
+    with pytest.raises(InputError, match="of redefined: definitions differ"):
+        predict(trained.dataset.lazy(), replace(catalogue, hash="redefined"), 0, models, make_params(PredictParams))
+    with pytest.raises(InputError, match="features.entry_lag = 1 is not the model's: it was trained with 0"):
+        predict(trained.dataset.lazy(), catalogue, 1, models, make_params(PredictParams))
 
 
 def test_live_data_may_be_so_many_trading_days_old() -> None:
     rows = pl.LazyFrame({"date": [FRIDAY - timedelta(days=1), FRIDAY]})
-    params, live = PredictParams(max_age_days=2), RecencyParams()
+    params, live = make_params(PredictParams, max_age_days=2), RecencyParams()
 
     ages = [count_age(rows, FRIDAY + timedelta(days=later), params, live) for later in (0, 2, 3, 4)]
     assert ages == [0, 0, 1, 2]
@@ -107,7 +110,7 @@ def test_live_data_may_be_so_many_trading_days_old() -> None:
 
 
 def test_zero_days_demand_the_newest_trading_day() -> None:
-    rows, params = pl.LazyFrame({"date": [FRIDAY]}), PredictParams(max_age_days=0)
+    rows, params = pl.LazyFrame({"date": [FRIDAY]}), make_params(PredictParams, max_age_days=0)
 
     ages = [count_age(rows, FRIDAY + timedelta(days=later), params, RecencyParams()) for later in (0, 1, 2)]
 
@@ -119,4 +122,7 @@ def test_zero_days_demand_the_newest_trading_day() -> None:
 def test_data_may_be_any_age_where_that_is_asked_for() -> None:
     rows = pl.LazyFrame({"date": [FRIDAY]})
 
-    assert count_age(rows, FRIDAY + timedelta(days=999), PredictParams(max_age_days=None), RecencyParams()) is None
+    assert (
+        count_age(rows, FRIDAY + timedelta(days=999), make_params(PredictParams, max_age_days=None), RecencyParams())
+        is None
+    )

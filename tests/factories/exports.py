@@ -7,8 +7,8 @@ import polars as pl
 
 from atft_kedro.evaluation.conformal import Corrections
 from atft_kedro.evaluation.score import RunScore
-from atft_kedro.export.export import export_model
 from atft_kedro.export.model_card import ModelInputs
+from atft_kedro.export.model_folder import export_model
 from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.network.params import NetworkParams
 from atft_kedro.panel.universe import UniverseParams

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from atft_kedro.export.model import open_model
+from atft_kedro.export.model import load_model
 from factories.project import SMALL, environment, kedro
 
 pytestmark = pytest.mark.slow
@@ -51,7 +51,7 @@ def test_a_card_tells_what_was_trained_on_whatever_the_parameters_are_now(ran_pr
 @pytest.mark.long
 def test_mlflow_runs_the_registered_model(ran_project: Path, tmp_path: Path) -> None:
     record = json.loads((model_of(ran_project).parent / "registered_model.json").read_text())
-    model = open_model(model_of(ran_project))
+    model = load_model(model_of(ran_project))
     dataset = pl.read_parquet(ran_project / "data" / "05_model_input" / "ml_dataset.parquet")
     dataset.select(model.card.inputs.columns).write_csv(tmp_path / "observations.csv")
 
@@ -86,7 +86,7 @@ def test_the_newest_day_is_forecast_and_by_python_alike(ran_project: Path) -> No
     assert forecasts["date"].unique().to_list() == [dataset["date"].max()]
     assert forecasts["horizon"].unique().sort().to_list() == [1, 5, 10, 20]
     assert written.select(KEYS).equals(forecasts.select(KEYS).cast(dict.fromkeys(KEYS[2:], pl.Int64)))
-    assert open_model(model_of(ran_project)).forecast(dataset).equals(forecasts)
+    assert load_model(model_of(ran_project)).forecast(dataset).equals(forecasts)
     summary = json.loads((ran_project / "data" / "07_model_output" / "predictions.json").read_text())
     assert summary["forecasts_from"] == str(dataset["date"].max())
     assert summary["stocks"] == forecasts["code"].n_unique()

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from ..export.export import PREFIX, ExportedModels
 from ..export.model_card import CARD
+from ..export.model_folder import PREFIX, ExportedModels
 from ..git import read_git_state
 from ..training.runs import Runs
 from .read_only import ReadOnlyDataset

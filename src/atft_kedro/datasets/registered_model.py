@@ -91,7 +91,7 @@ def register(data: Registration, name: str) -> RegisteredModel:
         name=name,
         python_model=served_model.__file__,
         artifacts={served_model.FOLDER: str(data.folder)},
-        signature=ModelSignature(_columns(data.example.schema, data.more), _columns(data.answers)),
+        signature=ModelSignature(_columns(data.example.schema, data.optional), _columns(data.output)),
         code_paths=[str(PACKAGE)],
         pip_requirements=[f"{package}=={version(package).partition('+')[0]}" for package in REQUIREMENTS],
         registered_model_name=name,
@@ -103,10 +103,10 @@ def register(data: Registration, name: str) -> RegisteredModel:
     return RegisteredModel(name=name, version=str(made), uri=f"models:/{name}/{made}", run=data.run)
 
 
-def _columns(schema: pl.Schema, more: Mapping[str, pl.DataType] = MappingProxyType({})) -> Schema:
+def _columns(schema: pl.Schema, optional: Mapping[str, pl.DataType] = MappingProxyType({})) -> Schema:
     """Convert a schema to MLflow's: dates as text, floats in double precision."""
     needed = [ColSpec(_type(dtype), name) for name, dtype in schema.items()]
-    return Schema([*needed, *(ColSpec(_type(dtype), name, required=False) for name, dtype in more.items())])
+    return Schema([*needed, *(ColSpec(_type(dtype), name, required=False) for name, dtype in optional.items())])
 
 
 def _type(dtype: pl.DataType) -> DataType:

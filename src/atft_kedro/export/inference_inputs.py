@@ -1,4 +1,4 @@
-"""The newest observations as a model wants them: exactly what its forecasts look at, and nothing else scaled."""
+"""The newest observations as network inputs; only the rows within a model's lookback are scaled."""
 
 from dataclasses import dataclass
 
@@ -16,83 +16,126 @@ from ..panel.store import Panel
 from ..panel.universe import select_universe
 from ..panel.write import build_panel_in_memory
 from ..params import InputError
-from ..schema import CODE, DATE, NEIGHBOUR, target, target_columns
+from ..schema import CODE, DATE, NEIGHBOUR, code_text, iso_day, target, target_columns
 from ..training.hardware import CPU
 from .model_card import ModelInputs
 
 
 @dataclass(frozen=True)
-class Sight:
-    """What a model looks at, and on how many days it is asked."""
+class InferenceWindow:
+    """The lookback, horizons and graph use of a model, and the number of newest days to forecast."""
 
     lookback: int
     horizons: tuple[int, ...]
-    hears_neighbours: bool
+    uses_graph: bool
     days: int
     device: torch.device = CPU
 
 
 @dataclass(frozen=True)
-class Newest:
-    """The newest days, ready to be forecast, and everybody who was ever in the universe."""
+class InferenceInputs:
+    """The newest days as blocks, and the universe of the whole history."""
 
     frame: pl.LazyFrame
     reader: BlockReader
-    universe: pl.DataFrame  # of every row of the frame
+    universe: pl.DataFrame  # a row for each row of the frame
 
     @property
-    def asked(self) -> np.ndarray:
-        """Find the places of the days that are asked for."""
+    def day_indices(self) -> np.ndarray:
+        """Return the panel's indices of the days to forecast."""
         return np.arange(self.reader.days) + len(self.reader.panel.metadata.days) - self.reader.days
 
 
-def read_newest(frame: pl.LazyFrame, inputs: ModelInputs, sight: Sight) -> Newest:
-    """Prepare the newest days of a dataset; of the whole history only a few columns are read.
+def prepare_inputs(frame: pl.LazyFrame, inputs: ModelInputs, window: InferenceWindow) -> InferenceInputs:
+    """Prepare the newest days of a dataset; only a few columns are read of the whole history.
 
-    Every asked day has a graph of its own, made at its close, where training uses one that is some days old.
+    Each day to forecast has a graph built at its close. In training the graph of a day is up to some days old.
     """
-    few = frame.select(DATE, CODE, *inputs.beside).collect()
-    universe = select_universe(few.lazy(), inputs.universe)
+    history = frame.select(DATE, CODE, *inputs.extra_columns).collect()
+    universe = select_universe(history.lazy(), inputs.universe)
     index = index_observations(universe)
-    _require_stocks(index, sight.days)
-    seen = pl.col(DATE).is_in(index.days[_days_seen(index, sight)].tolist())
-    panel = _lay_out(frame.filter(seen), universe.filter(seen), inputs, sight)
-    graphs = _connect(few.lazy(), index, panel, inputs, sight) if sight.hears_neighbours else no_graphs(panel)
-    reader = BlockReader(panel.to(sight.device), graphs.to(sight.device), sight.lookback, sight.days)
-    return Newest(frame, reader, universe)
+    _require_stocks(index, window.days)
+    is_needed = pl.col(DATE).is_in(index.days[_mark_needed_days(index, window)].tolist())
+    panel = _build_panel(frame.filter(is_needed), universe.filter(is_needed), inputs, window)
+    graphs = _build_graphs(history.lazy(), index, panel, inputs, window) if window.uses_graph else no_graphs(panel)
+    reader = BlockReader(panel.to(window.device), graphs.to(window.device), window.lookback, window.days)
+    return InferenceInputs(frame, reader, universe)
 
 
 def _require_stocks(index: PanelIndex, days: int) -> None:
     if days > len(index.days):
-        raise InputError(f"{days} days are asked for, and the dataset has {len(index.days)}.")
+        raise InputError(f"{days} days cannot be forecast: the dataset has {len(index.days)}.")
     empty = index.days[-days:][~index.eligible[-days:].any(axis=1)]
     if len(empty):
-        raise InputError(
-            f"No stock is in the universe on {empty[-1]}, as the model's `universe` has it: nothing can be forecast."
-        )
+        raise InputError(f"Nothing can be forecast: no stock is in the model's universe on {empty[-1]}.")
 
 
-def _days_seen(index: PanelIndex, sight: Sight) -> np.ndarray:
-    """Mark the days that a stock to be forecast was observed on, as far back as it is looked at; they may be old."""
-    observed = index.row_of[:, index.eligible[-sight.days :].any(axis=0)] >= 0
-    place = observed[::-1].cumsum(axis=0)[::-1]  # (day, stock), the newest observation is number 1
-    seen: np.ndarray = np.asarray((observed & (place < sight.lookback + sight.days)).any(axis=1))
-    seen[-sight.days :] = True
-    return seen
+def _mark_needed_days(index: PanelIndex, window: InferenceWindow) -> np.ndarray:
+    """Mark the days within the lookback of a stock to forecast; those of a rarely traded stock may be old."""
+    observed = index.row_of[:, index.eligible[-window.days :].any(axis=0)] >= 0
+    number = observed[::-1].cumsum(axis=0)[::-1]  # (day, stock), the newest observation is number 1
+    needed: np.ndarray = np.asarray((observed & (number < window.lookback + window.days)).any(axis=1))
+    needed[-window.days :] = True
+    return needed
 
 
-def _lay_out(frame: pl.LazyFrame, universe: pl.DataFrame, inputs: ModelInputs, sight: Sight) -> Panel:
-    """Scale some whole days; their targets, if there are any, are nobody's business."""
-    unknown = [pl.lit(None, dtype=pl.Float32).alias(target(horizon)) for horizon in sight.horizons]
+def _build_panel(frame: pl.LazyFrame, universe: pl.DataFrame, inputs: ModelInputs, window: InferenceWindow) -> Panel:
+    """Scale the rows of whole days; their targets are replaced by nulls."""
+    unknown = [pl.lit(None, dtype=pl.Float32).alias(target(horizon)) for horizon in window.horizons]
     days = frame.drop(target_columns(frame.collect_schema())).with_columns(unknown)
     return build_panel_in_memory(draft_panel(days, index_observations(universe), inputs.scaler, inputs.entry_lag))
 
 
-def _connect(few: pl.LazyFrame, index: PanelIndex, panel: Panel, inputs: ModelInputs, sight: Sight) -> DailyGraphs:
-    """Build a graph for each asked day, of all who were lately in the universe."""
-    back = max(inputs.graph.window + inputs.graph.lag_days, inputs.graph.refresh_days)
-    market = read_returns(few, index, inputs.entry_lag).newest(back + sight.days - 1)
-    dates = np.arange(len(market.index.days))[-sight.days :]
-    edges = pl.concat(build_graphs_of(dates, market, inputs.graph))
-    here = [pl.col(name).is_in(list(panel.metadata.codes)) for name in (CODE, NEIGHBOUR)]
-    return graphs_to_panel(edges.filter(here).lazy(), panel)
+def _build_graphs(
+    history: pl.LazyFrame, index: PanelIndex, panel: Panel, inputs: ModelInputs, window: InferenceWindow
+) -> DailyGraphs:
+    """Build a graph for each day to forecast, of the stocks lately in the universe."""
+    days_back = max(inputs.graph.window + inputs.graph.lag_days, inputs.graph.refresh_days)
+    returns = read_returns(history, index, inputs.entry_lag).newest(days_back + window.days - 1)
+    dates = np.arange(len(returns.index.days))[-window.days :]
+    edges = pl.concat(build_graphs_of(dates, returns, inputs.graph))
+    in_panel = [pl.col(name).is_in(list(panel.metadata.codes)) for name in (CODE, NEIGHBOUR)]
+    return graphs_to_panel(edges.filter(in_panel).lazy(), panel)
+
+
+def parse_keys(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Convert dates to ``Date`` and codes to text; refuse rows without them.
+
+    Dates are dates, timestamps or ISO text; codes are text or numbers, as in the ML dataset.
+    """
+    schema = frame.collect_schema()
+    parsed = [_parse_date(schema[DATE]), _parse_code(schema[CODE])]
+    keys = frame.select(*parsed, original=pl.col(DATE)).collect()
+    invalid = keys.filter(pl.col(DATE).is_null() & pl.col("original").is_not_null())
+    if len(invalid):
+        raise InputError(
+            f"The observations' column {DATE!r} has {len(invalid)} value(s) that are not dates, first "
+            f"{invalid['original'][0]!r}: write dates as 2024-01-31."
+        )
+    for name in (DATE, CODE):
+        if missing := keys[name].null_count():
+            row = keys[name].is_null().arg_true()[0]
+            raise InputError(
+                f"The observations' column {name!r} is empty in {missing} row(s), the first is row {row + 1} "
+                f"({keys[row, DATE]}, {keys[row, CODE]}): fill or remove them. A ticker 'NA' becomes empty where "
+                "pandas reads a CSV file; read it with keep_default_na=False, or send JSON."
+            )
+    return frame if schema[DATE] == pl.Date and schema[CODE] == pl.String else frame.with_columns(parsed)
+
+
+def _parse_date(dtype: pl.DataType) -> pl.Expr:
+    if dtype == pl.Date:
+        return pl.col(DATE)
+    if isinstance(dtype, pl.Datetime):
+        return pl.col(DATE).dt.date()
+    if dtype == pl.String:
+        return iso_day(pl.col(DATE).str.strip_chars()).alias(DATE)
+    raise InputError(f"The observations' column {DATE!r} is {dtype}: convert it to dates or ISO text.")
+
+
+def _parse_code(dtype: pl.DataType) -> pl.Expr:
+    if dtype == pl.String:
+        return pl.col(CODE)
+    if dtype.is_numeric() or isinstance(dtype, pl.Categorical | pl.Enum):
+        return code_text(pl.col(CODE)).alias(CODE)
+    raise InputError(f"The observations' column {CODE!r} is {dtype}: convert it to text or numbers.")

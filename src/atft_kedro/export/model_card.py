@@ -1,9 +1,11 @@
-"""A model's card: all that is needed to load it, to feed it and to trust it."""
+"""The card of an exported model: how to load it, its inputs, its origin and its score."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Self
 
 import polars as pl
+from pydantic import ValidationError
 
 from ..evaluation.conformal import Corrections
 from ..graph.neighbours import GraphParams
@@ -11,71 +13,70 @@ from ..network.params import ModuleName, NetworkParams
 from ..panel.scaler import FeatureCatalogue, Scaler
 from ..panel.universe import UniverseParams
 from ..params import InputError, Params
-from ..schema import CLOSE, CODE, DATE, SECTOR, VOLUME, target
+from ..schema import CLOSE, CODE, DATE, EDGE_ATTRIBUTES, SECTOR, VOLUME, target
 
-WEIGHTS, CARD = "weights.safetensors", "model.json"  # the two files of a model's folder
+WEIGHTS, CARD = "weights.safetensors", "model.json"  # the two files of a model folder
 
 
 class ModelInputs(Params):
-    """What a model is fed, and how that is prepared."""
+    """The inputs of a model and the parameters that prepare them."""
 
     scaler: Scaler
     universe: UniverseParams
     graph: GraphParams
     entry_lag: int
-    beside: tuple[str, ...]  # columns that the universe and the graph were made from
+    extra_columns: tuple[str, ...]  # of the universe and the graph
 
     @classmethod
     def of(
         cls, schema: pl.Schema, scaler: Scaler, universe: UniverseParams, graph: GraphParams, entry_lag: int
     ) -> Self:
-        """Write down what a network was trained on, where the dataset had these columns."""
+        """Collect the inputs; the extra columns are those that the dataset has."""
         returns = CLOSE if CLOSE in schema else target(1)
-        beside = tuple(name for name in (SECTOR, returns, VOLUME) if name in schema)
-        return cls(scaler=scaler, universe=universe, graph=graph, entry_lag=entry_lag, beside=beside)
+        extra_columns = tuple(name for name in (SECTOR, returns, VOLUME) if name in schema)
+        return cls(scaler=scaler, universe=universe, graph=graph, entry_lag=entry_lag, extra_columns=extra_columns)
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Name the columns that observations must have."""
-        return (DATE, CODE, *self.beside, *self.scaler.names())
+        """List the columns that observations must have."""
+        return (DATE, CODE, *self.extra_columns, *self.scaler.names())
 
     def require_columns(self, columns: Sequence[str]) -> None:
         """Refuse observations that lack a column."""
         missing = [name for name in self.columns if name not in columns]
         if missing:
             raise InputError(
-                f"The model needs {len(missing)} columns that the observations do not have: {missing[:8]}. It was "
-                f"trained on {len(self.scaler.features)} features of catalogue {self.scaler.feature_hash}."
+                f"The observations lack {len(missing)} columns that the model needs: {missing[:8]}. It was trained on "
+                f"{len(self.scaler.features)} features of catalogue {self.scaler.feature_hash}."
             )
 
     def require_features(self, catalogue: FeatureCatalogue, entry_lag: int) -> None:
-        """Refuse features that are not those of the training, or that are called alike and made another way."""
+        """Refuse a dataset with other features, other definitions of them or another entry lag."""
         if entry_lag != self.entry_lag:
             raise InputError(
-                f"The model forecasts returns from {self.entry_lag} observations ahead on, the dataset's targets begin "
-                f"{entry_lag} ahead: features.entry_lag is not the model's."
+                f"features.entry_lag = {entry_lag} is not the model's: it was trained with {self.entry_lag}."
             )
         if catalogue.hash == self.scaler.feature_hash:
             return
-        mine = self.scaler.names()
-        lacks = [name for name in mine if name not in catalogue.families]
-        more = [name for name in catalogue.families if name not in mine]
-        how = f"it lacks {lacks[:5]}, and has {more[:5]} beside them" if lacks or more else "some are defined otherwise"
+        names = self.scaler.names()
+        missing = [name for name in names if name not in catalogue.families]
+        added = [name for name in catalogue.families if name not in names]
+        difference = f"it lacks {missing[:5]} and adds {added[:5]}" if missing or added else "definitions differ"
         raise InputError(
-            f"The model needs the {len(mine)} features of catalogue {self.scaler.feature_hash}, the dataset holds "
-            f"{len(catalogue.families)} of {catalogue.hash}: {how}. Make the dataset with the model's `features:`."
+            f"The model needs the {len(names)} features of catalogue {self.scaler.feature_hash}, the dataset has "
+            f"{len(catalogue.families)} of {catalogue.hash}: {difference}. Build it with the model's `features:`."
         )
 
 
 class MemberCard(Params):
-    """One of a model's networks, and the modules that were switched on when it was best."""
+    """One network of a model and its modules at its best epoch."""
 
     seed: int
     modules: tuple[ModuleName, ...]
 
 
 class ModelCard(Params):
-    """Where a model comes from, what it is worth, and how it is made again from its weights."""
+    """The origin, score and configuration of a model."""
 
     run: str
     commit: str
@@ -90,3 +91,16 @@ class ModelCard(Params):
     inputs: ModelInputs
     corrections: Corrections
     weights: str  # hash of their file
+
+
+def read_card(path: Path) -> ModelCard:
+    """Read a model's card; refuse one that is missing, invalid or of other edge attributes."""
+    if not path.exists():
+        raise InputError(f"{path.parent} is not an exported model: it has no {path.name}.")
+    try:
+        card = ModelCard.model_validate_json(path.read_text())
+    except ValidationError as error:
+        raise InputError(f"{path} is damaged or of another version; export the run again: {error}") from error
+    if card.edge_attributes != EDGE_ATTRIBUTES:
+        raise InputError(f"{path}: the model has the edge attributes {card.edge_attributes}, not {EDGE_ATTRIBUTES}.")
+    return card

@@ -6,9 +6,9 @@ from atft_kedro.evaluation import conformal
 from atft_kedro.evaluation.conformal import Corrections
 from atft_kedro.evaluation.score import RunScore
 from atft_kedro.export import export
-from atft_kedro.export.changelog import enter
-from atft_kedro.export.export import ExportedModel
+from atft_kedro.export.changelog import add_to_changelog
 from atft_kedro.export.model_card import ModelInputs
+from atft_kedro.export.model_folder import ExportedModel
 from atft_kedro.export.registry import Registration, prepare_registration
 from atft_kedro.files import read_json
 from atft_kedro.graph.neighbours import GraphParams
@@ -54,7 +54,7 @@ def export_model(
     run = runs.find(trained.run)
     members = load_members(run, training_data)
     exported = export.export_model(run, members, inputs, corrections, metrics)
-    enter(run, exported, metrics)
+    add_to_changelog(run, exported, metrics)
     return exported
 
 

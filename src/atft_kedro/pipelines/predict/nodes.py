@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from atft_kedro.export import predict as predicting
-from atft_kedro.export.export import ExportedModels
+from atft_kedro.export.model_folder import ExportedModels
 from atft_kedro.export.predict import PredictParams
 from atft_kedro.guard.inspection import GuardParams
 from atft_kedro.panel.scaler import FeatureCatalogue

@@ -1,4 +1,4 @@
-"""A run's networks written to one folder that anyone can load without running foreign code."""
+"""Exported models: a run's networks in one folder that loads without running code from it."""
 
 import hashlib
 import shutil
@@ -21,11 +21,11 @@ from ..training.runs import LATEST, MANIFEST, Runs
 from .model_card import CARD, WEIGHTS, MemberCard, ModelCard, ModelInputs
 
 PREFIX = "gatfan_"
-MADE_BY = "kedro run --pipelines evaluate,export"
+COMMAND = "kedro run --pipelines evaluate,export"
 
 
 class ExportedModel(Params):
-    """Which run was handed on last, as which folder of its own, and its score."""
+    """The run that was exported last, its model folder's name and its score."""
 
     run: str
     folder: str
@@ -34,68 +34,66 @@ class ExportedModel(Params):
 
 @dataclass(frozen=True)
 class ExportedModels:
-    """The models that runs have handed on."""
+    """The exported models of all runs."""
 
     runs: Runs
 
     def find(self, run: str) -> Path:
-        """Find a run's model; ``latest`` is that of the newest run that has one."""
-        names = [name for name in self.runs.names() if _model_of(self.runs.folder / name)]
+        """Find a run's model folder; ``latest`` is the newest run with a model."""
+        names = [name for name in self.runs.names() if _find_folder(self.runs.folder / name)]
         if run == LATEST and not names:
-            raise InputError(f"No run in {self.runs.folder} has handed a model on: {MADE_BY} does that for the newest.")
+            raise InputError(f"No run in {self.runs.folder} has an exported model: {COMMAND} exports the newest run.")
         folder = self.runs.find(names[-1] if run == LATEST else run)
-        found = _model_of(folder)
+        found = _find_folder(folder)
         if found is None:
             raise InputError(
-                f"Run {folder.name} has handed no model on: {MADE_BY} does that for the newest training; "
-                f"those that have: {', '.join(names) or 'none'}."
+                f"Run {folder.name} has no exported model: {COMMAND} exports the newest run. "
+                f"Runs with a model: {', '.join(names) or 'none'}."
             )
         return found
 
 
-def _model_of(run: Path) -> Path | None:
+def _find_folder(run: Path) -> Path | None:
     return next((card.parent for card in run.glob(f"{PREFIX}*/{CARD}")), None)
 
 
 def name_model(run: str, score: float | None) -> str:
-    """Name a model's folder after the day of its training and its score."""
+    """Name a model folder after the run's day and score."""
     return f"{PREFIX}{run[:8]}_Sharpe{'none' if score is None else f'{score:.2f}'}"
 
 
-def shortest(score: RunScore) -> HorizonScore:
-    """Take what forecasts over the shortest horizon were worth on the test days."""
-    tested = score.split["test"]
-    return tested[min(tested)]
+def select_shortest_horizon(score: RunScore) -> HorizonScore:
+    """Select the test score of the shortest horizon."""
+    horizons = score.split["test"]
+    return horizons[min(horizons)]
 
 
 def export_model(
     run: Path, members: Sequence[TrainedNetwork], inputs: ModelInputs, corrections: Corrections, score: RunScore
 ) -> ExportedModel:
-    """Write a run's model into its folder, in place of what was written there before."""
+    """Write a run's model folder; it replaces an earlier one of the run."""
     if score.run != run.name:
-        raise InputError(f"The score is that of run {score.run}, the model that of {run.name}: {MADE_BY} makes both.")
+        raise InputError(f"The score is of run {score.run}, the model of run {run.name}: {COMMAND} makes both.")
     manifest = read_json(run / MANIFEST)
     seeds = parse_model(manifest.get("training"), TrainingParams, run / MANIFEST).all_seeds
+    seeded = list(zip(seeds, members, strict=True))
     weights = save(
         {
             f"{seed}.{name}": weight.contiguous()
-            for seed, trained in zip(seeds, members, strict=True)
-            for name, weight in trained.network.state_dict().items()
+            for seed, member in seeded
+            for name, weight in member.network.state_dict().items()
         }
     )
-    book = shortest(score).long_short
+    portfolio = select_shortest_horizon(score).long_short
     card = ModelCard(
         run=run.name,
         commit=manifest["commit"],
         is_dirty=manifest["is_dirty"],
         version=version("atft-kedro"),
         panel=manifest["panel"],
-        score=book.net_sharpe if book else None,
+        score=portfolio.net_sharpe if portfolio else None,
         network=NetworkParams.model_validate(manifest["network"]),
-        members=tuple(
-            MemberCard(seed=seed, modules=tuple(sorted(trained.modules)))
-            for seed, trained in zip(seeds, members, strict=True)
-        ),
+        members=tuple(MemberCard(seed=seed, modules=tuple(sorted(member.modules))) for seed, member in seeded),
         horizons=members[0].network.horizons,
         edge_attributes=EDGE_ATTRIBUTES,
         inputs=inputs,
@@ -103,17 +101,17 @@ def export_model(
         weights=hashlib.sha256(weights).hexdigest(),
     )
     folder = run / name_model(run.name, card.score)
-    _write(folder, {WEIGHTS: weights, CARD: card.model_dump_json(indent=1).encode()})
+    _replace_model(folder, {WEIGHTS: weights, CARD: card.model_dump_json(indent=1).encode()})
     return ExportedModel(run=run.name, folder=folder.name, score=card.score)
 
 
-def _write(folder: Path, files: dict[str, bytes]) -> None:
-    """Write a whole folder beside its place, and let it take the place of all models that the run had."""
+def _replace_model(folder: Path, files: dict[str, bytes]) -> None:
+    """Write a model folder completely, then remove the run's earlier ones."""
     with atomic_write(folder, is_folder=True) as partial:
         for name, content in files.items():
             (partial / name).write_bytes(content)
-        older = [
-            each.rename(each.with_name(f"{partial.name}.{each.name}")) for each in folder.parent.glob(f"{PREFIX}*")
+        earlier = [
+            path.rename(path.with_name(f"{partial.name}.{path.name}")) for path in folder.parent.glob(f"{PREFIX}*")
         ]
-    for each in older:
-        shutil.rmtree(each)
+    for path in earlier:
+        shutil.rmtree(path)
