@@ -188,7 +188,7 @@ def test_codes_may_be_whole_numbers(trained: Trained, model: Model, kind: type[p
     [
         (
             pl.lit("31/01/2024").alias("date"),
-            r"column 'date' holds \d+ value\(s\) that are not dates, first '31/01/2024'",
+            r"column 'date' has \d+ value.* not dates, first '31/01/2024'",
         ),
         (pl.lit(3.5).alias("date"), "column 'date' is Float64: convert it to dates"),
         (pl.col("date").alias("code"), "column 'code' is Date: convert it to text or numbers"),
@@ -208,9 +208,7 @@ def test_observations_that_do_not_fit_are_refused(trained: Trained, model: Model
     name = model.card.inputs.scaler.names()[3]
     days = known["date"].unique().sort()
 
-    with pytest.raises(
-        InputError, match=rf"The observations lack 2 columns that the model needs: \['volume', '{name}'\]"
-    ):
+    with pytest.raises(InputError, match=rf"lack 2 columns that the model needs: \['volume', '{name}'\]"):
         model.forecast(known.drop("volume", name))
     with pytest.raises(InputError, match="No stock of any day meets"):
         model.forecast(known.filter(pl.col("date") > days[-5]))

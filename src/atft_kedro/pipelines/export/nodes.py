@@ -1,11 +1,11 @@
-"""Nodes that hand a trained run on: what it eats, how its quantiles are moved, its folder, its registration."""
+"""Nodes that describe, export and register the model of a run."""
 
 import polars as pl
 
 from atft_kedro.evaluation import conformal
 from atft_kedro.evaluation.conformal import Corrections
 from atft_kedro.evaluation.score import RunScore
-from atft_kedro.export import export
+from atft_kedro.export import model_folder
 from atft_kedro.export.changelog import add_to_changelog
 from atft_kedro.export.model_card import ModelInputs
 from atft_kedro.export.model_folder import ExportedModel
@@ -37,7 +37,7 @@ def describe_inputs(
 
 
 def fit_corrections(forecasts: pl.LazyFrame, runs: Runs, trained: TrainedRun) -> Corrections:
-    """Find where the validation days say that quantiles belong."""
+    """Fit the shifts that make the quantiles cover their share of the validation days."""
     labels = read_training(runs.find(trained.run)).labels
     return conformal.fit_corrections(forecasts.collect(), labels.transform)
 
@@ -50,14 +50,14 @@ def export_model(
     corrections: Corrections,
     metrics: RunScore,
 ) -> ExportedModel:
-    """Write the run's model into its folder, and its line into the changelog."""
+    """Write the model folder of the run and its row of the changelog."""
     run = runs.find(trained.run)
     members = load_members(run, training_data)
-    exported = export.export_model(run, members, inputs, corrections, metrics)
+    exported = model_folder.export_model(run, members, inputs, corrections, metrics)
     add_to_changelog(run, exported, metrics)
     return exported
 
 
 def register_model(exported: ExportedModel, runs: Runs, mapped_dataset: pl.LazyFrame) -> Registration:
-    """Give the registry the model and an example of its observations."""
+    """Prepare the model and example rows for the registry."""
     return prepare_registration(runs.find(exported.run) / exported.folder, mapped_dataset)

@@ -1,4 +1,4 @@
-"""Scored run to handed-on model."""
+"""Scored run to exported and registered model."""
 
 from kedro.pipeline import Node, Pipeline
 
@@ -6,7 +6,7 @@ from . import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """Correct the quantiles, export, register."""
+    """Correct the quantiles, export the model and register it."""
     return Pipeline(
         [
             Node(

@@ -1,4 +1,4 @@
-"""The node that forecasts live."""
+"""The node that makes live forecasts."""
 
 from datetime import date
 from typing import Any
@@ -13,7 +13,7 @@ from atft_kedro.panel.scaler import FeatureCatalogue
 from atft_kedro.training.hardware import choose_device
 
 
-def forecast_newest(  # noqa: PLR0913, PLR0917 — what is new, who forecasts it, and what may be refused
+def forecast_newest(  # noqa: PLR0913, PLR0917 — data, models and the parameters of their checks
     mapped_dataset: pl.LazyFrame,
     guard_verdict: dict[str, Any],
     feature_catalogue: dict[str, Any],
@@ -24,8 +24,10 @@ def forecast_newest(  # noqa: PLR0913, PLR0917 — what is new, who forecasts it
     params: PredictParams,
     device: str,
 ) -> tuple[pl.DataFrame, str, dict[str, Any]]:
-    """Forecast the newest days; the verdict is there because the guard lets the dataset pass."""
+    """Forecast the newest days; the verdict is an input so that only checked data is forecast."""
     age = predicting.count_age(mapped_dataset, today, params, guard.recency)
-    catalogue, place = FeatureCatalogue.of(feature_catalogue), choose_device(device)
-    forecasts, summary = predicting.predict(mapped_dataset, catalogue, entry_lag, exported_models, params, place)
+    catalogue = FeatureCatalogue.of(feature_catalogue)
+    forecasts, summary = predicting.predict(
+        mapped_dataset, catalogue, entry_lag, exported_models, params, choose_device(device)
+    )
     return forecasts, forecasts.write_csv(), {"made_on": str(today), "age_in_trading_days": age, **summary}

@@ -1,4 +1,4 @@
-"""Newest observations to forecasts."""
+"""Newest observations to live forecasts."""
 
 from kedro.pipeline import Node, Pipeline
 
@@ -6,7 +6,7 @@ from . import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """Forecast with the model that a run has handed on."""
+    """Forecast the newest days with an exported model."""
     return Pipeline(
         [
             Node(
