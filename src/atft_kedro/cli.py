@@ -10,17 +10,23 @@ from rich.table import Table
 
 from .commands.bench import bench
 from .commands.benchmarks import benchmarks
+from .commands.compare import compare
 from .commands.console import make_console
 from .commands.diagnose import diagnose_run
 from .commands.doctor import doctor
+from .commands.evaluate import evaluate
 from .commands.folds import folds
 from .commands.hpo import hpo
 from .commands.memory import memory
+from .commands.metrics import metrics
 from .commands.mlflow import mlflow
+from .commands.model import model
+from .commands.monitor import monitor
+from .commands.oracle import oracle
 from .commands.profile import profile
 from .commands.project import open_catalog, plain_errors, project_options
-from .commands.runs import model, monitor, oracle, status, stop
-from .commands.scores import compare, evaluate, metrics
+from .commands.status import status
+from .commands.stop import stop
 from .commands.torchrun import NOTHING_LEFT, follow
 
 CACHED = "atft_kedro.stages.runner.StageSequentialRunner"

@@ -71,7 +71,7 @@ def test_one_run_scores_the_forecasts_by_the_benchmark_returns(project: Path, ma
         "seed 8",
     }
     page = (run / "summary.md").read_text()
-    assert "Each network alone on the test days" in page
+    assert "Each ensemble member on the test days" in page
     assert "As published tables count" in page
 
 

@@ -5,7 +5,8 @@ import pytest
 from atft_kedro.evaluation.score import EntryScore, RunScore
 from atft_kedro.reporting.baseline_tables import tabulate_oracle
 from atft_kedro.reporting.entry_tables import tabulate_entries
-from atft_kedro.reporting.run_tables import collect_test_metrics, tabulate_books, tabulate_part
+from atft_kedro.reporting.run_tables import tabulate_portfolios, tabulate_split
+from atft_kedro.reporting.score_columns import collect_metrics
 from atft_kedro.reporting.table import Table
 from factories.training_logs import make_mean, score_horizon
 
@@ -51,7 +52,7 @@ def test_a_run_that_was_scored_at_one_close_alone_says_that_the_other_is_unknown
     score = make_score(0.05, 0.04).model_copy(update={"next_close": None})
 
     assert "Unknown: the run was scored at the same close only." in tabulate_entries(score, "test").note
-    assert [row[1] for row in tabulate_part(score, "test").rows] == ["same close*"]
+    assert [row[1] for row in tabulate_split(score, "test").rows] == ["same close*"]
 
 
 @pytest.mark.parametrize("entry_lag", [0, 1])
@@ -59,9 +60,9 @@ def test_tables_hold_both_closes_and_mark_the_one_that_was_trained_for(entry_lag
     score = make_score(0.05, 0.04, entry_lag)
     names = [["same close*", "next close"], ["same close", "next close*"]][entry_lag]
 
-    for grid in (tabulate_part(score, "test"), tabulate_books(score, "test"), tabulate_oracle(score, "test")):
+    for grid in (tabulate_split(score, "test"), tabulate_portfolios(score, "test"), tabulate_oracle(score, "test")):
         assert [row[1] for row in grid.rows][:2] == names or not grid.rows
-    assert [row[2] for row in tabulate_part(score, "test").rows] == ["0.0500", "0.0400"]
-    numbers = collect_test_metrics(score)
+    assert [row[2] for row in tabulate_split(score, "test").rows] == ["0.0500", "0.0400"]
+    numbers = collect_metrics("test", {lag: entry.split["test"] for lag, entry in score.entries.items()}, entry_lag)
     assert numbers["test/rank_ic_1d"] == (0.05, 0.04)[entry_lag]
     assert numbers[f"test/{('next_close', 'same_close')[entry_lag]}/rank_ic_1d"] == (0.04, 0.05)[entry_lag]

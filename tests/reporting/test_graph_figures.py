@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from atft_kedro.graph.neighbours import GraphParams
-from atft_kedro.reporting.graph_figures import draw_graph, draw_turnover, measure_turnover
+from atft_kedro.reporting.graph_figures import measure_turnover, plot_graph, plot_turnover
 from factories.datasets import make_graphs
 from factories.params import make_params
 
@@ -28,13 +28,13 @@ def test_turnover_is_the_share_of_new_neighbours() -> None:
 
     assert turnover["graph_date"].to_list() == days[1:]
     assert turnover["turnover"].to_list() == pytest.approx([1 / 3, 2 / 3])
-    assert draw_turnover(turnover).data[0].y == pytest.approx([1 / 3, 2 / 3])
+    assert plot_turnover(turnover).data[0].y == pytest.approx([1 / 3, 2 / 3])
 
 
 def test_the_picture_shows_the_newest_graph(ml_dataset: pl.DataFrame) -> None:
     edges = make_graphs(ml_dataset, PARAMS)
 
-    figure = draw_graph(edges.lazy())
+    figure = plot_graph(edges.lazy())
 
     assert str(edges["graph_date"].max()) in figure.layout.title.text
     assert (

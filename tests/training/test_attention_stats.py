@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from atft_kedro.network.atft import Atft
-from atft_kedro.reporting.attention_tables import tabulate_by_day, tabulate_frequencies, tabulate_lags
+from atft_kedro.reporting.attention import tabulate_by_day, tabulate_frequencies, tabulate_lags
 from atft_kedro.training.attention_stats import collect_attention
 from atft_kedro.training.data import TrainingData
 from atft_kedro.training.distributed import ProcessGroup

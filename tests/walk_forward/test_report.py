@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from atft_kedro.walk_forward.report import build_walk_page, collect_metrics, plot_walk
+from atft_kedro.walk_forward.report import build_walk_page, collect_walk_metrics, plot_walk
 from atft_kedro.walk_forward.walk import TrainedFold, TrainedFolds
 from factories.walks import make_returns, score_trained, write_fold
 
@@ -24,7 +24,7 @@ def test_the_page_the_figure_and_the_metrics_hold_the_scores(tmp_path: Path) -> 
     failed = TrainedFold(name="two", folder="two", tested=finished.tested, reason="killed")
     walk = score_trained(TrainedFolds(folds=(finished, failed)), tmp_path, make_returns())
 
-    page, metrics = build_walk_page(walk.score), dict(collect_metrics(walk.score))
+    page, metrics = build_walk_page(walk.score), dict(collect_walk_metrics(walk.score))
     bars, next_bars, line = plot_walk(walk.score, walk.daily).data
 
     same = walk.score.pooled[1]

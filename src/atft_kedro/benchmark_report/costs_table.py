@@ -9,7 +9,7 @@ from ..evaluation.compare_baselines import NETWORK
 from ..evaluation.daily_statistics import sharpe
 from ..evaluation.entries import name_entry
 from ..reporting.format import format_number
-from ..reporting.run_tables import NAMES
+from ..reporting.run_tables import PORTFOLIOS
 from ..reporting.table import Row, Table
 from .run_evidence import RunEvidence
 from .score_tables import LEARNED_BASELINES
@@ -36,7 +36,7 @@ def tabulate_costs(days: Mapping[tuple[int, str], pl.DataFrame], title: str) -> 
     """Tabulate daily returns by horizon, forecaster and book, before and after costs."""
     rows: list[Row] = []
     for (horizon, forecaster), table in days.items():
-        for name, book in NAMES.items():
+        for name, book in PORTFOLIOS.items():
             if f"{name}_gross" not in table.columns:
                 continue
             gross, turnover = table.select(f"{name}_gross", f"{name}_turnover").drop_nulls().to_numpy().T

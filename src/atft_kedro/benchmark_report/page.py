@@ -15,8 +15,7 @@ from ..evaluation.score import EntryScore
 from ..files import read_json
 from ..reporting.format import format_difference, format_number
 from ..reporting.run_tables import tabulate_goals
-from ..reporting.summary import format_markdown_table
-from ..reporting.table import Table
+from ..reporting.table import Table, format_markdown_table
 from ..schema import CODE, DATE, ENTRY_LAG, HORIZON, REALISED, SPLIT
 from ..training.runs import MANIFEST
 from ..walk_forward.report import HEADER, format_folds

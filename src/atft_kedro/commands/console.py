@@ -4,10 +4,13 @@ import logging
 import sys
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.logging import RichHandler
+from rich.table import Table as RichTable
 
 from ..logs import LineHandler
+from ..reporting.table import Table
 
 UNLIMITED = 100_000  # characters of a line, where no terminal limits them
 
@@ -28,3 +31,16 @@ def log_lines(logger: logging.Logger) -> None:
             logger.removeHandler(handler)
             logger.addHandler(LineHandler())
             sys.excepthook = sys.__excepthook__
+
+
+def render_table(table: Table) -> RichTable:
+    """Render a table for the terminal; columns of numbers are aligned to the right."""
+    rendered = RichTable(
+        title=table.title, caption=table.note or None, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), caption_justify="left"
+    )
+    for index, name in enumerate(table.header):
+        is_numeric = index > 0 and not any(row[index][:1].isalpha() for row in table.rows)
+        rendered.add_column(name, justify="right" if is_numeric else "left")
+    for row in table.rows:
+        rendered.add_row(*row)
+    return rendered

@@ -12,9 +12,9 @@ from rich.text import Text
 from ..checks import Severity
 from ..diagnosis.check_result import TrainingCheck
 from ..diagnosis.diagnosis import Diagnosis, diagnose
+from ..training.runs import LATEST
 from .console import make_console
 from .project import open_catalog, project_options
-from .runs import RUN
 
 TITLES: dict[Severity, tuple[str, str]] = {
     "error": ("errors", "bold red"),
@@ -27,7 +27,7 @@ PHASE_NOTE = (
 
 
 @click.command("diagnose")
-@RUN
+@click.argument("run", default=LATEST)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON only.")
 @click.option("--strict", is_flag=True, help="Exit with 1 if a check reports an error.")
 @project_options

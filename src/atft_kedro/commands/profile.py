@@ -6,12 +6,9 @@ from typing import Any
 
 import click
 from kedro.framework.startup import ProjectMetadata
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
 
 from ..params import InputError
-from ..reporting import table as report_table
-from .console import make_console
+from .console import make_console, render_table
 from .project import open_catalog, project_options
 
 
@@ -45,13 +42,3 @@ def profile(
     console.print(render_table(told.parts), render_table(told.operations), *told.notes, sep="\n")
     for name, what in ((PAGE, "the flame graph"), (TRACE, "for ui.perfetto.dev"), (TABLES, "these tables")):
         console.print(f"{folder / name}  # {what}", soft_wrap=True)
-
-
-def render_table(data: report_table.Table) -> Table:
-    """Draw a table; numbers to the right."""
-    table = Table(title=data.title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for place, name in enumerate(data.header):
-        table.add_column(name, justify="left" if place == 0 or name == "mostly for" else "right")
-    for row in data.rows:
-        table.add_row(*row)
-    return table

@@ -1,4 +1,4 @@
-"""Whether forecasts and their quantiles are as large as they should be, drawn."""
+"""Figures of the calibration of forecasts and of their quantiles."""
 
 from collections.abc import Mapping
 
@@ -6,58 +6,59 @@ import plotly.graph_objects as go
 
 from ..evaluation.quantiles import quantile_levels
 from ..evaluation.score import HorizonScore
-from .theme import GREY, apply_theme, error_bars, horizon_colour, name_days
+from .theme import GREY, apply_theme, error_bars, horizon_colour
 
 
-def draw_calibration(tested: Mapping[int, HorizonScore]) -> go.Figure:
-    """Draw what came beside what was forecast, tenth by tenth."""
+def plot_calibration(scores: Mapping[int, HorizonScore]) -> go.Figure:
+    """Plot the mean label of each decile of the forecasts against its mean forecast."""
     figure, ends = go.Figure(), [0.0]
-    for name, each in tested.items():
-        pairs = [(said, came) for said, came in each.calibration if said is not None and came is not None]
-        ends += [said for said, _ in pairs]
+    for horizon, score in scores.items():
+        pairs = [
+            (forecast, label) for forecast, label in score.calibration if forecast is not None and label is not None
+        ]
+        ends += [forecast for forecast, _ in pairs]
         figure.add_scatter(
-            x=[said for said, _ in pairs],
-            y=[came for _, came in pairs],
-            name=name_days(name),
+            x=[forecast for forecast, _ in pairs],
+            y=[label for _, label in pairs],
+            name=f"{horizon} d",
             mode="lines+markers",
-            line={"color": horizon_colour(name)},
+            line={"color": horizon_colour(horizon)},
         )
-    _add_diagonal(figure, min(ends), max(ends))
-    figure.update_layout(xaxis_title="mean forecast of a tenth", yaxis_title="mean of what it should have been")
+    diagonal = [min(ends), max(ends)]
+    dotted = {"color": GREY, "dash": "dot"}
+    figure.add_scatter(x=diagonal, y=diagonal, mode="lines", line=dotted, name="ideal", hoverinfo="skip")
+    figure.update_layout(xaxis_title="mean forecast of a decile", yaxis_title="mean label of the decile")
     return apply_theme(
         figure,
         "Calibration",
-        "In the units of the labels. On the diagonal forecasts are as large as they should be; flatter means that "
-        "they claim too much.",
+        "In the units of the labels. On the diagonal, forecasts have the right size; a flatter line means that "
+        "they are too large.",
     )
 
 
-def draw_coverage(tested: Mapping[int, HorizonScore]) -> go.Figure:
-    """Draw how much more or less of what came lies below each quantile than should."""
+def plot_coverage(scores: Mapping[int, HorizonScore]) -> go.Figure:
+    """Plot how the share of labels below each quantile differs from the quantile's level."""
     figure = go.Figure()
-    for name, each in tested.items():
-        levels = quantile_levels(list(each.coverage))
+    for horizon, score in scores.items():
+        levels = quantile_levels(list(score.coverage))
+        excess = [
+            None if mean.mean is None else mean.mean - levels[quantile] for quantile, mean in score.coverage.items()
+        ]
         figure.add_scatter(
             x=[f"{level:.0%}" for level in levels.values()],
-            y=[None if mean.mean is None else mean.mean - levels[quantile] for quantile, mean in each.coverage.items()],
-            error_y=error_bars(list(each.coverage.values())),
-            name=name_days(name),
+            y=excess,
+            error_y=error_bars(list(score.coverage.values())),
+            name=f"{horizon} d",
             mode="lines+markers",
-            line={"color": horizon_colour(name)},
+            line={"color": horizon_colour(horizon)},
         )
     figure.add_hline(y=0, line_color=GREY, line_width=1)
-    figure.update_layout(xaxis_title="quantile", yaxis_title="share below it, beyond what it says")
+    figure.update_layout(xaxis_title="quantile", yaxis_title="share of labels below it, minus its level")
     figure.update_xaxes(type="category")
     figure.update_yaxes(tickformat="+.1%")
     return apply_theme(
         figure,
         "Coverage of the quantiles",
-        "At zero, quantiles mean what they say; with twice the Newey-West error. These are the network's own; "
-        "forecasts that are handed on are corrected by what the validation days showed.",
-    )
-
-
-def _add_diagonal(figure: go.Figure, low: float, high: float) -> None:
-    figure.add_scatter(
-        x=[low, high], y=[low, high], mode="lines", line={"color": GREY, "dash": "dot"}, name="ideal", hoverinfo="skip"
+        "At zero, quantiles have their nominal coverage. Bars are two Newey-West standard errors. These are the "
+        "network's own quantiles; an exported model corrects them by what the validation days showed.",
     )

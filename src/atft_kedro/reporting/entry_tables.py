@@ -1,20 +1,24 @@
-"""Compare the scores of a run at the same close and at the next close."""
+"""The scores of a run at the same close, compared with those at the next close."""
 
 from ..evaluation.daily_statistics import Mean
 from ..evaluation.entries import name_entry
-from ..evaluation.score import HorizonScore, RunScore
+from ..evaluation.score import RunScore
 from ..schema import ENTRY_LAGS
 from .format import format_number
-from .table import Table
+from .score_columns import SCORE_COLUMNS
+from .table import Table, format_cells
 
 ENTERED = "entered at"
 READING = (
     "A forecast is made from a day's close. Same close: the return counts from this close. Next close: it counts "
     "from the next close, the first that can be traded at. * marks the entry that the run was trained for."
 )
-CLEAR = 2  # errors from zero, for a rank IC to count as one
-HALF = 0.5  # of the larger rank IC, by which the two may differ
-HEAD = ("horizon", "rank IC, same close", "± se", "rank IC, next close", "± se", "net Sharpe, same close", "next close")
+CLEAR = 2  # standard errors from zero, from which a rank IC counts as different from zero
+HALF = 0.5  # of the larger rank IC: the difference that is reported
+HEADER = (
+    *("horizon", "rank IC, same close", "± se", "rank IC, next close", "± se"),
+    *("net Sharpe, same close", "next close"),
+)
 
 
 def mark_entry(lag: int, own: int) -> str:
@@ -23,46 +27,42 @@ def mark_entry(lag: int, own: int) -> str:
 
 
 def mark_horizon(horizon: int, lag: int, own: int) -> str:
-    """Name a horizon and its entry in few letters, for a terminal."""
+    """Name a horizon and its entry briefly, for the terminal."""
     return f"{horizon}d {name_entry(lag).removesuffix(' close')}" + "*" * (lag == own)
 
 
-def tabulate_entries(score: RunScore, part: str) -> Table:
-    """Tabulate rank IC and net Sharpe ratio at both closes; note rank ICs that differ by more than half."""
-    same, later = (
-        score.entries[lag].split[part] if lag in score.entries else None
+def tabulate_entries(score: RunScore, split: str) -> Table:
+    """Build the table of both closes; its note names rank ICs that differ by more than half."""
+    same, next_ = (
+        score.entries[lag].split[split] if lag in score.entries else None
         for lag in (ENTRY_LAGS["same_close"], ENTRY_LAGS["next_close"])
     )
-    title = f"Same close and next close on the {part} days"
-    if same is None or later is None:
+    title = f"Same close and next close on the {split} days"
+    if same is None or next_ is None:
         known = name_entry(score.entry_lag)
-        return Table(
-            title, HEAD, [], f"Unknown: the run was scored at the {known} only. kedro atft evaluate scores both."
-        )
-    rows = [_format_row(name, same[name], later[name]) for name in same]
-    verdicts = [verdict for name in same if (verdict := compare_entries(name, same[name].rank_ic, later[name].rank_ic))]
-    if not verdicts:
-        verdicts = [f"No rank IC that is {CLEAR} errors from zero differs by more than half between the two closes."]
-    return Table(title, HEAD, rows, " ".join([*verdicts, READING]))
+        note = f"Unknown: the run was scored at the {known} only. kedro atft evaluate scores both."
+        return Table(title, HEADER, [], note)
+    names = ("rank_ic", "rank_ic_se", "net_sharpe")
+    rows, verdicts = [], []
+    for horizon in same:
+        own, other = (format_cells(SCORE_COLUMNS, names, scores[horizon]) for scores in (same, next_))
+        rows.append([f"{horizon}d", *own[:2], *other[:2], own[2], other[2]])
+        verdicts.append(compare_entries(horizon, same[horizon].rank_ic, next_[horizon].rank_ic))
+    found = [verdict for verdict in verdicts if verdict]
+    if not found:
+        found = [f"No rank IC that is {CLEAR} errors from zero differs by more than half between the two closes."]
+    return Table(title, HEADER, rows, " ".join([*found, READING]))
 
 
-def compare_entries(name: int, same: Mean, later: Mean) -> str | None:
+def compare_entries(horizon: int, same: Mean, next_: Mean) -> str | None:
     """Return a sentence if the two rank ICs of a horizon differ by more than half, else None."""
-    larger = max((same, later), key=lambda each: abs(each.mean or 0))
-    if same.mean is None or later.mean is None or larger.mean is None or larger.se is None:
+    larger = max((same, next_), key=lambda mean: abs(mean.mean or 0))
+    if same.mean is None or next_.mean is None or larger.mean is None or larger.se is None:
         return None
-    if abs(larger.mean) <= CLEAR * larger.se or abs(same.mean - later.mean) <= HALF * abs(larger.mean):
+    if abs(larger.mean) <= CLEAR * larger.se or abs(same.mean - next_.mean) <= HALF * abs(larger.mean):
         return None
-    values = f"{format_number(same.mean)} at the same close and {format_number(later.mean)} at the next"
-    verdict = f"Over {name} d the rank IC is {values}: they differ by more than half."
+    values = f"{format_number(same.mean)} at the same close and {format_number(next_.mean)} at the next"
+    verdict = f"Over {horizon} d the rank IC is {values}: they differ by more than half."
     if larger is same:
-        verdict += (
-            " Most of it lies between the close that the forecast is made from and the next, and cannot be traded."
-        )
+        verdict += " Most of it is earned between the forecast's close and the next one, and cannot be traded."
     return verdict
-
-
-def _format_row(name: int, same: HorizonScore, later: HorizonScore) -> list[str]:
-    sharpes = [each.long_short.net_sharpe if each.long_short else None for each in (same, later)]
-    ranks = (same.rank_ic.mean, same.rank_ic.se, later.rank_ic.mean, later.rank_ic.se)
-    return [f"{name}d", *(format_number(value) for value in ranks), *(format_number(value, 2) for value in sharpes)]

@@ -1,23 +1,34 @@
-"""Numbers as pages write them."""
+"""Numbers as text for pages and the terminal."""
 
 from ..evaluation.daily_statistics import Mean
 from ..evaluation.portfolio import PortfolioScore
 
-
-def format_sharpe_interval(book: PortfolioScore) -> str:
-    """Write a net Sharpe ratio with its interval, where there is one."""
-    low, high = book.net_sharpe_low, book.net_sharpe_high
-    return format_number(book.net_sharpe, 2) + ("" if low is None or high is None else f" ({low:.1f} to {high:.1f})")
-
-
-def format_difference(lead: Mean | None, scale: float = 1.0, digits: int = 4) -> str:
-    """Write a difference with its error and its t."""
-    if lead is None or lead.mean is None:
-        return "–"
-    t = f" (t {lead.mean / lead.se:.1f})" if lead.se else ""
-    return f"{lead.mean * scale:+.{digits}f} ± {format_number(None if lead.se is None else lead.se * scale, digits)}{t}"
+MISSING = "–"
 
 
 def format_number(value: float | None, digits: int = 4) -> str:
-    """Write a number, or a dash where there is none."""
-    return "–" if value is None else f"{value:.{digits}f}"
+    """Format a number, or a dash for None."""
+    return MISSING if value is None else f"{value:.{digits}f}"
+
+
+def format_with_error(mean: Mean) -> str:
+    """Format a mean with its standard error."""
+    return MISSING if mean.mean is None else f"{format_number(mean.mean)} ± {format_number(mean.se)}"
+
+
+def format_difference(difference: Mean | None, scale: float = 1.0, digits: int = 4) -> str:
+    """Format a paired difference with its standard error and its t value."""
+    if difference is None or difference.mean is None:
+        return MISSING
+    t = f" (t {difference.mean / difference.se:.1f})" if difference.se else ""
+    se = format_number(None if difference.se is None else difference.se * scale, digits)
+    return f"{difference.mean * scale:+.{digits}f} ± {se}{t}"
+
+
+def format_sharpe_interval(portfolio: PortfolioScore | None) -> str:
+    """Format a net Sharpe ratio with its 95 % interval, if that is known."""
+    if portfolio is None:
+        return MISSING
+    low, high = portfolio.net_sharpe_low, portfolio.net_sharpe_high
+    interval = "" if low is None or high is None else f" ({low:.1f} to {high:.1f})"
+    return format_number(portfolio.net_sharpe, 2) + interval

@@ -12,7 +12,7 @@ SHOWN = 120  # stocks of a network that a person can still look at
 SEED = 7
 
 
-def draw_graph(edges: pl.LazyFrame) -> go.Figure:
+def plot_graph(edges: pl.LazyFrame) -> go.Figure:
     """Draw the newest graph around its best connected stocks."""
     newest = edges.filter(pl.col(GRAPH_DATE) == pl.col(GRAPH_DATE).max()).collect()
     shown = _best_connected(newest)
@@ -88,7 +88,7 @@ def measure_turnover(edges: pl.LazyFrame) -> pl.DataFrame:
     return pl.DataFrame(shares, schema={GRAPH_DATE: pl.Date, "turnover": pl.Float64}, orient="row")
 
 
-def draw_turnover(turnover: pl.DataFrame) -> go.Figure:
+def plot_turnover(turnover: pl.DataFrame) -> go.Figure:
     """Draw the turnover over time."""
     dates = turnover[GRAPH_DATE].to_list()
     shares = turnover["turnover"].to_list()

@@ -9,9 +9,8 @@ from optuna import visualization
 from ..dotted import get_value
 from ..network.params import NetworkParams
 from ..reporting.format import format_difference, format_number
-from ..reporting.report_page import build_html_report
-from ..reporting.summary import build_markdown_page
-from ..reporting.table import Table
+from ..reporting.html_pages import build_html_report
+from ..reporting.table import Table, build_markdown_page
 from ..reporting.theme import SHADES, apply_theme
 from ..training.params import TrainingParams
 from .confirmation import Confirmation

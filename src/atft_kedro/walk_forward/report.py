@@ -9,15 +9,15 @@ from plotly.subplots import make_subplots
 from ..evaluation.entries import name_entry
 from ..evaluation.score import HorizonScore
 from ..reporting.entry_tables import ENTERED, READING, mark_entry
-from ..reporting.format import format_number, format_sharpe_interval
-from ..reporting.summary import format_markdown_table
-from ..reporting.table import Table
+from ..reporting.score_columns import SCORE_COLUMNS, collect_metrics
+from ..reporting.table import Table, format_cells, format_markdown_table, list_headers
 from ..reporting.theme import apply_theme, error_bars, horizon_colour
 from ..schema import DATE, ENTRY_LAG, HORIZON
 from .score import WalkScore
 from .walk import format_failures
 
-HEADER = ("fold", "tested", "days", "stocks", ENTERED, "IC", "± se", "rank IC", "± se", "net Sharpe ratio (95 %)")
+COLUMNS = ("ic", "ic_se", "rank_ic", "rank_ic_se", "net_sharpe_interval")
+HEADER = ("fold", "tested", "days", "stocks", ENTERED, *list_headers(SCORE_COLUMNS, COLUMNS))
 POOLED = "all"
 
 
@@ -47,9 +47,7 @@ def format_folds(score: WalkScore, horizon: int) -> Iterator[list[str]]:
 
 
 def _format_score(score: HorizonScore, entry: str, stocks: str) -> list[str]:
-    ic, rank_ic = ([format_number(mean.mean), format_number(mean.se)] for mean in (score.ic, score.rank_ic))
-    sharpe = "–" if score.long_short is None else format_sharpe_interval(score.long_short)
-    return [str(score.ic.days), stocks, entry, *ic, *rank_ic, sharpe]
+    return [str(score.ic.days), stocks, entry, *format_cells(SCORE_COLUMNS, COLUMNS, score)]
 
 
 def plot_walk(score: WalkScore, daily: pl.DataFrame) -> go.Figure:
@@ -85,20 +83,9 @@ def plot_walk(score: WalkScore, daily: pl.DataFrame) -> go.Figure:
     )
 
 
-def collect_metrics(score: WalkScore) -> Iterator[tuple[int, Mapping[str, float]]]:
+def collect_walk_metrics(score: WalkScore) -> Iterator[tuple[int, Mapping[str, float]]]:
     """Yield the metrics of the pooled days (step 0) and of each finished fold (its number)."""
-    yield 0, _collect("walk", score.entries, score.entry_lag)
+    yield 0, collect_metrics("walk", score.entries, score.entry_lag)
     for number, fold_score in enumerate(score.folds, start=1):
         if fold_score.horizons:
-            yield number, _collect("fold", fold_score.by_entry(score.entry_lag), score.entry_lag)
-
-
-def _collect(prefix: str, entries: Mapping[int, Mapping[int, HorizonScore]], entry_lag: int) -> dict[str, float]:
-    metrics: dict[str, float] = {}
-    for lag, horizons in entries.items():
-        group = prefix if lag == entry_lag else f"{prefix}/{name_entry(lag).replace(' ', '_')}"
-        for horizon, score in horizons.items():
-            sharpe = score.long_short.net_sharpe if score.long_short else None
-            values = {"ic": score.ic.mean, "rank_ic": score.rank_ic.mean, "net_sharpe": sharpe}
-            metrics |= {f"{group}/{name}_{horizon}d": value for name, value in values.items() if value is not None}
-    return metrics
+            yield number, collect_metrics("fold", fold_score.by_entry(score.entry_lag), score.entry_lag)

@@ -1,4 +1,4 @@
-"""From a trained network to what its forecasts are worth."""
+"""The pipeline that scores a trained network."""
 
 from .pipeline import create_pipeline
 

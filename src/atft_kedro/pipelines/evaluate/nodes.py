@@ -1,23 +1,23 @@
-"""Nodes that forecast, score, draw and tell."""
+"""Nodes that forecast, score and report."""
 
 import plotly.graph_objects as go
 import polars as pl
 
-from atft_kedro.evaluation import baselines, entries, run_scores
-from atft_kedro.evaluation import forecast_table as scoring
-from atft_kedro.evaluation import oracle as oracle_module
+from atft_kedro.evaluation import baselines, entries, forecast_table
 from atft_kedro.evaluation.baselines import BaselineParams
 from atft_kedro.evaluation.compare_baselines import score_run
 from atft_kedro.evaluation.goals import GoalParams
+from atft_kedro.evaluation.oracle import forecast_with_oracle
+from atft_kedro.evaluation.run_scores import add_goals, use_run_units
 from atft_kedro.evaluation.score import EvaluationParams, RunScore
 from atft_kedro.panel.split import Split
-from atft_kedro.reporting import run_pages
-from atft_kedro.reporting import score_figures as figures
-from atft_kedro.reporting import training_figures as pictures
-from atft_kedro.reporting.graph_figures import draw_graph, draw_turnover, measure_turnover
-from atft_kedro.reporting.report_page import title_of
-from atft_kedro.reporting.run_tables import collect_test_metrics
+from atft_kedro.reporting import run_pages, score_figures
+from atft_kedro.reporting.attention import plot_features, plot_lags
+from atft_kedro.reporting.graph_figures import measure_turnover, plot_graph, plot_turnover
+from atft_kedro.reporting.html_pages import figure_title
+from atft_kedro.reporting.score_columns import collect_metrics
 from atft_kedro.reporting.split_figures import plot_splits
+from atft_kedro.reporting.training_figures import plot_learning
 from atft_kedro.schema import DATE
 from atft_kedro.training.data import TrainingData
 from atft_kedro.training.ensemble import load_members
@@ -30,14 +30,14 @@ from atft_kedro.training.tracking import Tracker
 def forecast_splits(
     training_data: TrainingData, runs: Runs, trained: TrainedRun, device: str
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Forecast the last train days and all validation and test days by the mean of a run's networks, and by each."""
+    """Forecast the last train, all validation and all test days by a run's ensemble, and by each member."""
     training_data = training_data.to(choose_device(device))
     networks = load_members(runs.find(trained.run), training_data)
     seeds = [member.seed for member in trained.members]
-    return scoring.forecast_splits(dict(zip(seeds, networks, strict=True)), training_data)
+    return forecast_table.forecast_splits(dict(zip(seeds, networks, strict=True)), training_data)
 
 
-def forecast_baselines(  # noqa: PLR0913, PLR0917 — rules read prices, models the panel
+def forecast_baselines(  # noqa: PLR0913, PLR0917 — a node
     forecasts: pl.LazyFrame,
     mapped_dataset: pl.LazyFrame,
     oracle: pl.LazyFrame,
@@ -47,20 +47,20 @@ def forecast_baselines(  # noqa: PLR0913, PLR0917 — rules read prices, models 
     entry_lag: int,
     params: BaselineParams,
 ) -> pl.DataFrame:
-    """Forecast what the run forecasts, by every baseline and by the oracle of a simulated market."""
-    asked = forecasts.collect()
+    """Forecast the run's keys by every baseline, and by the oracle of a simulated market."""
+    own = forecasts.collect()
     units = read_training(runs.find(trained.run)).labels.transform
-    rivals = baselines.forecast_baselines(asked, mapped_dataset, training_data, units, params)
-    return pl.concat([rivals, oracle_module.forecast_with_oracle(asked, oracle.collect(), entry_lag)])
+    table = baselines.forecast_baselines(own, mapped_dataset, training_data, units, params)
+    return pl.concat([table, forecast_with_oracle(own, oracle.collect(), entry_lag)])
 
 
 def collect_returns(forecasts: pl.LazyFrame, mapped_dataset: pl.LazyFrame, entry_lag: int) -> pl.DataFrame:
-    """Read the realised returns on the days of the forecasts, entered at the same close and at the next."""
+    """Read the realised returns on the days of the forecasts, at the same close and at the next."""
     days = forecasts.select(DATE).collect()[DATE]
     return entries.collect_returns(mapped_dataset, days, entry_lag)
 
 
-def score_forecasts(  # noqa: PLR0913, PLR0917 — what came, and how it is scored
+def score_forecasts(  # noqa: PLR0913, PLR0917 — a node
     forecasts: pl.LazyFrame,
     baseline_forecasts: pl.LazyFrame,
     seed_forecasts: pl.LazyFrame,
@@ -71,17 +71,16 @@ def score_forecasts(  # noqa: PLR0913, PLR0917 — what came, and how it is scor
     params: EvaluationParams,
     goals: GoalParams,
 ) -> tuple[RunScore, pl.DataFrame]:
-    """Score every part by what came, beside the baselines, each network alone and the targets."""
-    rivals = pl.concat([baseline_forecasts, seed_forecasts]).collect()
-    folder, said, came = runs.find(trained.run), forecasts.collect(), realised_returns.collect()
-    params = run_scores.use_run_units(params, folder)
-    score, daily = score_run(folder.name, said, rivals, came, params, entry_lag)
-    return run_scores.add_goals(score, folder, goals), daily
+    """Score every split of a run, its baselines and ensemble members, and check the goals."""
+    folder, others = runs.find(trained.run), pl.concat([baseline_forecasts, seed_forecasts]).collect()
+    own, returns = forecasts.collect(), realised_returns.collect()
+    score, daily = score_run(folder.name, own, others, returns, use_run_units(params, folder), entry_lag)
+    return add_goals(score, folder, goals), daily
 
 
-def draw_scores(metrics: RunScore, daily_scores: pl.LazyFrame) -> tuple[go.Figure, ...]:
-    """Draw what the forecasts are worth."""
-    return figures.draw_scores(metrics, daily_scores.collect())
+def plot_scores(metrics: RunScore, daily_scores: pl.LazyFrame) -> tuple[go.Figure, ...]:
+    """Plot all figures of the score."""
+    return score_figures.plot_scores(metrics, daily_scores.collect())
 
 
 def plot_training(
@@ -92,25 +91,26 @@ def plot_training(
     graphs: pl.LazyFrame,
     split: Split,
 ) -> tuple[go.Figure, ...]:
-    """Plot how the run learned, what its network attends to, and its graphs and split."""
+    """Plot the learning curves, the network's weights, the graphs and the split."""
     return (
-        pictures.draw_learning(read_history(runs.find(trained.run))),
-        pictures.draw_features(feature_weights.collect()),
-        pictures.draw_lags(lag_weights.collect()),
-        draw_graph(graphs),
-        draw_turnover(measure_turnover(graphs)),
+        plot_learning(read_history(runs.find(trained.run))),
+        plot_features(feature_weights.collect()),
+        plot_lags(lag_weights.collect()),
+        plot_graph(graphs),
+        plot_turnover(measure_turnover(graphs)),
         plot_splits([split]),
     )
 
 
 def write_report(
-    metrics: RunScore, trained: TrainedRun, runs: Runs, tracker: Tracker, *drawn: go.Figure
+    metrics: RunScore, trained: TrainedRun, runs: Runs, tracker: Tracker, *figures: go.Figure
 ) -> tuple[str, str]:
-    """Write the pages that people read, and give them, every figure and the test days' numbers to the tracker."""
-    summary, report = run_pages.build_run_pages(runs.find(trained.run), metrics, drawn)
+    """Build the summary and the report, and track them with the figures and the test metrics."""
+    summary, report = run_pages.build_run_pages(runs.find(trained.run), metrics, figures)
     tracker.log_text(summary, "summary.md")
     tracker.log_text(report, "report.html")
-    tracker.log_metrics(collect_test_metrics(metrics), 0)
-    for figure in drawn:
-        tracker.log_text(figure.to_json(), f"plots/{title_of(figure)}.json")
+    scores = {lag: entry.split["test"] for lag, entry in metrics.entries.items()}
+    tracker.log_metrics(collect_metrics("test", scores, metrics.entry_lag), 0)
+    for figure in figures:
+        tracker.log_text(figure.to_json(), f"plots/{figure_title(figure)}.json")
     return summary, report

@@ -1,16 +1,18 @@
-"""Trained network to forecasts, their score and the pages about it."""
+"""From a trained network to forecasts, their score and its pages."""
 
 from kedro.pipeline import Node, Pipeline
 
+from atft_kedro.reporting.run_pages import LATER_FIGURES, TRAINING_FIGURES
+from atft_kedro.reporting.score_figures import SCORE_FIGURES
+
 from . import nodes
 
-SCORED = ["ic_plot", "baselines_plot", "decile_plot", "equity_plot"]
-SCORED += ["calibration_plot", "coverage_plot", "decay_plot"]
-TRAINED = ["feature_plot", "lag_plot", "graph_plot", "turnover_plot", "split_plot"]
+TRAINING_PLOTS = [f"{name}_plot" for name in (*TRAINING_FIGURES, *LATER_FIGURES)]
+LEARNING_PLOT, *NETWORK_PLOTS = TRAINING_PLOTS
 
 
 def create_pipeline() -> Pipeline:
-    """Forecast, score that beside baselines, draw it and tell it."""
+    """Create the pipeline: forecast, forecast by baselines, score, plot and report."""
     return Pipeline(
         [
             Node(
@@ -43,19 +45,16 @@ def create_pipeline() -> Pipeline:
                 ["metrics", "daily_scores"],
                 name="score_forecasts",
             ),
-            Node(nodes.draw_scores, ["metrics", "daily_scores"], SCORED, name="draw_scores"),
+            Node(nodes.plot_scores, ["metrics", "daily_scores"], list(SCORE_FIGURES), name="plot_scores"),
             Node(
                 nodes.plot_training,
                 ["trained_run", "runs", "feature_weights", "lag_weights", "graphs", "split"],
-                ["learning_plot", *TRAINED],
+                TRAINING_PLOTS,
                 name="plot_training",
             ),
             Node(
                 nodes.write_report,
-                [
-                    *("metrics", "trained_run", "runs", "tracker"),
-                    *("learning_plot", *SCORED, *TRAINED),
-                ],
+                ["metrics", "trained_run", "runs", "tracker", LEARNING_PLOT, *SCORE_FIGURES, *NETWORK_PLOTS],
                 ["summary", "report"],
                 name="write_report",
             ),

@@ -9,7 +9,7 @@ from atft_kedro.features.feature import describe_columns
 from atft_kedro.features.sets import FeatureParams
 from atft_kedro.guard import inspection
 from atft_kedro.guard.inspection import GuardParams
-from atft_kedro.reporting.guard_page import build_guard_page
+from atft_kedro.reporting.html_pages import build_guard_page
 from atft_kedro.schema import ColumnParams, feature_columns
 
 

@@ -4,7 +4,7 @@ import plotly.graph_objects as go
 
 from atft_kedro.evaluation.score import EvaluationParams
 from atft_kedro.network.params import NetworkParams
-from atft_kedro.reporting.report_page import title_of
+from atft_kedro.reporting.html_pages import figure_title
 from atft_kedro.search import report, run_search
 from atft_kedro.search.confirmation import Confirmation, ConfirmationTrainer, confirm
 from atft_kedro.search.plan import SearchParams
@@ -63,5 +63,5 @@ def write_search(
     tracker.log_text(page, "search.html")
     tracker.log_metrics(report.collect_metrics(status, confirmation), 0)
     for figure in figures:
-        tracker.log_text(figure.to_json(), f"plots/{title_of(figure)}.json")
+        tracker.log_text(figure.to_json(), f"plots/{figure_title(figure)}.json")
     return summary, page

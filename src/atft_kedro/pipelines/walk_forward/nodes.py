@@ -22,7 +22,7 @@ from atft_kedro.training.tracking import Tracker
 from atft_kedro.walk_forward import score as walk_score_module
 from atft_kedro.walk_forward import walk as walk_module
 from atft_kedro.walk_forward.fold import FoldRecipe, MarketTables
-from atft_kedro.walk_forward.report import build_walk_page, collect_metrics, plot_walk
+from atft_kedro.walk_forward.report import build_walk_page, collect_walk_metrics, plot_walk
 from atft_kedro.walk_forward.score import WalkScore
 from atft_kedro.walk_forward.walk import TrainedFolds, WalkParams
 
@@ -81,7 +81,7 @@ def score_folds(  # noqa: PLR0913, PLR0917 — forecasts, returns and how they a
     params = params.model_copy(update={"units": training.labels.transform})
     scored = walk_score_module.score_walk(trained_folds, fold_folders.folder, pooled, returns, params)
     page, figure = build_walk_page(scored.score), plot_walk(scored.score, scored.daily)
-    for step, metrics in collect_metrics(scored.score):
+    for step, metrics in collect_walk_metrics(scored.score):
         tracker.log_metrics(metrics, step)
     tracker.log_text(page, "walk.md")
     tracker.log_text(figure.to_html(), "walk.html")

@@ -8,8 +8,7 @@ import jinja2
 import torch
 from plotly.offline import get_plotlyjs
 
-from ...reporting.summary import build_markdown_page
-from ...reporting.table import Table
+from ...reporting.table import Table, build_markdown_page
 from .flame import COLOURS, OTHER, Flames, draw_flames
 from .steps import Profile, Rehearsal, profile_steps
 

@@ -1,0 +1,67 @@
+"""Tables of several runs for the terminal."""
+
+from collections.abc import Sequence
+
+from ..evaluation.compare_runs import RunComparison
+from ..evaluation.score import RunScore
+from .entry_tables import mark_horizon
+from .format import format_difference, format_number
+from .score_columns import SCORE_COLUMNS
+from .table import Table, format_cells, list_headers
+
+SCORES = ("ic", "ic_se", "rank_ic", "rank_ic_se", "hit_rate", "net_sharpe", "days")  # fit a terminal of 80 characters
+COMPARED = ("ic_with_se", "rank_ic_with_se", "net_sharpe")
+ENTRY_NOTE = "same, next: entered at the forecast's own close or at the next one; * the entry the run was trained for"
+DEFLATED_NOTE = (
+    "deflated (Sharpe ratio): the probability that the net Sharpe ratio is above the best that chance gives to "
+    "{trials} runs. It depends on the runs listed: on their number (or --trials), and on how much their ratios differ."
+)
+
+
+def tabulate_scores(scores: Sequence[RunScore], split: str | None = None) -> Table:
+    """Build a row for each run, split, horizon and entry; runs are numbered, because their names are long."""
+    rows = [
+        [
+            str(number),
+            name,
+            mark_horizon(horizon, lag, score.entry_lag),
+            *format_cells(SCORE_COLUMNS, SCORES, entry.split[name][horizon]),
+        ]
+        for number, score in enumerate(scores, start=1)
+        for name, horizons in score.split.items()
+        if split in {None, name}
+        for horizon in horizons
+        for lag, entry in score.entries.items()
+    ]
+    header = ("run", "split", "horizon", *list_headers(SCORE_COLUMNS, SCORES))
+    return Table(_number_runs([score.run for score in scores]), header, rows, ENTRY_NOTE)
+
+
+def tabulate_comparison(compared: Sequence[RunComparison], split: str, trials: int) -> Table:
+    """Build a row for each horizon, entry and run; runs are numbered, because their names are long."""
+    runs = list(dict.fromkeys(row.run for row in compared))
+    rows = [
+        [
+            mark_horizon(row.horizon, row.entry_lag, row.trained_lag),
+            str(1 + runs.index(row.run)),
+            *format_cells(SCORE_COLUMNS, COMPARED, row.score),
+            format_number(row.deflated, 3),
+            format_difference(row.differences.get("rank_ic")) if row.differences else "",
+            *format_cells(SCORE_COLUMNS, ("days",), row.score),
+            f"{row.left_out:,}",
+        ]
+        for row in compared
+    ]
+    return Table(
+        f"{split} days, forecasts that all runs have\n{_number_runs(runs)}",
+        (
+            *("horizon", "run", *list_headers(SCORE_COLUMNS, COMPARED), "deflated"),
+            *("rank IC difference to run 1", "days", "left out"),
+        ),
+        rows,
+        f"{DEFLATED_NOTE.format(trials=max(trials, len(runs)))}\n{ENTRY_NOTE}",
+    )
+
+
+def _number_runs(runs: Sequence[str]) -> str:
+    return "\n".join(f"{number} = {run}" for number, run in enumerate(runs, start=1))

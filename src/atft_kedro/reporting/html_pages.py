@@ -1,0 +1,47 @@
+"""HTML pages that are complete in one file: a report of tables and figures, and the guard report."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import plotly.graph_objects as go
+from plotly.offline import get_plotlyjs
+
+from .table import Table
+
+PLOTLY_CONFIG = {"displaylogo": False, "responsive": True, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
+BADGES = {"error": "must be corrected", "warn": "please check", "ok": "kept", "skipped": "not checked"}
+
+
+def build_html_report(title: str, tables: Sequence[Table], figures: Sequence[go.Figure]) -> str:
+    """Build a page of tables, then figures with their captions."""
+    sections = [
+        {
+            "title": figure_title(figure),
+            "caption": (figure.layout.meta or {}).get("caption", ""),
+            "html": go.Figure(figure)  # the page shows the title
+            .update_layout(title=None, margin_t=50)
+            .to_html(full_html=False, include_plotlyjs=False, config=PLOTLY_CONFIG),
+        }
+        for figure in figures
+    ]
+    return _render("report_page.html", title=title, tables=tables, figures=sections, plotly=get_plotlyjs())
+
+
+def figure_title(figure: go.Figure) -> str:
+    """Return a figure's title up to a colon or a line break."""
+    return re.split(":|<br>", figure.layout.title.text)[0]
+
+
+def build_guard_page(report: dict[str, Any]) -> str:
+    """Build the guard report: broken rules first, then the kept ones, then the statistics of every column."""
+    order = list(BADGES)
+    checks = sorted(report["checks"], key=lambda check: order.index(check["severity"]))
+    return _render("guard_page.html", report=report, checks=checks, badges=BADGES)
+
+
+def _render(template: str, **values: Any) -> str:
+    text = (Path(__file__).parent / template).read_text()
+    return jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(text).render(**values)

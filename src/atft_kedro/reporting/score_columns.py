@@ -1,0 +1,72 @@
+"""The columns of score tables: every page and command that shows one takes it from here."""
+
+from collections.abc import Mapping
+from functools import partial
+
+from ..evaluation.entries import name_entry
+from ..evaluation.portfolio import PortfolioScore
+from ..evaluation.score import HorizonScore
+from .format import MISSING, format_number, format_sharpe_interval, format_with_error
+from .table import Column, Columns
+
+TWO, THREE = partial(format_number, digits=2), partial(format_number, digits=3)
+
+
+def _percent(share: float | None) -> str:
+    return MISSING if share is None else f"{100 * share:.1f} %"
+
+
+def _basis_points(mean: float | None) -> str:
+    return MISSING if mean is None else f"{1e4 * mean:.1f}"
+
+
+def _amount(value: float | None) -> str:
+    return MISSING if value is None else f"{value:,.0f}"
+
+
+def _net_sharpe(score: HorizonScore) -> float | None:
+    return score.long_short.net_sharpe if score.long_short else None
+
+
+SCORE_COLUMNS: Columns[HorizonScore] = {
+    "ic": Column("IC", lambda score: score.ic.mean),
+    "ic_se": Column("± se", lambda score: score.ic.se),
+    "ic_with_se": Column("IC ± se", lambda score: score.ic, format_with_error),
+    "ic_ir": Column("ICIR", lambda score: score.ic.ir, TWO),
+    "nonoverlapping_ic": Column("IC, non-overlapping days", lambda score: score.ic.nonoverlapping_mean),
+    "nonoverlapping_ic_se": Column("± se", lambda score: score.ic.nonoverlapping_se),
+    "rank_ic": Column("rank IC", lambda score: score.rank_ic.mean),
+    "rank_ic_se": Column("± se", lambda score: score.rank_ic.se),
+    "rank_ic_with_se": Column("rank IC ± se", lambda score: score.rank_ic, format_with_error),
+    "rank_ic_ir": Column("rank ICIR", lambda score: score.rank_ic.ir, TWO),
+    "hit_rate": Column("hit rate", lambda score: score.hit_rate.mean, THREE),
+    "scale": Column("scale", lambda score: score.scale.mean, TWO),
+    "net_sharpe": Column("net Sharpe", _net_sharpe, TWO),
+    "net_sharpe_interval": Column("net Sharpe (95 %)", lambda score: score.long_short, format_sharpe_interval),
+    "stocks": Column("stocks a day", lambda score: score.stocks, partial(format_number, digits=0)),
+    "days": Column("days", lambda score: score.ic.days, str),
+}
+
+PORTFOLIO_COLUMNS: Columns[PortfolioScore] = {
+    "gross_bp": Column("gross bp", lambda score: score.gross_mean, _basis_points),
+    "net_bp": Column("net bp", lambda score: score.net_mean, _basis_points),
+    "gross_sharpe": Column("gross Sharpe", lambda score: score.gross_sharpe, TWO),
+    "net_sharpe_interval": Column("net Sharpe (95 %)", lambda score: score, format_sharpe_interval),
+    "probability": Column("probability above 0", lambda score: score.probability, THREE),
+    "turnover": Column("turnover", lambda score: score.turnover, TWO),
+    "drawdown": Column("drawdown", lambda score: score.drawdown, _percent),
+    "unpriced": Column("unpriced", lambda score: score.unpriced, _percent),
+    "capacity": Column("capacity", lambda score: score.capacity, _amount),
+}
+
+TRACKED = ("ic", "rank_ic", "net_sharpe")  # metrics that a tracker receives
+
+
+def collect_metrics(prefix: str, entries: Mapping[int, Mapping[int, HorizonScore]], entry_lag: int) -> dict[str, float]:
+    """Name the tracked metrics of scores by entry and horizon; the targets' own entry has no name."""
+    metrics: dict[str, float | None] = {}
+    for lag, horizons in entries.items():
+        group = prefix if lag == entry_lag else f"{prefix}/{name_entry(lag).replace(' ', '_')}"
+        for horizon, score in horizons.items():
+            metrics |= {f"{group}/{name}_{horizon}d": SCORE_COLUMNS[name].compute(score) for name in TRACKED}
+    return {name: value for name, value in metrics.items() if value is not None}
