@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 import torch
 
-from atft_kedro.features.sets import FeatureParams
+from atft_kedro.features.build import FeatureParams
 from atft_kedro.market.cleaning import CleaningParams, clean_price_table
 from atft_kedro.market.simulated_drivers import MarketParams
 from atft_kedro.market.simulation import SimulatedMarket, simulate_market

@@ -10,7 +10,7 @@ import pytest
 
 from atft_kedro.cli import cli
 from atft_kedro.configuration import BLOCKS, WORDS
-from atft_kedro.features.sets import FEATURE_SETS
+from atft_kedro.features.build import FEATURE_SETS
 from atft_kedro.params import Params
 from atft_kedro.pipeline_registry import register_pipelines
 

@@ -15,7 +15,7 @@ from .evaluation.baselines import BaselineParams
 from .evaluation.goals import GoalParams
 from .evaluation.score import ScoringParams
 from .export.predict import PredictParams
-from .features.sets import FeatureParams
+from .features.build import FeatureParams
 from .graph.neighbours import GraphParams
 from .guard.inspection import GuardParams
 from .layers import LayeredConfigLoader

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from atft_kedro.diagnosis.diagnosis import Diagnosis
-from atft_kedro.features.sets import FeatureParams
+from atft_kedro.features.build import FeatureParams
 from atft_kedro.market.cleaning import CleaningParams, clean_price_table
 from atft_kedro.market.simulated_drivers import MarketParams
 from atft_kedro.market.simulation import simulate_market

@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from atft_kedro.features.build import build_ml_dataset
-from atft_kedro.features.sets import FeatureParams
+from atft_kedro.features.build import FeatureParams, build_ml_dataset
 from atft_kedro.graph.daily import build_graphs
 from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.graph.returns import read_returns

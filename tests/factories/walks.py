@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from atft_kedro.evaluation.entries import collect_returns, returns_by_lag
-from atft_kedro.features.sets import FeatureParams
+from atft_kedro.features.build import FeatureParams
 from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.market.cleaning import CleaningParams, clean_price_table
 from atft_kedro.panel.folds import FoldParams, plan_folds

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from atft_kedro.features.alpha158 import ALPHA158, WINDOWS
-from atft_kedro.features.sets import FeatureParams
+from atft_kedro.features.build import FeatureParams
 from factories.datasets import make_ml_dataset
 from factories.params import make_params
 

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from scipy.stats import rankdata, skew
 
-from atft_kedro.features.sets import FEATURE_SETS, FeatureParams
+from atft_kedro.features.build import FEATURE_SETS, FeatureParams
 from factories.datasets import make_ml_dataset
 from factories.params import make_params
 
@@ -121,12 +121,12 @@ def test_a_set_has_as_many_features_as_it_promises(name: str, count: range) -> N
 
     assert len(names) == len(set(names))
     assert len(names) in count
-    assert all(feature.says and feature.family for feature in FEATURE_SETS[name])
+    assert all(feature.description and feature.family for feature in FEATURE_SETS[name])
 
 
 def test_no_feature_reaches_further_back_than_it_declares(clean_prices: pl.DataFrame) -> None:
     """Everything before the lookback is changed; the last day must not move."""
-    features = [feature for feature in FEATURE_SETS["core"] if feature.sees == "stock"]
+    features = [feature for feature in FEATURE_SETS["core"] if feature.scope == "stock"]
     code = clean_prices.group_by("code").len().sort("len", "code")["code"][-1]
     stock = clean_prices.filter(pl.col("code") == code)
     moved = {}

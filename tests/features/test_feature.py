@@ -4,14 +4,14 @@ import json
 
 import polars as pl
 
-from atft_kedro.features.feature import Feature, describe_catalogue, hash_catalogue
-from atft_kedro.features.sets import FEATURE_SETS
+from atft_kedro.features.build import FEATURE_SETS
+from atft_kedro.features.feature import Feature, describe_features, hash_features
 
 ONE = Feature("one", pl.col("close") / 2, "test", 0, "half the close")
 
 
 def test_the_catalogue_documents_every_feature_and_is_json() -> None:
-    catalogue = describe_catalogue(FEATURE_SETS["wide"])
+    catalogue = describe_features(FEATURE_SETS["wide"])
 
     assert catalogue["count"] == len(catalogue["features"]) == len(FEATURE_SETS["wide"])
     assert json.loads(json.dumps(catalogue)) == catalogue
@@ -23,5 +23,5 @@ def test_the_hash_changes_with_names_order_and_definitions_and_with_nothing_else
     other = Feature("one", pl.col("close") / 4, "test", 0, "half the close")
     worded = Feature("one", pl.col("close") / 2, "test", 0, "the close, halved")
 
-    assert hash_catalogue([ONE]) == hash_catalogue([worded])
-    assert len({hash_catalogue(each) for each in ([ONE], [two], [other], [ONE, two], [two, ONE])}) == 5
+    assert hash_features([ONE]) == hash_features([worded])
+    assert len({hash_features(each) for each in ([ONE], [two], [other], [ONE, two], [two, ONE])}) == 5

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from atft_kedro.features.sets import FEATURE_SETS, FeatureParams
+from atft_kedro.features.build import FEATURE_SETS, FeatureParams
 from atft_kedro.schema import feature_columns, target_columns
 from factories.datasets import make_ml_dataset
 from factories.params import make_params

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from atft_kedro.features.sets import FEATURE_SETS
+from atft_kedro.features.build import FEATURE_SETS
 from atft_kedro.guard.calendars import count_sessions, sessions
 from atft_kedro.guard.inspection import GuardParams, inspect_dataset, require_no_error
 from atft_kedro.params import InputError
@@ -105,7 +105,7 @@ BROKEN: dict[str, tuple[Break, dict[str, str]]] = {
     "a split": (halve_price, {"splits": "warn"}),
     "wrong target": (at(5000, "target_1d", 0.5), {"targets": "error"}),
     "filled target": (set_to("target_20d", pl.col("target_20d").fill_null(0)), {"targets": "error"}),
-    "target as feature": (set_to("hint", pl.col("target_5d") * 3 + 1), {**LEAK, "future_level": "error"}),
+    "target as feature": (set_to("hint", pl.col("target_5d") * 3 + 1), {**LEAK, "future_price": "error"}),
     "noisy target": (
         set_to("hint", pl.col("target_5d").rank() / 1e4 + pl.col("ret_1") * 3),
         {"leak": "error"},
@@ -113,18 +113,18 @@ BROKEN: dict[str, tuple[Break, dict[str, str]]] = {
     "tomorrow's target": (set_to("hint", later("target_1d", 1)), LEAK),
     "a target that still holds the future": (
         set_to("hint", later("target_20d", -12)),
-        {**LEAK, "future_level": "error"},
+        {**LEAK, "future_price": "error"},
     ),
-    "tomorrow's close": (set_to("hint", later("close", 1)), {"future_level": "error"}),
+    "tomorrow's close": (set_to("hint", later("close", 1)), {"future_price": "error"}),
     "tomorrow's close in other units": (
         set_to("hint", later("close", 1) * (1 + pl.col("code").hash(1) % 9)),
-        {"future_level": "error"},
+        {"future_price": "error"},
     ),
     "the mean close of the week to come": (
         set_to("hint", pl.mean_horizontal(later("close", day) for day in range(1, 6))),
-        {"future_level": "error"},
+        {"future_price": "error"},
     ),
-    "tomorrow's open": (set_to("hint", later("open", 1)), {"future_level": "error"}),
+    "tomorrow's open": (set_to("hint", later("open", 1)), {"future_price": "error"}),
     "another market at the end": (
         set_to("ret_20", pl.when(pl.col("date") > date(2017, 2, 20)).then(pl.col("ret_20") + 0.5).otherwise("ret_20")),
         {"drift": "warn"},
@@ -162,9 +162,9 @@ def test_a_price_of_the_future_is_found_without_a_close_and_with_a_later_entry(m
     late = ml_dataset.with_columns(later(f"target_{h}d", 1).alias(f"target_{h}d") for h in (1, 5, 10, 20))
     spoilt = late.with_columns(hint=later("close", 1).cast(pl.Float32)).drop("open", "high", "low", "close")
 
-    report = inspect(spoilt, HISTORICAL | {"future_level": {"entry_lag": 1}})
+    report = inspect(spoilt, HISTORICAL | {"future_price": {"entry_lag": 1}})
 
-    found = get_check(report, "future_level")
+    found = get_check(report, "future_price")
     assert found["columns"] == ["hint"]
     assert found["rows"][0] == {"column": "hint", "what": "change over 1", "target": "target_1d", "ic": 1.0}
 
@@ -189,7 +189,7 @@ def test_a_feature_that_one_stock_alone_has_on_the_newest_day_stops_live_data(ml
     lost = (pl.col("date") == newest["date"][0]) & (pl.col("code") != newest["code"][0])
     died = ml_dataset.with_columns(ret_1=pl.when(~lost).then("ret_1"))
 
-    found = get_check(inspect(died, {"recency": {"max_age_hours": 1e9}}), "newest_features")
+    found = get_check(inspect(died, {"recency": {"historical": False, "max_age_hours": 1e9}}), "newest_features")
 
     assert (found["severity"], found["columns"]) == ("error", ["ret_1"])
 
@@ -197,7 +197,7 @@ def test_a_feature_that_one_stock_alone_has_on_the_newest_day_stops_live_data(ml
 def test_live_data_without_features_is_reported(ml_dataset: pl.DataFrame) -> None:
     bare = ml_dataset.select("date", "code", "close", "target_1d")
 
-    report = inspect(bare, {"recency": {"max_age_hours": 1e9}})
+    report = inspect(bare, {"recency": {"historical": False, "max_age_hours": 1e9}})
 
     assert severities(report)["columns"] == "error"
     assert get_check(report, "newest_features")["severity"] == "skipped"
@@ -248,7 +248,7 @@ def test_recency_counts_trading_days(ml_dataset: pl.DataFrame, age: int, allowed
     """Today is a Monday: three days back is Friday, one trading day; five is Wednesday, three; six is Tuesday."""
     shift = TODAY - timedelta(days=age) - ml_dataset["date"].max()
     recent = ml_dataset.with_columns(pl.col("date") + shift)
-    off = {"closed_days": {"severity": "off"}, "recency": {"max_age_hours": allowed}}
+    off = {"closed_days": {"severity": "off"}, "recency": {"historical": False, "max_age_hours": allowed}}
 
     assert get_check(inspect(recent, off), "recency")["severity"] == severity
 

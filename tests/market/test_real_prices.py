@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 import yaml
 
-from atft_kedro.features.sets import FEATURE_SETS, FeatureParams
+from atft_kedro.features.build import FEATURE_SETS, FeatureParams
 from atft_kedro.guard.inspection import GuardParams, inspect_dataset, require_no_error
 from atft_kedro.market.cleaning import CleaningParams, clean_price_table, require_clean_prices
 from atft_kedro.market.columns import PriceFileParams

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from scipy.stats import kurtosis
 
-from atft_kedro.features.sets import FEATURE_SETS, FeatureParams
+from atft_kedro.features.build import FEATURE_SETS, FeatureParams
 from atft_kedro.market.oracle import attainable_ic
 from atft_kedro.market.simulated_drivers import DRIFT, MarketParams, Strengths, draw_latent
 from atft_kedro.market.simulation import SimulatedMarket, simulate_market
@@ -93,7 +93,7 @@ def test_without_strengths_every_features_ic_is_noise() -> None:
     dataset = make_ml_dataset(
         market.prices.with_columns(vwap=pl.lit(None, pl.Float64)), make_params(FeatureParams, set="wide")
     )
-    same_for_all = {f.name for f in FEATURE_SETS["wide"] if f.sees == "market"}
+    same_for_all = {f.name for f in FEATURE_SETS["wide"] if f.scope == "market"}
     features = [f for f in feature_columns(dataset.schema) if f not in same_for_all]
     scores = [
         abs(mean) / error for f in features for mean, error in [mean_and_error(daily_ic(dataset, f, "target_1d"))]

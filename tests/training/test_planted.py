@@ -9,7 +9,7 @@ from torch import Tensor
 
 from atft_kedro import metrics
 from atft_kedro.evaluation.oracle import align_oracle, measure_oracle_share
-from atft_kedro.features.sets import FeatureParams
+from atft_kedro.features.build import FeatureParams
 from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.graph.to_panel import graphs_to_panel
 from atft_kedro.market.simulated_drivers import MarketParams, Strengths

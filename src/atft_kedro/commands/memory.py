@@ -10,7 +10,7 @@ from kedro.io import CatalogProtocol
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from ..features.sets import FEATURE_SETS
+from ..features.build import FEATURE_SETS
 from ..params import InputError
 from ..profiling.memory.available_memory import Machine, Room, measure_machine
 from ..profiling.memory.estimate import Need, Plan

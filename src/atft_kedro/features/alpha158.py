@@ -1,19 +1,18 @@
-"""The 158 factors of Alpha158, by the definitions of qlib (github.com/microsoft/qlib, contrib/data/loader.py).
+"""The 158 factors of Alpha158 as defined by qlib (github.com/microsoft/qlib, contrib/data/loader.py).
 
-Windows are partial at a stock's start (at least one observation), as in qlib. Observations are the stock's
-own; qlib lays stocks on the calendar and sees a gap as missing values. Where a table has no vwap the
-typical price (high + low + close) / 3 stands in for it.
+As in qlib, windows at a stock's start are partial (at least one observation). Windows count the stock's own
+observations; in qlib they count calendar days, where a gap is missing values. Without vwap the typical price
+(high + low + close) / 3 replaces it.
 """
 
 from collections.abc import Callable
 
 import polars as pl
 
-from .feature import Feature
-from .shared import ROW
+from .feature import ROW, Feature
 
 WINDOWS = (5, 10, 20, 30, 60)
-FLAT = 2e-5  # qlib calls a window flat below this standard deviation, and its correlations undefined
+FLAT = 2e-5  # standard deviation of a flat window, whose correlations are undefined in qlib
 TINY = 1e-12
 PARTIAL = 1
 
@@ -27,52 +26,52 @@ WIDTH = HIGH - LOW + TINY
 
 
 def mean(x: pl.Expr, d: int) -> pl.Expr:
-    """Average a window."""
+    """Compute the mean of a window."""
     return x.rolling_mean(d, min_samples=PARTIAL)
 
 
 def total(x: pl.Expr, d: int) -> pl.Expr:
-    """Sum a window."""
+    """Compute the sum of a window."""
     return x.rolling_sum(d, min_samples=PARTIAL)
 
 
 def std(x: pl.Expr, d: int) -> pl.Expr:
-    """Take a window's standard deviation, ddof 1."""
+    """Compute the standard deviation of a window, ddof 1."""
     return x.rolling_std(d, min_samples=2)
 
 
 def highest(x: pl.Expr, d: int) -> pl.Expr:
-    """Take a window's maximum."""
+    """Compute the maximum of a window."""
     return x.rolling_max(d, min_samples=PARTIAL)
 
 
 def lowest(x: pl.Expr, d: int) -> pl.Expr:
-    """Take a window's minimum."""
+    """Compute the minimum of a window."""
     return x.rolling_min(d, min_samples=PARTIAL)
 
 
-def place(extreme: pl.Expr, d: int) -> pl.Expr:
-    """Count from 1 where in its window an arg_max or arg_min stands."""
+def position(extreme: pl.Expr, d: int) -> pl.Expr:
+    """Return the position, from 1, of an arg_max or arg_min in its window."""
     return (extreme + 1).rolling(index_column=ROW, period=f"{d}i").cast(pl.Float64)
 
 
 def quantile(d: int, q: float) -> pl.Expr:
-    """Interpolate a quantile of the window's closes."""
+    """Compute a quantile of the window's closes, interpolated."""
     return CLOSE.rolling_quantile(q, interpolation="linear", window_size=d, min_samples=PARTIAL)
 
 
 def rank(d: int) -> pl.Expr:
-    """Rank the close in its window, as a share of the window."""
-    return CLOSE.rolling_rank(d, min_samples=PARTIAL) / held(d)
+    """Compute the rank of the close in its window, as a share of the window."""
+    return CLOSE.rolling_rank(d, min_samples=PARTIAL) / count(d)
 
 
-def held(d: int) -> pl.Expr:
-    """Count the observations that a window holds."""
+def count(d: int) -> pl.Expr:
+    """Count the observations of a window."""
     return (pl.col(ROW) + 1).clip(upper_bound=d).cast(pl.Float64)
 
 
 def corr(x: pl.Expr, y: pl.Expr, d: int) -> pl.Expr:
-    """Correlate over a window; undefined where either side is flat."""
+    """Compute the correlation over a window; null where either side is flat."""
     known = x.is_finite() & y.is_finite()
     x, y = pl.when(known).then(x), pl.when(known).then(y)
     flat = (std(x, d) <= FLAT) | (std(y, d) <= FLAT)
@@ -80,30 +79,30 @@ def corr(x: pl.Expr, y: pl.Expr, d: int) -> pl.Expr:
 
 
 def slope(d: int) -> pl.Expr:
-    """Regress the window's closes on 1 … d: the least-squares slope."""
+    """Compute the least-squares slope of the window's closes on 1 … d."""
     return _covariance(d) / _time_variance(d)
 
 
 def residual(d: int) -> pl.Expr:
-    """Take the last close's distance from the window's regression line."""
-    return CLOSE - mean(CLOSE, d) - slope(d) * (held(d) - 1) / 2
+    """Compute the distance of the last close from the window's regression line."""
+    return CLOSE - mean(CLOSE, d) - slope(d) * (count(d) - 1) / 2
 
 
 def rsquare(d: int) -> pl.Expr:
-    """Take the share of the window's variance that its regression line explains."""
-    n = held(d)
+    """Compute the share of the window's variance explained by its regression line."""
+    n = count(d)
     variance = CLOSE.rolling_var(d, min_samples=2, ddof=0)
     explained = _covariance(d) ** 2 / (_time_variance(d) * variance)
     return pl.when((std(CLOSE, d) > FLAT) & (n > 1)).then(explained)
 
 
-def apart(one: str, other: str, d: int) -> pl.Expr:
+def difference(first: str, second: str, d: int) -> pl.Expr:
     """Subtract two factors of the same row."""
-    return pl.col(f"{one}{d}") - pl.col(f"{other}{d}")
+    return pl.col(f"{first}{d}") - pl.col(f"{second}{d}")
 
 
 def _time_variance(d: int) -> pl.Expr:
-    return (held(d) ** 2 - 1) / 12
+    return (count(d) ** 2 - 1) / 12
 
 
 def _covariance(d: int) -> pl.Expr:
@@ -111,7 +110,7 @@ def _covariance(d: int) -> pl.Expr:
 
     Σ i·x over a sliding window comes from Σ t·x with t the stock's own count, centred on the window's mean time.
     """
-    middle = pl.col(ROW) - (held(d) - 1) / 2
+    middle = pl.col(ROW) - (count(d) - 1) / 2
     return mean(pl.col("timed_close"), d) - middle * mean(CLOSE, d)
 
 
@@ -145,11 +144,11 @@ ROLLING: dict[str, tuple[Callable[[int], pl.Expr], str]] = {
     "RANK": (rank, "rank of close among its window"),
     "RSV": (
         lambda d: (CLOSE - lowest(LOW, d)) / (highest(HIGH, d) - lowest(LOW, d) + TINY),
-        "close's place between lowest low and highest high",
+        "close between lowest low (0) and highest high (1)",
     ),
-    "IMAX": (lambda d: place(HIGH.arg_max(), d) / d, "where in the window the highest high stands"),
-    "IMIN": (lambda d: place(LOW.arg_min(), d) / d, "where in the window the lowest low stands"),
-    "IMXD": (lambda d: apart("IMAX", "IMIN", d), "days from the lowest low to the highest high"),
+    "IMAX": (lambda d: position(HIGH.arg_max(), d) / d, "position of the highest high in the window"),
+    "IMIN": (lambda d: position(LOW.arg_min(), d) / d, "position of the lowest low in the window"),
+    "IMXD": (lambda d: difference("IMAX", "IMIN", d), "days from the lowest low to the highest high"),
     "CORR": (lambda d: corr(CLOSE, LOG_VOLUME, d), "correlation of close with log volume"),
     "CORD": (
         lambda d: corr(CLOSE / BEFORE, LOG_VOLUME_RATIO, d),
@@ -157,10 +156,10 @@ ROLLING: dict[str, tuple[Callable[[int], pl.Expr], str]] = {
     ),
     "CNTP": (lambda d: mean(ROSE, d), "share of rises"),
     "CNTN": (lambda d: mean(FELL, d), "share of falls"),
-    "CNTD": (lambda d: apart("CNTP", "CNTN", d), "rises minus falls"),
+    "CNTD": (lambda d: difference("CNTP", "CNTN", d), "rises minus falls"),
     "SUMP": (lambda d: _gains(RISE, d) / _moves(RISE, d), "gains over all moves of close"),
     "SUMN": (lambda d: _gains(-RISE, d) / _moves(RISE, d), "losses over all moves of close"),
-    "SUMD": (lambda d: apart("SUMP", "SUMN", d), "gains minus losses over all moves"),
+    "SUMD": (lambda d: difference("SUMP", "SUMN", d), "gains minus losses over all moves"),
     "VMA": (lambda d: mean(VOLUME, d) / (VOLUME + TINY), "mean volume over volume"),
     "VSTD": (lambda d: std(VOLUME, d) / (VOLUME + TINY), "standard deviation of volume over volume"),
     "WVMA": (
@@ -169,7 +168,7 @@ ROLLING: dict[str, tuple[Callable[[int], pl.Expr], str]] = {
     ),
     "VSUMP": (lambda d: _gains(VOLUME_RISE, d) / _moves(VOLUME_RISE, d), "rises over all moves of volume"),
     "VSUMN": (lambda d: _gains(-VOLUME_RISE, d) / _moves(VOLUME_RISE, d), "falls over all moves of volume"),
-    "VSUMD": (lambda d: apart("VSUMP", "VSUMN", d), "rises minus falls over all moves of volume"),
+    "VSUMD": (lambda d: difference("VSUMP", "VSUMN", d), "rises minus falls over all moves of volume"),
 }
 
 
@@ -184,17 +183,17 @@ def _moves(move: pl.Expr, d: int) -> pl.Expr:
 DIFFERENCES = ("IMXD", "CNTD", "SUMD", "VSUMD")
 
 ALPHA158 = [
-    *(Feature(name, expression, "alpha158 bar", 0, says) for name, (expression, says) in BARS.items()),
+    *(Feature(name, expression, "alpha158 bar", 0, description) for name, (expression, description) in BARS.items()),
     *(
         Feature(
             name=f"{name}{d}",
-            expression=make(d),
+            expression=build(d),
             family=f"alpha158 {name}",
             lookback=d,
-            says=f"{says}, {d} observations",
-            sees="row" if name in DIFFERENCES else "stock",
+            description=f"{description}, {d} observations",
+            scope="row" if name in DIFFERENCES else "stock",
         )
-        for name, (make, says) in ROLLING.items()
+        for name, (build, description) in ROLLING.items()
         for d in WINDOWS
     ),
 ]

@@ -1,22 +1,54 @@
-"""Prices to ML dataset in two passes: along each stock, then across each day."""
+"""ML dataset computed from prices in two passes: along each stock, then across each day."""
 
 from collections.abc import Iterator
+from datetime import date
+from typing import Annotated, Literal, TypeVar
 
 import polars as pl
+from pydantic import Field
 
+from ..params import Params
 from ..progress import track_progress
-from ..schema import DATE, KEY, QUOTES, SECTOR, target
+from ..schema import CLOSE, CODE, DATE, KEY, QUOTES, SECTOR, Horizons, target
+from .alpha158 import ALPHA158
+from .daily import CORE
+from .feature import SHARED, Feature, Scope, unknown_unless_finite
+from .market_days import MARKET_RETURN, read_moves, summarise_market
 from .period_store import PeriodStore
-from .sets import FeatureParams
-from .stock_features import CELL, build_stock_features, count_columns
+from .wide import WIDE
+
+FEATURE_SETS: dict[str, list[Feature]] = {"core": CORE, "alpha158": ALPHA158, "wide": WIDE}
+CELL_BYTES = 4  # of a Float32
+COPIES = 6  # of a result that are in memory while it is computed
+
+Key = TypeVar("Key", str, date)
+
+
+class FeatureParams(Params):
+    """Features and targets of an ML dataset, and the memory for computing it."""
+
+    set: Literal["core", "alpha158", "wide"]
+    horizons: Horizons
+    entry_lag: Annotated[int, Field(ge=0)]
+    memory_gb: Annotated[float, Field(gt=0)]
+
+    def features(self, scope: Scope | None = None) -> list[Feature]:
+        """List the features of the set, of all scopes or of one."""
+        return [feature for feature in FEATURE_SETS[self.set] if scope in (None, feature.scope)]
+
+    @property
+    def row_bytes(self) -> int:
+        """Compute the size of a row: features, targets, keys and quotes."""
+        return CELL_BYTES * (len(self.features()) + len(self.horizons) + 14)
 
 
 def build_ml_dataset(prices: pl.LazyFrame, params: FeatureParams) -> Iterator[pl.DataFrame]:
-    """Yield the ML dataset period by period, sorted by (date, code): keys, raw quotes, features, targets.
+    """Yield the ML dataset by periods, sorted by (date, code): keys, raw quotes, features, targets.
 
-    Features that fit into three quarters of ``params.memory_gb`` wait in memory for the second pass, others on disk.
+    Between the passes the features are kept in memory if they fit into three quarters of ``params.memory_gb``, else
+    on disk.
     """
-    size = prices.select(pl.len()).collect().item() * count_columns(params) * CELL
+    size = prices.select(pl.len()).collect().item() * params.row_bytes
     with PeriodStore(in_memory=size < 0.75e9 * params.memory_gb) as store:
         for period, rows in build_stock_features(prices, params):
             store.put(period, rows)
@@ -25,9 +57,78 @@ def build_ml_dataset(prices: pl.LazyFrame, params: FeatureParams) -> Iterator[pl
 
 
 def _compare_stocks(rows: pl.LazyFrame, params: FeatureParams) -> pl.DataFrame:
-    """Add what compares the stocks of a day, and put rows and columns in order."""
-    day = [feature.narrow().over(DATE) for feature in params.features("day")]
+    """Add the features that compare the stocks of a day; sort rows and columns."""
+    day_features = [feature.as_float32().over(DATE) for feature in params.features("day")]
     features = [feature.name for feature in params.features()]
     targets = [target(horizon) for horizon in sorted(params.horizons)]
-    by_day = rows.sort(DATE, maintain_order=True)  # the codes are in order already
-    return by_day.with_columns(day).select(*KEY, SECTOR, *QUOTES, *features, *targets).collect()
+    by_day = rows.sort(DATE, maintain_order=True)  # the codes are already sorted
+    return by_day.with_columns(day_features).select(*KEY, SECTOR, *QUOTES, *features, *targets).collect()
+
+
+def build_stock_features(prices: pl.LazyFrame, params: FeatureParams) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Yield each batch of stocks with its features and targets, as ``(period, rows)`` of complete days.
+
+    The rows of a period over all stocks fit into ``params.memory_gb``, for the second pass.
+    """
+    max_rows = max(int(params.memory_gb * 1e9 / (COPIES * params.row_bytes)), 1) // 2
+    batches = _group_keys(prices.group_by(CODE).len().sort(CODE).collect(), max_rows)
+    periods = _group_keys(prices.group_by(DATE).len().sort(DATE).collect(), max_rows)
+    market, sectors = summarise_market(read_moves(_select_stocks(prices, codes)) for codes in batches)
+    market_features = _compute_daily([market], [DATE], params.features("market"))
+    by_sector = sectors.partition_by(SECTOR, maintain_order=True)
+    sector_features = _compute_daily(by_sector, [DATE, SECTOR], params.features("sector"))
+    for codes in track_progress(batches, "features, stocks"):
+        rows = _compute_stocks(_select_stocks(prices, codes), market, params)
+        rows = rows.join(market_features, on=DATE, how="left", maintain_order="left")
+        rows = rows.join(sector_features, on=[DATE, SECTOR], how="left", nulls_equal=True, maintain_order="left")
+        rows = rows.with_columns(feature.as_float32() for feature in params.features("row"))
+        for days in periods:
+            yield f"{days[0]}_{days[-1]}", rows.filter(pl.col(DATE).is_between(days[0], days[-1]))
+
+
+def _compute_stocks(prices: pl.DataFrame, market: pl.DataFrame, params: FeatureParams) -> pl.DataFrame:
+    """Compute features and targets along each stock's own rows."""
+    expressions = [feature.as_float32() for feature in params.features("stock")]
+    expressions += [target_expression(horizon, params.entry_lag) for horizon in params.horizons]
+    prices = prices.join(market.select(DATE, MARKET_RETURN), on=DATE, how="left", maintain_order="left")
+    return (
+        prices.lazy()
+        .with_columns(expression.over(CODE).alias(name) for name, expression in SHARED.items())
+        .select(*KEY, SECTOR, *QUOTES, *(expression.over(CODE) for expression in expressions))
+        .with_columns(unknown_unless_finite())
+        .collect(engine="streaming")
+    )
+
+
+def target_expression(horizon: int, entry_lag: int) -> pl.Expr:
+    """Compute the return over ``horizon`` observations after ``entry_lag``; null if unknown.
+
+    Runs over one stock's observations sorted by date. Nothing else in the features looks ahead.
+    """
+    entry = pl.col(CLOSE).shift(-entry_lag)
+    exit_ = pl.col(CLOSE).shift(-entry_lag - horizon)
+    return (exit_ / entry - 1).cast(pl.Float32).alias(target(horizon))
+
+
+def _compute_daily(histories: list[pl.DataFrame], keys: list[str], features: list[Feature]) -> pl.DataFrame:
+    """Compute the features of the market's or each sector's daily history."""
+    computed = (history.select(*keys, *(feature.as_float32() for feature in features)) for history in histories)
+    return pl.concat(computed).with_columns(unknown_unless_finite())
+
+
+def _select_stocks(prices: pl.LazyFrame, codes: list[str]) -> pl.DataFrame:
+    inside = pl.col(CODE).is_between(pl.lit(codes[0]), pl.lit(codes[-1]))
+    return prices.filter(inside).sort(CODE, DATE).collect()
+
+
+def _group_keys(counts: pl.DataFrame, max_rows: int) -> list[list[Key]]:
+    """Group consecutive keys with at most ``max_rows`` rows, or a single key with more."""
+    groups: list[list[Key]] = []
+    rows_in_group = 0
+    for key, rows in counts.iter_rows():
+        if not groups or rows_in_group + rows > max_rows:
+            groups.append([])
+            rows_in_group = 0
+        groups[-1].append(key)
+        rows_in_group += rows
+    return groups

@@ -1,4 +1,4 @@
-"""The core set: what daily prices and volume say, in some sixty columns."""
+"""The core set: 59 features of daily prices and volume."""
 
 from math import ceil
 
@@ -13,49 +13,49 @@ BEFORE, RETURN, RESIDUAL = pl.col("before"), pl.col("return"), pl.col("residual"
 LOG_VOLUME, TRADED = pl.col("log_volume"), pl.col("traded")
 RANGE = HIGH - LOW
 LOCATION = pl.when(RANGE > 0).then((CLOSE - LOW) / RANGE)
-FLAT = 1e-7  # returns and log volumes that deviate less are rounding
+FLAT = 1e-7  # a smaller deviation of returns or log volumes is rounding error
 
 
-def enough(window: int) -> int:
-    """Ask for four fifths of a window before anything is said about it."""
+def min_samples(window: int) -> int:
+    """Return the minimum number of observations in a window: four fifths of it."""
     return max(2, ceil(0.8 * window))
 
 
 def mean(x: pl.Expr, window: int) -> pl.Expr:
-    """Average over the last ``window`` observations."""
-    return x.rolling_mean(window, min_samples=enough(window))
+    """Compute the mean of the last ``window`` observations."""
+    return x.rolling_mean(window, min_samples=min_samples(window))
 
 
 def deviation(x: pl.Expr, window: int) -> pl.Expr:
-    """Take the standard deviation over the last ``window`` observations."""
-    return x.rolling_std(window, min_samples=enough(window))
+    """Compute the standard deviation of the last ``window`` observations."""
+    return x.rolling_std(window, min_samples=min_samples(window))
 
 
 def highest(x: pl.Expr, window: int) -> pl.Expr:
-    """Take the highest of the last ``window`` observations."""
-    return x.rolling_max(window, min_samples=enough(window))
+    """Compute the maximum of the last ``window`` observations."""
+    return x.rolling_max(window, min_samples=min_samples(window))
 
 
 def lowest(x: pl.Expr, window: int) -> pl.Expr:
-    """Take the lowest of the last ``window`` observations."""
-    return x.rolling_min(window, min_samples=enough(window))
+    """Compute the minimum of the last ``window`` observations."""
+    return x.rolling_min(window, min_samples=min_samples(window))
 
 
 def correlation(x: pl.Expr, y: pl.Expr, window: int) -> pl.Expr:
-    """Correlate over the last ``window`` observations where both are known; undefined where either is flat."""
+    """Correlate the known pairs of the last ``window`` observations; null where either is flat."""
     both = x.is_not_null() & y.is_not_null()
     x, y = pl.when(both).then(x), pl.when(both).then(y)
     moves = (deviation(x, window) > FLAT) & (deviation(y, window) > FLAT)
-    return pl.when(moves).then(pl.rolling_corr(x, y, window_size=window, min_samples=enough(window)).clip(-1, 1))
+    return pl.when(moves).then(pl.rolling_corr(x, y, window_size=window, min_samples=min_samples(window)).clip(-1, 1))
 
 
 def beta(window: int) -> pl.Expr:
-    """Regress the stock's return on the market's."""
+    """Compute the slope of the stock's return on the market's return."""
     return correlation(RETURN, MARKET, window) * deviation(RETURN, window) / deviation(MARKET, window)
 
 
 def change(days: int) -> pl.Expr:
-    """Take the return over the last ``days`` observations."""
+    """Compute the return over the last ``days`` observations."""
     return CLOSE / CLOSE.shift(days) - 1
 
 
@@ -65,11 +65,7 @@ RETURNS = [
         for d in (1, 2, 3, 5, 10, 20, 60, 120)
     ),
     Feature(
-        "ret_250_20",
-        CLOSE.shift(20) / CLOSE.shift(250) - 1,
-        "return",
-        250,
-        "a year's return without its last month",
+        "ret_250_20", CLOSE.shift(20) / CLOSE.shift(250) - 1, "return", 250, "return over a year without its last month"
     ),
 ]
 RESIDUALS = [
@@ -95,15 +91,11 @@ VOLATILITY = [
         "a week's volatility over a quarter's",
     ),
     Feature(
-        "downside_20",
-        mean(RETURN.clip(upper_bound=0) ** 2, 20).sqrt(),
-        "volatility",
-        20,
-        "root mean square of falls",
+        "downside_20", mean(RETURN.clip(upper_bound=0) ** 2, 20).sqrt(), "volatility", 20, "root mean square of falls"
     ),
     Feature("residual_vol_20", deviation(RESIDUAL, 20), "volatility", 20, "volatility beyond the market's"),
-    Feature("highest_ret_20", highest(RETURN, 20), "volatility", 20, "the month's best day"),
-    Feature("skew_60", RETURN.rolling_skew(60, min_samples=enough(60)), "volatility", 60, "skewness of returns"),
+    Feature("highest_ret_20", highest(RETURN, 20), "volatility", 20, "highest daily return of a month"),
+    Feature("skew_60", RETURN.rolling_skew(60, min_samples=min_samples(60)), "volatility", 60, "skewness of returns"),
     Feature(
         "parkinson_20",
         (mean((HIGH / LOW).log() ** 2, 20) / 2.7726).sqrt(),
@@ -117,7 +109,7 @@ DAY = [
     Feature("intraday", CLOSE / OPEN - 1, "day", 0, "return from open to close"),
     Feature("range", RANGE / CLOSE, "day", 0, "high minus low over close"),
     Feature("range_ratio_20", RANGE / mean(RANGE, 20), "day", 20, "today's range over its month's mean"),
-    Feature("close_location", LOCATION, "day", 0, "where in the range the close lies"),
+    Feature("close_location", LOCATION, "day", 0, "close between low (0) and high (1)"),
     Feature("close_location_5", mean(LOCATION, 5), "day", 5, "a week's mean close location"),
     Feature("gap_5", mean(OPEN / BEFORE - 1, 5), "day", 6, "a week's mean overnight return"),
 ]
@@ -136,21 +128,21 @@ VOLUMES = [
         correlation(RETURN, LOG_VOLUME, 20),
         "volume",
         21,
-        "do returns come with volume",
+        "correlation of return and log volume",
     ),
     Feature(
         "turnover_corr_60",
         correlation(RETURN.abs(), LOG_VOLUME.diff(), 60),
         "volume",
         61,
-        "do moves come with growing volume",
+        "correlation of absolute return and volume growth",
     ),
     Feature(
         "signed_volume_5",
         mean(RETURN.sign() * VOLUME, 5) / mean(VOLUME, 20),
         "volume",
         20,
-        "volume of rises minus falls",
+        "volume of rises minus volume of falls, over mean volume",
     ),
 ]
 LIQUIDITY = [
@@ -162,37 +154,25 @@ LIQUIDITY = [
         20,
         "price impact (Amihud 2002), log",
     ),
-    Feature(
-        "unchanged_20",
-        mean((RETURN == 0).cast(pl.Float64), 20),
-        "liquidity",
-        20,
-        "share of days without a move",
-    ),
+    Feature("unchanged_20", mean((RETURN == 0).cast(pl.Float64), 20), "liquidity", 20, "share of days without a move"),
 ]
 MARKET_RELATION = [
     Feature("beta_60", beta(60), "market relation", 61, "beta to the equal-weighted market, a quarter"),
     Feature("beta_120", beta(120), "market relation", 121, "beta, half a year"),
-    Feature(
-        "market_corr_60",
-        correlation(RETURN, MARKET, 60),
-        "market relation",
-        61,
-        "correlation with the market",
-    ),
+    Feature("market_corr_60", correlation(RETURN, MARKET, 60), "market relation", 61, "correlation with the market"),
     Feature(
         "market_lag_corr_60",
         correlation(RETURN, MARKET.shift(1), 60),
         "market relation",
         61,
-        "does it follow the market a day late",
+        "correlation with the market's return of the day before",
     ),
     Feature(
         "autocorr_20",
         correlation(RETURN, RETURN.shift(1), 20),
         "market relation",
         22,
-        "does it follow itself",
+        "correlation with its own return of the day before",
     ),
 ]
 LEVELS = [

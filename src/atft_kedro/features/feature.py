@@ -1,4 +1,4 @@
-"""One feature, declared once: the declaration computes it, documents it and identifies it."""
+"""Declaration of a feature: its expression, its documentation and its identity."""
 
 import hashlib
 import json
@@ -9,100 +9,114 @@ from typing import Any, Literal
 import polars as pl
 
 from .market_days import DEFINITION, MARKET_RETURN
-from .shared import SHARED
 
-OWN_FAMILY = "own"  # of a feature that is not declared here
-Sight = Literal["stock", "market", "sector", "row", "day"]
+OWN_FAMILY = "own"  # of a feature that the project does not declare
+ROW = "row"  # number of a stock's observation, from 0
+Scope = Literal["stock", "market", "sector", "row", "day"]
+
+_close, _volume = pl.col("close"), pl.col("volume")
+_before = _close.shift(1)
+_return = _close / _before - 1
+
+# Columns along each stock's history that several features use, computed once.
+SHARED: dict[str, pl.Expr] = {
+    ROW: pl.int_range(pl.len(), dtype=pl.Int64),
+    "before": _before,
+    "return": _return,
+    "residual": _return - pl.col(MARKET_RETURN),
+    "rise": _close - _before,
+    "volume_rise": _volume - _volume.shift(1),
+    "log_volume": (_volume + 1).log(),
+    "log_volume_ratio": (_volume / _volume.shift(1) + 1).log(),
+    "traded": _close * _volume,
+    "weighted_move": _return.abs() * _volume,
+    "timed_close": pl.int_range(pl.len()).cast(pl.Float64) * _close,
+    "rose": (_close > _before).fill_null(False).cast(pl.Float64),
+    "fell": (_close < _before).fill_null(False).cast(pl.Float64),
+}
 
 
 @dataclass(frozen=True)
 class Feature:
     """A column of the ML dataset.
 
-    ``sees`` says which rows the expression runs over: a ``stock``'s own history, the ``market``'s or a
-    ``sector``'s daily history, the ``row`` itself with the features that these made, or one ``day``'s
-    cross-section of all of them.
+    ``scope`` is the rows that the expression runs over: the history of a ``stock``, of the ``market`` or of a
+    ``sector``, a single ``row`` with the features of these, or the stocks of one ``day`` with all of them.
     """
 
     name: str
     expression: pl.Expr
     family: str
-    lookback: int  # observations before the day itself that it may reach back to
-    says: str
-    sees: Sight = "stock"
+    lookback: int  # number of earlier observations that it may use
+    description: str
+    scope: Scope = "stock"
 
-    def narrow(self) -> pl.Expr:
-        """Compute it as Float32 under its name."""
+    def as_float32(self) -> pl.Expr:
+        """Return the expression as Float32 under the feature's name."""
         return self.expression.cast(pl.Float32).alias(self.name)
 
     def describe(self) -> dict[str, Any]:
-        """Write it down for the feature catalogue."""
+        """Return the feature's entry of the feature catalogue."""
         return {
             "name": self.name,
             "family": self.family,
-            "sees": self.sees,
+            "scope": self.scope,
             "lookback": self.lookback,
-            "says": self.says,
+            "description": self.description,
             "definition": str(self.expression),
         }
 
     def identity(self) -> str:
-        """Spell everything that decides its numbers."""
-        parts = (self.name, self.sees, self.expression.meta.serialize(format="json"))
-        return "\n".join(parts)
+        """Return a text of everything that determines the feature's numbers."""
+        return "\n".join((self.name, self.scope, self.expression.meta.serialize(format="json")))
 
 
 def unknown_unless_finite() -> pl.Expr:
-    """Turn what is undefined (0/0, log 0) in every Float32 column into null."""
+    """Turn undefined values (0/0, log 0) of all Float32 columns into null."""
     value = pl.selectors.by_dtype(pl.Float32)
     return pl.when(value.is_finite()).then(value)
 
 
 def rank_of(feature: Feature) -> Feature:
-    """Rank a feature inside its day: from −½ to ½, ties averaged, null where it is null."""
+    """Declare the rank of a feature within its day, from −½ to ½, ties averaged."""
     value = pl.col(feature.name)
-    middle = (value.rank("average") - 0.5) / value.count() - 0.5
     return Feature(
         name=f"rank_{feature.name}",
-        expression=middle,
+        expression=(value.rank("average") - 0.5) / value.count() - 0.5,
         family=f"{feature.family} rank",
         lookback=feature.lookback,
-        says=f"{feature.name} ranked among the day's stocks",
-        sees="day",
+        description=f"{feature.name} ranked among the day's stocks",
+        scope="day",
     )
 
 
-def describe_catalogue(features: Iterable[Feature]) -> dict[str, Any]:
-    """Write the feature catalogue: every declaration, their number and the hash of them all."""
-    features = list(features)
-    return {
-        "count": len(features),
-        "hash": hash_catalogue(features),
-        "features": [feature.describe() for feature in features],
-    }
-
-
 def describe_columns(names: list[str], features: Iterable[Feature]) -> dict[str, Any]:
-    """Write the catalogue of a dataset with the features ``names``; those not among ``features`` are people's own."""
+    """Build the feature catalogue of a dataset; undeclared features get the family ``own``."""
     declared = {feature.name: feature for feature in features}
     if names == list(declared):
-        return describe_catalogue(declared.values())
+        return describe_features(declared.values())
     known = [declared[name].describe() if name in declared else {"name": name, "family": OWN_FAMILY} for name in names]
     identities = [declared[name].identity() if name in declared else name for name in names]
-    shared = _shared() if any(name in declared for name in names) else []
+    shared = _shared_identities() if any(name in declared for name in names) else []
     return {"count": len(known), "hash": _hash(shared + identities), "features": known}
 
 
-def hash_catalogue(features: Iterable[Feature]) -> str:
-    """Identify a feature set: names, order and definitions."""
-    return _hash(_shared() + [feature.identity() for feature in features])
+def describe_features(features: Iterable[Feature]) -> dict[str, Any]:
+    """Build the feature catalogue of declared features."""
+    features = list(features)
+    described = [feature.describe() for feature in features]
+    return {"count": len(features), "hash": hash_features(features), "features": described}
 
 
-def _shared() -> list[str]:
-    """Spell what features share: the market's daily history, and each stock's own columns."""
+def hash_features(features: Iterable[Feature]) -> str:
+    """Hash the names, order and definitions of features."""
+    return _hash(_shared_identities() + [feature.identity() for feature in features])
+
+
+def _shared_identities() -> list[str]:
     columns = [f"{name}\n{expression.meta.serialize(format='json')}" for name, expression in SHARED.items()]
     return [f"{MARKET_RETURN}\n{DEFINITION}", *columns]
 
 
-def _hash(parts: list[str]) -> str:
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+def _hash(texts: list[str]) -> str:
+    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:16]

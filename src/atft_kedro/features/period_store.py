@@ -1,4 +1,4 @@
-"""Rows between the two passes: put in by stock, taken out by period, in memory or in a temporary folder."""
+"""Store of rows between the two passes: written by stock, read by period."""
 
 import tempfile
 from pathlib import Path
@@ -9,10 +9,7 @@ import polars as pl
 
 
 class PeriodStore:
-    """Holds pieces of periods until all of a period's pieces are asked for at once.
-
-    ``in_memory`` keeps them there; else they lie in a temporary folder (where ``TMPDIR`` says) as Arrow files.
-    """
+    """Batches of rows by period, ``in_memory`` or as Arrow files in a temporary folder (``TMPDIR``)."""
 
     def __init__(self, in_memory: bool) -> None:
         self._frames: dict[str, list[pl.DataFrame]] = {}
@@ -29,20 +26,20 @@ class PeriodStore:
             self._folder.cleanup()
 
     def put(self, period: str, rows: pl.DataFrame) -> None:
-        """Add a piece to a period."""
+        """Add a batch of rows to a period."""
         if self._folder is None:
             self._frames.setdefault(period, []).append(rows)
             return
-        pieces = self._files.setdefault(period, [])
-        pieces.append(Path(self._folder.name) / f"{period}-{len(pieces):06}.arrow")
-        rows.write_ipc(pieces[-1])
+        batches = self._files.setdefault(period, [])
+        batches.append(Path(self._folder.name) / f"{period}-{len(batches):06}.arrow")
+        rows.write_ipc(batches[-1])
 
     def periods(self) -> list[str]:
-        """Name the periods in their order."""
+        """List the periods in order."""
         return sorted(self._frames | self._files)
 
     def take(self, period: str) -> pl.LazyFrame:
-        """Hand a period's pieces out, in the order in which they were put in, and forget them."""
+        """Return a period's rows in the order of writing, and remove them from memory."""
         if self._folder is None:
             return pl.concat(self._frames.pop(period)).lazy()
         return pl.scan_ipc(self._files[period], glob=False)

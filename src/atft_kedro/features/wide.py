@@ -1,4 +1,4 @@
-"""The wide set: core and Alpha158, the ranks of both, and the market, the sector and the calendar."""
+"""The wide set: core, Alpha158 and their ranks, market, sector and calendar features."""
 
 from math import tau
 
@@ -14,39 +14,25 @@ TRADED = (pl.col("traded") + 1).log()
 DATE = pl.col("date")
 
 
-def grown(days: int) -> pl.Expr:
-    """Sum the last ``days`` daily returns of the market or of a sector."""
+def sum_returns(days: int) -> pl.Expr:
+    """Compute the sum of the last ``days`` daily returns of the market or a sector."""
     return MOVE.rolling_sum(days, min_samples=days)
 
 
 MARKET = [
     *(
-        Feature(f"market_ret_{d}", grown(d), "market", d, f"the market's return over {d} days", "market")
+        Feature(f"market_ret_{d}", sum_returns(d), "market", d, f"the market's return over {d} days", "market")
         for d in (1, 5, 20, 60)
     ),
     Feature("market_vol_20", deviation(MOVE, 20), "market", 20, "the market's volatility", "market"),
     Feature("market_breadth", pl.col("breadth"), "market", 1, "share of stocks that rose", "market"),
     Feature("market_breadth_20", mean(pl.col("breadth"), 20), "market", 20, "a month's mean breadth", "market"),
     Feature("market_dispersion", pl.col("dispersion"), "market", 1, "spread of the day's returns", "market"),
-    Feature(
-        "market_dispersion_20",
-        mean(pl.col("dispersion"), 20),
-        "market",
-        20,
-        "a month's mean spread",
-        "market",
-    ),
-    Feature(
-        "market_traded_shock",
-        TRADED - mean(TRADED, 20),
-        "market",
-        20,
-        "traded value beyond its mean",
-        "market",
-    ),
+    Feature("market_dispersion_20", mean(pl.col("dispersion"), 20), "market", 20, "a month's mean spread", "market"),
+    Feature("market_traded_shock", TRADED - mean(TRADED, 20), "market", 20, "traded value beyond its mean", "market"),
 ]
 SECTORS = [
-    Feature(f"sector_ret_{d}", grown(d), "sector", d, f"the sector's return over {d} days", "sector")
+    Feature(f"sector_ret_{d}", sum_returns(d), "sector", d, f"the sector's return over {d} days", "sector")
     for d in (1, 5, 20)
 ]
 RELATIVES = [

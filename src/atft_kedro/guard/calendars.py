@@ -1,4 +1,4 @@
-"""Which days trade: weekdays, the sessions of a real exchange, or whatever days the data has; and which day it is."""
+"""Trading days of an exchange or all weekdays, and the current day of a time zone."""
 
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -12,24 +12,24 @@ WEEKDAYS = "weekdays"
 
 
 def sessions(calendar: str, first: date, last: date) -> pl.Series:
-    """List the trading days of ``calendar`` from ``first`` to ``last``, both included.
+    """List the trading days from ``first`` to ``last``, both included.
 
-    ``calendar`` is ``weekdays`` or an exchange's code as the package exchange_calendars spells it (XNYS, XTKS, …).
+    ``calendar`` is ``weekdays`` or an exchange's code in the package exchange_calendars (XNYS, XTKS, …).
     """
     if calendar == WEEKDAYS:
         days = np.arange(np.datetime64(first), np.datetime64(last) + 1)
         return pl.Series("date", days[np.is_busday(days)])
-    import exchange_calendars  # brings pandas, a second
+    import exchange_calendars  # imports pandas, which takes a second
 
     _require_known(calendar)
     try:
-        end = last + timedelta(days=1)  # it wants an end after its start
-        listed = exchange_calendars.get_calendar(calendar, start=str(first), end=str(end)).sessions
+        end = last + timedelta(days=1)  # the package requires an end after the start
+        trading_days = exchange_calendars.get_calendar(calendar, start=str(first), end=str(end)).sessions
     except exchange_calendars.errors.NoSessionsError:
         return pl.Series("date", [], pl.Date)
     except ValueError as error:
         raise InputError(f"The calendar {calendar!r} does not cover {first} to {last}: {error}") from error
-    found = pl.Series("date", listed.to_numpy().astype("datetime64[D]"))
+    found = pl.Series("date", trading_days.to_numpy().astype("datetime64[D]"))
     return found.filter(found <= last)
 
 
@@ -39,7 +39,7 @@ def count_sessions(calendar: str, first: date, last: date) -> int:
 
 
 def current_day(calendar: str, time_zone: str | None) -> date:
-    """Return the date in ``time_zone``; null is the exchange's own time zone, or the machine's for ``weekdays``."""
+    """Return the date in ``time_zone``; null is the exchange's, or the machine's for ``weekdays``."""
     if time_zone is None and calendar != WEEKDAYS:
         import exchange_calendars
 

@@ -1,4 +1,4 @@
-"""All rules as one table, and the inspection that applies them."""
+"""Inspection of an ML dataset: all guard rules, their parameters and the report."""
 
 import logging
 from collections.abc import Callable
@@ -11,46 +11,46 @@ import polars as pl
 from ..params import InputError, Params, list_names
 from ..progress import track_progress
 from ..schema import ColumnParams, map_columns
-from . import keys, leaks, levels, quotes, values
+from . import keys, leaks, quotes, values
 from .dataset import InspectedDataset
 from .drift import DriftParams, NewestFeaturesParams, check_drift, check_newest_features
-from .finding import RuleParams, RuleResult
+from .rule import RuleParams, RuleResult
 
 _logger = logging.getLogger(__name__)
 
 
 class GuardParams(Params):
-    """Every rule's severity and thresholds; a rule's name here is its name in the report."""
+    """Severity and thresholds of every rule, by the rule's name in the report."""
 
-    columns: RuleParams = RuleParams()
-    unused: keys.WarnParams = keys.WarnParams()
-    duplicates: RuleParams = RuleParams()
-    order: keys.WarnParams = keys.WarnParams()
-    closed_days: keys.CalendarParams = keys.CalendarParams()
-    missing_days: keys.MissingDaysParams = keys.MissingDaysParams()
-    future: RuleParams = RuleParams()
-    recency: keys.RecencyParams = keys.RecencyParams()
-    day_coverage: keys.CoverageParams = keys.CoverageParams()
-    stock_coverage: keys.CoverageParams = keys.CoverageParams()
-    finite: RuleParams = RuleParams()
-    missing: values.MissingParams = values.MissingParams()
-    constant: RuleParams = RuleParams()
-    outliers: values.OutlierParams = values.OutlierParams()
-    prices: RuleParams = RuleParams()
-    splits: quotes.SplitParams = quotes.SplitParams()
-    targets: quotes.TargetParams = quotes.TargetParams()
-    leak: leaks.LeakParams = leaks.LeakParams()
-    shifted_target: leaks.ShiftParams = leaks.ShiftParams()
-    future_level: levels.LevelParams = levels.LevelParams()
-    newest_features: NewestFeaturesParams = NewestFeaturesParams()
-    drift: DriftParams = DriftParams()
+    columns: RuleParams
+    unused: RuleParams
+    duplicates: RuleParams
+    order: RuleParams
+    closed_days: keys.CalendarParams
+    missing_days: keys.CalendarParams
+    future: RuleParams
+    recency: keys.RecencyParams
+    day_coverage: keys.CoverageParams
+    stock_coverage: keys.CoverageParams
+    finite: RuleParams
+    missing: values.MissingParams
+    constant: RuleParams
+    outliers: values.OutlierParams
+    prices: RuleParams
+    splits: quotes.StockSplitParams
+    targets: quotes.TargetRuleParams
+    leak: leaks.LeakParams
+    shifted_target: leaks.ShiftParams
+    future_price: leaks.PriceLeakParams
+    newest_features: NewestFeaturesParams
+    drift: DriftParams
 
 
 Rule = Callable[[InspectedDataset, Any], RuleResult]
 
 
-def rules(newest: date, historical: bool) -> dict[str, Rule]:
-    """Name every rule; ``newest`` is the day on which the inspection takes place."""
+def list_rules(newest: date, historical: bool) -> dict[str, Rule]:
+    """Map the names of all rules to their functions; ``newest`` is the day of the inspection."""
     return {
         "columns": keys.check_columns,
         "unused": keys.check_unused,
@@ -71,19 +71,19 @@ def rules(newest: date, historical: bool) -> dict[str, Rule]:
         "targets": quotes.check_targets,
         "leak": leaks.check_leak,
         "shifted_target": leaks.check_shifted_target,
-        "future_level": levels.check_future_level,
+        "future_price": leaks.check_future_price,
         "newest_features": partial(check_newest_features, historical=historical),
         "drift": check_drift,
     }
 
 
 def inspect_dataset(frame: pl.LazyFrame, columns: ColumnParams, params: GuardParams, newest: date) -> dict[str, Any]:
-    """Apply every rule that is not off and write the guard report."""
+    """Apply every rule that is not off; return the guard report."""
     data = InspectedDataset(map_columns(frame, columns))
     if not data.keys.height:
         raise InputError("The ML dataset has no rows.")
-    table = rules(newest, params.recency.historical)
-    results = [_apply(name, rule, data, getattr(params, name)) for name, rule in track_progress(table.items(), "guard")]
+    rules = list_rules(newest, params.recency.historical)
+    results = [_apply(name, rule, data, getattr(params, name)) for name, rule in track_progress(rules.items(), "guard")]
     days = data.days["date"]
     return {
         "inspected": str(newest),
@@ -114,20 +114,17 @@ def _apply(name: str, rule: Rule, data: InspectedDataset, params: RuleParams) ->
 
 
 def require_no_error(report: dict[str, Any]) -> dict[str, Any]:
-    """Stop when a rule of severity ``error`` is broken; else say that the dataset may be used."""
+    """Raise an error if a rule of severity ``error`` is broken; else return the verdict."""
     broken = [check for check in report["checks"] if check["severity"] == "error"]
     if broken:
         raise InputError(
             f"The guard stops the run: {len(broken)} rule(s) broken.\n" + "\n".join(map(_describe_broken, broken))
         )
-    return {
-        "passed": True,
-        **{name: report[name] for name in ("inspected", "rows", "first", "last", "warnings")},
-    }
+    return {"passed": True} | {name: report[name] for name in ("inspected", "rows", "first", "last", "warnings")}
 
 
 def _describe_broken(check: dict[str, Any]) -> str:
-    """Name a broken rule with its columns, dates and codes, and what to do."""
+    """Format a broken rule with its columns, dates, codes and advice."""
     named = [(label, check[label]) for label in ("columns", "dates", "codes") if check[label]]
     details = "; ".join(f"{label}: {list_names(names, most=5)}" for label, names in named)
     advice = " ".join(check["advice"])

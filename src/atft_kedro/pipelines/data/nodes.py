@@ -8,7 +8,7 @@ import polars as pl
 
 from atft_kedro import schema
 from atft_kedro.features import build
-from atft_kedro.features.sets import FeatureParams
+from atft_kedro.features.build import FeatureParams
 from atft_kedro.market import cleaning
 from atft_kedro.market.benchmark_returns import BenchmarkReturns, replace_next_day_targets
 from atft_kedro.market.cleaning import CleaningParams

@@ -1,12 +1,12 @@
-"""Nodes that inspect the ML dataset and stop the run when it must not be used."""
+"""Nodes that inspect the ML dataset and stop the run if a rule is broken."""
 
 from datetime import date
 from typing import Any
 
 import polars as pl
 
+from atft_kedro.features.build import FeatureParams
 from atft_kedro.features.feature import describe_columns
-from atft_kedro.features.sets import FeatureParams
 from atft_kedro.guard import inspection
 from atft_kedro.guard.inspection import GuardParams
 from atft_kedro.reporting.html_pages import build_guard_page
@@ -14,18 +14,18 @@ from atft_kedro.schema import ColumnParams, feature_columns
 
 
 def describe_features(mapped_dataset: pl.LazyFrame, params: FeatureParams) -> dict[str, Any]:
-    """Write the catalogue of the features that the dataset really has."""
+    """Build the catalogue of the features in the dataset."""
     return describe_columns(feature_columns(mapped_dataset.collect_schema()), params.features())
 
 
 def inspect_dataset(
     ml_dataset: pl.LazyFrame, today: date, columns: ColumnParams, params: GuardParams
 ) -> tuple[dict[str, Any], str]:
-    """Apply every rule; report it for machines and for people."""
+    """Apply every rule; return the report and its page."""
     report = inspection.inspect_dataset(ml_dataset, columns, params, newest=today)
     return report, build_guard_page(report)
 
 
 def require_no_error(guard_report: dict[str, Any]) -> dict[str, Any]:
-    """Stop here when a rule of severity ``error`` is broken; the report is on disk by now."""
+    """Raise an error if a rule of severity ``error`` is broken; the report is already saved."""
     return inspection.require_no_error(guard_report)

@@ -1,6 +1,6 @@
-"""A rule's parameters and its result: what is wrong, where, and what to do."""
+"""Parameters and result of one guard rule."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import polars as pl
 from pydantic import Field
@@ -9,14 +9,16 @@ from ..checks import CheckResult, Severity
 from ..params import Params
 from ..schema import plain_rows
 
+EXAMPLES = 8  # rows and dates that a result lists
+
 RuleSeverity = Literal["error", "warn", "off"]
-EXAMPLES = 8
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class RuleParams(Params):
     """The severity of a broken rule; ``off`` skips the rule."""
 
-    severity: RuleSeverity = "error"
+    severity: RuleSeverity
 
 
 class RuleResult(CheckResult):
@@ -39,22 +41,22 @@ def skip(reason: str) -> RuleResult:
     return RuleResult(severity="skipped", message=reason)
 
 
-def rows_at_fault(message: str, rows: pl.DataFrame, columns: list[str], advice: str) -> RuleResult:
-    """Report the rows that break a rule: their number, dates and codes, and the first of them as examples."""
+def report_rows(message: str, rows: pl.DataFrame, columns: list[str], advice: str) -> RuleResult:
+    """Report the rows that break a rule: their number, dates and codes, and examples."""
     if not rows.height:
         return RuleResult(message=f"no {message}")
     return RuleResult(
         message=f"{message}: {rows.height:,}",
         count=rows.height,
         columns=columns,
-        dates=_first(rows, "date"),
-        codes=_first(rows, "code"),
+        dates=_list_first(rows, "date"),
+        codes=_list_first(rows, "code"),
         rows=plain_rows(rows.head(EXAMPLES)),
         advice=(advice,),
     )
 
 
-def columns_at_fault(message: str, table: pl.DataFrame, advice: str) -> RuleResult:
+def report_columns(message: str, table: pl.DataFrame, advice: str) -> RuleResult:
     """Report the columns that break a rule: ``table`` has one row per column, the worst first."""
     if not table.height:
         return RuleResult(message=f"no {message}")
@@ -67,7 +69,7 @@ def columns_at_fault(message: str, table: pl.DataFrame, advice: str) -> RuleResu
     )
 
 
-def _first(rows: pl.DataFrame, column: str) -> list[str | None]:
+def _list_first(rows: pl.DataFrame, column: str) -> list[str | None]:
     if column not in rows.columns:
         return []
     return rows[column].unique(maintain_order=True).head(EXAMPLES).cast(pl.String).to_list()
