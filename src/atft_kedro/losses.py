@@ -23,7 +23,7 @@ Weight = Annotated[float, Field(ge=0)]
 
 
 class LossWeights(Params):
-    """Weight of each loss; one field per loss, so that a configuration cannot name an unknown one."""
+    """Weight of each loss; an unknown loss is an error."""
 
     mse: Weight = 0.0
     huber: Weight = 0.0
@@ -107,7 +107,7 @@ def rank_ic(q: LossInputs) -> Tensor:
 
 
 def sharpe(q: LossInputs) -> Tensor:
-    """Compute minus the Sharpe ratio (mean over deviation) of a dollar-neutral portfolio over the block's days.
+    """Compute minus the Sharpe ratio of a dollar-neutral portfolio over the block's days.
 
     A position with an unknown return earns zero. Where memory splits a block into pieces, the loss is the average over
     the pieces of each piece's ratio.
@@ -148,7 +148,7 @@ def quantile(q: LossInputs) -> Tensor:
 
 
 def turnover(q: LossInputs) -> Tensor:
-    """Compute half the mean absolute change of the portfolio's weights from day to day: the share that is traded.
+    """Compute the turnover: half the mean absolute change of the portfolio's daily weights.
 
     As in the evaluation, a stock that is no longer forecast is sold. Where memory splits a block into pieces, only
     consecutive days of the same piece are compared.
@@ -159,7 +159,7 @@ def turnover(q: LossInputs) -> Tensor:
 
 
 def exposure(q: LossInputs) -> Tensor:
-    """Compute the squared correlation of the forecasts with each exposure, over the stocks that have it.
+    """Compute the squared correlation of the forecasts with each exposure.
 
     Averaged over all exposures and days with enough such stocks.
     """
@@ -195,7 +195,7 @@ assert set(LOSSES) == set(LossWeights.model_fields)
 
 
 def portfolio(q: LossInputs) -> Tensor:
-    """Compute dollar-neutral weights (day, horizon, stock) with gross 1: tanh of the standardised forecast."""
+    """Compute dollar-neutral weights with gross 1: tanh of the standardised forecast."""
     mask = q.present.unsqueeze(1).expand_as(q.point)
     centred = centre(q.point, mask)
     spread = (centred.square().sum(-1, keepdim=True) / mask.sum(-1, keepdim=True).clamp(min=1) + TINY).sqrt()
@@ -222,7 +222,7 @@ def average_days(values: Tensor, enough: Tensor) -> Tensor:
 
 
 def soft_rank(x: Tensor, valid: Tensor) -> Tensor:
-    """Compute a differentiable rank in (0, 1): the mean of sigmoids at the day's quantiles (…, stock)."""
+    """Compute a differentiable rank in (0, 1): the mean of sigmoids at the day's quantiles."""
     count = valid.sum(-1, keepdim=True)
     ordered = x.where(valid, torch.inf).sort(-1).values
     share = (torch.arange(KNOTS, device=x.device) + 0.5) / KNOTS
@@ -244,6 +244,6 @@ def deviation_with_gradient(x: Tensor, valid: Tensor) -> Tensor:
 
 
 def cosine(x: Tensor, y: Tensor) -> Tensor:
-    """Compute the cosine of two centred vectors, which is Pearson's correlation; 0 of a constant."""
+    """Compute the cosine of centred vectors: Pearson's correlation, 0 for a constant."""
     norm = (x.square().sum(-1) * y.square().sum(-1) + TINY**2).sqrt()
     return (x * y).sum(-1) / norm

@@ -16,16 +16,17 @@ def valid_pairs(forecast: Tensor, actual: Tensor) -> Tensor:
 
 
 def pearson(x: Tensor, y: Tensor, valid: Tensor) -> Tensor:
-    """Correlate over the valid values of the last axis; NaN for fewer than 3, or a constant side."""
+    """Correlate the valid values of the last axis; NaN for fewer than 3 or a constant."""
     x, y = standardise(x.double(), valid), standardise(y.double(), valid)
     count = valid.sum(-1)
     return torch.where(count >= MIN_STOCKS, (x * y).sum(-1) / count, torch.nan)
 
 
 def standardise(x: Tensor, valid: Tensor) -> Tensor:
-    """Scale the valid values of the last axis to mean 0 and deviation 1, others to 0; NaN where all are equal.
+    """Scale the valid values of the last axis to mean 0 and deviation 1.
 
-    ``x`` must have double precision, because in single precision a constant 0.1 differs from its mean.
+    Others become 0; all are NaN where the valid ones are equal. ``x`` must have double precision, because in single
+    precision a constant 0.1 differs from its mean.
     """
     count = valid.sum(-1, keepdim=True).clamp(min=1)
     kept = x.where(valid, 0)
@@ -74,7 +75,10 @@ def deviation(x: Tensor, valid: Tensor) -> Tensor:
 
 
 def daily_hit_rate(forecast: Tensor, actual: Tensor) -> Tensor:
-    """Compute the share of a day's stocks with both values on the same side of their mean; on the mean counts half."""
+    """Compute the share of stocks with both values on the same side of their day's mean.
+
+    A value on the mean counts half.
+    """
     valid = valid_pairs(forecast, actual)
     count = valid.sum(-1)
     x, y = (standardise(values.double(), valid) for values in (forecast, actual))
@@ -84,7 +88,7 @@ def daily_hit_rate(forecast: Tensor, actual: Tensor) -> Tensor:
 
 
 def long_short_weights(rank: Tensor) -> Tensor:
-    """Compute weights that buy the top decile of each day and sell the bottom decile, with gross 1 and net 0."""
+    """Compute weights that buy the top decile and sell the bottom one: gross 1, net 0."""
     group = deciles(rank)
     longs, shorts = equal_weights(group == DECILES - 1), equal_weights(group == 0)
     both = (longs.sum(-1, keepdim=True) > 0) & (shorts.sum(-1, keepdim=True) > 0)
@@ -92,10 +96,10 @@ def long_short_weights(rank: Tensor) -> Tensor:
 
 
 def deciles(rank: Tensor) -> Tensor:
-    """Compute the decile, 0 to 9, of each day's ranked stocks; −1 where unknown or a day has fewer than 10.
+    """Compute the decile, 0 to 9, of each day's ranked stocks.
 
-    Equal ranks share a decile. A stock on a border belongs to the decile nearer the middle, so that a reversed
-    forecast has the reversed deciles.
+    It is −1 where the rank is unknown or the day has fewer than 10 stocks. Equal ranks share a decile. A stock on a
+    border belongs to the decile nearer the middle, so that a reversed forecast has the reversed deciles.
     """
     valid = rank.isfinite()
     count = valid.sum(-1, keepdim=True)

@@ -22,10 +22,11 @@ _logger = logging.getLogger(__name__)
 
 
 class Atft(nn.Module):
-    """Variable selection, frequency normalization, temporal fusion, graph attention and output heads.
+    """The ATFT-GAT-FAN network.
 
-    Everything before the graph is computed once per (stock, step) and shared by all days of the block. Each layer
-    shortens the sequence by its window, so exactly the block's days remain, each computed from ``lookback`` steps.
+    Variable selection, frequency normalization, temporal fusion, graph attention and output heads. Everything before
+    the graph is computed once per (stock, step) and shared by all days of the block. Each layer shortens the sequence
+    by its window, so exactly the block's days remain, each computed from ``lookback`` steps.
     """
 
     def __init__(self, params: NetworkParams, features: int, horizons: tuple[int, ...], attributes: int) -> None:
@@ -63,12 +64,12 @@ class Atft(nn.Module):
         return self.heads(x)
 
     def point(self, forecast: Tensor) -> Tensor:
-        """Return the point forecast (..., horizon) of quantiles (..., horizon, quantile): the median."""
+        """Return the median (..., horizon) of quantiles (..., horizon, quantile)."""
         return forecast[..., self.heads.median_index]
 
 
 class TrendProjection(nn.Module):
-    """Projection of the extrapolated trend into the hidden state, with an output that starts at zero.
+    """Projection of the extrapolated trend to the hidden size; its output starts at zero.
 
     Shapes: ``(..., channel x horizon) -> (..., hidden)``
     """
@@ -96,12 +97,13 @@ def select_forecast_days(x: Tensor, block: Block) -> Tensor:
 
 
 def compile_network(network: Atft) -> Forward:
-    """Compile a network at its first block; without a compiler, log that and run the network itself."""
+    """Compile a network at its first block; without a compiler, run it as it is."""
     from torch._dynamo.exc import TorchDynamoException  # imported here because it takes seconds
 
     forward: Forward = torch.compile(network, dynamic=False)
 
-    def run(block: Block, modules: frozenset[ModuleName]) -> Tensor:
+    def run_compiled(block: Block, modules: frozenset[ModuleName]) -> Tensor:
+        """Run the compiled network, or the network itself if compilation fails."""
         nonlocal forward
         try:
             return forward(block, modules)
@@ -112,4 +114,4 @@ def compile_network(network: Atft) -> Forward:
             forward = network
             return network(block, modules)
 
-    return run
+    return run_compiled

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class FrequencyNorm(nn.Module):
-    r"""Split each channel's trailing window into its strongest Fourier components and a residual, at the last step.
+    r"""Split of each channel's trailing window into its main Fourier components and a residual.
 
     With the window's spectrum :math:`X_f = \sum_j x_j e^{-2 \pi i f j / W}` and the k frequencies of largest magnitude
     :math:`S`, the main component h steps after the window's end is
@@ -16,7 +16,7 @@ class FrequencyNorm(nn.Module):
 
     and the residual is :math:`x_{W-1}` minus the main component at h = 0. After "Frequency Adaptive Normalization" (Ye
     et al., 2024), which splits a whole window once and predicts the main component by a network. Ours slides: each step
-    is the end of its own window, only the end point is needed, so the spectrum is one matrix product; the main
+    ends a window of which only this end point is needed, so the spectrum is one matrix product; the main
     component is extrapolated by its own waves. A gate per channel, zero at first, scales how much is removed.
 
     Shapes: ``(stock, step, hidden) -> (stock, step − window + 1, hidden)`` and
@@ -43,12 +43,15 @@ class FrequencyNorm(nn.Module):
         return torch.cat([residual, latest[..., self.channels :]], -1), main[..., 1:]
 
     def extrapolate(self, x: Tensor) -> Tensor:
-        """Compute the main component of (stock, channel, step) at each window's end and at every horizon after it."""
+        """Compute the main component at each window's end and every horizon after it.
+
+        Shapes: ``(stock, channel, step) -> (stock, channel, window end, 1 + horizon)``
+        """
         spectrum = self.transform(x)
         return (spectrum * self.mark_strongest(spectrum)) @ self.inverse_matrix
 
     def transform(self, x: Tensor) -> Tensor:
-        """Transform every window of (stock, channel, step): (stock, channel, window end, 2 frequency)."""
+        """Transform every window: (stock, channel, step) -> (stock, channel, end, 2 frequency)."""
         return (x @ self.make_sliding_matrix(x.shape[-1])).unflatten(-1, (-1, self.fourier_matrix.shape[1]))
 
     def mark_strongest(self, spectrum: Tensor) -> Tensor:
@@ -61,7 +64,7 @@ class FrequencyNorm(nn.Module):
             return torch.cat([mark, mark], -1)
 
     def make_sliding_matrix(self, steps: int) -> Tensor:
-        """Create the matrix (step, window end x 2 frequency) that transforms every window of a sequence.
+        """Create the matrix (step, end x 2 frequency) that transforms every window.
 
         Most of it is zero, but one large product is still faster than unfolding the windows.
         """
@@ -78,13 +81,13 @@ class FrequencyNorm(nn.Module):
 
 
 def make_fourier_matrix(window: int) -> Tensor:
-    """Create the matrix (window, 2 frequency) of the discrete Fourier transform of a real window."""
+    """Create the matrix (window, 2 frequency) of the real discrete Fourier transform."""
     angle = _angles(window, torch.arange(window))
     return torch.cat([angle.cos(), -angle.sin()], -1).float()
 
 
 def make_inverse_matrix(window: int, ahead: tuple[int, ...]) -> Tensor:
-    """Create the matrix (2 frequency, ahead) of the inverse transform at steps after the window's last one."""
+    """Create the matrix (2 frequency, ahead) of the inverse transform at later steps."""
     angle = _angles(window, window - 1 + torch.tensor(ahead))
     frequencies = angle.shape[-1]
     multiplicity = torch.full((frequencies,), 2.0, dtype=torch.float64)

@@ -56,16 +56,20 @@ class GraphAttention(nn.Module):
         return output, norm
 
     def signed_weights(self, neighbours: Tensor, edges: Tensor) -> Tensor:
-        """Compute the weights of the signed heads (1 + neighbour, day, stock, signed head); 0 for the stock itself."""
+        """Compute the weights of the signed heads; 0 for the stock itself.
+
+        Shape: ``(1 + neighbour, day, stock, signed head)``
+        """
         exists = neighbours >= 0
         scale = SIGNED_SCALE / exists.sum(-1, keepdim=True).clamp(min=1)
         weight = functional.pad((edges[..., 0] * scale).where(exists, 0).permute(2, 0, 1), (0, 0, 0, 0, 1, 0))
         return weight.unsqueeze(-1).expand(-1, -1, -1, self.signed)
 
     def attention_weights(self, x: Tensor, neighbours: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute attention weights (1 + neighbour, day, stock, attending head), the stock itself first, and values.
+        """Compute the attention weights, the stock itself first, and the values.
 
-        The neighbours' axis comes first, so that what is added over it are contiguous rows; all operations but the
+        Shapes: ``(1 + neighbour, day, stock, attending head)`` and ``(1 + neighbour, day, stock, size)``. The
+        neighbours' axis comes first, so that what is added over it are contiguous rows; all operations but the
         projections are elementwise, so that a compiler fuses them.
         """
         days, stocks, _ = x.shape

@@ -42,9 +42,10 @@ class Heads(nn.Module):
 
 
 def order_quantiles(raw: Tensor, median_index: int) -> Tensor:
-    """Convert any numbers (..., quantile) to rising quantiles: the median stays, the others become steps from it.
+    """Convert any numbers (..., quantile) to rising quantiles.
 
-    Steps are added one by one, because ``cumsum`` is not deterministic on a GPU.
+    The median stays, the others become sums of positive steps from it. Steps are added one by one, because ``cumsum``
+    is not deterministic on a GPU.
     """
     step = functional.softplus(raw)
     median = raw[..., median_index]

@@ -57,7 +57,7 @@ class LockedDropout(nn.Module):
 
 
 def scale_weights(layer: nn.Linear, scale: float) -> None:
-    """Scale a layer's initial weights and zero its bias, so that a residual branch starts small (layer scale)."""
+    """Scale a layer's initial weights and zero its bias, so that its branch starts small."""
     with torch.no_grad():
         layer.weight.mul_(scale)
         if layer.bias is not None:

@@ -11,9 +11,10 @@ ABSENT_SCORE = -1e4  # of a step that the stock does not have
 
 
 class CausalConvolution(nn.Module):
-    """Convolution of each step with the ``kernel − 1`` steps before it; absent steps are all zero and add nothing.
+    """Convolution of each step with the ``kernel − 1`` steps before it.
 
-    One matrix product computes all taps of all steps; the shifted results are added.
+    Absent steps are zero and add nothing. One matrix product computes all taps of all steps; the shifted results are
+    added.
 
     Shapes: ``(stock, step, hidden) -> (stock, step − kernel + 1, hidden)``
     """
@@ -76,7 +77,7 @@ class WindowAttention(nn.Module):
         return weight.gather(-1, keys.expand(*weight.shape[:2], -1, -1))
 
     def project(self, x: Tensor, present: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Compute queries, keys and values (stock, head, step, channel), with the channels of bias and mask."""
+        """Compute queries, keys and values (stock, head, step, channel), with bias and mask."""
         x = self.norm(x)
         query = self._split_heads(self.query(x[:, self.window - 1 :]))
         key, value = (self._split_heads(projected) for projected in self.key_value(x).chunk(2, -1))
@@ -111,7 +112,9 @@ def make_window_mask(steps: int, window: int, device: torch.device) -> Tensor:
 
 
 class TemporalFusion(nn.Module):
-    """Convolution, then layers of windowed attention and gated residual; each shortens the sequence by its window.
+    """Convolution, then layers of windowed attention and gated residual.
+
+    Each shortens the sequence by its window.
 
     Shapes: ``(stock, step, hidden) -> (stock, step − reach, hidden)``
     """

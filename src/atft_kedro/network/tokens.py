@@ -8,9 +8,10 @@ from .gat import rescale_norm
 
 
 class MarketTokens(nn.Module):
-    """M learned tokens attend to all stocks of the day, and each stock attends to the tokens: O(stocks x M).
+    """M learned tokens that attend to all stocks of a day; each stock attends to the tokens.
 
-    The inducing points of "Set Transformer" (Lee et al., 2019), added through a gate that starts at zero.
+    The cost is O(stocks x M). The inducing points of "Set Transformer" (Lee et al., 2019), added through a gate that
+    starts at zero.
 
     Shapes: ``(day, stock, hidden)``, present ``(day, stock) -> (day, stock, hidden)``
     """

@@ -45,7 +45,7 @@ class VariableSelection(nn.Module):
         return torch.where(x.isnan(), self.missing, x)
 
     def weights(self, x: Tensor, block: Block) -> Tensor:
-        """Compute the weights of the features (stock, step, feature); their mean over the features is one."""
+        """Compute the weights of the features (stock, step, feature), with mean one."""
         hidden = self.from_features(x)  # (stock, step, size)
         if self.from_market is not None:
             hidden = hidden + functional.embedding(block.row_day, self.from_market(block.market))

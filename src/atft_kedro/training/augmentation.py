@@ -1,4 +1,4 @@
-"""Augmentation: blocks changed a little while training, so that a network learns what survives it."""
+"""Augmentation: random changes of the blocks in training."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,12 +14,12 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class AugmentParams(Params):
-    """How blocks are changed; 0 switches a change off.
+    """Amount of each augmentation; 0 switches it off.
 
-    ``feature_noise`` is a standard deviation, in the units of scaled features; ``time_mask`` the most steps of a run
-    that is made missing in each stock's past; ``segment_permutation`` the steps of two pieces of history that change
-    places; ``mixup`` the concentration of the beta distribution that mixes two stocks of the same days;
-    ``edge_dropout`` the share of edges that are cut.
+    ``feature_noise`` is a standard deviation in units of scaled features; ``time_mask`` the largest number of
+    consecutive steps that are masked in each stock's past; ``segment_permutation`` the steps of two segments of history
+    that are exchanged; ``mixup`` the concentration of the beta distribution that mixes two stocks of the same days;
+    ``edge_dropout`` the share of edges that are removed.
     """
 
     feature_noise: Annotated[float, Field(ge=0)] = 0.0
@@ -29,34 +29,34 @@ class AugmentParams(Params):
     edge_dropout: Share = 0.0
 
     def active(self) -> dict[str, float]:
-        """Map the changes that are on to their amounts."""
+        """Map the augmentations that are on to their amounts."""
         return {name: amount for name, amount in self.model_dump().items() if amount}
 
 
 def augment(block: Block, params: AugmentParams) -> Block:
-    """Change a block in every way that is on."""
+    """Apply every augmentation that is on to a block."""
     for name, amount in params.active().items():
         block = AUGMENTATIONS[name](block, amount)
     return block
 
 
 def add_noise(block: Block, deviation: float) -> Block:
-    """Add noise to what is known; what is missing stays missing."""
+    """Add Gaussian noise to the features; missing features stay missing."""
     return replace(block, features=block.features + deviation * torch.randn_like(block.features))
 
 
 def mask_time(block: Block, most: float) -> Block:
-    """Make up to ``most`` consecutive steps of each stock's past missing, never a day that is forecast."""
+    """Mask up to ``most`` consecutive steps of each stock's past, never a forecast day."""
     past = _past(block)
     length = torch.randint(0, int(most) + 1, (len(block.stock), 1), device=block.stock.device)
     first = (torch.rand(length.shape, device=length.device) * (past - length + 1).clamp(min=1)).long()
     step = torch.arange(block.features.shape[1], device=length.device)
-    hidden = (step >= first) & (step < first + length) & (step < past)
-    return replace(block, features=block.features.masked_fill(hidden.unsqueeze(-1), torch.nan))
+    masked = (step >= first) & (step < first + length) & (step < past)
+    return replace(block, features=block.features.masked_fill(masked.unsqueeze(-1), torch.nan))
 
 
 def permute_segments(block: Block, length: float) -> Block:
-    """Let two pieces of the past change places; days that are forecast stay, for a later one knows their answers."""
+    """Exchange two segments of the past; the forecast days keep their order."""
     past, size = _past(block), int(length)
     if past < 2 * size:
         return block
@@ -71,26 +71,28 @@ def permute_segments(block: Block, length: float) -> Block:
 
 
 def mix_stocks(block: Block, concentration: float) -> Block:
-    """Mix each stock with another that was there on the same days, answers included."""
+    """Mix each stock, features and targets, with another that is present on the same days."""
     other = torch.randperm(len(block.stock), device=block.stock.device)
-    same = (block.row_day == block.row_day[other]) & (block.is_present == block.is_present[other])
-    fits = (same.all(1) & (block.slot == block.slot[:, other]).all(0)).view(-1, 1, 1)
+    has_same_days = (block.row_day == block.row_day[other]) & (block.is_present == block.is_present[other])
+    is_mixed = (has_same_days.all(1) & (block.slot == block.slot[:, other]).all(0)).view(-1, 1, 1)
     drawn = torch.distributions.Beta(concentration, concentration).sample((len(other), 1, 1))
-    share = torch.maximum(drawn, 1 - drawn).to(block.features).where(fits, 1)
-    features = block.features.lerp(block.features[other], 1 - share)  # what either lacks is missing
+    share = torch.maximum(drawn, 1 - drawn).to(block.features).where(is_mixed, 1)
+    features = block.features.lerp(block.features[other], 1 - share)  # missing where either is missing
     targets = block.targets.lerp(block.targets[:, other], (1 - share).float().squeeze(-1))
     return replace(
-        block, features=torch.where(fits, features, block.features), targets=targets.where(fits[:, 0], block.targets)
+        block,
+        features=torch.where(is_mixed, features, block.features),
+        targets=targets.where(is_mixed[:, 0], block.targets),
     )
 
 
-def cut_edges(block: Block, share: float) -> Block:
-    """Cut some edges."""
-    cut = torch.rand(block.neighbours.shape, device=block.neighbours.device) < share
+def drop_edges(block: Block, share: float) -> Block:
+    """Remove a random share of the edges."""
+    removed = torch.rand(block.neighbours.shape, device=block.neighbours.device) < share
     return replace(
         block,
-        neighbours=block.neighbours.masked_fill(cut, ABSENT),
-        edges=block.edges.masked_fill(cut.unsqueeze(-1), 0),
+        neighbours=block.neighbours.masked_fill(removed, ABSENT),
+        edges=block.edges.masked_fill(removed.unsqueeze(-1), 0),
     )
 
 
@@ -99,12 +101,12 @@ AUGMENTATIONS: dict[str, Callable[[Block, float], Block]] = {
     "time_mask": mask_time,
     "segment_permutation": permute_segments,
     "mixup": mix_stocks,
-    "edge_dropout": cut_edges,
+    "edge_dropout": drop_edges,
 }
 assert set(AUGMENTATIONS) == set(AugmentParams.model_fields)
 
 
 def _past(block: Block) -> int:
-    """Count the steps before any that is a forecast day."""
+    """Count the steps before the first forecast day."""
     steps, days = block.features.shape[1], len(block.day)
     return steps - days

@@ -24,7 +24,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass
 class MetricsLog(Callback):
-    """Log of a line for each step and each epoch; the lines of an epoch's steps are written at its end.
+    """Log with one line for each step and each epoch, written at the end of the epoch.
 
     Every ``every`` steps the line also has each module's gradient norm. A resumed training first removes the lines
     that were written after its checkpoint, because it writes them again.
@@ -51,7 +51,7 @@ class MetricsLog(Callback):
 
     def after_epoch(self, trainer: Trainer, scores: dict[str, float]) -> None:
         """Write the epoch's steps and its scores."""
-        lines = self._take_steps(trainer)
+        lines = self._pop_steps(trainer)
         lines.append(
             {
                 **describe_position(trainer),
@@ -69,14 +69,14 @@ class MetricsLog(Callback):
 
     def at_stop(self, trainer: Trainer) -> None:
         """Write the steps since the last epoch."""
-        self._append(self._take_steps(trainer))
+        self._append(self._pop_steps(trainer))
 
     def at_end(self, trainer: Trainer, scores: dict[str, float]) -> None:
         """Write the scores of the SWA weights."""
         if scores:
             self._append([{"seed": trainer.params.seed, "swa": scores}])
 
-    def _take_steps(self, trainer: Trainer) -> list[dict[str, object]]:
+    def _pop_steps(self, trainer: Trainer) -> list[dict[str, object]]:
         steps = [
             {"step": step, "learning_rate": rate, **{name: float(term) for name, term in terms.items()}}
             for step, rate, terms in self._steps
@@ -104,7 +104,7 @@ def _format_lines(lines: list[dict[str, Any]]) -> str:
 
 @dataclass
 class Checkpoints(Callback):
-    """Checkpoints of the last, the best, the final and the newest epochs, and of the SWA weights."""
+    """Checkpoints of the last, best, final and newest epochs, and of the SWA weights."""
 
     folder: Path
     identity: Identity

@@ -12,7 +12,10 @@ from .params import TrainingParams
 
 
 def set_deterministic_workspace(training: TrainingParams) -> None:
-    """Set a deterministic cuBLAS workspace if training is deterministic; call it before CUDA starts."""
+    """Set a deterministic cuBLAS workspace for deterministic training.
+
+    Call it before CUDA starts.
+    """
     if training.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # noqa: TID251  (cuBLAS', not this project's)
 
@@ -34,6 +37,7 @@ def debug_mode(network: nn.Module, training: TrainingParams) -> Iterator[None]:
 
 def _require_finite(name: str) -> Callable[[nn.Module, tuple[object, ...], object], None]:
     def check(module: nn.Module, inputs: tuple[object, ...], output: object) -> None:
+        """Refuse an output that is not finite."""
         for number, value in enumerate(output if isinstance(output, tuple) else (output,)):
             if isinstance(value, Tensor) and value.is_floating_point() and not value.isfinite().all():
                 count = (~value.isfinite()).sum().item()

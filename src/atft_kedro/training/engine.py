@@ -151,7 +151,7 @@ class Trainer(Schedule):
         scores = self.validate(self.ema)
         self.train_scores = self._score(self.ema, self.scored_train_days) if self.scored_train_days else {}
         loss, self.forecasts = self.train_step.read_sums()
-        self.times = self.timer.take()
+        self.times = self.timer.restart()
         is_late = self.epochs_before >= (1 - self.params.swa_share) * sum(self.epochs)
         if is_late:
             update_average(self.swa, self.network, 1 / (1 + self.progress.swa_epochs))
@@ -236,9 +236,9 @@ def frozen_copy(network: Network) -> Network:
 
 
 def ema_decay_at(decay: float, step: int) -> float:
-    """Compute the decay of the moving average at a step: it rises to ``decay`` as (1 + step) / (10 + step).
+    """Compute the decay of the moving average at a step: min(decay, (1 + step) / (10 + step)).
 
-    Otherwise the average would contain the initial weights for long: 78 % of it after 50 steps at 0.995.
+    With a constant decay the average would contain the initial weights for long: 78 % after 50 steps at 0.995.
     """
     return min(decay, (1 + step) / (10 + step))
 

@@ -29,7 +29,7 @@ class TrainedNetwork:
 
 
 def load_members(folder: Path, training_data: TrainingData) -> list[TrainedNetwork]:
-    """Load the best weights of a run's networks, in the order of their seeds, onto the device of the data."""
+    """Load the best weights of a run's networks, in order of seed, onto the data's device."""
     manifest = read_json(folder / MANIFEST)
     params = parse_model(manifest.get("network"), NetworkParams, folder / MANIFEST)
     training = parse_model(manifest.get("training"), TrainingParams, folder / MANIFEST)

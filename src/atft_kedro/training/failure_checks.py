@@ -22,9 +22,10 @@ class TrainingFailure(InputError):
 
 @dataclass
 class NonFiniteCheck(Callback):
-    """Report of skipped steps, whose loss or gradient was not finite; more than the budget end the training.
+    """Report of steps that were skipped because their loss or gradient was not finite.
 
-    A step that a killed training skipped after its last checkpoint is trained and counted again, once.
+    More than ``budget`` skipped steps end the training.     A step that a killed training skipped after its last
+    checkpoint is trained and counted again, once.
     """
 
     folder: Path

@@ -36,7 +36,7 @@ def forecast_days(
     modules: frozenset[ModuleName],
     on_block: Callable[[Block, Tensor], None] = lambda block, forecast: None,
 ) -> Forecasts:
-    """Forecast all days of some blocks, in their order; call ``on_block`` with each block and its forecasts."""
+    """Forecast the days of some blocks; call ``on_block`` with each block and forecast."""
     was_training = network.training
     network.eval()
     stocks = reader.panel.row_of.shape[1]
@@ -63,7 +63,7 @@ def _spread_stocks(values: Tensor, stock: Tensor, stocks: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Scoring:
-    """How forecasts are scored: the weight of each horizon, the cost of a trade, and the loss of a block.
+    """Weights of the horizons, cost of a trade and loss function for the scores.
 
     ``loss`` returns each horizon's loss, summed over a block's days, and the number of those days (2, horizon).
     """
@@ -86,13 +86,14 @@ def score_days(
     scoring: Scoring,
     group: ProcessGroup,
 ) -> dict[str, float]:
-    """Score the days of all processes by every metric, for each horizon and their weighted average.
+    """Score the days of all processes by every metric, per horizon and on average.
 
     The rank IC of a horizon of h days has a standard error that counts every h-th day as independent.
     """
     losses = torch.zeros(2, len(network.horizons), dtype=torch.float64, device=reader.panel.row_of.device)
 
     def add_loss(block: Block, forecast: Tensor) -> None:
+        """Add the loss of a block."""
         losses.add_(scoring.loss(block, forecast))
 
     with torch.random.fork_rng(devices=[]):  # the loss rank_net draws pairs; training must not depend on that

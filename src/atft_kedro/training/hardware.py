@@ -101,7 +101,10 @@ def choose_threads(trainer: Trainer) -> ThreadChoice:
 
 
 def measure_step(trainer: Trainer, threads: int, longest: float = inf) -> float:
-    """Measure the median seconds of training steps; stop after a step that takes longer than ``longest``."""
+    """Measure the median seconds of training steps.
+
+    A step that takes longer than ``longest`` ends the measurement.
+    """
     phase = max(trainer.params.curriculum, key=lambda phase: phase.epochs)
     trainer.network.train()
     durations: list[float] = []

@@ -25,7 +25,7 @@ class LabelParams(Params):
 
 
 class CollapseParams(Params):
-    """Forecasts have collapsed after ``epochs`` epochs with a scale below ``scale``; 0 epochs: no check."""
+    """Limits of the collapse check: ``epochs`` epochs with a scale below ``scale``; 0: no check."""
 
     scale: Annotated[float, Field(ge=0)]
     epochs: NotNegative

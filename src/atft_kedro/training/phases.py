@@ -18,7 +18,7 @@ class PhaseParams(Params):
     """One phase of a training.
 
     ``modules`` are the optional modules that are switched on; ``freeze`` names modules of the network whose weights do
-    not change. The scheduler ``cosine`` falls to a tenth of the learning rate, after a warm-up over a share of the
+    not change. The scheduler ``cosine`` falls to 10 % of the learning rate, after a warm-up over a share of the
     steps; ``plateau`` follows ``training.plateau``. After ``patience`` epochs without a new best score of the phase the
     next phase begins; null trains all epochs. Without ``horizon_weights`` a horizon of h days weighs 1/h, because h of
     its labels share each day's return. ``newest_days`` limits the phase to the last train days.

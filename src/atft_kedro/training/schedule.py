@@ -20,7 +20,7 @@ class Progress:
     steps: int = 0  # of the whole training
     best: float | None = None  # score of the best weights; NaN where none is defined, None before the first
     best_epoch: int = 0  # counted over all phases, from 1 on
-    best_weights: str = ""  # which weights they are, in words
+    best_weights: str = ""  # name of these weights
     best_modules: list[ModuleName] = field(default_factory=list)  # that were switched on
     best_of_phase: float | None = None
     epochs_since_best: int = 0  # of the phase
@@ -83,7 +83,7 @@ def scheduled_rate(phase: PhaseParams, done: float) -> float:
 
 
 def update_patience(progress: Progress, score: float, phase: PhaseParams, params: PlateauParams) -> Progress:
-    """Count the epochs since the phase's best score, and lower the rate if the scheduler is ``plateau``."""
+    """Count the epochs since the phase's best score, and lower the rate on a plateau."""
     if is_better(score, progress.best_of_phase):
         return replace(progress, best_of_phase=score, epochs_since_best=0)
     since, factor = progress.epochs_since_best + 1, progress.rate_factor

@@ -14,12 +14,12 @@ METRIC = rf"({'|'.join(NAMES)})(_(?P<horizon>[1-9]\d*)d)?"
 
 
 class SelectionParams(Params):
-    """The validation score that chooses the best weights; plateaus, patience and searches use it too.
+    """The validation score that chooses the best weights.
 
-    ``metric`` is ``rank_ic``, ``ic``, ``net_sharpe``, ``hit_rate`` or ``loss``, averaged over the horizons, or that of
-    one horizon, as in ``rank_ic_5d``. ``horizon_weights`` are the weights of the average; null weighs a horizon of h
-    days by 1/h, because h of its labels share each day's return. The net Sharpe ratio pays ``cost_bp`` basis points for
-    each trade.
+    Plateaus, patience and searches use the same score. ``metric`` is ``rank_ic``, ``ic``, ``net_sharpe``,
+    ``hit_rate`` or ``loss``, averaged over the horizons, or that of one horizon, as in ``rank_ic_5d``.
+    ``horizon_weights`` are the weights of the average; null weighs a horizon of h days by 1/h, because h of its
+    labels share each day's return. The net Sharpe ratio pays ``cost_bp`` basis points for each trade.
     """
 
     metric: Annotated[str, Field(pattern=rf"^{METRIC}$")]

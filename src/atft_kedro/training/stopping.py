@@ -48,9 +48,10 @@ class StopSignal(Callback):
 
 @contextmanager
 def receive_stop_signals() -> Iterator[StopSignal]:
-    """Receive SIGTERM and Ctrl-C: the first requests a stop after the step, the second ends at once.
+    """Receive SIGTERM and Ctrl-C as requests to stop after the step.
 
-    On exit the previous handlers are restored, and signals that no step has seen are raised again.
+    A second signal ends the process at once.     On exit the previous handlers are restored, and signals that no step
+    has seen are raised again.
     """
     callback = StopSignal()
     if threading.current_thread() is not threading.main_thread():
@@ -59,21 +60,23 @@ def receive_stop_signals() -> Iterator[StopSignal]:
     received: list[int] = []
     previous = {number: signal.getsignal(number) for number in STOP_SIGNALS}
 
-    def restore() -> None:
+    def restore_handlers() -> None:
+        """Restore the previous signal handlers."""
         for number, handler in previous.items():
             signal.signal(number, handler)
 
-    def handle(number: int, frame: FrameType | None) -> None:
+    def request_stop(number: int, frame: FrameType | None) -> None:
+        """Request a stop; the next signal goes to the previous handler."""
         callback.is_received = True
-        restore()
+        restore_handlers()
         received.append(number)
         _logger.warning("%s: stopping after this step, with a checkpoint", signal.Signals(number).name)
 
     for number in STOP_SIGNALS:
-        signal.signal(number, handle)
+        signal.signal(number, request_stop)
     try:
         yield callback
     finally:
-        restore()
+        restore_handlers()
     for unseen in received:
         signal.raise_signal(unseen)

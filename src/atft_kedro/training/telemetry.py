@@ -96,7 +96,7 @@ def _find_gpu(index: int) -> tuple[Any, Any] | None:
 
 
 def find_by_uuid(nvml: Any, uuid: str) -> Any | None:
-    """Find a GPU or a MIG slice by its UUID, which no setting changes; None if the driver has none."""
+    """Find a GPU or a MIG slice by its UUID; None if the driver has none."""
     try:
         nvml.nvmlInit()
     except nvml.NVMLError:
@@ -124,11 +124,11 @@ class Stopwatch:
     def running(self) -> Iterator[None]:
         """Measure the work inside the context."""
         if self.is_gpu:
-            begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-            begin.record()
+            start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+            start.record()
             yield
             end.record()
-            self.events.append((begin, end))
+            self.events.append((start, end))
             return
         started = time.perf_counter()
         yield
@@ -138,7 +138,7 @@ class Stopwatch:
         """Return the sum in seconds."""
         if self.events:
             self.events[-1][1].synchronize()
-        self.seconds += sum(begin.elapsed_time(end) for begin, end in self.events) / 1000
+        self.seconds += sum(start.elapsed_time(end) for start, end in self.events) / 1000
         self.events.clear()
         return self.seconds
 
@@ -164,7 +164,7 @@ class EpochTimer:
         total = {name: self.before[name] + seconds for name, seconds in now.items()}
         return total | {"reading_seconds": self.reading.read()}
 
-    def take(self) -> dict[str, float]:
+    def restart(self) -> dict[str, float]:
         """Return the seconds of the epoch, and start the next one."""
         total = self.read()
         self.resume(dict.fromkeys(total, 0.0))

@@ -50,7 +50,10 @@ class TrainStep:
         self.reset_optimizer()
 
     def reset_optimizer(self) -> None:
-        """Create a new AdamW; weight decay applies to matrices only, and the graph attention has its own."""
+        """Create a new AdamW.
+
+        Weight decay applies to matrices only; the graph attention has its own.
+        """
         by_decay: dict[float, list[nn.Parameter]] = {}
         for name, weight in self.network.named_parameters():
             decay = self.params.graph_weight_decay if name.startswith("gat.") else self.params.weight_decay
@@ -121,7 +124,7 @@ class TrainStep:
         return losses
 
     def sum_loss(self, phase: PhaseParams, block: Block, forecast: Tensor) -> Tensor:
-        """Compute a phase's loss of a block, summed over its days, and the number of days (2, horizon)."""
+        """Sum a phase's loss over the days of a block, and count the days (2, horizon)."""
         inputs = self.build_inputs(block, forecast)
         days = inputs.count_days()
         return torch.stack([sum_losses(inputs, phase.loss) * days, days])
@@ -222,7 +225,7 @@ class LossInputBuilder:
 
 
 def index_sectors(metadata: PanelMetadata, sectors: list[str]) -> Tensor:
-    """Look up the index of each stock's sector as known on each day (day, stock); −1 where unknown."""
+    """Look up the index of each stock's sector on each day (day, stock); −1 where unknown."""
     index = torch.full((len(metadata.days), len(metadata.codes)), -1, dtype=torch.int16)
     for stock, history in enumerate(metadata.sectors):
         for since, name in history:

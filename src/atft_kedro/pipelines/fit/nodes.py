@@ -19,7 +19,7 @@ from atft_kedro.training.tracking import Tracker
 def explain_network(
     training_data: TrainingData, runs: Runs, trained: TrainedRun, device: str
 ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Tell what the first network of a run looks at on the validation days."""
+    """Average the weights that a run's first network gives to features, lags and neighbours."""
     training_data = training_data.to(choose_device(device))
     panel = training_data.panel
     member = load_members(runs.find(trained.run), training_data)[0]
@@ -38,5 +38,5 @@ def explain_network(
 def fit_network(
     training_data: TrainingData, runs: Runs, tracker: Tracker, network: NetworkParams, training: TrainingParams
 ) -> TrainedRun:
-    """Train through all phases, in a run folder of its own."""
+    """Train all phases in a new run folder."""
     return train_in_run(training_data, network, training, runs, tracker=tracker, callbacks=progress_callbacks())
