@@ -2,13 +2,8 @@
 
 import json
 import logging
-import math
 import re
-import resource
-import signal
 import time
-from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +11,13 @@ import polars as pl
 import pytest
 import torch
 
-from atft_kedro.params import InputError
 from atft_kedro.training.callbacks import BEST, EPOCHS, FINAL, LAST, SWA, Checkpoints, EpochLog, MetricsLog
-from atft_kedro.training.checkpoint import Identity, read_checkpoint
+from atft_kedro.training.checkpoint import read_checkpoint
 from atft_kedro.training.engine import Stop, Trainer
 from atft_kedro.training.heartbeat import Heartbeat
-from atft_kedro.training.run_status import read_status
 from atft_kedro.training.runs import METRICS, STOP_FILE
 from atft_kedro.training.stopping import StopFile
-from atft_kedro.training.tracking import NoTracker, TrackerLog
-from factories.training import IDENTITY, NETWORK, PHASES, Make, Watch
+from factories.training import IDENTITY, PHASES, Make, Watch
 
 
 def test_the_run_folder_tells_what_happened(make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -74,47 +66,6 @@ def test_the_average_of_the_last_epochs_is_their_weights_mean(make: Make, tmp_pa
     swa = read_checkpoint(tmp_path / SWA, IDENTITY)["best"]["heads.linear.weight"]
     assert trainer.progress.swa_epochs == 2
     assert torch.allclose(swa, torch.stack(seen[2:]).mean(0), atol=1e-7)
-
-
-def test_a_full_disk_keeps_the_checkpoint_before_and_is_told(make: Make, tmp_path: Path) -> None:
-    trainer = make(size=NETWORK.model_copy(update={"hidden_size": 128, "selection_size": 512}))
-    checkpoints = Checkpoints(tmp_path, IDENTITY)
-    checkpoints.write(trainer, LAST)
-    before = (tmp_path / LAST).read_bytes()
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, hard))
-    try:
-        with pytest.raises(InputError, match=r"last.pt cannot be written: .* An earlier version is unchanged"):
-            checkpoints.write(trainer, LAST)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        signal.signal(signal.SIGXFSZ, handler)
-
-    assert (tmp_path / LAST).read_bytes() == before
-    assert [path.name for path in tmp_path.iterdir()] == [LAST]
-
-
-def test_a_checkpoint_of_another_make_cut_off_or_malicious_is_refused(make: Make, tmp_path: Path) -> None:
-    trainer = make()
-    Checkpoints(tmp_path, IDENTITY).write(trainer, LAST)
-    path = tmp_path / LAST
-
-    with pytest.raises(InputError, match="was trained with other features: made instead of other"):
-        read_checkpoint(path, Identity("other", "p", "{}"))
-    with pytest.raises(InputError, match=r"was trained with another panel: 2e999 instead of 1e999"):  # both infinite
-        Identity("made", "1e999", "{}").require_same(path, vars(Identity("made", "2e999", "{}")))
-    with pytest.raises(InputError, match=r"was trained with other parameters: size = None instead of 3\."):
-        read_checkpoint(path, Identity("made", "p", '{"size": 3}'))
-    assert read_checkpoint(path, Identity("made", "p", '{"asked_for_since": null}'))
-    path.write_bytes(path.read_bytes()[:-1000])
-    with pytest.raises(InputError, match="is not a checkpoint that can be read safely"):
-        read_checkpoint(path, IDENTITY)
-    torch.save({"identity": Malicious()}, path)
-    with pytest.raises(InputError, match="is not a checkpoint that can be read safely"):
-        read_checkpoint(path, IDENTITY)
-    with pytest.raises(InputError, match="There is no checkpoint"):
-        read_checkpoint(tmp_path / "absent.pt", IDENTITY)
 
 
 class Killed(BaseException):
@@ -178,51 +129,3 @@ def test_an_epoch_with_a_stop_inside_is_measured_as_a_whole(make: Make, tmp_path
     epoch = next(line for line in lines if "train_loss" in line)
     assert 1 < epoch["seconds"] < longest
     assert epoch["forecasts_per_second"] == pytest.approx(resumed.forecasts / epoch["seconds"])
-
-
-class Malicious:
-    """Would run a command when it is unpickled."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (pytest.fail, ("a checkpoint ran code",))
-
-
-class Listening(NoTracker):
-    """A tracker that remembers."""
-
-    def __init__(self) -> None:
-        self.heard: list[tuple[int, float]] = []
-        self.names: set[str] = set()
-
-    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
-        self.heard += [(step, value) for name, value in metrics.items() if name == "validation/rank_ic"]
-        self.names |= set(metrics)
-
-
-def test_a_tracker_that_is_new_to_a_training_is_told_all_of_it(make: Make, tmp_path: Path) -> None:
-    first, second = Listening(), Listening()
-    stopped = make([TrackerLog(first, "", (), ()), Checkpoints(tmp_path, IDENTITY), StopFile(tmp_path)])
-    stopped.callbacks = [Watch(15, lambda trainer: (tmp_path / STOP_FILE).touch()), *stopped.callbacks]
-    with pytest.raises(Stop):
-        stopped.fit()
-    resumed = make([TrackerLog(second, "", (), ())])
-    resumed.resume(read_checkpoint(tmp_path / LAST, IDENTITY))
-    resumed.fit()
-
-    whole = [(epoch + 1, scores["rank_ic"]) for epoch, scores in enumerate(resumed.progress.history)]
-    assert 0 < len(first.heard) < len(whole)
-    assert first.heard == whole[: len(first.heard)]
-    assert second.heard == whole
-    assert {"train/loss", "train/rank_ic", "train/rank_ic_1d", "validation/se_rank_ic_1d"} <= second.names
-
-
-@pytest.mark.parametrize(
-    ("best", "text"), [(math.nan, "-"), (0.05, "undefined, averaged weights of the last epoch (best 0.0500)")]
-)
-def test_a_run_whose_newest_score_is_undefined_has_a_status(make: Make, tmp_path: Path, best: float, text: str) -> None:
-    trainer = make()
-    trainer.progress = replace(trainer.progress, steps=1, history=[{"rank_ic": math.nan}], best=best)
-
-    Heartbeat(tmp_path).after_epoch(trainer, {"rank_ic": math.nan})
-
-    assert read_status(tmp_path).rows()["validation rank IC"] == text

@@ -17,13 +17,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from atft_kedro.network.atft import Atft
 from atft_kedro.panel.blocks import BlockReader
 from atft_kedro.panel.sampler import BlockSampler
-from atft_kedro.params import InputError
 from atft_kedro.profiling.memory.fake_training import Imagination, Tally
 from atft_kedro.training.attention_stats import collect_attention
 from atft_kedro.training.data import DayLoader, TrainingData
 from atft_kedro.training.engine import Trainer
 from atft_kedro.training.ensemble import TrainedNetwork, forecast_blocks
-from atft_kedro.training.hardware import choose_device
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.telemetry import Stopwatch
 from factories.params import make_params
@@ -148,11 +146,3 @@ def test_a_tensor_on_the_wrong_device_is_found(training_data: TrainingData, monk
 
         with pytest.raises(RuntimeError, match="at least two devices"):
             trainer.train_step.run(list(trainer.train.sampler.chronological()), TRAINING.phases[0], 1e-3)
-
-
-def test_a_gpu_that_is_asked_for_and_not_there_is_an_error() -> None:
-    assert choose_device("cpu") == torch.device("cpu")
-    if not torch.cuda.is_available():
-        assert choose_device("auto") == torch.device("cpu")
-        with pytest.raises(InputError, match="training.device is cuda, but torch finds no GPU"):
-            choose_device("cuda")

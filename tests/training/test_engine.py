@@ -1,16 +1,15 @@
-"""The loop: it learns, each phase does what it says, and a killed training goes on to the same numbers."""
+"""The training loop: same numbers for a seed, resuming, phases and averages."""
 
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from atft_kedro.params import InputError
-from atft_kedro.training.callbacks import LAST, Checkpoints, EpochLog
+from atft_kedro.training.callbacks import LAST, Checkpoints
 from atft_kedro.training.checkpoint import read_checkpoint
-from atft_kedro.training.engine import Callback, Stop, Trainer
+from atft_kedro.training.engine import Stop, Trainer, ema_decay_at, frozen_copy, update_average
 from atft_kedro.training.runs import STOP_FILE
 from atft_kedro.training.stopping import StopFile
 from factories.training import IDENTITY, NETWORK, PHASES, Make, Watch, train_phases
@@ -83,26 +82,6 @@ def test_a_training_that_was_cut_into_pieces_goes_on_in_pieces(make: Make, tmp_p
         assert torch.equal(resumed.network.state_dict()[name], weight), name
 
 
-def test_safe_training_names_the_first_tensor_that_is_not_finite(make: Make) -> None:
-    trainer = make(detect_anomaly=True, deterministic=True, phases=PHASES[:1])
-    with torch.no_grad():
-        trainer.network.temporal.refinements[0].hidden.bias[3] = torch.nan
-
-    with pytest.raises(InputError, match=r"Output 0 of temporal.refinements.0.hidden \(Linear, .*\) is the first"):
-        trainer.fit()
-
-    assert not torch.are_deterministic_algorithms_enabled()
-    assert not torch.is_anomaly_enabled()
-
-
-def test_safe_training_gives_what_fast_training_gives(make: Make) -> None:
-    safe, fast = make(detect_anomaly=True, deterministic=True), make()
-    safe.fit()
-    fast.fit()
-
-    assert safe.progress.history == fast.progress.history
-
-
 def test_two_trainings_agree_with_several_threads_too(make: Make) -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(4)
@@ -168,126 +147,45 @@ def test_a_phase_can_start_from_the_best(make: Make) -> None:
     assert all(torch.allclose(weights[name], best[name], atol=1e-4) for name in best)
 
 
-class Days(Callback):
-    """Keeps every step's days, and how many steps were counted."""
-
-    def __init__(self) -> None:
-        self.seen, self.begun = list[np.ndarray](), list[int]()
-
-    def after_step(self, trainer: Trainer, days: list[np.ndarray], terms: dict[str, torch.Tensor]) -> None:
-        self.seen.append(np.concatenate(days))
-        self.begun.append(trainer.steps_before)
-
-
-def test_a_phase_can_see_the_newest_days_only_and_its_steps_are_counted(make: Make) -> None:
-    watch = Days()
-    late = PHASES[1] | {"newest_days": 30}
-    trainer = make([watch], phases=[PHASES[0], late])
-    days, before = trainer.train.days, 2 * trainer.train.sampler.steps
-
-    trainer.fit()
-
-    early, newest = (np.concatenate(watch.seen[piece]) for piece in (slice(before), slice(before, None)))
-    assert sorted(early[early >= 0]) == sorted([*days] * 2)
-    assert sorted(newest[newest >= 0]) == sorted([*days[-30:]] * 2)
-    assert watch.begun == list(range(1, trainer.total_steps + 1))
-    assert trainer.total_steps == before + 2 * trainer.steps[1] < 2 * before
+def untrained_share(decay: float, steps: int) -> float:
+    """Let a weight be 1 untrained and 0 from the first step on: what the average holds is the untrained share."""
+    network = nn.Linear(1, 1, bias=False)
+    nn.init.ones_(network.weight)
+    average = frozen_copy(network)
+    nn.init.zeros_(network.weight)
+    for step in range(steps):
+        update_average(average, network, 1 - ema_decay_at(decay, step))
+    return float(average.weight.detach())
 
 
-def test_a_few_steps_of_every_phase_try_each_of_them(make: Make) -> None:
-    watch = Watch()
-    trainer = make([watch], steps_per_phase=2)
-
-    trainer.fit()
-
-    assert (trainer.steps, trainer.epochs, trainer.total_steps) == ([2, 2], [1, 1], 4)
-    assert ["ic" in terms for terms in watch.terms] == [False, False, True, True]
-    assert len(trainer.progress.history) == 2
+def test_untrained_weights_leave_the_average_within_a_few_steps() -> None:
+    assert untrained_share(0.995, 3) < 0.01
+    assert untrained_share(0.995, 15) < 1e-4
 
 
-def test_a_short_training_ends_in_the_longest_phase(make: Make) -> None:
-    trainer = make(phases=[PHASES[0] | {"epochs": 1}, PHASES[1], PHASES[0] | {"name": "three", "epochs": 1}], epochs=1)
+def test_the_decay_rises_to_what_is_asked_for() -> None:
+    decays = [ema_decay_at(0.99, step) for step in range(2000)]
 
-    trainer.fit()
-
-    assert trainer.phase.name == "two"
-    assert len(trainer.progress.history) == 1
-    assert trainer.progress.best_modules == ["fan", "gat"]
+    assert decays == sorted(decays)
+    assert (decays[0], decays[-1]) == (0.1, 0.99)
+    assert ema_decay_at(0.0, 500) == 0.0
 
 
-def score_as(trainer: Trainer, *scores: float) -> Trainer:
-    """Let the epochs of a trainer have these scores, and train its phases by a step each."""
-    given = iter(scores)
-    trainer.validate = lambda network: {"rank_ic": next(given)}  # type: ignore[method-assign]
-    trainer.steps = [1] * len(trainer.steps)
+def test_a_trainer_warms_its_average_up_over_the_whole_training(make: Make) -> None:
+    trainer = make(ema_decay=0.9999, steps_per_phase=2)
+    weights = [next(trainer.network.parameters()).detach().clone()]
+    trainer.train_step.run = lambda blocks, phase, rate: next_weights(trainer.network, weights)  # type: ignore
     train_phases(trainer)
-    return trainer
+
+    expected = weights[0]
+    for step, weight in enumerate(weights[1:]):
+        expected = torch.lerp(expected, weight, 1 - (1 + step) / (10 + step))
+    assert len(weights) == 1 + 2 * len(PHASES)
+    assert torch.allclose(next(trainer.ema.parameters()), expected)
 
 
-def test_plateau_and_patience_measure_a_phase_by_its_own_best(make: Make) -> None:
-    phase = {"name": "first", "epochs": 1, "learning_rate": 1e-3}
-    long = {"name": "long", "epochs": 5, "learning_rate": 1e-3, "scheduler": "plateau", "patience": 2}
-    rising = make(phases=[phase, long], plateau={"patience": 2})
-    falling = make(phases=[long, phase | {"name": "last"}], plateau={"patience": 2})
-
-    assert not falling.is_done
-    score_as(rising, 0.5, 0.1, 0.11, 0.12, 0.13, 0.14)
-    score_as(falling, 0.5, 0.4, 0.3, 0.6)
-
-    assert (rising.progress.rate_factor, rising.progress.epochs_since_best, len(rising.progress.history)) == (1.0, 0, 6)
-    assert (rising.progress.best, rising.progress.best_epoch) == (0.5, 1)
-    assert (falling.phase.name, len(falling.progress.history)) == ("last", 4)
-    assert falling.is_done
-    assert (falling.progress.best, falling.progress.best_epoch) == (0.6, 4)
-
-
-def test_a_plateau_lowers_the_rate_as_its_parameters_say(make: Make) -> None:
-    phase = {"name": "x", "epochs": 6, "learning_rate": 1e-3, "scheduler": "plateau"}
-    often, seldom = ({"factor": 0.1, "patience": patience, "min_learning_rate": 2e-5} for patience in (1, 3))
-
-    rates = [score_as(make(phases=[phase], plateau=each), *[0.1] * 6).progress.rate_factor for each in (often, seldom)]
-
-    assert rates == pytest.approx([0.02, 0.1])
-
-
-def test_the_best_weights_are_chosen_by_one_score_for_all_phases(make: Make) -> None:
-    """The second phase learns 20 days alone; weighed by its own horizon it could not be compared with the first."""
-    phases = [PHASES[0] | {"epochs": 1}, PHASES[1] | {"epochs": 1, "horizon_weights": [0, 0, 0, 1]}]
-    short = {"phases": phases, "steps_per_phase": 2, "swa_share": 0.0}
-    weekly_best = {"metric": "net_sharpe_5d", "horizon_weights": {1: 1, 20: 1}}
-    usual, weekly = make(**short), make(**short, selection=weekly_best)
-    for trainer in (usual, weekly):
-        trainer.fit()
-
-    for epoch in usual.progress.history:
-        means = [epoch[f"rank_ic_{horizon}d"] / horizon for horizon in (1, 5, 10, 20)]
-        assert epoch["rank_ic"] == pytest.approx(sum(means) / (1 + 1 / 5 + 1 / 10 + 1 / 20))
-    assert usual.progress.best == max(epoch["rank_ic"] for epoch in usual.progress.history)
-    for epoch in weekly.progress.history:
-        assert epoch["rank_ic"] == pytest.approx((epoch["rank_ic_1d"] + epoch["rank_ic_20d"]) / 2)
-    assert weekly.progress.best == max(epoch["net_sharpe_5d"] for epoch in weekly.progress.history)
-
-
-def test_patience_ends_a_phase(make: Make, caplog: pytest.LogCaptureFixture) -> None:
-    phase = {"name": "x", "epochs": 30, "learning_rate": 1e-9, "scheduler": "constant"}
-    trainer = make([EpochLog()], phases=[phase], ema_decay=0.0, patience=2)
-
-    with caplog.at_level("INFO"):
-        trainer.fit()
-
-    assert len(trainer.progress.history) < 30
-    assert trainer.progress.epochs_since_best == 2
-    assert "x ends early: no new best for 2 epochs" in caplog.text
-
-
-def test_what_a_training_goes_without_never_learns(make: Make) -> None:
-    trainer = make(without="gat fan", loss="mse:1")
-    before = {name: weight.clone() for name, weight in trainer.network.named_parameters()}
-    trainer.fit()
-
-    assert all(not {"gat", "fan"} & set(phase.modules) for phase in trainer.params.curriculum)
-    assert {tuple(phase.loss.active()) for phase in trainer.params.curriculum} == {("mse",)}
-    for name, weight in trainer.network.named_parameters():
-        if name.startswith(("gat.", "fan.")):
-            assert torch.equal(weight, before[name]), name
-    assert not torch.equal(trainer.network.heads.linear.weight, before["heads.linear.weight"])
+def next_weights(network: nn.Module, weights: list[torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Move a network by one in each weight, and remember."""
+    with torch.no_grad():
+        weights.append(next(network.parameters()).add_(1).clone())
+    return {}

@@ -1,7 +1,6 @@
 """Trouble: what is not finite, what has collapsed and what does not fit into memory is named, and survived."""
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +10,8 @@ import torch
 from atft_kedro.training.data import TrainingData
 from atft_kedro.training.failure_checks import NAN_BATCHES, CollapseCheck, NonFiniteCheck, TrainingFailure
 from atft_kedro.training.params import CollapseParams
-from atft_kedro.training.train_step import is_out_of_memory
 from factories.params import make_params
-from factories.training import NETWORK, PHASES, Make, Watch
+from factories.training import PHASES, Make, Watch
 
 
 def poison(training_data: TrainingData, day: int, stock: int, feature: int) -> TrainingData:
@@ -104,77 +102,3 @@ def test_collapsed_forecasts_end_the_training(make: Make) -> None:
         TrainingFailure, match="for 2 epochs their deviation within a day was .* of the labels', less than"
     ):
         trainer.fit()
-
-
-def run_out_above(days: int) -> Callable[..., None]:
-    def hook(module: torch.nn.Module, inputs: tuple[object, ...]) -> None:
-        if len(inputs[0].day) > days:  # type: ignore[attr-defined]
-            raise torch.OutOfMemoryError
-
-    return hook
-
-
-def test_a_block_that_does_not_fit_is_learned_in_pieces(make: Make, caplog: pytest.LogCaptureFixture) -> None:
-    phase = {"name": "x", "epochs": 1, "learning_rate": 1e-3, "loss": {"mse": 1, "turnover": 1e-9}}
-    calm = NETWORK.model_copy(update={"dropout": 0.0, "head_dropout": 0.0})
-    watches = [Watch(), Watch()]
-    pieces = []
-    for watch, most in zip(watches, (16, 5), strict=True):
-        trainer = make([watch], size=calm, phases=[phase])
-        trainer.network.register_forward_pre_hook(run_out_above(most))
-        trainer.fit()
-        pieces.append(trainer.train_step.pieces)
-
-    assert pieces == [1, 4]
-    assert len(watches[0].terms) == len(watches[1].terms)
-    whole, cut = ([terms["mse"] for terms in watch.terms] for watch in watches)
-    assert whole == pytest.approx(cut, rel=1e-4)
-    assert "the loss turnover now compares only the days of each piece" in caplog.messages
-
-
-def test_a_block_of_one_day_that_does_not_fit_is_an_error(make: Make) -> None:
-    trainer = make(phases=PHASES[:1])
-    trainer.network.register_forward_pre_hook(run_out_above(0))
-
-    with pytest.raises(torch.OutOfMemoryError):
-        trainer.fit()
-
-
-def test_a_cpu_without_memory_says_what_a_gpu_says() -> None:
-    with pytest.raises(RuntimeError) as caught:
-        torch.empty(2**50)
-
-    assert is_out_of_memory(caught.value)
-    assert is_out_of_memory(torch.OutOfMemoryError())
-    assert not is_out_of_memory(RuntimeError("shapes do not fit"))
-
-
-@pytest.mark.slow
-def test_where_no_compiler_is_a_compiled_training_says_so_and_gives_the_same_numbers(
-    make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setenv("CXX", "/nowhere/g++")
-    monkeypatch.setenv("TORCHINDUCTOR_FORCE_DISABLE_CACHES", "1")
-    torch._inductor.config.cpp.cxx = ("/nowhere/g++",)
-    torch.compiler.reset()
-    histories = []
-    for compile in (False, True):
-        trainer = make(compile=compile, phases=[PHASES[0] | {"epochs": 1}])
-        trainer.fit()
-        histories.append(trainer.progress.history)
-
-    assert histories[0] == histories[1]
-    assert [record for record in caplog.records if record.message.startswith("the network is not compiled and slower")]
-
-
-@pytest.mark.slow
-def test_a_compiled_training_gives_nearly_the_same_numbers(make: Make) -> None:
-    torch.compiler.reset()
-    losses = []
-    for compile in (False, True):
-        watch = Watch()
-        calm = NETWORK.model_copy(update={"dropout": 0.0, "head_dropout": 0.0})
-        make([watch], size=calm, compile=compile, phases=[PHASES[1] | {"epochs": 1}]).fit()
-        losses.append([terms["loss"] for terms in watch.terms])
-
-    assert losses[0] == pytest.approx(losses[1], rel=1e-3)

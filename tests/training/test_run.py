@@ -30,19 +30,6 @@ def runs(tmp_path: Path) -> Runs:
     return Runs(tmp_path / "runs", commit="abc", is_dirty=True)
 
 
-def test_runs_have_folders_of_their_own_and_latest_is_the_newest(runs: Runs) -> None:
-    one, other = runs.create({"panel": "p"}), runs.create({"panel": "p"})
-
-    assert one != other
-    assert runs.find(LATEST) == other.resolve()
-    assert runs.find(one.name) == one.resolve()
-    assert json.loads((other / MANIFEST).read_text()) == {"panel": "p"}
-    (runs.folder / f".{one.name}.0a1b2c3d").symlink_to(one.name)  # left by a process that was killed
-    assert runs.names() == [one.name, other.name]
-    with pytest.raises(InputError, match=f"There is no run 'mine' in .*; there are {one.name}, {other.name}"):
-        runs.find("mine")
-
-
 def test_a_training_leaves_what_it_was_made_of(
     training_data: TrainingData, runs: Runs, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -5,6 +5,7 @@ import gc
 import mmap
 import subprocess
 import sys
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 
 from atft_kedro.training.telemetry import (
     STATUS,
+    Stopwatch,
     find_by_uuid,
     read_allocator,
     read_counters,
@@ -155,3 +157,16 @@ def test_a_peak_counts_from_where_it_is_restarted() -> None:
 
     assert before["peak_memory_gb"] - before["memory_gb"] > 0.3
     assert after["peak_memory_gb"] == pytest.approx(began, abs=0.1)
+
+
+def test_only_what_runs_is_timed() -> None:
+    watch = Stopwatch(torch.device("cpu"))
+    for _ in range(2):
+        with watch.running():
+            time.sleep(0.02)
+        time.sleep(0.05)
+
+    first, second = watch.read(), watch.read()
+
+    assert 0.04 <= first < 0.09
+    assert second == first

@@ -1,5 +1,6 @@
-"""A step: each switch has its effect, and none that is not asked for."""
+"""One training step: losses, gradients, memory and compilation."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -11,9 +12,9 @@ from atft_kedro.params import InputError
 from atft_kedro.training.data import TrainingData
 from atft_kedro.training.engine import Trainer
 from atft_kedro.training.params import TrainingParams
-from atft_kedro.training.train_step import index_sectors
+from atft_kedro.training.train_step import index_sectors, is_out_of_memory
 from factories.params import make_params
-from factories.training import NETWORK, Make, Watch
+from factories.training import NETWORK, PHASES, Make, Watch
 
 PHASE = {"name": "x", "epochs": 1, "learning_rate": 1e-3, "modules": ["fan", "gat"]}
 CALM = NETWORK.model_copy(update={"dropout": 0.0, "head_dropout": 0.0})
@@ -169,3 +170,77 @@ def test_the_fourier_split_is_not_done_in_sixteen_bits(make: Make) -> None:
 
     assert inside.dtype == torch.float32
     assert torch.equal(plain, inside)
+
+
+def run_out_above(days: int) -> Callable[..., None]:
+    def hook(module: torch.nn.Module, inputs: tuple[object, ...]) -> None:
+        if len(inputs[0].day) > days:  # type: ignore[attr-defined]
+            raise torch.OutOfMemoryError
+
+    return hook
+
+
+def test_a_block_that_does_not_fit_is_learned_in_pieces(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    phase = {"name": "x", "epochs": 1, "learning_rate": 1e-3, "loss": {"mse": 1, "turnover": 1e-9}}
+    calm = NETWORK.model_copy(update={"dropout": 0.0, "head_dropout": 0.0})
+    watches = [Watch(), Watch()]
+    pieces = []
+    for watch, most in zip(watches, (16, 5), strict=True):
+        trainer = make([watch], size=calm, phases=[phase])
+        trainer.network.register_forward_pre_hook(run_out_above(most))
+        trainer.fit()
+        pieces.append(trainer.train_step.pieces)
+
+    assert pieces == [1, 4]
+    assert len(watches[0].terms) == len(watches[1].terms)
+    whole, cut = ([terms["mse"] for terms in watch.terms] for watch in watches)
+    assert whole == pytest.approx(cut, rel=1e-4)
+    assert "the loss turnover now compares only the days of each piece" in caplog.messages
+
+
+def test_a_block_of_one_day_that_does_not_fit_is_an_error(make: Make) -> None:
+    trainer = make(phases=PHASES[:1])
+    trainer.network.register_forward_pre_hook(run_out_above(0))
+
+    with pytest.raises(torch.OutOfMemoryError):
+        trainer.fit()
+
+
+def test_a_cpu_without_memory_says_what_a_gpu_says() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**50)
+
+    assert is_out_of_memory(caught.value)
+    assert is_out_of_memory(torch.OutOfMemoryError())
+    assert not is_out_of_memory(RuntimeError("shapes do not fit"))
+
+
+@pytest.mark.slow
+def test_where_no_compiler_is_a_compiled_training_says_so_and_gives_the_same_numbers(
+    make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("CXX", "/nowhere/g++")
+    monkeypatch.setenv("TORCHINDUCTOR_FORCE_DISABLE_CACHES", "1")
+    torch._inductor.config.cpp.cxx = ("/nowhere/g++",)
+    torch.compiler.reset()
+    histories = []
+    for compile in (False, True):
+        trainer = make(compile=compile, phases=[PHASES[0] | {"epochs": 1}])
+        trainer.fit()
+        histories.append(trainer.progress.history)
+
+    assert histories[0] == histories[1]
+    assert [record for record in caplog.records if record.message.startswith("the network is not compiled and slower")]
+
+
+@pytest.mark.slow
+def test_a_compiled_training_gives_nearly_the_same_numbers(make: Make) -> None:
+    torch.compiler.reset()
+    losses = []
+    for compile in (False, True):
+        watch = Watch()
+        calm = NETWORK.model_copy(update={"dropout": 0.0, "head_dropout": 0.0})
+        make([watch], size=calm, compile=compile, phases=[PHASES[1] | {"epochs": 1}]).fit()
+        losses.append([terms["loss"] for terms in watch.terms])
+
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)

@@ -1,22 +1,46 @@
-"""The threads of a training: fixed by a parameter or the environment, else measured, and kept when it goes on."""
+"""Device, memory allocator and threads."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
+from atft_kedro.params import InputError
 from atft_kedro.training import hardware
 from atft_kedro.training.data import TrainingData
-from atft_kedro.training.hardware import choose_threads
+from atft_kedro.training.hardware import choose_device, choose_threads
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.run import train_in_run
 from atft_kedro.training.runs import LATEST, MANIFEST, Runs
 from factories.params import make_params
 from factories.training import NETWORK, Make, Watch
 
+SCRIPT = """
+import resource, torch
+from atft_kedro.training.hardware import keep_freed_memory
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        torch.ones(16_000_000)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+first = faults()
+kept = keep_freed_memory()
+faults()
+print(kept, faults() < first / 10)
+"""
 TRAINING = make_params(TrainingParams, phases=[{"name": "x", "epochs": 1, "learning_rate": 1e-3}])
+
+
+def test_large_tensors_are_mapped_once() -> None:
+    said = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True).stdout.split()
+
+    assert said in (["True", "True"], ["False", "False"])  # the second where the C library cannot
 
 
 @pytest.fixture
@@ -79,3 +103,11 @@ def test_the_parameter_and_the_environment_fix_the_threads_without_a_measurement
 
     assert (asked, safe) == (3, 1)
     assert choose_threads(make()).threads == 4
+
+
+def test_a_gpu_that_is_asked_for_and_not_there_is_an_error() -> None:
+    assert choose_device("cpu") == torch.device("cpu")
+    if not torch.cuda.is_available():
+        assert choose_device("auto") == torch.device("cpu")
+        with pytest.raises(InputError, match="training.device is cuda, but torch finds no GPU"):
+            choose_device("cuda")

@@ -1,0 +1,62 @@
+"""Writing and reading of checkpoints."""
+
+import resource
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from atft_kedro.params import InputError
+from atft_kedro.training.callbacks import LAST, Checkpoints
+from atft_kedro.training.checkpoint import Identity, read_checkpoint
+from factories.training import IDENTITY, NETWORK, Make
+
+
+def test_a_full_disk_keeps_the_checkpoint_before_and_is_told(make: Make, tmp_path: Path) -> None:
+    trainer = make(size=NETWORK.model_copy(update={"hidden_size": 128, "selection_size": 512}))
+    checkpoints = Checkpoints(tmp_path, IDENTITY)
+    checkpoints.write(trainer, LAST)
+    before = (tmp_path / LAST).read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, hard))
+    try:
+        with pytest.raises(InputError, match=r"last.pt cannot be written: .* An earlier version is unchanged"):
+            checkpoints.write(trainer, LAST)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+
+    assert (tmp_path / LAST).read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == [LAST]
+
+
+def test_a_checkpoint_of_another_make_cut_off_or_malicious_is_refused(make: Make, tmp_path: Path) -> None:
+    trainer = make()
+    Checkpoints(tmp_path, IDENTITY).write(trainer, LAST)
+    path = tmp_path / LAST
+
+    with pytest.raises(InputError, match="was trained with other features: made instead of other"):
+        read_checkpoint(path, Identity("other", "p", "{}"))
+    with pytest.raises(InputError, match=r"was trained with another panel: 2e999 instead of 1e999"):  # both infinite
+        Identity("made", "1e999", "{}").require_same(path, vars(Identity("made", "2e999", "{}")))
+    with pytest.raises(InputError, match=r"was trained with other parameters: size = None instead of 3\."):
+        read_checkpoint(path, Identity("made", "p", '{"size": 3}'))
+    assert read_checkpoint(path, Identity("made", "p", '{"asked_for_since": null}'))
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(InputError, match="is not a checkpoint that can be read safely"):
+        read_checkpoint(path, IDENTITY)
+    torch.save({"identity": Malicious()}, path)
+    with pytest.raises(InputError, match="is not a checkpoint that can be read safely"):
+        read_checkpoint(path, IDENTITY)
+    with pytest.raises(InputError, match="There is no checkpoint"):
+        read_checkpoint(tmp_path / "absent.pt", IDENTITY)
+
+
+class Malicious:
+    """Would run a command when it is unpickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (pytest.fail, ("a checkpoint ran code",))

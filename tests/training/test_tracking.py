@@ -1,0 +1,43 @@
+"""Logging of a training to a tracker."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from atft_kedro.training.callbacks import LAST, Checkpoints
+from atft_kedro.training.checkpoint import read_checkpoint
+from atft_kedro.training.engine import Stop
+from atft_kedro.training.runs import STOP_FILE
+from atft_kedro.training.stopping import StopFile
+from atft_kedro.training.tracking import NoTracker, TrackerLog
+from factories.training import IDENTITY, Make, Watch
+
+
+class Listening(NoTracker):
+    """A tracker that remembers."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[int, float]] = []
+        self.names: set[str] = set()
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
+        self.heard += [(step, value) for name, value in metrics.items() if name == "validation/rank_ic"]
+        self.names |= set(metrics)
+
+
+def test_a_tracker_that_is_new_to_a_training_is_told_all_of_it(make: Make, tmp_path: Path) -> None:
+    first, second = Listening(), Listening()
+    stopped = make([TrackerLog(first, "", (), ()), Checkpoints(tmp_path, IDENTITY), StopFile(tmp_path)])
+    stopped.callbacks = [Watch(15, lambda trainer: (tmp_path / STOP_FILE).touch()), *stopped.callbacks]
+    with pytest.raises(Stop):
+        stopped.fit()
+    resumed = make([TrackerLog(second, "", (), ())])
+    resumed.resume(read_checkpoint(tmp_path / LAST, IDENTITY))
+    resumed.fit()
+
+    whole = [(epoch + 1, scores["rank_ic"]) for epoch, scores in enumerate(resumed.progress.history)]
+    assert 0 < len(first.heard) < len(whole)
+    assert first.heard == whole[: len(first.heard)]
+    assert second.heard == whole
+    assert {"train/loss", "train/rank_ic", "train/rank_ic_1d", "validation/se_rank_ic_1d"} <= second.names
