@@ -57,7 +57,7 @@ def test_a_dataset_that_the_guard_has_not_seen_is_not_prepared(project: Path) ->
     finally:
         path.write_bytes(guarded)
 
-    assert "Error: The data has not passed the gate as it is now (guard.inspect_dataset: ml_dataset changed" in refused
+    assert "Error: The current data has not passed the guard (guard.inspect_dataset: ml_dataset changed" in refused
     assert "Run: kedro run --pipelines guard" in refused
     assert "The guard stops the run" in stopped
 

@@ -7,7 +7,7 @@ import pytest
 
 import atft_kedro
 from atft_kedro import source_code
-from atft_kedro.source_code import code_of
+from atft_kedro.source_code import hash_code
 
 
 def test_code_counts_through_imports_and_comments_do_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,7 +23,7 @@ def test_code_counts_through_imports_and_comments_do_not(tmp_path: Path, monkeyp
         (tmp_path / "made_helper.py").write_text(text)
         source_code._read_module.cache_clear()
         importlib.invalidate_caches()
-        hashes.append(code_of(importlib.import_module("atft_kedro.made_node").work))
+        hashes.append(hash_code(importlib.import_module("atft_kedro.made_node").work))
     source_code._read_module.cache_clear()
 
     assert hashes[0] == hashes[1]
@@ -46,7 +46,7 @@ def test_a_node_depends_on_what_it_names_and_not_on_its_neighbours_in_the_file(
         source_code._read_module.cache_clear()
         importlib.invalidate_caches()
         pair = importlib.import_module("atft_kedro.made_pair")
-        return code_of(pair.one), code_of(pair.two)
+        return hash_code(pair.one), hash_code(pair.two)
 
     before, after = hashes("x"), hashes("-x")
     assert before[0] != after[0]
@@ -54,4 +54,4 @@ def test_a_node_depends_on_what_it_names_and_not_on_its_neighbours_in_the_file(
 
 
 def test_what_another_package_does_is_its_own_business() -> None:
-    assert code_of(Path.exists) == "pathlib"
+    assert hash_code(Path.exists) == "pathlib"

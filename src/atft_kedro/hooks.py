@@ -127,13 +127,13 @@ def _end_runs(status: int) -> None:
         mlflow.end_run(RunStatus.to_string(status))
 
 
-class RanksHook:
+class DistributedHook:
     """Calls the processes that ``torchrun`` started beside this one, when there is something to train."""
 
     @hook_impl
     def before_node_run(self, node: Node) -> None:
         """Let them load what this process has made."""
-        if "ranked" in node.tags:
+        if "distributed" in node.tags:
             from .training.distributed import join_process_group  # torch is imported where something is trained
 
             join_process_group().broadcast(node.name)

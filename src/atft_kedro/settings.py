@@ -10,7 +10,7 @@ from mlflow.telemetry import set_telemetry_client
 
 from .commands.console import log_lines
 from .configuration import ProjectConfigLoader
-from .hooks import ExperimentHook, ParameterHook, RanksHook, TerminationHook
+from .hooks import DistributedHook, ExperimentHook, ParameterHook, TerminationHook
 
 warnings.filterwarnings("ignore", message=r"register_new_resolver\(\) is")  # Kedro 1.7 under omegaconf 2.4
 
@@ -19,7 +19,7 @@ log_lines(logging.getLogger())
 MLFLOW_DISABLE_TELEMETRY.set(True)  # here and in every process that this one starts
 set_telemetry_client()
 
-HOOKS = (TerminationHook(), RanksHook(), ExperimentHook(), ParameterHook())
+HOOKS = (TerminationHook(), DistributedHook(), ExperimentHook(), ParameterHook())
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow", "kedro-telemetry")  # ExperimentHook takes its place; nothing is reported
 CONFIG_LOADER_CLASS = ProjectConfigLoader
 CONFIG_LOADER_ARGS = {

@@ -16,7 +16,7 @@ def digest(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
-def code_of(thing: Callable[..., Any] | type) -> str:
+def hash_code(thing: Callable[..., Any] | type) -> str:
     """Hash the definition of ``thing``, what it names in its module, and every module of ours that these import.
 
     Of its own module only what it reaches counts; of the others everything. Comments never do.

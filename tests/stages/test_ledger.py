@@ -17,13 +17,13 @@ from kedro_datasets.json import JSONDataset
 
 from atft_kedro.datasets import TableDataset
 from atft_kedro.params import InputError, Params
-from atft_kedro.stages.fingerprint import state_of
+from atft_kedro.stages.fingerprint import hash_state
 from atft_kedro.stages.ledger import (
     LEDGER,
-    WRITER,
-    accept_remade,
+    WRITER_LOCK,
+    accept_rewritten,
     finish_stage,
-    hold_shared,
+    lock_shared_tables,
     plan_stages,
     require_gates_passed,
     start_stage,
@@ -119,9 +119,9 @@ def test_nothing_changed_nothing_runs(world: World) -> None:
         (
             lambda w: os.utime(w.folder / "product.parquet", ns=(1, 1)),
             ["add_up", "multiply"],
-            "product is not as it was left",
+            "product was changed after it was written",
         ),
-        (lambda w: (w.folder / "total.json").write_text("3"), ["add_up"], "total is not as it was left"),
+        (lambda w: (w.folder / "total.json").write_text("3"), ["add_up"], "total was changed after it was written"),
         (lambda w: (w.folder / f"{LEDGER}.json").unlink(), ["add_up", "count", "multiply"], "it never finished"),
     ],
 )
@@ -208,7 +208,7 @@ def test_what_relies_on_a_gate_is_refused_until_the_gate_has_seen_the_data(world
 
 def test_a_second_writer_of_shared_tables_is_refused_and_all_others_go_on(world: World) -> None:
     (world.folder / "total.json").unlink()
-    with hold_shared(world.catalog(), "first"):
+    with lock_shared_tables(world.catalog(), "first"):
         assert world.run() == ["add_up"]
         world.times = Times(by=9)
         with pytest.raises(InputError, match=rf"multiply has to run.* Process {os.getpid()} on .* since 20.*: \S+"):
@@ -219,7 +219,7 @@ def test_a_second_writer_of_shared_tables_is_refused_and_all_others_go_on(world:
 
 
 def test_a_killed_writer_keeps_nobody_away(world: World) -> None:
-    with subprocess.Popen([sys.executable, "-c", HOLD, world.folder / WRITER], stdout=subprocess.PIPE) as holder:
+    with subprocess.Popen([sys.executable, "-c", HOLD, world.folder / WRITER_LOCK], stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()
         world.times = Times(by=9)
@@ -232,7 +232,7 @@ def test_a_killed_writer_keeps_nobody_away(world: World) -> None:
 
 def test_the_tables_are_free_while_a_run_works_on_its_own(world: World) -> None:
     def write_beside() -> None:
-        with hold_shared(world.catalog(), "second"):
+        with lock_shared_tables(world.catalog(), "second"):
             world.calls.append("second writer")
 
     world.times, world.meanwhile = Times(by=9), write_beside
@@ -244,7 +244,7 @@ def test_what_another_run_makes_anew_while_a_stage_reads_it_is_not_mixed_in(worl
     world.times = Times(by=9)
     world.meanwhile = lambda: world.catalog()["product"].save(pl.DataFrame({"x": [7.0]}))
 
-    with pytest.raises(InputError, match="add_up would mix what two runs have made: .* product anew"):
+    with pytest.raises(InputError, match="add_up would mix the tables of two runs: .* written product"):
         world.run()
     assert "add_up" in world.why()
 
@@ -257,16 +257,16 @@ def test_what_another_run_has_made_anew_since_this_one_began_is_not_read(world: 
     later = [Node(meddle, "rows", "seen", name="meddle"), Node(lambda seen, product: 0, ["seen", "product"], "total")]
     world.pipeline = Pipeline([*(node for node in world.pipeline.nodes if node.name != "add_up"), *later])
 
-    with pytest.raises(InputError, match="would mix what two runs have made: .* product anew"):
+    with pytest.raises(InputError, match="would mix the tables of two runs: .* written product"):
         world.run()
     assert (world.folder / "total.json").read_text() == "6.0"
 
 
 def test_after_a_training_what_was_made_anew_the_same_way_is_read_and_nothing_else(world: World) -> None:
     def remade() -> dict[str, str]:
-        return accept_remade(Pipeline([]), world.pipeline, world.catalog(), {"product": "older", "total": "older"})
+        return accept_rewritten(Pipeline([]), world.pipeline, world.catalog(), {"product": "older", "total": "older"})
 
-    assert remade() == {"product": state_of(world.catalog()["product"])}
+    assert remade() == {"product": hash_state(world.catalog()["product"])}
     world.times = Times(by=3)
     assert remade() == {}
 
@@ -311,7 +311,7 @@ def test_a_project_that_was_moved_or_copied_with_its_times_is_fresh(
     world.folder = world.folder.rename(place / "moved")
     assert world.why() == {}
     world.folder = place / "without times"
-    assert world.why()["multiply"] == ("source changed", "product is not as it was left")
+    assert world.why()["multiply"] == ("source changed", "product was changed after it was written")
 
 
 class InMemory(World):

@@ -11,7 +11,7 @@ from ..evaluation.forecast_table import forecast_split
 from ..evaluation.score import EvaluationParams
 from ..network.params import NetworkParams
 from ..params import InputError, Params
-from ..source_code import code_of, digest
+from ..source_code import digest, hash_code
 from ..training.checkpoint import FIELDS_NOT_IN_IDENTITY
 from ..training.data import TrainingData
 from ..training.engine import Callback, Trainer
@@ -102,7 +102,7 @@ class ConfirmationTrainer:
         """Name the folder of a configuration by a hash of its parameters, data and code."""
         params = (network.model_dump_json(), training.model_dump_json(exclude=set(FIELDS_NOT_IN_IDENTITY)))
         content = digest(
-            *params, self.training_data.panel.identity, self.training_data.digest, code_of(ConfirmationTrainer)
+            *params, self.training_data.panel.identity, self.training_data.digest, hash_code(ConfirmationTrainer)
         )
         return f"{name}-{content}"
 

@@ -1,4 +1,4 @@
-"""Datasets that live in memory: the nodes that compute them run again whenever a stage needs the result."""
+"""In-memory datasets: the nodes that compute them run again whenever a stage needs the result."""
 
 from kedro.framework.project import pipelines
 from kedro.io import CatalogProtocol, MemoryDataset
@@ -9,11 +9,12 @@ Sources = dict[str, Node]  # in-memory dataset -> the node that computes it
 
 
 def find_sources(pipeline: Pipeline, catalog: CatalogProtocol) -> Sources:
-    """Find the nodes that compute in-memory inputs of other nodes, in this pipeline or a registered one.
+    """Find the nodes that compute in-memory inputs of other nodes.
 
-    Such a node is no stage: it leaves nothing on disk, so that its inputs count as inputs of the nodes that follow.
+    They may be in this pipeline or in a registered one. Such a node is not a stage: it writes no file, and its inputs
+    count as inputs of the stages that read its output.
     """
-    nodes = {node for each in (pipeline, *pipelines.values()) for node in each.nodes}
+    nodes = {node for registered in (pipeline, *pipelines.values()) for node in registered.nodes}
     read = {name for node in nodes for name in node.inputs}
     return {
         name: node
@@ -28,7 +29,7 @@ def _is_in_memory(name: str, catalog: CatalogProtocol) -> bool:
 
 
 def list_sources(node: Node, sources: Sources) -> list[Node]:
-    """List the nodes that compute what a node reads from memory, in the order to run them."""
+    """List the nodes that compute a node's in-memory inputs, in the order to run them."""
     found: dict[Node, None] = {}
     for name in node.inputs:
         if source := sources.get(name):
@@ -37,6 +38,9 @@ def list_sources(node: Node, sources: Sources) -> list[Node]:
 
 
 def add_sources(pipeline: Pipeline, sources: Sources) -> Pipeline:
-    """Add the nodes that compute in-memory inputs of a pipeline; ``--nodes`` and ``--from-nodes`` leave them out."""
+    """Add the nodes that compute a pipeline's in-memory inputs.
+
+    ``--nodes`` and ``--from-nodes`` select pipelines without them.
+    """
     needed = {source for node in pipeline.nodes for source in list_sources(node, sources)}
     return pipeline + Pipeline(list(needed))

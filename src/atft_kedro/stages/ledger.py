@@ -1,4 +1,4 @@
-"""What every stage was made of when it last finished, and therefore which stages are stale and why."""
+"""The record of finished stages, from which stale stages and their reasons follow."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -13,49 +13,58 @@ from kedro.pipeline.node import Node
 from pydantic import TypeAdapter, ValidationError
 
 from ..locks import exclusive_lock, wait_for_lock
-from ..params import InputError
-from .fingerprint import ABSENT, fingerprint, state_of
+from ..params import InputError, Params
+from .fingerprint import ABSENT, fingerprint, hash_state
 from .in_memory import Sources, add_sources, find_sources, list_sources
 
 LEDGER = "stage_ledger"  # its catalog entry
-SHARED = "shared"  # tags a node that writes what all runs of a data folder share
-HOLDS = "holds_inputs"  # tags a node that holds what it reads at its start, however long it works
-WRITER = "writer.lock"  # beside the ledger
-RECORDS = TypeAdapter(dict[str, dict[str, dict[str, str]]])
+SHARED = "shared"  # tag of a node that writes tables which all runs of a data folder share
+HOLDS_INPUTS = "holds_inputs"  # tag of a node that opens its inputs at its start and needs no newer ones
+WRITER_LOCK = "writer.lock"  # next to the ledger
+
+
+class StageRecord(Params):
+    """The hashes of a finished stage's inputs and outputs."""
+
+    inputs: dict[str, str]
+    outputs: dict[str, str]
+
+
+RECORDS = TypeAdapter(dict[str, StageRecord])
 
 _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A node and the reasons why it has to run; none means that it is fresh."""
+    """A node and the reasons to run it; without a reason it is fresh."""
 
     node: Node
     why: tuple[str, ...]
 
 
 def plan_stages(pipeline: Pipeline, catalog: CatalogProtocol) -> list[Stage]:
-    """Decide for every node, in the order of a run, whether it is stale and why."""
+    """Decide for every stage, in running order, whether it is stale and why."""
     sources = find_sources(pipeline, catalog)
     pipeline = add_sources(pipeline, sources)
     for name in pipeline.datasets():
-        catalog.get(name, fallback_to_runtime_pattern=True)  # what no entry names lives in memory
-    finished = _read(catalog)
+        catalog.get(name, fallback_to_runtime_pattern=True)  # a dataset without an entry is in memory
+    records = _read_records(catalog)
     stages: dict[str, Stage] = {}
-    makers = {output: node.name for node in pipeline.nodes for output in node.outputs}
+    writers = {output: node.name for node in pipeline.nodes for output in node.outputs}
     for node in [node for node in pipeline.nodes if node not in sources.values()]:
-        inputs = {name for each in (node, *list_sources(node, sources)) for name in each.inputs} - sources.keys()
-        parents = sorted({makers[name] for name in inputs if name in makers})
-        above = tuple(f"{parent} has to run" for parent in parents if stages[parent].why)
-        why = tuple(_reasons(node, catalog, finished.get(node.name), sources)) + above
+        inputs = {name for reader in (node, *list_sources(node, sources)) for name in reader.inputs} - sources.keys()
+        parents = sorted({writers[name] for name in inputs if name in writers})
+        inherited = tuple(f"{parent} has to run" for parent in parents if stages[parent].why)
+        why = tuple(_list_reasons(node, catalog, records.get(node.name), sources)) + inherited
         stages[node.name] = Stage(node, why)
     return list(stages.values())
 
 
 def require_gates_passed(pipeline: Pipeline, whole: Pipeline, catalog: CatalogProtocol) -> None:
-    """Refuse to go on from a gate of the ``whole`` project that what is there now has not passed.
+    """Refuse a pipeline that reads a gate's output while the gate is stale.
 
-    A gate is a node that is tagged so; it matters where ``pipeline`` takes its word without running it.
+    A gate is a node of the ``whole`` project with the tag ``gate``; a pipeline that contains the gate runs it anyway.
     """
     gates = whole.only_nodes_with_tags("gate")
     if not pipeline.inputs() & gates.outputs():
@@ -64,119 +73,118 @@ def require_gates_passed(pipeline: Pipeline, whole: Pipeline, catalog: CatalogPr
     if stale:
         tags = ",".join(sorted({tag for node in gates.nodes for tag in node.tags} - {"gate", SHARED}))
         raise InputError(
-            "The data has not passed the gate as it is now ("
-            + "; ".join(stale)
-            + f"). Run: kedro run --pipelines {tags}"
+            f"The current data has not passed the guard ({'; '.join(stale)}). Run: kedro run --pipelines {tags}"
         )
 
 
 @contextmanager
-def hold_shared(catalog: CatalogProtocol, why: str) -> Iterator[None]:
-    """Be the only process that writes what all runs of the data folder share; refuse where another one does."""
-    place = _find_ledger(catalog).parent
+def lock_shared_tables(catalog: CatalogProtocol, why: str) -> Iterator[None]:
+    """Lock the tables that all runs of the data folder share; refuse if another process writes them."""
+    folder = _find_ledger(catalog).parent
     refusal = (
-        f"Another run writes the tables of {place} that all runs share, and this one would too ({why}). Wait for it, "
-        "or give this one a data folder of its own: --params data_root=DIR. The other is:"
+        f"Another run writes the shared tables of {folder}, and this one would too ({why}). Wait for it, or use "
+        "another data folder: --params data_root=DIR. The other is:"
     )
-    with exclusive_lock(place / WRITER, refusal):
+    with exclusive_lock(folder / WRITER_LOCK, refusal):
         yield
 
 
-def find_states(pipeline: Pipeline, stale: set[str], catalog: CatalogProtocol) -> dict[str, str]:
-    """Read the state of every dataset that a stage makes and this run will not remake."""
+def hash_kept_outputs(pipeline: Pipeline, stale: set[str], catalog: CatalogProtocol) -> dict[str, str]:
+    """Hash every dataset of a pipeline that a stage writes and this run does not write again."""
     sources = find_sources(pipeline, catalog)
-    made = {name for whole in [pipeline, *pipelines.values()] for name in whole.all_outputs()} - sources.keys()
-    anew = {name for node in pipeline.nodes if node.name in stale for name in node.outputs}
-    return {name: state_of(catalog[name]) for name in (made & add_sources(pipeline, sources).datasets()) - anew}
+    written = {name for registered in [pipeline, *pipelines.values()] for name in registered.all_outputs()}
+    rewritten = {name for node in pipeline.nodes if node.name in stale for name in node.outputs}
+    kept = (written & add_sources(pipeline, sources).datasets()) - rewritten - sources.keys()
+    return {name: hash_state(catalog[name]) for name in kept}
 
 
 def start_stage(node: Node, catalog: CatalogProtocol, known: Mapping[str, str], sources: Sources) -> dict[str, str]:
-    """Forget the node before it runs, so that a run cut short leaves nothing that passes for finished.
+    """Delete the node's record before it runs, so that an interrupted stage is stale.
 
-    Returns what it is about to be made of: what changes while it runs makes it stale. Where that is not what this
-    run has made or found (``known``), the node is refused.
+    Returns the fingerprint at the start: inputs that change during the run make the stage stale. A node is refused if
+    an input differs from what this run has written or found (``known``).
     """
-    made_of = fingerprint(node, catalog, sources)
-    _require_known(node, made_of, known)
-    if node.name in _read(catalog):
-        _update(catalog, node.name, None)
-    return made_of
+    inputs = fingerprint(node, catalog, sources)
+    _require_known(node, inputs, known)
+    if node.name in _read_records(catalog):
+        _update_record(catalog, node.name, None)
+    return inputs
 
 
 def finish_stage(
-    node: Node, catalog: CatalogProtocol, made_of: dict[str, str], known: Mapping[str, str], sources: Sources
+    node: Node, catalog: CatalogProtocol, inputs: dict[str, str], known: Mapping[str, str], sources: Sources
 ) -> dict[str, str]:
-    """Write down what the node was made of and what it left, once all its outputs are saved; return the latter."""
-    if HOLDS not in node.tags:
+    """Record a stage whose outputs are saved; return the hashes of the outputs."""
+    if HOLDS_INPUTS not in node.tags:
         _require_known(node, fingerprint(node, catalog, sources), known)
-    left = {name: state_of(catalog[name]) for name in node.outputs}
-    _update(catalog, node.name, {"made_of": made_of, "left": left})
-    return left
+    outputs = {name: hash_state(catalog[name]) for name in node.outputs}
+    _update_record(catalog, node.name, StageRecord(inputs=inputs, outputs=outputs))
+    return outputs
 
 
-def accept_remade(
+def accept_rewritten(
     pipeline: Pipeline, whole: Pipeline, catalog: CatalogProtocol, known: Mapping[str, str]
 ) -> dict[str, str]:
-    """Find the tables that another run has made anew just as this one would, and their states.
+    """Hash the shared tables that another run has written again from the same inputs.
 
-    They were made with this run's parameters and code, and have passed the gates that ``pipeline`` relies on.
+    Their stages are fresh under this run's parameters and code, and have passed the gates that ``pipeline`` needs.
     """
     stages = plan_stages((pipeline + whole).only_nodes_with_tags(SHARED), catalog)
     fresh = {name for stage in stages if not stage.why for name in stage.node.outputs} & known.keys()
-    remade = {name: state for name in sorted(fresh) if (state := state_of(catalog[name])) != known[name]}
-    if remade:
+    rewritten = {name: state for name in sorted(fresh) if (state := hash_state(catalog[name])) != known[name]}
+    if rewritten:
         require_gates_passed(pipeline, whole, catalog)
-        _logger.warning("another run has made %s anew meanwhile; from here on this run reads that", ", ".join(remade))
-    return remade
+        _logger.warning("another run has written %s again; this run now reads the new files", ", ".join(rewritten))
+    return rewritten
 
 
-def _require_known(node: Node, made_of: Mapping[str, str], known: Mapping[str, str]) -> None:
-    """Refuse to mix what this run has made or found with what another one has made since."""
-    changed = [name for name in made_of if name in known and made_of[name] != known[name]]
+def _require_known(node: Node, inputs: Mapping[str, str], known: Mapping[str, str]) -> None:
+    """Refuse inputs that another process has changed since this run began."""
+    changed = [name for name in inputs if name in known and inputs[name] != known[name]]
     if changed:
         raise InputError(
-            f"{node.name} would mix what two runs have made: another process has made {', '.join(changed)} anew since "
-            "this run began. What this run has finished stays, a training too. Run the same again, or go on with what "
-            "is there now: kedro run --pipelines evaluate,export"
+            f"{node.name} would mix the tables of two runs: another process has written {', '.join(changed)} since "
+            "this run began. Finished stages are kept, a training too. Repeat this run, or continue with the current "
+            "tables: kedro run --pipelines evaluate,export"
         )
 
 
-def _update(catalog: CatalogProtocol, stage: str, record: dict[str, dict[str, str]] | None) -> None:
-    """Replace one stage's record; what other processes write down meanwhile stays."""
+def _update_record(catalog: CatalogProtocol, stage: str, record: StageRecord | None) -> None:
+    """Replace or delete the record of one stage; those of other stages and processes stay."""
     path = _find_ledger(catalog)
     with wait_for_lock(path.with_name(f".{path.name}.lock")):
-        others = {name: kept for name, kept in _read(catalog).items() if name != stage}
-        catalog[LEDGER].save(others if record is None else others | {stage: record})
+        records = {name: other for name, other in _read_records(catalog).items() if name != stage}
+        if record is not None:
+            records[stage] = record
+        catalog[LEDGER].save({name: kept.model_dump() for name, kept in records.items()})
 
 
 def _find_ledger(catalog: CatalogProtocol) -> Path:
     return Path(str(catalog[LEDGER]._describe()["filepath"]))
 
 
-def _read(catalog: CatalogProtocol) -> dict[str, dict[str, dict[str, str]]]:
+def _read_records(catalog: CatalogProtocol) -> dict[str, StageRecord]:
     ledger = catalog[LEDGER]
     if not ledger.exists():
         return {}
     try:
         return RECORDS.validate_python(ledger.load())
     except (DatasetError, ValidationError):
-        _logger.warning("the memory of finished stages (%s) cannot be read; every stage runs again", LEDGER)
+        _logger.warning("the record of finished stages (%s) cannot be read; every stage runs again", LEDGER)
         return {}
 
 
-def _reasons(
-    node: Node, catalog: CatalogProtocol, record: dict[str, dict[str, str]] | None, sources: Sources
-) -> Iterator[str]:
+def _list_reasons(node: Node, catalog: CatalogProtocol, record: StageRecord | None, sources: Sources) -> Iterator[str]:
     if record is None:
         yield "it never finished"
         return
-    now = fingerprint(node, catalog, sources)
-    for cause in sorted(now.keys() | record["made_of"].keys()):
-        if now.get(cause) != record["made_of"].get(cause):
-            yield f"{cause} changed"
+    current = fingerprint(node, catalog, sources)
+    for name in sorted(current.keys() | record.inputs.keys()):
+        if current.get(name) != record.inputs.get(name):
+            yield f"{name} changed"
     for name in node.outputs:
-        state = state_of(catalog[name])
+        state = hash_state(catalog[name])
         if state == ABSENT:
             yield f"{name} is missing"
-        elif state != record["left"].get(name):
-            yield f"{name} is not as it was left"
+        elif state != record.outputs.get(name):
+            yield f"{name} was changed after it was written"

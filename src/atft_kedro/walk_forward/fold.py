@@ -26,7 +26,7 @@ from ..panel.store import HEADER, Panel, open_panel
 from ..panel.write import write_panel
 from ..params import InputError, Params
 from ..schema import CODE, DATE, GRAPH_DATE, REALISED, target_columns, target_span
-from ..source_code import code_of, digest
+from ..source_code import digest, hash_code
 from ..training.checkpoint import FIELDS_NOT_IN_IDENTITY
 from ..training.data import TrainingData
 from ..training.ensemble import load_members
@@ -155,7 +155,7 @@ def _find_pauses(dataset: pl.LazyFrame, last: date, entry_lag: int) -> Pauses:
 def name_folders(folds: Sequence[Fold], tables: MarketTables) -> list[str]:
     """Name each fold's folder by its first test day and a hash of its content."""
     hashed = tables.hash_days()
-    schema, code = str(tables.dataset.collect_schema()), code_of(train_fold)
+    schema, code = str(tables.dataset.collect_schema()), hash_code(train_fold)
     names = []
     for fold in folds:
         used = [table.filter(pl.col("day") <= last_day(fold.split))["digest"] for table in hashed]

@@ -14,7 +14,7 @@ def create_pipeline() -> Pipeline:
                 ["training_data", "runs", "tracker", "params:network", "params:training"],
                 "trained_run",
                 name="fit_network",
-                tags=["ranked", "holds_inputs"],
+                tags=["distributed", "holds_inputs"],
             ),
             Node(
                 nodes.explain_network,

@@ -17,7 +17,7 @@ from atft_kedro.training.data import TrainingData
 def build_graphs(
     mapped_dataset: pl.LazyFrame, universe: pl.LazyFrame, entry_lag: int, params: GraphParams
 ) -> tuple[Iterator[pl.DataFrame], GraphParams]:
-    """Build a graph for each refresh day; return its parameters, so that they are stored with it."""
+    """Build a graph for each refresh day; return its parameters too, for storage."""
     index = index_observations(universe.collect())
     returns = read_returns(mapped_dataset, index, entry_lag)
     return daily.build_graphs(returns, params), params
