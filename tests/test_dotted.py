@@ -42,7 +42,7 @@ def test_set_value_creates_missing_and_null_blocks() -> None:
     assert tree == {"a": {"x": {"y": 2}}, "b": {"c": 1, "d": 3}, "e": 4}
 
 
-def test_select_changes_keeps_what_differs_from_any_other_tree() -> None:
+def test_select_changes_keeps_values_that_differ_from_any_other_tree() -> None:
     tree = {"a": 1, "b": {"c": 2, "d": 3}, "e": None}
     base = {"a": 1, "b": {"c": 2, "d": 4}, "e": 5}
 

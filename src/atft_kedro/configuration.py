@@ -1,6 +1,5 @@
 """Every parameter block has one model; a wrong key or value is named with its file before any work."""
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -26,7 +25,7 @@ from .panel.folds import FoldParams
 from .panel.scaler import ScalerParams
 from .panel.split import SplitParams
 from .panel.universe import UniverseParams
-from .params import InputError, Params
+from .params import InputError, Params, suggest_name
 from .schema import ColumnParams
 from .search.plan import SearchParams
 from .search.promoted_file import PROMOTED_FILE, is_unedited
@@ -236,9 +235,7 @@ def _fields(model: type[Params], keys: tuple[str, ...]) -> list[str]:
 
 
 def _suggest(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    listed = f"; known are {', '.join(known)}" if known else ""
-    return f"; did you mean {close[0]}?" if close else listed
+    return suggest_name(name, known) or (f"; known are {', '.join(known)}" if known else "")
 
 
 def _follow(tree: Any, keys: tuple[str, ...]) -> tuple[int, Any]:

@@ -1,5 +1,6 @@
 """Base class of parameter models, the error for wrong input, and validators that models share."""
 
+import difflib
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 from zoneinfo import available_timezones
@@ -22,6 +23,12 @@ def list_names(names: Iterable[object], most: int = 12, separator: str = ", ") -
     texts = [str(name) for name in names]
     more = f" and {len(texts) - most} more" if len(texts) > most else ""
     return separator.join(texts[:most]) + more
+
+
+def suggest_name(name: str, known: Sequence[str]) -> str:
+    """Return ``; did you mean …?`` with the most similar known name; empty if none is similar."""
+    similar = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {similar[0]}?" if similar else ""
 
 
 def batched(names: Sequence[str], size: int) -> list[Sequence[str]]:

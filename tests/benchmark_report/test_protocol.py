@@ -23,7 +23,7 @@ def test_the_protocol_names_days_modules_phases_and_code(returns: pl.DataFrame, 
     assert rows["run"] == "`run`, commit `0123456789ab`"
 
 
-def test_the_training_time_counts_each_epoch_once(returns: pl.DataFrame, tmp_path: Path) -> None:
+def test_the_training_time_counts_every_epoch_once(returns: pl.DataFrame, tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", returns, share=0.5)
 
     (row,) = tabulate_training_time([run], ["as above"]).rows

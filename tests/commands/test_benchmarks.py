@@ -20,7 +20,7 @@ QUICK = "training.epochs=5,training.seeds=2,network.hidden_size=16,baselines.lig
 
 @pytest.fixture(scope="module")
 def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write prices, and benchmark returns of three quarters of the stocks that end ten days earlier."""
+    """Write prices, and benchmark returns of 30 stocks that end ten days earlier."""
     folder = tmp_path_factory.mktemp("market")
     params = make_params(
         MarketParams, stocks=STOCKS, days=DAYS, seed=5, start=date(2011, 3, 1), late_listings=0, delistings=0

@@ -40,7 +40,7 @@ def make_returns(stocks: int, days: list[date]) -> pl.DataFrame:
 
 
 def make_forecasts(returns: pl.DataFrame, share: float, shift: int) -> pl.DataFrame:
-    """Add a share of the returns to shifted noise; the second half of the days is the test split."""
+    """Add a share of the returns to shifted noise; the later half of the days is tested."""
     days = returns["date"].unique().sort()
     is_validation = pl.col("date") < days[len(days) // 2]
     return returns.select(
@@ -53,7 +53,7 @@ def make_forecasts(returns: pl.DataFrame, share: float, shift: int) -> pl.DataFr
 
 
 def make_run(folder: Path, returns: pl.DataFrame, share: float, **training: Any) -> RunEvidence:
-    """Write the folder of a run with two networks and two baselines that contain less of the returns."""
+    """Write the folder of a run with two networks and two worse baselines."""
     folder.mkdir(parents=True)
     forecasts = make_forecasts(returns, share, 0)
     shares = {"ridge": 0.1, "lightgbm": 0.2, "seed 7": share / 2, "seed 8": share}

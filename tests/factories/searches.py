@@ -89,9 +89,9 @@ def url_in(folder: Path) -> str:
 
 
 def start_worker(folder: Path, role: str, url: str, trials: int = 0) -> subprocess.Popen[bytes]:
-    """Start a process that searches (role ``search``) or joins a search (``join``); its output is in a log file.
+    """Start a process that searches (role ``search``) or joins a search (``join``).
 
-    A process that joins creates the file ``ready`` and waits until the study exists.
+    Its output is in a log file. A process that joins creates the file ``ready`` and waits until the study exists.
     """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}  # noqa: TID251
     command = [sys.executable, "-m", "factories.searches", str(folder), role, url, str(trials)]

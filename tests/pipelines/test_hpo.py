@@ -101,7 +101,7 @@ def test_a_promoted_winner_is_trained_with_exactly_its_values(searched: Path) ->
     assert "was edited since" in output
 
 
-def test_what_cannot_be_searched_is_refused_before_any_work(project: Path) -> None:
+def test_a_wrong_search_is_refused_before_any_work(project: Path) -> None:
     wrong = "hpo.n_trials=0,hpo.study=a/b,hpo.pruner=luck,hpo.storage=postgresql://me:secret@host/db"
     output = kedro(project, "run", "--pipelines", "hpo", "--params", wrong, fails=True)
     assert "hpo.n_trials = 0: Input should be greater than 0 — --params" in output

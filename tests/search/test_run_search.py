@@ -105,7 +105,7 @@ def test_a_study_with_other_settings_is_not_continued(training_data: TrainingDat
     assert len(same.trials) == 1
 
 
-def test_a_search_whose_trials_all_fail_ends(training_data: TrainingData, tmp_path: Path) -> None:
+def test_a_search_ends_after_three_failures_and_no_score(training_data: TrainingData, tmp_path: Path) -> None:
     diverging = {"training.learning_rate": [1e9, 2e9]}
 
     with pytest.raises(InputError, match=r"The first 3 trials of the study s all failed:\n  trial 0: "):
@@ -124,7 +124,7 @@ def test_trials_are_children_of_the_run_that_created_the_study(training_data: Tr
     assert set(second.params[0]) == {"training.learning_rate", "network.hidden_size"}
 
 
-def test_the_score_is_weighted_as_the_selection_says(training_data: TrainingData, tmp_path: Path) -> None:
+def test_the_score_has_the_weights_of_the_selection(training_data: TrainingData, tmp_path: Path) -> None:
     weighted = TRAINING.model_copy(update={"selection": make_params(SelectionParams, horizon_weights={5: 1.0, 1: 0})})
     status = run_search(training_data, tmp_path, weighted, n_trials=1)
 

@@ -26,7 +26,7 @@ from factories.searches import make_search_params
         ("network.heads.more", "unknown: network.heads is a value, not a block"),
     ],
 )
-def test_what_cannot_be_searched_is_refused_with_its_name(path: str, message: str) -> None:
+def test_a_parameter_that_cannot_be_searched_is_refused_with_its_name(path: str, message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         make_search_params(ranges={path: {"low": 1, "high": 2}})
 

@@ -15,7 +15,7 @@ from factories.searches import url_in
 
 @pytest.fixture
 def study(tmp_path: Path) -> optuna.Study:
-    """Create a study of five wanted trials: two complete, one pruned, one failed, one surplus and one retried."""
+    """Create a study with trials in every state but running; five are wanted."""
     study = optuna.create_study(storage=open_storage(url_in(tmp_path)), study_name="s", direction="maximize")
     study.set_user_attr(SIZE, PRESETS["quick"].model_dump_json())
     for value, scores in ((0.1, {1: 0.05, 2: 0.1}), (0.3, {1: 0.3})):

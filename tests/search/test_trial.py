@@ -106,7 +106,7 @@ def test_a_run_that_another_process_trains_is_not_resumed(
     assert status.trials[1].run != run
 
 
-def test_a_trial_whose_worker_died_before_its_first_heartbeat_is_tried_again(
+def test_a_trial_of_a_worker_that_died_before_its_first_heartbeat_is_tried_again(
     training_data: TrainingData, tmp_path: Path
 ) -> None:
     run_search(training_data, tmp_path, n_trials=1)
@@ -152,7 +152,7 @@ def test_a_surplus_trial_does_not_count(training_data: TrainingData, tmp_path: P
     assert (status.wanted, status.scored) == (2, 2)
 
 
-def test_a_study_whose_creation_was_cut_off_is_completed(training_data: TrainingData, tmp_path: Path) -> None:
+def test_a_study_with_an_interrupted_creation_is_completed(training_data: TrainingData, tmp_path: Path) -> None:
     optuna.create_study(storage=open_storage(url_in(tmp_path)), study_name="s", direction="maximize")
 
     assert run_search(training_data, tmp_path, n_trials=1).scored == 1

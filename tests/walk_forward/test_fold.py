@@ -42,7 +42,7 @@ def shock(prices: pl.DataFrame, after: date) -> pl.DataFrame:
 
 
 def pause(prices: pl.DataFrame, split: Split) -> pl.DataFrame:
-    """Remove the rows of one stock from 40 days before the end of the train days to the fold's last day."""
+    """Remove one stock from 40 days before the last train day to the fold's last day."""
     first, last = (
         set(prices.filter(pl.col("date") == day)["code"]) for day in (prices["date"].min(), prices["date"].max())
     )
@@ -60,7 +60,7 @@ def forecast(prices: pl.DataFrame, split: Split, folder: Path) -> pl.DataFrame:
     return pl.read_parquet(fold_folder / "forecasts.parquet")
 
 
-def test_a_fold_whose_tables_another_run_has_changed_is_refused(
+def test_a_fold_is_refused_after_another_run_has_changed_its_tables(
     market: SimulatedMarket, split: Split, tmp_path: Path
 ) -> None:
     tables = write_tables(market.prices, tmp_path / "tables")
@@ -135,9 +135,7 @@ def test_the_folder_name_depends_on_the_content_up_to_the_last_day(tables: Marke
     assert name_folder(replace(tables, universe=tables.universe.with_columns(eligible=True)), split, recipe) != now
 
 
-def test_the_folder_name_depends_on_what_decides_forecasts_and_not_on_logging(
-    tables: MarketTables, split: Split
-) -> None:
+def test_the_folder_name_depends_on_parameters_but_not_on_logging(tables: MarketTables, split: Split) -> None:
     recipe = make_recipe(tables)
     logged = make_recipe(tables, SHORT.model_copy(update={"keep_epochs": 9, "log_every": 1}))
     others = [

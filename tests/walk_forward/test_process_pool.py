@@ -48,7 +48,7 @@ def test_the_output_of_a_process_is_in_its_log_only(tmp_path: Path, capfd: pytes
     assert "runs" not in "".join(capfd.readouterr())
 
 
-def test_a_task_whose_log_cannot_be_created_has_a_reason(tmp_path: Path) -> None:
+def test_a_task_without_a_writable_log_has_a_reason(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     task = Task("one", write_pid, (tmp_path, "one"), tmp_path / "file" / "log")

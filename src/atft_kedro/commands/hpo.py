@@ -1,6 +1,5 @@
 """Work on a search for hyper-parameters, show it, stop it, and promote its winner."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from ..search.plan import SearchParams
 from ..search.space import format_values
 from ..search.study_status import StudyStatus, format_best, format_counts, read_status
 from ..training.params import TrainingParams
-from ..training.runs import Runs
 from .console import make_console
 from .project import open_catalog, project_options
 
@@ -34,22 +32,12 @@ def hpo() -> None:
     """Work on the studies that kedro run --pipelines hpo creates."""
 
 
-@dataclass(frozen=True)
-class StudyLocation:
-    """The name of a study, the URL of its database and the folder of its trials."""
-
-    name: str
-    url: str
-    runs: Runs
-
-
-def locate_study(catalog: CatalogProtocol, study: str | None) -> StudyLocation:
-    """Locate the study of that name, or the one of the parameters."""
+def locate_study(catalog: CatalogProtocol, study: str | None) -> tuple[str, str]:
+    """Return the URL of the studies and the name of one, by default ``hpo.study``."""
     from ..search.run_search import find_storage
 
     params = SearchParams.model_validate(catalog["params:hpo"].load())
-    runs = catalog["trial_folders"].load()
-    return StudyLocation(study or params.study, find_storage(params, runs), runs)
+    return find_storage(params, catalog["trial_folders"].load()), study or params.study
 
 
 @hpo.command()
@@ -65,11 +53,11 @@ def worker(metadata: ProjectMetadata, study: str | None, env: str | None, params
     from ..training.data import TrainingData
 
     with open_catalog(metadata, env, params) as catalog:
-        location = locate_study(catalog, study)
+        url, name = locate_study(catalog, study)
         panel = catalog["panel"].load()
         data = TrainingData(panel, graphs_to_panel(catalog["graphs"].load(), panel), catalog["split"].load())
         trackers = catalog["trial_trackers"].load()
-        status = join_search(location.name, data, location.url, location.runs, trackers)
+        status = join_search(name, data, url, catalog["trial_folders"].load(), trackers)
     make_console().print(render_status(status))
 
 
@@ -81,8 +69,7 @@ def status(metadata: ProjectMetadata, study: str | None, env: str | None, params
     from ..search.study import load_study
 
     with open_catalog(metadata, env, params) as catalog:
-        location = locate_study(catalog, study)
-        current = read_status(load_study(location.url, location.name))
+        current = read_status(load_study(*locate_study(catalog, study)))
     make_console().print(render_status(current))
 
 
@@ -97,10 +84,10 @@ def stop(metadata: ProjectMetadata, study: str | None, env: str | None, params: 
     from ..search.study import STOP, load_study
 
     with open_catalog(metadata, env, params) as catalog:
-        location = locate_study(catalog, study)
-        load_study(location.url, location.name).set_user_attr(STOP, True)
+        url, name = locate_study(catalog, study)
+        load_study(url, name).set_user_attr(STOP, True)
     console = make_console(highlight=False)
-    console.print(f"The workers of the study {location.name} stop after their current epochs. To continue it:")
+    console.print(f"The workers of the study {name} stop after their current epochs. To continue it:")
     console.print("  kedro run --pipelines hpo  # with its parameters")
 
 
@@ -110,23 +97,16 @@ def stop(metadata: ProjectMetadata, study: str | None, env: str | None, params: 
 @click.option("--trial", type=int, help="Number of the trial.  [default: the best]")
 @click.option("--force", is_flag=True, help="Overwrite an existing promoted file.")
 @project_options
-def promote(  # noqa: PLR0913, PLR0917 — its options
-    metadata: ProjectMetadata,
-    environment: str,
-    study: str | None,
-    trial: int | None,
-    force: bool,
-    env: str | None,
-    params: Any,
+def promote(
+    metadata: ProjectMetadata, environment: str, study: str | None, trial: int | None, force: bool, **project: Any
 ) -> None:
     """Write the parameters of a trial into conf/ENVIRONMENT, for kedro run --env ENVIRONMENT."""
     from ..search import promotion
     from ..search.study import load_study, read_spec
 
-    with open_catalog(metadata, env, params) as catalog:
+    with open_catalog(metadata, **project) as catalog:
         promotion.require_environment_name(environment)
-        location = locate_study(catalog, study)
-        opened = load_study(location.url, location.name)
+        opened = load_study(*locate_study(catalog, study))
         current = read_status(opened)
         selected = promotion.select_trial(current, trial)
         confirmation = catalog["confirmation"].load() if catalog["confirmation"].exists() else None

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from statistics import variance
 
 import polars as pl
+from pydantic import Field
 
 from ..evaluation.compare_runs import compare_runs, pivot_returns
 from ..evaluation.daily_statistics import NORMAL, Mean, expected_maximum
@@ -51,10 +52,10 @@ class Confirmation(Params):
     metric: str  # label of the score
     params: ParamValues
     scored_trials: int
-    current: tuple[float, ...]
-    winner: tuple[float, ...]
-    differences: dict[int, WinnerDifference]
-    horizon: int
+    current: tuple[float, ...] = ()
+    winner: tuple[float, ...] = ()
+    differences: dict[int, WinnerDifference] = Field(default_factory=dict)
+    horizon: int = 0
 
     @property
     def gain(self) -> float | None:
@@ -119,36 +120,36 @@ def confirm(
     if winner is None:
         raise InputError(f"No trial of the study {status.study} is complete: there is nothing to confirm.")
     network, training = configured
-    found = {
-        "study": status.study,
-        "trial": winner.number,
-        "metric": training.selection.label,
-        "params": winner.params,
-        "scored_trials": status.scored,
-    }
+    confirmation = Confirmation(
+        study=status.study,
+        trial=winner.number,
+        metric=training.selection.label,
+        params=winner.params,
+        scored_trials=status.scored,
+    )
     if not params.confirm_seeds:
-        return Confirmation(**found, current=(), winner=(), differences={}, horizon=0)
+        return confirmation
     # The trials were trained with training.seed, so that the new seeds begin after it.
-    new_seeds = {"seed": training.seed + 1, "seeds": params.confirm_seeds, "keep_epochs": 0}
-    training = training.model_copy(update=new_seeds)
+    training = training.model_copy(update={"seed": training.seed + 1, "seeds": params.confirm_seeds, "keep_epochs": 0})
     current_scores, current_forecasts = trainer.train(CURRENT, network, training)
     winner_scores, winner_forecasts = trainer.train(WINNER, *apply_values(winner.params, network, training))
+    seed_error = None
+    if training.selection.metric.startswith("rank_ic"):  # else the scores are in another unit than the differences
+        seed_error = compute_seed_error(current_scores, winner_scores)
     forecasts = {CURRENT: current_forecasts, WINNER: winner_forecasts}
     entry_lag = trainer.training_data.panel.metadata.entry_lag
     returns = {run: {entry_lag: pivot_returns(table)} for run, table in forecasts.items()}
-    rows = [row for row in compare_runs(forecasts, returns, evaluation) if row.run == WINNER]
-    # The error over seeds is in rank IC only where rank IC is the score.
-    is_rank_ic = training.selection.metric.startswith("rank_ic")
-    seed_error = compute_seed_error(current_scores, winner_scores) if is_rank_ic else None
-    differences = {
-        row.horizon: WinnerDifference(
-            rank_ic=row.differences["rank_ic"],
-            probability=compute_probability(row.differences["rank_ic"], status.scored, seed_error),
-        )
-        for row in rows
+    means = {
+        row.horizon: row.differences["rank_ic"]
+        for row in compare_runs(forecasts, returns, evaluation)
+        if row.run == WINNER
     }
-    horizon = find_heaviest(training.selection, tuple(differences))
-    return Confirmation(**found, current=current_scores, winner=winner_scores, differences=differences, horizon=horizon)
+    differences = {
+        horizon: WinnerDifference(rank_ic=mean, probability=compute_probability(mean, status.scored, seed_error))
+        for horizon, mean in means.items()
+    }
+    scores = {"current": current_scores, "winner": winner_scores, "differences": differences}
+    return confirmation.model_copy(update=scores | {"horizon": find_heaviest(training.selection, tuple(means))})
 
 
 def find_heaviest(selection: SelectionParams, horizons: tuple[int, ...]) -> int:

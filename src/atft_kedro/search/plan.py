@@ -1,11 +1,10 @@
 """Parameters of a search: its study, its size and its search space."""
 
-import difflib
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_serializer, model_validator
 
-from ..params import InputError, Params
+from ..params import InputError, Params, suggest_name
 from ..services.database_url import hide_password, is_url
 from .space import ChoiceMap, Dimension, RangeMap
 
@@ -71,8 +70,7 @@ class SearchParams(Params):
         known = [*self.ranges, *self.choices]
         for path in self.parameter_tiers:
             if path not in known:
-                close = difflib.get_close_matches(path, known, n=1)
-                hint = f"; did you mean {close[0]}?" if close else ""
+                hint = suggest_name(path, known)
                 raise ValueError(f"parameter_tiers names {path}, which has neither a range nor choices{hint}")
         return self
 

@@ -34,8 +34,8 @@ from .study import (
     create_study,
     find_size,
     ignore_warnings,
-    join_study,
     list_first_attempts,
+    load_study,
     make_spec,
     read_size,
     read_spec,
@@ -80,8 +80,9 @@ def search(
 
 def join_search(name: str, data: TrainingData, url: str, runs: Runs, trackers: TrialTrackers) -> StudyStatus:
     """Work on an existing study, in parallel to its other workers."""
-    study = join_study(url, name)
-    read_spec(study).require_data(name, data)
+    spec = read_spec(load_study(url, name))
+    spec.require_data(name, data)
+    study = load_study(url, name, spec.heartbeat_seconds)
     return _work(study, data, runs, trackers)
 
 

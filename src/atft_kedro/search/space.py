@@ -1,6 +1,5 @@
 """The search space: parameters by dotted path, each with a range or with choices."""
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Self, get_args
 
@@ -9,7 +8,7 @@ from pydantic.fields import FieldInfo
 
 from ..dotted import set_value
 from ..network.params import NetworkParams
-from ..params import InputError, Params
+from ..params import InputError, Params, suggest_name
 from ..training.checkpoint import FIELDS_NOT_IN_IDENTITY
 from ..training.params import TrainingParams
 
@@ -76,8 +75,7 @@ def find_field(path: str) -> FieldInfo:
         fields = models[0].model_fields
         if name not in fields:
             known = [".".join([block, *names[: depth - 1], other]) for other in fields]
-            close = difflib.get_close_matches(path, known, n=1)
-            raise ValueError(f"unknown{f'; did you mean {close[0]}?' if close else ''}")
+            raise ValueError(f"unknown{suggest_name(path, known)}")
         field = fields[name]
         models = [kind for kind in _list_types(field.annotation) if issubclass(kind, Params)]
     if block == "training" and names[0] in NOT_SEARCHED:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ..dotted import diff
 from ..network.params import NetworkParams
-from ..params import InputError, Params
+from ..params import InputError, Params, list_names
 from ..services.database_url import hide_password
 from ..training.checkpoint import FIELDS_NOT_IN_IDENTITY
 from ..training.data import TrainingData
@@ -53,11 +53,10 @@ class StudySpec(Params):
         ignored = {"training": set(FIELDS_NOT_IN_IDENTITY)}
         changes = diff(*(spec.model_dump(mode="json", exclude=ignored) for spec in (stored, self)))
         if changes:
-            listed = [f"{path} was {old}, is {new}" for path, (old, new) in changes.items()]
-            more = f" and {len(listed) - 5} more" if len(listed) > 5 else ""
+            listed = list_names([f"{path} was {old}, is {new}" for path, (old, new) in changes.items()], 5, "; ")
             raise InputError(
-                f"The study {study} exists with other settings ({'; '.join(listed[:5])}{more}): trials of both could "
-                "not be compared. Name another study with hpo.study."
+                f"The study {study} exists with other settings ({listed}): trials of both could not be compared. "
+                "Name another study with hpo.study."
             )
 
     def require_data(self, study: str, data: TrainingData) -> None:
@@ -83,10 +82,7 @@ def make_spec(
         space=space,
         network=network,
         training=training.model_copy(update={"epochs": epochs, "seeds": 1, "resume": None, "keep_epochs": 0}),
-        pruner=params.pruner,
-        prune_after=params.prune_after,
-        seed=params.seed,
-        heartbeat_seconds=params.heartbeat_seconds,
+        **params.model_dump(include={"pruner", "prune_after", "seed", "heartbeat_seconds"}),
         panel=data.panel.identity,
         training_data=data.digest,
     )
@@ -126,32 +122,17 @@ def create_study(url: str, name: str, spec: StudySpec, size: SearchSize) -> optu
         study = optuna.create_study(
             storage=storage, study_name=name, direction="maximize", pruner=make_pruner(spec), load_if_exists=True
         )
-    if SPEC in study.user_attrs:
+    if SPEC in study.user_attrs or study.trials:
         spec.require_same(name, read_spec(study))
-    elif study.trials:
-        raise _error_of_foreign_study(name)
     # The specification is written last: with it, the study is complete.
     for attribute, value in {SIZE: size.model_dump_json(), STOP: False, SPEC: spec.model_dump_json()}.items():
         study.set_user_attr(attribute, value)
     return study
 
 
-def _error_of_foreign_study(name: str) -> InputError:
-    return InputError(f"The study {name} was not created by this project: it has no specification of its search.")
-
-
-def load_study(url: str, name: str) -> optuna.Study:
-    """Load an existing study to read it."""
-    return _load_study(open_storage(url), name)
-
-
-def join_study(url: str, name: str) -> optuna.Study:
-    """Load an existing study to work on it, with the heartbeat of all its workers."""
-    spec = read_spec(load_study(url, name))
-    return _load_study(open_storage(url, spec.heartbeat_seconds), name)
-
-
-def _load_study(storage: RDBStorage, name: str) -> optuna.Study:
+def load_study(url: str, name: str, heartbeat: int | None = None) -> optuna.Study:
+    """Load an existing study: to read it, or with a heartbeat to work on it."""
+    storage = open_storage(url, heartbeat)
     names = optuna.get_all_study_names(storage)
     if name not in names:
         raise InputError(
@@ -160,8 +141,6 @@ def _load_study(storage: RDBStorage, name: str) -> optuna.Study:
         )
     with ignore_warnings():
         study = optuna.load_study(storage=storage, study_name=name)
-        if SPEC not in study.user_attrs:
-            raise _error_of_foreign_study(name)
         study.pruner = make_pruner(read_spec(study))
     return study
 
@@ -181,7 +160,9 @@ def read_size(study: optuna.Study) -> SearchSize:
 
 
 def read_spec(study: optuna.Study) -> StudySpec:
-    """Read the specification of a study; refuse one that another version of the project wrote."""
+    """Read the specification of a study; refuse one of another program or version."""
+    if SPEC not in study.user_attrs:
+        raise InputError(f"The study {study.study_name} was not created by this project: it has no specification.")
     try:
         return StudySpec.model_validate_json(study.user_attrs[SPEC])
     except ValidationError as error:

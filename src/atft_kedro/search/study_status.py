@@ -3,7 +3,7 @@
 from collections import Counter
 from datetime import datetime
 from math import isfinite
-from typing import Literal
+from typing import Literal, cast
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -16,13 +16,6 @@ from .trial import HOST, PID, REASON, RUN
 
 State = Literal["complete", "pruned", "failed", "retried", "surplus", "running", "waiting"]
 MIN_TRIALS = 5  # complete ones that parameter importances need
-STATES: dict[TrialState, State] = {
-    TrialState.COMPLETE: "complete",
-    TrialState.PRUNED: "pruned",
-    TrialState.FAIL: "failed",
-    TrialState.RUNNING: "running",
-    TrialState.WAITING: "waiting",
-}
 
 
 class TrialSummary(Params):
@@ -84,13 +77,13 @@ def read_status(study: optuna.Study) -> StudyStatus:
 
 def _summarize(trial: FrozenTrial, *, is_retried: bool) -> TrialSummary:
     attributes = trial.user_attrs
-    state = "retried" if is_retried and trial.state == TrialState.FAIL else STATES[trial.state]
-    if SURPLUS in attributes:
-        state = "surplus"
+    state = trial.state.name.lower()
+    if trial.state == TrialState.FAIL:
+        state = "surplus" if SURPLUS in attributes else "retried" if is_retried else "failed"
     scores = [score for score in trial.intermediate_values.values() if isfinite(score)]
     return TrialSummary(
         number=trial.number,
-        state=state,
+        state=cast("State", state),
         score=trial.value if trial.state == TrialState.COMPLETE else max(scores, default=None),
         epochs=len(trial.intermediate_values),
         seconds=_measure_seconds(trial),

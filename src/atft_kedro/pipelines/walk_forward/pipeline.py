@@ -4,6 +4,8 @@ from kedro.pipeline import Node, Pipeline
 
 from . import nodes
 
+POOLED_INPUTS = ["trained_folds", "fold_folders", "mapped_dataset"]
+
 
 def create_pipeline() -> Pipeline:
     """Plan the folds, train and forecast in each, and score them."""
@@ -28,12 +30,7 @@ def create_pipeline() -> Pipeline:
                 name="train_folds",
                 tags="holds_inputs",
             ),
-            Node(
-                nodes.pool_forecasts,
-                ["trained_folds", "fold_folders", "mapped_dataset"],
-                "walk_forecasts",
-                name="pool_forecasts",
-            ),
+            Node(nodes.pool_forecasts, POOLED_INPUTS, "walk_forecasts", name="pool_forecasts"),
             Node(
                 nodes.score_folds,
                 [
