@@ -1,4 +1,4 @@
-"""A log that is redirected: a line for each record, with its time and level; and a run's own log."""
+"""Test log lines without a terminal and in files."""
 
 import logging
 import re
@@ -17,27 +17,25 @@ LONG = "augment 3/5: validation rank IC 0.1234567890 (best 0.1234567890), " + "s
 
 
 @pytest.mark.parametrize("is_terminal", [False, True])
-def test_a_record_is_one_whole_line_where_no_terminal_is(
+def test_without_a_terminal_a_record_is_one_line(
     is_terminal: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.excepthook", lambda *_: None)
-    shown = StringIO()
+    stream = StringIO()
     logger = logging.Logger("atft_kedro.example")
-    console = Console(file=shown, width=80, force_terminal=is_terminal)
+    console = Console(file=stream, width=80, force_terminal=is_terminal)
     logger.addHandler(RichHandler(console=console, markup=True))
 
     log_lines(logger)
     logger.info("%s end [bold]", LONG)
 
     if is_terminal:
-        assert len(shown.getvalue().splitlines()) > 5
+        assert len(stream.getvalue().splitlines()) > 5
     else:
         assert re.fullmatch(f"{STAMP} INFO {re.escape(LONG)} end \\[bold\\]\n", capsys.readouterr().out)
 
 
-def test_a_file_gets_what_is_logged_meanwhile_and_the_error_that_ends_it(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_file_gets_the_log_of_a_block_and_its_exception(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     logger, path = logging.getLogger("atft_kedro.example"), tmp_path / "train.log"
 

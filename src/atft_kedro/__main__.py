@@ -1,4 +1,4 @@
-"""Runs the packaged project."""
+"""Run the packaged project."""
 
 import sys
 from pathlib import Path
@@ -8,7 +8,7 @@ from kedro.framework.project import configure_project
 
 
 def main() -> None:
-    """Run as ``atft-kedro …`` or ``python -m atft_kedro …``, with the options of ``kedro run``."""
+    """Run ``atft-kedro …`` or ``python -m atft_kedro …`` with the options of ``kedro run``."""
     package = Path(__file__).parent.name
     configure_project(package)
     find_run_command(package)(sys.argv[1:])

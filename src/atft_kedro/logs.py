@@ -1,4 +1,4 @@
-"""Log records as lines: one for each, with its time and its level."""
+"""Log records as lines with their time and level, on standard output and in files."""
 
 import logging
 import sys
@@ -11,14 +11,14 @@ FORMATTER = logging.Formatter(FORMAT, TIME)
 
 
 class LineHandler(logging.Handler):
-    """Write each record as a line to what the standard output is at that moment."""
+    """Write each record as a line to the current standard output, even after that is redirected."""
 
     def __init__(self) -> None:
         super().__init__()
         self.setFormatter(FORMATTER)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one."""
+        """Write a record."""
         try:
             sys.stdout.write(self.format(record) + "\n")
             sys.stdout.flush()
@@ -28,15 +28,15 @@ class LineHandler(logging.Handler):
 
 @contextmanager
 def log_to_file(path: Path) -> Iterator[None]:
-    """Append to a file whatever this process logs meanwhile, and the error that ends it."""
+    """Append the log of this process to a file, including the exception that ends the block."""
     root, handler = logging.getLogger(), logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(FORMATTER)
     root.addHandler(handler)
     try:
         yield
     except Exception as error:
-        ended = f"ended by {type(error).__name__}: {error}"
-        handler.handle(root.makeRecord(root.name, logging.ERROR, __file__, 0, ended, (), None))
+        message = f"ended by {type(error).__name__}: {error}"
+        handler.handle(root.makeRecord(root.name, logging.ERROR, __file__, 0, message, (), None))
         raise
     finally:
         root.removeHandler(handler)

@@ -1,4 +1,4 @@
-"""Tables that are piped: whole, however wide they are."""
+"""Test the output of commands without a terminal."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ from atft_kedro.commands.console import make_console
 ROOT = Path(__file__).parent.parent.parent
 
 
-def test_a_table_without_a_terminal_is_whole(
+def test_a_table_is_not_shortened_without_a_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "40")
@@ -25,7 +25,7 @@ def test_a_table_without_a_terminal_is_whole(
     assert max(len(line.rstrip()) for line in printed.splitlines()) < 400
 
 
-def test_every_command_prints_through_that_console() -> None:
+def test_all_commands_use_this_console() -> None:
     files = [path for path in (ROOT / "src").rglob("*.py") if re.search(r"\bConsole\(", path.read_text())]
 
     assert sorted(path.name for path in files) == ["console.py", "progress.py", "progress_bar.py"]

@@ -1,4 +1,4 @@
-"""A training in a process of its own, whose memory is predicted by one and measured by another."""
+"""Panels of noise, and processes that estimate or measure the memory of a training."""
 
 import json
 import os
@@ -17,8 +17,8 @@ from atft_kedro.panel.store import Panel, open_panel
 from atft_kedro.panel.write import PanelDraft, PanelRows, write_panel
 from atft_kedro.profiling.bench_train import make_panel
 from atft_kedro.profiling.memory.available_memory import measure_machine
-from atft_kedro.profiling.memory.estimate import Plan
-from atft_kedro.profiling.memory.sizes import Sizes
+from atft_kedro.profiling.memory.estimate import TrainingPlan
+from atft_kedro.profiling.memory.sizes import PanelSizes
 from atft_kedro.training.data import TrainingData
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.run import train_in_run
@@ -39,7 +39,7 @@ PHASES = [
 
 
 def write_noise(folder: Path, features: int, stocks: int, days: int) -> None:
-    """Write a panel of noise, to be mapped as a real one is."""
+    """Write a panel of random numbers."""
     panel, _ = make_panel(features, stocks, days)
     rows = np.arange(stocks * days)
     tables = (panel.features.numpy()[:-1], panel.targets.numpy()[:-1], np.arange(days), panel.market.numpy())
@@ -47,19 +47,19 @@ def write_noise(folder: Path, features: int, stocks: int, days: int) -> None:
     write_panel(folder, PanelDraft(panel.metadata, row_of, eligible, len(rows), [PanelRows(rows, *tables)]))
 
 
-def ask(what: str, folder: Path, network: NetworkParams, training: TrainingParams) -> float:
-    """Ask a process of its own for a number of bytes."""
-    words = [sys.executable, __file__, what, str(folder), network.model_dump_json(), training.model_dump_json()]
+def run_in_process(task: str, folder: Path, network: NetworkParams, training: TrainingParams) -> float:
+    """Run a task of this module in a new process and return its number of bytes."""
+    words = [sys.executable, __file__, task, str(folder), network.model_dump_json(), training.model_dump_json()]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}  # noqa: TID251
-    done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment, timeout=300)
-    assert done.returncode == 0, done.stderr
-    return float(done.stdout)
+    process = subprocess.run(words, capture_output=True, text=True, check=False, env=environment, timeout=300)
+    assert process.returncode == 0, process.stderr
+    return float(process.stdout)
 
 
-def predict(panel: Panel, network: NetworkParams, training: TrainingParams, folder: Path) -> float:
+def estimate(panel: Panel, network: NetworkParams, training: TrainingParams, folder: Path) -> float:
     split = split_days(panel.days, make_params(SplitParams, embargo_days=0), 20)
-    sizes = Sizes.measure(panel, split, make_params(GraphParams), training.days_per_block)
-    return Plan(sizes, network, training).predict(measure_machine("cpu")).memory
+    sizes = PanelSizes.measure(panel, split, make_params(GraphParams), training.days_per_block)
+    return TrainingPlan(sizes, network, training).estimate(measure_machine("cpu")).memory
 
 
 def train(panel: Panel, network: NetworkParams, training: TrainingParams, folder: Path) -> float:
@@ -73,8 +73,8 @@ def train(panel: Panel, network: NetworkParams, training: TrainingParams, folder
 
 
 if __name__ == "__main__":
-    what, where, network, training = sys.argv[1:]
-    work = {"predict": predict, "train": train}[what]
-    place = Path(where)
+    task, path, network, training = sys.argv[1:]
+    function = {"estimate": estimate, "train": train}[task]
+    folder = Path(path)
     params = NetworkParams.model_validate(json.loads(network)), TrainingParams.model_validate(json.loads(training))
-    sys.stdout.write(str(work(open_panel(place / "panel"), *params, place)))
+    sys.stdout.write(str(function(open_panel(folder / "panel"), *params, folder)))

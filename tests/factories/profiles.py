@@ -1,9 +1,9 @@
-"""What can be profiled: a small network that learns noise."""
+"""Small trainings to profile."""
 
 from dataclasses import dataclass
 
 from atft_kedro.network.params import NetworkParams
-from atft_kedro.profiling.trace.steps import Rehearsal
+from atft_kedro.profiling.trace.steps import ProfiledTraining
 from atft_kedro.training.data import TrainingData
 from atft_kedro.training.params import TrainingParams
 from factories.params import make_params
@@ -25,12 +25,12 @@ TRAINING = make_params(
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What can be rehearsed."""
+class ProfileCase:
+    """A training that can be profiled."""
 
     training_data: TrainingData
     network: NetworkParams = NETWORK
     training: TrainingParams = TRAINING
 
-    def begin(self, phase: int = 1, training: TrainingParams = TRAINING) -> Rehearsal:
-        return Rehearsal.begin(self.training_data, self.network, training, training.phases[phase])
+    def start(self, phase: int = 1, training: TrainingParams = TRAINING) -> ProfiledTraining:
+        return ProfiledTraining.start(self.training_data, self.network, training, training.phases[phase])

@@ -1,4 +1,4 @@
-"""The bench of scoring does what it says, on a small market."""
+"""Test the measurement of scoring on a small market."""
 
 from atft_kedro.profiling.bench_score import time_scoring
 

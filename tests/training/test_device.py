@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from atft_kedro.network.atft import Atft
 from atft_kedro.panel.blocks import BlockReader
 from atft_kedro.panel.sampler import BlockSampler
-from atft_kedro.profiling.memory.fake_training import Imagination, Tally
+from atft_kedro.profiling.memory.fake_training import CopyableFakeMode, MemoryCounter
 from atft_kedro.training.attention_stats import collect_attention
 from atft_kedro.training.data import DayLoader, TrainingData
 from atft_kedro.training.engine import Trainer
@@ -79,8 +79,8 @@ def guarding_no_gpu() -> Iterator[None]:
 @contextmanager
 def imagining(rows: int) -> Iterator[Recorder]:
     """Let tensors have shapes and devices, and no numbers."""
-    imagination = Imagination(allow_non_fake_inputs=True)
-    with warnings.catch_warnings(), guarding_no_gpu(), imagination, Tally(rows), Recorder() as recorder:
+    imagination = CopyableFakeMode(allow_non_fake_inputs=True)
+    with warnings.catch_warnings(), guarding_no_gpu(), imagination, MemoryCounter(rows), Recorder() as recorder:
         warnings.filterwarnings("ignore", "Accessing the data pointer of FakeTensor")
         yield recorder
 

@@ -1,4 +1,4 @@
-"""What is printed: fitted to a terminal; elsewhere whole tables, and a line for each log record."""
+"""The output of commands: fitted to a terminal, or complete lines if there is none."""
 
 import logging
 import sys
@@ -12,19 +12,19 @@ from rich.table import Table as RichTable
 from ..logs import LineHandler
 from ..reporting.table import Table
 
-UNLIMITED = 100_000  # characters of a line, where no terminal limits them
+MAX_WIDTH = 100_000  # characters of a line without a terminal
 
 
 def make_console(**options: Any) -> Console:
-    """Create the console of a command; without a terminal no line is wrapped and no cell is cut short."""
+    """Create a command's console; without a terminal, lines are not wrapped and cells not shortened."""
     console = Console(**options)
-    return console if console.is_terminal else Console(**options, width=UNLIMITED)
+    return console if console.is_terminal else Console(**options, width=MAX_WIDTH)
 
 
 def log_lines(logger: logging.Logger) -> None:
-    """Replace rich's handlers of a logger, and rich's tracebacks, where they do not write to a terminal.
+    """Replace rich's log handlers and tracebacks by plain lines unless they write to a terminal.
 
-    Kedro reads ``conf/logging.yml`` before the project, and accepts no handler of the project there.
+    Kedro reads ``conf/logging.yml`` before the project, so that file cannot name a handler of the project.
     """
     for handler in list(logger.handlers):
         if isinstance(handler, RichHandler) and not (handler.console.is_terminal or handler.console.is_jupyter):

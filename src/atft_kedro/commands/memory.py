@@ -1,7 +1,7 @@
-"""What memory a training will take before it is run, and what a run takes beside that."""
+"""``kedro atft memory``: estimate the memory of a training, or compare it with a run."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -10,33 +10,33 @@ from kedro.io import CatalogProtocol
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from ..cgroup import FreeMemory
 from ..features.build import FEATURE_SETS
 from ..params import InputError
-from ..profiling.memory.available_memory import Machine, Room, measure_machine
-from ..profiling.memory.estimate import Need, Plan
-from ..profiling.memory.measured import Taken, plan_again
-from ..profiling.memory.sizes import Sizes, name_panel
+from ..profiling.memory.available_memory import Machine, measure_machine
+from ..profiling.memory.estimate import MemoryNeed, TrainingPlan, compare_with_run
+from ..profiling.memory.sizes import PanelSizes, make_metadata
 from ..training.data import choose_days_per_block, count_stocks_per_day
 from ..training.run_status import format_load, read_status
 from .console import make_console
 from .project import open_catalog, project_options
 
 SIZE = click.IntRange(min=1)
-BESIDE = 90_000_000  # bytes that `kedro run` takes and this command does not: the runner, tables, tracking, checkpoints
+EXTRA = 90_000_000  # bytes that `kedro run` takes and this command does not: runner, tables, tracking, checkpoints
 
 
 @click.command()
 @click.argument("run", required=False)
-@click.option("--features", type=SIZE, help="Of a panel that there is not yet.")
-@click.option("--stocks", type=SIZE, help="That it has on every day.")
-@click.option("--days", type=SIZE, help="That it holds.")
+@click.option("--features", type=SIZE, help="Number of features of a panel that does not exist yet.")
+@click.option("--stocks", type=SIZE, help="Number of its stocks, all on every day.")
+@click.option("--days", type=SIZE, help="Number of its days.")
 @project_options
 def memory(
     metadata: ProjectMetadata, run: str | None, env: str | None, params: dict[str, Any], **sizes: int | None
 ) -> None:
-    """Show what memory a training will take, part by part, and whether there is as much.
+    """Estimate the memory of a training, and compare it with the free memory.
 
-    Of a RUN, show what it takes or has taken, beside what it was to take. Exits with 1 where there is not enough.
+    For a RUN, compare the estimate with the memory that it has used. The exit code is 1 if the training does not fit.
     """
     with open_catalog(metadata, env, params) as catalog:
         if run is not None:
@@ -45,105 +45,104 @@ def memory(
             sys.exit(1)
 
 
-def show_plan(catalog: CatalogProtocol, wanted: dict[str, int]) -> bool:
-    """Print what the configuration will take; say whether there is as much."""
+def show_plan(catalog: CatalogProtocol, sizes: dict[str, int]) -> bool:
+    """Print the estimate for the configured training; return whether it fits."""
     network, training = catalog["params:network"].load(), catalog["params:training"].load()
-    machine = measure_machine(training.device, BESIDE)
+    machine = measure_machine(training.device, EXTRA)
     has_panel = catalog["panel"].exists()
-    if stocks := wanted.get("stocks") or (has_panel and count_stocks_per_day(catalog["panel"].load())):
+    if stocks := sizes.get("stocks") or (has_panel and count_stocks_per_day(catalog["panel"].load())):
         training = choose_days_per_block(training, stocks)
-    plan = Plan(find_sizes(catalog, wanted, training.days_per_block), network, training)
-    need = plan.predict(machine)
+    plan = TrainingPlan(find_sizes(catalog, sizes, training.days_per_block), network, training)
+    need = plan.estimate(machine)
     console = make_console()
-    console.print(draw_need(plan, need, machine.has_gpu))
-    for line in tell_verdict(plan, need, machine):
+    console.print(render_need(plan, need, machine.has_gpu))
+    for line in format_verdict(plan, need, machine):
         console.print(line, soft_wrap=True)
     return need.fits(machine)
 
 
-def find_sizes(catalog: CatalogProtocol, wanted: dict[str, int], days_per_block: int) -> Sizes:
-    """Measure the project's panel, or make one up: of the sizes that are wanted, else of the project's."""
+def find_sizes(catalog: CatalogProtocol, sizes: dict[str, int], days_per_block: int) -> PanelSizes:
+    """Measure the project's panel; assume one if there is none or the command names sizes."""
     graph, split = catalog["params:graph"].load(), catalog["params:split"].load()
     features = catalog["params:features"].load()
     known = {"features": len(features.features())}
     if catalog["panel"].exists():
         panel = catalog["panel"].load()
-        if not is_ours(panel.metadata.features):
+        own_features = {feature.name for group in FEATURE_SETS.values() for feature in group}
+        if not own_features.issuperset(panel.metadata.features):  # the parameters do not decide the user's features
             known["features"] = len(panel.metadata.features)
-        if not wanted and known["features"] == len(panel.metadata.features):
-            return Sizes.measure(panel, catalog["split"].load(), graph, days_per_block)
+        if not sizes and known["features"] == len(panel.metadata.features):
+            return PanelSizes.measure(panel, catalog["split"].load(), graph, days_per_block)
         known |= {"days": panel.row_of.shape[0], "stocks": panel.row_of.shape[1]}
-    lacking = [f"--{name}" for name in ("stocks", "days") if name not in known | wanted]
-    if lacking:
+    missing = [f"--{name}" for name in ("stocks", "days") if name not in known | sizes]
+    if missing:
         raise InputError(
-            f"There is no panel yet: say how large it will be with {' and '.join(lacking)}, or make it with "
+            f"The project has no panel yet: give its size with {' and '.join(missing)}, or create it with "
             "`kedro run --pipelines data,guard,prepare`."
         )
-    return Sizes.make_up(name_panel(**(known | wanted), horizons=features.horizons), split, graph)
+    return PanelSizes.assume(make_metadata(**(known | sizes), horizons=features.horizons), split, graph)
 
 
-def is_ours(names: Iterable[str]) -> bool:
-    """Say whether features are made by this project, so that its parameters say which there will be."""
-    return {feature.name for each in FEATURE_SETS.values() for feature in each}.issuperset(names)
-
-
-def draw_need(plan: Plan, need: Need, has_gpu: bool) -> Table:
-    """Draw a row for each part."""
+def render_need(plan: TrainingPlan, need: MemoryNeed, has_gpu: bool) -> Table:
+    """Render one row per part of the memory."""
     sizes, training = plan.sizes, plan.training
     title = (
         f"{sizes.rows:,} observations x {len(sizes.metadata.features)} features, hidden {plan.network.hidden_size}, "
         f"lookback {plan.network.lookback}\nblocks of {training.days_per_block} days x {sizes.active} stocks, "
         f"{training.precision}"
     )
-    table = Table("what", title=title, box=SIMPLE_HEAD)
+    table = Table("used for", title=title, box=SIMPLE_HEAD)
     for name in ("memory, GB", "GPU, GB")[: 1 + has_gpu]:
         table.add_column(name, justify="right")
     for part in need.parts:
-        table.add_row(part.what, *(f"{size / 1e9:.3f}" for size in (part.memory, part.gpu)[: 1 + has_gpu]))
+        table.add_row(part.name, *(f"{size / 1e9:.3f}" for size in (part.memory, part.gpu)[: 1 + has_gpu]))
     table.add_section()
     table.add_row("all", *(f"{size / 1e9:.3f}" for size in (need.memory, need.gpu)[: 1 + has_gpu]))
     return table
 
 
-def tell_verdict(plan: Plan, need: Need, machine: Machine) -> Iterator[str]:
-    """Say whether there is as much, and what else would do."""
-    yield tell_room("memory", need.memory, machine.room)
+def format_verdict(plan: TrainingPlan, need: MemoryNeed, machine: Machine) -> Iterator[str]:
+    """Compare need and free memory; if it does not fit, name a smaller training that does."""
+    yield format_free("memory", need.memory, machine.memory)
     if machine.gpu is not None:
-        yield tell_room("GPU's memory", need.gpu, machine.gpu)
+        yield format_free("GPU memory", need.gpu, machine.gpu)
     elif machine.has_gpu:
-        yield "Of the GPU it is said what tensors take; its driver and its allocator take some more."
+        yield "The GPU figures count tensors; its driver and allocator need some more."
     if plan.training.compile:
-        yield "Counted uncompiled; compiled code holds less."
+        yield "Estimated without compilation; compiled code needs less."
     if need.fits(machine):
         return
-    smaller = plan.find_smaller(machine, need)
-    if smaller is None:
-        yield "No shorter blocks and no narrower network help: it takes a smaller panel or a larger machine."
+    found = plan.find_smaller(machine, need)
+    if found is None:
+        yield "Shorter blocks and a narrower network are not enough: use a smaller panel or a larger machine."
     else:
-        other, less = smaller
-        yield f"With --params {plan.name_changes(other)} it takes {max(less.memory, less.gpu) / 1e9:.2f} GB, and fits."
+        smaller, less = found
+        size = max(less.memory, less.gpu) / 1e9
+        yield f"With --params {plan.format_changes(smaller)} it needs {size:.2f} GB, and fits."
 
 
-def tell_room(what: str, need: int, room: Room) -> str:
-    """Say whether there is room."""
-    is_enough = "it fits" if need <= room.free else "[bold red]it does not fit[/]"
-    return f"{need / 1e9:.2f} GB of {what}, of {room.total / 1e9:.1f} GB {room.free / 1e9:.1f} are free: {is_enough}."
+def format_free(name: str, need: int, memory: FreeMemory) -> str:
+    """Compare need and free memory in one sentence."""
+    verdict = "it fits" if need <= memory.free else "[bold red]it does not fit[/]"
+    free = f"{memory.free / 1e9:.1f} of {memory.total / 1e9:.1f} GB are free"
+    return f"The training needs {need / 1e9:.2f} GB of {name}; {free}: {verdict}."
 
 
 def show_run(catalog: CatalogProtocol, run: str) -> None:
-    """Print what a run has taken beside what it was to take."""
+    """Print the memory of a run, and compare it with the estimate."""
     folder = catalog["runs"].load().find(run)
-    taken = Taken.read(folder)
-    plan = plan_again(folder, catalog["panel"].load(), catalog["split"].load(), catalog["params:graph"].load())
+    load = read_status(folder).load
+    graph, split = catalog["params:graph"].load(), catalog["split"].load()
+    plan = TrainingPlan.from_run(folder, catalog["panel"].load(), split, graph)
     console = make_console()
     table = Table(show_header=False, title=f"run {folder.name}")
-    for name, value in format_load(read_status(folder).load).items():
+    for name, value in format_load(load).items():
         table.add_row(name, value)
     if plan is None:
-        table.add_row("was to take", "not known: it was trained on another panel")
+        table.add_row("estimate", "unknown: the run was trained on another panel")
     else:
-        machine = measure_machine("cpu" if taken.gpu is None else "cuda", BESIDE)
-        need = plan.predict(machine)
-        console.print(draw_need(plan, need, machine.has_gpu))
-        table.add_row("was to take", taken.compare(need))
+        machine = measure_machine("cuda" if "peak_gpu_memory_gb" in load else "cpu", EXTRA)
+        need = plan.estimate(machine)
+        console.print(render_need(plan, need, machine.has_gpu))
+        table.add_row("estimate", compare_with_run(folder, need))
     console.print(table)

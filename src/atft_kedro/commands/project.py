@@ -1,4 +1,4 @@
-"""What every command needs: the project's catalog, and a plain answer to a user's mistake."""
+"""Options, catalog and error handling that all commands share."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,14 +16,16 @@ from ..params import InputError
 
 
 def project_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that choose an environment and its parameters."""
-    params = click.option("--params", type=click.UNPROCESSED, default="", callback=split_params, help="As kedro run's.")
+    """Add the options ``--env`` and ``--params`` to a command."""
+    params = click.option(
+        "--params", type=click.UNPROCESSED, default="", callback=split_params, help="As in kedro run."
+    )
     return click.pass_obj(env_option(params(command)))
 
 
 @contextmanager
 def open_catalog(metadata: ProjectMetadata, env: str | None, params: dict[str, Any]) -> Iterator[CatalogProtocol]:
-    """Open the project's catalog."""
+    """Open the project's catalog in one environment."""
     session = KedroSession.create(project_path=metadata.project_path, env=env, runtime_params=params)
     with session, plain_errors():
         yield session.load_context().catalog
@@ -31,18 +33,18 @@ def open_catalog(metadata: ProjectMetadata, env: str | None, params: dict[str, A
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """Answer a user's mistake with its message alone; everything else keeps its trace."""
+    """Show errors in the user's input as one message; other errors keep their traceback."""
     try:
         yield
     except Exception as error:
-        at_fault = _input_error(error)
-        if at_fault is None or KedroCliError.VERBOSE_ERROR:
+        input_error = _find_input_error(error)
+        if input_error is None or KedroCliError.VERBOSE_ERROR:
             raise
-        raise click.ClickException(str(at_fault)) from error
+        raise click.ClickException(str(input_error)) from error
 
 
-def _input_error(error: BaseException | None) -> BaseException | None:
-    """Find the user's mistake among an error and what caused it: wrong data, an unknown pipeline or environment."""
+def _find_input_error(error: BaseException | None) -> BaseException | None:
+    """Find wrong input, an unknown pipeline or a missing environment among an error and its causes."""
     while error is not None and not isinstance(error, InputError | MissingConfigException):
         if isinstance(error, ValueError) and str(error).startswith("Failed to find the pipeline"):
             return error

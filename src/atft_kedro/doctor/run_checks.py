@@ -148,7 +148,7 @@ def _check_stages(setup: ProjectSetup, catalog: CatalogProtocol) -> CheckResult:
     pipeline = pipelines["__default__"]
     planned = plan_stages(pipeline.from_inputs(DATASET) if DATASET in setup.users_entries else pipeline, catalog)
     stale = [f"{stage.node.name}: {stage.why[0]}" for stage in planned if stage.why]
-    message = f"{len(planned) - len(stale)} of {len(planned)} are up to date"
+    message = f"{len(planned) - len(stale)} of {len(planned)} are fresh"
     if stale:
         advice = f"{setup.run_command}; all reasons: kedro atft stages"
         return CheckResult.warn("stages", f"{message}; {list_names(stale, 1, '; ')}", advice)

@@ -1,4 +1,4 @@
-"""How fast the panel opens and blocks are read, next to a plain copy of the same bytes."""
+"""Measure how fast blocks are read from a panel, compared with a plain copy of the same bytes."""
 
 import time
 from collections.abc import Callable
@@ -15,51 +15,43 @@ from ..panel.store import Panel
 SEED = 7
 
 
-class Measure(NamedTuple):
-    """One line of the bench: what was done, how long it took, and how many bytes a second that is."""
+class ReadTime(NamedTuple):
+    """The time of one operation, and the bytes that it moves per second."""
 
-    what: str
+    operation: str
     seconds: float
     gb_per_second: float | None = None
 
 
-def time_reading(panel: Panel, graphs: DailyGraphs, lookback: int, days: int, blocks: int) -> list[Measure]:
-    """Read random blocks whole; gather only their features; copy as many bytes from one place to another."""
+def time_reading(panel: Panel, graphs: DailyGraphs, lookback: int, days: int, blocks: int) -> list[ReadTime]:
+    """Time reading random blocks, gathering only their features, and copying as many bytes."""
     reader = BlockReader(panel, graphs, lookback, min(days, len(panel.days)))
     starts = np.random.default_rng(SEED).integers(0, len(panel.days) - reader.days + 1, blocks)
-    asked = [np.arange(start, start + reader.days) for start in starts.tolist()]
-    rows = [reader.read(day).rows.clamp(min=0).flatten() for day in asked]  # maps the pages, too
+    block_days = [np.arange(start, start + reader.days) for start in starts.tolist()]
+    rows = [reader.read(days).rows.clamp(min=0).flatten() for days in block_days]  # also maps the pages
     size = rows[0].numel() * panel.features.shape[1]
-    place = torch.empty((rows[0].numel(), panel.features.shape[1]), dtype=panel.features.dtype)
-    source = torch.ones_like(place)
-    gather = _time([partial(torch.index_select, panel.features, 0, row, out=place) for row in rows])
-    copy = _time([partial(place.copy_, source)] * blocks)
-    fresh_gather = _time([partial(panel.features.index_select, 0, row) for row in rows])
-    fresh_copy = _time([source.clone] * blocks)
-    whole = _time([partial(reader.read, day) for day in asked])
+    target = torch.empty((rows[0].numel(), panel.features.shape[1]), dtype=panel.features.dtype)
+    source = torch.ones_like(target)
     shape = f"{reader.stocks} stocks x {reader.steps} steps x {panel.features.shape[1]} features"
-    return [
-        Measure(f"gather, {shape}", gather, 2 * size / gather / 1e9),
-        Measure("plain copy of the same bytes", copy, 2 * size / copy / 1e9),
-        Measure("gather into new memory", fresh_gather, 2 * size / fresh_gather / 1e9),
-        Measure("plain copy into new memory", fresh_copy, 2 * size / fresh_copy / 1e9),
-        Measure("a whole block: features, targets, graphs", whole, 2 * size / whole / 1e9),
-    ]
+    operations: dict[str, list[Callable[[], object]]] = {
+        f"gather, {shape}": [partial(torch.index_select, panel.features, 0, row, out=target) for row in rows],
+        "plain copy of the same bytes": [partial(target.copy_, source)] * blocks,
+        "gather into new memory": [partial(panel.features.index_select, 0, row) for row in rows],
+        "plain copy into new memory": [source.clone] * blocks,
+        "a whole block: features, targets, graphs": [partial(reader.read, days) for days in block_days],
+    }
+    seconds = {name: _measure_median(actions) for name, actions in operations.items()}
+    return [ReadTime(name, elapsed, 2 * size / elapsed / 1e9) for name, elapsed in seconds.items()]
 
 
-def _time(actions: list[Callable[[], object]]) -> float:
-    """Take the median time of some actions, after one to warm up."""
+def _measure_median(actions: list[Callable[[], object]]) -> float:
+    """Return the median time of the actions, after one to warm up."""
     actions[0]()
-    seconds = []
-    for action in actions:
-        started = time.perf_counter()
-        action()
-        seconds.append(time.perf_counter() - started)
-    return median(seconds)
+    return median(time_once("", action).seconds for action in actions)
 
 
-def time_once(what: str, action: Callable[[], object]) -> Measure:
+def time_once(operation: str, action: Callable[[], object]) -> ReadTime:
     """Time one action."""
     started = time.perf_counter()
     action()
-    return Measure(what, time.perf_counter() - started)
+    return ReadTime(operation, time.perf_counter() - started)

@@ -1,4 +1,4 @@
-"""How fast this machine trains: whole steps at several sizes, next to a plain matrix product.
+"""Measure how fast this machine trains, at several sizes, compared with a plain matrix product.
 
 Needs torch, numpy and pydantic only: ``python -m atft_kedro.profiling.bench_train [fp32|bf16] [compile]``.
 """
@@ -28,8 +28,9 @@ from ..training.train_step import TrainStep
 SIZES = ((60, 64, 20, 1000), (158, 128, 60, 1000), (395, 256, 60, 2000), (82, 256, 20, 256))
 GPU_SIZES = ((60, 64, 20, 4000), (158, 128, 60, 4000), (395, 256, 60, 4000), (82, 256, 20, 256))
 DAYS, NEIGHBOURS, HORIZONS, EDGE_ATTRIBUTES = 32, 10, (1, 5, 10, 20), 3
-PREDECESSORS_PACE = {(82, 256, 20, 256): 2.0}  # observations/s of the system that this one replaces
-SQUARE = 4096  # rows of the matrices whose product is the yardstick
+PREDECESSOR_SPEED = {(82, 256, 20, 256): 2.0}  # observations/s of the system that this one replaces
+SQUARE = 4096  # rows of the matrices in the plain product
+Size = tuple[int, int, int, int]  # features, hidden, lookback, stocks
 NETWORK = {  # fixed, so that measurements of different days can be compared
     "heads": 4,
     "layers": 1,
@@ -96,46 +97,44 @@ PHASE = {
 
 
 @dataclass(frozen=True)
-class Pace:
-    """What one size was measured at."""
+class TrainingSpeed:
+    """The measured speed of training at one size."""
 
-    size: tuple[int, int, int, int]  # features, hidden, lookback, stocks
-    forecasts: float  # per second, whole training steps
+    size: Size
+    forecasts: float  # per second, in whole training steps
     flops: float  # per second, of the model's matrix products
-    product: float  # flops per second of a plain matrix product
-    alone: float  # forecasts per second when each day is a block of its own, window by window
-    memory: float  # bytes, at the most
+    product_flops: float  # per second, of a plain matrix product
+    single_day_forecasts: float  # per second, in blocks of one day, which share no work between windows
+    memory: float  # bytes at the peak
 
     @property
     def utilisation(self) -> float:
-        """Say which share of a plain matrix product's rate the model's arithmetic runs at."""
-        return self.flops / self.product
+        """The model's arithmetic speed as a share of a plain matrix product's."""
+        return self.flops / self.product_flops
 
 
-def measure_pace(size: tuple[int, int, int, int], training: TrainingParams, seconds: float) -> Pace:
-    """Measure one size on the device that there is."""
+def measure_speed(size: Size, training: TrainingParams, seconds: float) -> TrainingSpeed:
+    """Measure one size, on the GPU if there is one."""
     keep_freed_memory()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    train_step, blocks = _make_learner(size, training, DAYS, device)
-    phase = training.phases[0]
-    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):  # of which every product is counted
-        train_step.run(blocks[:1], phase, 1e-3)
-    took = time_steps(lambda: train_step.run(blocks[:1], phase, 1e-3), seconds, device)
-    lone, days = _make_learner(size, training, 1, device)
-    alone = time_steps(lambda: lone.run(days[:1], phase, 1e-3), seconds, device)
+    step = _make_step(size, training, DAYS, device)
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):  # counts attention's products too
+        step()
+    step_seconds = time_steps(step, seconds, device)
+    day_seconds = time_steps(_make_step(size, training, 1, device), seconds, device)
     stocks = size[-1]
-    return Pace(
+    return TrainingSpeed(
         size=size,
-        forecasts=stocks * DAYS / took,
-        flops=counter.get_total_flops() / took,
-        product=measure_product(training.precision, device, seconds / 4),
-        alone=stocks / alone,
+        forecasts=stocks * DAYS / step_seconds,
+        flops=counter.get_total_flops() / step_seconds,
+        product_flops=measure_product(training.precision, device, seconds / 4),
+        single_day_forecasts=stocks / day_seconds,
         memory=torch.cuda.max_memory_allocated() if device.type == "cuda" else measure_memory()["peak"],
     )
 
 
 def make_panel(features: int, stocks: int, days: int) -> tuple[Panel, DailyGraphs]:
-    """Make a panel of noise in which every stock trades every day."""
+    """Make a panel of random numbers in which every stock trades every day."""
     random = np.random.default_rng(7)
     rows = stocks * days
     values = torch.from_numpy(random.standard_normal((rows + 1, features), dtype=np.float32)).half()
@@ -164,47 +163,47 @@ def make_panel(features: int, stocks: int, days: int) -> tuple[Panel, DailyGraph
     return panel, DailyGraphs(torch.from_numpy(neighbours), edges, torch.zeros(days, dtype=torch.int64))
 
 
-def _make_learner(
-    size: tuple[int, int, int, int], training: TrainingParams, days: int, device: torch.device
-) -> tuple[TrainStep, list[np.ndarray]]:
+def _make_step(size: Size, training: TrainingParams, days: int, device: torch.device) -> Callable[[], object]:
+    """Make a training step over one block."""
     features, hidden, lookback, stocks = size
     panel, graphs = make_panel(features, stocks, lookback - 1 + 2 * DAYS)
     torch.manual_seed(7)
     params = NetworkParams.model_validate(NETWORK | {"hidden_size": hidden, "lookback": lookback})
     network = Atft(params, features, HORIZONS, EDGE_ATTRIBUTES).to(device)
     reader = BlockReader(panel.to(device), graphs.to(device), lookback, days)
-    first = lookback - 1 + DAYS
-    return TrainStep(network, reader, training, ProcessGroup()), [first + np.arange(days)]
+    train_step = TrainStep(network, reader, training, ProcessGroup())
+    block = lookback - 1 + DAYS + np.arange(days)
+    return lambda: train_step.run([block], training.phases[0], 1e-3)
 
 
 def measure_product(precision: str, device: torch.device, seconds: float) -> float:
-    """Measure the rate (flops per second) of a large matrix product in the model's precision."""
+    """Measure the speed of a large matrix product in this precision, in flops per second."""
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    one, other = (torch.randn(SQUARE, SQUARE, device=device).to(dtype) for _ in range(2))
-    return 2 * SQUARE**3 / time_steps(lambda: one @ other, seconds, device)
+    left, right = (torch.randn(SQUARE, SQUARE, device=device).to(dtype) for _ in range(2))
+    return 2 * SQUARE**3 / time_steps(lambda: left @ right, seconds, device)
 
 
 def time_steps(step: Callable[[], object], seconds: float, device: torch.device) -> float:
-    """Take the median time of a step, after two that warm up."""
-    took: list[float] = []
+    """Return the median time of a step, after two to warm up."""
+    times: list[float] = []
     for number in range(2 + 1000):
         started = time.perf_counter()
         step()
         if device.type == "cuda":
             torch.cuda.synchronize()
         if number >= 2:
-            took.append(time.perf_counter() - started)
-        if len(took) >= 3 and sum(took) > seconds:
+            times.append(time.perf_counter() - started)
+        if len(times) >= 3 and sum(times) > seconds:
             break
-    return float(np.median(took))
+    return float(np.median(times))
 
 
 def print_bench(precision: str, compiled: bool, seconds: float) -> None:
-    """Measure all sizes, and print them as rows of a table in Markdown."""
+    """Measure all sizes and print them as a Markdown table."""
     training = TrainingParams.model_validate(
         TRAINING | {"precision": precision, "compile": compiled, "phases": [PHASE]}
     )
-    told = [
+    lines = [
         f"{precision}{', compiled' if compiled else ''}, blocks of {DAYS} days, {NEIGHBOURS} neighbours, "
         f"{torch.get_num_threads()} threads, torch {torch.__version__}",
         "",
@@ -212,16 +211,15 @@ def print_bench(precision: str, compiled: bool, seconds: float) -> None:
         "| gain | peak memory GB | to the predecessor |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    print("\n".join(told), flush=True)  # noqa: T201 — what the command is for
+    print("\n".join(lines), flush=True)  # noqa: T201  (the command's output)
     for size in GPU_SIZES if torch.cuda.is_available() else SIZES:
-        with get_context("spawn").Pool(1) as alone:  # a process for each size, so that each has its own peak of memory
-            pace = alone.apply(measure_pace, (size, training, seconds))
-        theirs = PREDECESSORS_PACE.get(size)
-        ratio = f"{pace.forecasts / theirs:,.0f}x" if theirs else ""
+        with get_context("spawn").Pool(1) as pool:  # a process per size, to measure the peak memory of each
+            speed = pool.apply(measure_speed, (size, training, seconds))
+        ratio = f"{speed.forecasts / PREDECESSOR_SPEED[size]:,.0f}x" if size in PREDECESSOR_SPEED else ""
         print(  # noqa: T201
-            f"| {size} | {pace.forecasts:,.0f} | {pace.flops / 1e9:,.0f} | {pace.product / 1e9:,.0f} "
-            f"| {pace.utilisation:.1%} | {pace.alone:,.0f} | {pace.forecasts / pace.alone:.1f}x "
-            f"| {pace.memory / 1e9:.2f} | {ratio} |",
+            f"| {size} | {speed.forecasts:,.0f} | {speed.flops / 1e9:,.0f} | {speed.product_flops / 1e9:,.0f} "
+            f"| {speed.utilisation:.1%} | {speed.single_day_forecasts:,.0f} "
+            f"| {speed.forecasts / speed.single_day_forecasts:.1f}x | {speed.memory / 1e9:.2f} | {ratio} |",
             flush=True,
         )
 

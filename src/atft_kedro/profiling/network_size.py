@@ -1,4 +1,4 @@
-"""How large a network is: weights and arithmetic, module by module."""
+"""The number of weights and floating point operations of a network, by module."""
 
 from dataclasses import dataclass
 
@@ -17,44 +17,44 @@ from ..training.params import TrainingParams
 
 @dataclass(frozen=True)
 class ModuleSize:
-    """One child of the network."""
+    """The size of one module of the network."""
 
     name: str
     weights: int
-    flops: float  # of matrix products, for each forecast
+    flops: float  # of matrix products, per forecast
 
 
 @dataclass(frozen=True)
 class NetworkSize:
-    """The whole network."""
+    """The sizes of all modules."""
 
     title: str
     modules: tuple[ModuleSize, ...]
 
     @property
     def weights(self) -> int:
-        """Sum the modules' weights."""
+        """Number of all weights."""
         return sum(module.weights for module in self.modules)
 
     @property
     def flops(self) -> float:
-        """Sum the modules' arithmetic."""
+        """Floating point operations of all modules, per forecast."""
         return sum(module.flops for module in self.modules)
 
 
 def measure_network(panel: Panel, graphs: DailyGraphs, params: NetworkParams, training: TrainingParams) -> NetworkSize:
-    """Measure the network that these parameters make for this panel, on its newest block."""
+    """Measure the configured network on the newest block of a panel."""
     panel = choose_horizons(panel, params.horizons)
     network = Atft(params, len(panel.metadata.features), panel.metadata.horizons, graphs.edges.shape[-1])
     days = min(training.days_per_block, len(panel.row_of))
     newest = len(panel.row_of) - days + np.arange(days)
     block = BlockReader(panel, graphs, params.lookback, days).read(newest)
-    counted = count_flops(network, block)
+    flops = count_flops(network, block)
     forecasts = max(int(block.is_forecast.sum()), 1)
     modules = tuple(
-        ModuleSize(name, sum(weight.numel() for weight in child.parameters()), counted.get(name, 0.0) / forecasts)
+        ModuleSize(name, sum(weight.numel() for weight in child.parameters()), flops.get(name, 0.0) / forecasts)
         for name, child in network.named_children()
-        if sum(1 for _ in child.parameters())
+        if any(True for _ in child.parameters())
     )
     sizes = f"{len(panel.metadata.features)} features, hidden {params.hidden_size}, lookback {params.lookback}"
     return NetworkSize(f"{sizes}, blocks of {days} days x {len(block.stock)} stocks", modules)
@@ -62,8 +62,8 @@ def measure_network(panel: Panel, graphs: DailyGraphs, params: NetworkParams, tr
 
 @torch.no_grad()
 def count_flops(network: Atft, block: Block) -> dict[str, float]:
-    """Count the floating point operations of each child's matrix products, forward, for one block."""
-    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):  # of which every product is counted
+    """Count the floating point operations of each module's matrix products in one forward pass."""
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):  # counts attention's products too
         network.eval()(block)
     counts = counter.get_flop_counts()
     return {name.split(".")[1]: float(sum(ops.values())) for name, ops in counts.items() if name.count(".") == 1}

@@ -1,4 +1,4 @@
-"""A training that is only imagined takes the steps of a real one, and takes nothing."""
+"""Test that a training with fake tensors counts the memory of a real one and allocates none."""
 
 import copy
 import json
@@ -19,8 +19,8 @@ from atft_kedro.panel.blocks import BlockReader
 from atft_kedro.panel.sampler import BlockSampler
 from atft_kedro.panel.split import SplitParams
 from atft_kedro.profiling.bench_train import EDGE_ATTRIBUTES, HORIZONS, make_panel
-from atft_kedro.profiling.memory.fake_training import Imagination, walk_through
-from atft_kedro.profiling.memory.sizes import Sizes, name_panel
+from atft_kedro.profiling.memory.fake_training import CopyableFakeMode, simulate_training
+from atft_kedro.profiling.memory.sizes import PanelSizes, make_metadata
 from atft_kedro.training.distributed import ProcessGroup
 from atft_kedro.training.forecasting import make_plain_scoring, score_days
 from atft_kedro.training.params import TrainingParams
@@ -37,24 +37,26 @@ PHASE: dict[str, Any] = {
     "modules": ["fan", "gat", "tokens"],
     "loss": {"mse": 0.7, "ic": 0.2, "rank_ic": 0.1, "quantile": 0.05},
 }
-SIZES = Sizes.make_up(name_panel(FEATURES, STOCKS, DAYS, HORIZONS), make_params(SplitParams), make_params(GraphParams))
+SIZES = PanelSizes.assume(
+    make_metadata(FEATURES, STOCKS, DAYS, HORIZONS), make_params(SplitParams), make_params(GraphParams)
+)
 
 
 def params(**changes: Any) -> TrainingParams:
     return make_params(TrainingParams, **({"phases": [PHASE], "days_per_block": BLOCK} | changes))
 
 
-def measure(do: Callable[[], object], trace: Path) -> int:
-    """Let torch's own profiler count what something holds at the most."""
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as watching:
-        do()
-    watching.export_chrome_trace(str(trace))
+def measure_peak(action: Callable[[], object], trace: Path) -> int:
+    """Measure the peak memory of an action with torch's profiler."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        action()
+    profiler.export_chrome_trace(str(trace))
     events = json.loads(trace.read_text())["traceEvents"]
     return max(event["args"]["Total Allocated"] for event in events if event["name"] == "[memory]")
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_what_is_counted_is_what_a_real_step_holds(precision: str, tmp_path: Path) -> None:
+def test_the_estimate_of_a_step_equals_its_measured_peak(precision: str, tmp_path: Path) -> None:
     training = params(precision=precision)
     panel, graphs = make_panel(FEATURES, STOCKS, DAYS)
     network = Atft(NETWORK, FEATURES, HORIZONS, EDGE_ATTRIBUTES)
@@ -62,40 +64,40 @@ def test_what_is_counted_is_what_a_real_step_holds(precision: str, tmp_path: Pat
     days = [30 + np.arange(BLOCK)]
     train_step.run(days, training.phases[0], 1e-3)
 
-    walk = walk_through(SIZES, NETWORK, training)
+    used = simulate_training(SIZES, NETWORK, training)
 
-    taken = measure(lambda: train_step.run(days, training.phases[0], 1e-3), tmp_path / "trace.json")
-    assert walk.step == pytest.approx(taken, rel=0.001)
+    measured = measure_peak(lambda: train_step.run(days, training.phases[0], 1e-3), tmp_path / "trace.json")
+    assert used.step == pytest.approx(measured, rel=0.001)
 
 
-def test_what_is_counted_is_what_scoring_many_days_holds(tmp_path: Path) -> None:
+def test_the_estimate_of_scoring_is_near_its_measured_peak(tmp_path: Path) -> None:
     panel, graphs = make_panel(FEATURES, STOCKS, 800)
     network = Atft(NETWORK, FEATURES, HORIZONS, EDGE_ATTRIBUTES)
     reader = BlockReader(panel, graphs, NETWORK.lookback, BLOCK)
     blocks = list(BlockSampler([100 + np.arange(600)], BLOCK, seed=7).chronological())
     scoring = make_plain_scoring(len(HORIZONS))
 
-    walk = walk_through(replace(SIZES, validation_days=600), NETWORK, params())
+    used = simulate_training(replace(SIZES, validation_days=600), NETWORK, params())
 
-    taken = measure(
+    measured = measure_peak(
         lambda: score_days(network, reader, blocks, frozenset(), scoring, ProcessGroup()), tmp_path / "trace.json"
     )
-    assert walk.scoring == pytest.approx(taken, rel=0.1)
+    assert used.scoring == pytest.approx(measured, rel=0.1)
 
 
-def test_what_lasts_is_counted_to_the_byte() -> None:
+def test_permanent_memory_is_counted_to_the_byte() -> None:
     network = Atft(NETWORK, FEATURES, HORIZONS, EDGE_ATTRIBUTES)
     weights = sum(weight.nbytes for weight in network.parameters())
     buffers = sum(buffer.nbytes for buffer in network.buffers())
     count = sum(1 for _ in network.parameters())
 
-    walk = walk_through(SIZES, NETWORK, params())
+    used = simulate_training(SIZES, NETWORK, params())
 
-    assert walk.weights == weights + buffers
-    assert walk.optimizer == 2 * weights + 4 * count  # two averages of each weight, and its count of steps
-    assert walk.averages == pytest.approx(3 * weights + 2 * buffers, abs=500)  # average, the last epochs', the best
-    assert walk.panel == SIZES.bytes_of(SIZES.rows + 1)
-    assert walk.index == pytest.approx(2 * 16 * SIZES.rows, rel=0.05)  # two readers
+    assert used.weights == weights + buffers
+    assert used.optimizer == 2 * weights + 4 * count  # two moments and a step count of each weight
+    assert used.averages == pytest.approx(3 * weights + 2 * buffers, abs=500)  # EMA, SWA, best weights
+    assert used.panel == SIZES.count_bytes(SIZES.rows + 1)
+    assert used.index == pytest.approx(2 * 16 * SIZES.rows, rel=0.05)  # two readers
 
 
 CHANGES: list[dict[str, Any]] = [
@@ -107,32 +109,36 @@ CHANGES: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("changes", CHANGES, ids=["augmented", "losses", "penalty", "frozen"])
-def test_whatever_a_phase_does_can_be_imagined(changes: dict[str, Any]) -> None:
-    walk = walk_through(SIZES, NETWORK, params(phases=[PHASE, PHASE | {"name": "other"} | changes]))
+def test_every_option_of_a_phase_works_with_fake_tensors(changes: dict[str, Any]) -> None:
+    used = simulate_training(SIZES, NETWORK, params(phases=[PHASE, PHASE | {"name": "other"} | changes]))
 
-    assert walk.step > 0
-    assert walk.scoring > 0
+    assert used.step > 0
+    assert used.scoring > 0
 
 
 def test_the_phase_with_the_largest_step_is_named() -> None:
     plain = {"name": "plain", "epochs": 1, "learning_rate": 1e-3}
 
-    assert walk_through(SIZES, NETWORK, params(phases=[plain, PHASE, plain | {"name": "last"}])).phase == "all"
+    used = simulate_training(SIZES, NETWORK, params(phases=[plain, PHASE, plain | {"name": "last"}]))
+
+    assert used.phase == "all"
 
 
-def test_a_training_that_no_machine_holds_takes_nothing() -> None:
-    sizes = Sizes.make_up(name_panel(2000, 20_000, 300, HORIZONS), make_params(SplitParams), make_params(GraphParams))
+def test_an_enormous_training_allocates_no_memory() -> None:
+    sizes = PanelSizes.assume(
+        make_metadata(2000, 20_000, 300, HORIZONS), make_params(SplitParams), make_params(GraphParams)
+    )
     before = read_memory(torch.device("cpu"))["peak_memory_gb"]
 
-    walk = walk_through(sizes, make_params(NetworkParams, hidden_size=512, lookback=60), params(days_per_block=64))
+    used = simulate_training(sizes, make_params(NetworkParams, hidden_size=512, lookback=60), params(days_per_block=64))
 
-    assert walk.step > 300e9
+    assert used.step > 300e9
     assert read_memory(torch.device("cpu"))["peak_memory_gb"] - before < 0.5
 
 
-def test_a_copy_of_an_imagined_tensor_is_of_the_same_imagination() -> None:
-    """Copied modes once freed their references twice, and the process died at its end."""
-    with Imagination() as mode:
+def test_a_copied_fake_tensor_keeps_its_mode() -> None:
+    """A copied mode frees its references twice, which ends the process with an error."""
+    with CopyableFakeMode() as mode:
         copied = copy.deepcopy({"weight": torch.empty(3)})
 
     assert copied["weight"].fake_mode is mode

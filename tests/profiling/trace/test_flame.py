@@ -1,4 +1,4 @@
-"""A flame graph says the truth about who called whom, backward included."""
+"""Test the call tree of the flame graph, with forward and backward."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -6,50 +6,50 @@ from typing import Any
 import pytest
 from torch._C._profiler import _EventType as Kind
 
-from atft_kedro.profiling.trace.flame import Flames, draw_flames
-from atft_kedro.profiling.trace.steps import BACKWARD, Rehearsal
+from atft_kedro.profiling.trace.flame import FlameGraph, plot_flame_graph
+from atft_kedro.profiling.trace.steps import BACKWARD, ProfiledTraining
 
 HEADS = ("network/atft: Atft", "network/heads: Heads")
 
 
-def call(name: str, milliseconds: float, *children: Any) -> Any:
+def make_call(name: str, milliseconds: float, *children: Any) -> Any:
     return SimpleNamespace(typed=(Kind.PyCall, None), name=name, duration_time_ns=1e6 * milliseconds, children=children)
 
 
-def operation(name: str, milliseconds: float, *children: Any, number: int = -1) -> Any:
-    about = SimpleNamespace(sequence_number=number)
+def make_operation(name: str, milliseconds: float, *children: Any, number: int = -1) -> Any:
+    details = SimpleNamespace(sequence_number=number)
     return SimpleNamespace(
-        typed=(Kind.TorchOp, about), name=name, duration_time_ns=1e6 * milliseconds, children=children
+        typed=(Kind.TorchOp, details), name=name, duration_time_ns=1e6 * milliseconds, children=children
     )
 
 
-STEP = call(
+STEP = make_call(
     "/home/me/atft_kedro/training/train_step.py(76): learn",
     20,
-    call(
+    make_call(
         "nn.Module: Atft_0",
         9,
-        call(
+        make_call(
             "/home/me/atft_kedro/network/atft.py(37): forward",
             9,
-            call("torch/nn/modules/linear.py(130): forward", 3, operation("aten::linear", 3, number=4)),
-            operation("aten::mul", 5, operation("aten::copy_", 1), number=5),
+            make_call("torch/nn/modules/linear.py(130): forward", 3, make_operation("aten::linear", 3, number=4)),
+            make_operation("aten::mul", 5, make_operation("aten::copy_", 1), number=5),
         ),
     ),
-    call(
+    make_call(
         "torch/_tensor.py(500): backward",
         8,
-        operation(f"{BACKWARD}: MulBackward0", 7, operation("aten::mul", 6), number=5),
+        make_operation(f"{BACKWARD}: MulBackward0", 7, make_operation("aten::mul", 6), number=5),
     ),
 )
 
 
-def test_backward_lies_under_the_lines_of_its_forward() -> None:
-    frames = dict(Flames([STEP], steps=1).root.walk())
+def test_backward_is_below_the_lines_of_its_forward() -> None:
+    frames = dict(FlameGraph([STEP], steps=1).root.walk())
 
-    seconds = {"|".join(place): round(1000 * frame.seconds, 6) for place, frame in frames.items()}
+    seconds = {"|".join(path): round(1000 * frame.seconds, 6) for path, frame in frames.items()}
     assert seconds == {
-        "training/train_step: learn": 13,  # 20 without what is backward
+        "training/train_step: learn": 13,  # 20 without backward
         "training/train_step: learn|network/atft: Atft": 9,
         "training/train_step: learn|network/atft: Atft|aten::linear": 3,
         "training/train_step: learn|network/atft: Atft|aten::mul": 5,
@@ -61,32 +61,32 @@ def test_backward_lies_under_the_lines_of_its_forward() -> None:
 
 
 def test_steps_are_averaged() -> None:
-    twice = Flames([STEP, STEP], steps=2)
+    twice = FlameGraph([STEP, STEP], steps=2)
 
-    assert twice.root.seconds == pytest.approx(Flames([STEP], steps=1).root.seconds) == pytest.approx(0.020)
+    assert twice.root.seconds == pytest.approx(FlameGraph([STEP], steps=1).root.seconds) == pytest.approx(0.020)
 
 
-def test_an_operation_is_told_with_the_line_that_it_works_for_longest() -> None:
-    line, share = Flames([STEP], steps=1).find("aten::mul")
+def test_the_main_line_of_an_operation_is_found() -> None:
+    line, share = FlameGraph([STEP], steps=1).find_main_line("aten::mul")
 
     assert line == "network/atft: Atft, backward"
-    assert share == pytest.approx(0.6)  # 6 ms of it, and 4 of its own forward
-    assert Flames([STEP], steps=1).find("aten::nothing") == ("", 0.0)
+    assert share == pytest.approx(0.6)  # 6 ms there, and 4 in its forward
+    assert FlameGraph([STEP], steps=1).find_main_line("aten::nothing") == ("", 0.0)
 
 
-def test_no_frame_is_shorter_than_what_it_calls(rehearsal: Rehearsal) -> None:
-    flames, took = Flames.watch(rehearsal, 3)
+def test_no_frame_is_shorter_than_what_it_calls(profiled_training: ProfiledTraining) -> None:
+    flame_graph, seconds = FlameGraph.record(profiled_training, 3)
 
-    frames = dict(flames.root.walk())
+    frames = dict(flame_graph.root.walk())
     for frame in frames.values():
         assert sum(called.seconds for called in frame.calls.values()) <= frame.seconds + 1e-6
-    assert flames.root.seconds == pytest.approx(took, rel=0.5)
-    places = {place for place in frames if place[: 1 + len(HEADS)] == ("backward", *HEADS)}
-    assert places  # a real step's backward has found its lines
+    assert flame_graph.root.seconds == pytest.approx(seconds, rel=0.5)
+    paths = {path for path in frames if path[: 1 + len(HEADS)] == ("backward", *HEADS)}
+    assert paths  # the backward of a real step has lines
 
 
-def test_every_frame_that_is_drawn_has_its_caller_drawn(rehearsal: Rehearsal) -> None:
-    (drawn,) = draw_flames(Flames.watch(rehearsal, 2)[0]).data
+def test_the_caller_of_every_plotted_frame_is_plotted(profiled_training: ProfiledTraining) -> None:
+    (icicle,) = plot_flame_graph(FlameGraph.record(profiled_training, 2)[0]).data
 
-    assert len(set(drawn.ids)) == len(drawn.ids) > 50
-    assert set(drawn.parents) <= {"", *drawn.ids}
+    assert len(set(icicle.ids)) == len(icicle.ids) > 50
+    assert set(icicle.parents) <= {"", *icicle.ids}

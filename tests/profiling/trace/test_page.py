@@ -1,4 +1,4 @@
-"""A profile as people look at it."""
+"""Test the files of a profile."""
 
 import json
 from pathlib import Path
@@ -6,18 +6,18 @@ from pathlib import Path
 import pytest
 
 from atft_kedro.profiling.trace.page import write_profile
-from atft_kedro.profiling.trace.steps import Rehearsal
+from atft_kedro.profiling.trace.steps import ProfiledTraining
 from factories.browser import open_page
 
 
 @pytest.fixture(scope="module")
-def folder(rehearsal: Rehearsal, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("profiles") / "one"
-    write_profile(rehearsal, 2, made)
-    return made
+def folder(profiled_training: ProfiledTraining, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("profiles") / "one"
+    write_profile(profiled_training, 2, path)
+    return path
 
 
-def test_a_profile_is_a_trace_two_tables_and_a_page(folder: Path) -> None:
+def test_a_profile_has_a_trace_and_two_tables(folder: Path) -> None:
     tables = (folder / "operations.md").read_text()
 
     assert json.loads((folder / "trace.json").read_text())["traceEvents"]
@@ -29,7 +29,7 @@ def test_a_profile_is_a_trace_two_tables_and_a_page(folder: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [390, 1280])
-def test_the_page_is_whole_without_a_network(folder: Path, width: int) -> None:
+def test_the_page_works_without_a_network(folder: Path, width: int) -> None:
     with open_page((folder / "flame.html").as_uri(), width) as looked:
         looked.page.wait_for_selector(".js-plotly-plot .main-svg")
         labels = looked.page.locator(".slicetext").all_text_contents()

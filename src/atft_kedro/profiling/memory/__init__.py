@@ -1,1 +1,1 @@
-"""Estimate and measure the memory of a training."""
+"""Estimate the memory of a training before it runs."""

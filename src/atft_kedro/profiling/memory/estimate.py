@@ -1,118 +1,151 @@
-"""What memory a training will need, part by part, before it is run; and which smaller one would fit."""
+"""The memory that a training will need, a smaller training that fits, and what a run has used."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Self
 
+from ...files import parse_model
+from ...graph.neighbours import GraphParams
 from ...network.params import NetworkParams
+from ...panel.split import Split
+from ...panel.store import Panel
 from ...training.params import TrainingParams
+from ...training.run_status import read_manifest, read_status, read_training
+from ...training.runs import MANIFEST
+from ...training.telemetry import START
 from .available_memory import Machine
-from .sizes import Sizes
+from .sizes import PanelSizes
 
-PROCESS, INDEX = "Python and all libraries, as here", "graphs, and the panel's index"
-GAPS = 1.55  # bytes of heap for each that is in use, where what is freed is kept: see docs/performance.md
+PROCESS, INDEX = "Python and all libraries", "graphs, and the panel's index"
+HEAP_PER_BYTE = 1.55  # heap for each byte in use, where freed memory is kept: see docs/performance.md
 
 
 @dataclass(frozen=True)
-class Part:
-    """One thing that takes memory: bytes of the machine's, bytes of its GPU's."""
+class MemoryPart:
+    """One use of memory: bytes of the machine's, bytes of its GPU's."""
 
-    what: str
+    name: str
     memory: int
     gpu: int = 0
 
 
 @dataclass(frozen=True)
-class Need:
-    """All that a training takes at its largest moment."""
+class MemoryNeed:
+    """The memory of a training at its largest moment."""
 
-    parts: tuple[Part, ...]
-    phase: str  # whose steps are the largest
+    parts: tuple[MemoryPart, ...]
+    phase: str  # with the largest steps
 
     @property
     def memory(self) -> int:
-        """Sum the machine's."""
+        """Bytes of the machine's memory."""
         return sum(part.memory for part in self.parts)
 
     @property
     def gpu(self) -> int:
-        """Sum the GPU's."""
+        """Bytes of the GPU's memory."""
         return sum(part.gpu for part in self.parts)
 
-    def begin_with(self, memory: int) -> Self:
-        """Replace what the process is expected to hold before a training by what one did, its graphs included."""
-        parts = [part for part in self.parts if part.what not in {PROCESS, INDEX}]
-        gpu = sum(part.gpu for part in self.parts if part.what == INDEX)
-        return replace(self, parts=(Part("the process when its training began", memory, gpu), *parts))
+    def replace_start(self, memory: int) -> Self:
+        """Replace the estimate for the process before its training by a measurement, graphs included."""
+        parts = [part for part in self.parts if part.name not in {PROCESS, INDEX}]
+        gpu = sum(part.gpu for part in self.parts if part.name == INDEX)
+        return replace(self, parts=(MemoryPart("the process before its training", memory, gpu), *parts))
 
     def fits(self, machine: Machine) -> bool:
-        """Say whether there is room for it, as far as is known."""
-        return self.memory <= machine.room.free and (machine.gpu is None or self.gpu <= machine.gpu.free)
+        """Check whether the free memory is enough; an unknown GPU is not checked."""
+        return self.memory <= machine.memory.free and (machine.gpu is None or self.gpu <= machine.gpu.free)
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A training that has not begun."""
+class TrainingPlan:
+    """A training that has not started."""
 
-    sizes: Sizes
+    sizes: PanelSizes
     network: NetworkParams
     training: TrainingParams
 
-    def predict(self, machine: Machine) -> Need:
-        """Walk through it without holding anything, and say what it would hold."""
-        from .fake_training import walk_through
+    @classmethod
+    def from_run(cls, folder: Path, panel: Panel, split: Split, graph: GraphParams) -> Self | None:
+        """Read the plan of a run; None if it was trained on another panel."""
+        manifest = read_manifest(folder)
+        if manifest["panel"] != panel.identity:
+            return None
+        training = read_training(folder)
+        network = parse_model(manifest.get("network"), NetworkParams, folder / MANIFEST)
+        return cls(PanelSizes.measure(panel, split, graph, training.days_per_block), network, training)
 
-        walk = walk_through(self.sizes.keep_horizons(self.network.horizons), self.network, self.training)
-        gradients = min(walk.weights, walk.step)
-        if walk.step >= walk.scoring:
-            moment = Part(f"activations of a step, phase {walk.phase}", walk.step - gradients)
+    def estimate(self, machine: Machine) -> MemoryNeed:
+        """Estimate the memory by a training with fake tensors."""
+        from .fake_training import simulate_training
+
+        used = simulate_training(self.sizes.keep_horizons(self.network.horizons), self.network, self.training)
+        gradients = min(used.weights, used.step)
+        if used.step >= used.scoring:
+            largest = MemoryPart(f"activations of a step, phase {used.phase}", used.step - gradients)
         else:
-            moment = Part(f"forecasts of {self.sizes.validation_days} validation days", walk.scoring - gradients)
-        held = [
-            Part(INDEX, walk.graphs + walk.index),
-            Part("weights", walk.weights),
-            Part("gradients", gradients),
-            Part("optimizer", walk.optimizer),
-            Part("averages and the best weights", walk.averages),
-            moment,
+            largest = MemoryPart(f"forecasts of {self.sizes.validation_days} validation days", used.scoring - gradients)
+        parts = [
+            MemoryPart(INDEX, used.graphs + used.index),
+            MemoryPart("weights", used.weights),
+            MemoryPart("gradients", gradients),
+            MemoryPart("optimizer", used.optimizer),
+            MemoryPart("averages and the best weights", used.averages),
+            largest,
         ]
-        process = Part(PROCESS, machine.process)
+        process = MemoryPart(PROCESS, machine.process)
         if machine.has_gpu:
-            panel = Part("panel, read once and copied", self.sizes.mapped, gpu=walk.panel)
-            return Need((process, panel, *(Part(part.what, 0, gpu=part.memory) for part in held)), walk.phase)
-        panel = Part("panel, mapped: what training reads", self.sizes.bytes_of(self.sizes.seen))
-        gaps = (GAPS - 1) * sum(part.memory for part in held) if machine.keeps_freed else 0
-        return Need((process, panel, *held, Part("gaps between them in the heap", round(gaps))), walk.phase)
+            panel = MemoryPart("panel, read once and copied", self.sizes.count_bytes(self.sizes.rows), gpu=used.panel)
+            on_gpu = (MemoryPart(part.name, 0, gpu=part.memory) for part in parts)
+            return MemoryNeed((process, panel, *on_gpu), used.phase)
+        panel = MemoryPart("panel, memory-mapped: the rows read", self.sizes.count_bytes(self.sizes.read_rows))
+        gaps = (HEAP_PER_BYTE - 1) * sum(part.memory for part in parts) if machine.keeps_freed else 0
+        return MemoryNeed((process, panel, *parts, MemoryPart("gaps in the heap", round(gaps))), used.phase)
 
-    def find_smaller(self, machine: Machine, need: Need) -> tuple["Plan", Need] | None:
-        """Find the nearest one with shorter blocks, or else with a narrower network, that fits."""
+    def find_smaller(self, machine: Machine, need: MemoryNeed) -> tuple["TrainingPlan", MemoryNeed] | None:
+        """Find the first training that fits, with shorter blocks or then a narrower network."""
         largest = tuple(phase for phase in self.training.phases if phase.name == need.phase)
         for plan in self._shrink():
-            alone = replace(plan, training=plan.training.model_copy(update={"phases": largest}))
-            if (less := alone.predict(machine)).fits(machine):
-                return plan, less
+            largest_phase = replace(plan, training=plan.training.model_copy(update={"phases": largest}))
+            if (smaller := largest_phase.estimate(machine)).fits(machine):
+                return plan, smaller
         return None
 
-    def _shrink(self) -> Iterator["Plan"]:
-        """Halve the block's days, and let a step have twice as many blocks; then halve the network's width."""
+    def _shrink(self) -> Iterator["TrainingPlan"]:
+        """Halve the days of a block and double the blocks of a step; then halve the network's width."""
         plan = self
         while (days := plan.training.days_per_block) > 1:
-            fewer = {"days_per_block": -(-days // 2), "accumulate": 2 * plan.training.accumulate}
-            plan = replace(plan, training=plan.training.model_copy(update=fewer))
+            shorter = {"days_per_block": -(-days // 2), "accumulate": 2 * plan.training.accumulate}
+            plan = replace(plan, training=plan.training.model_copy(update=shorter))
             yield plan
         least = max(self.network.fan_channels, 8 * self.network.heads, 8 * self.network.graph_heads)
         while (hidden := plan.network.hidden_size // 2) >= least and hidden % least == 0:
             plan = replace(plan, network=plan.network.model_copy(update={"hidden_size": hidden}))
             yield plan
 
-    def name_changes(self, other: "Plan") -> str:
-        """Write the parameters that make another plan of this one, as ``--params`` takes them."""
-        mine, theirs = self._parameters(), other._parameters()
-        return ",".join(f"{name}={value}" for name, value in theirs.items() if value != mine[name])
+    def format_changes(self, other: "TrainingPlan") -> str:
+        """Format the parameters in which another plan differs, as ``--params`` takes them."""
+        own, others = self._list_parameters(), other._list_parameters()
+        return ",".join(f"{name}={value}" for name, value in others.items() if value != own[name])
 
-    def _parameters(self) -> dict[str, int]:
+    def _list_parameters(self) -> dict[str, int]:
         return {
             "training.days_per_block": self.training.days_per_block,
             "training.accumulate": self.training.accumulate,
             "network.hidden_size": self.network.hidden_size,
         }
+
+
+def compare_with_run(folder: Path, need: MemoryNeed) -> str:
+    """Compare an estimate with the peak of a run: the GPU's tensors if there is a GPU, else the process.
+
+    For the process, its measured memory at the start replaces the estimate for that.
+    """
+    load = read_status(folder).load
+    if (gpu := load.get("peak_gpu_memory_gb")) is not None:
+        return f"{need.gpu / (1e9 * gpu):.2f} times the peak of the GPU's tensors"
+    if START not in load:
+        return "not comparable: the process's memory before its training was not measured"
+    expected = need.replace_start(round(1e9 * load[START])).memory / 1e9
+    return f"{expected:.2f} GB, {expected / load['peak_memory_gb']:.2f} times the peak, given the memory at the start"

@@ -1,4 +1,4 @@
-"""A training on tensors that are not there: the very steps of a real one, and how much each would hold."""
+"""Estimate a training's memory with fake tensors: real steps on tensors without data."""
 
 import warnings
 import weakref
@@ -25,176 +25,174 @@ from ...training.engine import Trainer
 from ...training.forecasting import make_plain_scoring, score_days
 from ...training.params import TrainingParams
 from ...training.phases import PhaseParams
-from .sizes import Sizes
+from .sizes import PanelSizes
 
-SCORED_IN = 16  # blocks: enough that what reading one holds does not count
+SCORING_BLOCKS = 16  # so many that the memory of reading one is negligible
 
 aten = torch.ops.aten
 
 
 @dataclass(frozen=True)
-class Walk:
-    """Bytes that a training holds all the time, and that its largest moments hold beside them."""
+class MemoryUse:
+    """Bytes that a training holds permanently, and additionally at its largest moments."""
 
     panel: int
     graphs: int
-    index: int  # which day and stock each row is of
+    index: int  # day and stock of each row
     weights: int
     averages: int
     optimizer: int
     step: int  # activations and gradients
-    phase: str  # whose step that is
+    phase: str  # with the largest step
     scoring: int  # of the validation days
 
 
-class Imagination(FakeTensorMode):  # type: ignore[no-untyped-call]
-    """Tensors have shapes and no numbers, and a copy of one is as imagined as the first.
-
-    Without that a copy would copy the mode, with references that then are freed twice.
-    """
+class CopyableFakeMode(FakeTensorMode):  # type: ignore[no-untyped-call]
+    """A fake tensor mode that ``deepcopy`` does not copy: a copy would free its references twice."""
 
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
         return self
 
 
-class Tally(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the bytes of all tensors that live, as operations make them and as they are let go.
+class MemoryCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Count the bytes of all living tensors while operations create and release them.
 
-    Where a number decides what happens next it is 1, where a mask does all of it holds, and of a panel's cells as many
-    as there are ``rows``.
+    Where control flow needs a value it is 1; masks select everything; ``nonzero`` finds ``rows`` cells.
     """
 
     def __init__(self, rows: int) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.rows, self.now, self.noted, self.floor, self.peak = rows, 0, 0, 0, 0
+        self.rows, self.current, self.last_current, self.last_peak, self.peak = rows, 0, 0, 0, 0
         self._living: set[int] = set()
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Do what is asked, and count what it makes."""
+        """Run an operation and count its results."""
         if func is aten._local_scalar_dense.default:
             return 1
         if func is aten.nonzero.default:
             return torch.empty((self.rows, args[0].ndim), dtype=torch.int64, device=args[0].device)
         if func is aten.index.Tensor:
-            args = (args[0], [_all_of(index) for index in args[1]])
-        made = func(*args, **(kwargs or {}))
-        tensors = [tensor for tensor in tree_leaves(made) if isinstance(tensor, Tensor)]
+            args = (args[0], [_select_all(index) for index in args[1]])
+        result = func(*args, **(kwargs or {}))
+        tensors = [tensor for tensor in tree_leaves(result) if isinstance(tensor, Tensor)]
         for tensor in tensors:
             self._count(tensor.untyped_storage())
-        self.peak = max(self.peak, self.now + _converted(func, args, tensors))
-        return made
+        self.peak = max(self.peak, self.current + _count_converted(func, args, tensors))
+        return result
 
-    def take(self) -> int:
-        """Tell how much more than at first was held at the most, since last asked."""
-        rise = self.peak - self.floor
-        self.floor = self.peak = self.now
+    def pop_peak(self) -> int:
+        """Return the peak above the level at the previous call, and restart it."""
+        rise = self.peak - self.last_peak
+        self.last_peak = self.peak = self.current
         return rise
 
-    def grow(self) -> int:
-        """Tell how much more lives than when last asked."""
-        grown, self.noted = self.now - self.noted, self.now
-        return grown
+    def pop_growth(self) -> int:
+        """Return the growth of the living tensors since the previous call."""
+        growth, self.last_current = self.current - self.last_current, self.current
+        return growth
 
     def _count(self, storage: torch.UntypedStorage) -> None:
-        name, size = storage._cdata, storage.nbytes()
-        if name not in self._living:
-            self._living.add(name)
-            self.now += size
-            weakref.finalize(storage, self._forget, name, size).atexit = False
+        key, size = storage._cdata, storage.nbytes()
+        if key not in self._living:
+            self._living.add(key)
+            self.current += size
+            weakref.finalize(storage, self._release, key, size).atexit = False
 
-    def _forget(self, name: int, size: int) -> None:
-        self._living.discard(name)
-        self.now -= size
+    def _release(self, key: int, size: int) -> None:
+        self._living.discard(key)
+        self.current -= size
 
 
-def _all_of(index: Tensor | None) -> Tensor | None:
-    """Take every place that a mask could hold."""
+def _select_all(index: Tensor | None) -> Tensor | None:
+    """Replace a mask by the indices of all its elements."""
     if index is None or index.dtype != torch.bool:
         return index
     return torch.arange(index.numel(), device=index.device)
 
 
-def _converted(func: Any, args: Sequence[Any], made: Sequence[Tensor]) -> int:
-    """Count the copies that a processor makes of operands of another type, while it works on them."""
-    if torch.Tag.pointwise not in func.tags or not made:
+def _count_converted(func: Any, args: Sequence[Any], results: Sequence[Tensor]) -> int:
+    """Count the temporary copies of operands that a CPU converts to a common type."""
+    if torch.Tag.pointwise not in func.tags or not results:
         return 0
-    operands = [each for each in args if isinstance(each, Tensor) and each.ndim and each.is_floating_point()]
-    common = max((each.dtype for each in operands), key=lambda dtype: dtype.itemsize, default=made[0].dtype)
-    return sum(each.numel() * common.itemsize for each in operands if each.dtype != common)
+    operands = [tensor for tensor in args if isinstance(tensor, Tensor) and tensor.ndim and tensor.is_floating_point()]
+    common = max((tensor.dtype for tensor in operands), key=lambda dtype: dtype.itemsize, default=results[0].dtype)
+    return sum(tensor.numel() * common.itemsize for tensor in operands if tensor.dtype != common)
 
 
-def walk_through(sizes: Sizes, network: NetworkParams, training: TrainingParams) -> Walk:
-    """Take one step of every phase and score all validation days, holding nothing.
+def simulate_training(sizes: PanelSizes, network: NetworkParams, training: TrainingParams) -> MemoryUse:
+    """Simulate one step of every phase and the scoring of all validation days, without allocating memory.
 
-    The operations are those of a processor, uncompiled; a GPU's hold as much, but for details of its kernels.
+    The operations are those of a CPU without compilation; a GPU needs about the same, apart from its kernels.
     """
     days = training.days_per_block
     training = training.model_copy(update={"compile": False, "scored_share": 0.0})
-    with _imagining(sizes.rows) as tally:
-        panel = _imagine_panel(sizes)
-        panel_bytes = tally.grow()
-        graphs = _imagine_graphs(sizes)
-        graph_bytes = tally.grow()
+    with _fake_tensors(sizes.rows) as counter:
+        panel = _make_panel(sizes)
+        panel_bytes = counter.pop_growth()
+        graphs = _make_graphs(sizes)
+        graph_bytes = counter.pop_growth()
         train, validation = (_make_reader(panel, graphs, network.lookback, days, sizes.active) for _ in range(2))
-        index_bytes = tally.grow()
+        index_bytes = counter.pop_growth()
         model = Atft(network, len(sizes.metadata.features), sizes.metadata.horizons, sizes.attributes)
-        weight_bytes = tally.grow()
-        scored = BlockSampler([np.arange(sizes.validation_days)], days, training.seed)
-        trainer = Trainer(model, DayLoader(train, scored), DayLoader(validation, scored), training)
-        average_bytes = tally.grow()
-        step, phase = max((_step(trainer, phase, tally), phase.name) for phase in training.curriculum)
-        scoring = _score(model, panel, graphs, sizes, tally)
+        weight_bytes = counter.pop_growth()
+        sampler = BlockSampler([np.arange(sizes.validation_days)], days, training.seed)
+        trainer = Trainer(model, DayLoader(train, sampler), DayLoader(validation, sampler), training)
+        average_bytes = counter.pop_growth()
+        step, phase = max((_measure_step(trainer, phase, counter), phase.name) for phase in training.curriculum)
+        scoring = _measure_scoring(model, panel, graphs, sizes, counter)
         state = tree_leaves(list(trainer.train_step.optimizer.state.values()))
-        optimizer = sum(each.nbytes for each in state if isinstance(each, Tensor))
-    held = (panel_bytes, graph_bytes, index_bytes, weight_bytes, average_bytes, optimizer)
-    return Walk(*held, step, phase, scoring)
+        optimizer = sum(tensor.nbytes for tensor in state if isinstance(tensor, Tensor))
+    permanent = (panel_bytes, graph_bytes, index_bytes, weight_bytes, average_bytes, optimizer)
+    return MemoryUse(*permanent, step, phase, scoring)
 
 
-def _step(trainer: Trainer, phase: PhaseParams, tally: Tally) -> int:
-    """Learn as a phase does, and tell what that holds."""
+def _measure_step(trainer: Trainer, phase: PhaseParams, counter: MemoryCounter) -> int:
+    """Measure the peak of a phase's training step."""
     for name, child in trainer.network.named_children():
         child.requires_grad_(name not in phase.freeze)
     trainer.train_step.reset_optimizer()
-    tally.take()
+    counter.pop_peak()
     trainer.train_step.run([np.arange(trainer.params.days_per_block)], phase, phase.learning_rate)
-    return tally.take()
+    return counter.pop_peak()
 
 
-class Silent(Atft):
-    """Says nothing, at once: what scoring then holds is what it makes of forecasts."""
+class EmptyNetwork(Atft):
+    """A network that returns empty forecasts, to measure scoring without the forward pass."""
 
     def forward(self, block: Block, modules: frozenset[ModuleName] = frozenset()) -> Tensor:
-        """Lay out room for the forecasts."""
+        """Allocate the forecasts."""
         return torch.empty((*block.slot.shape, len(self.horizons), len(self.params.quantiles)))
 
 
-def _score(network: Atft, panel: Panel, graphs: DailyGraphs, sizes: Sizes, tally: Tally) -> int:
-    """Score the validation days, and tell what that holds beside what makes the forecasts."""
-    silent = Silent(network.params, len(sizes.metadata.features), network.horizons, sizes.attributes)
-    days = -(-sizes.validation_days // SCORED_IN)
+def _measure_scoring(
+    network: Atft, panel: Panel, graphs: DailyGraphs, sizes: PanelSizes, counter: MemoryCounter
+) -> int:
+    """Measure the peak of scoring the validation days, apart from the network's forward pass."""
+    empty = EmptyNetwork(network.params, len(sizes.metadata.features), network.horizons, sizes.attributes)
+    days = -(-sizes.validation_days // SCORING_BLOCKS)
     reader = _make_reader(panel, graphs, 1, days, sizes.active)
     blocks = BlockSampler([np.arange(sizes.validation_days)], days, seed=0).chronological()
-    tally.take()
-    score_days(silent, reader, blocks, frozenset(), make_plain_scoring(len(network.horizons)), ProcessGroup())
-    return tally.take()
+    counter.pop_peak()
+    score_days(empty, reader, blocks, frozenset(), make_plain_scoring(len(network.horizons)), ProcessGroup())
+    return counter.pop_peak()
 
 
 @contextmanager
-def _imagining(rows: int) -> Iterator[Tally]:
-    """Let tensors be imagined, and count them."""
-    with warnings.catch_warnings(), Imagination(allow_non_fake_inputs=True), Tally(rows) as tally:
-        warnings.filterwarnings("ignore", "Accessing the data pointer of FakeTensor")  # a copy asks whether it has one
-        yield tally
+def _fake_tensors(rows: int) -> Iterator[MemoryCounter]:
+    """Create fake tensors only, and count them."""
+    with warnings.catch_warnings(), CopyableFakeMode(allow_non_fake_inputs=True), MemoryCounter(rows) as counter:
+        warnings.filterwarnings("ignore", "Accessing the data pointer of FakeTensor")  # deepcopy does that
+        yield counter
 
 
-def _imagine_panel(sizes: Sizes) -> Panel:
+def _make_panel(sizes: PanelSizes) -> Panel:
     metadata = sizes.metadata
     by_day = (len(metadata.days), len(metadata.codes))
     return Panel(
         metadata=metadata,
-        identity="imagined",
+        identity="fake",
         features=torch.empty((sizes.rows + 1, len(metadata.features)), dtype=torch.float16),
         targets=torch.empty((sizes.rows + 1, len(metadata.horizons))),
         row_of=torch.empty(by_day, dtype=torch.int32),
@@ -203,7 +201,7 @@ def _imagine_panel(sizes: Sizes) -> Panel:
     )
 
 
-def _imagine_graphs(sizes: Sizes) -> DailyGraphs:
+def _make_graphs(sizes: PanelSizes) -> DailyGraphs:
     shape = (sizes.graphs, len(sizes.metadata.codes), sizes.neighbours)
     return DailyGraphs(
         neighbours=torch.empty(shape, dtype=torch.int32),

@@ -1,4 +1,4 @@
-"""A profile as people look at it: tables, and a page with the flame graph that needs no network."""
+"""The files of a profile: a trace, Markdown tables, and a page with the flame graph."""
 
 import re
 from dataclasses import dataclass
@@ -9,78 +9,81 @@ import torch
 from plotly.offline import get_plotlyjs
 
 from ...reporting.table import Table, build_markdown_page
-from .flame import COLOURS, OTHER, Flames, draw_flames
-from .steps import Profile, Rehearsal, profile_steps
+from .flame import COLOURS, OTHER, FlameGraph, plot_flame_graph
+from .steps import ProfiledTraining, StepProfile, profile_steps
 
-TITLE = "Where the time of a training step goes"
+TITLE = "The time of a training step"
 PAGE, TABLES, TRACE = "flame.html", "operations.md", "trace.json"
-MOST = 10  # operations
+OPERATIONS = 10  # in the table
 COMPILED = re.compile(r"## Call CompiledFxGraph \w+ ##")
 CONFIG = {"displaylogo": False, "responsive": True, "displayModeBar": False}
 
 
 @dataclass(frozen=True)
-class Told:
-    """A profile in words and tables."""
+class ProfileReport:
+    """A profile as notes and tables."""
 
     notes: tuple[str, ...]
-    parts: Table
+    sections: Table
     operations: Table
 
 
-def write_profile(rehearsal: Rehearsal, steps: int, folder: Path) -> Told:
-    """Profile some steps, and write the trace, the tables and the page into a folder."""
+def write_profile(training: ProfiledTraining, steps: int, folder: Path) -> ProfileReport:
+    """Profile some steps, and write the trace, the tables and the page into a new folder."""
     folder.mkdir(parents=True)
-    profile = profile_steps(rehearsal, steps, folder / TRACE)
-    flames, noted = Flames.watch(rehearsal, steps)
-    told = Told(describe(rehearsal, profile, noted), tabulate_parts(profile), tabulate_operations(profile, flames))
-    head = build_markdown_page(TITLE, [told.parts, told.operations])
-    (folder / TABLES).write_text("\n\n".join([head.rstrip(), *told.notes]) + "\n")
-    (folder / PAGE).write_text(draw_page(told, flames))
-    return told
+    profile = profile_steps(training, steps, folder / TRACE)
+    flame_graph, with_lines = FlameGraph.record(training, steps)
+    notes = describe_profile(training, profile, with_lines)
+    report = ProfileReport(notes, tabulate_sections(profile), tabulate_operations(profile, flame_graph))
+    tables = build_markdown_page(TITLE, [report.sections, report.operations])
+    (folder / TABLES).write_text("\n\n".join([tables.rstrip(), *notes]) + "\n")
+    (folder / PAGE).write_text(render_page(report, flame_graph))
+    return report
 
 
-def describe(rehearsal: Rehearsal, profile: Profile, noted: float) -> tuple[str, ...]:
-    """Say what was profiled, how fast it is, and how much slower while it is watched."""
-    trainer, train_step = rehearsal.trainer, rehearsal.trainer.train_step
+def describe_profile(training: ProfiledTraining, profile: StepProfile, with_lines: float) -> tuple[str, ...]:
+    """Describe the profiled step, its speed, and how much the profiler slows it down."""
+    trainer, train_step = training.trainer, training.trainer.train_step
     params, features = trainer.params, len(train_step.reader.panel.metadata.features)
-    threads = "" if rehearsal.is_on_gpu else f", threads: {torch.get_num_threads()}"
-    size = f"blocks of {train_step.reader.days} days x {train_step.reader.stocks} stocks, {features} features"
-    how = f"hidden {trainer.network.params.hidden_size}, {params.precision}{', compiled' if params.compile else ''}"
-    slower = f"{profile.watched / profile.seconds:.2f} times as long under the profiler"
-    slowest = f"{noted / profile.seconds:.2f} times where it notes every line, as for the flame graph"
+    threads = "" if training.is_on_gpu else f", threads: {torch.get_num_threads()}"
+    blocks = f"blocks of {train_step.reader.days} days x {train_step.reader.stocks} stocks, {features} features"
+    compiled = ", compiled" if params.compile else ""
+    network = f"hidden {trainer.network.params.hidden_size}, {params.precision}{compiled}"
+    slower = f"{profile.profiled_seconds / profile.seconds:.2f} times as long under the profiler"
+    slowest = f"{with_lines / profile.seconds:.2f} times when it records every line, as for the flame graph"
     return (
-        f"Phase {rehearsal.phase.name}: {size}, {how}, {train_step.device}{threads}, torch {torch.__version__}.",
+        f"Phase {training.phase.name}: {blocks}, {network}, {train_step.device}{threads}, torch {torch.__version__}.",
         f"{1 / profile.seconds:.2f} steps/s; {profile.steps} steps took {slower}, {slowest}.",
     )
 
 
-def tabulate_parts(profile: Profile) -> Table:
-    """Tell the parts of a step."""
-    whole = sum(profile.parts.values())
-    rows = [(name, f"{1000 * took:,.1f}", f"{took / whole:.1%}") for name, took in profile.parts.items()]
-    return Table("A step's parts", ("part", "ms", "share"), rows)
+def tabulate_sections(profile: StepProfile) -> Table:
+    """Tabulate the time of the sections of a step."""
+    total = sum(profile.sections.values())
+    rows = [(name, f"{1000 * time:,.1f}", f"{time / total:.1%}") for name, time in profile.sections.items()]
+    return Table("Sections of a step", ("section", "ms", "share"), rows)
 
 
-def tabulate_operations(profile: Profile, flames: Flames) -> Table:
-    """Tell the most expensive operations, and for which line each works longest."""
+def tabulate_operations(profile: StepProfile, flame_graph: FlameGraph) -> Table:
+    """Tabulate the most expensive operations with the line that needs each most."""
     rows = []
-    for each in profile.operations[:MOST]:
-        line, share = flames.find(each.name)
-        name = COMPILED.sub("compiled code, beside its loops", each.name)
-        mostly = f"{line} ({share:.0%})" if line else ""
-        rows.append((name, f"{each.calls:,.0f}", f"{1000 * each.seconds:,.1f}", f"{each.share:.1%}", mostly))
-    head = ("operation", "calls", "own ms", "share", "mostly for")
-    return Table(f"The {len(rows)} most expensive operations", head, rows)
+    for operation in profile.operations[:OPERATIONS]:
+        line, share = flame_graph.find_main_line(operation.name)
+        name = COMPILED.sub("compiled code outside its loops", operation.name)
+        milliseconds = f"{1000 * operation.seconds:,.1f}"
+        main_line = f"{line} ({share:.0%})" if line else ""
+        rows.append((name, f"{operation.calls:,.0f}", milliseconds, f"{operation.share:.1%}", main_line))
+    header = ("operation", "calls", "own ms", "share", "mostly for")
+    return Table(f"The {len(rows)} most expensive operations", header, rows)
 
 
-def draw_page(told: Told, flames: Flames) -> str:
-    """Draw the page."""
+def render_page(report: ProfileReport, flame_graph: FlameGraph) -> str:
+    """Render the page, which works without a network."""
     template = (Path(__file__).parent / "page.html").read_text()
     page = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(template)
-    figure = draw_flames(flames).to_html(full_html=False, include_plotlyjs=False, config=CONFIG)
+    figure = plot_flame_graph(flame_graph).to_html(full_html=False, include_plotlyjs=False, config=CONFIG)
     colours = {**{name: colour for name, colour in COLOURS.items() if name != "metrics"}, "training": OTHER}
-    grids = [told.operations, told.parts]
+    tables = [report.operations, report.sections]
     return page.render(
-        title=TITLE, notes=told.notes, figure=figure, grids=grids, colours=colours, plotly=get_plotlyjs()
+        title=TITLE, notes=report.notes, figure=figure, tables=tables, colours=colours, plotly=get_plotlyjs()
     )
