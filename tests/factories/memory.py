@@ -18,7 +18,7 @@ from atft_kedro.panel.write import PanelDraft, PanelRows, write_panel
 from atft_kedro.profiling.bench_train import make_panel
 from atft_kedro.profiling.memory.available_memory import measure_machine
 from atft_kedro.profiling.memory.estimate import TrainingPlan
-from atft_kedro.profiling.memory.sizes import PanelSizes
+from atft_kedro.profiling.memory.sizes import PanelSizes, make_metadata
 from atft_kedro.training.data import TrainingData
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.run import train_in_run
@@ -26,6 +26,7 @@ from atft_kedro.training.runs import Runs
 from atft_kedro.training.telemetry import measure_memory
 from factories.params import make_params
 
+TESTS = Path(__file__).parents[1]
 PHASES = [
     {"name": "plain", "epochs": 1, "learning_rate": 1e-3},
     {
@@ -36,6 +37,12 @@ PHASES = [
         "loss": "mse:0.7,ic:0.2,rank_ic:0.1",
     },
 ]
+
+
+def assume_sizes(features: int, stocks: int, days: int, horizons: tuple[int, ...]) -> PanelSizes:
+    """Assume a panel with the project's split and graph parameters."""
+    metadata = make_metadata(features, stocks, days, horizons)
+    return PanelSizes.assume(metadata, make_params(SplitParams), make_params(GraphParams))
 
 
 def write_noise(folder: Path, features: int, stocks: int, days: int) -> None:
@@ -49,9 +56,12 @@ def write_noise(folder: Path, features: int, stocks: int, days: int) -> None:
 
 def run_in_process(task: str, folder: Path, network: NetworkParams, training: TrainingParams) -> float:
     """Run a task of this module in a new process and return its number of bytes."""
-    words = [sys.executable, __file__, task, str(folder), network.model_dump_json(), training.model_dump_json()]
+    words = [sys.executable, "-m", "factories.memory", task, str(folder)]
+    words += [network.model_dump_json(), training.model_dump_json()]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}  # noqa: TID251
-    process = subprocess.run(words, capture_output=True, text=True, check=False, env=environment, timeout=300)
+    process = subprocess.run(
+        words, capture_output=True, text=True, check=False, cwd=TESTS, env=environment, timeout=300
+    )
     assert process.returncode == 0, process.stderr
     return float(process.stdout)
 

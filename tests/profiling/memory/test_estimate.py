@@ -7,21 +7,18 @@ from pathlib import Path
 import pytest
 
 from atft_kedro.cgroup import FreeMemory
-from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.network.params import NetworkParams
-from atft_kedro.panel.split import SplitParams
 from atft_kedro.profiling.memory.available_memory import Machine
 from atft_kedro.profiling.memory.estimate import TrainingPlan, compare_with_run
-from atft_kedro.profiling.memory.sizes import PanelSizes, make_metadata
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.runs import HEARTBEAT
-from factories.memory import PHASES, run_in_process, write_noise
+from factories.memory import PHASES, assume_sizes, run_in_process, write_noise
 from factories.params import make_params
 from factories.training_logs import make_log, write_run
 
 pytestmark = pytest.mark.slow
 
-SIZES = PanelSizes.assume(make_metadata(20, 200, 200, (1, 5)), make_params(SplitParams), make_params(GraphParams))
+SIZES = assume_sizes(20, 200, 200, (1, 5))
 LARGE = FreeMemory(free=10**12, total=10**12)
 CPU = Machine(process=400_000_000, keeps_freed=True, memory=LARGE)
 GPU = Machine(process=400_000_000, keeps_freed=True, memory=LARGE, has_gpu=True, gpu=LARGE)

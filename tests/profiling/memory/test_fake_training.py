@@ -12,20 +12,18 @@ import pytest
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.network.atft import Atft
 from atft_kedro.network.params import NetworkParams
 from atft_kedro.panel.blocks import BlockReader
 from atft_kedro.panel.sampler import BlockSampler
-from atft_kedro.panel.split import SplitParams
 from atft_kedro.profiling.bench_train import EDGE_ATTRIBUTES, HORIZONS, make_panel
 from atft_kedro.profiling.memory.fake_training import CopyableFakeMode, simulate_training
-from atft_kedro.profiling.memory.sizes import PanelSizes, make_metadata
 from atft_kedro.training.distributed import ProcessGroup
 from atft_kedro.training.forecasting import make_plain_scoring, score_days
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.telemetry import read_memory
 from atft_kedro.training.train_step import TrainStep
+from factories.memory import assume_sizes
 from factories.params import make_params
 
 FEATURES, STOCKS, DAYS, BLOCK = 12, 40, 60, 6
@@ -37,9 +35,7 @@ PHASE: dict[str, Any] = {
     "modules": ["fan", "gat", "tokens"],
     "loss": {"mse": 0.7, "ic": 0.2, "rank_ic": 0.1, "quantile": 0.05},
 }
-SIZES = PanelSizes.assume(
-    make_metadata(FEATURES, STOCKS, DAYS, HORIZONS), make_params(SplitParams), make_params(GraphParams)
-)
+SIZES = assume_sizes(FEATURES, STOCKS, DAYS, HORIZONS)
 
 
 def params(**changes: Any) -> TrainingParams:
@@ -125,9 +121,7 @@ def test_the_phase_with_the_largest_step_is_named() -> None:
 
 
 def test_an_enormous_training_allocates_no_memory() -> None:
-    sizes = PanelSizes.assume(
-        make_metadata(2000, 20_000, 300, HORIZONS), make_params(SplitParams), make_params(GraphParams)
-    )
+    sizes = assume_sizes(2000, 20_000, 300, HORIZONS)
     before = read_memory(torch.device("cpu"))["peak_memory_gb"]
 
     used = simulate_training(sizes, make_params(NetworkParams, hidden_size=512, lookback=60), params(days_per_block=64))

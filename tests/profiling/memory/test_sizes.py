@@ -9,8 +9,8 @@ from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.panel.blocks import BlockReader, no_graphs
 from atft_kedro.panel.split import SplitParams, split_days
 from atft_kedro.panel.store import open_panel
-from atft_kedro.profiling.memory.sizes import PanelSizes, make_metadata
-from factories.memory import write_noise
+from atft_kedro.profiling.memory.sizes import PanelSizes
+from factories.memory import assume_sizes, write_noise
 from factories.params import make_params
 
 
@@ -41,9 +41,7 @@ def test_an_assumed_panel_is_as_large_as_one_without_gaps(folder: Path) -> None:
     split = split_days(panel.days, make_params(SplitParams, embargo_days=0), 20)
     measured = PanelSizes.measure(panel, split, make_params(GraphParams), days_per_block=4)
 
-    assumed = PanelSizes.assume(
-        make_metadata(7, 12, 300, (1, 5, 10, 20)), make_params(SplitParams), make_params(GraphParams)
-    )
+    assumed = assume_sizes(7, 12, 300, (1, 5, 10, 20))
 
     assert (assumed.rows, assumed.graphs) == (measured.rows, measured.graphs)
     assert assumed.count_bytes(100) == measured.count_bytes(100)
