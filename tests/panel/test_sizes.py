@@ -37,7 +37,7 @@ def test_enough_days_and_stocks_are_no_matter(caplog: pytest.LogCaptureFixture) 
 
     assert split.shortages() == {}
     assert caplog.records == []
-    assert plot_splits([split]).layout.title.text == "Which days do what"
+    assert plot_splits([split]).layout.title.text == "Days of each split"
 
 
 def test_parts_without_a_defined_score_are_refused() -> None:

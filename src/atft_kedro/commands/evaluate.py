@@ -17,7 +17,7 @@ from .project import open_catalog, project_options
 @click.argument("runs", nargs=-1)
 @project_options
 def evaluate(metadata: ProjectMetadata, runs: tuple[str, ...], env: str | None, params: dict[str, Any]) -> None:
-    """Score the stored forecasts of RUNS again (default: the latest run) by the returns that are known now."""
+    """Score the forecasts of RUNS (default: the latest) again by the returns known now."""
     with open_catalog(metadata, env, params) as catalog:
         dataset = map_columns(catalog["ml_dataset"].load(), catalog["params:columns"].load())
         evaluation, goals = catalog["params:evaluation"].load(), catalog["params:goals"].load()

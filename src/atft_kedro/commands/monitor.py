@@ -26,7 +26,7 @@ PROGRESS = ("state", "seed", "phase", "epoch")  # the health is read again when 
 @click.option("--every", default=1.0, show_default=True, help="Seconds between updates.")
 @project_options
 def monitor(metadata: ProjectMetadata, run: str, every: float, env: str | None, params: Any) -> None:
-    """Watch a RUN live until it ends, with the newest lines of its log; Ctrl-C ends only the display."""
+    """Watch a RUN live until it ends; Ctrl-C ends only the display."""
     with open_catalog(metadata, env, params) as catalog:
         folder = catalog["runs"].load().find(run)
         run_status, health = read_status(folder), read_health(folder)

@@ -19,7 +19,7 @@ from .project import open_catalog, project_options
 @click.option("--split", type=click.Choice(["validation", "test"]), default="test", show_default=True)
 @project_options
 def oracle(metadata: ProjectMetadata, run: str, split: SplitName, env: str | None, params: Any) -> None:
-    """Show the share of the oracle's IC that a RUN reaches; the oracle is the best possible forecast."""
+    """Show the share of the oracle's IC that a RUN reaches on a simulated market."""
     from ..evaluation.oracle import measure_oracle_share
     from ..graph.to_panel import graphs_to_panel
     from ..training.data import TrainingData

@@ -21,7 +21,7 @@ STYLES = {"training": "green", "done": "blue", "stopped": "yellow", "dead": "red
 @click.argument("run", default=LATEST)
 @project_options
 def status(metadata: ProjectMetadata, run: str, env: str | None, params: Any) -> None:
-    """Show the state and progress of a RUN (default: the latest), and whether its process is alive."""
+    """Show the progress of a RUN (default: the latest), and whether it is alive."""
     with open_catalog(metadata, env, params) as catalog:
         folder = catalog["runs"].load().find(run)
         make_console().print(render_status(read_status(folder), read_health(folder)))

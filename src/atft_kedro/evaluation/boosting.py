@@ -70,6 +70,7 @@ def fit_boosting(training_data: TrainingData, units: Units, params: BoostingPara
     ]
 
     def predict(observations: Observations) -> Tensor:
+        """Forecast observations (row, horizon)."""
         features = observations.features.float().numpy()
         return torch.from_numpy(np.stack([model.predict(features) for model in models], axis=1)).float()
 
@@ -107,6 +108,7 @@ def _fit_horizon(
     actual = validation.to_array(validation_labels)
 
     def mean_ic(prediction: Floats, _: LightGBMDataset) -> tuple[str, float, bool]:
+        """Score a prediction for early stopping; higher is better."""
         daily = metrics.daily_ic(validation.to_array(torch.from_numpy(prediction)), actual)
         defined = daily[daily.isfinite()]
         return "ic", float(defined.mean()) if len(defined) else 0.0, True

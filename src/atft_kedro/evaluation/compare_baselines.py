@@ -138,7 +138,7 @@ def _add_keys(scored: ScoredForecasts, forecaster: str, split: str) -> pl.DataFr
 
 
 def pair_with_baseline(own: ScoredForecasts, baseline: ScoredForecasts, *, is_zero: bool) -> dict[int, BaselineScore]:
-    """Pair a run with a baseline by day, for each horizon. The zero baseline has an IC of 0 by definition."""
+    """Pair a run with a baseline by day; the zero baseline has an IC of 0 by definition."""
     paired = {}
     for horizon, score in baseline.score.horizons.items():
         days = join_days(own.daily, baseline.daily, horizon)
@@ -155,7 +155,7 @@ def join_days(left: pl.DataFrame, right: pl.DataFrame, horizon: int) -> pl.DataF
 
 
 def compute_paired_differences(days: pl.DataFrame, horizon: int) -> dict[str, Mean]:
-    """Average the daily differences of two forecasters, left minus right, where both are defined."""
+    """Average the daily differences, left minus right, where both are defined."""
     differences = {metric: days[metric] - days[f"{metric}_right"] for metric in PAIRED if metric in days.columns}
     return {
         metric: average(values.cast(pl.Float64).fill_null(np.nan).to_numpy(), horizon, values.is_not_null().to_numpy())

@@ -58,7 +58,7 @@ def read_returns(folder: Path, entry_lag: int) -> ReturnsByLag:
 
 
 def pivot_returns(forecasts: pl.DataFrame) -> pl.DataFrame:
-    """Select the realised returns of forecasts: a row for each date and code, a column for each horizon.
+    """Select realised returns: a row for each date and code, a column for each horizon.
 
     Returns of stocks after their last forecast are missing, so these returns cannot score portfolios.
     """
@@ -78,7 +78,7 @@ def compare_runs(
     params: EvaluationParams,
     trials: int = 0,
 ) -> list[RunComparison]:
-    """Score runs on the dates, codes and horizons that all of them forecast, and pair each with the first run.
+    """Score runs on the keys that all of them forecast, and pair each with the first.
 
     Every entry whose returns all runs have is scored. Portfolios also need the returns of stocks after their last
     forecast. If the runs are the best of more ``trials``, pass their number for the deflated Sharpe ratio.

@@ -24,7 +24,7 @@ class HorizonShift(Params):
 
 
 class Corrections(Params):
-    """Shifts that give quantiles their nominal coverage. The median is the point forecast and is not shifted."""
+    """Shifts that give quantiles their nominal coverage; the median is not shifted."""
 
     levels: tuple[float, ...]
     units: Units  # of forecasts and shifts

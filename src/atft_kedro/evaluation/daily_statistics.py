@@ -159,9 +159,10 @@ def bootstrap_sharpe(returns: Floats, block: int, per_year: float = TRADING_DAYS
 
 
 def probabilistic_sharpe(returns: Floats, benchmark: float = 0.0) -> float:
-    """Compute the probability that the true daily Sharpe ratio exceeds a benchmark, given skew and tails.
+    """Compute the probability that the true daily Sharpe ratio exceeds a benchmark.
 
-    "The Sharpe Ratio Efficient Frontier" (Bailey and López de Prado, 2012).
+    It depends on the skew and the tails of the returns: "The Sharpe Ratio Efficient Frontier" (Bailey and López de
+    Prado, 2012).
     """
     count, ratio = len(returns), sharpe(returns, per_year=1)
     if not math.isfinite(ratio):
@@ -172,8 +173,9 @@ def probabilistic_sharpe(returns: Floats, benchmark: float = 0.0) -> float:
 
 
 def deflated_sharpe(returns: Floats, tried: Floats, trials: int | None = None) -> float:
-    """Compute the probability that the true daily ratio exceeds the best expected by chance among all that were tried.
+    """Compute the deflated Sharpe ratio, a probability.
 
+    It is the probability that the true daily ratio exceeds the best that chance gives among all that were tried.
     ``tried`` holds the known daily ratios; ``trials`` is the count of all, by default the known ones.
     "The Deflated Sharpe Ratio" (Bailey and López de Prado, 2014).
     """

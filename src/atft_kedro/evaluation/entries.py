@@ -10,7 +10,7 @@ ReturnsByLag = Mapping[int, pl.DataFrame]  # realised returns by entry lag; the 
 
 
 def collect_returns(dataset: pl.LazyFrame, days: pl.Series, entry_lag: int) -> pl.DataFrame:
-    """Read the realised returns from the first to the last of ``days``: a row for each date and code.
+    """Read the realised returns at both entries from the first to the last day.
 
     ``target_{h}d`` is the dataset's own target, entered after ``entry_lag`` observations; ``same_close_{h}d`` and
     ``next_close_{h}d`` are the returns at the other entries. The return over h entered k observations later is the

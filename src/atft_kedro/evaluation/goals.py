@@ -59,7 +59,7 @@ def _read_value(score: HorizonScore, name: str) -> tuple[float | None, float | N
 
 
 def measure_train_gap(scores: Scores) -> tuple[float | None, float | None]:
-    """Compute the share of the train rank IC that is lost on the validation days, and its standard error.
+    """Compute the share of the train rank IC that validation loses, and its standard error.
 
     The error is the first-order error of a ratio of two independent means.
     """

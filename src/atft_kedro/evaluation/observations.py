@@ -51,7 +51,7 @@ Predictor = Callable[[Observations], Tensor]  # a fitted model: forecasts (row, 
 
 
 def read_observations(training_data: TrainingData, split: SplitName, units: Units) -> Iterator[Observations]:
-    """Read the forecast observations of a split, some days at a time; labels end where the split's do."""
+    """Read the observations of a split in batches of days; labels end where the split's do."""
     loader = training_data.loader(split, 1, DAYS_PER_BLOCK)
     for days in loader.sampler.chronological():
         block = loader.reader.read(days)

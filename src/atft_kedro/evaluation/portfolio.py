@@ -49,7 +49,7 @@ class PortfolioScore(Params):
 
 
 def hold_by_signal(forecast: Tensor) -> Tensor:
-    """Weight each day's stocks by tanh of their standardised forecast; weights sum to 0, absolute ones to 1."""
+    """Weight stocks by tanh of their standardised forecast: sum 0, absolute sum 1."""
     valid = forecast.isfinite()
     z = metrics.standardise(forecast, valid)
     raw = torch.tanh(z).where(valid & z.isfinite(), 0)

@@ -17,7 +17,7 @@ ANNUAL_FACTOR = 15.87  # their square root of a year's trading days
 
 
 class PublishedScore(Params):
-    """The columns of published tables. Their names differ from ours, and the last two hardly depend on skill."""
+    """The columns of published tables; the last two hardly depend on skill."""
 
     ic: float | None  # mean of the daily Pearson correlations
     ric: float | None  # published as rank IC: that mean divided by the correlations' population deviation

@@ -14,7 +14,7 @@ QUANTILE = re.compile(r"q(\d+(?:\.\d+)?)")  # column q2.5: 2.5 % of the labels a
 
 
 def label_returns(actual: Tensor, valid: Tensor, units: Units, rank: Tensor | None = None) -> Tensor:
-    """Transform returns (day, stock) into the units of forecasts; NaN for stocks that are not valid.
+    """Transform returns (day, stock) into the units of forecasts; NaN where not valid.
 
     Each day is transformed over its valid stocks. A ``rank`` that is already known is not computed again.
     """

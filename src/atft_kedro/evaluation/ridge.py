@@ -14,7 +14,7 @@ from .quantiles import Units
 
 
 class RidgeParams(Params):
-    """The penalties to try, as shares of a feature's variance; the validation days choose one for each horizon."""
+    """The penalties to try, in feature variances; validation days choose one per horizon."""
 
     penalties: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
 

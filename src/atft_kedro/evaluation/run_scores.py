@@ -29,7 +29,7 @@ def add_goals(score: RunScore, folder: Path, goals: GoalParams) -> RunScore:
 
 
 def update_returns(run: str, forecasts: pl.DataFrame, dataset: pl.LazyFrame) -> pl.DataFrame:
-    """Add to forecasts the returns that became known since; a dataset with different returns is refused."""
+    """Add returns that became known since; refuse a dataset with different returns."""
     columns = {horizon: name for name, horizon in target_columns(dataset.collect_schema()).items()}
     horizons = forecasts[HORIZON].unique(maintain_order=True).to_list()
     if missing := sorted(set(horizons) - columns.keys()):
@@ -70,7 +70,7 @@ def read_all_returns(folders: Iterable[Path]) -> dict[str, ReturnsByLag]:
 
 
 def read_scores(folders: Iterable[Path], *, are_required: bool) -> tuple[list[RunScore], list[str]]:
-    """Read the scores of runs; if they are not required, also a message for each that cannot be read."""
+    """Read the scores of runs, and a message for each that is unreadable and not required."""
     scores, messages = [], []
     for folder in folders:
         try:

@@ -90,7 +90,7 @@ Block = TypeVar("Block")
 
 
 class ByEntry(Params, Generic[Block]):
-    """A part of a score at the entries other than the targets' own; None where it was not scored."""
+    """Scores at the entries other than the targets' own; None where not scored."""
 
     same_close: Block | None = None
     next_close: Block | None = None

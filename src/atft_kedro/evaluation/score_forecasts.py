@@ -48,10 +48,11 @@ class DailyScores:
 
 
 def evaluate(forecasts: pl.DataFrame, realised: pl.DataFrame, params: EvaluationParams) -> Score:
-    """Score forecasts (date, code, horizon, forecast) by realised returns (date, code, target_1d, target_5d, …).
+    """Score a table of forecasts by a table of realised returns.
 
-    Each day of each horizon is scored over the stocks with a finite forecast and a known return. Coverage is scored
-    if the forecasts have quantiles (q10, q90, …), capacity if the realised table has ``close`` and ``volume``.
+    ``forecasts`` has date, code, horizon and forecast; ``realised`` has date, code, target_1d, target_5d, … Each day
+    is scored over the stocks with a finite forecast and a known return. Coverage is scored if the forecasts have
+    quantiles (q10, q90, …), capacity if the realised table has ``close`` and ``volume``.
     """
     return score_forecasts(forecasts, index_returns(realised), params).score
 
@@ -118,7 +119,7 @@ def _score_chunk(
 
 
 def average_by_decile(decile: Tensor, *values: Tensor) -> Iterator[Tensor]:
-    """Average values (day, stock) over each day's deciles (day, decile); NaN where a decile is empty."""
+    """Average values (day, stock) to (day, decile); NaN where a decile is empty."""
     column = decile + 1  # column 0 is for stocks without a decile
     count = torch.zeros(len(decile), metrics.DECILES + 1, dtype=torch.float64)
     count.scatter_add_(1, column, torch.ones_like(decile, dtype=torch.float64))
@@ -155,7 +156,9 @@ def _summarise(
 ) -> HorizonScore:
     has_stocks = daily.stocks > 0
     horizon = aligned.horizon
-    scores = [score_portfolio(each, params.cost_bp, horizon) for each in trades] if trades else [None, None]
+    scores = (
+        [score_portfolio(daily_trades, params.cost_bp, horizon) for daily_trades in trades] if trades else [None, None]
+    )
     deciles = {name: [mean_or_none(column) for column in values.T] for name, values in daily.deciles.items()}
     return HorizonScore(
         **{name: average(values, horizon, has_stocks) for name, values in daily.metrics.items()},

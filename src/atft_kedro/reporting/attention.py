@@ -16,7 +16,7 @@ SHOWN_FEATURES = 20
 
 
 def tabulate_by_day(days: np.ndarray, weights: Sequence[Tensor], axis: str, names: Sequence[object]) -> pl.DataFrame:
-    """Build rows of date, name and weight from blocks of weights (day, name); no rows without weights."""
+    """Build rows of date, name and weight from blocks of weights (day, name)."""
     columns = {"date": np.repeat(days, len(names)), axis: list(names) * len(days)}
     table = pl.DataFrame(columns).with_columns(pl.col("date").cast(pl.Date))
     if not weights:
@@ -36,7 +36,7 @@ def tabulate_lags(stats: AttentionStats) -> pl.DataFrame:
 
 
 def tabulate_frequencies(stats: AttentionStats, window: int) -> pl.DataFrame:
-    """Average over the blocks how often each frequency is selected: rows of channel, period in steps and share."""
+    """Average how often each frequency is selected: rows of channel, period and share."""
     schema = {"channel": pl.Int64, "frequency": pl.Int64, "period": pl.Float64, "share": pl.Float64}
     shares = torch.stack(stats.frequencies).mean(0).tolist() if stats.frequencies else []
     rows = [

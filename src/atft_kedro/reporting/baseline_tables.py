@@ -88,7 +88,7 @@ def tabulate_published(score: RunScore) -> Table:
 
 
 def tabulate_oracle(score: RunScore, split: str) -> Table:
-    """Build the table of the oracle's IC on a simulated market, and the share that the run reaches."""
+    """Build the table of the oracle's IC and the share that the run reaches."""
     rows = []
     for horizon in score.oracle[split]:
         for lag, entry in score.entries.items():

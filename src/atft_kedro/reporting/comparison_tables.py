@@ -19,7 +19,7 @@ DEFLATED_NOTE = (
 
 
 def tabulate_scores(scores: Sequence[RunScore], split: str | None = None) -> Table:
-    """Build a row for each run, split, horizon and entry; runs are numbered, because their names are long."""
+    """Build a row for each run, split, horizon and entry; the title numbers the runs."""
     rows = [
         [
             str(number),
@@ -38,7 +38,7 @@ def tabulate_scores(scores: Sequence[RunScore], split: str | None = None) -> Tab
 
 
 def tabulate_comparison(compared: Sequence[RunComparison], split: str, trials: int) -> Table:
-    """Build a row for each horizon, entry and run; runs are numbered, because their names are long."""
+    """Build a row for each horizon, entry and run; the title numbers the runs."""
     runs = list(dict.fromkeys(row.run for row in compared))
     rows = [
         [

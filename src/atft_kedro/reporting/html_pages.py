@@ -36,7 +36,7 @@ def figure_title(figure: go.Figure) -> str:
 
 
 def build_guard_page(report: dict[str, Any]) -> str:
-    """Build the guard report: broken rules first, then the kept ones, then the statistics of every column."""
+    """Build the guard report: broken rules, kept rules, statistics of every column."""
     order = list(BADGES)
     checks = sorted(report["checks"], key=lambda check: order.index(check["severity"]))
     return _render("guard_page.html", report=report, checks=checks, badges=BADGES)

@@ -38,7 +38,7 @@ def build_run_pages(folder: Path, score: RunScore, figures: Sequence[go.Figure])
 def rescore_run(
     folder: Path, dataset: pl.LazyFrame, configured_lag: int, params: EvaluationParams, goals: GoalParams
 ) -> RunScore:
-    """Score a run's stored forecasts by the returns known now, and write the results to its folder."""
+    """Score a run's stored forecasts by the returns known now, and write its files."""
     plots = [folder / PLOTS / f"{name}.json" for name in TRAINING_FIGURES]
     plots_if_any = [folder / PLOTS / f"{name}.json" for name in LATER_FIGURES]
     missing = [path.name for path in (folder / FORECASTS, folder / BASELINES, *plots) if not path.exists()]

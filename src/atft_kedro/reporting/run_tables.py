@@ -53,13 +53,13 @@ def tabulate_run(score: RunScore, manifest: Mapping[str, Any], history: History)
 
 
 def tabulate_shortages(split: Split) -> list[Table]:
-    """Build the table of splits with fewer days or stocks than recommended; none if all have enough."""
+    """Build the table of splits that have fewer days or stocks than recommended, if any."""
     rows = [[name, shortage.partition(": ")[2]] for name, shortage in split.shortages().items()]
     return [Table("Fewer days or stocks than recommended", ("split", "shortage"), rows)] if rows else []
 
 
 def tabulate_split(score: RunScore, split: str) -> Table:
-    """Build the table of one split's scores by horizon; the note counts what could not be scored."""
+    """Build the table of one split's scores; the note counts omitted forecasts."""
     horizons = score.split[split]
     first, last = score.days[split]
     omitted = format_excluded(horizon_score.excluded for horizon_score in horizons.values())

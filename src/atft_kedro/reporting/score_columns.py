@@ -63,7 +63,7 @@ TRACKED = ("ic", "rank_ic", "net_sharpe")  # metrics that a tracker receives
 
 
 def collect_metrics(prefix: str, entries: Mapping[int, Mapping[int, HorizonScore]], entry_lag: int) -> dict[str, float]:
-    """Name the tracked metrics of scores by entry and horizon; the targets' own entry has no name."""
+    """Collect the tracked metrics of scores as ``prefix/entry/metric_5d``."""
     metrics: dict[str, float | None] = {}
     for lag, horizons in entries.items():
         group = prefix if lag == entry_lag else f"{prefix}/{name_entry(lag).replace(' ', '_')}"

@@ -116,7 +116,7 @@ def plot_deciles(score: RunScore, _: pl.DataFrame) -> go.Figure:
 
 
 def plot_equity(score: RunScore, daily: pl.DataFrame) -> go.Figure:
-    """Plot the cumulative returns and the turnover of the test portfolios; net returns only at other entries."""
+    """Plot the cumulative returns and the turnover of the test portfolios."""
     figure = make_subplots(rows=2, shared_xaxes=True, vertical_spacing=0.06, row_heights=[0.7, 0.3])
     days = daily.filter(pl.col(SPLIT) == TEST).sort(DATE)
     is_own = pl.col(ENTRY_LAG) == score.entry_lag

@@ -1,4 +1,4 @@
-"""Splits as pictures: which days do what, a line for each fold."""
+"""The figure of splits: which days are train, validation and test, a bar for each fold."""
 
 from collections.abc import Sequence
 
@@ -15,26 +15,26 @@ COLOURS: dict[SplitName, str] = {
     "test": "#a23b72",
     "unused": "#eceef1",
 }
-MOST = 6  # shortages that are named
-DAY = 24 * 3600 * 1000  # a bar's length on an axis of dates is in milliseconds
+SHOWN_SHORTAGES = 6
+DAY = 24 * 3600 * 1000  # milliseconds, the unit of bar lengths on a date axis
 
 
 def plot_splits(splits: Sequence[Split]) -> go.Figure:
-    """Draw one bar for each split, coloured by what its days do; parts that are too small are named below the title."""
+    """Plot one bar for each split; the title names splits that are too small."""
     figure = go.Figure()
-    for role, colour in COLOURS.items():
-        bars = [(split.name, stretch) for split in splits for stretch in split.ranges_of(role)]
+    for name, colour in COLOURS.items():
+        bars = [(split.name, dates) for split in splits for dates in split.ranges_of(name)]
         if bars:
-            figure.add_trace(_bars(role, colour, bars))
-    short = [f"{split.name}, {shortage}" for split in splits for shortage in split.shortages().values()]
-    more = [f"and {len(short) - MOST} more"] if len(short) > MOST else []
-    named = "".join(f"<br><sub>{line}</sub>" for line in (*short[:MOST], *more))
+            figure.add_trace(_bars(name, colour, bars))
+    shortages = [f"{split.name}, {shortage}" for split in splits for shortage in split.shortages().values()]
+    more = [f"and {len(shortages) - SHOWN_SHORTAGES} more"] if len(shortages) > SHOWN_SHORTAGES else []
+    subtitle = "".join(f"<br><sub>{line}</sub>" for line in (*shortages[:SHOWN_SHORTAGES], *more))
     figure.update_layout(
         barmode="overlay",
-        title={"text": f"Which days do what{named}", "yref": "container", "y": 0.97, "yanchor": "top"},
+        title={"text": f"Days of each split{subtitle}", "yref": "container", "y": 0.97, "yanchor": "top"},
         template="plotly_white",
-        height=170 + 38 * len(splits) + 20 * named.count("<br>"),
-        margin={"l": 80, "r": 20, "t": 60 + 20 * named.count("<br>"), "b": 40},
+        height=170 + 38 * len(splits) + 20 * subtitle.count("<br>"),
+        margin={"l": 80, "r": 20, "t": 60 + 20 * subtitle.count("<br>"), "b": 40},
         legend={"orientation": "h", "traceorder": "normal", "y": -0.25, "yref": "paper"},
         xaxis={"type": "date"},
         yaxis={"autorange": "reversed", "type": "category"},
@@ -42,15 +42,15 @@ def plot_splits(splits: Sequence[Split]) -> go.Figure:
     return figure
 
 
-def _bars(role: SplitName, colour: str, bars: list[tuple[str, DateRange]]) -> go.Bar:
+def _bars(split_name: SplitName, colour: str, bars: list[tuple[str, DateRange]]) -> go.Bar:
     return go.Bar(
-        name=role,
+        name=split_name,
         orientation="h",
-        y=[name for name, _ in bars],
-        base=[stretch.first.isoformat() for _, stretch in bars],
-        x=[((stretch.last - stretch.first).days + 1) * DAY for _, stretch in bars],
+        y=[fold for fold, _ in bars],
+        base=[dates.first.isoformat() for _, dates in bars],
+        x=[((dates.last - dates.first).days + 1) * DAY for _, dates in bars],
         marker={"color": colour, "line": {"width": 0}},
-        text=[f"{role}: {stretch.first} to {stretch.last}, {stretch.days} trading days" for _, stretch in bars],
+        text=[f"{split_name}: {dates.first} to {dates.last}, {dates.days} trading days" for _, dates in bars],
         textposition="none",
         hovertemplate="%{y}<br>%{text}<extra></extra>",
     )

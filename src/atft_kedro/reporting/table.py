@@ -22,7 +22,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Column(Generic[Source]):
-    """One column: its header, how its value is computed from a row's source, and how it is formatted."""
+    """A column: its header, and functions that compute and format its value."""
 
     header: str
     compute: Callable[[Source], Any]

@@ -30,7 +30,7 @@ from atft_kedro.training.tracking import Tracker
 def forecast_splits(
     training_data: TrainingData, runs: Runs, trained: TrainedRun, device: str
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Forecast the last train, all validation and all test days by a run's ensemble, and by each member."""
+    """Forecast train, validation and test days by a run's ensemble and by each member."""
     training_data = training_data.to(choose_device(device))
     networks = load_members(runs.find(trained.run), training_data)
     seeds = [member.seed for member in trained.members]
