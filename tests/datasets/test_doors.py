@@ -110,7 +110,7 @@ def test_the_yaml_example_in_the_docstring_works(name: str, tmp_path: Path) -> N
         assert dataset.load().collect().height > 0
 
 
-@pytest.mark.parametrize("source", [PriceFilesDataset(path="x"), SimulatedMarketDataset(market={})])
+@pytest.mark.parametrize("source", [PriceFilesDataset(path="x"), SimulatedMarketDataset(market=None)])
 def test_sources_are_never_written(source: AbstractDataset) -> None:
     with pytest.raises(DatasetError, match="Nothing is saved"):
         source.save(FRAME)

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 
 from atft_kedro.market.columns import PriceFileParams
-from atft_kedro.market.files import read_prices
+from atft_kedro.market.price_files import read_prices
 
 DAYS = [date(2024, 1, day) for day in (2, 3, 4)]
 PRICES = pl.DataFrame(

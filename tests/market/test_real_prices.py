@@ -12,7 +12,7 @@ from atft_kedro.features.build import FEATURE_SETS, FeatureParams
 from atft_kedro.guard.inspection import GuardParams, inspect_dataset, require_no_error
 from atft_kedro.market.cleaning import CleaningParams, clean_price_table, require_clean_prices
 from atft_kedro.market.columns import PriceFileParams
-from atft_kedro.market.files import read_prices
+from atft_kedro.market.price_files import read_prices
 from atft_kedro.params import InputError
 from atft_kedro.schema import ColumnParams
 from factories.datasets import make_ml_dataset

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from ..guard.calendars import WEEKDAYS, current_day
 from ..market.benchmark_returns import SCHEMA, BenchmarkReturns, read_benchmark_returns
 from ..market.columns import PriceFileParams
-from ..market.files import read_prices
+from ..market.price_files import read_prices
 from ..market.simulated_drivers import MarketParams
 from ..market.simulation import SimulatedMarket, simulate_market
 from ..params import InputError
@@ -23,13 +23,14 @@ from .read_only import ReadOnlyDataset
 class SimulatedMarketDataset(ReadOnlyDataset[pl.LazyFrame]):
     """A table of the simulated market: its prices, its oracle or its true neighbours.
 
-    With ``market: null`` there is no simulated market and the table is empty.
+    ``market`` is the parameter block of that name. With null there is no simulated market and the table is empty.
 
     Example usage for the YAML API:
 
-        prices:
+        oracle:
           type: atft_kedro.datasets.SimulatedMarketDataset
-          market: {stocks: 20, days: 60, seed: 1}
+          market: null
+          table: oracle
     """
 
     reason = "A simulated market is computed from its parameters."

@@ -1,4 +1,4 @@
-"""Reading dates and numbers as people write them; a cell that is neither is an error that shows it."""
+"""Parsing of dates and numbers in price files; unreadable cells are errors that show them."""
 
 from bisect import bisect_right
 from dataclasses import dataclass
@@ -12,24 +12,21 @@ from ..params import InputError, Params, TimeZone
 from ..schema import DATE, iso_day
 
 Unit = Literal["s", "ms", "us", "ns"]
-EPOCH_BELOW: dict[Unit, float] = {
-    "s": 5e10,
-    "ms": 5e13,
-    "us": 5e16,
-}  # an instant of 1990 to 2100 shows its unit by its size
+# Instants from 1990 to 2100 are below these limits in each unit.
+EPOCH_BELOW: dict[Unit, float] = {"s": 5e10, "ms": 5e13, "us": 5e16}
 TIME = r"\d[T ]\d{1,2}:"
 MIDNIGHT = r"\d[T ]0{1,2}:00(:00(\.0+)?)?$"
 OFFSET = r"(Z|[+-]\d{2}:?\d{2})$"
 UNKNOWN = ("", "NA", "N/A", "#N/A", "nan", "NaN", "null", "NULL", "None", "-")
-EARLIEST = 3e8  # seconds: a smaller number is no instant after mid-1979
+EARLIEST = 3e8  # seconds: mid-1979; smaller numbers are not instants
 
 
 class DateFormat(Params):
-    """How dates are written: ISO text, dates and datetimes need nothing.
+    """Format of dates; ISO text, dates and datetimes need none.
 
-    ``text`` is a strptime format for other text; ``epoch_unit`` reads whole numbers (guessed from their
-    size when ``auto``); ``time_zone`` moves instants to the exchange's zone before their day is taken. Datetimes
-    without a zone of their own are then instants in UTC, unless all are midnights: those are days already.
+    ``text`` is a strptime format for other text. ``epoch_unit`` is the unit of integers; ``auto`` infers it from their
+    size. With ``time_zone`` the day of an instant is its day in that zone; datetimes without a zone are then in UTC,
+    unless all are midnights, which are days.
     """
 
     text: str | None = None
@@ -46,28 +43,28 @@ class RowOrigin:
 
     @classmethod
     def of(cls, file: Path) -> Self:
-        """Use all rows of one file."""
+        """Return the origin of a table read from one file."""
         return cls((file,), (0,))
 
     def locate(self, row: int) -> tuple[Path, int]:
-        """Find a row's file and its number there, counted from 1."""
-        place = bisect_right(self.starts, row) - 1
-        return self.files[place], row - self.starts[place] + 1
+        """Return a row's file and its number in it, from 1."""
+        index = bisect_right(self.starts, row) - 1
+        return self.files[index], row - self.starts[index] + 1
 
 
-def parse_dates(frame: pl.LazyFrame, how: DateFormat, origin: RowOrigin) -> pl.LazyFrame:
-    """Turn the column ``date`` into a Date, whatever it was."""
+def parse_dates(frame: pl.LazyFrame, formats: DateFormat, origin: RowOrigin) -> pl.LazyFrame:
+    """Convert the column ``date`` from text, datetimes or numbers to Date."""
     dtype = frame.collect_schema()[DATE]
     if dtype == pl.Date:
         return frame
     if dtype == pl.String:
-        parsed = _from_text(frame, how)
+        parsed = _from_text(frame, formats)
     elif isinstance(dtype, pl.Datetime):
-        parsed = _day(pl.col(DATE), how) if dtype.time_zone else _naive_day(frame, pl.col(DATE), how)
+        parsed = _day(pl.col(DATE), formats) if dtype.time_zone else _naive_day(frame, pl.col(DATE), formats)
     elif dtype.is_numeric():
-        parsed = _from_numbers(frame, pl.col(DATE), how)
+        parsed = _from_numbers(frame, pl.col(DATE), formats)
     else:
-        raise InputError(f"{origin.files[0]}: the date column is {dtype}, which is no date, text or number.")
+        raise InputError(f"{origin.files[0]}: the date column is {dtype}, not a date, text or number.")
     _require_parsed(frame, {DATE: parsed}, "a date", origin)
     return frame.with_columns(parsed.alias(DATE))
 
@@ -80,7 +77,7 @@ def are_midnights(dates: pl.Series) -> bool:
 
 
 def parse_numbers(frame: pl.LazyFrame, columns: list[str], origin: RowOrigin) -> pl.LazyFrame:
-    """Turn ``columns`` into Float64, NaN into null; a text that is no number is an error that names it."""
+    """Cast ``columns`` to Float64 with null for NaN; other text is an error that shows it."""
     schema = frame.collect_schema()
     text = {name: pl.col(name).cast(pl.String).str.strip_chars() for name in columns if not schema[name].is_numeric()}
     numbers = {name: text.get(name, pl.col(name)).cast(pl.Float64, strict=False) for name in columns}
@@ -89,73 +86,73 @@ def parse_numbers(frame: pl.LazyFrame, columns: list[str], origin: RowOrigin) ->
 
 
 def known(text: pl.Expr) -> pl.Expr:
-    """Make null what people write for an unknown value."""
+    """Strip text; usual markers of an unknown value become null."""
     stripped = text.str.strip_chars()
     return pl.when(~stripped.is_in(UNKNOWN)).then(stripped)
 
 
-def _from_text(frame: pl.LazyFrame, how: DateFormat) -> pl.Expr:
+def _from_text(frame: pl.LazyFrame, formats: DateFormat) -> pl.Expr:
     text = known(pl.col(DATE))
-    if how.text is not None:
-        return text.str.to_date(how.text, strict=False)
+    if formats.text is not None:
+        return text.str.to_date(formats.text, strict=False)
     first = frame.select(text.drop_nulls().first()).collect().item()
     if first is not None and first.isdecimal():
         if len(first) == 8:  # 20240131
             return text.str.to_date("%Y%m%d", strict=False)
-        return _from_numbers(frame, text.cast(pl.Int64, strict=False), how)
-    if how.time_zone is not None and frame.select(text.str.contains(OFFSET).any()).collect().item():
-        return _day(text.str.to_datetime(time_zone="UTC", strict=False), how)
-    if how.time_zone is not None and frame.select(text.str.contains(TIME).any()).collect().item():
-        return _naive_day(frame, text.str.to_datetime(time_unit="us", strict=False), how)
+        return _from_numbers(frame, text.cast(pl.Int64, strict=False), formats)
+    if formats.time_zone is not None and frame.select(text.str.contains(OFFSET).any()).collect().item():
+        return _day(text.str.to_datetime(time_zone="UTC", strict=False), formats)
+    if formats.time_zone is not None and frame.select(text.str.contains(TIME).any()).collect().item():
+        return _naive_day(frame, text.str.to_datetime(time_unit="us", strict=False), formats)
     slashed = pl.when(text.str.contains(r"^\d{4}/")).then(text.str.to_date("%Y/%m/%d", strict=False))
     return pl.coalesce(iso_day(text), slashed)
 
 
-def _from_numbers(frame: pl.LazyFrame, numbers: pl.Expr, how: DateFormat) -> pl.Expr:
-    if how.epoch_unit != "auto":
-        unit: Unit = how.epoch_unit
+def _from_numbers(frame: pl.LazyFrame, numbers: pl.Expr, formats: DateFormat) -> pl.Expr:
+    if formats.epoch_unit != "auto":
+        unit: Unit = formats.epoch_unit
     else:
         largest = frame.select(numbers.abs().max()).collect().item() or 0
         if 19_000_000 < largest < 22_000_000:  # 20240131 as a number
             return numbers.cast(pl.Int64).cast(pl.String).str.to_date("%Y%m%d", strict=False)
         if 0 < largest < EARLIEST:
-            return pl.lit(None, pl.Date)  # a serial number of a spreadsheet, or no date at all
+            return pl.lit(None, pl.Date)  # a serial number of a spreadsheet, or not a date
         unit = next((name for name, limit in EPOCH_BELOW.items() if largest < limit), "ns")
     instant = pl.from_epoch(numbers.cast(pl.Int64, strict=False), time_unit=unit)
-    return _day(instant.dt.replace_time_zone("UTC"), how)
+    return _day(instant.dt.replace_time_zone("UTC"), formats)
 
 
-def _naive_day(frame: pl.LazyFrame, instant: pl.Expr, how: DateFormat) -> pl.Expr:
-    """Compute the day of datetimes without a zone: as written, or as UTC where ``time_zone`` is given."""
-    if how.time_zone is None or frame.select((instant.dt.time() == time(0)).all()).collect().item():
+def _naive_day(frame: pl.LazyFrame, instant: pl.Expr, formats: DateFormat) -> pl.Expr:
+    """Compute the day of datetimes without a zone: as written, or from UTC with ``time_zone``."""
+    if formats.time_zone is None or frame.select((instant.dt.time() == time(0)).all()).collect().item():
         return instant.dt.date()
-    return _day(instant.dt.replace_time_zone("UTC"), how)
+    return _day(instant.dt.replace_time_zone("UTC"), formats)
 
 
-def _day(instant: pl.Expr, how: DateFormat) -> pl.Expr:
+def _day(instant: pl.Expr, formats: DateFormat) -> pl.Expr:
     """Compute an instant's day, in ``time_zone`` where one is given."""
-    return (instant if how.time_zone is None else instant.dt.convert_time_zone(how.time_zone)).dt.date()
+    return (instant if formats.time_zone is None else instant.dt.convert_time_zone(formats.time_zone)).dt.date()
 
 
-def _require_parsed(frame: pl.LazyFrame, parsed: dict[str, pl.Expr], what: str, origin: RowOrigin) -> None:
-    """Refuse cells that hold something and could not be read."""
+def _require_parsed(frame: pl.LazyFrame, parsed: dict[str, pl.Expr], expected: str, origin: RowOrigin) -> None:
+    """Refuse cells with a value that could not be parsed."""
     if not parsed:
         return
-    lost = [(cell.null_count() > pl.col(name).null_count()).alias(name) for name, cell in parsed.items()]
-    suspects = frame.select(lost).collect(engine="streaming").row(0, named=True)
-    for name in (name for name, has_lost in suspects.items() if has_lost):
+    more_nulls = [(cell.null_count() > pl.col(name).null_count()).alias(name) for name, cell in parsed.items()]
+    candidates = frame.select(more_nulls).collect(engine="streaming").row(0, named=True)
+    for name in (name for name, has_more_nulls in candidates.items() if has_more_nulls):
         written = known(pl.col(name).cast(pl.String)).is_not_null()
-        cells = frame.select(pl.col(name), (parsed[name].is_null() & written).alias("_lost")).with_row_index("row")
-        bad = cells.filter("_lost").drop("_lost").collect()
+        cells = frame.select(pl.col(name), (parsed[name].is_null() & written).alias("_unparsed")).with_row_index("row")
+        bad = cells.filter("_unparsed").drop("_unparsed").collect()
         if bad.height:
-            raise InputError(_describe_lost(bad, what, origin))
+            raise InputError(_describe_unparsed(bad, expected, origin))
 
 
-def _describe_lost(bad: pl.DataFrame, what: str, origin: RowOrigin) -> str:
-    """Name the first file with such cells, how many it has, and the first three."""
+def _describe_unparsed(bad: pl.DataFrame, expected: str, origin: RowOrigin) -> str:
+    """Describe the cells of the first file: their number and the first three."""
     column = bad.columns[1]
-    places = [(*origin.locate(row), value) for row, value in bad.iter_rows()]
-    file = places[0][0]
-    cells = [f"{value!r} in row {row}" for where, row, value in places if where == file]
-    hint = " Write in the catalog entry's `dates:` how they are written." if column == DATE else ""
-    return f"{file}, column {column!r}: {len(cells)} cell(s) are not {what}: {', '.join(cells[:3])}.{hint}"
+    located = [(*origin.locate(row), value) for row, value in bad.iter_rows()]
+    file = located[0][0]
+    cells = [f"{value!r} in row {row}" for source, row, value in located if source == file]
+    hint = " Set their format under `dates:` of the catalog entry." if column == DATE else ""
+    return f"{file}, column {column!r}: {len(cells)} cell(s) are not {expected}: {', '.join(cells[:3])}.{hint}"

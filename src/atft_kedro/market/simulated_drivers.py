@@ -1,4 +1,4 @@
-"""What drives the simulated market: shocks, regimes, hidden neighbours and the planted predictability."""
+"""Hidden drivers of the simulated market: shocks, regimes, neighbours and predictable effects."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from ..params import Params
-from ..schema import HORIZONS, Horizons
+from ..schema import Horizons
 
 Floats = NDArray[np.float64]
 Strength = Annotated[float, Field(ge=0, le=0.5)]
@@ -25,49 +25,49 @@ REGIME_LEVELS = np.array([0.8, 1.8])  # calm, turbulent
 REGIME_STAYS = np.array([0.985, 0.94])
 TAIL_DEGREES = 5  # Student t
 LARGEST_SHOCK = 8.0  # standard deviations
-CLUSTER_SHARE = 0.35  # of a stock's own variance that its cluster has in common
+CLUSTER_SHARE = 0.35  # share of a stock's own variance that its cluster has in common
 MOMENTUM_SKIPS, MOMENTUM_SPANS = 5, 20
 PHASE_DRIFT = 0.15  # radians a day
-VOLUME_WAVE = 1.0  # amplitude in log volume of the interest that comes in waves and moves prices a little
+VOLUME_WAVE = 1.0  # amplitude in log volume of the wave that also drives the periodic effect
 BURN_IN = MOMENTUM_SKIPS + MOMENTUM_SPANS
 
 
 class Strengths(Params):
-    """How much of tomorrow's standardised return each planted effect explains; 0 switches one off.
+    """Strength of each planted effect in the next day's standardised return; 0 disables it.
 
-    All of them can be seen: reversal, momentum and spill-over follow what stocks did beyond market and sector, and
-    the periodic effect the wave in the stock's own volume.
+    All are visible in past data: reversal, momentum and spill-over in returns beyond market and sector, the periodic
+    effect in the wave of the stock's volume.
     """
 
-    reversal: Strength = 0.07
-    momentum: Strength = 0.055
-    spillover: Strength = 0.095
-    periodic: Strength = 0.07
+    reversal: Strength
+    momentum: Strength
+    spillover: Strength
+    periodic: Strength
 
 
 class MarketParams(Params):
-    """The simulated market; the oracle expects returns over ``horizons``, entered after ``entry_lag`` observations."""
+    """The simulated market; ``horizons`` and ``entry_lag`` are those of the oracle's returns."""
 
-    stocks: Annotated[int, Field(ge=2)] = 200
-    days: Annotated[int, Field(ge=30)] = 1000
-    seed: Annotated[int, Field(ge=0)] = 7
-    start: date = date(2016, 1, 4)
-    sectors: Annotated[int, Field(ge=1)] = 11
-    cluster_size: Annotated[int, Field(ge=2)] = 5
-    neighbours: Annotated[int, Field(ge=1)] = 4
-    strengths: Strengths = Strengths()
-    late_listings: Share = 0.1
-    delistings: Share = 0.1
-    missing_days: Share = 0.002
-    horizons: Horizons = HORIZONS
-    entry_lag: Annotated[int, Field(ge=0)] = 0
+    stocks: Annotated[int, Field(ge=2)]
+    days: Annotated[int, Field(ge=30)]
+    seed: Annotated[int, Field(ge=0)]
+    start: date
+    sectors: Annotated[int, Field(ge=1)]
+    cluster_size: Annotated[int, Field(ge=2)]
+    neighbours: Annotated[int, Field(ge=1)]
+    strengths: Strengths
+    late_listings: Share
+    delistings: Share
+    missing_days: Share
+    horizons: Horizons
+    entry_lag: Annotated[int, Field(ge=0)]
 
 
 @dataclass(frozen=True)
 class Latent:
-    """Everything hidden, as arrays ``[day, stock]``; row ``t`` is known at the close of day ``t``."""
+    """Hidden state as arrays ``[day, stock]``; row ``t`` is known at the close of day ``t``."""
 
-    own: Floats  # surprise, the cluster's share in it, variance 1
+    own: Floats  # shock including the cluster's share, variance 1
     phase: Floats
     frequency: Floats  # [stock], radians a day
     volatility: Floats  # [stock]
@@ -77,7 +77,7 @@ class Latent:
     neighbours: NDArray[np.int64]  # [stock, neighbour], positions of stocks
 
     def sectors(self, count: int) -> NDArray[np.int64]:
-        """Put every cluster into one sector."""
+        """Return the sector of each stock; a cluster is in one sector."""
         return self.cluster % count
 
 
@@ -100,10 +100,10 @@ def draw_latent(params: MarketParams, rng: np.random.Generator) -> Latent:
 
 
 def expect_standardised(latent: Latent, strengths: Strengths, ahead: int) -> Floats:
-    """Expect, at each close, the standardised return of the ``ahead``-th day after it.
+    """Compute the expected standardised return of the ``ahead``-th day after each close.
 
-    What depends on shocks still to come is expected at zero; the phase is expected to stay, and loses
-    ``exp(-drift²/2)`` of its amplitude a day to its own random walk.
+    Future shocks have expectation zero. The expected wave keeps its phase, and its amplitude shrinks by
+    ``exp(-drift²/2)`` a day because the phase is a random walk.
     """
     fade = np.sqrt(2) * np.exp(-(PHASE_DRIFT**2) * (ahead - 1) / 2)
     expected: Floats = strengths.periodic * fade * wave(latent, ahead)
@@ -116,28 +116,28 @@ def expect_standardised(latent: Latent, strengths: Strengths, ahead: int) -> Flo
 
 
 def wave(latent: Latent, ahead: int = 0) -> Floats:
-    """Say where in its wave each stock will be ``ahead`` days after each close, if its phase stays."""
+    """Compute each stock's wave ``ahead`` days after each close, with a constant phase."""
     days = np.arange(len(latent.own))[:, None]
     return np.asarray(np.sin(latent.frequency * (days + ahead) + latent.phase), dtype=np.float64)
 
 
 def _deviation_of_sum(latent: Latent) -> Floats:
-    """Know the standard deviation of the sum of each stock's neighbours' surprises: ``[stock]``."""
-    theirs = latent.cluster[latent.neighbours]
-    together = (theirs[:, :, None] == theirs[:, None, :]).sum(axis=(1, 2))
-    deviation: Floats = np.sqrt((1 - CLUSTER_SHARE) * theirs.shape[1] + CLUSTER_SHARE * together)
+    """Compute the standard deviation of the sum of the neighbours' shocks: ``[stock]``."""
+    clusters = latent.cluster[latent.neighbours]
+    together = (clusters[:, :, None] == clusters[:, None, :]).sum(axis=(1, 2))
+    deviation: Floats = np.sqrt((1 - CLUSTER_SHARE) * clusters.shape[1] + CLUSTER_SHARE * together)
     return deviation
 
 
 def expect_level(latent: Latent, ahead: int) -> Floats:
-    """Expect, at each close, the volatility level of the ``ahead``-th day after it: ``[day, 1]``."""
+    """Compute the expected volatility level ``ahead`` days after each close: ``[day, 1]``."""
     stays = np.diag(REGIME_STAYS) + np.diag(1 - REGIME_STAYS)[:, ::-1]
     levels = np.linalg.matrix_power(stays, ahead - 1) @ REGIME_LEVELS
     return np.asarray(levels[latent.regime][:, None], dtype=np.float64)
 
 
 def draw_returns(latent: Latent, params: MarketParams, rng: np.random.Generator) -> Floats:
-    """Draw every day's returns from what was expected at the close before it."""
+    """Draw each day's returns around their expectation at the previous close."""
     days = len(latent.own)
     level = np.concatenate([REGIME_LEVELS[:1], REGIME_LEVELS[latent.regime[:-1]]])[:, None]
     expected = np.roll(expect_standardised(latent, params.strengths, ahead=1), 1, axis=0)
@@ -157,20 +157,20 @@ def _draw_shocks(rng: np.random.Generator, shape: tuple[int, int]) -> Floats:
 
 def _draw_regime(rng: np.random.Generator, days: int) -> NDArray[np.int64]:
     state, states = 0, np.zeros(days, dtype=np.int64)
-    for day, luck in enumerate(rng.uniform(size=days)):
-        state = state if luck < REGIME_STAYS[state] else 1 - state
+    for day, draw in enumerate(rng.uniform(size=days)):
+        state = state if draw < REGIME_STAYS[state] else 1 - state
         states[day] = state
     return states
 
 
 def _draw_neighbours(rng: np.random.Generator, cluster: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """Give each stock ``count`` others of its own cluster, or of the market where a cluster is too small."""
-    everyone = np.arange(len(cluster))
+    """Draw ``count`` neighbours per stock from its cluster, or from the market for a small cluster."""
+    stocks = np.arange(len(cluster))
     count = min(count, len(cluster) - 1)
     chosen = []
-    for stock in everyone:
-        near = everyone[(cluster == cluster[stock]) & (everyone != stock)]
-        pool = near if len(near) >= count else everyone[everyone != stock]
+    for stock in stocks:
+        near = stocks[(cluster == cluster[stock]) & (stocks != stock)]
+        pool = near if len(near) >= count else stocks[stocks != stock]
         chosen.append(rng.choice(pool, size=count, replace=False))
     return np.array(chosen)
 

@@ -1,4 +1,4 @@
-"""The simulated market: prices that look like a market's, their oracle and the hidden neighbours."""
+"""The simulated market: its prices, their oracle and the hidden neighbours."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -16,7 +16,7 @@ SHORTEST_LIFE = 60  # days between a listing and a delisting
 
 @dataclass(frozen=True)
 class SimulatedMarket:
-    """Tables: prices as anyone sees them; the oracle (``oracle_column``) and the hidden neighbours as nobody does."""
+    """Tables of a simulated market: visible prices, and the hidden oracle and neighbours."""
 
     prices: pl.DataFrame
     oracle: pl.DataFrame
@@ -24,7 +24,7 @@ class SimulatedMarket:
 
 
 def simulate_market(params: MarketParams) -> SimulatedMarket:
-    """Make the market that ``params`` describes; the same parameters make the same market."""
+    """Simulate a market; equal parameters give an equal market."""
     rng = np.random.default_rng(params.seed)
     latent = draw_latent(params, rng)
     returns = draw_returns(latent, params, rng)
@@ -34,18 +34,18 @@ def simulate_market(params: MarketParams) -> SimulatedMarket:
     codes = np.array([f"S{stock:04d}" for stock in range(params.stocks)])
     sectors = np.array([f"sector {sector:02d}" for sector in latent.sectors(params.sectors)])
     key = _long_key(params, codes, observed)
-    place = key.pop("day"), key.pop("stock")
+    cells = key.pop("day"), key.pop("stock")
     return SimulatedMarket(
         prices=pl.DataFrame(
             {
                 **key,
-                SECTOR: sectors[place[1]],
-                **{name: cells[BURN_IN:][place] for name, cells in quotes.items()},
+                SECTOR: sectors[cells[1]],
+                **{name: matrix[BURN_IN:][cells] for name, matrix in quotes.items()},
             }
         ),
-        oracle=pl.DataFrame({**key, **{name: cells[BURN_IN:][place] for name, cells in expected.items()}}).with_columns(
-            pl.selectors.float().fill_nan(None)
-        ),
+        oracle=pl.DataFrame(
+            {**key, **{name: matrix[BURN_IN:][cells] for name, matrix in expected.items()}}
+        ).with_columns(pl.selectors.float().fill_nan(None)),
         neighbours=pl.DataFrame(
             {
                 CODE: np.repeat(codes, latent.neighbours.shape[1]),
@@ -56,13 +56,13 @@ def simulate_market(params: MarketParams) -> SimulatedMarket:
 
 
 def trading_days(start: date, days: int) -> NDArray[np.datetime64]:
-    """List the first ``days`` weekdays from ``start`` on."""
+    """List ``days`` weekdays, the first on or after ``start``."""
     first = np.busday_offset(start, 0, roll="forward")
     return np.busday_offset(first, np.arange(days))
 
 
 def _long_key(params: MarketParams, codes: NDArray[np.str_], observed: NDArray[np.bool_]) -> dict[str, NDArray]:  # type: ignore[type-arg]
-    """Lay the observed cells out by (code, date), with their places in the arrays."""
+    """Return dates and codes of the observed cells, sorted by (code, date), with their indices."""
     stock, day = np.nonzero(observed.T)
     dates = trading_days(params.start, params.days).astype("datetime64[D]")
     return {DATE: dates[day], CODE: codes[stock], "day": day, "stock": stock}
@@ -72,11 +72,13 @@ def _draw_observed(rng: np.random.Generator, params: MarketParams) -> NDArray[np
     """Draw listings, delistings and missing days: ``[day, stock]``."""
     days = np.arange(params.days)[:, None]
     life = min(SHORTEST_LIFE, params.days)
-    late = rng.uniform(size=params.stocks) < params.late_listings
-    gone = rng.uniform(size=params.stocks) < params.delistings
+    is_late = rng.uniform(size=params.stocks) < params.late_listings
+    is_delisted = rng.uniform(size=params.stocks) < params.delistings
     latest = params.days - life + 1
-    first = np.where(late, rng.integers(0, latest, params.stocks), 0)
-    last = np.where(gone, np.maximum(first + life, rng.integers(life, params.days + 1, params.stocks)), params.days)
+    first = np.where(is_late, rng.integers(0, latest, params.stocks), 0)
+    last = np.where(
+        is_delisted, np.maximum(first + life, rng.integers(life, params.days + 1, params.stocks)), params.days
+    )
     missing = rng.uniform(size=(params.days, params.stocks)) < params.missing_days
     return (days >= first) & (days < last) & ~missing
 
@@ -96,14 +98,14 @@ def _draw_quotes(rng: np.random.Generator, latent: Latent, returns: Floats) -> d
     slow = (noise + np.roll(noise, 1, axis=0) + np.roll(noise, 2, axis=0)) / np.sqrt(3)
     volume = np.exp(size + 0.4 * slow + 0.3 * np.abs(latent.own) + VOLUME_WAVE * wave(latent))
     return {
-        OPEN: _in_cents(opening),
-        HIGH: _in_cents(np.maximum(opening, close) * (1 + above)),
-        LOW: _in_cents(np.minimum(opening, close) * (1 - np.minimum(below, 0.9))),
-        CLOSE: _in_cents(close),
+        OPEN: _round_to_cents(opening),
+        HIGH: _round_to_cents(np.maximum(opening, close) * (1 + above)),
+        LOW: _round_to_cents(np.minimum(opening, close) * (1 - np.minimum(below, 0.9))),
+        CLOSE: _round_to_cents(close),
         VOLUME: np.round(volume),
     }
 
 
-def _in_cents(prices: Floats) -> Floats:
-    """Quote in cents, and in hundredths of a cent below two."""
+def _round_to_cents(prices: Floats) -> Floats:
+    """Round prices to cents, below two to hundredths of a cent."""
     return np.where(prices < 2, np.maximum(np.round(prices, 4), 1e-4), np.round(prices, 2))

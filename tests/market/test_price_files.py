@@ -10,8 +10,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from atft_kedro.market.columns import PriceFileParams
-from atft_kedro.market.files import read_prices
 from atft_kedro.market.parse_cells import DateFormat
+from atft_kedro.market.price_files import read_prices
 from atft_kedro.params import InputError
 from factories.price_files import PRICES, read, write
 
@@ -106,8 +106,8 @@ BAD = {
     "missing": (lambda folder: folder / "absent.csv", "does not exist"),
     "empty": (lambda folder: write(folder / "p.csv", ""), "is empty"),
     "header only": (lambda folder: write(folder / "p.csv", "date,code,close\n"), "no rows"),
-    "empty folder": (lambda folder: folder, "holds no file"),
-    "unknown kind": (lambda folder: write(folder / "p.xlsx", "?"), "cannot read this kind"),
+    "empty folder": (lambda folder: folder, "has no file"),
+    "unknown kind": (lambda folder: write(folder / "p.xlsx", "?"), "unknown file format"),
     "cut csv": (
         lambda folder: write(folder / "p.csv", "date,code,open,close\n2024-01-02,A,1,1\n2024-01-0"),
         "line 3: .* does not have 4 cells",
@@ -312,5 +312,5 @@ def test_what_a_folder_holds_beside_tables_is_named(tmp_path: Path, caplog: pyte
 
     (tmp_path / "prices.csv").unlink()
     (tmp_path / "README.txt").unlink()
-    with pytest.raises(InputError, match=r"holds no file that ends in .*, only more/: give the folder"):
+    with pytest.raises(InputError, match=r"has no file that ends in .*, only more/: give the folder"):
         read(tmp_path)

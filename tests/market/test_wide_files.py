@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from atft_kedro.market.columns import PriceFileParams
-from atft_kedro.market.files import read_prices
+from atft_kedro.market.price_files import read_prices
 from atft_kedro.params import InputError
 from factories.price_files import read, write
 
@@ -62,9 +62,11 @@ def test_codes_that_pandas_wrote_as_floats_are_whole(tmp_path: Path) -> None:
 def test_a_file_without_dates_says_so(tmp_path: Path) -> None:
     path = write(tmp_path / "p.csv", "A,B\n100.1,20.5\n101.1,21.5\n")
 
-    with pytest.raises(InputError, match="no column is called date or holds dates; the first one, 'A', holds '100.1'"):
+    with pytest.raises(
+        InputError, match="no column is named date or contains dates; the first one, 'A', contains '100.1'"
+    ):
         read(path)
-    with pytest.raises(InputError, match="no column is called date or holds dates"):
+    with pytest.raises(InputError, match="no column is named date or contains dates"):
         read(path, layout="wide")
 
 

@@ -41,7 +41,7 @@ def test_a_parquet_file_cut_off_in_the_middle(tmp_path: Path) -> None:
     PRICES.write_parquet(path)
     path.write_bytes(path.read_bytes()[:-200])
 
-    with pytest.raises(InputError, match=r"prices\.parquet is not a whole parquet file"):
+    with pytest.raises(InputError, match=r"prices\.parquet is not a complete parquet file"):
         read(path)
 
 

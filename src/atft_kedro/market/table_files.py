@@ -1,4 +1,4 @@
-"""Opening one table file, whatever its format, with errors that say what is wrong with the file."""
+"""Reading of one CSV or parquet file, with errors that name the file's fault."""
 
 import logging
 import re
@@ -11,16 +11,16 @@ from ..params import InputError, list_names
 
 SEPARATORS = {".csv": ",", ".csv.gz": ",", ".tsv": "\t", ".tsv.gz": "\t", ".txt": ",", ".txt.gz": ","}
 PARQUET = (".parquet", ".pq")
-PROSE = (".txt", ".txt.gz")  # rather a note about the tables, where there are others
+NOTES = (".txt", ".txt.gz")  # notes about the tables, if there are other tables
 LONGEST = 200  # characters of a line in a message
 
 _logger = logging.getLogger(__name__)
 
 
 def table_files(path: Path) -> list[Path]:
-    """List the table files at ``path``: itself, or those in its folder, in the order of their names.
+    """List the table files at ``path``, a file or a folder, sorted by name.
 
-    Text files (.txt) count where the folder has no other tables. What is left out is named in the log.
+    Text files (.txt) are tables only in a folder without other tables. Ignored files are logged.
     """
     if not path.exists():
         raise InputError(f"{path} does not exist. Give the catalog entry a price file or a folder of them.")
@@ -29,11 +29,11 @@ def table_files(path: Path) -> list[Path]:
         return [path]
     visible = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
     tables = [entry for entry in visible if entry.is_file() and _suffix(entry) in (*SEPARATORS, *PARQUET)]
-    files = [table for table in tables if _suffix(table) not in PROSE] or tables
+    files = [table for table in tables if _suffix(table) not in NOTES] or tables
     others = [f"{entry.name}/" if entry.is_dir() else entry.name for entry in visible if entry not in set(files)]
     if not files:
         raise InputError(
-            f"{path} holds no file that ends in {', '.join((*SEPARATORS, *PARQUET))}"
+            f"{path} has no file that ends in {', '.join((*SEPARATORS, *PARQUET))}"
             + (f", only {list_names(others)}: give the folder that holds the tables." if others else ".")
         )
     if others:
@@ -42,11 +42,11 @@ def table_files(path: Path) -> list[Path]:
 
 
 def scan_table(file: Path) -> pl.LazyFrame:
-    """Scan one file; every cell of a text file stays text."""
+    """Scan one file; cells of a text file are text."""
     frame = _open_table(file)
     _require_rows(file, frame.head(1).collect())
     if _suffix(file) in SEPARATORS:
-        _require_whole_lines(file, len(frame.collect_schema()))
+        _require_complete_lines(file, len(frame.collect_schema()))
     return frame
 
 
@@ -57,11 +57,11 @@ def load_table(file: Path) -> pl.DataFrame:
         table = frame.collect()
     except ComputeError:
         if _suffix(file) in SEPARATORS:
-            _require_whole_lines(file, len(frame.collect_schema()))
+            _require_complete_lines(file, len(frame.collect_schema()))
         raise
     _require_rows(file, table)
-    if _suffix(file) in SEPARATORS and table[table.columns[-1]].has_nulls():  # as a line that is too short has
-        _require_whole_lines(file, table.width)
+    if _suffix(file) in SEPARATORS and table[table.columns[-1]].has_nulls():  # a line that is too short has nulls
+        _require_complete_lines(file, table.width)
     return table
 
 
@@ -82,7 +82,7 @@ def _scan_parquet(file: Path) -> pl.LazyFrame:
         frame.collect_schema()
     except (ComputeError, OSError) as error:
         raise InputError(
-            f"{file} is not a whole parquet file; was it cut off while it was written? ({error})"
+            f"{file} is not a complete parquet file; was it truncated while it was written? ({error})"
         ) from error
     return frame
 
@@ -94,14 +94,14 @@ def _scan_text(file: Path) -> pl.LazyFrame:
         names = frame.collect_schema().names()
     except (PolarsError, OSError) as error:
         raise InputError(f"{file} cannot be read as a table with {separator!r} between its cells: {error}") from error
-    twice = [name for name in names if re.search(r"_duplicated_\d+$", name)]
-    if twice:
-        raise InputError(f"{file} has a column twice: {re.sub('_duplicated_.*', '', twice[0])}.")
+    repeated = [name for name in names if re.search(r"_duplicated_\d+$", name)]
+    if repeated:
+        raise InputError(f"{file} has a column twice: {re.sub('_duplicated_.*', '', repeated[0])}.")
     return frame
 
 
-def _require_whole_lines(file: Path, width: int) -> None:
-    """Refuse a text file with lines too short or too long for its header: Polars would fill them with nulls."""
+def _require_complete_lines(file: Path, width: int) -> None:
+    """Refuse lines that are shorter or longer than the header; Polars would fill them with nulls."""
     separator = SEPARATORS[_suffix(file)]
     lines = pl.scan_csv(file, separator="\x1f", quote_char=None, has_header=False, new_columns=["line"], glob=False)
     cells = pl.col("line").str.strip_chars_end("\r").str.count_matches(separator, literal=True) + 1
@@ -114,18 +114,18 @@ def _require_whole_lines(file: Path, width: int) -> None:
         number, line = bad.row(0)
         raise InputError(
             f"{file}, line {number}: {line[:LONGEST]!r} does not have {width} cells with {separator!r} between them, "
-            "as the header has. Was the file cut off?"
+            "as the header has. Was the file truncated?"
         )
 
 
 def stem(file: Path) -> str:
-    """Take a file's name without the ending that says its format: 7203.T.csv is 7203.T."""
+    """Return a file's name without its format's suffix: 7203.T for 7203.T.csv."""
     return file.name[: len(file.name) - len(_suffix(file))]
 
 
 def _require_format(file: Path) -> None:
     if _suffix(file) not in (*SEPARATORS, *PARQUET):
-        raise InputError(f"{file}: cannot read this kind of file; known are {', '.join((*SEPARATORS, *PARQUET))}.")
+        raise InputError(f"{file}: unknown file format; known are {', '.join((*SEPARATORS, *PARQUET))}.")
 
 
 def _suffix(file: Path) -> str:

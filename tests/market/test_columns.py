@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 import yaml
 
-from atft_kedro.market.recognition import format_mapping, recognise_columns
+from atft_kedro.market.columns import format_mapping, recognise_columns
 from atft_kedro.params import InputError
 from factories.price_files import read, write
 
@@ -127,9 +127,9 @@ def test_text_and_names_of_fields_are_not_taken_for_stocks(tmp_path: Path) -> No
     symbols = write(tmp_path / "symbols.csv", "Date,Symbol,Trade,Size\n" + days.format("A"))
     fields = write(tmp_path / "fields.csv", "Date,last,vol\n2024-01-02,100.5,300\n2024-01-03,101.5,500\n")
 
-    with pytest.raises(InputError, match=r"'Symbol' holds text such as 'A'.*columns: \{code: Symbol, close: Last\}"):
+    with pytest.raises(InputError, match=r"'Symbol' contains text such as 'A'.*columns: \{code: Symbol, close: Last\}"):
         read(symbols)
-    with pytest.raises(InputError, match=r"'last' is the name of a field.*columns: \{close: last, volume: vol\}"):
+    with pytest.raises(InputError, match=r"'last' is the name of a price field.*columns: \{close: last, volume: vol\}"):
         read(fields)
     wide = read(fields, layout="wide")
     assert wide["code"].unique().sort().to_list() == ["last", "vol"]

@@ -1,4 +1,4 @@
-"""Reading wide price files: a row per day, a column per stock, a file per field."""
+"""Wide price files: a row per day, a column per stock, a file per field."""
 
 import logging
 import re
@@ -8,31 +8,41 @@ import polars as pl
 
 from ..params import InputError, list_names
 from ..schema import CLOSE, CODE, DATE, KEY, code_text
-from .columns import FIELDS, PriceFileParams, find_columns, plain_name
+from .columns import (
+    FIELDS,
+    SYNONYMS,
+    PriceFileParams,
+    advise_mapping,
+    date_columns,
+    find_columns,
+    plain_name,
+    read_sample,
+    recognise_columns,
+    text_columns,
+)
 from .parse_cells import RowOrigin, parse_dates, parse_numbers
-from .recognition import WORDS, advise_mapping, date_columns, recognise_columns, take_sample, text_columns
-from .tables import scan_table, stem
+from .table_files import scan_table, stem
 
-FIRST_FILES = 3  # of a folder; a stock that does not trade looks like nothing
+CHECKED_FILES = 3  # of a folder; one is not enough, as a stock without trades has no pattern
 INDEX = r"index|level_\d+|unnamed:_\d+|__index_level_\d+__|"
 
 _logger = logging.getLogger(__name__)
 
 
 def is_wide(files: list[Path], params: PriceFileParams) -> bool:
-    """Distinguish wide files from long ones by their columns; refuse fields of one stock."""
+    """Check whether files are wide by their columns; refuse files of one stock with unknown columns."""
     if params.layout != "auto":
         return params.layout == "wide"
     frame = scan_table(files[0])
     if find_columns(frame.collect_schema().names(), params, files[0]).keys() - {DATE}:
         return False
-    for file in files[:FIRST_FILES]:
+    for file in files[:CHECKED_FILES]:
         _require_stocks(file, params)
     return True
 
 
 def read_wide(files: list[Path], params: PriceFileParams) -> pl.LazyFrame:
-    """Join one wide table per field; a single file holds closes."""
+    """Read and join one wide table per field; a single file is the closes."""
     by_field = {stem(file).lower(): file for file in files}
     if len(files) == 1:
         by_field = {CLOSE: files[0]}
@@ -41,7 +51,7 @@ def read_wide(files: list[Path], params: PriceFileParams) -> pl.LazyFrame:
         raise InputError(
             f"{files[0].parent}: these look like wide files (a column per stock), one per field, so their names must "
             f"be among {', '.join(FIELDS)} and close is needed; found {list_names(sorted(by_field))}. For files of one "
-            f"stock each: {advise_mapping(take_sample(scan_table(files[0])))}"
+            f"stock each: {advise_mapping(read_sample(scan_table(files[0])))}"
         )
     joined = _read_field(by_field.pop(CLOSE), CLOSE, params)
     for field, file in by_field.items():
@@ -51,44 +61,44 @@ def read_wide(files: list[Path], params: PriceFileParams) -> pl.LazyFrame:
 
 def _read_field(file: Path, field: str, params: PriceFileParams) -> pl.LazyFrame:
     frame = scan_table(file)
-    day, index, stocks = _part_columns(file, frame, params)
+    day, index, stocks = _classify_columns(file, frame, params)
     if index:
-        _logger.warning("prices: %s: %r numbers the rows and is no stock", file, index[0])
+        _logger.warning("prices: %s: %r is a row index and not a stock", file, index[0])
     frame = parse_dates(frame.rename({day: DATE}), params.dates, RowOrigin.of(file))
     numbers = parse_numbers(frame, stocks, RowOrigin.of(file))
     long = numbers.unpivot(stocks, index=DATE, variable_name=CODE, value_name=field)
     return long.drop_nulls(field).with_columns(code_text(pl.col(CODE)))
 
 
-def _part_columns(file: Path, frame: pl.LazyFrame, params: PriceFileParams) -> tuple[str, list[str], list[str]]:
-    """Part the columns into the date, the index that pandas writes beside it, and the stocks."""
+def _classify_columns(file: Path, frame: pl.LazyFrame, params: PriceFileParams) -> tuple[str, list[str], list[str]]:
+    """Return the date column, index columns written by pandas, and the stocks."""
     names = frame.collect_schema().names()
-    sample = take_sample(frame)
+    sample = read_sample(frame)
     day = _find_day(file, names, sample, params)
     index = [name for name in sample.columns if name != day and _is_index(sample[name])]
     return day, index, [name for name in names if name not in {day, *index}]
 
 
 def _find_day(file: Path, names: list[str], sample: pl.DataFrame, params: PriceFileParams) -> str:
-    """Find the column of dates: the mapped one, the one called date, one that holds dates, or else the first."""
+    """Find the date column: the mapped one, one named date, one with dates, or the first."""
     mapped = [find_columns(names, params, file)[DATE]] if DATE in params.columns else []
-    called = mapped or [name for name in names if plain_name(name) == DATE]
-    holding = [] if called else date_columns(sample)
-    if called or holding:
-        return (called or holding)[0]
+    named = mapped or [name for name in names if plain_name(name) == DATE]
+    with_dates = [] if named else date_columns(sample)
+    if named or with_dates:
+        return (named or with_dates)[0]
     day = names[0]
     try:
         parse_dates(sample.lazy().select(pl.col(day).alias(DATE)), params.dates, RowOrigin.of(file))
     except InputError as error:
         raise InputError(
-            f"{file}: no column is called date or holds dates; the first one, {day!r}, holds {sample[day][0]!r}. "
+            f"{file}: no column is named date or contains dates; the first one, {day!r}, contains {sample[day][0]!r}. "
             "Map the column of dates in the catalog entry `prices`: columns: {date: …}"
         ) from error
     return day
 
 
 def _is_index(column: pl.Series) -> bool:
-    """Detect an index that pandas wrote: its name, and no fractions, which a price would have."""
+    """Check whether a column is an index written by pandas: by its name and integer values."""
     if not re.fullmatch(INDEX, plain_name(column.name)):
         return False
     if column.dtype != pl.String and not column.dtype.is_numeric():
@@ -97,21 +107,21 @@ def _is_index(column: pl.Series) -> bool:
 
 
 def _require_stocks(file: Path, params: PriceFileParams) -> None:
-    """Refuse columns that move like fields of one stock, are called like them, or hold text."""
+    """Refuse columns that look like fields of one stock or contain text."""
     frame = scan_table(file)
-    sample = take_sample(frame)
-    stocks = _part_columns(file, frame, params)[2]
-    fields = [name for name in stocks if plain_name(name) in WORDS]
+    sample = read_sample(frame)
+    stocks = _classify_columns(file, frame, params)[2]
+    fields = [name for name in stocks if plain_name(name) in SYNONYMS]
     text = [name for name in text_columns(sample) if name in stocks]
     if recognise_columns(sample):
-        why = "four columns move like open, high, low and close"
+        reason = "four columns move like open, high, low and close"
     elif fields:
-        why = f"{fields[0]!r} is the name of a field"
+        reason = f"{fields[0]!r} is the name of a price field"
     elif text:
-        why = f"{text[0]!r} holds text such as {sample[text[0]].drop_nulls()[0]!r}"
+        reason = f"{text[0]!r} contains text such as {sample[text[0]].drop_nulls()[0]!r}"
     else:
         return
     raise InputError(
-        f"{file}: {why}, so the columns {list_names(frame.collect_schema())} are not one per stock. "
+        f"{file}: {reason}, so the columns {list_names(frame.collect_schema())} are not one per stock. "
         f"{advise_mapping(sample)}. If each column is a stock, write `layout: wide` there."
     )

@@ -1,4 +1,4 @@
-"""Reading people's price files: CSV or parquet, one file or a folder, long or wide, as they have them."""
+"""Price files of users: CSV or parquet, one file or a folder, long or wide."""
 
 import itertools
 import re
@@ -11,20 +11,19 @@ import polars as pl
 from ..params import InputError, list_names
 from ..progress import track_progress
 from ..schema import CLOSE, CODE, DATE, KEY, PRICES, QUOTES, SECTOR, VOLUME, VWAP, code_text
-from .columns import ADJUSTED_CLOSE, FIELDS, PriceFileParams, find_columns, require_known
+from .columns import ADJUSTED_CLOSE, FIELDS, PriceFileParams, advise_mapping, find_columns, read_sample, require_known
 from .parse_cells import RowOrigin, are_midnights, parse_dates, parse_numbers
-from .recognition import advise_mapping, take_sample
-from .tables import load_table, scan_table, stem, table_files
-from .wide import is_wide, read_wide
+from .table_files import load_table, scan_table, stem, table_files
+from .wide_files import is_wide, read_wide
 
-BATCH_BYTES = 32_000_000  # of files on disk that are read together
+BATCH_BYTES = 32_000_000  # size of files that are read together
 
 
 def read_prices(path: Path, params: PriceFileParams) -> pl.LazyFrame:
-    """Read the prices at ``path`` into our columns: date, code, sector, open … volume, vwap.
+    """Read the prices at ``path`` as date, code, sector, open … volume, vwap.
 
-    A folder holds one file per stock (the file's name is the code where no column is), or one wide file
-    per field (``close.csv``, ``volume.csv``, each with a column per stock).
+    A folder has one file per stock (without a code column the file's name is the code), or one wide file per field
+    (``close.csv``, ``volume.csv``, with a column per stock).
     """
     files = table_files(path)
     require_known(params.columns)
@@ -45,20 +44,17 @@ def _read_file(file: Path, params: PriceFileParams) -> pl.LazyFrame:
 
 
 def _read_folder(files: list[Path], params: PriceFileParams) -> Iterator[pl.DataFrame]:
-    """Read files that hold one stock each, a batch at a time.
-
-    One query over thousands of files would take Polars a time that grows with their square.
-    """
+    """Read one file per stock in batches; the time of one Polars query is quadratic in its files."""
     batches = list(_cut_into_batches(files))
-    first: dict[Path, list[str]] = {}
+    first_columns: dict[Path, list[str]] = {}
     with ThreadPoolExecutor() as pool:
         for batch in track_progress(batches, "batches of price files"):
             tables = dict(zip(batch, pool.map(load_table, batch), strict=True))
-            for alike in _group_alike(tables, params):
-                prices = _read_together(alike, params)
-                first = first or {next(iter(alike)): prices.columns}
-                _require_same_columns(first, {next(iter(alike)): prices.columns})
-                yield prices.select(*first.values())
+            for group in _group_by_format(tables, params):
+                prices = _read_group(group, params)
+                first_columns = first_columns or {next(iter(group)): prices.columns}
+                _require_same_columns(first_columns, {next(iter(group)): prices.columns})
+                yield prices.select(*first_columns.values())
 
 
 def _cut_into_batches(files: list[Path]) -> Iterator[list[Path]]:
@@ -74,22 +70,22 @@ def _cut_into_batches(files: list[Path]) -> Iterator[list[Path]]:
         yield batch
 
 
-def _group_alike(tables: dict[Path, pl.DataFrame], params: PriceFileParams) -> Iterable[dict[Path, pl.DataFrame]]:
-    """Group tables with the same columns and types, and dates of the same shape (0000-00-00).
+def _group_by_format(tables: dict[Path, pl.DataFrame], params: PriceFileParams) -> Iterable[dict[Path, pl.DataFrame]]:
+    """Group tables with equal columns, types and date patterns (0000-00-00).
 
-    Where a time zone moves datetimes, tables of midnights, which are days already, are groups of their own.
+    With a time zone, tables of midnights, which are days, are separate groups.
     """
     groups: dict[object, dict[Path, pl.DataFrame]] = {}
     for file, table in tables.items():
         date = find_columns(table.columns, params, file).get(DATE)
-        shape = "" if date is None else re.sub(r"\d", "0", str(table[date].drop_nulls().first()))
+        pattern = "" if date is None else re.sub(r"\d", "0", str(table[date].drop_nulls().first()))
         are_days = date is not None and params.dates.time_zone is not None and are_midnights(table[date])
-        groups.setdefault((tuple(table.schema.items()), shape, are_days), {})[file] = table
+        groups.setdefault((tuple(table.schema.items()), pattern, are_days), {})[file] = table
     return groups.values()
 
 
-def _read_together(tables: dict[Path, pl.DataFrame], params: PriceFileParams) -> pl.DataFrame:
-    """Read tables of one shape as one; the code is the file's name where they have none."""
+def _read_group(tables: dict[Path, pl.DataFrame], params: PriceFileParams) -> pl.DataFrame:
+    """Read tables of one format as one; without a code column the file's name is the code."""
     files = tuple(tables)
     starts = itertools.accumulate((table.height for table in tables.values()), initial=0)
     if CODE not in find_columns(tables[files[0]].columns, params, files[0]):
@@ -101,14 +97,14 @@ def _read_together(tables: dict[Path, pl.DataFrame], params: PriceFileParams) ->
 def _read_long(frame: pl.LazyFrame, origin: RowOrigin, params: PriceFileParams) -> pl.LazyFrame:
     file = origin.files[0]
     names = find_columns(frame.collect_schema().names(), params, file)
-    missing = [ours for ours in (*KEY, CLOSE) if ours not in names]
+    missing = [name for name in (*KEY, CLOSE) if name not in names]
     if missing:
         raise InputError(
             f"{file}: no column for {', '.join(missing)} among {list_names(frame.collect_schema().names())}. "
-            f"{advise_mapping(take_sample(frame))}. If the file has a column per stock, write "
+            f"{advise_mapping(read_sample(frame))}. If the file has a column per stock, write "
             "`layout: wide` there."
         )
-    frame = frame.select(pl.col(names[ours]).alias(ours) for ours in (*KEY, SECTOR, *FIELDS) if ours in names)
+    frame = frame.select(pl.col(names[name]).alias(name) for name in (*KEY, SECTOR, *FIELDS) if name in names)
     numbers = [name for name in FIELDS if name in names]
     texts = [name for name in (CODE, SECTOR) if name in names]
     parsed = parse_numbers(parse_dates(frame, params.dates, origin), numbers, origin)
@@ -116,28 +112,30 @@ def _read_long(frame: pl.LazyFrame, origin: RowOrigin, params: PriceFileParams) 
 
 
 def _complete(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Put our columns in order, null where the files have none."""
-    there = frame.collect_schema().names()
+    """Select the columns in order, null where the files have none."""
+    schema = frame.collect_schema()
     kept = [SECTOR, *QUOTES, VWAP]
     nulls = [
-        pl.lit(None, pl.String if name == SECTOR else pl.Float64).alias(name) for name in kept if name not in there
+        pl.lit(None, pl.String if name == SECTOR else pl.Float64).alias(name) for name in kept if name not in schema
     ]
     return frame.with_columns(nulls).select(*KEY, *kept)
 
 
 def _adjust(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Scale a row's prices by adjusted close / close; a row without its adjusted close has no price."""
+    """Scale prices by adjusted close / close; without an adjusted close they become null."""
     if ADJUSTED_CLOSE not in frame.collect_schema():
         return frame
     factor = pl.col(ADJUSTED_CLOSE) / pl.col(CLOSE)
-    there = frame.collect_schema()
-    prices = [pl.col(name) * factor for name in (*PRICES, VWAP) if name in there]
-    volume = [pl.col(VOLUME) / factor] if VOLUME in there else []  # price times volume stays what was traded
+    schema = frame.collect_schema()
+    prices = [pl.col(name) * factor for name in (*PRICES, VWAP) if name in schema]
+    volume = [pl.col(VOLUME) / factor] if VOLUME in schema else []  # keeps price times volume
     return frame.with_columns(*prices, *volume).drop(ADJUSTED_CLOSE)
 
 
-def _require_same_columns(one: dict[Path, list[str]], other: dict[Path, list[str]]) -> None:
-    (first, names), (file, others) = *one.items(), *other.items()
-    odd = sorted(set(names) ^ set(others))
-    if odd:
-        raise InputError(f"{file} and {first} do not have the same columns: {list_names(odd)} is only in one of them.")
+def _require_same_columns(first: dict[Path, list[str]], second: dict[Path, list[str]]) -> None:
+    (path, names), (other_path, other_names) = *first.items(), *second.items()
+    different = sorted(set(names) ^ set(other_names))
+    if different:
+        raise InputError(
+            f"{other_path} and {path} do not have the same columns: {list_names(different)} is only in one of them."
+        )
