@@ -57,8 +57,8 @@ def count_forecasts(folder: Path) -> list[int]:
 
 def test_two_processes_train_what_one_does_with_twice_the_blocks(folder: Path) -> None:
     curves, scores = [], []
-    for ranks, blocks in ((2, 1), (1, 2)):
-        finish(start(folder, ranks, accumulate=blocks))
+    for processes, blocks in ((2, 1), (1, 2)):
+        finish(start(folder, processes, accumulate=blocks))
         log = read_log(folder)
         curves.append(log["loss"].drop_nulls().to_list())
         scores.append(log["validation"].struct.field("rank_ic").drop_nulls().to_list())
@@ -71,8 +71,8 @@ def test_two_processes_train_what_one_does_with_twice_the_blocks(folder: Path) -
 
 def test_processes_that_have_read_different_tables_do_not_train_together() -> None:
     class Two(ProcessGroup):
-        def gather(self, mine: str) -> list[str]:
-            return [mine, "another panel"]
+        def all_gather(self, value: str) -> list[str]:
+            return [value, "another panel"]
 
     with pytest.raises(InputError, match="have read different tables"):
         Two().require_same("a panel")
@@ -101,8 +101,8 @@ def test_stopped_ranks_write_one_checkpoint_and_go_on_to_the_same_numbers(folder
 
 def test_a_terminated_training_ends_with_a_checkpoint_and_its_own_code(folder: Path) -> None:
     process = start(folder, 1, phases=[PHASES[0] | {"epochs": 500}])
-    beat = folder / "runs" / "latest" / "heartbeat.json"
-    while not beat.exists():
+    heartbeat = folder / "runs" / "latest" / "heartbeat.json"
+    while not heartbeat.exists():
         time.sleep(0.02)
         assert process.poll() is None
     process.send_signal(signal.SIGTERM)
@@ -110,4 +110,4 @@ def test_a_terminated_training_ends_with_a_checkpoint_and_its_own_code(folder: P
 
     assert process.returncode == STOPPED
     assert (folder / "runs" / "latest" / "last.pt").exists()
-    assert json.loads(beat.read_text())["state"] == "stopped"
+    assert json.loads(heartbeat.read_text())["state"] == "stopped"
