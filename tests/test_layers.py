@@ -148,7 +148,7 @@ def test_what_is_local_is_read_with_every_environment(conf: Path, monkeypatch: p
 @pytest.mark.parametrize("env", ["safe,mars", "mars", "safe,", "safe;smoke"])
 def test_an_unknown_environment_is_refused_with_those_that_there_are(conf: Path, env: str) -> None:
     with pytest.raises(
-        InputError, match=r"There is no environment '(mars||safe;smoke)' .*; there are .*files, local, "
+        InputError, match=r"There is no environment '(mars||safe;smoke)' .*; existing ones: .*files, local, "
     ):
         load(conf, env)
 

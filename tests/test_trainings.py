@@ -181,7 +181,7 @@ def test_a_dead_tracking_server_kills_no_training(project: Path) -> None:
     finally:
         dead.unlink()
 
-    assert "not tracked, for MLflow does not answer" in said
+    assert "MLflow does not answer; the run is not tracked" in said
     assert "stage fit.fit_network done" in said
     assert "Traceback" not in said
 

@@ -1,4 +1,4 @@
-"""What happens around a run: parameters are checked, experiments are tracked and end as what they were."""
+"""Kedro hooks: check parameters, track experiments and end each with its true status."""
 
 import atexit
 import logging
@@ -24,72 +24,72 @@ from .datasets.tracker import UntilFailure
 
 RETRIES = 2  # of a request to a tracking server; MLflow's own seven take minutes
 
-logging.getLogger("kedro_mlflow").setLevel(logging.WARNING)  # it sets itself to INFO when it is imported
+logging.getLogger("kedro_mlflow").setLevel(logging.WARNING)  # its import sets INFO
 
 
 class ParameterHook:
-    """Refuses wrong parameters before anything else happens."""
+    """Refuse invalid parameters before anything else happens."""
 
     @hook_impl(tryfirst=True)
     def after_context_created(self, context: KedroContext) -> None:
-        """Check every block against its model."""
+        """Validate every parameter block."""
         loader = context.config_loader
         assert isinstance(loader, ProjectConfigLoader)
         loader.require_valid_parameters()
 
 
 class TerminationHook:
-    """Ends a run that is asked to by SIGTERM, and again where a library below swallowed the first exit."""
+    """End a run on SIGTERM, and again if a library catches the first exit."""
 
     _signal: int | None = None
 
     @hook_impl
     def before_pipeline_run(self) -> None:
-        """Listen."""
+        """Install the signal handler."""
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, self._end)
 
     @hook_impl(tryfirst=True)
     def before_node_run(self) -> None:
-        """Start nothing new."""
-        self._insist()
+        """Exit before a new node if SIGTERM was received."""
+        self._exit_if_received()
 
     @hook_impl(tryfirst=True)
     def after_dataset_saved(self) -> None:
-        """Let no stage pass for finished whose output was being written."""
-        self._insist()
+        """Exit after a save, so that an interrupted stage does not count as finished."""
+        self._exit_if_received()
 
     def _end(self, number: int, frame: FrameType | None) -> None:
         self._signal = number
-        self._insist()
+        self._exit_if_received()
 
-    def _insist(self) -> None:
+    def _exit_if_received(self) -> None:
         if self._signal is not None:
             sys.exit(128 + self._signal)
 
 
 class ExperimentHook(MlflowHook):
-    """kedro-mlflow's hook, made to log typed parameters key by key and to end every run with its true status.
+    """kedro-mlflow's hook with parameters logged key by key and the true status of each run.
 
-    Where the tracking server is dead a run goes on without it: what it makes is worth more than its track.
+    If the tracking server does not answer, the run continues without it.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._try = UntilFailure("not tracked, for MLflow does not answer")
+        self._attempt = UntilFailure("MLflow does not answer; the run is not tracked")
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Set tracking up, with a server that may be dead."""
+        """Set up tracking, with few retries if the server does not answer."""
         if not MLFLOW_HTTP_REQUEST_MAX_RETRIES.is_set():
             MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(RETRIES)
-        MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.set(True)  # a server's page for the run, once for every node
-        self._try(lambda: super(ExperimentHook, self).after_context_created(context))
+        MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.set(True)  # printed once for every node
+        self._attempt(lambda: super(ExperimentHook, self).after_context_created(context))
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
-        """Start the run, and see to it that a killed one is called KILLED."""
-        self._try(lambda: super(ExperimentHook, self).before_pipeline_run(run_params, pipeline, catalog))
+        """Start the MLflow run; one that is killed gets the status KILLED."""
+        self._attempt(lambda: super(ExperimentHook, self).before_pipeline_run(run_params, pipeline, catalog))
         atexit.register(self._end, RunStatus.KILLED)
 
     @hook_impl
@@ -99,12 +99,12 @@ class ExperimentHook(MlflowHook):
             name: value.model_dump(mode="json") if isinstance(value, BaseModel) else value
             for name, value in inputs.items()
         }
-        self._try(lambda: super(ExperimentHook, self).before_node_run(node, catalog, plain, is_async))
+        self._attempt(lambda: super(ExperimentHook, self).before_node_run(node, catalog, plain, is_async))
 
     @hook_impl
     def after_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         """End the run as finished."""
-        self._try(lambda: super(ExperimentHook, self).after_pipeline_run(run_params, pipeline, catalog))
+        self._attempt(lambda: super(ExperimentHook, self).after_pipeline_run(run_params, pipeline, catalog))
         self._end(RunStatus.FINISHED)
 
     @hook_impl
@@ -112,28 +112,28 @@ class ExperimentHook(MlflowHook):
         self, error: Exception, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
     ) -> None:
         """End the run as failed."""
-        self._try(lambda: super(ExperimentHook, self).on_pipeline_error(error, run_params, pipeline, catalog))
+        self._attempt(lambda: super(ExperimentHook, self).on_pipeline_error(error, run_params, pipeline, catalog))
         self._end(RunStatus.FAILED)
 
     def _end(self, status: int) -> None:
         atexit.unregister(self._end)
-        if not self._try.has_failed and not self._already_active_mlflow:
-            self._try(lambda: _end_runs(status))
+        if not self._attempt.has_failed and not self._already_active_mlflow:
+            self._attempt(lambda: _end_runs(status))
 
 
 def _end_runs(status: int) -> None:
-    """Empty MLflow's stack: kedro-mlflow pushes a run once more for every node."""
+    """End all runs on MLflow's stack; kedro-mlflow adds the run once per node."""
     while mlflow.active_run():
         mlflow.end_run(RunStatus.to_string(status))
 
 
 class DistributedHook:
-    """Calls the processes that ``torchrun`` started beside this one, when there is something to train."""
+    """Start the other ``torchrun`` processes on a node that trains."""
 
     @hook_impl
     def before_node_run(self, node: Node) -> None:
-        """Let them load what this process has made."""
+        """Broadcast the name of the node to run."""
         if "distributed" in node.tags:
-            from .training.distributed import join_process_group  # torch is imported where something is trained
+            from .training.distributed import join_process_group  # only a training imports torch
 
             join_process_group().broadcast(node.name)

@@ -19,7 +19,7 @@ class LayeredConfigLoader(OmegaConfigLoader):
 
     @property
     def layers(self) -> list[str]:
-        """Name the layers, the strongest last; a name that is repeated counts where it stands last."""
+        """List the layers, the strongest last; a repeated name counts at its last position."""
         named = [name.strip() for name in self.env.split(",")] if self.env else []
         optional = [self.default_run_env] if self._exists(self.default_run_env) else []
         order = [self.base_env, *optional, *named]
@@ -29,15 +29,17 @@ class LayeredConfigLoader(OmegaConfigLoader):
         return bool(layer) and bool(self._fs.isdir(self._get_conf_env_path(layer)))
 
     def _require_layers(self) -> None:
-        """Refuse environments that are not there, and name those that are."""
+        """Refuse unknown environments and list the existing ones."""
         unknown = [layer for layer in self.layers if not self._exists(layer)]
         if unknown:
             root = Path(self._get_conf_env_path(self.base_env)).parent.as_posix()
             folders = [
-                Path(each["name"]).name for each in self._fs.ls(root, detail=True) if each["type"] == "directory"
+                Path(entry["name"]).name for entry in self._fs.ls(root, detail=True) if entry["type"] == "directory"
             ]
             known = ", ".join(sorted({*folders} - {self.base_env}))
-            raise InputError(f"There is no environment {', '.join(map(repr, unknown))} in {root}; there are {known}.")
+            raise InputError(
+                f"There is no environment {', '.join(map(repr, unknown))} in {root}; existing ones: {known}."
+            )
 
     def _read_raw_config(self, key: str) -> tuple[dict[Path, DictConfig], dict[Path, DictConfig], str, str, set[Path]]:
         """Read and merge the files of all layers; Kedro resolves the result and merges ``--params`` into it."""

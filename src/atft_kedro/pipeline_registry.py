@@ -19,16 +19,16 @@ STEPS = {
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """Build every pipeline; the nodes of a step have its name as their namespace, datasets have none.
+    """Build every pipeline.
 
-    ``train`` is the chain from prices to a scored and exported network; ``walk_forward`` trains one network per fold,
-    ``hpo`` one per trial.
+    The nodes of a step have its name as their namespace; datasets have none. ``train`` is the chain from prices to a
+    scored and exported network; ``walk_forward`` trains one network per fold, ``hpo`` one per trial.
     """
     steps = {
         name: Pipeline(step.create_pipeline(), namespace=name, prefix_datasets_with_namespace=False)
         for name, step in STEPS.items()
     }
-    # What these two nodes compute is not stored: each pipeline that reads it contains them.
+    # The outputs of these two nodes are in memory: every pipeline that reads them contains the node.
     mapping = steps["data"].only_nodes("data.map_columns")
     joining = steps["graph"].only_nodes("graph.make_training_data")
     guarded = steps["data"] + steps["guard"]

@@ -16,11 +16,11 @@ warnings.filterwarnings("ignore", message=r"register_new_resolver\(\) is")  # Ke
 
 log_lines(logging.getLogger())
 
-MLFLOW_DISABLE_TELEMETRY.set(True)  # here and in every process that this one starts
+MLFLOW_DISABLE_TELEMETRY.set(True)  # in this process and its children
 set_telemetry_client()
 
 HOOKS = (TerminationHook(), DistributedHook(), ExperimentHook(), ParameterHook())
-DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow", "kedro-telemetry")  # ExperimentHook takes its place; nothing is reported
+DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow", "kedro-telemetry")  # replaced by ExperimentHook; no telemetry
 CONFIG_LOADER_CLASS = ProjectConfigLoader
 CONFIG_LOADER_ARGS = {
     "base_env": "base",

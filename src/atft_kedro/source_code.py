@@ -1,4 +1,4 @@
-"""What a definition's source reaches, hashed: comments and formatting do not count."""
+"""Hashes of the source code that a definition depends on; comments and formatting do not count."""
 
 import ast
 import hashlib
@@ -12,18 +12,18 @@ PACKAGE = __package__.split(".")[0]
 
 
 def digest(*parts: str) -> str:
-    """Hash some texts."""
+    """Hash texts."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
-def hash_code(thing: Callable[..., Any] | type) -> str:
-    """Hash the definition of ``thing``, what it names in its module, and every module of ours that these import.
+def hash_code(definition: Callable[..., Any] | type) -> str:
+    """Hash a definition and the code of this package that it depends on.
 
-    Of its own module only what it reaches counts; of the others everything. Comments never do.
+    In its module only the names that it reaches count; imported modules of this package count as a whole.
     """
-    if not _is_ours(thing.__module__):
-        return thing.__module__
-    own, waiting = _reach(thing.__module__, thing.__qualname__.split(".")[0])
+    if not _is_in_package(definition.__module__):
+        return definition.__module__
+    own, waiting = _hash_reachable(definition.__module__, definition.__qualname__.split(".")[0])
     seen: dict[str, str] = {}
     while waiting:
         module = waiting.pop()
@@ -33,8 +33,8 @@ def hash_code(thing: Callable[..., Any] | type) -> str:
     return digest(own, *(f"{module} {seen[module]}" for module in sorted(seen)))
 
 
-def _reach(module: str, name: str) -> tuple[str, list[str]]:
-    """Hash what a definition reaches inside its module, and list the modules of ours that this imports."""
+def _hash_reachable(module: str, name: str) -> tuple[str, list[str]]:
+    """Hash what a definition reaches inside its module; list the package modules imported there."""
     tree, home, _ = _parse(module)
     defined: dict[str, ast.AST] = {}
     for node in tree.body:
@@ -44,25 +44,25 @@ def _reach(module: str, name: str) -> tuple[str, list[str]]:
     imported: list[str] = []
     waiting = [name]
     while waiting:
-        found = defined.get(each := waiting.pop())
-        if found is None or each in reached:
+        found = defined.get(current := waiting.pop())
+        if found is None or current in reached:
             continue
-        reached[each] = ast.dump(found)
+        reached[current] = ast.dump(found)
         imported += _imports(found, home)
         waiting += [used.id for used in ast.walk(found) if isinstance(used, ast.Name)]
-    return digest(*(f"{each} {reached[each]}" for each in sorted(reached))), [m for m in imported if _is_module(m)]
+    return digest(*(f"{key} {reached[key]}" for key in sorted(reached))), [m for m in imported if _is_module(m)]
 
 
 @cache
 def _read_module(module: str) -> tuple[str, list[str]]:
-    """Hash one module's syntax tree, and its template, and list the modules of ours that it imports."""
+    """Hash a module's syntax tree and template; list the package modules that it imports."""
     tree, home, template = _parse(module)
     names = [name for node in ast.walk(tree) for name in _imports(node, home)]
     return digest(ast.dump(tree), template), sorted({name for name in names if _is_module(name)})
 
 
 def _parse(module: str) -> tuple[ast.Module, str, str]:
-    """Read a module's syntax tree, the package that its relative imports start from, and its template."""
+    """Parse a module; return its tree, the package of its relative imports and its template."""
     spec = importlib.util.find_spec(module)
     assert spec is not None
     assert spec.origin is not None
@@ -72,27 +72,27 @@ def _parse(module: str) -> tuple[ast.Module, str, str]:
 
 
 def _names_bound(node: ast.stmt) -> list[str]:
-    """Name what a statement at a module's top binds."""
+    """List the names that a statement at module level binds."""
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
         return [node.name]
     if isinstance(node, ast.Import | ast.ImportFrom):
         return [(alias.asname or alias.name).split(".")[0] for alias in node.names]
-    return [each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)]
+    return [name.id for name in ast.walk(node) if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store)]
 
 
 def _imports(node: ast.AST, home: str) -> list[str]:
     if isinstance(node, ast.Import):
-        return [alias.name for alias in node.names if _is_ours(alias.name)]
+        return [alias.name for alias in node.names if _is_in_package(alias.name)]
     if not isinstance(node, ast.ImportFrom):
         return []
     base = home.rsplit(".", node.level - 1)[0] if node.level else ""
     origin = ".".join(part for part in (base, node.module) if part)
-    if not _is_ours(origin):
+    if not _is_in_package(origin):
         return []
     return [origin, *(f"{origin}.{alias.name}" for alias in node.names)]
 
 
-def _is_ours(module: str) -> bool:
+def _is_in_package(module: str) -> bool:
     return module == PACKAGE or module.startswith(f"{PACKAGE}.")
 
 
@@ -101,7 +101,8 @@ def _is_module(name: str) -> bool:
     if not parent:
         return False
     spec = importlib.util.find_spec(parent)
-    places = spec.submodule_search_locations if spec else None
+    folders = spec.submodule_search_locations if spec else None
     return any(
-        (Path(place) / f"{leaf}.py").exists() or (Path(place) / leaf / "__init__.py").exists() for place in places or []
+        (Path(folder) / f"{leaf}.py").exists() or (Path(folder) / leaf / "__init__.py").exists()
+        for folder in folders or []
     )

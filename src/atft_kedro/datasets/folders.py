@@ -36,7 +36,7 @@ class RunFoldersDataset(ReadOnlyDataset[Runs]):
 
 
 class ExportedModelsDataset(ReadOnlyDataset[ExportedModels]):
-    """The exported models of all runs; a new or changed one makes the stages that read this stale.
+    """The exported models of all runs; a new one makes the stages after it stale.
 
     Example usage for the YAML API:
 

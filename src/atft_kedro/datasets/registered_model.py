@@ -37,10 +37,10 @@ class RegisteredModel(Params):
 
 
 class RegisteredModelDataset(InRunFolder, AbstractDataset[Registration, RegisteredModel]):
-    """A model logged to the active MLflow run and registered under a name; the file records its version.
+    """A model in MLflow's registry; the file records its version.
 
-    Nothing is pickled: MLflow gets the exported folder and a copy of the package's code. Without an active MLflow
-    run or an answering server a warning is logged and no file is written.
+    It is logged to the active MLflow run. Nothing is pickled: MLflow gets the exported folder and a copy of the
+    package's code. Without an active MLflow run or an answering server a warning is logged and no file is written.
 
     Example usage for the YAML API:
 
@@ -82,9 +82,9 @@ class RegisteredModelDataset(InRunFolder, AbstractDataset[Registration, Register
 
 
 def register(data: Registration, name: str) -> RegisteredModel:
-    """Log the model to the active run, with the signature and requirements that MLflow would otherwise infer.
+    """Log the model to the active run with an explicit signature and requirements.
 
-    Example rows go to a file of their own: as MLflow's input example they would be forecast, and they are too few.
+    Example rows go to a separate file: as MLflow's input example they would be forecast, and they are too few.
     """
     MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)  # for two small files
     logged = mlflow.pyfunc.log_model(

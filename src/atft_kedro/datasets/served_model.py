@@ -15,7 +15,7 @@ FOLDER = "folder"  # key of the model folder among MLflow's artifacts
 
 
 class ServedModel(PythonModel):
-    """Model from observations to ranked forecasts of their newest day, both pandas tables with dates as text."""
+    """A model from observations to ranked forecasts, both pandas tables with dates as text."""
 
     _model: Model
 
@@ -24,7 +24,7 @@ class ServedModel(PythonModel):
         self._model = load_model(Path(context.artifacts[FOLDER]), choose_device("auto"))
 
     def predict(self, context: PythonModelContext, model_input: pd.DataFrame) -> pd.DataFrame:
-        """Forecast the newest day; the deviation is left out where it is unknown, because JSON has no NaN."""
+        """Forecast the newest day; an unknown deviation is left out, because JSON has no NaN."""
         forecasts = self._model.forecast(pl.from_pandas(model_input)).with_columns(pl.col(DATE).cast(pl.String))
         return (forecasts.drop(DEVIATION) if forecasts[DEVIATION].null_count() else forecasts).to_pandas()
 

@@ -20,10 +20,10 @@ Frames = pl.DataFrame | pl.LazyFrame | Iterator[pl.DataFrame]
 
 
 class TableDataset(InRunFolder, AbstractDataset[Frames, pl.LazyFrame]):
-    """A table in one parquet file: scanned lazily on load, streamed to a temporary file and renamed on save.
+    """A table in one parquet file, scanned lazily on load.
 
-    Saves a frame, a lazy frame or an iterator of frames, of which one at a time is in memory. With
-    ``read_only: true`` the table belongs to the user and no run overwrites it.
+    It is streamed to a temporary file and renamed on save. Saves a frame, a lazy frame or an iterator of frames, of
+    which one at a time is in memory. With ``read_only: true`` the table belongs to the user and no run overwrites it.
 
     Example usage for the YAML API:
 

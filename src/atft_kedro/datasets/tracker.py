@@ -22,7 +22,7 @@ _logger = logging.getLogger(__name__)
 
 
 class UntilFailure:
-    """Run MLflow calls until one fails; log that failure and skip all later calls, so that the training goes on."""
+    """Run MLflow calls until one fails; log the failure and skip the later ones."""
 
     def __init__(self, message: str) -> None:
         self.message, self.has_failed = message, False
@@ -65,7 +65,7 @@ class MlflowTracker:
 
 
 class TrackerDataset(ReadOnlyDataset[Tracker]):
-    """The active MLflow run; a tracker without effect if there is none.
+    """The active MLflow run, or a tracker without effect.
 
     Example usage for the YAML API:
 
@@ -98,7 +98,10 @@ class MlflowTrials:
     def trial(
         self, name: str, params: Mapping[str, object], parent: str | None, former: str | None = None
     ) -> Iterator[Tracker]:
-        """Track a trial as a child of a run, or resume the child run ``former``; without a parent nothing is logged."""
+        """Track a trial as a child of the run ``parent``, or resume the child run ``former``.
+
+        Without a parent nothing is logged.
+        """
         started: list[str] = []
         if parent is not None:
             self._attempt(lambda: started.append(_start_child(name, parent, former)))

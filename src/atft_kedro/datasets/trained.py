@@ -90,9 +90,10 @@ class TrainedFoldsDataset(ModelDataset):
 
 
 def keep_to_run(catalog: CatalogProtocol, names: Iterable[str]) -> list[str]:
-    """Bind datasets in run folders to the run trained last; later changes of ``trained_run`` have no effect.
+    """Bind datasets in run folders to the run trained last.
 
-    Returns the names of the datasets that were bound. An invalid ``trained_run`` counts as missing.
+    Later changes of ``trained_run`` have no effect. Returns the names of the datasets that were bound. An invalid
+    ``trained_run`` counts as missing.
     """
     trained = catalog.get(TRAINED_RUN)
     if not isinstance(trained, TrainedRunDataset) or not trained.exists():

@@ -33,11 +33,11 @@ def add_to_changelog(run: Path, exported: ExportedModel, score: RunScore) -> Non
 def _replace_row(page: str, run: str, row: str) -> str:
     """Replace a run's row in the table of a page."""
     others = [line for line in page.splitlines() if f"| {run} |" not in line]
-    begin = others.index(RULER) + 1 if RULER in others else len(others)
-    rows = [line for line in others[begin:] if line.startswith("| ")]
+    start = others.index(RULER) + 1 if RULER in others else len(others)
+    rows = [line for line in others[start:] if line.startswith("| ")]
     rows = sorted([*rows, row], key=lambda line: line.split(" | ")[1], reverse=True)
-    after = [line for line in others[begin:] if not line.startswith("| ")]
-    return "\n".join([*others[:begin], *rows, *after, ""])
+    after = [line for line in others[start:] if not line.startswith("| ")]
+    return "\n".join([*others[:start], *rows, *after, ""])
 
 
 def _build_row(run: Path, exported: ExportedModel, score: RunScore) -> str:

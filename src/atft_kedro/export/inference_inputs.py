@@ -23,7 +23,7 @@ from .model_card import ModelInputs
 
 @dataclass(frozen=True)
 class InferenceWindow:
-    """The lookback, horizons and graph use of a model, and the number of newest days to forecast."""
+    """The lookback, horizons and graph use of a model, and the number of days to forecast."""
 
     lookback: int
     horizons: tuple[int, ...]

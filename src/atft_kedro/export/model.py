@@ -112,7 +112,7 @@ def _load_member(card: ModelCard, member: MemberCard, weights: dict[str, Tensor]
 def measure_deviations(
     frame: pl.LazyFrame, universe: pl.DataFrame, horizons: tuple[int, ...], entry_lag: int, days: int
 ) -> pl.DataFrame:
-    """Average the cross-sectional standard deviation of recent returns, for each of the newest days.
+    """Average the cross-sectional deviation of recent returns for each of the newest days.
 
     Returns ``date, horizon, deviation``; null where the observations have no targets. The average is over the last
     60 days whose returns had ended by the forecast's day.

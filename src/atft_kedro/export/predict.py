@@ -29,7 +29,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class PredictParams(Params):
-    """The model, the number of newest days, and the limits of their age and of what may be missing.
+    """The model, the days to forecast, and limits of their age and of missing data.
 
     ``run`` is a run's name, or ``latest``: the newest run with an exported model. The age is counted in trading days of
     the guard's recency calendar; null allows any age. A stock with a larger share of unknown features than
@@ -69,7 +69,10 @@ def predict(
 
 
 def count_age(dataset: pl.LazyFrame, today: date, params: PredictParams, recency: RecencyParams) -> int | None:
-    """Count the age of the newest day in trading days and refuse old data; None if any age is allowed."""
+    """Count the age of the newest day in trading days; refuse old data.
+
+    None if any age is allowed.
+    """
     if params.max_age_days is None:
         return None
     last = dataset.select(pl.col(DATE).max()).collect().item()

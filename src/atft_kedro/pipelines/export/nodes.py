@@ -28,7 +28,7 @@ def describe_inputs(
     runs: Runs,
     trained: TrainedRun,
 ) -> ModelInputs:
-    """Describe the inputs of a run's networks with the parameters that prepared them, not with today's."""
+    """Describe the inputs of a run's networks with the parameters of its training."""
     panel, graph = training_data.panel, training_data.graphs_recipe
     assert isinstance(graph, GraphParams)
     panel.require_training(trained.run, read_json(runs.find(trained.run) / MANIFEST)["panel"])
