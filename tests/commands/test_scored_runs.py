@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 def test_the_forecasts_of_a_run_are_scored(ran_project: Path) -> None:
     run = (ran_project / "data" / "06_models" / "runs" / "latest").resolve()
     forecasts = pl.read_parquet(run / "forecasts.parquet")
-    told = json.loads((run / "metrics.json").read_text())
+    values = json.loads((run / "metrics.json").read_text())
     summary = (run / "summary.md").read_text()
 
     train, validation, test = (forecasts.filter(split=part) for part in ("train", "validation", "test"))
@@ -24,21 +24,21 @@ def test_the_forecasts_of_a_run_are_scored(ran_project: Path) -> None:
     assert forecasts.select("date", "code", "horizon").is_unique().all()
     assert (forecasts["q10"] < forecasts["forecast"]).all()
     assert (forecasts["forecast"] == forecasts["q50"]).all()
-    assert list(told["split"]) == ["train", "validation", "test"]
-    assert list(told["split"]["test"]) == ["h1", "h5", "h10", "h20"]
-    assert told["days"]["test"] == [str(test["date"].min()), str(test["date"].max())]
-    first = told["split"]["test"]["h1"]
+    assert list(values["split"]) == ["train", "validation", "test"]
+    assert list(values["split"]["test"]) == ["h1", "h5", "h10", "h20"]
+    assert values["days"]["test"] == [str(test["date"].min()), str(test["date"].max())]
+    first = values["split"]["test"]["h1"]
     assert first["forecasts"] == len(test.filter(horizon=1)) - first["excluded"]["unrealised"]
     assert f"| 1d | same close* | {first['ic']['mean']:.4f} |" in summary
-    later = told["next_close"]["split"]["test"]["h1"]
+    later = values["next_close"]["split"]["test"]["h1"]
     assert f"| 1d | next close | {later['ic']['mean']:.4f} |" in summary
     assert "## Same close and next close on the test days" in summary
-    assert told["run"] == run.name
+    assert values["run"] == run.name
     assert run.name in summary
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     scores = [line[which] for line in lines for which in ("validation", "swa") if which in line]
-    trained = max(scores, key=lambda each: each["rank_ic"])
-    scored = told["split"]["validation"]["h1"]["rank_ic"]["mean"]
+    trained = max(scores, key=lambda item: item["rank_ic"])
+    scored = values["split"]["validation"]["h1"]["rank_ic"]["mean"]
     assert scored == pytest.approx(trained["rank_ic_1d"], abs=0.01)
 
 
@@ -46,25 +46,25 @@ def test_a_run_is_scored_anew_with_other_costs(ran_project: Path) -> None:
     run = (ran_project / "data" / "06_models" / "runs" / "latest").resolve()
     before, report = json.loads((run / "metrics.json").read_text()), (run / "report.html").read_text()
     try:
-        said = kedro(ran_project, "atft", "evaluate", "--params", f"{SMALL},evaluation.portfolio.cost_bp=1000")
+        printed = kedro(ran_project, "atft", "evaluate", "--params", f"{SMALL},evaluation.portfolio.cost_bp=1000")
         dear = json.loads((run / "metrics.json").read_text())
         table = kedro(ran_project, "atft", "metrics", "--params", SMALL)
     finally:
         kedro(ran_project, "atft", "evaluate", run.name, "--params", SMALL)
     unknown = kedro(ran_project, "atft", "metrics", "mine", "--params", SMALL, fails=True)
 
-    book, costly = (each["split"]["test"]["h1"]["long_short"] for each in (before, dear))
+    book, costly = (item["split"]["test"]["h1"]["long_short"] for item in (before, dear))
     assert costly["gross_sharpe"] == book["gross_sharpe"]
     assert costly["net_mean"] == pytest.approx(book["gross_mean"] - 0.1 * book["turnover"])
     assert json.loads((run / "metrics.json").read_text()) == before
     assert (run / "report.html").read_text().count("js-plotly-plot") == report.count("js-plotly-plot")
-    assert f"1 = {run.name}" in said
-    assert [said.count(f" 1 {part} ") for part in ("train", "validation", "test")] == [8, 8, 8]
+    assert f"1 = {run.name}" in printed
+    assert [printed.count(f" 1 {part} ") for part in ("train", "validation", "test")] == [8, 8, 8]
     assert [table.count(f" 1 {part} ") for part in ("train", "validation", "test")] == [0, 0, 8]
     assert "There is no run 'mine'" in unknown
 
 
-def test_what_came_is_beside_every_forecast(ran_project: Path) -> None:
+def test_every_forecast_has_its_realised_return(ran_project: Path) -> None:
     models = ran_project / "data" / "06_models" / "runs" / "latest"
     forecasts = pl.read_parquet(models / "forecasts.parquet").filter(split="test")
     dataset = pl.read_parquet(ran_project / "data" / "05_model_input" / "ml_dataset.parquet")
@@ -75,18 +75,18 @@ def test_what_came_is_beside_every_forecast(ran_project: Path) -> None:
         assert both["target"].null_count() > 0
 
 
-def test_baselines_the_oracle_and_targets_stand_beside_a_run(ran_project: Path) -> None:
+def test_baselines_the_oracle_and_goals_are_scored_with_a_run(ran_project: Path) -> None:
     models = ran_project / "data" / "06_models" / "runs" / "latest"
-    told = json.loads((models / "metrics.json").read_text())
+    values = json.loads((models / "metrics.json").read_text())
     summary = (models / "summary.md").read_text()
     manifest = json.loads((models / "manifest.json").read_text())
 
-    assert list(told["baselines"]) == ["zero", "reversal", "momentum", "ridge", "lightgbm"]
-    assert told["oracle"]["test"]["h1"]["ic"]["mean"] > told["split"]["test"]["h1"]["ic"]["mean"]
-    later = told["next_close"]
+    assert list(values["baselines"]) == ["zero", "reversal", "momentum", "ridge", "lightgbm"]
+    assert values["oracle"]["test"]["h1"]["ic"]["mean"] > values["split"]["test"]["h1"]["ic"]["mean"]
+    later = values["next_close"]
     assert later["oracle"]["test"]["h5"]["ic"]["mean"] > later["split"]["test"]["h5"]["ic"]["mean"]
-    assert told["goals"]["rank_ic_h1"]["wanted"] == 0.18
-    lead = told["baselines"]["ridge"]["test"]["h5"]["differences"]["rank_ic"]
+    assert values["goals"]["rank_ic_h1"]["wanted"] == 0.18
+    lead = values["baselines"]["ridge"]["test"]["h5"]["differences"]["rank_ic"]
     assert f"{lead['mean']:+.4f} ± {lead['se']:.4f}" in summary
     assert manifest["commit"] in summary
     assert manifest["panel"] in summary

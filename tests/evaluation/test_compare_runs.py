@@ -24,24 +24,30 @@ FIRST = date(2024, 1, 1)
 
 
 def forecasts_with_noise(
-    noise: float, days: int = 120, stocks: int = 40, begin: int = 0, seed: int = 1
+    noise: float, days: int = 120, stocks: int = 40, start: int = 0, seed: int = 1
 ) -> pl.DataFrame:
     """Forecast returns that are the same for all, with more or less noise."""
     random = np.random.default_rng(5)
-    came = random.normal(size=(2, 200, 60))
-    said = came + noise * np.random.default_rng(seed).normal(size=came.shape)
+    realised_values = random.normal(size=(2, 200, 60))
+    table = realised_values + noise * np.random.default_rng(seed).normal(size=realised_values.shape)
     rows = [
-        (FIRST + timedelta(days=day), f"S{stock:02d}", horizon, said[place, day, stock], 0.01 * came[place, day, stock])
+        (
+            FIRST + timedelta(days=day),
+            f"S{stock:02d}",
+            horizon,
+            table[place, day, stock],
+            0.01 * realised_values[place, day, stock],
+        )
         for place, horizon in enumerate((1, 5))
-        for day in range(begin, begin + days)
+        for day in range(start, start + days)
         for stock in range(stocks)
     ]
     return pl.DataFrame(rows, schema=["date", "code", "horizon", "forecast", "target"], orient="row")
 
 
-def compare(said: dict[str, pl.DataFrame], trials: int = 0) -> list[RunComparison]:
-    returns = {run: {0: pivot_returns(each)} for run, each in said.items()}
-    return compare_runs(said, returns, EVALUATION, trials)
+def compare(table: dict[str, pl.DataFrame], trials: int = 0) -> list[RunComparison]:
+    returns = {run: {0: pivot_returns(item)} for run, item in table.items()}
+    return compare_runs(table, returns, EVALUATION, trials)
 
 
 def test_the_better_run_is_ahead_by_day() -> None:
@@ -56,7 +62,7 @@ def test_the_better_run_is_ahead_by_day() -> None:
     assert good.deflated > (poor.deflated or 0)
 
 
-def test_a_pair_knows_more_than_two_errors_apart() -> None:
+def test_a_paired_difference_has_a_smaller_error() -> None:
     nearly = forecasts_with_noise(3).with_columns(pl.col("forecast") * 1.001)
     rows = compare({"one": forecasts_with_noise(3), "nearly": nearly})
 
@@ -65,9 +71,9 @@ def test_a_pair_knows_more_than_two_errors_apart() -> None:
     assert (same.differences["ic"].se or 0) < 1e-6 < (same.score.ic.se or 0)
 
 
-def test_only_what_all_forecast_is_compared_and_the_rest_is_counted() -> None:
+def test_only_common_forecasts_are_compared_and_the_rest_counted() -> None:
     rows = compare(
-        {"wide": forecasts_with_noise(2, stocks=50), "late": forecasts_with_noise(2, stocks=40, begin=20, days=150)}
+        {"wide": forecasts_with_noise(2, stocks=50), "late": forecasts_with_noise(2, stocks=40, start=20, days=150)}
     )
 
     for row in rows:
@@ -90,16 +96,16 @@ def test_runs_of_different_datasets_are_refused() -> None:
         compare({"a": forecasts_with_noise(2), "b": forecasts_with_noise(2).with_columns(pl.col("target") + 0.01)})
 
 
-def test_a_run_without_forecasts_or_beside_itself_is_refused(tmp_path: Path) -> None:
+def test_a_run_without_forecasts_or_twice_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has no forecasts"):
         read_split_forecasts(tmp_path, "test")
     with pytest.raises(InputError, match="two or more different runs"):
         require_several([tmp_path, tmp_path])
 
 
-def test_more_trials_have_more_luck() -> None:
-    said = {"poor": forecasts_with_noise(30, seed=1), "good": forecasts_with_noise(25, seed=2)}
-    alone, of_many = (compare(said, trials)[1].deflated for trials in (0, 1000))
+def test_more_trials_lower_the_deflated_ratio() -> None:
+    table = {"poor": forecasts_with_noise(30, seed=1), "good": forecasts_with_noise(25, seed=2)}
+    alone, of_many = (compare(table, trials)[1].deflated for trials in (0, 1000))
 
     assert (of_many or 0) < (alone or 0)
 
@@ -113,10 +119,10 @@ def test_a_return_that_one_run_did_not_know_yet_is_taken_from_the_other() -> Non
 
 
 def test_horizons_that_not_all_have_are_named() -> None:
-    said = {"both": forecasts_with_noise(2), "one": forecasts_with_noise(2).filter(horizon=1)}
+    table = {"both": forecasts_with_noise(2), "one": forecasts_with_noise(2).filter(horizon=1)}
 
-    assert list_horizons_not_compared(said) == [5]
-    assert {row.horizon for row in compare(said)} == {1}
+    assert list_horizons_not_compared(table) == [5]
+    assert {row.horizon for row in compare(table)} == {1}
 
 
 def test_a_table_that_is_cut_short_is_named(tmp_path: Path) -> None:
@@ -132,10 +138,10 @@ def test_books_go_on_holding_stocks_that_have_left_the_universe() -> None:
     everything = forecasts_with_noise(2)
     returns = {0: pivot_returns(everything)}
     leaving = pl.col("date") < FIRST + timedelta(days=10) + pl.duration(days=2 * pl.col("code").str.tail(2).cast(int))
-    said = everything.filter(leaving)
-    scored = score_forecasts(said, index_returns(returns[0].filter(pl.col("date") <= said["date"].max())), EVALUATION)
+    table = everything.filter(leaving)
+    scored = score_forecasts(table, index_returns(returns[0].filter(pl.col("date") <= table["date"].max())), EVALUATION)
 
-    rows = compare_runs({"one": said, "same": said}, {"one": returns, "same": returns}, EVALUATION)
+    rows = compare_runs({"one": table, "same": table}, {"one": returns, "same": returns}, EVALUATION)
 
     for row in rows:
         assert row.score.long_short == scored.score.horizons[row.horizon].long_short
@@ -145,9 +151,9 @@ def test_books_go_on_holding_stocks_that_have_left_the_universe() -> None:
 
 def test_runs_without_horizon_1_have_books_by_the_returns_that_scoring_used() -> None:
     returns = {run: {0: pivot_returns(forecasts_with_noise(2))} for run in ("one", "other")}
-    said = {"one": forecasts_with_noise(2).filter(horizon=5), "other": forecasts_with_noise(3).filter(horizon=5)}
+    table = {"one": forecasts_with_noise(2).filter(horizon=5), "other": forecasts_with_noise(3).filter(horizon=5)}
 
-    assert all(row.score.long_short is not None for row in compare_runs(said, returns, EVALUATION))
+    assert all(row.score.long_short is not None for row in compare_runs(table, returns, EVALUATION))
 
 
 def test_runs_are_compared_from_every_entry_and_may_be_trained_for_different_ones() -> None:

@@ -27,8 +27,8 @@ def simulate(days: int = 60, stocks: int = 50, seed: int = 3) -> pl.DataFrame:
     point = 0.7 * signal.ravel()
     rows = pl.DataFrame(
         {
-            "date": [START + timedelta(days=int(each)) for each in day],
-            "code": [f"s{each:02}" for each in stock],
+            "date": [START + timedelta(days=int(item)) for item in day],
+            "code": [f"s{item:02}" for item in stock],
             "split": np.where(day < days // 2, "validation", "test"),
             "horizon": np.full(len(day), 5, dtype=np.int16),
             "forecast": point.astype(np.float32),
@@ -42,13 +42,13 @@ def simulate(days: int = 60, stocks: int = 50, seed: int = 3) -> pl.DataFrame:
 def coverage(rows: pl.DataFrame, corrections: Corrections | None) -> np.ndarray:
     """Count the labels at or below each quantile, in a plain loop over the days."""
     below, count = np.zeros(len(LEVELS)), 0
-    for (_,), mine in rows.filter(pl.col("target").is_not_null()).partition_by("date", as_dict=True).items():
-        actual = torch.from_numpy(mine["target"].to_numpy(writable=True)).double()
-        label = label_returns(actual[None], torch.ones(1, len(mine), dtype=torch.bool), "gaussian_rank")[0]
-        quantiles = torch.from_numpy(mine.select(pl.selectors.matches("^q")).to_numpy(writable=True))
+    for (_,), own in rows.filter(pl.col("target").is_not_null()).partition_by("date", as_dict=True).items():
+        actual = torch.from_numpy(own["target"].to_numpy(writable=True)).double()
+        label = label_returns(actual[None], torch.ones(1, len(own), dtype=torch.bool), "gaussian_rank")[0]
+        quantiles = torch.from_numpy(own.select(pl.selectors.matches("^q")).to_numpy(writable=True))
         if corrections is not None:
             quantiles = corrections.correct(quantiles.unsqueeze(1), [corrections.horizons[0].horizon])[:, 0]
-        below, count = below + (label[:, None] <= quantiles).sum(0).numpy(), count + len(mine)
+        below, count = below + (label[:, None] <= quantiles).sum(0).numpy(), count + len(own)
     return below / count
 
 
@@ -91,7 +91,7 @@ def test_corrected_quantiles_stay_in_order_and_the_median_where_it_is(seed: int,
     assert torch.tensor(shifts).isfinite().all()
 
 
-def test_quantiles_that_would_cross_still_cover_what_they_say() -> None:
+def test_quantiles_that_would_cross_keep_their_coverage() -> None:
     """Of ten rows seven have outer quantiles that are never reached; the other three cannot make up for them."""
     label = torch.randn(4000, generator=torch.Generator().manual_seed(1))
     outer = torch.where(torch.arange(4000) % 10 < 7, 9.0, 1.5)[:, None] * torch.tensor([-1.0, 0, 0, 0, 1.0])
@@ -104,14 +104,14 @@ def test_quantiles_that_would_cross_still_cover_what_they_say() -> None:
     assert (moved[:, 0] == moved[:, 1]).any()
 
 
-def test_a_horizon_whose_returns_nobody_knows_is_refused() -> None:
+def test_a_horizon_without_known_returns_is_refused() -> None:
     rows = simulate().with_columns(target=pl.lit(None, dtype=pl.Float32))
 
     with pytest.raises(InputError, match="over 5 days cannot be corrected: no validation day has a return"):
         fit_corrections(rows, "gaussian_rank")
 
 
-def test_each_horizon_has_its_own_shifts_in_whatever_order() -> None:
+def test_horizons_have_their_own_shifts_in_any_order() -> None:
     shifts = (
         HorizonShift(horizon=1, shifts=(-1.0, 0.0, 1.0), labels=9),
         HorizonShift(horizon=20, shifts=(-2.0, 0.0, 2.0), labels=9),

@@ -23,9 +23,9 @@ def slow_newey_west(values: np.ndarray, lags: int) -> float:
     mean, count, total = values.mean(), len(values), 0.0
     for one in range(count):
         for other in range(count):
-            apart = abs(one - other)
-            if apart <= lags:
-                total += (1 - apart / (lags + 1)) * (values[one] - mean) * (values[other] - mean)
+            separate = abs(one - other)
+            if separate <= lags:
+                total += (1 - separate / (lags + 1)) * (values[one] - mean) * (values[other] - mean)
     return math.sqrt(total / (count - 1) / count)
 
 
@@ -56,9 +56,9 @@ def test_few_days_that_share_returns_have_errors_as_large_as_they_should_be(days
 
 def test_the_share_of_the_variance_that_is_found_is_that_of_the_whole_matrices() -> None:
     count, horizon, lags = 50, 7, 12
-    apart = np.abs(np.subtract.outer(np.arange(count), np.arange(count)))
-    covariance = np.clip(1 - apart / horizon, 0, None)
-    weights = np.clip(1 - apart / (lags + 1), 0, None)
+    separate = np.abs(np.subtract.outer(np.arange(count), np.arange(count)))
+    covariance = np.clip(1 - separate / horizon, 0, None)
+    weights = np.clip(1 - separate / (lags + 1), 0, None)
     centre = np.eye(count) - 1 / count
     found = np.trace(weights @ centre @ covariance @ centre) / count / (count - 1)
 
@@ -72,24 +72,31 @@ def test_less_than_two_spans_have_no_error() -> None:
 
 def test_missing_days_count_for_nothing() -> None:
     daily = np.array([1.0, np.nan, 3.0, np.nan])
-    told = average(daily, 1)
+    scored = average(daily, 1)
 
-    assert (told.mean, told.days, told.undefined) == (2.0, 2, 2)
-    assert told.std == pytest.approx(math.sqrt(2))
-    assert told.ir == pytest.approx(2 / math.sqrt(2))
+    assert (scored.mean, scored.days, scored.undefined) == (2.0, 2, 2)
+    assert scored.std == pytest.approx(math.sqrt(2))
+    assert scored.ir == pytest.approx(2 / math.sqrt(2))
 
 
-def test_days_apart_are_every_hth() -> None:
-    told = average(np.arange(10.0), 5)
+def test_nonoverlapping_days_are_every_hth() -> None:
+    scored = average(np.arange(10.0), 5)
 
-    assert told.nonoverlapping_mean == 2.5  # days 0 and 5
-    assert told.nonoverlapping_se == pytest.approx(2.5)
+    assert scored.nonoverlapping_mean == 2.5  # days 0 and 5
+    assert scored.nonoverlapping_se == pytest.approx(2.5)
 
 
 def test_nothing_has_no_mean() -> None:
-    told = average(np.full(3, np.nan), 1)
+    scored = average(np.full(3, np.nan), 1)
 
-    assert (told.mean, told.std, told.ir, told.se, told.days, told.undefined) == (None, None, None, None, 0, 3)
+    assert (scored.mean, scored.std, scored.ir, scored.se, scored.days, scored.undefined) == (
+        None,
+        None,
+        None,
+        None,
+        0,
+        3,
+    )
     assert average(np.array([0.5]), 1).se is None
 
 
@@ -115,11 +122,11 @@ def test_blocks_keep_days_together_that_hang_together() -> None:
     shocks = np.random.default_rng(2).normal(0, 0.01, 2019)
     smooth = np.convolve(shocks, np.ones(20) / 20, "valid")
 
-    apart, together = (np.subtract(*bootstrap_sharpe(smooth, block)[::-1]) for block in (1, 40))
-    assert together > 2 * apart
+    separate, together = (np.subtract(*bootstrap_sharpe(smooth, block)[::-1]) for block in (1, 40))
+    assert together > 2 * separate
 
 
-def test_luck_and_fat_tails_make_a_ratio_less_sure() -> None:
+def test_short_samples_and_fat_tails_lower_the_probability() -> None:
     random = np.random.default_rng(4)
     normal = random.normal(0.0005, 0.01, 500)
     ratio = normal.mean() / normal.std(ddof=1)
@@ -131,14 +138,16 @@ def test_luck_and_fat_tails_make_a_ratio_less_sure() -> None:
     assert deflated_sharpe(normal, np.array([0.1])) == probabilistic_sharpe(normal)
 
 
-def test_the_deflated_ratio_is_above_the_best_that_luck_gives() -> None:
+def test_the_deflated_ratio_accounts_for_the_best_by_chance() -> None:
     returns, tried = np.random.default_rng(4).normal(0.001, 0.01, 500), np.array([0.01, 0.05, 0.03, 0.11])
     euler = 0.5772156649015329
     for trials in (4, 200):
         first, second = stats.norm.ppf(1 - 1 / trials), stats.norm.ppf(1 - 1 / (trials * math.e))
-        luck = tried.std(ddof=1) * ((1 - euler) * first + euler * second)
+        chance = tried.std(ddof=1) * ((1 - euler) * first + euler * second)
 
-        assert deflated_sharpe(returns, tried, trials) == pytest.approx(probabilistic_sharpe(returns, luck), abs=1e-12)
+        assert deflated_sharpe(returns, tried, trials) == pytest.approx(
+            probabilistic_sharpe(returns, chance), abs=1e-12
+        )
     assert deflated_sharpe(returns, tried) == deflated_sharpe(returns, tried, 4)
 
 

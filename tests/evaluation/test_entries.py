@@ -34,7 +34,7 @@ def draw_closes() -> Closes:
 CLOSES = draw_closes()
 
 
-def come(code: str, day: date, horizon: int, entry_lag: int) -> float | None:
+def realised_return(code: str, day: date, horizon: int, entry_lag: int) -> float | None:
     """Find the return from the close ``entry_lag`` of the stock's observations after a day."""
     own = sorted(CLOSES[code])
     place = own.index(day) + entry_lag
@@ -47,12 +47,12 @@ def make_dataset(entry_lag: int) -> pl.DataFrame:
     """Make an ML dataset without prices, whose targets are entered after ``entry_lag`` observations."""
     rows = sorted((day, code) for code, closes in CLOSES.items() for day in closes)
     return pl.DataFrame(rows, schema=["date", "code"], orient="row").with_columns(
-        pl.Series(f"target_{h}d", [come(code, day, h, entry_lag) for day, code in rows]) for h in HORIZONS
+        pl.Series(f"target_{h}d", [realised_return(code, day, h, entry_lag) for day, code in rows]) for h in HORIZONS
     )
 
 
 @pytest.mark.parametrize("entry_lag", [0, 1, 2])
-def test_each_entrys_returns_are_those_of_the_closes(entry_lag: int) -> None:
+def test_returns_at_both_entries_match_the_closes(entry_lag: int) -> None:
     dataset = make_dataset(entry_lag)
     asked = pl.Series(DAYS[10:50])
 
@@ -64,7 +64,7 @@ def test_each_entrys_returns_are_those_of_the_closes(entry_lag: int) -> None:
         assert len(returns) == len(dataset.filter(pl.col("date").is_between(DAYS[10], DAYS[49])))
         for row in returns.iter_rows(named=True):
             for horizon in HORIZONS:
-                expected = come(row["code"], row["date"], horizon, lag)
+                expected = realised_return(row["code"], row["date"], horizon, lag)
                 before = lag < entry_lag and sorted(CLOSES[row["code"]]).index(row["date"]) < entry_lag - lag
                 late = lag < entry_lag and expected is not None and before  # no earlier row holds it
                 assert row[f"target_{horizon}d"] == (None if late else pytest.approx(expected)), (lag, row)
@@ -78,13 +78,13 @@ def judged() -> tuple[RunScore, pl.DataFrame, pl.DataFrame]:
     keys = dataset.filter(pl.col("date").is_between(DAYS[20], DAYS[50])).select("date", "code")
     tables = []
     for horizon in HORIZONS:
-        known = [[come(code, day, horizon, lag) or 0 for day, code in keys.rows()] for lag in (0, 1)]
-        said = np.sum(known, axis=0) + 0.02 * random.standard_normal(len(keys))
-        tables.append(keys.with_columns(split=pl.lit("test"), horizon=pl.lit(horizon, pl.Int16), forecast=said))
+        known = [[realised_return(code, day, horizon, lag) or 0 for day, code in keys.rows()] for lag in (0, 1)]
+        forecast = np.sum(known, axis=0) + 0.02 * random.standard_normal(len(keys))
+        tables.append(keys.with_columns(split=pl.lit("test"), horizon=pl.lit(horizon, pl.Int16), forecast=forecast))
     forecasts = pl.concat(tables)
-    rival = forecasts.select(pl.lit("reversed").alias("forecaster"), pl.all()).with_columns(-pl.col("forecast"))
+    one_baseline = forecasts.select(pl.lit("reversed").alias("forecaster"), pl.all()).with_columns(-pl.col("forecast"))
     returns = collect_returns(dataset.lazy(), forecasts["date"], 0)
-    score, daily = score_run("mine", forecasts, rival, returns, EVALUATION, 0)
+    score, daily = score_run("mine", forecasts, one_baseline, returns, EVALUATION, 0)
     return score, daily, forecasts
 
 
@@ -95,34 +95,39 @@ def test_a_run_is_scored_at_the_next_close_too(
     score, daily, forecasts = judged
     expected = []
     for day, rows in forecasts.filter(horizon=horizon).partition_by("date", as_dict=True).items():
-        pairs = [(said, come(code, day[0], horizon, 1)) for code, said in rows.select("code", "forecast").iter_rows()]
-        known = [(said, came) for said, came in pairs if came is not None]
+        pairs = [
+            (forecast, realised_return(code, day[0], horizon, 1))
+            for code, forecast in rows.select("code", "forecast").iter_rows()
+        ]
+        known = [(forecast, realised) for forecast, realised in pairs if realised is not None]
         expected.append(spearmanr(*zip(*known, strict=True)).statistic)
 
     assert score.next_close is not None
-    told = score.next_close.split["test"][horizon].rank_ic
-    assert told.mean == pytest.approx(np.mean(expected))
-    assert told.se is not None
-    mine = {"forecaster": "network", "horizon": horizon}
-    assert daily.filter(entry_lag=1, **mine)["rank_ic"].to_list() == pytest.approx(expected)
+    scored = score.next_close.split["test"][horizon].rank_ic
+    assert scored.mean == pytest.approx(np.mean(expected))
+    assert scored.se is not None
+    network_rows = {"forecaster": "network", "horizon": horizon}
+    assert daily.filter(entry_lag=1, **network_rows)["rank_ic"].to_list() == pytest.approx(expected)
     own = score.split["test"][horizon].rank_ic.mean
-    assert daily.filter(entry_lag=0, **mine)["rank_ic"].mean() == pytest.approx(own) != told.mean
+    assert daily.filter(entry_lag=0, **network_rows)["rank_ic"].mean() == pytest.approx(own) != scored.mean
     lead = score.next_close.baselines["reversed"]["test"][horizon].differences["rank_ic"]
     assert lead.mean == pytest.approx(2 * np.mean(expected))
-    assert lead.se == pytest.approx(2 * (told.se or math.nan))
+    assert lead.se == pytest.approx(2 * (scored.se or math.nan))
 
 
-def test_a_book_at_the_next_close_earns_what_the_days_after_it_bring(
+def test_a_portfolio_at_the_next_close_earns_the_following_days(
     judged: tuple[RunScore, pl.DataFrame, pl.DataFrame],
 ) -> None:
     score, _, forecasts = judged
     earned = []
     for day, rows in forecasts.filter(horizon=1).sort("date").partition_by("date", as_dict=True).items():
         order = rows.sort("forecast")["code"].to_list()
-        tenth = 2
-        assert 16 <= len(order) <= 25  # of which a tenth is the two stocks whose rank is within it
-        came = {code: come(code, day[0], 1, 1) or 0 for code in order}
-        earned.append(sum(came[code] for code in order[-tenth:]) / tenth - sum(came[c] for c in order[:tenth]) / tenth)
+        decile = 2
+        assert 16 <= len(order) <= 25  # of which a decile is the two stocks whose rank is within it
+        realised = {code: realised_return(code, day[0], 1, 1) or 0 for code in order}
+        earned.append(
+            sum(realised[code] for code in order[-decile:]) / decile - sum(realised[c] for c in order[:decile]) / decile
+        )
 
     assert score.next_close is not None
     book = score.next_close.split["test"][1].long_short
@@ -130,7 +135,7 @@ def test_a_book_at_the_next_close_earns_what_the_days_after_it_bring(
     assert book.gross_mean == pytest.approx(np.mean(earned) / 2)
 
 
-def test_what_a_run_was_trained_for_is_marked_and_the_score_is_read_back(
+def test_the_trained_entry_is_marked_and_the_score_is_read_back(
     judged: tuple[RunScore, pl.DataFrame, pl.DataFrame],
 ) -> None:
     score = judged[0]
@@ -142,9 +147,9 @@ def test_what_a_run_was_trained_for_is_marked_and_the_score_is_read_back(
 
 def test_returns_of_one_entry_alone_leave_the_other_unknown() -> None:
     dataset = make_dataset(0)
-    said = dataset.select("date", "code", split=pl.lit("test"), horizon=pl.lit(1, pl.Int16), forecast="target_1d")
-    nobody = said.clear().select(pl.lit("").alias("forecaster"), pl.all())
+    forecast = dataset.select("date", "code", split=pl.lit("test"), horizon=pl.lit(1, pl.Int16), forecast="target_1d")
+    no_baselines = forecast.clear().select(pl.lit("").alias("forecaster"), pl.all())
 
-    score, _ = score_run("mine", said.drop_nulls(), nobody, dataset, EVALUATION, 0)
+    score, _ = score_run("mine", forecast.drop_nulls(), no_baselines, dataset, EVALUATION, 0)
 
     assert (score.next_close, score.same_close) == (None, None)

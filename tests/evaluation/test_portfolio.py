@@ -104,7 +104,7 @@ def test_the_best_are_held_in_equal_parts() -> None:
     assert held.tolist() == [0, 0.5, 0.5, 0]
 
 
-def test_the_best_of_equals_are_nobody() -> None:
+def test_equal_forecasts_hold_nothing() -> None:
     assert (hold_top(rank(torch.full((1, 30), 0.1)), 20) == 0).all()
     assert (hold_top(rank(torch.tensor([[2.0, 2.0, 1.0]])), 1) == 0).all()  # they share places one and two
 
@@ -133,7 +133,7 @@ def test_costs_are_paid_for_every_trade() -> None:
     assert trades.net(cost_bp=10).tolist() == pytest.approx([0.009, 0.01, -0.012])
 
 
-def test_what_has_no_return_earns_nothing_and_is_told() -> None:
+def test_stocks_without_a_return_earn_zero_and_are_counted() -> None:
     weights = torch.tensor([[0.5, -0.5], [0.5, -0.5]], dtype=torch.float64)
     returns = torch.tensor([[0.02, NAN], [0.02, 0.01]], dtype=torch.float64)
 
@@ -157,7 +157,7 @@ def test_costs_turn_a_good_record_into_a_bad_one_and_none_change_nothing() -> No
     assert dear.turnover == free.turnover
 
 
-def test_a_reversed_forecast_loses_what_a_forecast_wins() -> None:
+def test_a_reversed_forecast_has_the_opposite_return() -> None:
     returns = 0.01 * torch.randn(100, 40, dtype=torch.float64)
     for how in ("decile", "signal"):
         good, bad = (score_portfolio(trade(weigh(sign * returns, how), returns), cost_bp=0, hold=1) for sign in (1, -1))
@@ -167,7 +167,7 @@ def test_a_reversed_forecast_loses_what_a_forecast_wins() -> None:
         assert good.drawdown == 0
 
 
-def test_capacity_is_that_of_each_days_median_stock() -> None:
+def test_capacity_is_that_of_the_days_median_stock() -> None:
     weights = torch.tensor([[0.5, -0.25, -0.25, 0.0], [0.5, -0.25, -0.25, 0.0]], dtype=torch.float64)
     value = torch.tensor([[10.0, 30.0, 20.0, 99.0], [NAN, 40.0, NAN, 99.0]], dtype=torch.float64)
     book = score_portfolio(trade(weights, weights, value), cost_bp=0, hold=1)
@@ -190,7 +190,7 @@ def test_a_reversed_forecast_has_the_reversed_book_and_only_the_ends_are_held(st
     assert sorted(set(group.tolist())) == list(range(10))
 
 
-def test_signal_weights_are_what_the_loss_trades() -> None:
+def test_signal_weights_equal_those_of_the_loss() -> None:
     forecast = torch.randn(4, 21, dtype=torch.float64)
 
     point = forecast.unsqueeze(1)

@@ -12,15 +12,15 @@ from atft_kedro.evaluation.published import score_as_published
 DAYS, STOCKS = 12, 40
 
 
-def lay(forecast: np.ndarray, came: np.ndarray) -> pl.DataFrame:
+def make_table(forecast: np.ndarray, realised_values: np.ndarray) -> pl.DataFrame:
     """Write (day, stock) as rows; a NaN forecast has none."""
     day, stock = np.nonzero(np.isfinite(forecast))
     first = date(2020, 1, 1)
     table = {
-        "date": [first + timedelta(days=int(each)) for each in day],
-        "code": [f"S{each:02d}" for each in stock],
+        "date": [first + timedelta(days=int(item)) for item in day],
+        "code": [f"S{item:02d}" for item in stock],
         "forecast": forecast[day, stock],
-        "target": came[day, stock],
+        "target": realised_values[day, stock],
     }
     return pl.DataFrame(table).with_columns(pl.col("target").fill_nan(None))
 
@@ -28,22 +28,22 @@ def lay(forecast: np.ndarray, came: np.ndarray) -> pl.DataFrame:
 def draw() -> tuple[np.ndarray, np.ndarray]:
     """Draw forecasts and returns of which some are missing, here and there and for a whole stock and day."""
     random = np.random.default_rng(3)
-    forecast, came = random.standard_normal((2, DAYS, STOCKS))
-    came = came + 0.3 * forecast
+    forecast, realised_values = random.standard_normal((2, DAYS, STOCKS))
+    realised_values = realised_values + 0.3 * forecast
     forecast[random.random(forecast.shape) < 0.1] = np.nan
-    came[random.random(came.shape) < 0.1] = np.nan
-    came[:, 7] = np.nan
-    return forecast, came
+    realised_values[random.random(realised_values.shape) < 0.1] = np.nan
+    realised_values[:, 7] = np.nan
+    return forecast, realised_values
 
 
 def test_the_columns_are_those_of_a_loop_over_every_stock() -> None:
-    forecast, came = draw()
+    forecast, realised_values = draw()
     correlations, precisions, earned = [], [], []
     for day in range(DAYS):
         pairs = []
         for stock in range(STOCKS):
-            both = math.isfinite(forecast[day, stock]) and math.isfinite(came[day, stock])
-            pairs.append((forecast[day, stock], came[day, stock], 1) if both else (0.0, 0.0, 0))
+            both = math.isfinite(forecast[day, stock]) and math.isfinite(realised_values[day, stock])
+            pairs.append((forecast[day, stock], realised_values[day, stock], 1) if both else (0.0, 0.0, 0))
         x, y = [p[0] for p in pairs], [p[1] for p in pairs]
         mx, my = sum(x) / STOCKS, sum(y) / STOCKS
         cov = sum((a - mx) * (b - my) for a, b in zip(x, y, strict=True))
@@ -52,9 +52,9 @@ def test_the_columns_are_those_of_a_loop_over_every_stock() -> None:
         precisions.append(sum(p[1] >= 0 for p in best[:10]) / 10)
         earned.append(sum(p[1] for p in best[:5]) / 5)
     mean = sum(correlations) / DAYS
-    deviation = math.sqrt(sum((each - mean) ** 2 for each in correlations) / DAYS)
+    deviation = math.sqrt(sum((item - mean) ** 2 for item in correlations) / DAYS)
 
-    score = score_as_published(lay(forecast, came))
+    score = score_as_published(make_table(forecast, realised_values))
 
     assert score.ic == pytest.approx(mean)
     assert score.ric == pytest.approx(mean / deviation)
@@ -63,25 +63,27 @@ def test_the_columns_are_those_of_a_loop_over_every_stock() -> None:
 
 
 def test_forecasts_that_say_nothing_have_no_score() -> None:
-    _, came = draw()
+    _, realised_values = draw()
 
-    score = score_as_published(lay(np.zeros((DAYS, STOCKS)), came))
+    score = score_as_published(make_table(np.zeros((DAYS, STOCKS)), realised_values))
 
     assert (score.ic, score.ric, score.precision, score.sharpe) == (None, None, None, None)
 
 
 def test_a_reversed_forecast_has_the_opposite_correlation() -> None:
-    forecast, came = draw()
+    forecast, realised_values = draw()
 
-    ahead, reversed_ = (score_as_published(lay(sign * forecast, came)) for sign in (1, -1))
+    ahead, reversed_ = (score_as_published(make_table(sign * forecast, realised_values)) for sign in (1, -1))
 
     assert ahead.ic is not None and ahead.ic > 0.1
     assert reversed_.ic == pytest.approx(-ahead.ic)
 
 
 def test_a_day_without_any_return_counts_in_no_column() -> None:
-    forecast, came = draw()
-    came[4] = np.nan
+    forecast, realised_values = draw()
+    realised_values[4] = np.nan
     kept = np.arange(DAYS) != 4
 
-    assert score_as_published(lay(forecast, came)) == score_as_published(lay(forecast[kept], came[kept]))
+    assert score_as_published(make_table(forecast, realised_values)) == score_as_published(
+        make_table(forecast[kept], realised_values[kept])
+    )

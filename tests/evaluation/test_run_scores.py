@@ -28,7 +28,7 @@ def test_a_run_that_cannot_be_read_is_named_and_the_others_are_shown(tmp_path: P
         read_scores(folders[1:], are_required=True)
 
     assert [score.run for score in scores] == ["whole"]
-    assert ["cut short" in unreadable[0], "verdict: Extra inputs" in unreadable[1]] == [True, True]
+    assert ["truncated" in unreadable[0], "verdict: Extra inputs" in unreadable[1]] == [True, True]
     assert [reason.split(":")[0] for reason in unreadable] == ["Run cut is omitted", "Run older is omitted"]
 
 

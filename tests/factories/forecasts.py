@@ -24,8 +24,8 @@ def realise(days: int = 60, stocks: int = 40, seed: int = 3) -> pl.DataFrame:
     )
 
 
-def forecast(realised: pl.DataFrame, said: pl.Expr, horizon: int = 1) -> pl.DataFrame:
-    return realised.select("date", "code", horizon=pl.lit(horizon), forecast=said).drop_nulls()
+def forecast(realised: pl.DataFrame, table: pl.Expr, horizon: int = 1) -> pl.DataFrame:
+    return realised.select("date", "code", horizon=pl.lit(horizon), forecast=table).drop_nulls()
 
 
 def evaluate(forecasts: pl.DataFrame, realised: pl.DataFrame, params: EvaluationParams = EVALUATION) -> Score:

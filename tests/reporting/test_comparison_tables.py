@@ -27,7 +27,7 @@ def test_a_row_per_run_split_horizon_and_entry() -> None:
 
 
 @pytest.mark.parametrize(("trials", "counted"), [(0, 2), (40, 40)])
-def test_the_note_says_how_many_runs_the_deflated_ratio_counts(trials: int, counted: int) -> None:
+def test_the_note_names_the_number_of_runs_of_the_deflated_ratio(trials: int, counted: int) -> None:
     rows = [RunComparison(run, 1, 0, 0, score_horizon(make_mean(0.1)), {}, 0.9, 0) for run in ("one", "other")]
 
     table = tabulate_comparison(rows, "test", trials)

@@ -14,10 +14,10 @@ from factories.training_logs import make_mean, score_horizon
 def make_score(same: float, later: float, entry_lag: int = 0) -> RunScore:
     scores = {lag: {"test": {1: score_horizon(make_mean(mean))}} for lag, mean in enumerate((same, later))}
     other, name = (scores[1], "next_close") if entry_lag == 0 else (scores[0], "same_close")
-    beside = {name: EntryScore(split=other, oracle=other)}
+    others = {name: EntryScore(split=other, oracle=other)}
     days = {"test": ("2024-01-01", "2024-06-01")}
     return RunScore(
-        run="a", split=scores[entry_lag], oracle=scores[entry_lag], days=days, entry_lag=entry_lag, **beside
+        run="a", split=scores[entry_lag], oracle=scores[entry_lag], days=days, entry_lag=entry_lag, **others
     )
 
 
@@ -25,7 +25,7 @@ def tabulate(same: float, later: float) -> Table:
     return tabulate_entries(make_score(same, later), "test")
 
 
-def test_a_rank_ic_that_is_more_than_halved_is_said_to_be() -> None:
+def test_a_rank_ic_that_is_more_than_halved_is_reported() -> None:
     halved = tabulate(0.0612, 0.0125)
 
     assert "Over 1 d the rank IC is 0.0612 at the same close and 0.0125 at the next" in halved.note
@@ -48,7 +48,7 @@ def test_a_rank_ic_that_is_better_at_the_next_close_is_named_too() -> None:
     assert "cannot be traded" not in note
 
 
-def test_a_run_that_was_scored_at_one_close_alone_says_that_the_other_is_unknown() -> None:
+def test_the_other_close_of_a_run_scored_at_one_is_unknown() -> None:
     score = make_score(0.05, 0.04).model_copy(update={"next_close": None})
 
     assert "Unknown: the run was scored at the same close only." in tabulate_entries(score, "test").note

@@ -1,4 +1,4 @@
-"""What cannot be scored is refused by name, or counted."""
+"""Test that tables which cannot be scored are refused or counted."""
 
 from datetime import date, timedelta
 
@@ -36,7 +36,7 @@ def test_forecasts_that_are_none_are_refused(change, message: str) -> None:  # t
 
 
 @pytest.mark.parametrize("kind", [pl.Datetime("us"), pl.Datetime("ms"), pl.String])
-def test_returns_of_what_is_no_date_are_refused(kind: pl.DataType) -> None:
+def test_returns_without_dates_are_refused(kind: pl.DataType) -> None:
     with pytest.raises(InputError, match="realised returns' date is"):
         evaluate(
             forecast(realise(days=30, stocks=12), pl.col("target_1d")), realise(days=30, stocks=12).cast({"date": kind})
@@ -50,40 +50,40 @@ def test_no_returns_are_refused() -> None:
 
 @pytest.mark.parametrize("stocks", [1, 2])
 def test_days_of_one_or_two_stocks_are_counted_and_are_no_number(stocks: int) -> None:
-    told = evaluate(
+    scored = evaluate(
         forecast(realise(days=30, stocks=stocks), pl.col("target_1d")), realise(days=30, stocks=stocks)
     ).horizons[1]
 
-    assert (told.ic.mean, told.ic.days, told.ic.undefined) == (None, 0, 30)
-    assert told.deciles == (None,) * 10
-    assert told.long_only is not None
-    assert told.long_only.gross_sharpe is None
+    assert (scored.ic.mean, scored.ic.days, scored.ic.undefined) == (None, 0, 30)
+    assert scored.deciles == (None,) * 10
+    assert scored.long_only is not None
+    assert scored.long_only.gross_sharpe is None
 
 
-def test_days_whose_returns_are_all_unknown_are_nothing_to_measure() -> None:
+def test_days_without_any_return_are_not_scored() -> None:
     late = pl.col("date") >= FIRST + timedelta(days=20)
     masked = realise(days=30, stocks=12).with_columns(target_1d=pl.when(~late).then("target_1d"))
-    told = evaluate(forecast(realise(days=30, stocks=12), pl.col("target_1d")), masked).horizons[1]
+    scored = evaluate(forecast(realise(days=30, stocks=12), pl.col("target_1d")), masked).horizons[1]
 
-    assert (told.ic.days, told.ic.undefined, told.excluded.unrealised) == (20, 0, 120)
+    assert (scored.ic.days, scored.ic.undefined, scored.excluded.unrealised) == (20, 0, 120)
 
 
 def test_tied_forecasts_share_their_ranks() -> None:
     realised = pl.DataFrame({"date": [FIRST] * 4, "code": list("abcd"), "target_1d": [0.01, 0.02, 0.03, 0.04]})
-    told = evaluate(
+    scored = evaluate(
         forecast(realised, pl.Series([1.0, 1.0, 2.0, 2.0])),
         realised,
         IN_RETURNS,
     )
 
-    first = told.horizons[1]
+    first = scored.horizons[1]
     assert first.rank_ic.mean == pytest.approx(2 / 5**0.5)  # of ranks 1.5 1.5 3.5 3.5 and 1 2 3 4: 4 / sqrt(4 x 5)
     assert first.ic.mean == pytest.approx(2 / 5**0.5)
     assert first.hit_rate.mean == 1
 
 
 @pytest.mark.parametrize("stocks", [9, 15, 20])
-def test_where_all_stocks_would_be_held_nobody_is(stocks: int) -> None:
+def test_a_day_on_which_all_stocks_would_be_held_holds_none(stocks: int) -> None:
     book = (
         evaluate(forecast(realise(days=30, stocks=stocks), pl.col("target_1d")), realise(days=30, stocks=stocks))
         .horizons[1]
@@ -99,16 +99,16 @@ def test_a_perfect_forecast_of_a_week_earns_and_a_reversed_one_loses(sign: int) 
     realised = realise(days=120, stocks=40).sort("code", "date")
     week = (pl.col("target_1d") + 1).log().rolling_sum(5).shift(-4).over("code").exp() - 1
     realised = realised.with_columns(target_5d=week)
-    said = realised.select("date", "code", horizon=pl.lit(5), forecast=sign * pl.col("target_5d")).drop_nulls()
-    told = evaluate(said, realised).horizons[5]
+    table = realised.select("date", "code", horizon=pl.lit(5), forecast=sign * pl.col("target_5d")).drop_nulls()
+    scored = evaluate(table, realised).horizons[5]
 
-    assert told.ic.mean == pytest.approx(sign, abs=1e-9)
-    for book in (told.long_short, told.long_only):
+    assert scored.ic.mean == pytest.approx(sign, abs=1e-9)
+    for book in (scored.long_short, scored.long_only):
         assert book is not None
         assert sign * (book.gross_sharpe or 0) > 10
 
 
-def test_what_cannot_be_scored_is_counted() -> None:
+def test_omitted_forecasts_are_counted() -> None:
     realised = realise(days=10, stocks=12).with_columns(
         target_1d=pl.when(pl.col("date") < FIRST + timedelta(days=9)).then("target_1d")
     )
@@ -123,11 +123,11 @@ def test_what_cannot_be_scored_is_counted() -> None:
         ],
         how="vertical_relaxed",
     )
-    told = score(forecasts, realised)
+    scored = score(forecasts, realised)
 
-    assert told.excluded.model_dump() == {"unknown": 2, "not_finite": 1, "unrealised": 12}
-    assert told.forecasts == 9 * 12 - 1
-    assert told.ic.days == 9
+    assert scored.excluded.model_dump() == {"unknown": 2, "not_finite": 1, "unrealised": 12}
+    assert scored.forecasts == 9 * 12 - 1
+    assert scored.ic.days == 9
 
 
 def test_a_repeated_date_and_code_is_refused() -> None:
@@ -151,6 +151,6 @@ def test_a_repeated_date_and_code_is_refused() -> None:
         (forecast(realise(days=3), pl.lit(1.0)).clear(), "There are no forecasts"),
     ],
 )
-def test_what_is_no_table_of_forecasts_is_refused(forecasts: pl.DataFrame, message: str) -> None:
+def test_other_tables_are_refused(forecasts: pl.DataFrame, message: str) -> None:
     with pytest.raises(InputError, match=message):
         evaluate(forecasts, realise(days=3))

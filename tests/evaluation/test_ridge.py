@@ -1,0 +1,52 @@
+"""Test ridge regression against a plain solution."""
+
+import numpy as np
+import polars as pl
+import torch
+
+from atft_kedro.evaluation.observations import Observations, read_observations
+from atft_kedro.evaluation.ridge import RidgeParams, fit_ridge
+from atft_kedro.training.data import TrainingData
+from factories.params import make_params
+
+
+def make_ridge(penalties: tuple[float, ...]) -> RidgeParams:
+    return make_params(RidgeParams, penalties=penalties)
+
+
+def test_ridge_is_the_plain_solution_of_the_day_by_day_problem(training_data: TrainingData) -> None:
+    ridge = fit_ridge(training_data, "gaussian_rank", make_ridge((0.1,)))
+    train = Observations.join(list(read_observations(training_data, "train", "gaussian_rank")))
+    test = Observations.join(list(read_observations(training_data, "test", "gaussian_rank")))
+
+    for horizon in (0, 3):
+        known = train.labels[:, horizon].isfinite()
+        x = _demean_slowly(train)[known.numpy()]
+        y = train.labels[known, horizon].double().numpy()
+        weights = np.linalg.solve(x.T @ x + 0.1 * len(x) * np.eye(x.shape[1]), x.T @ y)
+        assert np.allclose(ridge(test)[:, horizon].numpy(), _demean_slowly(test) @ weights, atol=1e-4)
+
+
+def _demean_slowly(rows: Observations) -> np.ndarray:
+    x = rows.features.double().numpy().copy()
+    x[np.isnan(x)] = 0
+    for day in np.unique(rows.day):
+        x[rows.day == day] -= x[rows.day == day].mean(0)
+    return x
+
+
+def test_the_validation_days_choose_the_penalty(training_data: TrainingData) -> None:
+    small, large = (fit_ridge(training_data, "gaussian_rank", make_ridge((p,))) for p in (1e-4, 1e3))
+    both = fit_ridge(training_data, "gaussian_rank", make_ridge((1e-4, 1e3)))
+    rows = Observations.join(list(read_observations(training_data, "validation", "gaussian_rank")))
+
+    for horizon in range(4):
+        options = [item(rows)[:, horizon] for item in (small, large)]
+        ics = [_rank_ic(rows, table, horizon) for table in options]
+        assert torch.allclose(both(rows)[:, horizon], options[int(np.argmax(ics))])
+
+
+def _rank_ic(rows: Observations, table: torch.Tensor, horizon: int) -> float:
+    frame = pl.DataFrame({"day": rows.day.numpy(), "said": table.numpy(), "came": rows.labels[:, horizon].numpy()})
+    frame = frame.filter(pl.col("came").is_not_nan())
+    return frame.group_by("day").agg(ic=pl.corr("said", "came", method="spearman"))["ic"].mean()  # type: ignore[return-value]
