@@ -28,7 +28,7 @@ from factories.training_logs import (
         ("modules", "warn", "gat gets the least", {"gradient/gat": 1e-7, "gradient/heads": 0.3}),
     ],
 )
-def test_each_gradient_problem_is_found_alone(
+def test_a_gradient_problem_is_found_alone(
     tmp_path: Path, name: str, severity: str, message: str, steps: dict[str, Any]
 ) -> None:
     assert_only_problem(tmp_path, name, severity, message, {"steps": steps})

@@ -24,7 +24,7 @@ def spike(step: int) -> float:
         ("learning rate", "warn", "weight by 0.0024", {"steps": {"learning_rate": 1e-5}}),
     ],
 )
-def test_each_loss_problem_is_found_alone(
+def test_a_loss_problem_is_found_alone(
     tmp_path: Path, name: str, severity: str, message: str, values: dict[str, Any]
 ) -> None:
     assert_only_problem(tmp_path, name, severity, message, values)

@@ -34,7 +34,7 @@ from factories.training_logs import (
         ("GPU", "warn", "busy 5 %", {"gpu_utilisation": 5.0}),
     ],
 )
-def test_each_machine_problem_is_found_alone(
+def test_a_machine_problem_is_found_alone(
     tmp_path: Path, name: str, severity: str, message: str, values: dict[str, Any]
 ) -> None:
     assert_only_problem(tmp_path, name, severity, message, values)

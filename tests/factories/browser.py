@@ -1,4 +1,4 @@
-"""A real browser, where there is one, and the servers that it looks at."""
+"""A real browser, and servers for it."""
 
 import os
 import random
@@ -21,8 +21,8 @@ from factories.project import environment
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
-class Looked:
-    """A page, and what went wrong while it was looked at."""
+class OpenPage:
+    """A page with its errors and the addresses that it requested."""
 
     def __init__(self, page: Page) -> None:
         self.page, self.errors, self.asked = page, [], []
@@ -35,32 +35,32 @@ class Looked:
 
 
 @contextmanager
-def open_page(url: str, width: int = 1280) -> Iterator[Looked]:
+def open_page(url: str, width: int = 1280) -> Iterator[OpenPage]:
     found = next((path for name in NAMES if (path := shutil.which(name))), None)
     if found is None:
         pytest.skip("needs Chromium or Chrome")
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        looked = Looked(browser.new_page(viewport={"width": width, "height": 900}))
-        looked.page.goto(url)
-        yield looked
+        opened = OpenPage(browser.new_page(viewport={"width": width, "height": 900}))
+        opened.page.goto(url)
+        yield opened
         browser.close()
 
 
 @contextmanager
 def serve(project: Path, *words: str, path: str = "") -> Iterator[str]:
-    """Start a server of the project's environment on a free port of this machine."""
+    """Start a server in the project's environment on a free port."""
     port = _free_port()
     url = f"http://127.0.0.1:{port}{path}"
     log = project / f"server_{port}.log"
-    with log.open("w") as said:
+    with log.open("w") as output:
         server = subprocess.Popen(
             [*words, "--host", "127.0.0.1", "--port", str(port)],
             cwd=project,
             env=environment(project),
-            stdout=said,
+            stdout=output,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # so that its workers end with it
+            start_new_session=True,  # its workers end with it
         )
         try:
             _wait_for(url, server, log)
@@ -71,7 +71,7 @@ def serve(project: Path, *words: str, path: str = "") -> Iterator[str]:
 
 
 def _free_port() -> int:
-    """Find a port that nobody uses, below the ephemeral ones, which Kedro-Viz refuses."""
+    """Find an unused port below the ephemeral ones, which Kedro-Viz refuses."""
     for port in random.Random().sample(range(20_000, 32_000), 50):
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
@@ -88,4 +88,4 @@ def _wait_for(url: str, server: subprocess.Popen[bytes], log: Path, most: float 
                 return
         except (URLError, OSError):
             time.sleep(0.5)
-    raise AssertionError(f"nobody answers at {url} after {most} s: {log.read_text()}")
+    raise AssertionError(f"{url} does not answer after {most} s: {log.read_text()}")

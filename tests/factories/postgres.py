@@ -1,4 +1,4 @@
-"""A real PostgreSQL for as long as a test needs one."""
+"""A real PostgreSQL server for a test."""
 
 import os
 import shutil
@@ -15,14 +15,14 @@ from typing import Any
 import psycopg
 import pytest
 
-PASSWORD = f"open-{os.getpid()}-sesame"  # one for each test process: a test looks for its own in all command lines
+PASSWORD = f"open-{os.getpid()}-sesame"  # unique per test process: tests search all command lines for it
 SECONDS = 60
 TRIES = 5
 
 
 @contextmanager
 def running_postgres(folder: Path) -> Iterator[str]:
-    """Run a server with an empty database on a free port, and give its URL; its log goes into the folder."""
+    """Run a server with an empty database on a free port, and yield its URL."""
     programs = _find_programs()
     with tempfile.TemporaryDirectory(prefix="postgres-") as home:
         owner = _own(Path(home))
@@ -36,7 +36,7 @@ def running_postgres(folder: Path) -> Iterator[str]:
 
 
 def _find_programs() -> Path:
-    """Find where the server's programs are: on the path, or where Debian puts them."""
+    """Find the server's programs on the path, or in Debian's folder."""
     found = shutil.which("postgres")
     folders = [Path(found).resolve().parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     if not folders:
@@ -45,7 +45,7 @@ def _find_programs() -> Path:
 
 
 def _own(home: Path) -> dict[str, Any]:
-    """Let PostgreSQL, which refuses to be root, run there as the user that its installation made."""
+    """Give the folder to the user postgres if this is root, as which PostgreSQL refuses to run."""
     if os.getuid() != 0:
         return {}
     shutil.chown(home, "postgres", "postgres")
@@ -62,7 +62,7 @@ def _make_cluster(programs: Path, home: str, owner: dict[str, Any]) -> None:
 
 
 def _start(programs: Path, home: str, owner: dict[str, Any], log: Path) -> tuple[subprocess.Popen[bytes], str]:
-    """Start the server; where another process was quicker to take its port, on another one."""
+    """Start the server; try another port if another process has taken it."""
     for _ in range(TRIES):
         port = find_free_port()
         words = ["-D", f"{home}/data", "-h", "127.0.0.1", "-p", str(port), "-k", "", "-F"]
@@ -75,7 +75,7 @@ def _start(programs: Path, home: str, owner: dict[str, Any], log: Path) -> tuple
 
 
 def _answers(server: subprocess.Popen[bytes], address: str) -> bool:
-    """Wait until the server lets us in, or has ended."""
+    """Wait until the server accepts connections or has ended."""
     deadline = time.monotonic() + SECONDS
     while server.poll() is None and time.monotonic() < deadline:
         try:
@@ -90,7 +90,7 @@ def _answers(server: subprocess.Popen[bytes], address: str) -> bool:
 
 
 def find_free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
     return port

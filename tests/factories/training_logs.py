@@ -60,7 +60,7 @@ def make_step_lines(number: int, **values: Any) -> Lines:
 
 
 def make_log(*rank_ics: float, steps: Any = None, **values: Any) -> Lines:
-    """Make the log of a training with these rank ICs; a function as a value gets the epoch's or step's number."""
+    """Make a training's log with these rank ICs; functions as values get the number."""
     lines: Lines = []
     for number, rank_ic in enumerate(rank_ics, start=1):
         epoch = {name: value(number) if callable(value) else value for name, value in values.items()}
@@ -141,7 +141,7 @@ def assert_only_problem(folder: Path, name: str, severity: str, message: str, va
 
 
 def diagnose_checked(folder: Path) -> Diagnosis:
-    """Diagnose a run, and check that every advised parameter exists and accepts the advised value."""
+    """Diagnose a run, and check that every advised parameter accepts the advised value."""
     diagnosis, manifest = diagnose(folder), json.loads((folder / MANIFEST).read_text())
     for advice in (advice for check in diagnosis.checks for advice in check.advice):
         for name, value in ADVISED.findall(advice):

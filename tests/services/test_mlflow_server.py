@@ -44,7 +44,7 @@ def test_all_processes_of_a_server_are_stopped(tmp_path: Path) -> None:
     assert stop_server(tmp_path) is None
 
 
-def test_a_server_whose_main_process_was_killed_is_stopped(tmp_path: Path) -> None:
+def test_a_server_with_a_killed_main_process_is_stopped(tmp_path: Path) -> None:
     processes = start_processes(tmp_path)
     os.kill(processes[0].pid, signal.SIGKILL)
     wait_for(lambda: have_ended(processes[:1]))

@@ -57,7 +57,7 @@ def score(stocks: int, days: int) -> None:
 @click.option("--compile", "compiled", is_flag=True, help="Compile the network.")
 @click.option("--seconds", default=6.0, show_default=True, help="Duration of each measurement.")
 def train(precision: str, compiled: bool, seconds: float) -> None:
-    """Measure training steps at several sizes, compared with a plain matrix product and with single days."""
+    """Measure training steps at several sizes, compared with a plain matrix product."""
     from ..profiling.bench_train import print_bench
 
     print_bench(precision, compiled, seconds)

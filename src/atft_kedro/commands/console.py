@@ -1,4 +1,4 @@
-"""The output of commands: fitted to a terminal, or complete lines if there is none."""
+"""The output of commands: fitted to a terminal, or complete lines without one."""
 
 import logging
 import sys
@@ -16,7 +16,7 @@ MAX_WIDTH = 100_000  # characters of a line without a terminal
 
 
 def make_console(**options: Any) -> Console:
-    """Create a command's console; without a terminal, lines are not wrapped and cells not shortened."""
+    """Create a command's console; without a terminal it does not wrap or shorten."""
     console = Console(**options)
     return console if console.is_terminal else Console(**options, width=MAX_WIDTH)
 

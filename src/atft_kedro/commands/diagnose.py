@@ -49,7 +49,7 @@ def diagnose_run(
 
 
 def render_diagnosis(diagnosis: Diagnosis) -> Group:
-    """Render problems with their advice, then the ok checks, of which several seeds show only the first."""
+    """Render problems with their advice, then the ok checks, once for all seeds."""
     has_seeds = len({check.seed for check in diagnosis.checks if check.seed is not None}) > 1
     parts: list[RenderableType] = [Text(f"run {diagnosis.run}: {diagnosis.headline}", style="bold")]
     for severity, (title, style) in TITLES.items():

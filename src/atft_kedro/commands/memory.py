@@ -62,7 +62,7 @@ def show_plan(catalog: CatalogProtocol, sizes: dict[str, int]) -> bool:
 
 
 def find_sizes(catalog: CatalogProtocol, sizes: dict[str, int], days_per_block: int) -> PanelSizes:
-    """Measure the project's panel; assume one if there is none or the command names sizes."""
+    """Measure the project's panel; assume one if it is missing or the command names sizes."""
     graph, split = catalog["params:graph"].load(), catalog["params:split"].load()
     features = catalog["params:features"].load()
     known = {"features": len(features.features())}

@@ -31,13 +31,13 @@ class TrainingCheck(CheckResult):
 def find_largest(
     phases: Iterable[PhaseLog], measure: Callable[[PhaseLog], float | None]
 ) -> tuple[PhaseLog, float] | None:
-    """Find the phase with the largest value, the longest of equal ones; None if the measure is None for all."""
+    """Find the phase with the largest value, the longest of equal ones; None if none has one."""
     measured = [(phase, value) for phase in phases if (value := measure(phase)) is not None]
     return max(measured, key=lambda pair: (pair[1], len(pair[0].step_numbers)), default=None)
 
 
 def measure_noise(values: Floats) -> float:
-    """Measure how far a value typically lies off the line through its neighbours; 0 for few values."""
+    """Measure the typical distance of a value from the line between its neighbours."""
     if len(values) < MIN_EPOCHS:
         return 0.0
     distances = values[1:-1] - (values[:-2] + values[2:]) / 2
@@ -55,7 +55,7 @@ def advise_phase_param(phase: PhaseLog, name: str, value: float, current: float)
 
 
 def advise_learning_rate(log: TrainingLog, phase: PhaseLog, factor: float) -> str:
-    """Advise another learning rate: for all phases if this phase has the highest one, else for this phase."""
+    """Advise another learning rate, for all phases if this phase has the highest one."""
     current = phase.params.learning_rate
     limit = max(MAX_LEARNING_RATE, current) if factor > 1 else MAX_LEARNING_RATE
     value = min(current * min(factor, MAX_INCREASE), limit)

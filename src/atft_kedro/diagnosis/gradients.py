@@ -116,11 +116,11 @@ def _measure_growth(phase: PhaseLog) -> float:
 def check_clipping(log: TrainingLog, seed: SeedLog) -> TrainingCheck | None:
     """Check whether most steps are clipped."""
 
-    def measure_share(phase: PhaseLog) -> float | None:
+    def _measure_share(phase: PhaseLog) -> float | None:
         norms = _finite_norms(phase)
         return float(np.mean(norms > phase.params.clip_norm)) if len(norms) >= MIN_STEPS else None
 
-    found = find_largest(seed.phases, measure_share)
+    found = find_largest(seed.phases, _measure_share)
     if found is None:
         return None
     phase, share = found

@@ -102,7 +102,7 @@ def _measure_lost_gain(phase: PhaseLog) -> float:
 
 
 def check_learning_rate(log: TrainingLog, seed: SeedLog) -> TrainingCheck | None:
-    """Check whether the steps are large enough: AdamW moves a weight by at most the learning rate per step."""
+    """Check whether the steps are large enough: AdamW moves a weight by one rate per step."""
     rates = [phase.steps["learning_rate"] for phase in seed.phases if len(phase.step_numbers)]
     if not rates:
         return None

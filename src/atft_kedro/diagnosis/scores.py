@@ -15,7 +15,7 @@ from .check_result import (
     advise_weight_decay,
 )
 from .losses import LITTLE_MOVE, measure_reach
-from .training_log import EpochLog, SeedLog, TrainingLog
+from .training_log import EpochEntry, SeedLog, TrainingLog
 
 SIGNIFICANT = 2.0  # standard errors
 GAP, WIDE_GAP = 0.2, 0.5  # shares of the train days' rank IC that later days lack
@@ -65,7 +65,7 @@ class RankIcGap:
 
 
 def measure_gap(log: TrainingLog, seed: SeedLog) -> RankIcGap | None:
-    """Compare train and validation days at the shortest horizon, in the last epoch or an older run's scores."""
+    """Compare train and validation days, in the last epoch or in an older run's scores."""
     scored, name = [epoch for epoch in seed.epochs if epoch.train], f"rank_ic_{log.horizon}d"
     if not scored:
         return RankIcGap.from_scores(log, "train", "validation")
@@ -128,7 +128,7 @@ def check_overfitting(log: TrainingLog, seed: SeedLog) -> TrainingCheck | None:
     )
 
 
-def _measure_fall(seed: SeedLog) -> tuple[EpochLog, float | None]:
+def _measure_fall(seed: SeedLog) -> tuple[EpochEntry, float | None]:
     """Return the best epoch and the share of its score lost since; None for a loss, which has no zero."""
     scores = np.array([seed.selection.score(epoch.validation) for epoch in seed.epochs])
     scores = np.where(np.isnan(scores), -np.inf, scores)
@@ -140,7 +140,7 @@ def _measure_fall(seed: SeedLog) -> tuple[EpochLog, float | None]:
     return seed.epochs[best], float(1 - left / gain) if 0 < gain < np.inf else 0.0
 
 
-def _advise_regularisation(log: TrainingLog, seed: SeedLog, best: EpochLog) -> tuple[str, ...]:
+def _advise_regularisation(log: TrainingLog, seed: SeedLog, best: EpochEntry) -> tuple[str, ...]:
     """Advise how to make the network memorise less."""
     phase, epochs = seed.phase_of(seed.epochs[-1]), len(seed.epochs)
     noise, dropout = phase.params.augment.feature_noise, log.network["dropout"]

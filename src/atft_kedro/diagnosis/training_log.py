@@ -28,7 +28,7 @@ MODULE_GRADIENT = "gradient/"  # prefix of a module's gradient norm
 
 
 @dataclass(frozen=True)
-class EpochLog:
+class EpochEntry:
     """One epoch; a value that an older run or a CPU does not have is None or empty."""
 
     phase: str
@@ -65,7 +65,7 @@ class SkippedStep:
     infinite_features: dict[str, int]
 
 
-Record = TypeVar("Record", EpochLog, SkippedStep)
+Record = TypeVar("Record", EpochEntry, SkippedStep)
 
 
 def _read_record(record: type[Record], line: Line) -> Record:
@@ -79,7 +79,7 @@ class PhaseLog:
 
     index: int  # in training.phases
     params: PhaseParams
-    epochs: tuple[EpochLog, ...]
+    epochs: tuple[EpochEntry, ...]
     step_numbers: NDArray[np.int64]  # counted over the whole training
     steps: Mapping[str, Floats]  # one column per STEP_COLUMNS and module gradient; NaN where not written
 
@@ -99,11 +99,11 @@ class SeedLog:
     swa: dict[str, float]  # validation scores of the averaged last epochs; empty before the end
 
     @property
-    def epochs(self) -> list[EpochLog]:
+    def epochs(self) -> list[EpochEntry]:
         """Epochs of all phases."""
         return [epoch for phase in self.phases for epoch in phase.epochs]
 
-    def phase_of(self, epoch: EpochLog) -> PhaseLog:
+    def phase_of(self, epoch: EpochEntry) -> PhaseLog:
         """Return the phase that an epoch belongs to."""
         return next(phase for phase in self.phases if epoch in phase.epochs)
 
@@ -182,13 +182,15 @@ def _group_by_seed(lines: Sequence[Line], training: TrainingParams) -> Iterator[
     for seed in dict.fromkeys(line["seed"] for line in lines):
         seed_lines = [line for line in lines if line["seed"] == seed]
         steps = {line["step"]: line for line in seed_lines if "step" in line}
-        by_number = {line["epochs"]: _read_record(EpochLog, line) for line in seed_lines if "train_loss" in line}
+        by_number = {line["epochs"]: _read_record(EpochEntry, line) for line in seed_lines if "train_loss" in line}
         epochs = [by_number[number] for number in sorted(by_number)]
         swa: dict[str, float] = next((line["swa"] for line in reversed(seed_lines) if "swa" in line), {})
         yield SeedLog(seed, training.selection, tuple(_group_by_phase(epochs, list(steps.values()), training)), swa)
 
 
-def _group_by_phase(epochs: Sequence[EpochLog], steps: Sequence[Line], training: TrainingParams) -> Iterator[PhaseLog]:
+def _group_by_phase(
+    epochs: Sequence[EpochEntry], steps: Sequence[Line], training: TrainingParams
+) -> Iterator[PhaseLog]:
     """Group epochs and steps by phase; a step whose line has no phase belongs to its epoch's phase."""
     phases = {phase.name: phase for phase in training.curriculum}
     indices = {phase.name: index for index, phase in enumerate(training.phases)}

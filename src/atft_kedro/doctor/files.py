@@ -42,14 +42,16 @@ def check_disk(folders: Iterable[Path]) -> CheckResult:
 def check_folders(folders: Iterable[Path]) -> CheckResult:
     """Try to write to each folder, or to the folder in which it would be created."""
     existing = {_find_existing(folder) for folder in folders}
-    refused = [f"{relative_path(folder)} ({error})" for folder in sorted(existing) if (error := _try_writing(folder))]
+    refused = [
+        f"{relative_path(folder)} ({error})" for folder in sorted(existing) if (error := _find_write_error(folder))
+    ]
     if refused:
         advice = "make it a folder that you may write to (chmod u+rwx), or --params data_root=DIR"
         return CheckResult.error("folders", f"cannot be written: {list_names(refused, LISTED, '; ')}", advice)
     return CheckResult.ok("folders", f"{len(existing)} can be written")
 
 
-def _try_writing(folder: Path) -> str | None:
+def _find_write_error(folder: Path) -> str | None:
     """Write a file without a name, which no other process sees; return the system's error."""
     try:
         with tempfile.TemporaryFile(dir=folder):
@@ -91,7 +93,7 @@ def check_days(table: pl.LazyFrame, recency: RecencyParams, max_age: int | None)
 
 
 def hash_end(path: Path) -> str:
-    """Hash a file's size and end; in parquet that covers the size and extremes of every column chunk."""
+    """Hash a file's size and end, where parquet stores the statistics of every column chunk."""
     size = path.stat().st_size
     with path.open("rb") as file:
         file.seek(max(size - TAIL, 0))

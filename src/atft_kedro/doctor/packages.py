@@ -39,7 +39,7 @@ def check_packages(requirements: Iterable[str]) -> CheckResult:
 
 
 def check_lock(lock: Path, requirements: Iterable[str]) -> CheckResult:
-    """Compare the installed versions with the locked ones; a locked package need not be installed."""
+    """Compare the installed versions with the locked ones; packages may be missing."""
     if not lock.exists():
         return CheckResult.warn("lock", f"{lock.name} is missing: versions are not locked", "make lock")
     locked = {canonicalize_name(entry.name): entry for entry in _parse(lock.read_text().splitlines())}

@@ -74,7 +74,7 @@ def test_the_main_line_of_an_operation_is_found() -> None:
     assert FlameGraph([STEP], steps=1).find_main_line("aten::nothing") == ("", 0.0)
 
 
-def test_no_frame_is_shorter_than_what_it_calls(profiled_training: ProfiledTraining) -> None:
+def test_no_frame_is_shorter_than_its_calls(profiled_training: ProfiledTraining) -> None:
     flame_graph, seconds = FlameGraph.record(profiled_training, 3)
 
     frames = dict(flame_graph.root.walk())

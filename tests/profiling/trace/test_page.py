@@ -37,4 +37,4 @@ def test_the_page_works_without_a_network(folder: Path, width: int) -> None:
         assert looked.errors == []
         assert all(url.startswith(("file:", "data:", "blob:")) for url in looked.asked)
         assert not looked.is_wider_than_its_window()
-    assert {label.partition(" ")[0] for label in labels} >= {"step", "learn", "backward", "Atft"}
+    assert {label.partition(" ")[0] for label in labels} >= {"step", "run", "backward", "Atft"}

@@ -48,7 +48,7 @@ class MemoryNeed:
         return sum(part.gpu for part in self.parts)
 
     def replace_start(self, memory: int) -> Self:
-        """Replace the estimate for the process before its training by a measurement, graphs included."""
+        """Replace the estimate for the process and graphs by the measurement at the start."""
         parts = [part for part in self.parts if part.name not in {PROCESS, INDEX}]
         gpu = sum(part.gpu for part in self.parts if part.name == INDEX)
         return replace(self, parts=(MemoryPart("the process before its training", memory, gpu), *parts))
@@ -138,7 +138,7 @@ class TrainingPlan:
 
 
 def compare_with_run(folder: Path, need: MemoryNeed) -> str:
-    """Compare an estimate with the peak of a run: the GPU's tensors if there is a GPU, else the process.
+    """Compare an estimate with a run's peak: of its GPU's tensors, else of its process.
 
     For the process, its measured memory at the start replaces the estimate for that.
     """

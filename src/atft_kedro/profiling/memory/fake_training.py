@@ -48,7 +48,7 @@ class MemoryUse:
 
 
 class CopyableFakeMode(FakeTensorMode):  # type: ignore[no-untyped-call]
-    """A fake tensor mode that ``deepcopy`` does not copy: a copy would free its references twice."""
+    """A fake tensor mode that ``deepcopy`` keeps: a copy would free its references twice."""
 
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
         return self
@@ -122,7 +122,7 @@ def _count_converted(func: Any, args: Sequence[Any], results: Sequence[Tensor]) 
 
 
 def simulate_training(sizes: PanelSizes, network: NetworkParams, training: TrainingParams) -> MemoryUse:
-    """Simulate one step of every phase and the scoring of all validation days, without allocating memory.
+    """Simulate a step of every phase and the scoring of all validation days.
 
     The operations are those of a CPU without compilation; a GPU needs about the same, apart from its kernels.
     """

@@ -89,11 +89,11 @@ class ProfiledTraining:
         blocks = list(loader.sampler.epoch(0))
         train_step, forecast = trainer.train_step, trainer.train_step.forecast
 
-        def marked_forecast(block: Block, modules: frozenset[ModuleName]) -> Tensor:
+        def _marked_forecast(block: Block, modules: frozenset[ModuleName]) -> Tensor:
             with record_function(FORWARD):
                 return forecast(block, modules)
 
-        train_step.reading, train_step.forecast = MarkedStopwatch(train_step.device), marked_forecast
+        train_step.reading, train_step.forecast = MarkedStopwatch(train_step.device), _marked_forecast
         for name, child in trainer.network.named_children():
             child.requires_grad_(name not in phase.freeze)
         started = cls(trainer, phase, [blocks[start : start + size] for start in range(0, len(blocks), size)])
