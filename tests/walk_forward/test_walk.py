@@ -99,7 +99,7 @@ def test_a_killed_fold_resumes_from_its_checkpoint_to_the_same_forecasts(
     fold_folder = tmp_path / walked.folds[0].folder
 
     def kill_first() -> None:
-        wait_for(lambda: len(list(fold_folder.glob("latest/checkpoints/*.pt"))) >= 2)
+        wait_for(lambda: len(list(fold_folder.glob("latest/checkpoints/*.pt"))) >= 2, seconds=240)
         os.kill(json.loads((fold_folder / "latest" / "heartbeat.json").read_text())["pid"], signal.SIGKILL)
 
     killer = threading.Thread(target=kill_first)
