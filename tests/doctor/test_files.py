@@ -15,6 +15,7 @@ from atft_kedro.doctor.files import check_data, check_days, check_disk, check_fo
 from atft_kedro.guard.keys import RecencyParams
 from atft_kedro.panel.store import read_header
 from factories.datasets import make_panel
+from factories.params import make_params
 
 GB = 1_000_000_000
 
@@ -81,17 +82,17 @@ def test_old_days_are_reported_if_their_age_matters(tmp_path: Path) -> None:
     old = pl.scan_parquet(_write_dataset(tmp_path / "old.parquet", date(2020, 1, 31)))
     new = pl.scan_parquet(_write_dataset(tmp_path / "new.parquet", date.today() - timedelta(days=7)))
 
-    simulated, aged = check_days(old, RecencyParams(), None), check_days(old, RecencyParams(), 3)
+    simulated, aged = check_days(old, make_params(RecencyParams), None), check_days(old, make_params(RecencyParams), 3)
 
     assert simulated == CheckResult.ok("days", "2 rows from 2020-01-24 to 2020-01-31")
     assert aged.severity == "warn"
     assert "max_age_days" in aged.advice[0]
-    assert check_days(new, RecencyParams(), 5).message.endswith(", 5 trading days old")
-    assert [check_days(new, RecencyParams(), max_age).severity for max_age in (4, 5)] == ["warn", "ok"]
+    assert check_days(new, make_params(RecencyParams), 5).message.endswith(", 5 trading days old")
+    assert [check_days(new, make_params(RecencyParams), max_age).severity for max_age in (4, 5)] == ["warn", "ok"]
 
 
 def test_a_dataset_without_rows_is_an_error() -> None:
-    assert check_days(pl.LazyFrame(schema={"date": pl.Date}), RecencyParams(), None).severity == "error"
+    assert check_days(pl.LazyFrame(schema={"date": pl.Date}), make_params(RecencyParams), None).severity == "error"
 
 
 def test_the_hash_depends_on_the_content(tmp_path: Path) -> None:
