@@ -15,7 +15,7 @@ class Params(BaseModel):
 
 
 class InputError(ValueError):
-    """An error in the user's data or configuration; commands print its message without a traceback."""
+    """An error in the user's data or configuration; commands print only its message."""
 
 
 def list_names(names: Iterable[object], most: int = 12, separator: str = ", ") -> str:

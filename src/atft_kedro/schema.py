@@ -58,7 +58,7 @@ def oracle_column(horizon: int, entry_lag: int) -> str:
 
 
 class ColumnParams(Params):
-    """Names of the project's columns in an ML dataset; ``target`` contains ``{h}`` for the horizon.
+    """Column names of an ML dataset; ``target`` contains ``{h}`` for the horizon.
 
     With ``sector: null`` the dataset has no sectors, whatever columns it has.
     """

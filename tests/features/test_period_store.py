@@ -24,7 +24,7 @@ def test_pieces_of_a_period_come_out_together_in_their_order(
             store.put(period, rows)
 
         assert store.periods() == ["a", "b"]
-        assert_frame_equal(store.take("b").collect(), pl.DataFrame({"x": [1, 4]}))
+        assert_frame_equal(store.pop("b").collect(), pl.DataFrame({"x": [1, 4]}))
         assert bool(list(tmp_path.iterdir())) != in_memory
 
     assert list(tmp_path.iterdir()) == []

@@ -43,7 +43,7 @@ class FeatureParams(Params):
 
 
 def build_ml_dataset(prices: pl.LazyFrame, params: FeatureParams) -> Iterator[pl.DataFrame]:
-    """Yield the ML dataset by periods, sorted by (date, code): keys, raw quotes, features, targets.
+    """Yield the ML dataset by periods, sorted by (date, code).
 
     Between the passes the features are kept in memory if they fit into three quarters of ``params.memory_gb``, else
     on disk.
@@ -53,7 +53,7 @@ def build_ml_dataset(prices: pl.LazyFrame, params: FeatureParams) -> Iterator[pl
         for period, rows in build_stock_features(prices, params):
             store.put(period, rows)
         for period in track_progress(store.periods(), "features, days"):
-            yield _compare_stocks(store.take(period), params)
+            yield _compare_stocks(store.pop(period), params)
 
 
 def _compare_stocks(rows: pl.LazyFrame, params: FeatureParams) -> pl.DataFrame:
@@ -66,7 +66,7 @@ def _compare_stocks(rows: pl.LazyFrame, params: FeatureParams) -> pl.DataFrame:
 
 
 def build_stock_features(prices: pl.LazyFrame, params: FeatureParams) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Yield each batch of stocks with its features and targets, as ``(period, rows)`` of complete days.
+    """Yield features and targets of batches of stocks, as ``(period, rows)``.
 
     The rows of a period over all stocks fit into ``params.memory_gb``, for the second pass.
     """

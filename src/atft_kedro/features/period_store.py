@@ -9,7 +9,7 @@ import polars as pl
 
 
 class PeriodStore:
-    """Batches of rows by period, ``in_memory`` or as Arrow files in a temporary folder (``TMPDIR``)."""
+    """Rows by period, ``in_memory`` or as Arrow files in a temporary folder (``TMPDIR``)."""
 
     def __init__(self, in_memory: bool) -> None:
         self._frames: dict[str, list[pl.DataFrame]] = {}
@@ -38,7 +38,7 @@ class PeriodStore:
         """List the periods in order."""
         return sorted(self._frames | self._files)
 
-    def take(self, period: str) -> pl.LazyFrame:
+    def pop(self, period: str) -> pl.LazyFrame:
         """Return a period's rows in the order of writing, and remove them from memory."""
         if self._folder is None:
             return pl.concat(self._frames.pop(period)).lazy()

@@ -1,1 +1,1 @@
-"""Rules that an ML dataset must keep before a model may trust it, and the report of how it does."""
+"""Rules for an ML dataset, and the report of their results."""

@@ -39,7 +39,7 @@ def count_sessions(calendar: str, first: date, last: date) -> int:
 
 
 def current_day(calendar: str, time_zone: str | None) -> date:
-    """Return the date in ``time_zone``; null is the exchange's, or the machine's for ``weekdays``."""
+    """Return the date in ``time_zone``; null: the exchange's, or the machine's for weekdays."""
     if time_zone is None and calendar != WEEKDAYS:
         import exchange_calendars
 

@@ -76,7 +76,7 @@ class InspectedDataset:
         return self.read(pl.col(CODE).is_in(sampled.implode())).sort(CODE, DATE)
 
     def read(self, rows: pl.Expr) -> pl.DataFrame:
-        """Read keys, close, features and targets of some rows, a few columns at a time to save memory."""
+        """Read keys, close, features and targets of some rows, a few columns at a time."""
         names = [*KEY, *([CLOSE] if CLOSE in self.schema else []), *self.features, *self.targets]
         groups = [self.frame.filter(rows).select(group).collect() for group in batched(names, COLUMNS_AT_ONCE)]
         return pl.concat(groups, how="horizontal")

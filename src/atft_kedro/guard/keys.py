@@ -20,7 +20,7 @@ class CalendarParams(RuleParams):
 
 
 class RecencyParams(CalendarParams):
-    """Maximum age of the newest day in hours of trading days; ``historical`` data may have any age.
+    """Maximum age of the newest day in trading hours; ``historical`` data may have any age.
 
     Today is the day in ``time_zone``; null is the exchange's time zone, or the machine's for ``weekdays``.
     """

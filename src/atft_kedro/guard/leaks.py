@@ -33,7 +33,7 @@ class ShiftParams(RuleParams):
 
 
 class PriceLeakParams(LeakParams):
-    """Largest plausible mean daily correlation of a transformed feature; entry lag of the targets."""
+    """Largest plausible daily correlation of a transformed feature; the targets' entry lag."""
 
     entry_lag: Annotated[int, Field(ge=0)]
 

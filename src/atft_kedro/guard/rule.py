@@ -22,7 +22,7 @@ class RuleParams(Params):
 
 
 class RuleResult(CheckResult):
-    """The result of one rule. ``count`` is the number of rows, days, stocks or columns that break it.
+    """The result of a rule; ``count`` is how many rows, days, stocks or columns break it.
 
     A rule returns it without its name and severity, which the inspection fills in.
     """

@@ -17,7 +17,7 @@ class MissingParams(RuleParams):
 
 
 class OutlierParams(RuleParams):
-    """Distance from the median, in interquartile ranges, of an outlier; maximum share of outliers."""
+    """Distance of an outlier from the median in interquartile ranges; maximum share."""
 
     ranges: Annotated[float, Field(gt=0)]
     max_share: Share

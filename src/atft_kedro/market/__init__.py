@@ -1,1 +1,1 @@
-"""Prices: the simulated market with its oracle, people's own files, and what of them is admitted."""
+"""Prices: the simulated market, users' price files, cleaning, and benchmark returns."""

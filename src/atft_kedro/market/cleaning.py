@@ -28,7 +28,7 @@ class CleaningParams(Params):
 
 
 class CleanPrices(dy.Schema):
-    """Schema of clean prices: one row per (date, code), finite possible numbers, null if unknown."""
+    """Schema of clean prices: one row per (date, code), possible numbers, null if unknown."""
 
     date = dy.Date(primary_key=True)
     code = dy.String(primary_key=True)

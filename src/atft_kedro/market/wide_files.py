@@ -30,7 +30,7 @@ _logger = logging.getLogger(__name__)
 
 
 def is_wide(files: list[Path], params: PriceFileParams) -> bool:
-    """Check whether files are wide by their columns; refuse files of one stock with unknown columns."""
+    """Check by the columns whether files are wide; refuse unmapped files of one stock."""
     if params.layout != "auto":
         return params.layout == "wide"
     frame = scan_table(files[0])

@@ -1,1 +1,1 @@
-"""The market in memory the way a training step wants it."""
+"""Tensors of the market for training steps: split, scaler, panel and blocks."""

@@ -141,9 +141,9 @@ class _RowWriter:
         assert values.nbytes == len(rows) * self.row_bytes
         data = values.reshape(-1).view(np.uint8).data
         edges = np.flatnonzero(np.diff(rows) != 1) + 1
-        for begin, end in itertools.pairwise([0, *edges.tolist(), len(rows)]):
-            remaining = data[begin * self.row_bytes : end * self.row_bytes]
-            offset = self.start + int(rows[begin]) * self.row_bytes
+        for first, end in itertools.pairwise([0, *edges.tolist(), len(rows)]):
+            remaining = data[first * self.row_bytes : end * self.row_bytes]
+            offset = self.start + int(rows[first]) * self.row_bytes
             while remaining:
                 done = os.pwrite(self.file, remaining, offset)
                 remaining, offset = remaining[done:], offset + done
