@@ -208,22 +208,23 @@ def test_a_path_may_begin_in_the_home_folder() -> None:
 
 
 def test_a_wrong_parameter_names_the_file_that_sets_it(tmp_path: Path) -> None:
+    shutil.copytree(CONF, tmp_path / "conf")
     for env, block in {
-        "base": {"market": {"stocks": 1}, "features": {"sett": "core"}},
+        "even": {"market": {"stocks": 1}, "features": {"sett": "core"}},
         "odd": {"market": {"days": 3}},
     }.items():
-        (tmp_path / "conf" / env).mkdir(parents=True)
+        (tmp_path / "conf" / env).mkdir()
         (tmp_path / "conf" / env / "parameters_x.yml").write_text(yaml.dump(block))
 
     with pytest.raises(InputError) as refused:
-        loader(tmp_path / "conf", env="odd").require_valid_parameters()
+        loader(tmp_path / "conf", env="even,odd").require_valid_parameters()
 
     first, *lines = str(refused.value).splitlines()
     assert first == "3 parameters are wrong, nothing was run:"
     for start, file in (
-        ("  market.stocks = 1", "base"),
+        ("  market.stocks = 1", "even"),
         ("  market.days = 3", "odd"),
-        ("  features.sett = 'core'", "base"),
+        ("  features.sett = 'core'", "even"),
     ):
         line = next(line for line in lines if line.startswith(start))
         assert line.endswith(f"— conf/{file}/parameters_x.yml")

@@ -9,7 +9,7 @@ import click
 import pytest
 
 from atft_kedro.cli import cli
-from atft_kedro.configuration import BLOCKS, WORDS
+from atft_kedro.configuration import BLOCKS, RUNTIME_PARAMS
 from atft_kedro.features.build import FEATURE_SETS
 from atft_kedro.params import Params
 from atft_kedro.pipeline_registry import register_pipelines
@@ -34,7 +34,7 @@ def is_parameter(name: str) -> bool:
     block, *keys = name.split(".")
     model: type[Params] | None = BLOCKS.get(block)
     if model is None:
-        return not keys and block in WORDS
+        return not keys and block in RUNTIME_PARAMS
     is_entry = False  # of a mapping, whose names are its own
     for key in keys:
         if is_entry:

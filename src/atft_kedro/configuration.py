@@ -1,4 +1,4 @@
-"""Every parameter block has one model; a wrong key or value is named with its file before any work."""
+"""Check all parameters before a run; an error names the value and the file that sets it."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -53,34 +53,32 @@ BLOCKS: dict[str, type[Params]] = {
     "walk_forward": WalkParams,
     "hpo": SearchParams,
 }
-SECRET = {("hpo", "storage")}
-WORDS = (
-    "prices",
-    "benchmark_returns",
-    "ml_dataset",
-    "data_root",
-    "span",
-)  # text that only `--params` gives, for files to use
-CHOICES = {"span": "_spans"}  # words that choose one of several, and where a file holds them
-HINTS = {
+SECRET = ("hpo", "storage")  # may contain a password: its value is never printed
+RUNTIME_PARAMS = {  # texts that only `--params` sets -> what reads them
     "prices": "--env files",
     "benchmark_returns": "--env benchmark",
     "ml_dataset": "--env dataset",
     "data_root": "the base catalog",
     "span": "--env benchmark",
 }
+CHOICES = {"span": "_spans"}  # runtime parameters that choose one key of a block of the parameter files
+PATH_KEYS = ("path", "filepath")  # of catalog entries
+REFERENCE = re.compile(r"\$\{([\w.]+)\}")  # a value that refers to another parameter
 
-
-PATHS = ("path", "filepath")  # of catalog entries
-REFERENCE = re.compile(r"\$\{([\w.]+)\}")  # a value that is another parameter's
+Keys = tuple[str, ...]  # the path of a parameter: ("market", "stocks")
+Fault = tuple[Keys, str]  # a wrong parameter and the message
 
 
 class ProjectConfigLoader(LayeredConfigLoader):
-    """The layers of ``conf/`` with their parameters checked; the catalog reads a block as ``${parameters:market}``."""
+    """The configuration with checked parameters.
+
+    The catalog reads a parameter block as ``${parameters:market}``.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        OmegaConf.register_resolver("parameters", self._parameter, replace=True)
+        self._command_line: Mapping[str, Any] = self.runtime_params or {}
+        OmegaConf.register_resolver("parameters", self._select_parameter, replace=True)
 
     def __getitem__(self, key: str) -> dict[str, Any]:
         """Load one kind of configuration; refuse a ``${…}`` that cannot be resolved, and name its file."""
@@ -88,146 +86,154 @@ class ProjectConfigLoader(LayeredConfigLoader):
             loaded: dict[str, Any] = super().__getitem__(key)
         except OmegaConfBaseException as error:
             name, reason = error.full_key or key, str(error).splitlines()[0]
-            place, _ = self._find(tuple(re.findall(r"[^.\[\]]+", name)), key)
-            raise InputError(f"{name} cannot be resolved, nothing was run: {reason} — {place}") from error
+            source, _ = self._find_setting(tuple(re.findall(r"[^.\[\]]+", name)), key)
+            raise InputError(f"{name} cannot be resolved, nothing was run: {reason} — {source}") from error
         return _expand_home(loaded) if key == "catalog" else loaded
 
-    def _parameter(self, key: str) -> Any:
+    def _select_parameter(self, key: str) -> Any:
         return OmegaConf.select(OmegaConf.create(self["parameters"]), key)
 
     def require_valid_parameters(self) -> None:
-        """Check every block against its model and raise one error that names all that is wrong."""
+        """Check every block with its model; raise one error that lists all wrong parameters."""
         self._require_known_choices()
-        parameters = self._own_parameters()
-        complaints = [*_complaints(parameters), *self._unread_words(parameters), *self._exposed_secrets()]
-        complaints = complaints or [*self._unforecast_goals(parameters)]
-        self._require_as_promoted()
-        wrong = [f"  {complaint} — {self._file_of(keys)}" for keys, complaint in complaints]
-        if wrong:
-            count = "1 parameter is" if len(wrong) == 1 else f"{len(wrong)} parameters are"
-            raise InputError(f"{count} wrong, nothing was run:\n" + "\n".join(wrong))
+        parameters = self._public_parameters()
+        faults = [*_find_faults(parameters), *self._find_unread_params(parameters), *self._find_visible_passwords()]
+        faults = faults or [*self._find_unforecast_goals(parameters)]
+        self._require_unedited_promotions()
+        if faults:
+            count = "1 parameter is" if len(faults) == 1 else f"{len(faults)} parameters are"
+            lines = [f"  {message} — {self._find_source(keys)}" for keys, message in faults]
+            raise InputError(f"{count} wrong, nothing was run:\n" + "\n".join(lines))
 
-    def _own_parameters(self) -> dict[str, Any]:
-        """Leave out what files keep under a leading underscore for their other keys to use, as in Kedro's catalog."""
-        given = self.runtime_params or {}
-        return {name: block for name, block in self["parameters"].items() if name in given or not name.startswith("_")}
+    def _public_parameters(self) -> dict[str, Any]:
+        """Leave out blocks of files with a leading underscore: like in a catalog, only ``${…}`` uses them."""
+        blocks, given = self["parameters"], self._command_line
+        return {name: block for name, block in blocks.items() if name in given or not name.startswith("_")}
 
     def _require_known_choices(self) -> None:
-        """Refuse a word that chooses from what a file holds, and is not there; OmegaConf's error tells of no choice."""
-        for word, name in CHOICES.items():
-            given = (self.runtime_params or {}).get(word, self)
-            known = [str(key) for _, tree in self._trees("parameters") for key in tree.get(name, {})]
-            if given is not self and known and given not in known:
-                raise InputError(f"--params {word} = {given!r}: must be one of {', '.join(known)}.")
+        """Refuse an unknown choice; OmegaConf's error would not list the known ones."""
+        for name, block in CHOICES.items():
+            known = [str(key) for _, tree in self._read_trees("parameters") for key in tree.get(block, {})]
+            if name in self._command_line and known and self._command_line[name] not in known:
+                value = self._command_line[name]
+                raise InputError(f"--params {name} = {value!r}: must be one of {', '.join(known)}.")
 
-    def _unread_words(self, parameters: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
-        """Complain of a word that this environment's files do not read, and would silently pass over."""
-        for name in WORDS:
-            given = (self.runtime_params or {}).get(name)
-            if given is not None and not self._reads(name):
-                yield (name,), f"{name} = {given!r}: this environment does not read it; try {HINTS[name]}"
-            elif given is None and name in parameters:
-                yield (name,), f"{name}: give it with --params"
+    def _find_unread_params(self, parameters: Mapping[str, Any]) -> Iterator[Fault]:
+        """Find runtime parameters that no file of this environment reads; Kedro would ignore them."""
+        for name, reader in RUNTIME_PARAMS.items():
+            value = self._command_line.get(name)
+            if value is not None and not self._is_read(name):
+                yield (name,), f"{name} = {value!r}: this environment does not read it; try {reader}"
+            elif value is None and name in parameters:
+                yield (name,), f"{name}: set it with --params"
 
-    def _reads(self, word: str) -> bool:
-        return any(f"runtime_params:{word}" in file.read_text() for file in self._files(""))
+    def _is_read(self, name: str) -> bool:
+        return any(f"runtime_params:{name}" in file.read_text() for file in self._list_files(""))
 
-    def _unforecast_goals(self, parameters: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
-        """Complain of goals over horizons without forecasts. Goals of the base are for those who forecast them."""
+    def _find_unforecast_goals(self, parameters: Mapping[str, Any]) -> Iterator[Fault]:
+        """Find goals for horizons without forecasts; goals of ``conf/base`` are ignored there."""
         horizons = parameters.get("network", {}).get("horizons")
-        if horizons is None and not self._reads("ml_dataset"):  # an own dataset has horizons of its own
+        if horizons is None and not self._is_read("ml_dataset"):  # a user's dataset has its own horizons
             horizons = parameters.get("features", {}).get("horizons")
         for metric, goals in parameters.get("goals", {}).items():
             for name, goal in goals.items() if isinstance(goals, Mapping) else ():
                 keys = ("goals", metric, name)
                 if goal is None or horizons is None or name in {f"h{horizon}" for horizon in horizons}:
                     continue
-                if f"/{self.base_env}/" not in self._find(keys, "parameters")[0]:
+                if f"/{self.base_env}/" not in self._find_setting(keys, "parameters")[0]:
                     yield keys, f"{'.'.join(keys)} = {goal!r}: forecasts are for {', '.join(map(str, horizons))} days"
 
-    def _exposed_secrets(self) -> Iterator[tuple[tuple[str, ...], str]]:
-        """Complain of a password on the command line, which shells and MLflow remember."""
-        hpo = (self.runtime_params or {}).get("hpo")
-        url = hpo.get("storage") if isinstance(hpo, Mapping) else None
+    def _find_visible_passwords(self) -> Iterator[Fault]:
+        """Find a password on the command line, which shells and MLflow store."""
+        block, name = SECRET
+        hpo = self._command_line.get(block)
+        url = hpo.get(name) if isinstance(hpo, Mapping) else None
         if isinstance(url, str) and is_url(url) and "***" in hide_password(url):
-            yield ("hpo", "storage"), "hpo.storage: a password belongs into conf/local/parameters.yml or ~/.pgpass"
+            yield SECRET, "hpo.storage: a password belongs into conf/local/parameters.yml or ~/.pgpass"
 
-    def _require_as_promoted(self) -> None:
-        """Refuse a file that claims to be a trial of a search, and was edited since."""
-        for file in self._files("parameters"):
+    def _require_unedited_promotions(self) -> None:
+        """Refuse a promoted trial whose file was edited."""
+        for file in self._list_files("parameters"):
             if file.name == PROMOTED_FILE and not is_unedited(file):
                 raise InputError(
-                    f"{file} says that it is a trial of a search, and was edited since. Take the line with its digest "
-                    "out to make it yours, or promote again with --force."
+                    f"{file} is marked as a trial of a search, but was edited since. Delete the line with its digest "
+                    "to keep your edits, or promote again with --force."
                 )
 
-    def _files(self, name: str) -> list[Path]:
-        """List the files whose names start so, those of the strongest layer first."""
+    def _list_files(self, prefix: str) -> list[Path]:
+        """List the configuration files whose names start with ``prefix``, strongest layer first."""
         folders = [Path(self.conf_source) / layer for layer in reversed(self.layers)]
-        return [file for folder in folders for file in sorted(folder.glob(f"**/{name}*.y*ml"))]
+        return [file for folder in folders for file in sorted(folder.glob(f"**/{prefix}*.y*ml"))]
 
-    def _trees(self, name: str) -> list[tuple[Path, dict[str, Any]]]:
-        """Read what such files hold, with nothing resolved."""
-        return [(file, yaml.safe_load(file.read_text()) or {}) for file in self._files(name)]
+    def _read_trees(self, prefix: str) -> list[tuple[Path, dict[str, Any]]]:
+        """Read such files without resolving references."""
+        return [(file, yaml.safe_load(file.read_text()) or {}) for file in self._list_files(prefix)]
 
-    def _file_of(self, keys: tuple[str, ...]) -> str:
-        """Name what sets a parameter; one that is another's value is set where that one is."""
-        place, value = self._find(keys, "parameters")
+    def _find_source(self, keys: Keys) -> str:
+        """Name the file that sets a parameter; a reference is followed to the parameter that it names."""
+        source, value = self._find_setting(keys, "parameters")
         reference = REFERENCE.fullmatch(value) if isinstance(value, str) else None
-        return self._file_of(tuple(reference[1].split("."))) if reference else place
+        return self._find_source(tuple(reference[1].split("."))) if reference else source
 
-    def _find(self, keys: tuple[str, ...], kind: str) -> tuple[str, Any]:
-        """Find what sets a key, and to which value: the command line, else a file of the strongest layer that does."""
-        depth, value = _follow(self.runtime_params, keys)
+    def _find_setting(self, keys: Keys, kind: str) -> tuple[str, Any]:
+        """Find the source and the value of a key: the command line, else the strongest layer that sets it."""
+        depth, value = _follow(self._command_line, keys)
         if kind == "parameters" and depth == len(keys):
             return "--params", value
-        found = [(file, *_follow(tree, keys)) for file, tree in self._trees(kind)]
-        file, _, value = max(found, key=lambda each: each[1], default=(Path(self.conf_source), 0, None))
+        found = [(file, *_follow(tree, keys)) for file, tree in self._read_trees(kind)]
+        file, _, value = max(found, key=lambda match: match[1], default=(Path(self.conf_source), 0, None))
         return str(file.relative_to(Path(self.conf_source).parent)), value
 
 
 def _expand_home(tree: dict[str, Any]) -> dict[str, Any]:
-    """Replace the ``~`` that begins a path; shells do not in ``--params prices=~/prices``."""
+    """Replace ``~`` at the start of a path; a shell does not in ``--params prices=~/prices``."""
     expanded = dict(tree)
     for key, value in tree.items():
         if isinstance(value, dict):
             expanded[key] = _expand_home(value)
-        elif key in PATHS and isinstance(value, str) and value.startswith("~/"):
+        elif key in PATH_KEYS and isinstance(value, str) and value.startswith("~/"):
             expanded[key] = str(Path.home() / value[2:])
     return expanded
 
 
-def _complaints(parameters: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+def _find_faults(parameters: Mapping[str, Any]) -> Iterator[Fault]:
+    """Find unknown names and values that their model refuses."""
     for name, block in parameters.items():
         if name in BLOCKS:
-            yield from _block_complaints(name, block)
-        elif name not in WORDS:
-            yield (name,), f"{name} = {block!r}: unknown{_suggest(name, [*BLOCKS, *WORDS])}"
+            yield from _validate_block(name, block)
+        elif name not in RUNTIME_PARAMS:
+            yield (name,), f"{name} = {block!r}: unknown{_suggest(name, [*BLOCKS, *RUNTIME_PARAMS])}"
         elif not isinstance(block, str):
             yield (name,), f"{name} = {block!r}: must be text"
 
 
-def _block_complaints(name: str, block: Any) -> Iterator[tuple[tuple[str, ...], str]]:
+def _validate_block(name: str, block: Any) -> Iterator[Fault]:
     try:
         BLOCKS[name].model_validate(block)
     except ValidationError as failed:
         for error in failed.errors():
-            keys = (name, *(str(part) for part in error["loc"] if part != "[key]"))
-            unknown = error["type"] == "extra_forbidden"
-            said = f"unknown{_suggest(keys[-1], _fields(BLOCKS[name], keys[1:-1]))}" if unknown else error["msg"]
-            shown = "" if "[key]" in error["loc"] else _show(keys, error["input"])
-            yield keys, f"{'.'.join(keys)}{shown}: {said}"
+            keys = (name, *(str(key) for key in error["loc"] if key != "[key]"))
+            is_unknown = error["type"] == "extra_forbidden"
+            known = _list_fields(BLOCKS[name], keys[1:-1]) if is_unknown else []
+            reason = f"unknown{_suggest(keys[-1], known)}" if is_unknown else error["msg"]
+            has_value = "[key]" not in error["loc"] and error["type"] != "missing"
+            value = _format_value(keys, error["input"]) if has_value else ""
+            yield keys, f"{'.'.join(keys)}{value}: {reason}"
 
 
-def _show(keys: tuple[str, ...], given: Any) -> str:
-    """Write what was given, but no whole block, and nothing that may hold a password."""
-    return "" if len(keys) == 1 or keys in SECRET else f" = {given!r}"
+def _format_value(keys: Keys, value: Any) -> str:
+    """Format a wrong value; empty for a whole block and for a value that may contain a password."""
+    return "" if len(keys) == 1 or keys == SECRET else f" = {value!r}"
 
 
-def _fields(model: type[Params], keys: tuple[str, ...]) -> list[str]:
+def _list_fields(model: type[Params], keys: Keys) -> list[str]:
+    """List the fields of the model that ``keys`` lead to."""
     for key in keys:
-        kind = model.model_fields[key].annotation
-        models = [each for each in (kind, *get_args(kind)) if isinstance(each, type) and issubclass(each, Params)]
+        annotation = model.model_fields[key].annotation
+        candidates = (annotation, *get_args(annotation))
+        models = [
+            candidate for candidate in candidates if isinstance(candidate, type) and issubclass(candidate, Params)
+        ]
         if not models:
             return []
         model = models[0]
@@ -238,11 +244,14 @@ def _suggest(name: str, known: list[str]) -> str:
     return suggest_name(name, known) or (f"; known are {', '.join(known)}" if known else "")
 
 
-def _follow(tree: Any, keys: tuple[str, ...]) -> tuple[int, Any]:
-    """Count how far ``keys`` lead into mappings and lists, and return what is there; text holds all others."""
+def _follow(tree: Any, keys: Keys) -> tuple[int, Any]:
+    """Count how many of ``keys`` exist in nested mappings and lists, and return the value at the last one.
+
+    A text counts as having all remaining keys.
+    """
     for depth, key in enumerate(keys):
         if isinstance(tree, list):
-            tree = {str(place): value for place, value in enumerate(tree)}
+            tree = {str(index): value for index, value in enumerate(tree)}
         if depth and isinstance(tree, str):  # a ``${…}``, or losses written as "mse:1"
             return len(keys), tree
         if not isinstance(tree, Mapping) or key not in tree:

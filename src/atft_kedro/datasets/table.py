@@ -93,7 +93,4 @@ def _to_lazy(data: Frames) -> pl.LazyFrame:
     frames = iter(data)
     first = next(frames)
 
-    def generate(*_: object) -> Iterator[pl.DataFrame]:
-        yield from itertools.chain([first], frames)
-
-    return register_io_source(generate, schema=first.schema)
+    return register_io_source(lambda *_: itertools.chain([first], frames), schema=first.schema)

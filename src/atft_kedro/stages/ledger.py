@@ -79,7 +79,7 @@ def require_gates_passed(pipeline: Pipeline, whole: Pipeline, catalog: CatalogPr
 
 @contextmanager
 def lock_shared_tables(catalog: CatalogProtocol, why: str) -> Iterator[None]:
-    """Lock the tables that all runs of the data folder share; refuse if another process writes them."""
+    """Lock the tables that all runs share; refuse if another process writes them."""
     folder = _find_ledger(catalog).parent
     refusal = (
         f"Another run writes the shared tables of {folder}, and this one would too ({why}). Wait for it, or use "

@@ -3,6 +3,7 @@
 import logging
 import time
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 from kedro.framework.project import pipelines
@@ -86,18 +87,15 @@ class StageSequentialRunner(SequentialRunner):
         sources = find_sources(pipeline, catalog)
         stages = [node for node in pipeline.nodes if node not in sources.values()]
         nodes = sorted(stages, key=lambda node: SHARED not in node.tags)
-
-        def execute(node: Node) -> None:
-            Task(node=node, catalog=catalog, hook_manager=hook_manager, is_async=False, run_id=run_id).execute()
-
+        task = partial(Task, catalog=catalog, hook_manager=hook_manager, is_async=False, run_id=run_id)
         for count, node in enumerate(nodes, start=1):
             if SHARED not in node.tags:
                 self._lock.close()
             started = time.perf_counter()
             inputs = start_stage(node, catalog, self._known, sources)
             for source in self._list_outdated_sources(node, catalog, sources):
-                execute(source)
-            execute(node)
+                task(source).execute()
+            task(node).execute()
             if TRAINED_RUN in node.outputs:
                 for name in keep_to_run(catalog, pipeline.datasets()):
                     self._known.pop(name, None)

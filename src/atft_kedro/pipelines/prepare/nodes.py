@@ -23,7 +23,10 @@ def select_universe(
     benchmark_returns: BenchmarkReturns,
     params: UniverseParams,
 ) -> tuple[pl.DataFrame, UniverseParams]:
-    """Mark the rows to forecast; return the rules too. The verdict makes this node run after the guard."""
+    """Mark the rows to forecast; return the rules too, for storage.
+
+    The verdict is an input so that this node runs after the guard.
+    """
     universe = choosing.select_universe(mapped_dataset, params)
     return benchmark_returns.restrict_universe(universe), params
 
