@@ -12,7 +12,7 @@ from atft_kedro.evaluation.entries import collect_returns
 from atft_kedro.evaluation.forecast_table import forecast_splits
 from atft_kedro.export.model_card import ModelInputs
 from atft_kedro.graph.to_panel import graphs_to_panel
-from atft_kedro.panel.build import draft_panel
+from atft_kedro.panel.build import plan_panel
 from atft_kedro.panel.index import index_observations
 from atft_kedro.panel.scaler import FeatureCatalogue, ScalerParams, fit_scaler
 from atft_kedro.panel.split import SplitParams, split_days
@@ -51,7 +51,7 @@ def trained(dataset: pl.DataFrame, catalogue: FeatureCatalogue, tmp_path_factory
     index = index_observations(select_universe(lazy, UNIVERSE))
     split = split_days(index.days, make_params(SplitParams, embargo_days=0), 20)
     scaler = fit_scaler(lazy, index, split, catalogue, make_params(ScalerParams))
-    panel = build_panel_in_memory(draft_panel(lazy, index, scaler, entry_lag=0))
+    panel = build_panel_in_memory(plan_panel(lazy, index, scaler, entry_lag=0))
     training_data = TrainingData(panel, graphs_to_panel(make_graphs(dataset, GRAPH, UNIVERSE).lazy(), panel), split)
     runs = Runs(tmp_path_factory.mktemp("handoff") / "runs", commit="abcdef0123456", is_dirty=True)
     run = runs.find(train_in_run(training_data, NETWORK, TRAINING, runs).run)

@@ -10,13 +10,13 @@ from atft_kedro.graph.daily import build_graphs
 from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.graph.returns import read_returns
 from atft_kedro.graph.to_panel import graphs_to_panel
-from atft_kedro.panel.build import draft_panel
+from atft_kedro.panel.build import plan_panel
 from atft_kedro.panel.index import index_observations
 from atft_kedro.panel.scaler import FeatureCatalogue, ScalerParams, fit_scaler
 from atft_kedro.panel.split import SplitParams, split_days
 from atft_kedro.panel.store import Panel, open_panel
 from atft_kedro.panel.universe import UniverseParams, select_universe
-from atft_kedro.panel.write import PanelDraft, PanelRows, write_panel
+from atft_kedro.panel.write import PanelPlan, PanelRows, write_panel
 from atft_kedro.schema import feature_columns
 from atft_kedro.training.data import TrainingData
 from factories.params import make_params
@@ -42,7 +42,7 @@ def make_panel(
     split = split_days(index.days, make_params(SplitParams, train=0.6, validation=0.2, embargo_days=0), 20)
     catalogue = FeatureCatalogue("made", dict.fromkeys(feature_columns(frame.schema), "own"))
     fitted = fit_scaler(lazy, index, split, catalogue, scaler or make_params(ScalerParams))
-    write_panel(folder, draft_panel(lazy, index, fitted, entry_lag=0))
+    write_panel(folder, plan_panel(lazy, index, fitted, entry_lag=0))
     return open_panel(folder)
 
 
@@ -60,13 +60,13 @@ def make_training_data(frame: pl.DataFrame, folder: Path) -> TrainingData:
     return TrainingData(panel, graphs, split)
 
 
-def draft_of(panel: Panel, pieces: list[PanelRows]) -> PanelDraft:
+def plan_of(panel: Panel, pieces: list[PanelRows]) -> PanelPlan:
     """Draft a panel again, of other pieces."""
     eligible, row_of = panel.eligible.numpy(), panel.row_of.numpy()
-    return PanelDraft(panel.metadata, row_of, eligible, len(panel.features) - 1, pieces)
+    return PanelPlan(panel.metadata, row_of, eligible, len(panel.features) - 1, pieces)
 
 
-def pieces_of(panel: Panel) -> list[PanelRows]:
+def batches_of(panel: Panel) -> list[PanelRows]:
     """Cut a panel into two pieces."""
     rows = np.arange(len(panel.features) - 1)
     days, market = np.arange(len(panel.market)), panel.market.numpy()

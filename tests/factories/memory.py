@@ -14,7 +14,7 @@ from atft_kedro.network.params import NetworkParams
 from atft_kedro.panel.blocks import DailyGraphs
 from atft_kedro.panel.split import SplitParams, split_days
 from atft_kedro.panel.store import Panel, open_panel
-from atft_kedro.panel.write import PanelDraft, PanelRows, write_panel
+from atft_kedro.panel.write import PanelPlan, PanelRows, write_panel
 from atft_kedro.profiling.bench_train import make_panel
 from atft_kedro.profiling.memory.available_memory import measure_machine
 from atft_kedro.profiling.memory.estimate import TrainingPlan
@@ -51,7 +51,7 @@ def write_noise(folder: Path, features: int, stocks: int, days: int) -> None:
     rows = np.arange(stocks * days)
     tables = (panel.features.numpy()[:-1], panel.targets.numpy()[:-1], np.arange(days), panel.market.numpy())
     eligible, row_of = panel.eligible.numpy(), panel.row_of.numpy()
-    write_panel(folder, PanelDraft(panel.metadata, row_of, eligible, len(rows), [PanelRows(rows, *tables)]))
+    write_panel(folder, PanelPlan(panel.metadata, row_of, eligible, len(rows), [PanelRows(rows, *tables)]))
 
 
 def run_in_process(task: str, folder: Path, network: NetworkParams, training: TrainingParams) -> float:

@@ -11,16 +11,16 @@ import pytest
 from atft_kedro.panel.store import HEADER, Panel, open_panel
 from atft_kedro.panel.write import PanelRows, write_panel
 from atft_kedro.params import InputError
-from factories.datasets import draft_of, pieces_of
+from factories.datasets import batches_of, plan_of
 
 
 def test_a_failure_in_the_middle_leaves_the_older_panel(panel: Panel, tmp_path: Path) -> None:
     def broken() -> Iterator[PanelRows]:
-        yield pieces_of(panel)[0]
+        yield batches_of(panel)[0]
         raise RuntimeError("the dataset's disk is gone")
 
     with pytest.raises(RuntimeError):
-        write_panel(tmp_path / "panel", replace(draft_of(panel, []), batches=broken()))
+        write_panel(tmp_path / "panel", replace(plan_of(panel, []), batches=broken()))
 
     assert open_panel(tmp_path / "panel").identity == panel.identity
     assert sorted(path.name for path in tmp_path.iterdir()) == ["panel"]
@@ -28,11 +28,11 @@ def test_a_failure_in_the_middle_leaves_the_older_panel(panel: Panel, tmp_path: 
 
 def test_a_source_that_fails_is_not_called_a_full_disk(panel: Panel, tmp_path: Path) -> None:
     def lost() -> Iterator[PanelRows]:
-        yield pieces_of(panel)[0]
+        yield batches_of(panel)[0]
         raise FileNotFoundError("ml_dataset.parquet")
 
     with pytest.raises(FileNotFoundError, match="ml_dataset"):
-        write_panel(tmp_path / "panel", replace(draft_of(panel, []), batches=lost()))
+        write_panel(tmp_path / "panel", replace(plan_of(panel, []), batches=lost()))
 
 
 def test_a_swap_that_fails_leaves_the_older_panel(
@@ -47,7 +47,7 @@ def test_a_swap_that_fails_leaves_the_older_panel(
 
     monkeypatch.setattr(Path, "replace", fails)
     with pytest.raises(OSError, match="the disk is gone"):
-        write_panel(tmp_path / "panel", draft_of(panel, pieces_of(panel)))
+        write_panel(tmp_path / "panel", plan_of(panel, batches_of(panel)))
 
     assert open_panel(tmp_path / "panel").identity == panel.identity
     assert len(list((tmp_path / "panel").iterdir())) == 2
@@ -55,7 +55,7 @@ def test_a_swap_that_fails_leaves_the_older_panel(
 
 def test_a_file_that_may_not_grow_is_told_plainly(panel: Panel, tmp_path: Path) -> None:
     """The kernel's own limit, in place of a disk that fills up."""
-    draft = draft_of(panel, pieces_of(panel))
+    draft = plan_of(panel, batches_of(panel))
     old = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, old[1]))
@@ -78,7 +78,7 @@ def test_a_full_disk_is_told_before_any_work(panel: Panel, tmp_path: Path) -> No
         pytest.skip("a small disk can be mounted by root only")
     try:
         with pytest.raises(InputError, match="No space left on device"):
-            write_panel(disk / "panel", draft_of(panel, pieces_of(panel)))
+            write_panel(disk / "panel", plan_of(panel, batches_of(panel)))
 
         assert list(disk.iterdir()) == []
     finally:

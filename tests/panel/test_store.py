@@ -27,7 +27,7 @@ from atft_kedro.panel.store import (
 from atft_kedro.panel.write import write_panel
 from atft_kedro.params import InputError
 from atft_kedro.schema import feature_columns
-from factories.datasets import draft_of, make_panel, pieces_of
+from factories.datasets import batches_of, make_panel, plan_of
 
 
 def find(folder: Path, name: str) -> Path:
@@ -102,7 +102,7 @@ def test_the_order_of_rows_and_the_size_of_periods_change_nothing(
 ) -> None:
     shuffled = make_panel(ml_dataset.sample(fraction=1, shuffle=True, seed=9), tmp_path / "shuffled")
     by_stock = make_panel(ml_dataset.sort("code", "date"), tmp_path / "by_stock")
-    monkeypatch.setattr(build, "VALUES_AT_ONCE", 59 * 100)
+    monkeypatch.setattr(build, "VALUES_PER_BATCH", 59 * 100)
     in_small_pieces = make_panel(ml_dataset, tmp_path / "small")
     other = make_panel(ml_dataset.with_columns(pl.col("ret_1") * 2), tmp_path / "other")
 
@@ -167,13 +167,13 @@ def test_a_panel_that_is_made_anew_does_not_pull_the_old_one_away(
 ) -> None:
     folder, features = tmp_path / "panel", panel.features.clone()
     (folder / "features.npy").touch()  # as an earlier version laid its tensors
-    other = [piece._replace(features=piece.features + 1) for piece in pieces_of(panel)]
+    other = [piece._replace(features=piece.features + 1) for piece in batches_of(panel)]
     read = store.read_header
 
     def made_anew_after_the_header_is_read(folder: Path) -> PanelHeader:
         monkeypatch.undo()
         header = read(folder)
-        write_panel(folder, draft_of(panel, other))
+        write_panel(folder, plan_of(panel, other))
         return header
 
     monkeypatch.setattr(store, "read_header", made_anew_after_the_header_is_read)

@@ -6,11 +6,11 @@ from typing import Any
 from kedro.io import AbstractDataset
 
 from ..panel.store import HEADER, Panel, open_panel, read_header
-from ..panel.write import PanelDraft, write_panel
+from ..panel.write import PanelPlan, write_panel
 from ..params import InputError
 
 
-class PanelDataset(AbstractDataset[PanelDraft, Panel]):
+class PanelDataset(AbstractDataset[PanelPlan, Panel]):
     """The panel: written in one pass, memory-mapped on load, refused if its files were changed.
 
     Example usage for the YAML API:
@@ -28,7 +28,7 @@ class PanelDataset(AbstractDataset[PanelDraft, Panel]):
         """Map the tensors into memory."""
         return open_panel(self._path)
 
-    def save(self, data: PanelDraft) -> None:
+    def save(self, data: PanelPlan) -> None:
         """Write the panel completely or not at all."""
         write_panel(self._path, data)
 

@@ -10,7 +10,7 @@ from ..graph.daily import build_graphs_of
 from ..graph.returns import read_returns
 from ..graph.to_panel import graphs_to_panel
 from ..panel.blocks import BlockReader, DailyGraphs, no_graphs
-from ..panel.build import draft_panel
+from ..panel.build import plan_panel
 from ..panel.index import PanelIndex, index_observations
 from ..panel.store import Panel
 from ..panel.universe import select_universe
@@ -83,7 +83,7 @@ def _build_panel(frame: pl.LazyFrame, universe: pl.DataFrame, inputs: ModelInput
     """Scale the rows of whole days; their targets are replaced by nulls."""
     unknown = [pl.lit(None, dtype=pl.Float32).alias(target(horizon)) for horizon in window.horizons]
     days = frame.drop(target_columns(frame.collect_schema())).with_columns(unknown)
-    return build_panel_in_memory(draft_panel(days, index_observations(universe), inputs.scaler, inputs.entry_lag))
+    return build_panel_in_memory(plan_panel(days, index_observations(universe), inputs.scaler, inputs.entry_lag))
 
 
 def _build_graphs(

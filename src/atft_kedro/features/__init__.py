@@ -1,1 +1,1 @@
-"""Features known at a day's close, and the targets."""
+"""Features, which are known at a day's close, and targets, which are not."""

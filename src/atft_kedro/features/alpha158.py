@@ -1,8 +1,8 @@
 """The 158 factors of Alpha158 as defined by qlib (github.com/microsoft/qlib, contrib/data/loader.py).
 
 As in qlib, windows at a stock's start are partial (at least one observation). Windows count the stock's own
-observations; in qlib they count calendar days, where a gap is missing values. Without vwap the typical price
-(high + low + close) / 3 replaces it.
+observations; in qlib they count trading days, and a day without the stock is a missing value. The typical price
+(high + low + close) / 3 replaces an unknown vwap.
 """
 
 from collections.abc import Callable
@@ -12,27 +12,27 @@ import polars as pl
 from .feature import ROW, Feature
 
 WINDOWS = (5, 10, 20, 30, 60)
-FLAT = 2e-5  # standard deviation of a flat window, whose correlations are undefined in qlib
-TINY = 1e-12
-PARTIAL = 1
+FLAT = 2e-5  # a window with a smaller standard deviation is flat: as in qlib it has no correlation and no R²
+TINY = 1e-12  # as in qlib: avoids a division by zero
+MIN_SAMPLES = 1  # observations of a partial window
 
 OPEN, HIGH, LOW, CLOSE, VOLUME = (pl.col(name) for name in ("open", "high", "low", "close", "volume"))
 VWAP = pl.coalesce("vwap", (HIGH + LOW + CLOSE) / 3)
-BEFORE, RISE, VOLUME_RISE = pl.col("before"), pl.col("rise"), pl.col("volume_rise")
+PREVIOUS_CLOSE, CHANGE, VOLUME_CHANGE = pl.col("before"), pl.col("rise"), pl.col("volume_rise")
 LOG_VOLUME, LOG_VOLUME_RATIO = pl.col("log_volume"), pl.col("log_volume_ratio")
-WEIGHTED_MOVE, ROSE, FELL = pl.col("weighted_move"), pl.col("rose"), pl.col("fell")
+VOLUME_TIMES_RETURN, ROSE, FELL = pl.col("weighted_move"), pl.col("rose"), pl.col("fell")
 TOP, BOTTOM = pl.max_horizontal(OPEN, CLOSE), pl.min_horizontal(OPEN, CLOSE)
 WIDTH = HIGH - LOW + TINY
 
 
 def mean(x: pl.Expr, d: int) -> pl.Expr:
     """Compute the mean of a window."""
-    return x.rolling_mean(d, min_samples=PARTIAL)
+    return x.rolling_mean(d, min_samples=MIN_SAMPLES)
 
 
 def total(x: pl.Expr, d: int) -> pl.Expr:
     """Compute the sum of a window."""
-    return x.rolling_sum(d, min_samples=PARTIAL)
+    return x.rolling_sum(d, min_samples=MIN_SAMPLES)
 
 
 def std(x: pl.Expr, d: int) -> pl.Expr:
@@ -42,12 +42,12 @@ def std(x: pl.Expr, d: int) -> pl.Expr:
 
 def highest(x: pl.Expr, d: int) -> pl.Expr:
     """Compute the maximum of a window."""
-    return x.rolling_max(d, min_samples=PARTIAL)
+    return x.rolling_max(d, min_samples=MIN_SAMPLES)
 
 
 def lowest(x: pl.Expr, d: int) -> pl.Expr:
     """Compute the minimum of a window."""
-    return x.rolling_min(d, min_samples=PARTIAL)
+    return x.rolling_min(d, min_samples=MIN_SAMPLES)
 
 
 def position(extreme: pl.Expr, d: int) -> pl.Expr:
@@ -57,12 +57,12 @@ def position(extreme: pl.Expr, d: int) -> pl.Expr:
 
 def quantile(d: int, q: float) -> pl.Expr:
     """Compute a quantile of the window's closes, interpolated."""
-    return CLOSE.rolling_quantile(q, interpolation="linear", window_size=d, min_samples=PARTIAL)
+    return CLOSE.rolling_quantile(q, interpolation="linear", window_size=d, min_samples=MIN_SAMPLES)
 
 
 def rank(d: int) -> pl.Expr:
     """Compute the rank of the close in its window, as a share of the window."""
-    return CLOSE.rolling_rank(d, min_samples=PARTIAL) / count(d)
+    return CLOSE.rolling_rank(d, min_samples=MIN_SAMPLES) / count(d)
 
 
 def count(d: int) -> pl.Expr:
@@ -71,7 +71,7 @@ def count(d: int) -> pl.Expr:
 
 
 def corr(x: pl.Expr, y: pl.Expr, d: int) -> pl.Expr:
-    """Compute the correlation over a window; null where either side is flat."""
+    """Compute the correlation over a window; null if one of the two is flat."""
     known = x.is_finite() & y.is_finite()
     x, y = pl.when(known).then(x), pl.when(known).then(y)
     flat = (std(x, d) <= FLAT) | (std(y, d) <= FLAT)
@@ -84,7 +84,7 @@ def slope(d: int) -> pl.Expr:
 
 
 def residual(d: int) -> pl.Expr:
-    """Compute the distance of the last close from the window's regression line."""
+    """Compute the last close minus its value on the window's regression line."""
     return CLOSE - mean(CLOSE, d) - slope(d) * (count(d) - 1) / 2
 
 
@@ -108,7 +108,8 @@ def _time_variance(d: int) -> pl.Expr:
 def _covariance(d: int) -> pl.Expr:
     """Compute the covariance (ddof 0) of close with time over a window.
 
-    Σ i·x over a sliding window comes from Σ t·x with t the stock's own count, centred on the window's mean time.
+    Time i counts from the window's start. Polars cannot sum i·x over a sliding window, so t·x is averaged, where t
+    is the row's number in the stock's history, and the window's mean t times its mean x is subtracted.
     """
     middle = pl.col(ROW) - (count(d) - 1) / 2
     return mean(pl.col("timed_close"), d) - middle * mean(CLOSE, d)
@@ -135,8 +136,8 @@ ROLLING: dict[str, tuple[Callable[[int], pl.Expr], str]] = {
     "MA": (lambda d: mean(CLOSE, d) / CLOSE, "mean close over close"),
     "STD": (lambda d: std(CLOSE, d) / CLOSE, "standard deviation of close over close"),
     "BETA": (lambda d: slope(d) / CLOSE, "slope of close over close"),
-    "RSQR": (rsquare, "R² of close's line"),
-    "RESI": (lambda d: residual(d) / CLOSE, "close's residual from its line, over close"),
+    "RSQR": (rsquare, "R² of the close's regression line"),
+    "RESI": (lambda d: residual(d) / CLOSE, "last close minus its regression line, over close"),
     "MAX": (lambda d: highest(HIGH, d) / CLOSE, "highest high over close"),
     "MIN": (lambda d: lowest(LOW, d) / CLOSE, "lowest low over close"),
     "QTLU": (lambda d: quantile(d, 0.8) / CLOSE, "80 % quantile of close over close"),
@@ -146,40 +147,56 @@ ROLLING: dict[str, tuple[Callable[[int], pl.Expr], str]] = {
         lambda d: (CLOSE - lowest(LOW, d)) / (highest(HIGH, d) - lowest(LOW, d) + TINY),
         "close between lowest low (0) and highest high (1)",
     ),
-    "IMAX": (lambda d: position(HIGH.arg_max(), d) / d, "position of the highest high in the window"),
-    "IMIN": (lambda d: position(LOW.arg_min(), d) / d, "position of the lowest low in the window"),
-    "IMXD": (lambda d: difference("IMAX", "IMIN", d), "days from the lowest low to the highest high"),
+    "IMAX": (lambda d: position(HIGH.arg_max(), d) / d, "position of the highest high in the window, over the window"),
+    "IMIN": (lambda d: position(LOW.arg_min(), d) / d, "position of the lowest low in the window, over the window"),
+    "IMXD": (
+        lambda d: difference("IMAX", "IMIN", d),
+        "IMAX minus IMIN: observations from the lowest low to the highest high, over the window",
+    ),
     "CORR": (lambda d: corr(CLOSE, LOG_VOLUME, d), "correlation of close with log volume"),
     "CORD": (
-        lambda d: corr(CLOSE / BEFORE, LOG_VOLUME_RATIO, d),
+        lambda d: corr(CLOSE / PREVIOUS_CLOSE, LOG_VOLUME_RATIO, d),
         "correlation of close's ratio with log volume's ratio",
     ),
-    "CNTP": (lambda d: mean(ROSE, d), "share of rises"),
-    "CNTN": (lambda d: mean(FELL, d), "share of falls"),
-    "CNTD": (lambda d: difference("CNTP", "CNTN", d), "rises minus falls"),
-    "SUMP": (lambda d: _gains(RISE, d) / _moves(RISE, d), "gains over all moves of close"),
-    "SUMN": (lambda d: _gains(-RISE, d) / _moves(RISE, d), "losses over all moves of close"),
-    "SUMD": (lambda d: difference("SUMP", "SUMN", d), "gains minus losses over all moves"),
+    "CNTP": (lambda d: mean(ROSE, d), "share of observations whose close rose"),
+    "CNTN": (lambda d: mean(FELL, d), "share of observations whose close fell"),
+    "CNTD": (lambda d: difference("CNTP", "CNTN", d), "CNTP minus CNTN"),
+    "SUMP": (
+        lambda d: _sum_rises(CHANGE, d) / _sum_changes(CHANGE, d),
+        "sum of the close's rises over the sum of its absolute changes",
+    ),
+    "SUMN": (
+        lambda d: _sum_rises(-CHANGE, d) / _sum_changes(CHANGE, d),
+        "sum of the close's falls over the sum of its absolute changes",
+    ),
+    "SUMD": (lambda d: difference("SUMP", "SUMN", d), "SUMP minus SUMN"),
     "VMA": (lambda d: mean(VOLUME, d) / (VOLUME + TINY), "mean volume over volume"),
     "VSTD": (lambda d: std(VOLUME, d) / (VOLUME + TINY), "standard deviation of volume over volume"),
     "WVMA": (
-        lambda d: std(WEIGHTED_MOVE, d) / (mean(WEIGHTED_MOVE, d) + TINY),
-        "spread of volume-weighted moves over their mean",
+        lambda d: std(VOLUME_TIMES_RETURN, d) / (mean(VOLUME_TIMES_RETURN, d) + TINY),
+        "standard deviation of absolute return times volume, over its mean",
     ),
-    "VSUMP": (lambda d: _gains(VOLUME_RISE, d) / _moves(VOLUME_RISE, d), "rises over all moves of volume"),
-    "VSUMN": (lambda d: _gains(-VOLUME_RISE, d) / _moves(VOLUME_RISE, d), "falls over all moves of volume"),
-    "VSUMD": (lambda d: difference("VSUMP", "VSUMN", d), "rises minus falls over all moves of volume"),
+    "VSUMP": (
+        lambda d: _sum_rises(VOLUME_CHANGE, d) / _sum_changes(VOLUME_CHANGE, d),
+        "sum of the volume's rises over the sum of its absolute changes",
+    ),
+    "VSUMN": (
+        lambda d: _sum_rises(-VOLUME_CHANGE, d) / _sum_changes(VOLUME_CHANGE, d),
+        "sum of the volume's falls over the sum of its absolute changes",
+    ),
+    "VSUMD": (lambda d: difference("VSUMP", "VSUMN", d), "VSUMP minus VSUMN"),
 }
 
 
-def _gains(move: pl.Expr, d: int) -> pl.Expr:
-    return total(move.clip(0), d)
+def _sum_rises(change: pl.Expr, d: int) -> pl.Expr:
+    return total(change.clip(0), d)
 
 
-def _moves(move: pl.Expr, d: int) -> pl.Expr:
-    return total(move.abs(), d) + TINY
+def _sum_changes(change: pl.Expr, d: int) -> pl.Expr:
+    return total(change.abs(), d) + TINY
 
 
+# Computed from two other factors of the row, after all of them.
 DIFFERENCES = ("IMXD", "CNTD", "SUMD", "VSUMD")
 
 ALPHA158 = [

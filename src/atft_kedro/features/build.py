@@ -13,13 +13,13 @@ from ..schema import CLOSE, CODE, DATE, KEY, QUOTES, SECTOR, Horizons, target
 from .alpha158 import ALPHA158
 from .daily import CORE
 from .feature import SHARED, Feature, Scope, unknown_unless_finite
-from .market_days import MARKET_RETURN, read_moves, summarise_market
+from .market_summary import MARKET_RETURN, compute_returns, summarise_market
 from .period_store import PeriodStore
 from .wide import WIDE
 
 FEATURE_SETS: dict[str, list[Feature]] = {"core": CORE, "alpha158": ALPHA158, "wide": WIDE}
-CELL_BYTES = 4  # of a Float32
-COPIES = 6  # of a result that are in memory while it is computed
+CELL_BYTES = 4  # size of a Float32
+COPIES = 6  # copies of a table that are in memory while it is computed
 
 Key = TypeVar("Key", str, date)
 
@@ -43,7 +43,7 @@ class FeatureParams(Params):
 
 
 def build_ml_dataset(prices: pl.LazyFrame, params: FeatureParams) -> Iterator[pl.DataFrame]:
-    """Yield the ML dataset by periods, sorted by (date, code).
+    """Yield the ML dataset, one period of days after the other, sorted by (date, code).
 
     Between the passes the features are kept in memory if they fit into three quarters of ``params.memory_gb``, else
     on disk.
@@ -57,7 +57,7 @@ def build_ml_dataset(prices: pl.LazyFrame, params: FeatureParams) -> Iterator[pl
 
 
 def _compare_stocks(rows: pl.LazyFrame, params: FeatureParams) -> pl.DataFrame:
-    """Add the features that compare the stocks of a day; sort rows and columns."""
+    """Add the features of scope ``day``; sort rows and columns."""
     day_features = [feature.as_float32().over(DATE) for feature in params.features("day")]
     features = [feature.name for feature in params.features()]
     targets = [target(horizon) for horizon in sorted(params.horizons)]
@@ -66,14 +66,15 @@ def _compare_stocks(rows: pl.LazyFrame, params: FeatureParams) -> pl.DataFrame:
 
 
 def build_stock_features(prices: pl.LazyFrame, params: FeatureParams) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Yield features and targets of batches of stocks, as ``(period, rows)``.
+    """Yield ``(period, rows)``: the first pass, for one batch of stocks after the other.
 
-    The rows of a period over all stocks fit into ``params.memory_gb``, for the second pass.
+    A period is so short that its rows of all stocks fit into ``params.memory_gb`` in the second pass. ``day`` features
+    are missing.
     """
     max_rows = max(int(params.memory_gb * 1e9 / (COPIES * params.row_bytes)), 1) // 2
     batches = _group_keys(prices.group_by(CODE).len().sort(CODE).collect(), max_rows)
     periods = _group_keys(prices.group_by(DATE).len().sort(DATE).collect(), max_rows)
-    market, sectors = summarise_market(read_moves(_select_stocks(prices, codes)) for codes in batches)
+    market, sectors = summarise_market(compute_returns(_select_stocks(prices, codes)) for codes in batches)
     market_features = _compute_daily([market], [DATE], params.features("market"))
     by_sector = sectors.partition_by(SECTOR, maintain_order=True)
     sector_features = _compute_daily(by_sector, [DATE, SECTOR], params.features("sector"))
@@ -101,9 +102,9 @@ def _compute_stocks(prices: pl.DataFrame, market: pl.DataFrame, params: FeatureP
 
 
 def target_expression(horizon: int, entry_lag: int) -> pl.Expr:
-    """Compute the return over ``horizon`` observations after ``entry_lag``; null if unknown.
+    """Compute the return over ``horizon`` observations, ``entry_lag`` observations ahead.
 
-    Runs over one stock's observations sorted by date. Nothing else in the features looks ahead.
+    It is computed over one stock's observations, sorted by date, and is null if unknown. Only targets look ahead.
     """
     entry = pl.col(CLOSE).shift(-entry_lag)
     exit_ = pl.col(CLOSE).shift(-entry_lag - horizon)
@@ -117,8 +118,8 @@ def _compute_daily(histories: list[pl.DataFrame], keys: list[str], features: lis
 
 
 def _select_stocks(prices: pl.LazyFrame, codes: list[str]) -> pl.DataFrame:
-    inside = pl.col(CODE).is_between(pl.lit(codes[0]), pl.lit(codes[-1]))
-    return prices.filter(inside).sort(CODE, DATE).collect()
+    is_selected = pl.col(CODE).is_between(pl.lit(codes[0]), pl.lit(codes[-1]))
+    return prices.filter(is_selected).sort(CODE, DATE).collect()
 
 
 def _group_keys(counts: pl.DataFrame, max_rows: int) -> list[list[Key]]:

@@ -8,17 +8,17 @@ from typing import Any, Literal
 
 import polars as pl
 
-from .market_days import DEFINITION, MARKET_RETURN
+from .market_summary import MARKET_RETURN, RETURN_DEFINITION
 
-OWN_FAMILY = "own"  # of a feature that the project does not declare
-ROW = "row"  # number of a stock's observation, from 0
+OWN_FAMILY = "own"  # family of the features that the project does not declare
+ROW = "row"  # column with the number of the stock's observation, from 0
 Scope = Literal["stock", "market", "sector", "row", "day"]
 
 _close, _volume = pl.col("close"), pl.col("volume")
 _before = _close.shift(1)
 _return = _close / _before - 1
 
-# Columns along each stock's history that several features use, computed once.
+# Columns along each stock's history that several features use. They are part of the feature hash.
 SHARED: dict[str, pl.Expr] = {
     ROW: pl.int_range(pl.len(), dtype=pl.Int64),
     "before": _before,
@@ -40,14 +40,15 @@ SHARED: dict[str, pl.Expr] = {
 class Feature:
     """A column of the ML dataset.
 
-    ``scope`` is the rows that the expression runs over: the history of a ``stock``, of the ``market`` or of a
-    ``sector``, a single ``row`` with the features of these, or the stocks of one ``day`` with all of them.
+    ``scope`` names the rows that the expression is computed over: the history of a ``stock``, of the ``market`` or
+    of a ``sector``; a single ``row`` that has the features of these three scopes; or the stocks of one ``day``, which
+    have the features of all other scopes.
     """
 
     name: str
     expression: pl.Expr
     family: str
-    lookback: int  # number of earlier observations that it may use
+    lookback: int  # upper bound of the number of earlier observations that it uses
     description: str
     scope: Scope = "stock"
 
@@ -72,13 +73,13 @@ class Feature:
 
 
 def unknown_unless_finite() -> pl.Expr:
-    """Turn undefined values (0/0, log 0) of all Float32 columns into null."""
+    """Select all Float32 columns, with null for undefined values (0/0, log 0)."""
     value = pl.selectors.by_dtype(pl.Float32)
     return pl.when(value.is_finite()).then(value)
 
 
 def rank_of(feature: Feature) -> Feature:
-    """Declare the rank of a feature within its day, from −½ to ½, ties averaged."""
+    """Declare a feature's rank among the stocks of a day, between −½ and ½, ties averaged."""
     value = pl.col(feature.name)
     return Feature(
         name=f"rank_{feature.name}",
@@ -115,7 +116,7 @@ def hash_features(features: Iterable[Feature]) -> str:
 
 def _shared_identities() -> list[str]:
     columns = [f"{name}\n{expression.meta.serialize(format='json')}" for name, expression in SHARED.items()]
-    return [f"{MARKET_RETURN}\n{DEFINITION}", *columns]
+    return [f"{MARKET_RETURN}\n{RETURN_DEFINITION}", *columns]
 
 
 def _hash(texts: list[str]) -> str:

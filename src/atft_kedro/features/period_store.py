@@ -1,4 +1,4 @@
-"""Store of rows between the two passes: written by stock, read by period."""
+"""Store of rows between the two passes over the prices: written by stock, read by period."""
 
 import tempfile
 from pathlib import Path

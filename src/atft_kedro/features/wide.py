@@ -1,65 +1,85 @@
-"""The wide set: core, Alpha158 and their ranks, market, sector and calendar features."""
+"""The feature set `wide`: core, Alpha158, daily ranks of both, market, sector and calendar features."""
 
 from math import tau
 
 import polars as pl
 
 from .alpha158 import ALPHA158
-from .daily import CORE, RANKED, RAW, deviation, mean
+from .daily import CORE, RANKED_NAMES, UNRANKED, deviation, mean
 from .feature import Feature, rank_of
-from .market_days import MARKET_RETURN
+from .market_summary import MARKET_RETURN
 
-MOVE = pl.col(MARKET_RETURN)
-TRADED = (pl.col("traded") + 1).log()
-DATE = pl.col("date")
+GROUP_RETURN = pl.col(MARKET_RETURN)  # the tables of the market and of the sectors have this column
+LOG_TRADED_VALUE = (pl.col("traded") + 1).log()
+BREADTH, DISPERSION = pl.col("breadth"), pl.col("dispersion")
+DAY = pl.col("date")
 
 
 def sum_returns(days: int) -> pl.Expr:
     """Compute the sum of the last ``days`` daily returns of the market or a sector."""
-    return MOVE.rolling_sum(days, min_samples=days)
+    return GROUP_RETURN.rolling_sum(days, min_samples=days)
+
+
+def declare_market_feature(name: str, expression: pl.Expr, lookback: int, description: str) -> Feature:
+    """Declare a feature of the market's daily history."""
+    return Feature(name, expression, "market", lookback, description, scope="market")
 
 
 MARKET = [
     *(
-        Feature(f"market_ret_{d}", sum_returns(d), "market", d, f"the market's return over {d} days", "market")
+        declare_market_feature(f"market_ret_{d}", sum_returns(d), d, f"sum of the last {d} daily market returns")
         for d in (1, 5, 20, 60)
     ),
-    Feature("market_vol_20", deviation(MOVE, 20), "market", 20, "the market's volatility", "market"),
-    Feature("market_breadth", pl.col("breadth"), "market", 1, "share of stocks that rose", "market"),
-    Feature("market_breadth_20", mean(pl.col("breadth"), 20), "market", 20, "a month's mean breadth", "market"),
-    Feature("market_dispersion", pl.col("dispersion"), "market", 1, "spread of the day's returns", "market"),
-    Feature("market_dispersion_20", mean(pl.col("dispersion"), 20), "market", 20, "a month's mean spread", "market"),
-    Feature("market_traded_shock", TRADED - mean(TRADED, 20), "market", 20, "traded value beyond its mean", "market"),
+    declare_market_feature(
+        "market_vol_20", deviation(GROUP_RETURN, 20), 20, "standard deviation of 20 daily market returns"
+    ),
+    declare_market_feature("market_breadth", BREADTH, 1, "share of stocks that rose"),
+    declare_market_feature("market_breadth_20", mean(BREADTH, 20), 20, "20-day mean of the share of stocks that rose"),
+    declare_market_feature(
+        "market_dispersion", DISPERSION, 1, "standard deviation of the stocks' winsorised returns on the day"
+    ),
+    declare_market_feature("market_dispersion_20", mean(DISPERSION, 20), 20, "20-day mean of market_dispersion"),
+    declare_market_feature(
+        "market_traded_shock",
+        LOG_TRADED_VALUE - mean(LOG_TRADED_VALUE, 20),
+        20,
+        "log traded value minus its 20-day mean",
+    ),
 ]
 SECTORS = [
-    Feature(f"sector_ret_{d}", sum_returns(d), "sector", d, f"the sector's return over {d} days", "sector")
+    Feature(f"sector_ret_{d}", sum_returns(d), "sector", d, f"sum of the last {d} daily sector returns", scope="sector")
     for d in (1, 5, 20)
 ]
-RELATIVES = [
+SECTOR_RELATIVE = [
     Feature(
-        f"beyond_sector_{d}",
-        pl.col(f"ret_{d}") - pl.col(f"sector_ret_{d}"),
-        "sector",
-        d,
-        f"return beyond the sector's, {d} observations",
-        "row",
+        name=f"minus_sector_{d}",
+        expression=pl.col(f"ret_{d}") - pl.col(f"sector_ret_{d}"),
+        family="sector",
+        lookback=d,
+        description=f"return over {d} observations minus the sum of the sector's last {d} daily returns",
+        scope="row",
     )
     for d in (1, 5, 20)
 ]
+
+
+def declare_calendar_feature(name: str, expression: pl.Expr, lookback: int, description: str) -> Feature:
+    """Declare a feature of the day itself."""
+    return Feature(name, expression, "calendar", lookback, description, scope="market")
+
+
 CALENDAR = [
-    Feature("weekday", DATE.dt.weekday() - 3, "calendar", 0, "Monday −2 … Friday 2", "market"),
-    Feature("year_sin", (DATE.dt.ordinal_day() * tau / 365.25).sin(), "calendar", 0, "season, sine", "market"),
-    Feature("year_cos", (DATE.dt.ordinal_day() * tau / 365.25).cos(), "calendar", 0, "season, cosine", "market"),
-    Feature(
-        "days_off",
-        ((DATE - DATE.shift(1)).dt.total_days() - 1).clip(0, 10),
-        "calendar",
+    declare_calendar_feature("weekday", DAY.dt.weekday() - 3, 0, "day of the week, from −2 (Monday) to 2 (Friday)"),
+    declare_calendar_feature("year_sin", (DAY.dt.ordinal_day() * tau / 365.25).sin(), 0, "day of the year, sine"),
+    declare_calendar_feature("year_cos", (DAY.dt.ordinal_day() * tau / 365.25).cos(), 0, "day of the year, cosine"),
+    declare_calendar_feature(
+        "closed_days",
+        ((DAY - DAY.shift(1)).dt.total_days() - 1).clip(0, 10),
         1,
-        "days without trading before this one",
-        "market",
+        "calendar days without trading before this day, at most 10",
     ),
 ]
 
-RANKS = [rank_of(feature) for feature in (*RAW, *ALPHA158) if feature.name not in RANKED]
+RANKS = [rank_of(feature) for feature in (*UNRANKED, *ALPHA158) if feature.name not in RANKED_NAMES]
 
-WIDE = [*CORE, *ALPHA158, *RANKS, *MARKET, *SECTORS, *RELATIVES, *CALENDAR]
+WIDE = [*CORE, *ALPHA158, *RANKS, *MARKET, *SECTORS, *SECTOR_RELATIVE, *CALENDAR]

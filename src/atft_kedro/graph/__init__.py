@@ -1,1 +1,1 @@
-"""Who moves with whom: a graph per refresh day, keyed by codes."""
+"""Graphs of similar stocks: one per refresh day, computed from returns, sectors and sizes."""

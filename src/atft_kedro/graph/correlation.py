@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-FLAT = 1e-7  # a smaller deviation is rounding error
+FLAT = 1e-7  # a smaller deviation of returns counts as 0: it is rounding error
 
 
 def decay(window: int, half_life: float) -> Tensor:
@@ -15,9 +15,9 @@ def decay(window: int, half_life: float) -> Tensor:
 def standardise(returns: Tensor, weights: Tensor, clip: float) -> Tensor:
     """Standardise each stock's window (day, stock) to weighted mean 0 and length 1.
 
-    The product of two columns is the correlation of their stocks. Unknown returns count as the mean, so the fewer days
-    two stocks share, the nearer their correlation is to 0. Returns are clipped at ``clip`` deviations, which limits
-    the effect of a wrong price. The column of a flat stock is all zeros.
+    The product of two columns is the correlation of their stocks. Unknown returns count as the mean: the fewer common
+    days two stocks have, the nearer their correlation is to 0. Returns are clipped at ``clip`` standard deviations,
+    which limits the effect of a wrong price. The column of a stock with equal returns is all zeros.
     """
     known = returns.isfinite()
     total = (weights.unsqueeze(1) * known).sum(0)  # (stock,)

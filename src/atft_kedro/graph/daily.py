@@ -34,31 +34,37 @@ def build_graphs(market: MarketHistory, params: GraphParams) -> Iterator[pl.Data
 
 
 def build_graphs_of(days: np.ndarray, market: MarketHistory, params: GraphParams) -> Iterator[pl.DataFrame]:
-    """Yield the edges of some days, a few graphs at a time, sorted by (graph_date, code, rank)."""
+    """Yield the edges of the days with these indices, a few graphs at a time.
+
+    They are sorted by (graph_date, code, rank).
+    """
     _require_possible(market, params)
     codes = pl.Series(CODE, market.index.codes, dtype=pl.String)
     returns = market.subtract_market_median() if params.subtract_market else market.returns
     random = hash_codes(market.index.codes, params.seed)
     tables: list[pl.DataFrame] = [pl.DataFrame(schema=EDGES)]
-    count = 0
+    edge_count = 0
     for day in track_progress(days.tolist(), "graphs"):
         members = _select_members(market, returns, random, day, params)
         tables.append(_tabulate_edges(choose_neighbours(members, params), members, market.index.days[day], codes))
-        count += tables[-1].height
+        edge_count += tables[-1].height
         if len(tables) > GRAPHS_AT_ONCE:
             yield pl.concat(tables)
             tables = []
     yield pl.concat([pl.DataFrame(schema=EDGES), *tables])
-    if not count:
-        raise InputError(f"No graph has an edge: {params!r} ask for more history or correlation than there is.")
+    if not edge_count:
+        raise InputError(
+            f"No graph has an edge: {params!r} need more history or more correlation than the dataset has."
+        )
 
 
 def _require_possible(market: MarketHistory, params: GraphParams) -> None:
-    most = int(market.index.eligible.sum(axis=1).max())
-    if params.neighbours >= most:
+    """Refuse more neighbours than there are stocks, and sector graphs without sectors."""
+    max_stocks = int(market.index.eligible.sum(axis=1).max())
+    if params.neighbours >= max_stocks:
         raise InputError(
-            f"graph.neighbours = {params.neighbours}: no day has more than {most} stocks in the universe, "
-            f"so a stock has {max(most - 1, 0)} others at most."
+            f"graph.neighbours = {params.neighbours}: no day has more than {max_stocks} stocks in the universe, "
+            f"so a stock has {max(max_stocks - 1, 0)} others at most."
         )
     if params.kind == "sector" and (market.sector < 0).all():
         raise InputError("graph.kind = sector, but the ML dataset has no sectors.")
@@ -67,7 +73,7 @@ def _require_possible(market: MarketHistory, params: GraphParams) -> None:
 def _select_members(
     market: MarketHistory, returns: np.ndarray, random: np.ndarray, day: int, params: GraphParams
 ) -> Members:
-    """Select the stocks recently in the universe, with enough returns in the window that vary."""
+    """Select stocks of the recent universe that have enough, varying returns in the window."""
     window = slice(max(day + 1 - params.window, 0), day + 1)
     recent = slice(max(day + 1 - params.refresh_days, 0), day + 1)
     candidate = market.index.eligible[recent].any(axis=0)

@@ -14,7 +14,7 @@ from ..params import Params
 from .correlation import correlate
 
 STOCKS_AT_ONCE = 2048  # rows of the correlation matrix that are in memory together
-EXCLUDED = -torch.inf
+EXCLUDED = -torch.inf  # score of a pair that is no edge
 
 
 class GraphParams(Params):
@@ -57,7 +57,7 @@ class Members:
     lagged_returns: Tensor  # float32 (day, member), ``lag_days`` earlier
     sector: Tensor  # int16 (member,)
     size: Tensor  # float32 (member,), log of the mean traded value; NaN: unknown
-    random: np.ndarray  # uint64 (member,)
+    random: np.ndarray  # uint64 (member,), see `hash_codes`
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Edges:
 
 
 def choose_neighbours(members: Members, params: GraphParams) -> Edges:
-    """Select the neighbours of all members, a bounded number of members at a time."""
+    """Select the neighbours of all members, ``STOCKS_AT_ONCE`` members at a time."""
     count = len(members.stock)
     batches = [
         _choose(members, torch.arange(start, min(start + STOCKS_AT_ONCE, count)), params)
@@ -109,7 +109,10 @@ def _select_best(scores: Tensor, rows: Tensor, count: int) -> tuple[Tensor, Tens
 
 
 def _score_pairs(correlation: Tensor, members: Members, rows: Tensor, params: GraphParams) -> Tensor:
-    """Score each pair (row, member); inside a sector, correlation orders pairs of unknown size."""
+    """Score each pair (row, member).
+
+    In a sector graph, pairs of unknown size come after all others, ordered by correlation.
+    """
     if params.kind == "sector":
         distance = (members.size[rows].unsqueeze(1) - members.size).abs()
         scores = (-distance).where(distance.isfinite(), correlation - 1e6)
@@ -127,6 +130,7 @@ def hash_codes(codes: Sequence[str], seed: int) -> np.ndarray:
 
 def _draw_pairs(random: np.ndarray, rows: Tensor) -> Tensor:
     """Return a random number per pair (row, member), the same on every day and for any members."""
+    # Multiplications and shifts mix the bits of both numbers, as hash functions do.
     mixed: np.ndarray = random[rows.numpy(), None] * np.uint64(0x9E3779B97F4A7C15)
     mixed = mixed + random * np.uint64(0xC2B2AE3D27D4EB4F)
     mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)

@@ -16,7 +16,7 @@ RETURN, TRADED = "return", "traded"
 
 @dataclass(frozen=True)
 class MarketHistory:
-    """Daily matrices of a market; NaN and −1 where a value is unknown."""
+    """Daily matrices of a market; unknown values are NaN, unknown sectors −1."""
 
     index: PanelIndex
     returns: np.ndarray  # float32 (day, stock)
@@ -24,16 +24,19 @@ class MarketHistory:
     sector: np.ndarray  # int16 (day, stock)
 
     def subtract_market_median(self) -> np.ndarray:
-        """Subtract the median return of the day's universe, which one wrong price hardly changes."""
-        inside = np.where(self.index.eligible, self.returns, np.nan)
-        market = np.zeros((len(inside), 1), dtype=np.float32)
-        known = np.isfinite(inside).any(axis=1)
-        market[known, 0] = np.nanmedian(inside[known], axis=1)
+        """Return the returns minus the day's median return of the universe.
+
+        One wrong price hardly changes a median.
+        """
+        eligible = np.where(self.index.eligible, self.returns, np.nan)
+        market = np.zeros((len(eligible), 1), dtype=np.float32)
+        known = np.isfinite(eligible).any(axis=1)
+        market[known, 0] = np.nanmedian(eligible[known], axis=1)
         relative: np.ndarray = self.returns - market
         return relative
 
     def newest(self, days: int) -> Self:
-        """Keep only the newest days."""
+        """Return the history of only the newest days."""
         last = slice(max(len(self.index.days) - days, 0), None)
         index = replace(
             self.index, days=self.index.days[last], row_of=self.index.row_of[last], eligible=self.index.eligible[last]
@@ -44,7 +47,7 @@ class MarketHistory:
 
 
 def read_returns(frame: pl.LazyFrame, index: PanelIndex, entry_lag: int) -> MarketHistory:
-    """Compute each stock's returns between its observations, from closes or else from targets."""
+    """Compute each stock's returns from its closes, or from past targets if there are no closes."""
     schema = frame.collect_schema()
     traded = traded_value() if {CLOSE, VOLUME} <= schema.keys() else pl.lit(None)
     sector = pl.col(SECTOR).cast(pl.String) if SECTOR in schema else pl.lit(None, dtype=pl.String)

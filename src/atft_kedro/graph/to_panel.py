@@ -11,7 +11,7 @@ from ..panel.store import Panel
 from ..params import InputError
 from ..schema import CODE, EDGE_ATTRIBUTES, GRAPH_DATE, NEIGHBOUR, RANK
 
-GRAPHS_AT_ONCE = 64
+GRAPHS_AT_ONCE = 64  # graphs that are in memory together
 
 
 def graphs_to_panel(edges: pl.LazyFrame, panel: Panel) -> DailyGraphs:
@@ -25,8 +25,8 @@ def graphs_to_panel(edges: pl.LazyFrame, panel: Panel) -> DailyGraphs:
         graph = dates.search_sorted(batch[GRAPH_DATE]).to_numpy()
         edge = (graph, _find_stocks(batch[CODE], codes), batch[RANK].to_numpy().astype(np.int64) - 1)
         neighbours[edge] = _find_stocks(batch[NEIGHBOUR], codes)
-        for number, name in enumerate(EDGE_ATTRIBUTES):
-            attributes[(*edge, number)] = batch[name].cast(pl.Float32).fill_null(0).to_numpy()
+        for index, name in enumerate(EDGE_ATTRIBUTES):
+            attributes[(*edge, index)] = batch[name].cast(pl.Float32).fill_null(0).to_numpy()
     graph_of = np.searchsorted(dates.to_numpy(), panel.days, side="right") - 1
     return DailyGraphs(torch.from_numpy(neighbours), torch.from_numpy(attributes), torch.from_numpy(graph_of))
 

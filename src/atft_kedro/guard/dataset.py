@@ -1,4 +1,4 @@
-"""The inspected ML dataset: statistics of every column, samples of days and of stocks."""
+"""The ML dataset that the guard inspects: statistics of its columns, samples of days and stocks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,14 +11,17 @@ from ..params import batched
 from ..schema import CLOSE, CODE, DATE, KEY, QUOTES, SECTOR, VWAP, feature_columns, target_columns
 
 COUNTS = ("nulls", "nans", "infinite")
-MEASURES = ("low", "high", "mean", "deviation")
-COLUMNS_AT_ONCE = 64
-SAMPLED_ROWS = 150_000  # of each sample
+MEASURES = ("min", "max", "mean", "std")  # of the finite values
+COLUMNS_AT_ONCE = 64  # columns that are in memory together
+SAMPLED_ROWS = 150_000  # approximate rows of each sample
 
 
 @dataclass(frozen=True)
 class InspectedDataset:
-    """An ML dataset with mapped columns; each property is computed once for all rules."""
+    """An ML dataset with the project's column names.
+
+    Each property is computed once for all rules.
+    """
 
     frame: pl.LazyFrame
 
@@ -38,8 +41,8 @@ class InspectedDataset:
         return target_columns(self.schema)
 
     @cached_property
-    def unused(self) -> list[str]:
-        """List the columns without a role: no key, quote, vwap, target or feature."""
+    def columns_without_role(self) -> list[str]:
+        """List the columns that are no key, sector, quote, vwap, target or feature."""
         roles = {*KEY, SECTOR, *QUOTES, VWAP, *self.features, *self.targets}
         return [name for name in self.schema if name not in roles]
 
@@ -55,7 +58,7 @@ class InspectedDataset:
 
     @cached_property
     def statistics(self) -> pl.DataFrame:
-        """Compute counts and moments of every feature and target: ``COUNTS`` and ``MEASURES``."""
+        """Compute ``COUNTS`` and ``MEASURES`` of every feature and target, one row per column."""
         names = [*self.features, *self.targets]
         types = {"column": pl.String} | dict.fromkeys(COUNTS, pl.Int64) | dict.fromkeys(MEASURES, pl.Float64)
         groups = [_compute_statistics(self.frame, group) for group in batched(names, COLUMNS_AT_ONCE)]
@@ -63,38 +66,39 @@ class InspectedDataset:
 
     @cached_property
     def sampled_days(self) -> pl.DataFrame:
-        """Read complete days, evenly spaced over the history, sorted by date."""
+        """Read the rows of complete days, evenly spaced over the history, sorted by date."""
         days = self.days[DATE]
         sampled = _sample_evenly(days, SAMPLED_ROWS * len(days) // max(self.keys.height, 1))
-        return self.read(pl.col(DATE).is_in(sampled.implode())).sort(DATE, maintain_order=True)
+        return self.read_rows(pl.col(DATE).is_in(sampled.implode())).sort(DATE, maintain_order=True)
 
     @cached_property
     def sampled_stocks(self) -> pl.DataFrame:
-        """Read complete histories of evenly spaced stocks, sorted by (code, date)."""
+        """Read the rows of complete histories of evenly spaced stocks, sorted by (code, date)."""
         codes = self.keys[CODE].unique().sort()
         sampled = _sample_evenly(codes, SAMPLED_ROWS * len(codes) // max(self.keys.height, 1))
-        return self.read(pl.col(CODE).is_in(sampled.implode())).sort(CODE, DATE)
+        return self.read_rows(pl.col(CODE).is_in(sampled.implode())).sort(CODE, DATE)
 
-    def read(self, rows: pl.Expr) -> pl.DataFrame:
-        """Read keys, close, features and targets of some rows, a few columns at a time."""
+    def read_rows(self, condition: pl.Expr) -> pl.DataFrame:
+        """Read keys, close, features and targets of the rows that meet a condition."""
         names = [*KEY, *([CLOSE] if CLOSE in self.schema else []), *self.features, *self.targets]
-        groups = [self.frame.filter(rows).select(group).collect() for group in batched(names, COLUMNS_AT_ONCE)]
+        groups = [self.frame.filter(condition).select(group).collect() for group in batched(names, COLUMNS_AT_ONCE)]
         return pl.concat(groups, how="horizontal")
 
 
 def _compute_statistics(frame: pl.LazyFrame, names: Sequence[str]) -> pl.DataFrame:
-    """Compute the statistics of some columns in one streaming pass, moments of finite values only."""
+    """Compute the statistics of some columns in one streaming pass."""
     columns = [pl.col(name) for name in names]
     finite = [pl.when(column.is_finite()).then(column.cast(pl.Float64)) for column in columns]
     statistics = {
         "nulls": [column.null_count() for column in columns],
         "nans": [column.is_nan().sum() for column in columns],
         "infinite": [column.is_infinite().sum() for column in columns],
-        "low": [column.min() for column in finite],
-        "high": [column.max() for column in finite],
+        "min": [column.min() for column in finite],
+        "max": [column.max() for column in finite],
         "mean": [column.mean() for column in finite],
-        "deviation": [column.std() for column in finite],
+        "std": [column.std() for column in finite],
     }
+    # One row: the first statistic of all columns, then the second one of all columns, …
     cells = [cell.alias(f"{index}.{name}") for name, row in statistics.items() for index, cell in enumerate(row)]
     values = np.array(frame.select(cells).collect(engine="streaming").row(0), dtype=np.float64)
     rows = values.reshape(len(statistics), len(names))
@@ -103,6 +107,6 @@ def _compute_statistics(frame: pl.LazyFrame, names: Sequence[str]) -> pl.DataFra
 
 
 def _sample_evenly(values: pl.Series, count: int) -> pl.Series:
-    """Select ``count`` values at even distances, always with the last one."""
+    """Select ``count`` values (at least 2, if there are so many) at even distances, with the first and the last."""
     indices = np.linspace(len(values) - 1, 0, min(max(count, 2), len(values))).round().astype(int)
     return values.gather(np.unique(indices).tolist())

@@ -11,11 +11,12 @@ from .dataset import InspectedDataset
 from .rule import RuleParams, RuleResult, Share, report_columns, skip
 
 BINS = 10
-USUALLY_KNOWN = 0.5  # share of known rows above which a feature is expected to be known
+MIN_SHARE = 1e-4  # of a bin; an empty bin would make the index infinite
+USUALLY_KNOWN = 0.5  # a feature that is known in fewer rows of the history may be missing on the newest days
 
 
 class DriftParams(RuleParams):
-    """Number of newest days, and the largest population stability index without a warning."""
+    """Number of newest days, and the largest accepted population stability index."""
 
     days: Annotated[int, Field(gt=0)]
     max_psi: Annotated[float, Field(gt=0)]
@@ -30,7 +31,7 @@ def check_drift(data: InspectedDataset, params: DriftParams) -> RuleResult:
     if len(days) < 3 * params.days:
         return skip(f"{len(days)} days are too few for a comparison with the newest {params.days}")
     since = days[-params.days]
-    new = data.read(pl.col(DATE) >= since)
+    new = data.read_rows(pl.col(DATE) >= since)
     old = data.sampled_days.filter(pl.col(DATE) < since).select(data.features)
     index = [_stability_index(old[name], new[name]) for name in data.features]
     table = pl.DataFrame({"column": data.features, "psi": index}, schema={"column": pl.String, "psi": pl.Float64})
@@ -40,7 +41,7 @@ def check_drift(data: InspectedDataset, params: DriftParams) -> RuleResult:
 
 
 class NewestFeaturesParams(RuleParams):
-    """Number of newest days, and the minimum share of the usual known rows."""
+    """Number of newest days, and the minimum known share as a part of the usual known share."""
 
     days: Annotated[int, Field(gt=0)]
     min_share: Share
@@ -53,7 +54,7 @@ def check_newest_features(data: InspectedDataset, params: NewestFeaturesParams, 
     if not data.features:
         return skip("the dataset has no feature")
     days = data.days[DATE][-params.days :]
-    newest = data.read(pl.col(DATE) >= days[0])
+    newest = data.read_rows(pl.col(DATE) >= days[0])
     unknown = pl.col("nulls") + pl.col("nans") + pl.col("infinite")
     usual = data.statistics.select("column", (1 - unknown / data.keys.height).round(4).alias("usually known"))
     known = newest.select(pl.col(data.features).is_finite().fill_null(False).mean()).row(0)
@@ -74,5 +75,5 @@ def _stability_index(old: pl.Series, new: pl.Series) -> float | None:
         np.bincount(np.searchsorted(edges, sample, side="right"), minlength=len(edges) + 1) / len(sample)
         for sample in samples
     )
-    p, q = np.maximum(p, 1e-4), np.maximum(q, 1e-4)
+    p, q = np.maximum(p, MIN_SHARE), np.maximum(q, MIN_SHARE)
     return float(((p - q) * np.log(p / q)).sum())

@@ -20,8 +20,9 @@ class CalendarParams(RuleParams):
 
 
 class RecencyParams(CalendarParams):
-    """Maximum age of the newest day in trading hours; ``historical`` data may have any age.
+    """Maximum age of the newest day; ``historical`` data may have any age.
 
+    A trading day counts as 24 hours.
     Today is the day in ``time_zone``; null is the exchange's time zone, or the machine's for ``weekdays``.
     """
 
@@ -31,7 +32,7 @@ class RecencyParams(CalendarParams):
 
 
 class CoverageParams(RuleParams):
-    """Minimum share of the usual number."""
+    """Minimum number of rows, as a share of the usual number."""
 
     min_share: Share
 
@@ -50,14 +51,14 @@ def check_columns(data: InspectedDataset, params: RuleParams) -> RuleResult:
 
 
 def check_unused(data: InspectedDataset, params: RuleParams) -> RuleResult:
-    """List columns that are not used, such as features of a wrong type."""
-    if not data.unused:
+    """Find columns without a role, such as features that are not floats."""
+    if not data.columns_without_role:
         return RuleResult(message="every column is used")
     return RuleResult(
-        message=f"columns that are not floats and not used: {len(data.unused)}",
-        count=len(data.unused),
-        columns=data.unused,
-        rows=[{"column": name, "type": str(data.schema[name])} for name in data.unused[: 4 * EXAMPLES]],
+        message=f"columns that are not floats and not used: {len(data.columns_without_role)}",
+        count=len(data.columns_without_role),
+        columns=data.columns_without_role,
+        rows=[{"column": name, "type": str(data.schema[name])} for name in data.columns_without_role[: 4 * EXAMPLES]],
         advice=("Convert them to floats to make them features, or list them under columns.ignore.",),
     )
 

@@ -1,4 +1,4 @@
-"""Rules for the dataset's prices: impossible ones, unadjusted splits, and targets that differ from them."""
+"""Rules for prices: impossible ones, unadjusted splits, targets that differ from the closes' returns."""
 
 from typing import Annotated
 
@@ -13,47 +13,56 @@ SPLIT_RATIOS = (1.5, *range(2, 11), 12, 15, 20, 25, 30, 40, 50, 100)
 
 
 class StockSplitParams(RuleParams):
-    """Tolerance of a price jump to a usual stock-split ratio, and the smallest ratio."""
+    """Largest relative distance of a price jump from a usual split ratio.
+
+    Jumps smaller than ``min_ratio`` are ignored.
+    """
 
     tolerance: Annotated[float, Field(gt=0, lt=0.5)]
     min_ratio: Annotated[float, Field(gt=1)]
 
 
 class TargetRuleParams(RuleParams):
-    """Relative tolerance of targets to the returns of the closes, in addition to rounding."""
+    """Largest accepted difference of a target from the return of the closes.
+
+    The difference is divided by 1 + the absolute return. The return starts ``entry_lag`` observations after the day.
+    """
 
     tolerance: Annotated[float, Field(gt=0)]
     entry_lag: Annotated[int, Field(ge=0)]
 
 
 def check_prices(data: InspectedDataset, params: RuleParams) -> RuleResult:
-    """Require positive finite prices, and a high that is not below the low."""
+    """Require positive prices, a volume of at least 0, and a high that is not below the low.
+
+    Infinite and NaN values are refused, null is accepted.
+    """
     names = [name for name in (*PRICES, VOLUME) if name in data.schema]
     if not names:
-        return skip("the dataset has no prices")
-    wrong = [(pl.col(name) <= 0) | ~pl.col(name).is_finite() for name in names if name != VOLUME]
-    wrong += [(pl.col(VOLUME) < 0) | ~pl.col(VOLUME).is_finite()] if VOLUME in names else []
-    wrong += [pl.col(HIGH) < pl.col(LOW)] if {HIGH, LOW} <= set(names) else []
-    bad = data.frame.select(*KEY, *names).filter(pl.any_horizontal(wrong)).collect()
-    return report_rows("rows with impossible prices", bad.sort(KEY), names, "Correct them in the source.")
+        return skip("the dataset has no prices and no volume")
+    conditions = [(pl.col(name) <= 0) | ~pl.col(name).is_finite() for name in names if name != VOLUME]
+    conditions += [(pl.col(VOLUME) < 0) | ~pl.col(VOLUME).is_finite()] if VOLUME in names else []
+    conditions += [pl.col(HIGH) < pl.col(LOW)] if {HIGH, LOW} <= set(names) else []
+    broken = data.frame.select(*KEY, *names).filter(pl.any_horizontal(conditions)).collect()
+    return report_rows("rows with impossible prices", broken.sort(KEY), names, "Correct them in the source.")
 
 
 def check_splits(data: InspectedDataset, params: StockSplitParams) -> RuleResult:
-    """Find closes that jump by a usual stock-split ratio between two observations."""
+    """Find closes that jump by a usual split ratio from one observation of a stock to the next."""
     if CLOSE not in data.schema:
         return skip("the dataset has no close")
     ratio = pl.max_horizontal(pl.col("jump"), 1 / pl.col("jump"))
     is_split = pl.any_horizontal((ratio / split - 1).abs() < params.tolerance for split in SPLIT_RATIOS)
     closes = data.frame.select(*KEY, CLOSE).collect().sort(CODE, DATE)
     jumps = closes.with_columns((pl.col(CLOSE) / pl.col(CLOSE).shift(1).over(CODE)).alias("jump"))
-    bad = jumps.filter(is_split & (ratio >= params.min_ratio) & ratio.is_finite())
-    return report_rows("closes that jump like an unadjusted split", bad, [CLOSE], "Use split-adjusted prices.")
+    broken = jumps.filter(is_split & (ratio >= params.min_ratio) & ratio.is_finite())
+    return report_rows("closes that jump like an unadjusted split", broken, [CLOSE], "Use split-adjusted prices.")
 
 
 def check_targets(data: InspectedDataset, params: TargetRuleParams) -> RuleResult:
-    """Compare every target with the return computed from each stock's closes.
+    """Compare the targets with the returns of the closes; report the first target that differs.
 
-    Targets after the last close cannot be compared; a zero there is an error (it was filled in).
+    A target that needs an unknown close cannot be compared; 0 there counts as filled in and is an error.
     """
     if CLOSE not in data.schema:
         return skip("the dataset has no close")
@@ -64,12 +73,17 @@ def check_targets(data: InspectedDataset, params: TargetRuleParams) -> RuleResul
         expected = (exit_ / entry - 1).over(CODE)
         is_different = (pl.col(name) - expected).abs() > params.tolerance * (1 + expected.abs())
         is_filled = expected.is_null() & (pl.col(name) == 0)
-        is_bad = (is_different.fill_null(False) | is_filled.fill_null(False)).alias("bad")
-        bad = rows.select(*KEY, CLOSE, name, expected.alias("expected"), is_bad).filter("bad").drop("bad")
-        if bad.height:
-            definition = f"close {horizon} observations later over close, minus 1"
-            advice = (
-                f"{target(horizon)} must be {definition}, with entry lag {params.entry_lag} (guard.targets.entry_lag)."
-            )
-            return report_rows(f"rows whose {name} does not match the closes", bad, [name], advice)
+        is_broken = is_different.fill_null(False) | is_filled.fill_null(False)
+        compared = rows.select(*KEY, CLOSE, name, expected.alias("expected"), is_broken.alias("is_broken"))
+        broken = compared.filter("is_broken").drop("is_broken")
+        if broken.height:
+            advice = f"{target(horizon)} must be {_define_target(horizon, params.entry_lag)}."
+            return report_rows(f"rows whose {name} does not match the closes", broken, [name], advice)
     return RuleResult(message=f"all {len(data.targets)} targets match the closes")
+
+
+def _define_target(horizon: int, entry_lag: int) -> str:
+    """Describe how a target is computed from the closes."""
+    entry = "the day's close" if entry_lag == 0 else f"the close {entry_lag} observations later"
+    later = entry_lag + horizon
+    return f"the close {later} observations later over {entry}, minus 1 (guard.targets.entry_lag: {entry_lag})"

@@ -11,27 +11,27 @@ from .rule import RuleParams, RuleResult, Share, report_columns
 
 
 class MissingParams(RuleParams):
-    """Maximum unknown share of a column."""
+    """Maximum share of unknown values of a column."""
 
     max_share: Share
 
 
 class OutlierParams(RuleParams):
-    """Distance of an outlier from the median in interquartile ranges; maximum share."""
+    """``ranges``: interquartile ranges from the median to an outlier; maximum share of outliers."""
 
     ranges: Annotated[float, Field(gt=0)]
     max_share: Share
 
 
 def check_finite(data: InspectedDataset, params: RuleParams) -> RuleResult:
-    """Require null, not NaN or infinity, for unknown values."""
+    """Require null for unknown values, not NaN or infinity."""
     bad = data.statistics.filter(pl.col("nans") + pl.col("infinite") > 0).select("column", "nans", "infinite")
     worst = bad.sort(pl.col("nans") + pl.col("infinite"), descending=True)
     return report_columns("columns that hold NaN or infinities", worst, "Make them null where they are undefined.")
 
 
 def check_missing(data: InspectedDataset, params: MissingParams) -> RuleResult:
-    """Require that most of every column is known."""
+    """Require that the unknown share of every column is not too large."""
     share = (pl.col("nulls") / max(data.keys.height, 1)).round(4).alias("unknown")
     bad = data.statistics.select("column", share).filter(pl.col("unknown") > params.max_share)
     return report_columns(
@@ -43,16 +43,16 @@ def check_missing(data: InspectedDataset, params: MissingParams) -> RuleResult:
 
 def check_constant(data: InspectedDataset, params: RuleParams) -> RuleResult:
     """Require more than one value in every column that has any."""
-    constant = data.statistics.filter(pl.col("low") == pl.col("high"))
+    constant = data.statistics.filter(pl.col("min") == pl.col("max"))
     return report_columns(
         "columns that never change",
-        constant.select("column", value="low"),
+        constant.select("column", value="min"),
         "A constant column is often a broken source: correct it, or list it under columns.ignore.",
     )
 
 
 def check_outliers(data: InspectedDataset, params: OutlierParams) -> RuleResult:
-    """Require few values extremely far from the median, on sampled days."""
+    """Require few outliers on the sampled days."""
     shares = [_outlier_share(data.sampled_days[name], params.ranges) for name in data.features]
     table = pl.DataFrame({"column": data.features, "share": shares}, schema={"column": pl.String, "share": pl.Float64})
     bad = table.filter(pl.col("share") > params.max_share).sort("share", descending=True)

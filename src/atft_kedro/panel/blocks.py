@@ -1,4 +1,4 @@
-"""Blocks: consecutive days with all their stocks, read from the panel in one gather."""
+"""Blocks: consecutive days with all stocks that are forecast on them, read from the panel."""
 
 import copy
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from torch.nn.functional import pad
 from .split import DateRange, Split, SplitName
 from .store import Panel
 
-ABSENT = -1
+ABSENT = -1  # index of a day, stock, row or graph that does not exist
 NO_LIMIT = np.iinfo(np.int64).max  # last label day where labels are not limited
 STOCKS_MULTIPLE = 8  # the stocks of a block are padded to a multiple of this
 

@@ -19,7 +19,7 @@ class FoldParams(Params):
     ``validation_days``; ``rolling`` drops train days older than ``train_days``. ``yearly`` tests each of the last
     ``n_folds`` calendar years, validates on the year before and is otherwise like ``rolling``. ``combinatorial``
     divides the history into ``n_folds`` groups, tests every choice of ``test_groups`` of them and validates on the
-    newest of the others. Gaps are part of the days that a split has here.
+    newest of the others. All numbers of days include the gaps, which are taken from them afterwards.
     """
 
     kind: Literal["expanding", "rolling", "yearly", "combinatorial"]
@@ -45,7 +45,7 @@ class Folds(Params):
 
 
 def plan_folds(days: np.ndarray, params: FoldParams, target_span: int) -> Folds:
-    """Split the trading days once per fold; labels end ``target_span`` days after their own day."""
+    """Split the trading days once per fold; labels end ``target_span`` days after their day."""
     gap = Gap(purge=target_span, embargo=params.embargo_days)
     history = int(np.searchsorted(days, np.datetime64(params.min_date))) if params.min_date else 0
     if params.kind == "yearly":
@@ -54,16 +54,16 @@ def plan_folds(days: np.ndarray, params: FoldParams, target_span: int) -> Folds:
         planned = _plan_combinations(len(days) - history, params)
     else:
         planned = _plan_periods(len(days) - history, params)
-    before = np.full(history, "history", dtype="<U10")
+    history_days = np.full(history, "history", dtype="<U10")
     folds = (
-        insert_gaps(f"fold {number}", days, np.concatenate([before, splits]), gap)
+        insert_gaps(f"fold {number}", days, np.concatenate([history_days, splits]), gap)
         for number, splits in enumerate(planned, start=1)
     )
     return Folds(folds=tuple(folds))
 
 
 def _plan_periods(days: int, params: FoldParams) -> list[np.ndarray]:
-    """Test consecutive periods, each after its own validation days."""
+    """Plan folds that test consecutive periods, each after its validation days."""
     first_test = params.train_days + params.validation_days
     if days - first_test < params.n_folds:
         raise InputError(
@@ -84,7 +84,7 @@ def _plan_periods(days: int, params: FoldParams) -> list[np.ndarray]:
 
 
 def _plan_years(days: np.ndarray, params: FoldParams, target_span: int) -> list[np.ndarray]:
-    """Test calendar years; a last year of at most ``target_span`` days joins the year before."""
+    """Plan folds that test calendar years; a last year of at most ``target_span`` days joins the year before."""
     year_of = days.astype("datetime64[Y]")
     years, counts = np.unique(year_of, return_counts=True)
     if counts[-1] <= target_span and len(years) > 1:
@@ -108,7 +108,7 @@ def _plan_years(days: np.ndarray, params: FoldParams, target_span: int) -> list[
 
 
 def _plan_combinations(days: int, params: FoldParams) -> list[np.ndarray]:
-    """Test every choice of groups; the newest other group validates, the rest trains."""
+    """Plan a fold for every choice of test groups; the newest other group validates, the rest trains."""
     if days < params.n_folds:
         raise InputError(f"{params.n_folds} groups do not fit {days} days. Change `folds:` in conf/.")
     groups = np.array_split(np.arange(days), params.n_folds)

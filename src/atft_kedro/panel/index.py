@@ -12,11 +12,11 @@ from ..schema import CODE, DATE, ELIGIBLE
 
 @dataclass(frozen=True)
 class PanelIndex:
-    """Days and codes of a market, and the row of each observation; −1 where a stock has none."""
+    """Days and codes of a market, and the panel row of each observation."""
 
     days: np.ndarray  # datetime64[D] (day,)
     codes: Sequence[str]
-    row_of: np.ndarray  # int32 (day, stock)
+    row_of: np.ndarray  # int32 (day, stock); −1: the stock has no observation
     eligible: np.ndarray  # bool (day, stock)
 
     @property
@@ -43,7 +43,7 @@ def index_observations(universe: pl.DataFrame) -> PanelIndex:
     shape = (len(days), len(codes))
     index = PanelIndex(days, codes, np.full(shape, -1, dtype=np.int32), np.zeros(shape, dtype=bool))
     day, stock = index.find(universe)
-    index.row_of[day, stock] = 0
+    index.row_of[day, stock] = 0  # marks the observations, which are numbered below
     by_stock = index.row_of.T  # (stock, day)
     observed = by_stock == 0
     if (count := int(observed.sum())) != universe.height:

@@ -46,20 +46,22 @@ class BlockSampler:
         return (blocks + [np.full(self.days, NO_DAY)] * (-len(blocks) % self.ranks))[self.rank :: self.ranks]
 
     def _count_blocks(self, days: np.ndarray) -> int:
-        """Count the blocks of a segment, with half a block to spare so that borders can move."""
+        """Count the blocks of a segment: enough for half a block more, so that borders can move."""
         return 1 if len(days) <= self.days else -(-(len(days) + self.days // 2) // self.days)
 
     def _split_segment(self, days: np.ndarray, random: np.random.Generator) -> list[np.ndarray]:
-        """Split a segment into blocks of similar size; a random size of the first moves all borders."""
+        """Split a segment into blocks of similar size; the random size of the first moves all borders."""
         others = self._count_blocks(days) - 1
         if not others:
             return [pad_days(days, self.days)]
-        spare = (others + 1) * self.days - len(days)
+        spare = (others + 1) * self.days - len(days)  # days by which all blocks together are too short
         least, most = spare - others * (self.days - 1), min(spare, self.days - 1)
-        first = int(random.integers(max(least, 0), most + 1))
-        rest = (spare - first) // others + random.permutation(np.arange(others) < (spare - first) % others)
-        shorter = np.concatenate([[first], rest])
-        return [pad_days(block_days, self.days) for block_days in np.split(days, np.cumsum(self.days - shorter)[:-1])]
+        missing_in_first = int(random.integers(max(least, 0), most + 1))
+        missing_in_others = (spare - missing_in_first) // others + random.permutation(
+            np.arange(others) < (spare - missing_in_first) % others
+        )
+        missing = np.concatenate([[missing_in_first], missing_in_others])
+        return [pad_days(block_days, self.days) for block_days in np.split(days, np.cumsum(self.days - missing)[:-1])]
 
 
 def pad_days(days: np.ndarray, size: int) -> np.ndarray:

@@ -20,20 +20,22 @@ from .split import Split
 
 Method = Literal["robust", "standard", "rank", "zscore", "none"]
 DAILY = ("rank", "zscore")  # computed from the stocks of one day, not fitted
-LARGEST, SMALLEST = 65504.0, 2.0**-14  # normal 16-bit floats
-NORMAL_IQR = 1.3489795  # interquartile range of a standard normal
-UNIFORM_DEVIATION = 12**-0.5
-COLUMNS_AT_ONCE = 32
+LARGEST, SMALLEST = 65504.0, 2.0**-14  # range of the normal 16-bit floats
+NORMAL_IQR = 1.3489795  # interquartile range of the standard normal distribution
+UNIFORM_DEVIATION = 12**-0.5  # standard deviation of the uniform distribution over a range of 1
+COLUMNS_AT_ONCE = 32  # features that are in memory together
 FLAT = 1e-6  # a smaller spread, relative to the center, is rounding error
 
 _logger = logging.getLogger(__name__)
 
 
 class ScalerParams(Params):
-    """Scaling method by feature family; the family ``own`` has the features not declared here.
+    """Scaling method by feature family.
 
+    The family ``own`` has the features that the project does not declare.
     ``robust`` (median, interquartile range) and ``standard`` (mean, deviation) are fitted on the train days; ``rank``
-    and ``zscore`` compare the stocks of each day; ``none`` leaves the feature unscaled.
+    and ``zscore`` compare the stocks of each day; ``none`` leaves the feature unscaled. Scaled values are limited to
+    ±``clip``.
     """
 
     default: Method
@@ -82,9 +84,9 @@ class Scaler(Params):
     """The scale of each feature, in the order of the feature catalogue."""
 
     feature_hash: str  # of the feature catalogue
-    first: date  # of the train days
-    last: date
-    rows: int
+    first: date  # first train day
+    last: date  # last train day
+    rows: int  # eligible rows of the train days
     clip: float
     features: tuple[FeatureScale, ...]
 
@@ -113,14 +115,14 @@ class FeatureCatalogue:
 
     @classmethod
     def of(cls, described: dict[str, Any]) -> Self:
-        """Parse the document that `describe_columns` writes."""
+        """Parse the dictionary that `describe_columns` returns."""
         return cls(described["hash"], {feature["name"]: feature["family"] for feature in described["features"]})
 
 
 def fit_scaler(
     frame: pl.LazyFrame, index: PanelIndex, split: Split, catalogue: FeatureCatalogue, params: ScalerParams
 ) -> Scaler:
-    """Fit every feature, a few columns at a time."""
+    """Fit every feature on the eligible rows of the train days."""
     params.require_known(list(catalogue.families.values()))
     rows = _mark_train_rows(frame, index, split)
     train = split.ranges_of("train")
@@ -150,7 +152,7 @@ def _mark_train_rows(frame: pl.LazyFrame, index: PanelIndex, split: Split) -> np
 def _fit_features(
     frame: pl.LazyFrame, rows: np.ndarray, families: dict[str, str], params: ScalerParams
 ) -> Iterator[FeatureScale]:
-    """Yield the fitted features; at the end report those that cannot be scaled."""
+    """Yield the fitted features; at the end refuse those that cannot be scaled."""
     refused: list[str] = []
     with ThreadPoolExecutor() as pool:
         for names in track_progress(batched(list(families), COLUMNS_AT_ONCE), "scaler, groups of features"):
@@ -198,7 +200,7 @@ def _differs_within_days(columns: pl.DataFrame, name: str) -> bool:
 
 
 def _center_and_scale(values: np.ndarray, method: Method) -> tuple[float, float, Method]:
-    """Compute center and spread; ``robust`` becomes ``standard`` if half of the values are equal."""
+    """Compute center and scale; ``robust`` becomes ``standard`` if the interquartile range is 0."""
     if method == "robust":
         values.sort()
         low, median, high = _quantiles(values, (0.25, 0.5, 0.75))
@@ -208,7 +210,7 @@ def _center_and_scale(values: np.ndarray, method: Method) -> tuple[float, float,
 
 
 def _quantiles(ordered: np.ndarray, shares: Sequence[float]) -> list[float]:
-    """Interpolate between order statistics, like ``numpy.quantile``, without sorting again."""
+    """Compute quantiles of sorted values like ``numpy.quantile``, which would sort them again."""
     positions = np.asarray(shares) * (len(ordered) - 1)
     below = positions.astype(np.int64)
     above = np.minimum(below + 1, len(ordered) - 1)

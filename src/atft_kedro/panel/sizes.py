@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from ..params import Params
 
 Count = Annotated[int, Field(gt=0)]
-EFFECTS = {
+EFFECTS = {  # what is wrong with a split below its recommended size
     "train": "which is little data to learn from",
     "validation": "too little to choose an epoch or to measure the effect of a phase",
     "test": "too little to distinguish small scores from chance",
@@ -20,8 +20,8 @@ class SizeParams(Params):
 
     Below a minimum the scores are undefined and the split is refused: one day has no standard error, and a
     correlation needs three stocks. Below the recommended sizes there is a warning. 60 days are three non-overlapping
-    spans of the longest horizon (20 days), and a decile of 50 stocks has five; the mean rank IC over so many has a
-    standard error of at least 0.02. For training a year of days is recommended.
+    spans of the longest horizon (20 days), and a decile of 50 stocks has five; with so many days and stocks a mean
+    rank IC has a standard error of at least 0.02. For training a year of days is recommended.
     """
 
     minimum_days: Count

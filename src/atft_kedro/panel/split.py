@@ -13,14 +13,17 @@ from ..params import InputError, Params
 from .sizes import SizeParams, SplitSize
 
 SplitName = Literal["history", "train", "embargo", "purge", "validation", "test", "unused"]
-# Of two neighbours, the split that is first in this order gives the days of the gap.
+# In this order; of two neighbouring splits, the gap is taken from the one that is first here.
 SPLIT_NAMES: tuple[SplitName, ...] = ("train", "validation", "test")
 
 _logger = logging.getLogger(__name__)
 
 
 class DateRange(Params):
-    """Consecutive trading days of one split; its labels may use closes up to ``last_label_day``."""
+    """Consecutive trading days of one split.
+
+    Its labels may use closes up to ``last_label_day``.
+    """
 
     split: SplitName
     first: date
@@ -58,7 +61,7 @@ class Split(Params):
         return {split: shortage for split, shortage in described.items() if shortage is not None}
 
     def keep_last_days(self, split: SplitName, days: np.ndarray, count: int) -> Self:
-        """Drop all days of a split but the last ``count``."""
+        """Keep only the last ``count`` days of a split, and all days of the others."""
         first = days[self.indices_of(split, days)[-count:]][0].item()
         kept = []
         for dates in self.date_ranges:
@@ -78,7 +81,7 @@ class Split(Params):
 
 
 class Gap(Params):
-    """Unused days between two splits: ``purge`` for the span of the labels, then ``embargo``."""
+    """Unused days between two splits: ``purge`` for the span of labels, then ``embargo``."""
 
     purge: Annotated[int, Field(ge=0)]
     embargo: Annotated[int, Field(ge=0)]
@@ -113,7 +116,10 @@ class SplitParams(Params):
         return self
 
     def fill_dates(self, benchmark_days: np.ndarray, days: np.ndarray) -> Self:
-        """Set missing dates for a benchmark, whose returns are forecast on the trading day before."""
+        """Fill in missing dates from a benchmark's days; without a benchmark nothing changes.
+
+        The forecast for a return is made on the trading day before.
+        """
         if not len(benchmark_days):
             return self
         forecast_days = days[np.searchsorted(days, benchmark_days[benchmark_days > days[0]]) - 1]
@@ -127,7 +133,7 @@ class SplitParams(Params):
 
 
 def split_days(days: np.ndarray, params: SplitParams, target_span: int) -> Split:
-    """Split the trading days; labels end ``target_span`` days after their own day."""
+    """Split the trading days; labels end ``target_span`` days after their day."""
     splits = np.full(len(days), "test", dtype="<U10")
     if params.min_date == "benchmark":
         raise InputError(

@@ -25,7 +25,7 @@ FEATURES, TARGETS, ROW_OF, ELIGIBLE, MARKET = TENSORS = (
     "market.npy",
 )
 REBUILD = "Build the panel again: kedro run --pipelines prepare --no-cache"
-CHUNK = 64 << 20  # bytes that are hashed at once
+CHUNK = 64 << 20  # bytes of a file that are hashed together
 
 _logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class PanelMetadata(Params):
 
     days: tuple[date, ...]
     codes: tuple[str, ...]
-    sectors: tuple[tuple[tuple[date, str], ...], ...]  # of each code: each sector and its first day
+    sectors: tuple[tuple[tuple[date, str], ...], ...]  # per code: (first day, sector) of each change
     features: tuple[str, ...]
     feature_hash: str  # of the feature catalogue
     horizons: tuple[int, ...]
@@ -51,7 +51,7 @@ class FileState(Params):
 
 
 class PanelHeader(Params):
-    """Header of a panel, small enough to read and check completely.
+    """Header of a panel, small enough to read and check completely at each use.
 
     The tensors are in ``folder`` next to it. A panel that is built again has another folder and a new header.
     """
@@ -71,7 +71,7 @@ class PanelHeader(Params):
 
 @dataclass(frozen=True)
 class Panel:
-    """A market in memory. Missing features and unknown targets are NaN.
+    """A panel's tensors. Missing features and unknown targets are NaN.
 
     The last row, after all observations, is all NaN and represents absent observations.
     """
@@ -80,7 +80,7 @@ class Panel:
     identity: str
     features: torch.Tensor  # float16 (row, feature)
     targets: torch.Tensor  # float32 (row, horizon)
-    row_of: torch.Tensor  # int32 (day, stock); −1: not traded
+    row_of: torch.Tensor  # int32 (day, stock); −1: the stock has no observation
     eligible: torch.Tensor  # bool (day, stock)
     market: torch.Tensor  # float32 (day, 2 features), mean and deviation of each feature over the day's universe
 

@@ -17,9 +17,10 @@ _logger = logging.getLogger(__name__)
 class UniverseParams(Params):
     """Conditions for a stock to be forecast on a day; other rows are only history of later days.
 
-    Traded value is the mean of close times volume over the stock's last ``traded_days`` observations. Of more
-    than ``max_stocks_per_day`` the most traded are selected, of equals those with the longest history. Split-adjusted
-    prices depend on later splits, so a ``min_price`` on them uses some future information.
+    Traded value is the mean of close times volume over the stock's last ``traded_days`` observations. If more than
+    ``max_stocks_per_day`` meet the conditions, those with the highest traded value are selected, and of stocks with
+    the same value those with the longest history. Split-adjusted prices depend on later splits, so a ``min_price`` on
+    them uses some future information.
     """
 
     min_history: Annotated[int, Field(gt=0)]

@@ -36,40 +36,40 @@ IN_MEMORY = "held in memory"  # identity of a panel without files
 
 
 class PanelRows(NamedTuple):
-    """Observations of complete days, by ascending panel row."""
+    """The rows of complete days, sorted by panel row."""
 
     rows: np.ndarray  # int64 (observation,)
     features: np.ndarray  # float16 (observation, feature)
     targets: np.ndarray  # float32 (observation, horizon)
     days: np.ndarray  # int64 (day,)
-    market: np.ndarray  # float32 (day, 2 features), mean and deviation of each feature on these days
+    market: np.ndarray  # float32 (day, 2 features), means and standard deviations of the features on these days
 
 
 @dataclass(frozen=True)
-class PanelDraft:
-    """A panel to be written: its metadata, its index, and its rows in batches of any order."""
+class PanelPlan:
+    """A panel to be written; ``batches`` computes its rows, in any order, during writing."""
 
     metadata: PanelMetadata
     row_of: np.ndarray  # int32 (day, stock)
     eligible: np.ndarray  # bool (day, stock)
-    rows: int
+    rows: int  # without the last one, which represents absent observations
     batches: Iterable[PanelRows]
 
 
-def build_panel_in_memory(draft: PanelDraft) -> Panel:
+def build_panel_in_memory(plan: PanelPlan) -> Panel:
     """Build a small panel in memory, equal to the one that `write_panel` writes."""
-    metadata = draft.metadata
-    features = np.full((draft.rows + 1, len(metadata.features)), np.nan, dtype=np.float16)
-    targets = np.full((draft.rows + 1, len(metadata.horizons)), np.nan, dtype=np.float32)
+    metadata = plan.metadata
+    features = np.full((plan.rows + 1, len(metadata.features)), np.nan, dtype=np.float16)
+    targets = np.full((plan.rows + 1, len(metadata.horizons)), np.nan, dtype=np.float32)
     market = np.zeros((len(metadata.days), 2 * len(metadata.features)), dtype=np.float32)
-    for batch in draft.batches:
+    for batch in plan.batches:
         features[batch.rows], targets[batch.rows] = batch.features, batch.targets
         market[batch.days] = batch.market
-    tensors = (features, targets, draft.row_of, draft.eligible, market)
+    tensors = (features, targets, plan.row_of, plan.eligible, market)
     return Panel(metadata, IN_MEMORY, *map(torch.from_numpy, tensors))
 
 
-def write_panel(folder: Path, draft: PanelDraft) -> None:
+def write_panel(folder: Path, plan: PanelPlan) -> None:
     """Write the panel to a new folder inside ``folder``, then the header that points to it.
 
     Everything else in ``folder`` is removed at the end, such as older panels. Processes that have mapped their files
@@ -78,7 +78,7 @@ def write_panel(folder: Path, draft: PanelDraft) -> None:
     name = secrets.token_hex(8)
     try:
         with atomic_write(folder / name, is_folder=True) as partial:
-            header = _write_files(partial, draft).model_copy(update={"folder": name})
+            header = _write_files(partial, plan).model_copy(update={"folder": name})
         with atomic_write(folder / HEADER) as partial:
             partial.write_text(header.model_dump_json(indent=1))
     except BaseException:
@@ -93,22 +93,22 @@ def write_panel(folder: Path, draft: PanelDraft) -> None:
             other.unlink(missing_ok=True)
 
 
-def _write_files(folder: Path, draft: PanelDraft) -> PanelHeader:
-    metadata = draft.metadata
-    np.save(folder / ROW_OF, draft.row_of)
-    np.save(folder / ELIGIBLE, draft.eligible)
+def _write_files(folder: Path, plan: PanelPlan) -> PanelHeader:
+    metadata = plan.metadata
+    np.save(folder / ROW_OF, plan.row_of)
+    np.save(folder / ELIGIBLE, plan.eligible)
     with (
-        _open_rows(folder / FEATURES, (draft.rows + 1, len(metadata.features)), np.float16) as features,
-        _open_rows(folder / TARGETS, (draft.rows + 1, len(metadata.horizons)), np.float32) as targets,
+        _open_rows(folder / FEATURES, (plan.rows + 1, len(metadata.features)), np.float16) as features,
+        _open_rows(folder / TARGETS, (plan.rows + 1, len(metadata.horizons)), np.float32) as targets,
     ):
         written = 0
         market = np.zeros((len(metadata.days), 2 * len(metadata.features)), dtype=np.float32)
-        for batch in itertools.chain(draft.batches, [_absent_row(draft)]):
+        for batch in itertools.chain(plan.batches, [_absent_row(plan)]):
             market[batch.days] = batch.market
             features.write(batch.rows, batch.features)
             targets.write(batch.rows, batch.targets)
             written += len(batch.rows)
-    assert written == draft.rows + 1, f"{written - 1} of {draft.rows} rows were written"
+    assert written == plan.rows + 1, f"{written - 1} of {plan.rows} rows were written"
     np.save(folder / MARKET, market)
     files = {name: _describe_file(folder / name) for name in TENSORS}
     return PanelHeader(identity=identify(metadata, files), folder=folder.name, metadata=metadata, files=files)
@@ -119,12 +119,12 @@ def _describe_file(path: Path) -> FileState:
     return FileState(size=status.st_size, modified_ns=status.st_mtime_ns, digest=digest_file(path))
 
 
-def _absent_row(draft: PanelDraft) -> PanelRows:
+def _absent_row(plan: PanelPlan) -> PanelRows:
     """Return the last row of the panel, all NaN, which represents absent observations."""
-    features = np.full((1, len(draft.metadata.features)), np.nan, dtype=np.float16)
-    targets = np.full((1, len(draft.metadata.horizons)), np.nan, dtype=np.float32)
-    no_market = np.zeros((0, 2 * len(draft.metadata.features)), dtype=np.float32)
-    return PanelRows(np.array([draft.rows]), features, targets, np.zeros(0, dtype=np.int64), no_market)
+    features = np.full((1, len(plan.metadata.features)), np.nan, dtype=np.float16)
+    targets = np.full((1, len(plan.metadata.horizons)), np.nan, dtype=np.float32)
+    no_market = np.zeros((0, 2 * len(plan.metadata.features)), dtype=np.float32)
+    return PanelRows(np.array([plan.rows]), features, targets, np.zeros(0, dtype=np.int64), no_market)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from ..files import atomic_write
 from ..graph.neighbours import GraphParams
 from ..graph.to_panel import graphs_to_panel
 from ..network.params import NetworkParams
-from ..panel.build import draft_panel
+from ..panel.build import plan_panel
 from ..panel.index import index_observations
 from ..panel.scaler import FeatureCatalogue, ScalerParams, fit_scaler
 from ..panel.split import SPLIT_NAMES, Split, SplitName
@@ -217,7 +217,7 @@ def _prepare_panel(fold: Fold, folder: Path) -> Panel:
         scaler = fit_scaler(dataset, index, fold.split, recipe.catalogue, recipe.scaler)
         unchecked = folder.with_name(f"{folder.name}.unchecked")
         try:
-            write_panel(unchecked, draft_panel(dataset, index, scaler, recipe.entry_lag))
+            write_panel(unchecked, plan_panel(dataset, index, scaler, recipe.entry_lag))
             _require_unchanged(fold, folder.parent)
             unchecked.rename(folder)
         finally:

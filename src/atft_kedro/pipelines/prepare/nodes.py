@@ -8,12 +8,12 @@ from atft_kedro.market.benchmark_returns import BenchmarkReturns
 from atft_kedro.panel import scaler as scaling
 from atft_kedro.panel import split as splitting
 from atft_kedro.panel import universe as choosing
-from atft_kedro.panel.build import draft_panel
+from atft_kedro.panel.build import plan_panel
 from atft_kedro.panel.index import index_observations
 from atft_kedro.panel.scaler import FeatureCatalogue, Scaler, ScalerParams
 from atft_kedro.panel.split import Split, SplitParams, count_sizes
 from atft_kedro.panel.universe import UniverseParams
-from atft_kedro.panel.write import PanelDraft
+from atft_kedro.panel.write import PanelPlan
 from atft_kedro.schema import target_span
 
 
@@ -57,7 +57,7 @@ def fit_scaler(
     return scaling.fit_scaler(mapped_dataset, index, split, catalogue, params)
 
 
-def write_panel(mapped_dataset: pl.LazyFrame, universe: pl.LazyFrame, scaler: Scaler, entry_lag: int) -> PanelDraft:
+def write_panel(mapped_dataset: pl.LazyFrame, universe: pl.LazyFrame, scaler: Scaler, entry_lag: int) -> PanelPlan:
     """Scale every row and sort them by stock; rows are computed while the panel is saved."""
     index = index_observations(universe.collect())
-    return draft_panel(mapped_dataset, index, scaler, entry_lag)
+    return plan_panel(mapped_dataset, index, scaler, entry_lag)

@@ -8,7 +8,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from atft_kedro.features.build import FeatureParams
-from atft_kedro.features.market_days import read_moves, summarise_market
+from atft_kedro.features.market_summary import compute_returns, summarise_market
 from factories.datasets import make_ml_dataset
 from factories.params import make_params
 
@@ -27,7 +27,7 @@ def prices_of(returns: np.ndarray) -> pl.DataFrame:
 
 
 def summarise(prices: pl.DataFrame) -> pl.DataFrame:
-    return summarise_market([read_moves(prices)])[0]
+    return summarise_market([compute_returns(prices)])[0]
 
 
 @pytest.mark.parametrize("stocks", [3, 5, 40, 200])
@@ -96,7 +96,7 @@ def test_a_stock_that_returns_after_a_year_changes_no_others_residual(clean_pric
 
 def test_market_days_do_not_depend_on_how_the_stocks_are_cut_into_parts(clean_prices: pl.DataFrame) -> None:
     sorted_prices = clean_prices.sort("code", "date")
-    parts = [read_moves(part) for part in sorted_prices.partition_by("code", maintain_order=True)]
+    parts = [compute_returns(part) for part in sorted_prices.partition_by("code", maintain_order=True)]
 
-    for whole, pieces in zip(summarise_market([read_moves(sorted_prices)]), summarise_market(parts), strict=True):
+    for whole, pieces in zip(summarise_market([compute_returns(sorted_prices)]), summarise_market(parts), strict=True):
         assert_frame_equal(whole, pieces, check_exact=True)
