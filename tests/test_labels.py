@@ -8,7 +8,7 @@ from scipy import stats
 from atft_kedro.labels import transform_labels
 
 
-def test_labels_are_standardised_or_ranked_inside_each_day_and_extremes_count_not() -> None:
+def test_labels_are_standardised_or_ranked_inside_each_day_without_extremes() -> None:
     returns = torch.randn(3, 1, 200, dtype=torch.float64)
     valid = torch.ones_like(returns, dtype=torch.bool)
 

@@ -21,7 +21,7 @@ from factories.loss_references import REFERENCES, daily, make_loss_inputs, turno
 
 
 @pytest.mark.parametrize("name", REFERENCES)
-def test_a_loss_is_what_its_definition_says(name: str) -> None:
+def test_a_loss_equals_its_definition(name: str) -> None:
     q = make_loss_inputs()
 
     found = LOSSES[name](q)
@@ -40,7 +40,7 @@ def test_an_exposure_that_some_stocks_lack_is_correlated_over_the_others(missing
 
 
 @pytest.mark.parametrize("name", ["turnover", "exposure", "variance_floor"])
-def test_what_is_asked_of_forecasts_alone_does_not_depend_on_the_labels(name: str) -> None:
+def test_losses_of_forecasts_alone_do_not_depend_on_labels(name: str) -> None:
     q = make_loss_inputs()
     unknown = replace(q, valid=torch.zeros_like(q.valid), returns=torch.full_like(q.returns, torch.nan))
 
@@ -95,7 +95,7 @@ def test_rank_net_prefers_the_right_order() -> None:
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_a_gradient_is_what_differences_say(name: str) -> None:
+def test_a_gradient_equals_finite_differences(name: str) -> None:
     q = make_loss_inputs(days=4, horizons=1, stocks=8, seed=3)
     if name == "huber":
         q = replace(q, label=q.label * 2)
@@ -166,13 +166,13 @@ def test_terms_and_horizons_are_weighed() -> None:
     q = make_loss_inputs()
     weights = LossWeights.model_validate("mse:0.6,rankic:0.2,cs_ic:0.1,sharpe:0.1")
 
-    told = combine_losses(q, weights, torch.tensor([3.0, 1.0]))
+    values = combine_losses(q, weights, torch.tensor([3.0, 1.0]))
 
-    assert set(told) == {"loss", "mse", "rank_ic", "ic", "sharpe"}
+    assert set(values) == {"loss", "mse", "rank_ic", "ic", "sharpe"}
     mse = LOSSES["mse"](q)
-    assert told["mse"].item() == pytest.approx((0.75 * mse[0] + 0.25 * mse[1]).item(), rel=1e-5)
-    expected = 0.6 * told["mse"] + 0.2 * told["rank_ic"] + 0.1 * told["ic"] + 0.1 * told["sharpe"]
-    assert told["loss"].item() == pytest.approx(expected.item(), rel=1e-6)
+    assert values["mse"].item() == pytest.approx((0.75 * mse[0] + 0.25 * mse[1]).item(), rel=1e-5)
+    expected = 0.6 * values["mse"] + 0.2 * values["rank_ic"] + 0.1 * values["ic"] + 0.1 * values["sharpe"]
+    assert values["loss"].item() == pytest.approx(expected.item(), rel=1e-6)
 
 
 @pytest.mark.parametrize(

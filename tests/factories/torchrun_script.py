@@ -21,13 +21,13 @@ from factories.params import make_params
 from factories.training import NETWORK
 
 
-def tell_threads() -> None:
+def report_threads() -> None:
     """Name the threads of the process group that the interpreter's end would find alive."""
     names = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
     sys.stderr.write("".join(f"{name} outlives the group\n" for name in names if "gloo" in name))
 
 
-atexit.register(tell_threads)  # the first that is registered is the last that runs
+atexit.register(report_threads)  # the first that is registered is the last that runs
 torch.set_num_threads(1)
 folder, training = Path(sys.argv[1]), make_params(TrainingParams, **json.loads(sys.argv[2]))
 panel = open_panel(folder / "panel")

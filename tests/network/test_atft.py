@@ -159,9 +159,9 @@ def forecasts(
     whole = torch.full((len(panel.days), len(panel.metadata.codes)), torch.nan)
     for start in starts:
         block: Block = reader.read(np.arange(start, start + 8))
-        said = network.point(network(block, modules))[..., 0]
+        output = network.point(network(block, modules))[..., 0]
         for d, s in block.is_forecast.nonzero().tolist():
-            whole[block.day[d], block.stock[s]] = said[d, s]
+            whole[block.day[d], block.stock[s]] = output[d, s]
     return whole[244:256]
 
 

@@ -24,7 +24,7 @@ def test_graph_attention_is_pytorch_geometrics() -> None:
         theirs.att.copy_(mine.attention.unsqueeze(0))
         theirs.bias.copy_(mine.bias)
 
-    heard = mine(x, block.neighbours, block.edges)
+    attended = mine(x, block.neighbours, block.edges)
 
     for day in range(2):
         edges, attributes = [], []
@@ -36,10 +36,10 @@ def test_graph_attention_is_pytorch_geometrics() -> None:
                     edges.append((other, stock))
                     attributes.append(block.edges[day, stock, place].float())
         expected = theirs(x[day], torch.tensor(edges).t(), torch.stack(attributes))
-        assert torch.allclose(heard[day], expected, atol=1e-5)
+        assert torch.allclose(attended[day], expected, atol=1e-5)
 
 
-def test_signed_heads_hear_each_neighbour_by_its_correlation_and_the_others_attend() -> None:
+def test_signed_heads_weigh_neighbours_by_correlation_and_the_others_attend() -> None:
     block = random_block(stocks=9, days=2, neighbours=4)
     block.neighbours[0, 3, 2:] = -1
     x = torch.randn(2, 9, 16, generator=torch.Generator().manual_seed(3))
@@ -52,21 +52,21 @@ def test_signed_heads_hear_each_neighbour_by_its_correlation_and_the_others_atte
         plain.target.bias[:8] = mine.target.bias
         plain.attention[:2] = mine.attention.normal_()
 
-    heard = mine(x, block.neighbours, block.edges)
+    attended = mine(x, block.neighbours, block.edges)
 
-    assert torch.allclose(heard[..., :8], plain(x, block.neighbours, block.edges)[..., :8], atol=1e-6)
-    said = mine.source(x)[..., 8:]
+    assert torch.allclose(attended[..., :8], plain(x, block.neighbours, block.edges)[..., :8], atol=1e-6)
+    output = mine.source(x)[..., 8:]
     for day, stock in ((0, 3), (1, 7)):
         expected = torch.zeros(4)
         for place, other in enumerate(block.neighbours[day, stock].tolist()):
             if other >= 0:
-                expected += block.edges[day, stock, place, 0].float() * said[day, other] * SIGNED_SCALE
+                expected += block.edges[day, stock, place, 0].float() * output[day, other] * SIGNED_SCALE
         expected /= (block.neighbours[day, stock] >= 0).sum()
-        assert torch.allclose(heard[day, stock, 8:], expected, atol=1e-5)
+        assert torch.allclose(attended[day, stock, 8:], expected, atol=1e-5)
     turned = mine(x, block.neighbours, -block.edges)[..., 8:]
-    assert torch.allclose(turned, -heard[..., 8:], atol=1e-6)
+    assert torch.allclose(turned, -attended[..., 8:], atol=1e-6)
     wider = mine(x, pad(block.neighbours, (0, 3), value=-1), pad(block.edges, (0, 0, 0, 3)))
-    assert torch.allclose(wider, heard, atol=1e-6)
+    assert torch.allclose(wider, attended, atol=1e-6)
 
 
 def test_the_graph_starts_silent_and_speaks_at_the_stocks_own_length() -> None:

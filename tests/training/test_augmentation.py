@@ -55,7 +55,7 @@ def test_permuted_history_is_the_same_history_in_another_order_and_shows_no_late
     assert permuted.features[present].nan_to_num().equal(moved[present].nan_to_num())
 
 
-def test_mixed_stocks_lie_between_two_that_were_there_on_the_same_days(block: Block) -> None:
+def test_mixed_stocks_lie_between_two_of_the_same_days(block: Block) -> None:
     target = torch.arange(len(block.stock)).float()
     marked = replace(
         block,
@@ -75,7 +75,7 @@ def test_mixed_stocks_lie_between_two_that_were_there_on_the_same_days(block: Bl
         assert same.sum() > 1
 
 
-def test_cut_edges_are_gone_and_the_others_stay(block: Block) -> None:
+def test_dropped_edges_are_absent_and_the_others_stay(block: Block) -> None:
     cut = augment(block, AugmentParams(edge_dropout=0.5))
 
     had, has = block.neighbours >= 0, cut.neighbours >= 0

@@ -20,7 +20,9 @@ from atft_kedro.training.stopping import StopFile
 from factories.training import IDENTITY, PHASES, Make, Watch
 
 
-def test_the_run_folder_tells_what_happened(make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_run_folder_holds_log_heartbeat_and_checkpoints(
+    make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
     log, beat = MetricsLog(tmp_path, every=5), Heartbeat(tmp_path, every=0.0)
     trainer = make([log, beat, Checkpoints(tmp_path, IDENTITY, keep=2), EpochLog()])

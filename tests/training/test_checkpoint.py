@@ -14,7 +14,7 @@ from atft_kedro.training.checkpoint import Identity, read_checkpoint
 from factories.training import IDENTITY, NETWORK, Make
 
 
-def test_a_full_disk_keeps_the_checkpoint_before_and_is_told(make: Make, tmp_path: Path) -> None:
+def test_a_full_disk_keeps_the_previous_checkpoint_and_is_an_error(make: Make, tmp_path: Path) -> None:
     trainer = make(size=NETWORK.model_copy(update={"hidden_size": 128, "selection_size": 512}))
     checkpoints = Checkpoints(tmp_path, IDENTITY)
     checkpoints.write(trainer, LAST)

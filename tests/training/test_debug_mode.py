@@ -19,7 +19,7 @@ def test_safe_training_names_the_first_tensor_that_is_not_finite(make: Make) -> 
     assert not torch.is_anomaly_enabled()
 
 
-def test_safe_training_gives_what_fast_training_gives(make: Make) -> None:
+def test_safe_training_has_the_same_scores_as_fast_training(make: Make) -> None:
     safe, fast = make(detect_anomaly=True, deterministic=True), make()
     safe.fit()
     fast.fit()

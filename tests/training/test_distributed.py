@@ -34,14 +34,14 @@ def start(folder: Path, ranks: int, **params: object) -> subprocess.Popen[str]:
     launched = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
     command = [*(launched if ranks > 1 else [sys.executable]), RANKED, str(folder), training]
     paths = os.pathsep.join([str(TESTS), str(TESTS.parent / "src")])
-    told = {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "PYTHONFAULTHANDLER": "1"}  # where it dies, if it does
-    environment = os.environ | told  # noqa: TID251
+    values = {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "PYTHONFAULTHANDLER": "1"}  # where it dies, if it does
+    environment = os.environ | values  # noqa: TID251
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def finish(process: subprocess.Popen[str]) -> None:
-    said, errors = process.communicate(timeout=240)
-    assert process.returncode == 0, said + errors
+    output, errors = process.communicate(timeout=240)
+    assert process.returncode == 0, output + errors
     assert "outlives the group" not in errors  # it would abort the process now and then
 
 
@@ -55,7 +55,7 @@ def count_forecasts(folder: Path) -> list[int]:
     return (epochs["forecasts_per_second"] * epochs["seconds"]).round().cast(pl.Int64).to_list()
 
 
-def test_two_processes_train_what_one_does_with_twice_the_blocks(folder: Path) -> None:
+def test_two_processes_equal_one_with_twice_the_blocks(folder: Path) -> None:
     curves, scores = [], []
     for processes, blocks in ((2, 1), (1, 2)):
         finish(start(folder, processes, accumulate=blocks))

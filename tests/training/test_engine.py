@@ -163,7 +163,7 @@ def test_untrained_weights_leave_the_average_within_a_few_steps() -> None:
     assert untrained_share(0.995, 15) < 1e-4
 
 
-def test_the_decay_rises_to_what_is_asked_for() -> None:
+def test_the_decay_rises_to_the_parameter() -> None:
     decays = [ema_decay_at(0.99, step) for step in range(2000)]
 
     assert decays == sorted(decays)

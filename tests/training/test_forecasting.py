@@ -20,10 +20,10 @@ def test_a_rank_ic_has_the_error_of_days_that_share_returns(make: Make) -> None:
     scoring = replace(make_plain_scoring(4), weights=[1, 0, 0, 0])
     scores = score_days(network, loader.reader, loader.sampler.chronological(), frozenset(), scoring, ProcessGroup())
 
-    said = forecast_days(network, loader.reader, loader.sampler.chronological(), frozenset())
-    point = network.point(said.quantiles)
+    output = forecast_days(network, loader.reader, loader.sampler.chronological(), frozenset())
+    point = network.point(output.quantiles)
     for place, horizon in ((0, 1), (3, 20)):
-        daily = metrics.daily_rank_ic(point[..., place], said.targets[..., place]).numpy()
+        daily = metrics.daily_rank_ic(point[..., place], output.targets[..., place]).numpy()
         known = daily[np.isfinite(daily)]
         error = known.std(ddof=1) / np.sqrt(len(known) / horizon)
         assert scores[f"se_rank_ic_{horizon}d"] == pytest.approx(error)

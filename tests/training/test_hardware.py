@@ -38,9 +38,9 @@ TRAINING = make_params(TrainingParams, phases=[{"name": "x", "epochs": 1, "learn
 
 
 def test_large_tensors_are_mapped_once() -> None:
-    said = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True).stdout.split()
+    output = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True).stdout.split()
 
-    assert said in (["True", "True"], ["False", "False"])  # the second where the C library cannot
+    assert output in (["True", "True"], ["False", "False"])  # the second where the C library cannot
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_as_many_threads_are_taken_as_make_a_step_clearly_faster(
     assert choose_threads(make()).threads == chosen
 
 
-def test_a_measured_training_says_its_threads_writes_them_down_and_keeps_them(
+def test_measured_threads_are_logged_stored_and_kept(
     training_data: TrainingData, four_free_threads: None, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -105,7 +105,7 @@ def test_the_parameter_and_the_environment_fix_the_threads_without_a_measurement
     assert choose_threads(make()).threads == 4
 
 
-def test_a_gpu_that_is_asked_for_and_not_there_is_an_error() -> None:
+def test_cuda_without_a_gpu_is_an_error() -> None:
     assert choose_device("cpu") == torch.device("cpu")
     if not torch.cuda.is_available():
         assert choose_device("auto") == torch.device("cpu")

@@ -14,7 +14,7 @@ from factories.training import Make
 @pytest.mark.parametrize(
     ("best", "text"), [(math.nan, "-"), (0.05, "undefined, averaged weights of the last epoch (best 0.0500)")]
 )
-def test_a_run_whose_newest_score_is_undefined_has_a_status(make: Make, tmp_path: Path, best: float, text: str) -> None:
+def test_a_run_with_an_undefined_newest_score_has_a_status(make: Make, tmp_path: Path, best: float, text: str) -> None:
     trainer = make()
     trainer.progress = replace(trainer.progress, steps=1, history=[{"rank_ic": math.nan}], best=best)
 

@@ -33,16 +33,16 @@ def test_two_phases_of_one_name_and_two_lengths_are_refused() -> None:
 
 
 @pytest.mark.parametrize(("said", "meant"), [("gat fan", ("gat", "fan")), ("", ()), (None, ()), (["gat"], ("gat",))])
-def test_parts_to_go_without_are_words(said: object, meant: tuple[str, ...]) -> None:
-    assert make_params(TrainingParams, without=said).without == meant
+def test_modules_to_switch_off_can_be_given_as_text(output: object, meant: tuple[str, ...]) -> None:
+    assert make_params(TrainingParams, without=output).without == meant
 
 
-def test_an_unknown_part_cannot_be_gone_without() -> None:
+def test_an_unknown_module_cannot_be_switched_off() -> None:
     with pytest.raises(ValidationError, match="without"):
         make_params(TrainingParams, without="graph")
 
 
-def test_what_a_training_goes_without_never_learns(make: Make) -> None:
+def test_a_module_that_is_switched_off_is_not_trained(make: Make) -> None:
     trainer = make(without="gat fan", loss="mse:1")
     before = {name: weight.clone() for name, weight in trainer.network.named_parameters()}
     trainer.fit()

@@ -9,14 +9,14 @@ from atft_kedro.params import InputError
 from atft_kedro.training.phases import PhaseParams, share_epochs
 
 
-def test_horizons_weigh_less_the_longer_they_are_or_as_they_are_told() -> None:
+def test_horizons_weigh_one_over_their_days_or_as_configured() -> None:
     phase = PhaseParams(name="x", epochs=1, learning_rate=1)
-    told = phase.model_copy(update={"horizon_weights": (1.0, 2.0)})
+    values = phase.model_copy(update={"horizon_weights": (1.0, 2.0)})
 
     assert phase.weigh_horizons((1, 10)) == pytest.approx([1, 0.1])
-    assert told.weigh_horizons((1, 10)) == [1, 2]
+    assert values.weigh_horizons((1, 10)) == [1, 2]
     with pytest.raises(InputError, match="x has 2 horizon_weights with a sum of 3.0; there are 1"):
-        told.weigh_horizons((5,))
+        values.weigh_horizons((5,))
 
 
 def test_epochs_are_shared_in_proportion() -> None:

@@ -30,7 +30,7 @@ def runs(tmp_path: Path) -> Runs:
     return Runs(tmp_path / "runs", commit="abc", is_dirty=True)
 
 
-def test_a_training_leaves_what_it_was_made_of(
+def test_a_manifest_holds_parameters_and_data(
     training_data: TrainingData, runs: Runs, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "atft_kedro")
@@ -118,8 +118,8 @@ def test_several_seeds_are_one_run_until_the_last_is_done(training_data: Trainin
 
     class Read(Callback):
         def at_end(self, trainer: Trainer, scores: dict[str, float]) -> None:
-            beat = json.loads((runs.find(LATEST) / HEARTBEAT).read_text())
-            states.append((beat["state"], beat["seconds_left"]))
+            heartbeat = json.loads((runs.find(LATEST) / HEARTBEAT).read_text())
+            states.append((heartbeat["state"], heartbeat["seconds_left"]))
 
     several = TRAINING.model_copy(update={"seeds": 2})
     trained = train_in_run(training_data, NETWORK, several, runs, callbacks=[Read()])
@@ -153,7 +153,7 @@ def test_a_graph_that_lacks_a_day_leaves_its_stocks_alone(training_data: Trainin
     assert trained.members[0].best_score is not None
 
 
-def test_a_validation_without_any_score_keeps_the_newest_weights_and_says_so(
+def test_a_validation_without_scores_keeps_the_newest_weights_and_warns(
     training_data: TrainingData, runs: Runs, caplog: pytest.LogCaptureFixture
 ) -> None:
     targets = training_data.panel.targets.clone()
@@ -172,7 +172,7 @@ def test_a_validation_without_any_score_keeps_the_newest_weights_and_says_so(
     assert "the validation days have no rank IC: the newest weights are kept until one is defined" in caplog.text
 
 
-def test_no_days_to_validate_on_is_said(training_data: TrainingData, runs: Runs) -> None:
+def test_no_validation_days_is_an_error(training_data: TrainingData, runs: Runs) -> None:
     nobody = training_data.panel.eligible.clone()
     nobody[training_data.split.indices_of("validation", training_data.panel.days)] = False
     empty = replace(training_data, panel=replace(training_data.panel, eligible=nobody))

@@ -28,11 +28,11 @@ COUNTERS = {
 }
 
 
-def test_a_status_names_the_weights_of_each_score(tmp_path: Path) -> None:
+def test_a_status_names_the_weights_of_its_scores(tmp_path: Path) -> None:
     folder = write_run(tmp_path, make_log(0.05))
-    beat = json.loads((folder / HEARTBEAT).read_text())
+    heartbeat = json.loads((folder / HEARTBEAT).read_text())
     scored = {"score": 0.05, "best": 0.08, "best_weights": "mean of the weights of the last 3 epochs"}
-    (folder / HEARTBEAT).write_text(json.dumps(beat | scored))
+    (folder / HEARTBEAT).write_text(json.dumps(heartbeat | scored))
 
     assert read_status(folder).rows()["validation rank IC"] == (
         "0.0500, averaged weights of the last epoch (best 0.0800: mean of the weights of the last 3 epochs)"
@@ -53,13 +53,13 @@ def test_a_processor_has_memory_only() -> None:
     assert format_load(MEMORY) == {"memory": "0.81 GB, at most 0.83 GB"}
 
 
-def test_a_peak_is_told_with_what_the_process_held_before() -> None:
-    said = format_load(MEMORY | {"memory_at_start_gb": 0.5})
+def test_a_peak_is_formatted_with_the_memory_at_start() -> None:
+    output = format_load(MEMORY | {"memory_at_start_gb": 0.5})
 
-    assert said == {"memory": "0.81 GB, at most 0.83 GB since the training began with 0.50 GB"}
+    assert output == {"memory": "0.81 GB, at most 0.83 GB since the training began with 0.50 GB"}
 
 
-def test_a_gpu_is_told_of_in_full() -> None:
+def test_the_load_of_a_gpu_is_formatted() -> None:
     assert format_load(MEMORY | ALLOCATOR | COUNTERS) == {
         "memory": "0.81 GB, at most 0.83 GB",
         "GPU": "87 % busy, 54 °C, 302 of 700 W",
@@ -67,17 +67,17 @@ def test_a_gpu_is_told_of_in_full() -> None:
     }
 
 
-def test_what_a_gpu_does_not_tell_is_left_out() -> None:
-    said = format_load({"gpu_temperature": 54, "gpu_power_w": 60})
+def test_unknown_gpu_values_are_left_out() -> None:
+    output = format_load({"gpu_temperature": 54, "gpu_power_w": 60})
 
-    assert said == {"GPU": "54 °C, 60 W"}
-
-
-def test_memory_that_ran_short_is_told() -> None:
-    said = format_load(ALLOCATOR | {"gpu_memory_retries": 3, "gpu_memory_ooms": 1})
-
-    assert said["GPU memory"].endswith("3 allocation retries, 1 times out of memory")
+    assert output == {"GPU": "54 °C, 60 W"}
 
 
-def test_a_heartbeat_of_an_older_version_says_nothing() -> None:
+def test_memory_shortages_are_counted() -> None:
+    output = format_load(ALLOCATOR | {"gpu_memory_retries": 3, "gpu_memory_ooms": 1})
+
+    assert output["GPU memory"].endswith("3 allocation retries, 1 times out of memory")
+
+
+def test_an_empty_load_has_no_rows() -> None:
     assert format_load({}) == {}

@@ -37,7 +37,7 @@ def test_a_phase_can_see_the_newest_days_only_and_its_steps_are_counted(make: Ma
     assert trainer.total_steps == before + 2 * trainer.steps[1] < 2 * before
 
 
-def test_a_few_steps_of_every_phase_try_each_of_them(make: Make) -> None:
+def test_steps_per_phase_limits_every_phase(make: Make) -> None:
     watch = Watch()
     trainer = make([watch], steps_per_phase=2)
 

@@ -61,7 +61,7 @@ class Nvml:
         return answer
 
 
-def test_every_counter_is_told_in_its_unit() -> None:
+def test_every_counter_has_its_unit() -> None:
     assert read_counters(Nvml(), "GPU-one") == {
         "gpu_utilisation": 87,
         "gpu_memory_used_gb": 12.3,
@@ -73,12 +73,12 @@ def test_every_counter_is_told_in_its_unit() -> None:
 
 
 def test_a_counter_that_a_gpu_lacks_is_left_out_alone() -> None:
-    told = read_counters(Nvml("Utilization", "Power"), "MIG-one")
+    values = read_counters(Nvml("Utilization", "Power"), "MIG-one")
 
-    assert set(told) == {"gpu_memory_used_gb", "gpu_memory_total_gb", "gpu_temperature"}
+    assert set(values) == {"gpu_memory_used_gb", "gpu_memory_total_gb", "gpu_temperature"}
 
 
-def test_a_gpu_is_found_by_what_no_setting_reorders() -> None:
+def test_a_gpu_is_found_by_its_uuid() -> None:
     assert find_by_uuid(Nvml(), "other") == "GPU-other"
     assert find_by_uuid(Nvml(kind="MIG"), "one") == "MIG-one"
     assert find_by_uuid(Nvml(), "somebody else's") is None
@@ -100,13 +100,13 @@ def test_a_machine_without_a_gpu_tells_of_its_memory_only() -> None:
     cpu = torch.device("cpu")
 
     assert read_devices(cpu) == {}
-    told = read_memory(cpu)
-    assert set(told) == {"peak_memory_gb", "memory_gb"}
-    assert 0.05 < told["memory_gb"] <= told["peak_memory_gb"] < 100
+    values = read_memory(cpu)
+    assert set(values) == {"peak_memory_gb", "memory_gb"}
+    assert 0.05 < values["memory_gb"] <= values["peak_memory_gb"] < 100
 
 
 @pytest.mark.skipif(not STATUS.exists(), reason="only Linux tells what a process holds now")
-def test_memory_that_is_taken_is_told() -> None:
+def test_allocated_memory_is_measured() -> None:
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)  # so that the heap of earlier tests is not given back meanwhile
     before = read_memory(torch.device("cpu"))["memory_gb"]
@@ -126,7 +126,7 @@ def test_a_peak_is_the_process_s_own_and_not_its_parent_s() -> None:
     assert peak < held.nbytes / 2
 
 
-def test_the_allocator_is_told_in_gigabytes_and_counts() -> None:
+def test_the_allocator_is_read_in_gigabytes_and_counts() -> None:
     stats = {
         "allocated_bytes.all.current": 2_000_000_000,
         "allocated_bytes.all.peak": 5_000_000_000,
@@ -159,7 +159,7 @@ def test_a_peak_counts_from_where_it_is_restarted() -> None:
     assert after["peak_memory_gb"] == pytest.approx(began, abs=0.1)
 
 
-def test_only_what_runs_is_timed() -> None:
+def test_a_stopwatch_measures_only_its_context() -> None:
     watch = Stopwatch(torch.device("cpu"))
     for _ in range(2):
         with watch.running():

@@ -18,15 +18,15 @@ class Listening(NoTracker):
     """A tracker that remembers."""
 
     def __init__(self) -> None:
-        self.heard: list[tuple[int, float]] = []
+        self.attended: list[tuple[int, float]] = []
         self.names: set[str] = set()
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
-        self.heard += [(step, value) for name, value in metrics.items() if name == "validation/rank_ic"]
+        self.attended += [(step, value) for name, value in metrics.items() if name == "validation/rank_ic"]
         self.names |= set(metrics)
 
 
-def test_a_tracker_that_is_new_to_a_training_is_told_all_of_it(make: Make, tmp_path: Path) -> None:
+def test_a_new_tracker_receives_all_earlier_epochs(make: Make, tmp_path: Path) -> None:
     first, second = Listening(), Listening()
     stopped = make([TrackerLog(first, "", (), ()), Checkpoints(tmp_path, IDENTITY), StopFile(tmp_path)])
     stopped.callbacks = [Watch(15, lambda trainer: (tmp_path / STOP_FILE).touch()), *stopped.callbacks]
@@ -37,7 +37,7 @@ def test_a_tracker_that_is_new_to_a_training_is_told_all_of_it(make: Make, tmp_p
     resumed.fit()
 
     whole = [(epoch + 1, scores["rank_ic"]) for epoch, scores in enumerate(resumed.progress.history)]
-    assert 0 < len(first.heard) < len(whole)
-    assert first.heard == whole[: len(first.heard)]
-    assert second.heard == whole
+    assert 0 < len(first.attended) < len(whole)
+    assert first.attended == whole[: len(first.attended)]
+    assert second.attended == whole
     assert {"train/loss", "train/rank_ic", "train/rank_ic_1d", "validation/se_rank_ic_1d"} <= second.names

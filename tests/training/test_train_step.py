@@ -111,20 +111,20 @@ def test_exposures_are_the_features_of_the_forecast_days_and_the_sectors(make: M
     reader = trainer.train.reader
     block = reader.read(next(iter(trainer.train.sampler.epoch(0))))
 
-    told = trainer.train_step.build_inputs.read_exposures(block)
+    values = trainer.train_step.build_inputs.read_exposures(block)
 
     panel, place = reader.panel, reader.panel.metadata.features.index("beta_60")
-    assert told.shape[1] == 1 + len({name for history in panel.metadata.sectors for _, name in history})
+    assert values.shape[1] == 1 + len({name for history in panel.metadata.sectors for _, name in history})
     for day, stock in ((0, 0), (3, 5), (7, 11)):
         row = panel.row_of[block.day[day], block.stock[stock]]
         assert block.slot[day, stock] >= 0
-        assert told[day, 0, stock] == panel.features[row, place].float()
+        assert values[day, 0, stock] == panel.features[row, place].float()
         ((_, sector),) = panel.metadata.sectors[int(block.stock[stock])]
         peers = [
             number for number, code in enumerate(block.stock[:12]) if panel.metadata.sectors[code][-1][1] == sector
         ]
-        assert all(told[0, 1:, peer].equal(told[0, 1:, stock]) for peer in peers if block.slot[0, peer] >= 0)
-        assert told[day, 1:, stock].sum() == 1
+        assert all(values[0, 1:, peer].equal(values[0, 1:, stock]) for peer in peers if block.slot[0, peer] >= 0)
+        assert values[day, 1:, stock].sum() == 1
     with pytest.raises(
         InputError, match=r"training.exposures: \['size'\] are neither features of this panel nor 'sector'"
     ):
@@ -132,12 +132,12 @@ def test_exposures_are_the_features_of_the_forecast_days_and_the_sectors(make: M
 
 
 @pytest.mark.parametrize("loss", ["exposure", "variance_floor"])
-def test_a_loss_without_what_it_needs_is_refused(loss: str) -> None:
+def test_a_loss_without_its_parameter_is_refused(loss: str) -> None:
     with pytest.raises(ValidationError, match=f"phase x uses the loss {loss}, but"):
         make_params(TrainingParams, phases=[PHASE | {"loss": {"mse": 1, loss: 1}}])
 
 
-def test_sixteen_bits_learn_nearly_what_thirty_two_do(make: Make) -> None:
+def test_bf16_trains_nearly_as_well_as_fp32(make: Make) -> None:
     losses = []
     for precision in ("fp32", "bf16"):
         watch = Watch()
@@ -148,7 +148,7 @@ def test_sixteen_bits_learn_nearly_what_thirty_two_do(make: Make) -> None:
     assert losses[0] == pytest.approx(losses[1], rel=0.02)
 
 
-def test_freezing_what_is_not_there_is_refused(make: Make) -> None:
+def test_freezing_an_unknown_module_is_refused(make: Make) -> None:
     with pytest.raises(
         InputError, match=r"x freezes \['attention'\]; the network has \['variable_selection', 'fan', 'temporal'"
     ):
@@ -206,7 +206,7 @@ def test_a_block_of_one_day_that_does_not_fit_is_an_error(make: Make) -> None:
         trainer.fit()
 
 
-def test_a_cpu_without_memory_says_what_a_gpu_says() -> None:
+def test_a_cpu_out_of_memory_is_recognised() -> None:
     with pytest.raises(RuntimeError) as caught:
         torch.empty(2**50)
 
@@ -216,7 +216,7 @@ def test_a_cpu_without_memory_says_what_a_gpu_says() -> None:
 
 
 @pytest.mark.slow
-def test_where_no_compiler_is_a_compiled_training_says_so_and_gives_the_same_numbers(
+def test_without_a_compiler_training_warns_and_has_the_same_scores(
     make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("CXX", "/nowhere/g++")
