@@ -1,4 +1,4 @@
-"""Every loss against a plain NumPy/SciPy reading of its definition, and its gradient against differences."""
+"""Every loss against its definition in NumPy/SciPy, and its gradient against finite differences."""
 
 from dataclasses import replace
 from typing import Any
@@ -51,16 +51,16 @@ def test_losses_of_forecasts_alone_do_not_depend_on_labels(name: str) -> None:
 def test_constant_forecasts_trade_nothing_but_the_stocks_that_enter_and_leave() -> None:
     q = make_loss_inputs(horizons=1)
     same = replace(q, point=q.point[:1].expand_as(q.point), present=torch.ones_like(q.present))
-    gone = same.present.clone()
-    gone[3:, 0] = False
+    present = same.present.clone()
+    present[3:, 0] = False
 
     assert LOSSES["turnover"](same).item() == 0
-    leaving = replace(same, present=gone)
+    leaving = replace(same, present=present)
     assert LOSSES["turnover"](leaving).item() == pytest.approx(turnover_of(leaving, 0), rel=1e-5)
     assert LOSSES["turnover"](leaving).item() > 0
 
 
-def test_rank_ic_is_near_spearman_and_one_minus_it_for_far_apart_forecasts() -> None:
+def test_rank_ic_of_spread_forecasts_is_near_one_minus_spearman() -> None:
     q = make_loss_inputs()
     spread = replace(q, point=torch.from_numpy(stats.rankdata(q.point.numpy(), axis=-1)))
 
@@ -135,10 +135,10 @@ def test_constant_forecasts_and_days_without_labels_have_finite_losses_and_gradi
     q = make_loss_inputs()
     flat = torch.zeros_like(q.quantiles).requires_grad_()
     unknown = replace(q, point=flat[..., 1], quantiles=flat, valid=torch.zeros_like(q.valid))
-    nobody = replace(unknown, present=torch.zeros_like(q.present))
+    no_stocks = replace(unknown, present=torch.zeros_like(q.present))
 
-    for asked in (replace(q, point=flat[..., 1], quantiles=flat), unknown, nobody):
-        loss = LOSSES[name](asked).sum()
+    for inputs in (replace(q, point=flat[..., 1], quantiles=flat), unknown, no_stocks):
+        loss = LOSSES[name](inputs).sum()
         (gradient,) = torch.autograd.grad(loss, flat, allow_unused=True, materialize_grads=True)
         assert loss.isfinite()
         assert gradient.isfinite().all()
@@ -149,9 +149,11 @@ def test_a_portfolio_is_neutral_and_of_gross_one() -> None:
 
     weight = portfolio(q)
 
-    there = q.present.any(-1)
-    assert weight[there].sum(-1).abs().max() < 1e-9
-    assert torch.allclose(weight[there].abs().sum(-1), torch.ones(int(there.sum()), 2, dtype=torch.float64), atol=1e-5)
+    has_stocks = q.present.any(-1)
+    assert weight[has_stocks].sum(-1).abs().max() < 1e-9
+    assert torch.allclose(
+        weight[has_stocks].abs().sum(-1), torch.ones(int(has_stocks.sum()), 2, dtype=torch.float64), atol=1e-5
+    )
     assert (weight.transpose(1, 2)[~q.present] == 0).all()
 
 

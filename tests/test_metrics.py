@@ -1,4 +1,4 @@
-"""Metrics against SciPy, and what they say where nothing can be said."""
+"""Metrics against SciPy, and undefined metrics."""
 
 import numpy as np
 import torch

@@ -1,4 +1,4 @@
-"""Trainings as a person runs them: monitored, stopped, killed, resumed, tracked, in several processes."""
+"""Whole trainings by command: monitored, stopped, killed, resumed, tracked, and in several processes."""
 
 import json
 import signal
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 LONG = SMALL.replace("epochs=1", "epochs=400")
 
 
-def test_a_killed_training_goes_on_to_the_same_numbers(project: Path) -> None:
+def test_a_killed_training_resumes_to_the_same_numbers(project: Path) -> None:
     params = SMALL.replace("epochs=1", "epochs=8")
     runs = project / "data" / "06_models" / "runs"
     kedro(project, "run", "--params", params)
@@ -44,11 +44,11 @@ def test_a_killed_training_goes_on_to_the_same_numbers(project: Path) -> None:
     process.wait()
     killed = _epochs(runs / "latest")
 
-    said = kedro(project, "run", "--pipelines", "fit", "--params", f"{params},training.resume=latest")
+    output = kedro(project, "run", "--pipelines", "fit", "--params", f"{params},training.resume=latest")
 
     resumed = json.loads((project / "data" / "06_models" / "trained_run.json").read_text())
     assert 4 <= killed < whole["members"][0]["epochs"]
-    assert "resumes after step" in said
+    assert "resumes after step" in output
     assert resumed["run"] != whole["run"]
     assert resumed | {"run": whole["run"]} == whole
     assert _validations(runs / "latest") == _validations(runs / whole["run"])
@@ -64,23 +64,23 @@ def _epochs(run: Path) -> int:
     return len(_validations(run))
 
 
-def test_a_training_that_cannot_be_is_refused_before_its_first_step(project: Path) -> None:
+def test_an_invalid_training_is_refused_before_its_first_step(project: Path) -> None:
     kedro(project, "run", "--params", SMALL)
     messages = {
-        "training.resume=nobody": "There is no run 'nobody' in",
+        "training.resume=absent": "There is no run 'absent' in",
         "training.resume=latest,network.hidden_size=32": "was trained with other parameters",
         "training.precision=fp8": "training.precision = 'fp8'",
     }
 
     for params, message in messages.items():
-        said = kedro(project, "run", "--no-cache", "--pipelines", "fit", "--params", f"{SMALL},{params}", fails=True)
-        assert message in said
-    assert "Traceback" not in said
+        output = kedro(project, "run", "--no-cache", "--pipelines", "fit", "--params", f"{SMALL},{params}", fails=True)
+        assert message in output
+    assert "Traceback" not in output
 
 
 @contextmanager
 def training(project: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A training that has begun."""
+    """Start a training, and wait for its first epoch."""
     runs = project / "data" / "06_models" / "runs"
     before = (runs / "latest").resolve()
     process = subprocess.Popen(
@@ -100,24 +100,24 @@ def training(project: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
-def test_a_training_is_watched_and_stopped_with_a_checkpoint_and_others_work_beside_it(project: Path) -> None:
+def test_a_training_is_monitored_and_stopped_while_others_run(project: Path) -> None:
     with training(project) as process:
-        watched = kedro(project, "atft", "status")
+        status = kedro(project, "atft", "status")
         newest = (project / "data" / "06_models" / "runs" / "latest").resolve()
-        beside = kedro(project, "run", "--pipelines", "predict", "--params", f"{SMALL},predict.days=2")
+        predicted = kedro(project, "run", "--pipelines", "predict", "--params", f"{SMALL},predict.days=2")
         kedro(project, "run", "--pipelines", "fit,evaluate", "--params", f"{SMALL},training.seed=2")
         second = (project / "data" / "06_models" / "runs" / "latest").resolve()
-        said = kedro(project, "atft", "stop", newest.name)
+        output = kedro(project, "atft", "stop", newest.name)
         code = process.wait(timeout=60)
     after = kedro(project, "atft", "monitor", newest.name)
 
-    assert f"training (pid {process.pid} on" in watched
-    assert "has stopped after step" in said
+    assert f"training (pid {process.pid} on" in status
+    assert "has stopped after step" in output
     assert code == STOPPED
     assert (newest / "last.pt").exists()
     assert not (newest / "stop").exists()
     assert run_statuses(project)[-2:] == ["KILLED", "FINISHED"]
-    assert "stage predict.forecast_newest done" in beside
+    assert "stage predict.forecast_newest done" in predicted
     assert second != newest
     assert json.loads((second / "metrics.json").read_text())["run"] == second.name
     assert not (newest / "metrics.json").exists()
@@ -127,7 +127,7 @@ def test_a_training_is_watched_and_stopped_with_a_checkpoint_and_others_work_bes
     assert " ".join(" ".join(newest_lines).split()) in after
 
 
-def test_a_terminated_training_ends_after_its_step_with_a_code_of_its_own(project: Path) -> None:
+def test_a_terminated_training_ends_after_its_step_with_its_exit_code(project: Path) -> None:
     with training(project) as process:
         process.send_signal(signal.SIGTERM)
         code = process.wait(timeout=60)
@@ -140,20 +140,20 @@ def test_a_terminated_training_ends_after_its_step_with_a_code_of_its_own(projec
 def test_a_killed_training_is_called_dead(project: Path) -> None:
     folder = project / "data" / "06_models" / "runs" / "latest"
     with training(project) as process:
-        said = kedro(project, "atft", "stop", "--now")
+        output = kedro(project, "atft", "stop", "--now")
         process.wait(timeout=60)
 
-    assert "has been killed after step" in said
+    assert "has been killed after step" in output
     assert read_status(folder.resolve()).state == "dead"
     with pytest.raises(InputError, match="is not training: it is dead after step"):
         request_stop(folder.resolve(), wait=1.0)
 
 
-def test_every_epoch_is_tracked_with_what_the_run_was_made_of(project: Path) -> None:
+def test_every_epoch_and_the_run_are_tracked(project: Path) -> None:
     every_phase = SMALL.replace("training.epochs=1", "training.steps_per_phase=3")
-    said = kedro(project, "run", "--no-cache", "--pipelines", "train", "--params", every_phase)
+    output = kedro(project, "run", "--no-cache", "--pipelines", "train", "--params", every_phase)
 
-    assert "3 steps per phase test only that training runs" in " ".join(said.split())
+    assert "3 steps per phase test only that training runs" in " ".join(output.split())
     run = (project / "data" / "06_models" / "runs" / "latest").resolve()
     with sqlite3.connect(project / "mlflow.db") as store:
         (uuid,) = store.execute("select run_uuid from runs order by start_time desc").fetchone()
@@ -173,17 +173,17 @@ def test_every_epoch_is_tracked_with_what_the_run_was_made_of(project: Path) -> 
     assert [line["name"] for line in drawn["data"]] == ["1 d", "5 d", "10 d", "20 d", "train loss", "validation loss"]
 
 
-def test_a_dead_tracking_server_kills_no_training(project: Path) -> None:
+def test_a_training_continues_without_its_tracking_server(project: Path) -> None:
     dead = project / "conf" / "local" / "mlflow.yml"
     dead.write_text("server: {mlflow_tracking_uri: 'http://127.0.0.1:9'}")
     try:
-        said = kedro(project, "run", "--no-cache", "--pipelines", "fit", "--params", SMALL)
+        output = kedro(project, "run", "--no-cache", "--pipelines", "fit", "--params", SMALL)
     finally:
         dead.unlink()
 
-    assert "MLflow does not answer; the run is not tracked" in said
-    assert "stage fit.fit_network done" in said
-    assert "Traceback" not in said
+    assert "MLflow does not answer; the run is not tracked" in output
+    assert "stage fit.fit_network done" in output
+    assert "Traceback" not in output
 
 
 @pytest.mark.long
@@ -209,10 +209,10 @@ def test_two_processes_train_one_run(project: Path) -> None:
     assert "0 of 25 stages" not in done.stdout
 
 
-def test_what_the_network_is_and_looks_at_is_told(project: Path) -> None:
+def test_commands_describe_the_network_and_its_weights(project: Path) -> None:
     kedro(project, "run", "--params", SMALL)
 
-    said = kedro(project, "atft", "model", "--params", SMALL)
+    output = kedro(project, "atft", "model", "--params", SMALL)
     share = kedro(project, "atft", "oracle", "--params", SMALL)
 
     reports = project / "data" / "06_models" / "runs" / "latest"
@@ -222,6 +222,6 @@ def test_what_the_network_is_and_looks_at_is_told(project: Path) -> None:
     )
     for name in ("lag_weights", "neighbour_weights", "frequency_weights"):
         assert pl.read_parquet(reports / f"{name}.parquet").height
-    assert "selection" in said
-    assert "MFLOP for a forecast" in said
+    assert "selection" in output
+    assert "MFLOP for a forecast" in output
     assert "agreement with the oracle" in share

@@ -1,4 +1,4 @@
-"""Blocks made of random numbers, for networks to look at."""
+"""Blocks of random numbers, as inputs of networks."""
 
 import torch
 
@@ -8,7 +8,7 @@ from atft_kedro.panel.blocks import Block
 def random_block(
     features: int = 6, lookback: int = 12, days: int = 5, stocks: int = 7, neighbours: int = 3, seed: int = 0
 ) -> Block:
-    """Every stock is there on every day."""
+    """Make a block in which every stock is present on every day."""
     random = torch.Generator().manual_seed(seed)
     steps = lookback - 1 + days
     return Block(

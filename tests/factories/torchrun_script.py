@@ -1,4 +1,4 @@
-"""Trains in as many processes as ``torchrun`` starts: what the test of the ranks runs."""
+"""Script of the tests of several processes: trains in each process that ``torchrun`` starts."""
 
 import atexit
 import json
@@ -22,12 +22,12 @@ from factories.training import NETWORK
 
 
 def report_threads() -> None:
-    """Name the threads of the process group that the interpreter's end would find alive."""
+    """Print the threads of the process group that are alive when the interpreter ends."""
     names = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
     sys.stderr.write("".join(f"{name} outlives the group\n" for name in names if "gloo" in name))
 
 
-atexit.register(report_threads)  # the first that is registered is the last that runs
+atexit.register(report_threads)  # registered first, so it runs last
 torch.set_num_threads(1)
 folder, training = Path(sys.argv[1]), make_params(TrainingParams, **json.loads(sys.argv[2]))
 panel = open_panel(folder / "panel")

@@ -1,4 +1,4 @@
-"""What all tests of the engine train: a small network, in two phases, watched."""
+"""A small network and two phases that tests train, and a callback that stores their steps."""
 
 from collections.abc import Callable
 
@@ -22,18 +22,18 @@ Make = Callable[..., Trainer]
 
 
 class Watch(Callback):
-    """Keeps every step's terms, and calls back after some step."""
+    """Stores the losses of every step, and calls a function after one step."""
 
     def __init__(self, at: int = -1, then: Callable[[Trainer], None] = lambda trainer: None) -> None:
         self.at, self.then, self.terms = at, then, []
 
     def after_step(self, trainer: Trainer, days: list[np.ndarray], terms: dict[str, torch.Tensor]) -> None:
         self.terms.append({name: float(term) for name, term in terms.items()})
-        if trainer.progress.steps == self.at:
+        if trainer.progress.steps_done == self.at:
             self.then(trainer)
 
 
 def train_phases(trainer: Trainer) -> None:
-    """Train all phases, without the callbacks' start and end and the score of the SWA weights."""
-    for phase in range(len(trainer.epochs)):
+    """Train all phases, without the start, the end and the scores of the SWA weights."""
+    for phase in range(len(trainer.epochs_per_phase)):
         trainer._train_phase(phase)

@@ -186,8 +186,8 @@ def test_renaming_stocks_permutes_the_forecasts(ml_dataset: pl.DataFrame, panel:
     params = make_params(GraphParams, neighbours=4)
     network = alive(features=len(panel.metadata.features))
 
-    mine = forecasts(network, panel, make_graphs(ml_dataset, params), range(240, 256, 8), ALL)
-    theirs = forecasts(network, other, make_graphs(renamed, params), range(240, 256, 8), ALL)
+    original = forecasts(network, panel, make_graphs(ml_dataset, params), range(240, 256, 8), ALL)
+    permuted = forecasts(network, other, make_graphs(renamed, params), range(240, 256, 8), ALL)
 
     order = [other.metadata.codes.index(names[code]) for code in panel.metadata.codes]
-    assert torch.allclose(mine.nan_to_num(), theirs[:, order].nan_to_num(), atol=1e-5)
+    assert torch.allclose(original.nan_to_num(), permuted[:, order].nan_to_num(), atol=1e-5)

@@ -13,29 +13,29 @@ def test_graph_attention_is_pytorch_geometrics() -> None:
     block = random_block(stocks=9, days=2, neighbours=4)
     block.neighbours[0, 3, 2:] = -1
     x = torch.randn(2, 9, 16, generator=torch.Generator().manual_seed(3))
-    mine = GraphAttention(16, size=12, heads=3, attributes=3, dropout=0.0)
-    theirs = GATv2Conv(16, 4, heads=3, edge_dim=3, add_self_loops=False, negative_slope=0.2)
+    attention = GraphAttention(16, size=12, heads=3, attributes=3, dropout=0.0)
+    reference = GATv2Conv(16, 4, heads=3, edge_dim=3, add_self_loops=False, negative_slope=0.2)
     with torch.no_grad():
-        theirs.lin_l.weight.copy_(mine.source.weight)
-        theirs.lin_l.bias.copy_(mine.source.bias)
-        theirs.lin_r.weight.copy_(mine.target.weight)
-        theirs.lin_r.bias.copy_(mine.target.bias)
-        theirs.lin_edge.weight.copy_(mine.edge.weight)
-        theirs.att.copy_(mine.attention.unsqueeze(0))
-        theirs.bias.copy_(mine.bias)
+        reference.lin_l.weight.copy_(attention.source.weight)
+        reference.lin_l.bias.copy_(attention.source.bias)
+        reference.lin_r.weight.copy_(attention.target.weight)
+        reference.lin_r.bias.copy_(attention.target.bias)
+        reference.lin_edge.weight.copy_(attention.edge.weight)
+        reference.att.copy_(attention.attention.unsqueeze(0))
+        reference.bias.copy_(attention.bias)
 
-    attended = mine(x, block.neighbours, block.edges)
+    attended = attention(x, block.neighbours, block.edges)
 
     for day in range(2):
         edges, attributes = [], []
         for stock in range(9):
             edges.append((stock, stock))
             attributes.append(torch.ones(3))
-            for place, other in enumerate(block.neighbours[day, stock].tolist()):
+            for column, other in enumerate(block.neighbours[day, stock].tolist()):
                 if other >= 0:
                     edges.append((other, stock))
-                    attributes.append(block.edges[day, stock, place].float())
-        expected = theirs(x[day], torch.tensor(edges).t(), torch.stack(attributes))
+                    attributes.append(block.edges[day, stock, column].float())
+        expected = reference(x[day], torch.tensor(edges).t(), torch.stack(attributes))
         assert torch.allclose(attended[day], expected, atol=1e-5)
 
 
@@ -43,29 +43,29 @@ def test_signed_heads_weigh_neighbours_by_correlation_and_the_others_attend() ->
     block = random_block(stocks=9, days=2, neighbours=4)
     block.neighbours[0, 3, 2:] = -1
     x = torch.randn(2, 9, 16, generator=torch.Generator().manual_seed(3))
-    mine = GraphAttention(16, size=12, heads=3, attributes=3, dropout=0.0, signed=1)
+    attention = GraphAttention(16, size=12, heads=3, attributes=3, dropout=0.0, signed=1)
     plain = GraphAttention(16, size=12, heads=3, attributes=3, dropout=0.0)
     with torch.no_grad():
-        plain.source.load_state_dict(mine.source.state_dict())
+        plain.source.load_state_dict(attention.source.state_dict())
         for name in ("target", "edge"):
-            getattr(plain, name).weight[:8] = getattr(mine, name).weight
-        plain.target.bias[:8] = mine.target.bias
-        plain.attention[:2] = mine.attention.normal_()
+            getattr(plain, name).weight[:8] = getattr(attention, name).weight
+        plain.target.bias[:8] = attention.target.bias
+        plain.attention[:2] = attention.attention.normal_()
 
-    attended = mine(x, block.neighbours, block.edges)
+    attended = attention(x, block.neighbours, block.edges)
 
     assert torch.allclose(attended[..., :8], plain(x, block.neighbours, block.edges)[..., :8], atol=1e-6)
-    output = mine.source(x)[..., 8:]
+    output = attention.source(x)[..., 8:]
     for day, stock in ((0, 3), (1, 7)):
         expected = torch.zeros(4)
-        for place, other in enumerate(block.neighbours[day, stock].tolist()):
+        for column, other in enumerate(block.neighbours[day, stock].tolist()):
             if other >= 0:
-                expected += block.edges[day, stock, place, 0].float() * output[day, other] * SIGNED_SCALE
+                expected += block.edges[day, stock, column, 0].float() * output[day, other] * SIGNED_SCALE
         expected /= (block.neighbours[day, stock] >= 0).sum()
         assert torch.allclose(attended[day, stock, 8:], expected, atol=1e-5)
-    turned = mine(x, block.neighbours, -block.edges)[..., 8:]
+    turned = attention(x, block.neighbours, -block.edges)[..., 8:]
     assert torch.allclose(turned, -attended[..., 8:], atol=1e-6)
-    wider = mine(x, pad(block.neighbours, (0, 3), value=-1), pad(block.edges, (0, 0, 0, 3)))
+    wider = attention(x, pad(block.neighbours, (0, 3), value=-1), pad(block.edges, (0, 0, 0, 3)))
     assert torch.allclose(wider, attended, atol=1e-6)
 
 
@@ -74,12 +74,12 @@ def test_the_graph_starts_silent_and_speaks_at_the_stocks_own_length() -> None:
     block = random_block(stocks=5, days=2)
     fusion = GraphFusion(8, heads=2, attributes=3, dropout=0.0)
     assert torch.equal(fusion(x, block.neighbours, block.edges), x)
-    nobody = torch.full_like(block.neighbours, -1)  # a stock that hears itself alone
+    no_neighbours = torch.full_like(block.neighbours, -1)  # each stock attends only to itself
 
     with torch.no_grad():
         fusion.gate.fill_(20.0)
-        loud = fusion(x, nobody, block.edges) - x
-        louder = fusion(10 * x, nobody, block.edges) - 10 * x
+        loud = fusion(x, no_neighbours, block.edges) - x
+        louder = fusion(10 * x, no_neighbours, block.edges) - 10 * x
 
     assert torch.allclose(loud.norm(dim=-1), x.norm(dim=-1), rtol=1e-5)
     assert torch.allclose(louder, 10 * loud, rtol=1e-3, atol=1e-3)
@@ -91,11 +91,11 @@ def test_neighbours_who_agree_are_louder_than_those_who_do_not() -> None:
     x[0, 1:] = x[0, :1]  # all alike
     neighbours = torch.tensor([[[1, 2], [0, 2], [0, 1]]])
     edges = torch.ones(1, 3, 2, 3)
-    apart = x.clone()
-    apart[0, 1] = -apart[0, 0]
+    opposed = x.clone()
+    opposed[0, 1] = -opposed[0, 0]
     with torch.no_grad():
         fusion.gate.fill_(20.0)
-        agreed, divided = ((fusion(each, neighbours, edges) - each)[0, 0].norm() for each in (x, apart))
+        agreed, divided = ((fusion(values, neighbours, edges) - values)[0, 0].norm() for values in (x, opposed))
 
     assert agreed == pytest.approx(x[0, 0].norm().item(), rel=1e-4)
     assert divided < 0.9 * agreed

@@ -18,7 +18,7 @@ def test_quantiles_never_cross(raw: list[float]) -> None:
     assert made[2] == torch.tensor(raw)[2]
 
 
-def test_head_dropout_drops_other_channels_of_each_stock_and_the_same_again_for_a_seed() -> None:
+def test_head_dropout_differs_between_stocks_and_is_fixed_by_the_seed() -> None:
     x = torch.ones(3, 5, 64)
     heads = Heads(make_params(NetworkParams, head_dropout=0.5, layer_scale=1.0), horizons=2)
 

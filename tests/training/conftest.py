@@ -1,4 +1,4 @@
-"""A small market, a small network and a trainer of them, for all tests of the engine."""
+"""A factory of trainers of a small network on a small market."""
 
 from typing import Any
 
@@ -16,12 +16,12 @@ from factories.training import NETWORK, PHASES, Make
 
 @pytest.fixture(scope="session")
 def make(training_data: TrainingData) -> Make:
-    def made(
-        callbacks: Any = (), size: NetworkParams = NETWORK, made_of: TrainingData = training_data, **params: Any
+    def make_small_trainer(
+        callbacks: Any = (), size: NetworkParams = NETWORK, data: TrainingData = training_data, **params: Any
     ) -> Trainer:
         training = make_params(TrainingParams, **({"phases": PHASES, "days_per_block": 16} | params))
-        trainer = make_trainer(made_of, size, training, ProcessGroup())
+        trainer = make_trainer(data, size, training, ProcessGroup())
         trainer.callbacks = callbacks
         return trainer
 
-    return made
+    return make_small_trainer

@@ -1,4 +1,4 @@
-"""Insight: weights are shares, and what is planted in a network is found by looking."""
+"""Collected weights: they sum to one, and planted weights are found."""
 
 import numpy as np
 import pytest
@@ -16,25 +16,23 @@ def network(make: Make) -> Atft:
     return make().network
 
 
-def look(network: Atft, training_data: TrainingData):  # type: ignore[no-untyped-def]  # noqa: ANN201
+def collect(network: Atft, training_data: TrainingData):  # type: ignore[no-untyped-def]  # noqa: ANN201
     loader = training_data.loader("validation", NETWORK.lookback)
     return collect_attention(network, loader.reader, loader.sampler.chronological())
 
 
-def test_attention_is_shared_out_and_frequencies_are_as_many_as_are_taken(
-    network: Atft, training_data: TrainingData
-) -> None:
-    stats = look(network, training_data)
+def test_weights_sum_to_one_and_frequencies_to_their_number(network: Atft, training_data: TrainingData) -> None:
+    stats = collect(network, training_data)
 
     days = training_data.split.indices_of("validation", training_data.panel.days)
     assert torch.cat(stats.day).tolist() == days.tolist()
     assert torch.allclose(torch.cat(stats.neighbours).sum(1), torch.ones(len(days)), atol=1e-4)
     assert torch.allclose(torch.cat(stats.features).mean(1), torch.ones(len(days)), atol=1e-3)
     assert torch.allclose(stats.lags[0][0].sum(-1), torch.ones(2), atol=1e-4)
-    assert all((each.sum(-1) >= NETWORK.fan_k - 1e-5).all() for each in stats.frequencies)
+    assert all((shares.sum(-1) >= NETWORK.fan_k - 1e-5).all() for shares in stats.frequencies)
 
 
-def test_a_feature_and_a_lag_that_a_network_looks_at_are_found(network: Atft, training_data: TrainingData) -> None:
+def test_a_planted_feature_and_lag_have_the_largest_weights(network: Atft, training_data: TrainingData) -> None:
     with torch.no_grad():
         network.variable_selection.to_weights.bias[11] = 4.0
         network.temporal.attentions[0].lag_bias.zero_()
@@ -42,7 +40,7 @@ def test_a_feature_and_a_lag_that_a_network_looks_at_are_found(network: Atft, tr
         network.temporal.attentions[0].query.weight.zero_()
         network.temporal.attentions[0].query.bias.zero_()
 
-    stats = look(network, training_data)
+    stats = collect(network, training_data)
 
     days = training_data.panel.days[torch.cat(stats.day).numpy()]
     features = tabulate_by_day(days, stats.features, "feature", training_data.panel.metadata.features)
@@ -57,7 +55,7 @@ def test_a_feature_and_a_lag_that_a_network_looks_at_are_found(network: Atft, tr
     assert even.max() - even.min() < 1e-3  # type: ignore[operator]
 
 
-def test_parts_that_are_off_look_at_nothing(network: Atft, training_data: TrainingData) -> None:
+def test_modules_that_are_off_have_no_weights(network: Atft, training_data: TrainingData) -> None:
     loader = training_data.loader("validation", NETWORK.lookback)
     stats = collect_attention(network, loader.reader, loader.sampler.chronological(), frozenset())
 
@@ -67,7 +65,7 @@ def test_parts_that_are_off_look_at_nothing(network: Atft, training_data: Traini
 
 
 def test_the_table_of_frequencies_names_periods(network: Atft, training_data: TrainingData) -> None:
-    table = tabulate_frequencies(look(network, training_data), NETWORK.fan_window)
+    table = tabulate_frequencies(collect(network, training_data), NETWORK.fan_window)
 
     assert table.filter(channel=0)["period"].to_list() == [None, 4.0, 2.0]
     assert table["share"].is_between(0, 1).all()

@@ -1,4 +1,4 @@
-"""Augmentation: each change does what it says, and none shows a forecast what comes after it."""
+"""Augmentation: the size of each change, and no change that shows a forecast later days."""
 
 from dataclasses import replace
 
@@ -35,11 +35,11 @@ def test_noise_has_its_deviation_and_leaves_missing_missing(block: Block) -> Non
 def test_masked_steps_are_consecutive_and_never_forecast_days(block: Block) -> None:
     masked = augment(block, AugmentParams(time_mask=4))
 
-    gone = (masked.features.isnan().all(-1) & ~block.features.isnan().all(-1)).long()  # (stock, step)
-    assert 0 < gone.sum(1).max() <= 4
-    assert (gone.diff(dim=1).abs().sum(1) <= 2).all()
-    assert not gone[:, LOOKBACK - 1 :].any()
-    kept = ~gone.bool()
+    masked_steps = (masked.features.isnan().all(-1) & ~block.features.isnan().all(-1)).long()  # (stock, step)
+    assert 0 < masked_steps.sum(1).max() <= 4
+    assert (masked_steps.diff(dim=1).abs().sum(1) <= 2).all()
+    assert not masked_steps[:, LOOKBACK - 1 :].any()
+    kept = ~masked_steps.bool()
     assert masked.features[kept].nan_to_num().equal(block.features[kept].nan_to_num())
 
 
@@ -49,8 +49,8 @@ def test_permuted_history_is_the_same_history_in_another_order_and_shows_no_late
     assert permuted.features[:, LOOKBACK - 1 :].nan_to_num().equal(block.features[:, LOOKBACK - 1 :].nan_to_num())
     assert not permuted.row_day.equal(block.row_day)
     assert permuted.row_day[:, : LOOKBACK - 1].sort(1).values.equal(block.row_day[:, : LOOKBACK - 1].sort(1).values)
-    places = permuted.rows[:, :, None].eq(block.rows[:, None, :]).float().argmax(-1)  # where each step came from
-    moved = block.features.gather(1, places.unsqueeze(-1).expand_as(block.features))
+    sources = permuted.rows[:, :, None].eq(block.rows[:, None, :]).float().argmax(-1)  # where each step came from
+    moved = block.features.gather(1, sources.unsqueeze(-1).expand_as(block.features))
     present = block.is_present.all(1)
     assert permuted.features[present].nan_to_num().equal(moved[present].nan_to_num())
 
@@ -70,8 +70,8 @@ def test_mixed_stocks_lie_between_two_of_the_same_days(block: Block) -> None:
     assert torch.allclose(mixed.features[:, 0, 0].float(), mixed.targets[0, :, 0], rtol=2e-3)  # in the same share
     assert (mixed.features == mixed.features[:, :1, :1]).all()
     absent = (~block.is_present).any(1).nonzero().flatten()
-    for place in set(changed.tolist()) & set(absent.tolist()):
-        same = (block.rows < 0).eq(block.rows[place] < 0).all(1)
+    for stock in set(changed.tolist()) & set(absent.tolist()):
+        same = (block.rows < 0).eq(block.rows[stock] < 0).all(1)
         assert same.sum() > 1
 
 

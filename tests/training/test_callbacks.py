@@ -24,15 +24,15 @@ def test_the_run_folder_holds_log_heartbeat_and_checkpoints(
     make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    log, beat = MetricsLog(tmp_path, every=5), Heartbeat(tmp_path, every=0.0)
-    trainer = make([log, beat, Checkpoints(tmp_path, IDENTITY, keep=2), EpochLog()])
+    log, heartbeat = MetricsLog(tmp_path, every=5), Heartbeat(tmp_path, every=0.0)
+    trainer = make([log, heartbeat, Checkpoints(tmp_path, IDENTITY, keep=2), EpochLog()])
 
     trainer.fit()
 
     lines = pl.read_ndjson(tmp_path / METRICS, infer_schema_length=None)
     steps = lines.filter(pl.col("step").is_not_null())
     epochs = lines.filter(pl.col("train_loss").is_not_null())
-    told = pl.read_json(tmp_path / "heartbeat.json")
+    position = pl.read_json(tmp_path / "heartbeat.json")
     assert steps["step"].to_list() == list(range(1, trainer.total_steps + 1))
     assert steps.filter(pl.col("gradient/heads").is_not_null())["step"].to_list() == list(range(5, len(steps) + 1, 5))
     assert (steps["learning_rate"] > 0).all()
@@ -45,16 +45,16 @@ def test_the_run_folder_holds_log_heartbeat_and_checkpoints(
     assert (epochs["cpu_seconds"] > 0).all()
     assert epochs["pieces"].to_list() == [1, 1, 1, 1]
     assert lines["swa"].struct.field("rank_ic").drop_nulls().len() == 1
-    scores = {f"averaged weights, epoch {n}": each["rank_ic"] for n, each in enumerate(trainer.progress.history, 1)}
+    scores = {f"averaged weights, epoch {n}": epoch["rank_ic"] for n, epoch in enumerate(trainer.progress.history, 1)}
     scores["mean of the weights of the last 1 epochs"] = lines["swa"].struct.field("rank_ic").drop_nulls().item()
-    kept = told["best_weights"].item()
-    assert told["best"].item() == scores[kept] == max(scores.values())
+    kept = position["best_weights"].item()
+    assert position["best"].item() == scores[kept] == max(scores.values())
     assert caplog.messages[-1] == f"kept: {kept}, validation rank IC {scores[kept]:.4f}"
-    assert (told["seconds_left"].item(), told["state"].item()) == (0, "done")
+    assert (position["seconds_left"].item(), position["state"].item()) == (0, "done")
     assert sorted(path.name for path in (tmp_path / EPOCHS).iterdir()) == ["epoch_003.pt", "epoch_004.pt"]
     best = read_checkpoint(tmp_path / BEST, IDENTITY)
     assert best["progress"]["best"] == pytest.approx(max(scores["rank_ic"] for scores in trainer.progress.history))
-    assert read_checkpoint(tmp_path / FINAL, IDENTITY)["progress"]["steps"] == trainer.total_steps
+    assert read_checkpoint(tmp_path / FINAL, IDENTITY)["progress"]["steps_done"] == trainer.total_steps
 
 
 def test_the_average_of_the_last_epochs_is_their_weights_mean(make: Make, tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_an_epoch_with_a_stop_inside_is_measured_as_a_whole(make: Make, tmp_path
     with pytest.raises(Stop):
         stopped.fit()
     longest = time.perf_counter() - started
-    time.sleep(0.5)  # nobody trains
+    time.sleep(0.5)  # time without training
     resumed = make([MetricsLog(tmp_path)], **one_epoch)
     resumed.resume(read_checkpoint(tmp_path / LAST, IDENTITY))
     started = time.perf_counter()
@@ -130,4 +130,4 @@ def test_an_epoch_with_a_stop_inside_is_measured_as_a_whole(make: Make, tmp_path
     lines = map(json.loads, (tmp_path / METRICS).read_text().splitlines())
     epoch = next(line for line in lines if "train_loss" in line)
     assert 1 < epoch["seconds"] < longest
-    assert epoch["forecasts_per_second"] == pytest.approx(resumed.forecasts / epoch["seconds"])
+    assert epoch["forecasts_per_second"] == pytest.approx(resumed.n_forecasts / epoch["seconds"])

@@ -12,19 +12,19 @@ from factories.params import make_params
 from factories.training import PHASES, Make, Watch
 
 
-def test_the_last_train_days_are_scored_and_no_more_than_validate(make: Make) -> None:
-    some, all_that_validate, none = make(scored_share=0.12), make(scored_share=0.9), make(scored_share=0.0)
+def test_the_last_train_days_are_scored_at_most_as_many_as_validation_days(make: Make) -> None:
+    some, most, none = make(scored_share=0.12), make(scored_share=0.9), make(scored_share=0.0)
 
     days, validation = some.train.days, some.validation.days
     assert some.scored_train_days is not None
     assert np.array_equal(some.scored_train_days.days, days[-round(0.12 * len(days)) :])
-    assert all_that_validate.scored_train_days is not None
-    assert len(all_that_validate.scored_train_days.days) == len(validation)
+    assert most.scored_train_days is not None
+    assert len(most.scored_train_days.days) == len(validation)
     assert days.max() < validation.min()
     assert none.scored_train_days is None
 
 
-def test_fewer_than_twenty_train_days_are_not_scored(make: Make) -> None:
+def test_at_least_twenty_train_days_are_scored(make: Make) -> None:
     trainer = make(scored_share=0.001)
 
     assert trainer.scored_train_days is not None
@@ -42,12 +42,12 @@ def test_scoring_train_days_changes_no_training(make: Make) -> None:
     assert trainers[1].train_scores == {}
     assert watches[0].terms == watches[1].terms
     assert one["progress"] == other["progress"]
-    for part in ("network", "ema", "swa", "best"):
-        assert all(torch.equal(one[part][name], other[part][name]) for name in one[part])
+    for key in ("network", "ema", "swa", "best"):
+        assert all(torch.equal(one[key][name], other[key][name]) for name in one[key])
     assert torch.equal(one["processes"][0]["random"]["cpu"], other["processes"][0]["random"]["cpu"])
 
 
-def test_a_network_that_memorises_scores_higher_on_its_own_days(make: Make) -> None:
+def test_a_network_that_memorises_scores_higher_on_train_days(make: Make) -> None:
     phase = PHASES[0] | {"epochs": 8, "learning_rate": 1e-2}
     trainer = make(phases=[phase], weight_decay=0.0, ema_decay=0.0, scored_share=0.2)
     trainer.fit()
@@ -57,8 +57,8 @@ def test_a_network_that_memorises_scores_higher_on_its_own_days(make: Make) -> N
 
 def test_days_with_a_gap_keep_their_end(make: Make) -> None:
     loader = make().train
-    stretches = [np.arange(10, 40), np.arange(60, 75)]
-    loader = replace(loader, sampler=replace(loader.sampler, segments=stretches))
+    segments = [np.arange(10, 40), np.arange(60, 75)]
+    loader = replace(loader, sampler=replace(loader.sampler, segments=segments))
 
     assert [days.tolist() for days in loader.keep_last_days(20).sampler.segments] == [
         [*range(35, 40)],

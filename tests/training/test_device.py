@@ -1,4 +1,4 @@
-"""A training and its forecasts stay on the device they are asked for; a GPU is imagined, for no test has one."""
+"""A training and its forecasts stay on their device; the GPU is simulated, because no test has one."""
 
 import ctypes
 import warnings
@@ -57,7 +57,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.unfit: set[str] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name, first = func.overloadpacket.__name__, next((each for each in args if isinstance(each, Tensor)), None)
+        name, first = func.overloadpacket.__name__, next((value for value in args if isinstance(value, Tensor)), None)
         if name in UNFIT and first is not None and first.device.type == "cuda" and first.is_floating_point():
             self.unfit.add(name)
         return func(*args, **(kwargs or {}))
@@ -104,16 +104,16 @@ def make_gpu_trainer(training_data: TrainingData, monkeypatch: pytest.MonkeyPatc
     with torch.device("cuda"):
         network = Atft(SIZE, panel.features.shape[1], panel.metadata.horizons, graphs.edges.shape[-1])
 
-    def give_gradients(loss: Tensor) -> None:
+    def set_gradients(loss: Tensor) -> None:
         assert loss.device.type == "cuda"
         assert loss.requires_grad
         for weight in network.parameters():
             weight.grad = torch.empty_like(weight)
 
-    monkeypatch.setattr(Tensor, "backward", give_gradients)
+    monkeypatch.setattr(Tensor, "backward", set_gradients)
     loader = DayLoader(reader, BlockSampler([np.arange(40, 40 + 2 * DAYS)], DAYS, seed=1))
     trainer = Trainer(network, loader, loader, TRAINING)
-    trainer.train_step.reading = Stopwatch(torch.device("cpu"))  # a GPU that is not there has no clock
+    trainer.train_step.read_stopwatch = Stopwatch(torch.device("cpu"))  # a GPU that is not there has no clock
     return trainer
 
 
@@ -124,7 +124,7 @@ def test_a_step_a_validation_and_forecasts_stay_on_a_gpu(
         trainer = make_gpu_trainer(training_data, monkeypatch)
         network, loader, phase = trainer.network, trainer.train, TRAINING.phases[0]
         terms = trainer.train_step.run(list(loader.sampler.chronological()), phase, 1e-3)
-        loss, _ = trainer.train_step.read_sums()
+        loss, _ = trainer.train_step.pop_totals()
         days = list(loader.sampler.chronological())
         scores = trainer.validate(network)
         (forecasts,) = forecast_blocks([TrainedNetwork(network, frozenset(phase.modules))], loader.reader, days)
@@ -134,15 +134,17 @@ def test_a_step_a_validation_and_forecasts_stay_on_a_gpu(
     assert {weight.device.type for weight in network.state_dict().values()} == {"cuda"}
     assert isinstance(loss, float)
     assert "rank_ic" in scores
-    assert {each.device.type for each in (forecasts.day, forecasts.quantiles, forecasts.targets)} == {"cpu"}
-    assert {each.device.type for each in (*stats.day, *stats.features, *stats.neighbours)} == {"cpu"}
+    assert {tensor.device.type for tensor in (forecasts.day, forecasts.quantiles, forecasts.targets)} == {"cpu"}
+    assert {tensor.device.type for tensor in (*stats.day, *stats.features, *stats.neighbours)} == {"cpu"}
     assert recorder.unfit == set()
 
 
 def test_a_tensor_on_the_wrong_device_is_found(training_data: TrainingData, monkeypatch: pytest.MonkeyPatch) -> None:
     with imagining(len(training_data.panel.features)):
         trainer = make_gpu_trainer(training_data, monkeypatch)
-        trainer.train_step.build_inputs.levels = trainer.train_step.build_inputs.levels.cpu()
+        trainer.train_step.loss_input_builder.quantile_levels = (
+            trainer.train_step.loss_input_builder.quantile_levels.cpu()
+        )
 
         with pytest.raises(RuntimeError, match="at least two devices"):
             trainer.train_step.run(list(trainer.train.sampler.chronological()), TRAINING.phases[0], 1e-3)

@@ -1,4 +1,4 @@
-"""Several processes train what one does: days are split, gradients averaged, and one of them writes."""
+"""Several processes train the same network as one: days are split, gradients averaged, and one process writes."""
 
 import json
 import os

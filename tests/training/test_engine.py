@@ -54,7 +54,7 @@ def test_a_stopped_training_goes_on_to_the_same_numbers(make: Make, tmp_path: Pa
     resumed.resume(read_checkpoint(tmp_path / LAST, IDENTITY))
     resumed.fit()
 
-    assert stopped.progress.steps == at
+    assert stopped.progress.steps_done == at
     assert not (tmp_path / STOP_FILE).exists()
     assert resumed.progress == whole.progress
     for name, weight in whole.network.state_dict().items():
@@ -77,7 +77,7 @@ def test_a_training_that_was_cut_into_pieces_goes_on_in_pieces(make: Make, tmp_p
     resumed.resume(read_checkpoint(tmp_path / LAST, IDENTITY))
     resumed.fit()
 
-    assert resumed.train_step.pieces == 4
+    assert resumed.train_step.pieces_per_block == 4
     for name, weight in whole.network.state_dict().items():
         assert torch.equal(resumed.network.state_dict()[name], weight), name
 

@@ -1,4 +1,4 @@
-"""Trouble: what is not finite, what has collapsed and what does not fit into memory is named, and survived."""
+"""Steps that are not finite are skipped and reported; collapsed forecasts end a training."""
 
 import json
 from dataclasses import replace
@@ -30,18 +30,18 @@ def test_a_wild_value_in_the_panel_skips_its_steps_and_is_named(
     day = train_day(training_data)
     watch = Watch()
     trainer = make(
-        [watch, NonFiniteCheck(tmp_path, budget=50)], made_of=poison(training_data, day, 5, 7), phases=PHASES[:1]
+        [watch, NonFiniteCheck(tmp_path, budget=50)], data=poison(training_data, day, 5, 7), phases=PHASES[:1]
     )
 
     trainer.fit()
 
-    told = json.loads((tmp_path / NAN_BATCHES).read_text())
-    skipped = [number for number, terms in enumerate(watch.terms, start=1) if terms["skipped"]]
+    report = json.loads((tmp_path / NAN_BATCHES).read_text())
+    skipped = [step for step, terms in enumerate(watch.terms, start=1) if terms["skipped"]]
     assert 0 < len(skipped) < len(watch.terms)
-    assert [each["step"] for each in told] == skipped
-    assert told[0]["codes_with_infinite_features"] == [training_data.panel.metadata.codes[5]]
-    assert list(told[0]["infinite_features"]) == [training_data.panel.metadata.features[7]]
-    assert str(training_data.panel.days[day]) in told[0]["days"] or len(told) > 1
+    assert [record["step"] for record in report] == skipped
+    assert report[0]["codes_with_infinite_features"] == [training_data.panel.metadata.codes[5]]
+    assert list(report[0]["infinite_features"]) == [training_data.panel.metadata.features[7]]
+    assert str(training_data.panel.days[day]) in report[0]["days"] or len(report) > 1
     assert all(weight.isfinite().all() for weight in trainer.network.state_dict().values())
     assert all(weight.isfinite().all() for weight in trainer.ema.state_dict().values())
 
@@ -65,7 +65,7 @@ def test_a_skipped_step_leaves_weights_and_optimizer_as_they_were(make: Make) ->
 def test_too_many_skipped_steps_end_the_training_with_their_report(
     make: Make, training_data: TrainingData, tmp_path: Path
 ) -> None:
-    trainer = make([NonFiniteCheck(tmp_path, budget=0)], made_of=poison(training_data, train_day(training_data), 5, 7))
+    trainer = make([NonFiniteCheck(tmp_path, budget=0)], data=poison(training_data, train_day(training_data), 5, 7))
 
     with pytest.raises(TrainingFailure, match="1 steps had a loss or gradient that is not finite, more than nan_bud"):
         trainer.fit()
@@ -77,12 +77,12 @@ def test_a_step_that_is_trained_again_after_a_kill_is_skipped_and_counted_once(
     make: Make, training_data: TrainingData, tmp_path: Path
 ) -> None:
     poisoned, one_epoch = poison(training_data, train_day(training_data), 5, 7), {"phases": [PHASES[0] | {"epochs": 1}]}
-    whole = make([NonFiniteCheck(tmp_path, budget=50)], made_of=poisoned, **one_epoch)
+    whole = make([NonFiniteCheck(tmp_path, budget=50)], data=poisoned, **one_epoch)
     whole.fit()
     skipped = json.loads((tmp_path / NAN_BATCHES).read_text())
 
     again = make(
-        [NonFiniteCheck(tmp_path, budget=len(skipped))], made_of=poisoned, **one_epoch
+        [NonFiniteCheck(tmp_path, budget=len(skipped))], data=poisoned, **one_epoch
     )  # it had no checkpoint yet
     again.fit()
 

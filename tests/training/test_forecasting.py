@@ -1,4 +1,4 @@
-"""Scores of a part's days: each horizon's rank IC has the error of its mean."""
+"""Scores of the days of a split."""
 
 from dataclasses import replace
 
@@ -20,10 +20,10 @@ def test_a_rank_ic_has_the_error_of_days_that_share_returns(make: Make) -> None:
     scoring = replace(make_plain_scoring(4), weights=[1, 0, 0, 0])
     scores = score_days(network, loader.reader, loader.sampler.chronological(), frozenset(), scoring, ProcessGroup())
 
-    output = forecast_days(network, loader.reader, loader.sampler.chronological(), frozenset())
-    point = network.point(output.quantiles)
-    for place, horizon in ((0, 1), (3, 20)):
-        daily = metrics.daily_rank_ic(point[..., place], output.targets[..., place]).numpy()
+    forecasts = forecast_days(network, loader.reader, loader.sampler.chronological(), frozenset())
+    point = network.point(forecasts.quantiles)
+    for index, horizon in ((0, 1), (3, 20)):
+        daily = metrics.daily_rank_ic(point[..., index], forecasts.targets[..., index]).numpy()
         known = daily[np.isfinite(daily)]
         error = known.std(ddof=1) / np.sqrt(len(known) / horizon)
         assert scores[f"se_rank_ic_{horizon}d"] == pytest.approx(error)
@@ -39,9 +39,9 @@ def test_the_validation_loss_is_the_phases_over_all_validation_days(make: Make) 
     scores, again = trainer.validate(network), trainer.validate(network)
 
     blocks = [loader.reader.read(days) for days in loader.sampler.chronological()]
-    questions = [trainer.train_step.build_inputs(block, network(block, frozenset())) for block in blocks]
-    days = sum(int(question.count_days()[0]) for question in questions)
-    total = sum(float(mse(question)[0]) * int(question.count_days()[0]) for question in questions)
+    inputs = [trainer.train_step.loss_input_builder(block, network(block, frozenset())) for block in blocks]
+    days = sum(int(block_inputs.count_days()[0]) for block_inputs in inputs)
+    total = sum(float(mse(block_inputs)[0]) * int(block_inputs.count_days()[0]) for block_inputs in inputs)
     pairs = scores["loss_1d"] - 0.5 * total / days
     assert 0.5 < pairs < 1  # near log 2: an untrained network orders no pairs
     assert scores == again

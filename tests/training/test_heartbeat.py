@@ -16,7 +16,7 @@ from factories.training import Make
 )
 def test_a_run_with_an_undefined_newest_score_has_a_status(make: Make, tmp_path: Path, best: float, text: str) -> None:
     trainer = make()
-    trainer.progress = replace(trainer.progress, steps=1, history=[{"rank_ic": math.nan}], best=best)
+    trainer.progress = replace(trainer.progress, steps_done=1, history=[{"rank_ic": math.nan}], best=best)
 
     Heartbeat(tmp_path).after_epoch(trainer, {"rank_ic": math.nan})
 

@@ -1,4 +1,4 @@
-"""Parameters of a training that contradict each other."""
+"""Parameters of a training: phases, and contradictions that are refused."""
 
 import pytest
 import torch
@@ -32,9 +32,9 @@ def test_two_phases_of_one_name_and_two_lengths_are_refused() -> None:
         make_params(TrainingParams, epochs=3, steps_per_phase=2)
 
 
-@pytest.mark.parametrize(("said", "meant"), [("gat fan", ("gat", "fan")), ("", ()), (None, ()), (["gat"], ("gat",))])
-def test_modules_to_switch_off_can_be_given_as_text(output: object, meant: tuple[str, ...]) -> None:
-    assert make_params(TrainingParams, without=output).without == meant
+@pytest.mark.parametrize(("text", "modules"), [("gat fan", ("gat", "fan")), ("", ()), (None, ()), (["gat"], ("gat",))])
+def test_modules_to_switch_off_can_be_given_as_text(text: object, modules: tuple[str, ...]) -> None:
+    assert make_params(TrainingParams, without=text).without == modules
 
 
 def test_an_unknown_module_cannot_be_switched_off() -> None:

@@ -15,7 +15,7 @@ def test_horizons_weigh_one_over_their_days_or_as_configured() -> None:
 
     assert phase.weigh_horizons((1, 10)) == pytest.approx([1, 0.1])
     assert values.weigh_horizons((1, 10)) == [1, 2]
-    with pytest.raises(InputError, match="x has 2 horizon_weights with a sum of 3.0; there are 1"):
+    with pytest.raises(InputError, match="x has 2 horizon_weights, but there are 1"):
         values.weigh_horizons((5,))
 
 

@@ -1,4 +1,4 @@
-"""What is planted in a market is found: over the real graph and no other, and nothing where nothing is."""
+"""Effects that a simulated market plants are found, and only over the real graph."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -77,14 +77,14 @@ def test_spill_over_is_found_along_the_real_graph_and_no_other(tmp_path: Path) -
     real, _ = make_training_data(SPILLING, tmp_path)
     random, _ = make_training_data(SPILLING, tmp_path, kind="random")
 
-    with_graph, alone, by_chance = (
+    with_graph, alone, over_random_graph = (
         torch.stack([train(training_data, modules, seed) for seed in (1, 2)]).mean(0)
         for training_data, modules in ((real, ["gat"]), (real, []), (random, ["gat"]))
     )
 
     assert t_value(with_graph) > 3
     assert t_value(with_graph - alone) > 2
-    assert t_value(with_graph - by_chance) > 2
+    assert t_value(with_graph - over_random_graph) > 2
 
 
 def test_where_nothing_is_planted_nothing_is_found(tmp_path: Path) -> None:

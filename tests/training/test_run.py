@@ -1,4 +1,4 @@
-"""Runs: a folder for each, found by name, and what a training refuses before its first step."""
+"""Training in run folders: manifests, resuming, seeds, and errors before the first step."""
 
 import json
 import logging
@@ -35,8 +35,8 @@ def test_a_manifest_holds_parameters_and_data(
 ) -> None:
     caplog.set_level(logging.INFO, "atft_kedro")
     stocks = count_stocks_per_day(training_data.panel)
-    asked = TRAINING.model_copy(update={"samples_per_block": round(12 * stocks), "days_per_block": 3})
-    trained = train_in_run(training_data, NETWORK, asked, runs)
+    training = TRAINING.model_copy(update={"samples_per_block": round(12 * stocks), "days_per_block": 3})
+    trained = train_in_run(training_data, NETWORK, training, runs)
 
     manifest = json.loads((runs.find(LATEST) / MANIFEST).read_text())
     assert (manifest["commit"], manifest["is_dirty"], manifest["panel"]) == ("abc", True, training_data.panel.identity)
@@ -72,7 +72,7 @@ def test_a_network_can_forecast_some_of_the_horizons(training_data: TrainingData
         choose_horizons(training_data.panel, (1, 3))
 
 
-def test_another_panel_or_other_parameters_do_not_go_on_with_a_run(training_data: TrainingData, runs: Runs) -> None:
+def test_a_run_is_not_resumed_with_other_data_or_parameters(training_data: TrainingData, runs: Runs) -> None:
     train_in_run(training_data, NETWORK, TRAINING, runs)
     again = TRAINING.model_copy(update={"resume": LATEST})
 
@@ -87,12 +87,12 @@ def test_another_panel_or_other_parameters_do_not_go_on_with_a_run(training_data
     assert train_in_run(training_data, NETWORK, again, runs).run == runs.find(LATEST).name
 
 
-def test_how_a_training_is_watched_may_change_when_it_goes_on(
+def test_a_resumed_run_may_change_its_logging_and_device(
     training_data: TrainingData, runs: Runs, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     train_in_run(training_data, NETWORK, TRAINING, runs)
-    (runs.find(LATEST) / STOP_FILE).touch()  # left over by somebody who was impatient
+    (runs.find(LATEST) / STOP_FILE).touch()  # left over from an earlier request to stop
     again = TRAINING.model_copy(update={"resume": LATEST, "nan_budget": 99, "log_every": 3, "device": "cpu"})
 
     assert train_in_run(training_data, NETWORK, again, runs).members[0].epochs == 1
@@ -101,9 +101,7 @@ def test_how_a_training_is_watched_may_change_when_it_goes_on(
     assert "INFO x 1/1: validation rank IC" in log
 
 
-def test_a_run_without_a_checkpoint_begins_again_with_its_own_parameters(
-    training_data: TrainingData, runs: Runs
-) -> None:
+def test_a_run_without_a_checkpoint_restarts_with_its_parameters(training_data: TrainingData, runs: Runs) -> None:
     first = train_in_run(training_data, NETWORK, TRAINING, runs)
     (runs.find(LATEST) / LAST).unlink()
     again = TRAINING.model_copy(update={"resume": LATEST})
@@ -113,7 +111,7 @@ def test_a_run_without_a_checkpoint_begins_again_with_its_own_parameters(
     assert train_in_run(training_data, NETWORK, again, runs) == first
 
 
-def test_several_seeds_are_one_run_until_the_last_is_done(training_data: TrainingData, runs: Runs) -> None:
+def test_a_run_of_several_seeds_is_done_after_the_last(training_data: TrainingData, runs: Runs) -> None:
     states: list[tuple[str, float]] = []
 
     class Read(Callback):
@@ -132,18 +130,18 @@ def test_several_seeds_are_one_run_until_the_last_is_done(training_data: Trainin
 
 
 def test_a_market_of_one_stock_is_refused(training_data: TrainingData, runs: Runs) -> None:
-    alone = training_data.panel.eligible.clone()
-    alone[:, 1:] = False
-    lonely = replace(training_data, panel=replace(training_data.panel, eligible=alone))
+    eligible = training_data.panel.eligible.clone()
+    eligible[:, 1:] = False
+    one_stock = replace(training_data, panel=replace(training_data.panel, eligible=eligible))
 
     with pytest.raises(InputError, match="Each train day has at most 1 stocks; a correlation needs 3"):
-        train_in_run(lonely, NETWORK, TRAINING, runs)
+        train_in_run(one_stock, NETWORK, TRAINING, runs)
 
 
 def test_a_graph_that_lacks_a_day_leaves_its_stocks_alone(training_data: TrainingData, runs: Runs) -> None:
-    lacking = training_data.graphs.graph_of.clone()
-    lacking[training_data.split.indices_of("train", training_data.panel.days)[:40]] = -1
-    graphs = replace(training_data.graphs, graph_of=lacking)
+    graph_of = training_data.graphs.graph_of.clone()
+    graph_of[training_data.split.indices_of("train", training_data.panel.days)[:40]] = -1
+    graphs = replace(training_data.graphs, graph_of=graph_of)
     with_gat = make_params(
         TrainingParams, phases=[{"name": "x", "epochs": 1, "learning_rate": 1e-3, "modules": ["gat"]}]
     )
@@ -173,9 +171,9 @@ def test_a_validation_without_scores_keeps_the_newest_weights_and_warns(
 
 
 def test_no_validation_days_is_an_error(training_data: TrainingData, runs: Runs) -> None:
-    nobody = training_data.panel.eligible.clone()
-    nobody[training_data.split.indices_of("validation", training_data.panel.days)] = False
-    empty = replace(training_data, panel=replace(training_data.panel, eligible=nobody))
+    eligible = training_data.panel.eligible.clone()
+    eligible[training_data.split.indices_of("validation", training_data.panel.days)] = False
+    empty = replace(training_data, panel=replace(training_data.panel, eligible=eligible))
 
     with pytest.raises(InputError, match="No stock is in the universe on any validation day"):
         train_in_run(empty, NETWORK, TRAINING, runs)

@@ -7,19 +7,19 @@ import torch
 from atft_kedro.training.callbacks import EpochLog
 from atft_kedro.training.engine import Callback, Trainer
 from atft_kedro.training.phases import PhaseParams
-from atft_kedro.training.schedule import scheduled_rate
+from atft_kedro.training.schedule import learning_rate_factor
 from factories.training import PHASES, Make, Watch, train_phases
 
 
 class Days(Callback):
-    """Keeps every step's days, and how many steps were counted."""
+    """Stores the days of every step, and the planned steps done after it."""
 
     def __init__(self) -> None:
         self.seen, self.begun = list[np.ndarray](), list[int]()
 
     def after_step(self, trainer: Trainer, days: list[np.ndarray], terms: dict[str, torch.Tensor]) -> None:
         self.seen.append(np.concatenate(days))
-        self.begun.append(trainer.steps_before)
+        self.begun.append(trainer.planned_steps_done)
 
 
 def test_a_phase_can_see_the_newest_days_only_and_its_steps_are_counted(make: Make) -> None:
@@ -34,7 +34,7 @@ def test_a_phase_can_see_the_newest_days_only_and_its_steps_are_counted(make: Ma
     assert sorted(early[early >= 0]) == sorted([*days] * 2)
     assert sorted(newest[newest >= 0]) == sorted([*days[-30:]] * 2)
     assert watch.begun == list(range(1, trainer.total_steps + 1))
-    assert trainer.total_steps == before + 2 * trainer.steps[1] < 2 * before
+    assert trainer.total_steps == before + 2 * trainer.steps_per_epoch[1] < 2 * before
 
 
 def test_steps_per_phase_limits_every_phase(make: Make) -> None:
@@ -43,7 +43,7 @@ def test_steps_per_phase_limits_every_phase(make: Make) -> None:
 
     trainer.fit()
 
-    assert (trainer.steps, trainer.epochs, trainer.total_steps) == ([2, 2], [1, 1], 4)
+    assert (trainer.steps_per_epoch, trainer.epochs_per_phase, trainer.total_steps) == ([2, 2], [1, 1], 4)
     assert ["ic" in terms for terms in watch.terms] == [False, False, True, True]
     assert len(trainer.progress.history) == 2
 
@@ -62,7 +62,7 @@ def score_as(trainer: Trainer, *scores: float) -> Trainer:
     """Let the epochs of a trainer have these scores, and train its phases by a step each."""
     given = iter(scores)
     trainer.validate = lambda network: {"rank_ic": next(given)}  # type: ignore[method-assign]
-    trainer.steps = [1] * len(trainer.steps)
+    trainer.steps_per_epoch = [1] * len(trainer.steps_per_epoch)
     train_phases(trainer)
     return trainer
 
@@ -84,17 +84,19 @@ def test_plateau_and_patience_measure_a_phase_by_its_own_best(make: Make) -> Non
     assert (falling.progress.best, falling.progress.best_epoch) == (0.6, 4)
 
 
-def test_a_plateau_lowers_the_rate_as_its_parameters_say(make: Make) -> None:
+def test_a_plateau_lowers_the_rate_by_its_parameters(make: Make) -> None:
     phase = {"name": "x", "epochs": 6, "learning_rate": 1e-3, "scheduler": "plateau"}
     often, seldom = ({"factor": 0.1, "patience": patience, "min_learning_rate": 2e-5} for patience in (1, 3))
 
-    rates = [score_as(make(phases=[phase], plateau=each), *[0.1] * 6).progress.rate_factor for each in (often, seldom)]
+    rates = [
+        score_as(make(phases=[phase], plateau=params), *[0.1] * 6).progress.rate_factor for params in (often, seldom)
+    ]
 
     assert rates == pytest.approx([0.02, 0.1])
 
 
 def test_the_best_weights_are_chosen_by_one_score_for_all_phases(make: Make) -> None:
-    """The second phase learns 20 days alone; weighed by its own horizon it could not be compared with the first."""
+    """The second phase trains only the horizon of 20 days, so its own weights would give another score."""
     phases = [PHASES[0] | {"epochs": 1}, PHASES[1] | {"epochs": 1, "horizon_weights": [0, 0, 0, 1]}]
     short = {"phases": phases, "steps_per_phase": 2, "swa_share": 0.0}
     weekly_best = {"metric": "net_sharpe_5d", "horizon_weights": {1: 1, 20: 1}}
@@ -125,7 +127,7 @@ def test_patience_ends_a_phase(make: Make, caplog: pytest.LogCaptureFixture) -> 
 
 def test_the_cosine_warms_up_and_falls_to_a_tenth() -> None:
     phase = PhaseParams(name="x", epochs=1, learning_rate=1, warmup=0.1)
-    rates = [scheduled_rate(phase, done) for done in (0, 0.05, 0.1, 0.55, 1)]
+    rates = [learning_rate_factor(phase, done) for done in (0, 0.05, 0.1, 0.55, 1)]
 
     assert rates == pytest.approx([0.01, 0.505, 1, 0.55, 0.1], abs=0.01)
-    assert scheduled_rate(phase.model_copy(update={"scheduler": "constant"}), 0.9) == 1
+    assert learning_rate_factor(phase.model_copy(update={"scheduler": "constant"}), 0.9) == 1

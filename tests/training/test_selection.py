@@ -1,4 +1,4 @@
-"""The score that chooses: its names, its weights, and which of two is better."""
+"""The score that chooses the best weights: names, horizon weights and comparison."""
 
 from math import nan
 

@@ -17,7 +17,7 @@ def test_a_stop_file_ends_the_training_and_is_removed(make: Make, tmp_path: Path
     with pytest.raises(Stop) as stop:
         trainer.fit()
 
-    assert (stop.value.code, trainer.progress.steps) == (STOPPED, 3)
+    assert (stop.value.code, trainer.progress.steps_done) == (STOPPED, 3)
     assert not (tmp_path / STOP_FILE).exists()
 
 
@@ -28,7 +28,7 @@ def test_a_signal_ends_the_training_after_its_step_and_the_handlers_are_restored
         trainer = make([Watch(2, lambda trainer: signal.raise_signal(signal.SIGINT)), stop_signal])
         trainer.fit()
 
-    assert trainer.progress.steps == 2
+    assert trainer.progress.steps_done == 2
     assert signal.getsignal(signal.SIGINT) is previous
 
 

@@ -1,4 +1,4 @@
-"""What a training tells of its machine: read from NVML where it answers, silent where it does not."""
+"""Memory, GPU counters and times, with and without a GPU or NVML."""
 
 import ctypes
 import gc
@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from atft_kedro.training.telemetry import (
-    STATUS,
+    PROCESS_STATUS,
     Stopwatch,
     find_by_uuid,
     read_allocator,
@@ -81,22 +81,22 @@ def test_a_counter_that_a_gpu_lacks_is_left_out_alone() -> None:
 def test_a_gpu_is_found_by_its_uuid() -> None:
     assert find_by_uuid(Nvml(), "other") == "GPU-other"
     assert find_by_uuid(Nvml(kind="MIG"), "one") == "MIG-one"
-    assert find_by_uuid(Nvml(), "somebody else's") is None
+    assert find_by_uuid(Nvml(), "unknown") is None
 
 
 def test_a_driver_that_does_not_answer_is_no_error() -> None:
     assert find_by_uuid(Nvml(driver=False), "one") is None
 
 
-def test_every_question_is_one_that_nvml_knows() -> None:
+def test_all_functions_exist_in_nvml() -> None:
     asked = ["nvmlInit", "nvmlDeviceGetHandleByUUID", "nvmlDeviceGetUtilizationRates", "nvmlDeviceGetMemoryInfo"]
     asked += ["nvmlDeviceGetTemperature", "nvmlDeviceGetPowerUsage", "nvmlDeviceGetEnforcedPowerLimit"]
 
     assert all(callable(getattr(pynvml, name)) for name in asked)
 
 
-@pytest.mark.skipif(not STATUS.exists(), reason="only Linux tells what a process holds now")
-def test_a_machine_without_a_gpu_tells_of_its_memory_only() -> None:
+@pytest.mark.skipif(not PROCESS_STATUS.exists(), reason="only Linux shows the current memory of a process")
+def test_a_machine_without_a_gpu_has_memory_only() -> None:
     cpu = torch.device("cpu")
 
     assert read_devices(cpu) == {}
@@ -105,7 +105,7 @@ def test_a_machine_without_a_gpu_tells_of_its_memory_only() -> None:
     assert 0.05 < values["memory_gb"] <= values["peak_memory_gb"] < 100
 
 
-@pytest.mark.skipif(not STATUS.exists(), reason="only Linux tells what a process holds now")
+@pytest.mark.skipif(not PROCESS_STATUS.exists(), reason="only Linux shows the current memory of a process")
 def test_allocated_memory_is_measured() -> None:
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)  # so that the heap of earlier tests is not given back meanwhile
@@ -116,7 +116,7 @@ def test_allocated_memory_is_measured() -> None:
     assert read_memory(torch.device("cpu"))["memory_gb"] - before == pytest.approx(taken.nbytes / 1e9, rel=0.1)
 
 
-@pytest.mark.skipif(not STATUS.exists(), reason="elsewhere the system counts the parent's peak as the child's")
+@pytest.mark.skipif(not PROCESS_STATUS.exists(), reason="elsewhere the system counts the parent's peak as the child's")
 def test_a_peak_is_the_process_s_own_and_not_its_parent_s() -> None:
     held = torch.ones(500_000_000)
     asked = "from atft_kedro.training.telemetry import measure_memory; print(measure_memory()['peak'])"
@@ -146,7 +146,7 @@ def test_the_allocator_is_read_in_gigabytes_and_counts() -> None:
     }
 
 
-@pytest.mark.skipif(not STATUS.exists(), reason="only Linux tells what a process holds now")
+@pytest.mark.skipif(not PROCESS_STATUS.exists(), reason="only Linux shows the current memory of a process")
 def test_a_peak_counts_from_where_it_is_restarted() -> None:
     with mmap.mmap(-1, 400_000_000) as taken:
         taken.write(bytes(len(taken)))

@@ -14,20 +14,20 @@ from atft_kedro.training.tracking import NoTracker, TrackerLog
 from factories.training import IDENTITY, Make, Watch
 
 
-class Listening(NoTracker):
-    """A tracker that remembers."""
+class RecordingTracker(NoTracker):
+    """A tracker that stores rank ICs and names of metrics."""
 
     def __init__(self) -> None:
-        self.attended: list[tuple[int, float]] = []
+        self.rank_ics: list[tuple[int, float]] = []
         self.names: set[str] = set()
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
-        self.attended += [(step, value) for name, value in metrics.items() if name == "validation/rank_ic"]
+        self.rank_ics += [(step, value) for name, value in metrics.items() if name == "validation/rank_ic"]
         self.names |= set(metrics)
 
 
 def test_a_new_tracker_receives_all_earlier_epochs(make: Make, tmp_path: Path) -> None:
-    first, second = Listening(), Listening()
+    first, second = RecordingTracker(), RecordingTracker()
     stopped = make([TrackerLog(first, "", (), ()), Checkpoints(tmp_path, IDENTITY), StopFile(tmp_path)])
     stopped.callbacks = [Watch(15, lambda trainer: (tmp_path / STOP_FILE).touch()), *stopped.callbacks]
     with pytest.raises(Stop):
@@ -37,7 +37,7 @@ def test_a_new_tracker_receives_all_earlier_epochs(make: Make, tmp_path: Path) -
     resumed.fit()
 
     whole = [(epoch + 1, scores["rank_ic"]) for epoch, scores in enumerate(resumed.progress.history)]
-    assert 0 < len(first.attended) < len(whole)
-    assert first.attended == whole[: len(first.attended)]
-    assert second.attended == whole
+    assert 0 < len(first.rank_ics) < len(whole)
+    assert first.rank_ics == whole[: len(first.rank_ics)]
+    assert second.rank_ics == whole
     assert {"train/loss", "train/rank_ic", "train/rank_ic_1d", "validation/se_rank_ic_1d"} <= second.names

@@ -12,7 +12,7 @@ from atft_kedro.params import InputError
 from atft_kedro.training.data import TrainingData
 from atft_kedro.training.engine import Trainer
 from atft_kedro.training.params import TrainingParams
-from atft_kedro.training.train_step import index_sectors, is_out_of_memory
+from atft_kedro.training.train_step import is_out_of_memory, make_sector_index
 from factories.params import make_params
 from factories.training import NETWORK, PHASES, Make, Watch
 
@@ -42,7 +42,7 @@ def test_the_gradient_penalty_is_the_squared_gradient_of_the_forecasts(make: Mak
     block = trainer.train.reader.read(next(iter(trainer.train.sampler.epoch(0))))
     trainer.network.eval()
 
-    slope = trainer.train_step.gradient_penalty(block, trainer.phase)
+    slope = trainer.train_step.compute_gradient_penalty(block, trainer.phase)
 
     def total(features: torch.Tensor) -> float:
         with torch.no_grad():
@@ -66,7 +66,7 @@ def test_the_exposure_loss_turns_forecasts_away_from_a_feature(make: Make) -> No
         trainer.network.eval()
         block = trainer.train.reader.read(next(iter(trainer.train.sampler.epoch(0))))
         point = trainer.network.point(trainer.network(block))[..., 0].detach()
-        exposure = trainer.train_step.build_inputs.read_exposures(block)[:, 0]
+        exposure = trainer.train_step.loss_input_builder.read_exposures(block)[:, 0]
         valid = block.is_forecast & exposure.isfinite()
         correlations = [np.corrcoef(point[d][v], exposure[d][v])[0, 1] for d, v in enumerate(valid) if v.sum() > 5]
         shares.append(float(np.mean(np.square(correlations))))
@@ -82,23 +82,23 @@ def test_a_sector_is_that_of_the_day_not_of_the_newest_day(make: Make, training_
     histories[code] = ((metadata.days[60], name), (since, other))
     moved = replace(training_data.panel, metadata=metadata.model_copy(update={"sectors": tuple(histories)}))
 
-    trainer = make(exposures=["sector"], phases=[PHASE], made_of=replace(training_data, panel=moved))
+    trainer = make(exposures=["sector"], phases=[PHASE], data=replace(training_data, panel=moved))
 
     names = sorted({name for history in moved.metadata.sectors for _, name in history})
-    numbers = index_sectors(moved.metadata, names)[:, code].tolist()
+    numbers = make_sector_index(moved.metadata, names)[:, code].tolist()
     assert [names[number] if number >= 0 else None for number in (numbers[59], *numbers[99:101])] == [None, name, other]
     with pytest.raises(InputError, match="training.exposures names 'sector', but the ML dataset has no sectors"):
         nameless = moved.metadata.model_copy(update={"sectors": ((),) * len(histories)})
         make(
             exposures=["sector"],
             phases=[PHASE],
-            made_of=replace(training_data, panel=replace(moved, metadata=nameless)),
+            data=replace(training_data, panel=replace(moved, metadata=nameless)),
         )
     places = range(len(names))
     blocks = [trainer.train.reader.read(days) for days in trainer.train.sampler.chronological()]
     for block in blocks:
         place = block.stock.tolist().index(code)
-        exposures = trainer.train_step.build_inputs.read_exposures(block)[:, :, place]
+        exposures = trainer.train_step.loss_input_builder.read_exposures(block)[:, :, place]
         for day, present, exposure in zip(block.day.tolist(), block.is_forecast[:, place], exposures, strict=True):
             if present:
                 assert exposure.nan_to_num(-1).tolist() == [
@@ -111,7 +111,7 @@ def test_exposures_are_the_features_of_the_forecast_days_and_the_sectors(make: M
     reader = trainer.train.reader
     block = reader.read(next(iter(trainer.train.sampler.epoch(0))))
 
-    values = trainer.train_step.build_inputs.read_exposures(block)
+    values = trainer.train_step.loss_input_builder.read_exposures(block)
 
     panel, place = reader.panel, reader.panel.metadata.features.index("beta_60")
     assert values.shape[1] == 1 + len({name for history in panel.metadata.sectors for _, name in history})
@@ -126,7 +126,7 @@ def test_exposures_are_the_features_of_the_forecast_days_and_the_sectors(make: M
         assert all(values[0, 1:, peer].equal(values[0, 1:, stock]) for peer in peers if block.slot[0, peer] >= 0)
         assert values[day, 1:, stock].sum() == 1
     with pytest.raises(
-        InputError, match=r"training.exposures: \['size'\] are neither features of this panel nor 'sector'"
+        InputError, match=r"training.exposures: \['size'\] are neither features of the dataset nor 'sector'"
     ):
         make(exposures=["size"])
 
@@ -189,13 +189,13 @@ def test_a_block_that_does_not_fit_is_learned_in_pieces(make: Make, caplog: pyte
         trainer = make([watch], size=calm, phases=[phase])
         trainer.network.register_forward_pre_hook(run_out_above(most))
         trainer.fit()
-        pieces.append(trainer.train_step.pieces)
+        pieces.append(trainer.train_step.pieces_per_block)
 
     assert pieces == [1, 4]
     assert len(watches[0].terms) == len(watches[1].terms)
     whole, cut = ([terms["mse"] for terms in watch.terms] for watch in watches)
     assert whole == pytest.approx(cut, rel=1e-4)
-    assert "the loss turnover now compares only the days of each piece" in caplog.messages
+    assert "losses that compare days now compare only days of one piece: turnover" in caplog.messages
 
 
 def test_a_block_of_one_day_that_does_not_fit_is_an_error(make: Make) -> None:

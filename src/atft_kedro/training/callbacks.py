@@ -45,7 +45,7 @@ class MetricsLog(Callback):
 
     def after_step(self, trainer: Trainer, days: list[np.ndarray], terms: dict[str, Tensor]) -> None:
         """Keep a step's losses on their device."""
-        step = trainer.progress.steps
+        step = trainer.progress.steps_done
         kept = {name: term for name, term in terms.items() if "/" not in name or step % self.every == 0}
         self._steps.append((step, trainer.train_step.learning_rate, kept))
 
@@ -59,8 +59,8 @@ class MetricsLog(Callback):
                 "train": trainer.train_scores,
                 "train_loss": trainer.progress.train_loss,
                 **trainer.times,
-                "pieces": trainer.train_step.pieces,
-                "forecasts_per_second": trainer.forecasts / trainer.times["seconds"],
+                "pieces": trainer.train_step.pieces_per_block,
+                "forecasts_per_second": trainer.n_forecasts / trainer.times["seconds"],
                 **read_memory(trainer.train_step.device),
                 **read_devices(trainer.train_step.device),
             }
@@ -95,7 +95,7 @@ def _is_after_checkpoint(line: dict[str, Any], trainer: Trainer) -> bool:
     if line["seed"] != trainer.params.seed:
         return False
     progress = trainer.progress
-    return "swa" in line or line.get("step", 0) > progress.steps or line.get("epochs", 0) > len(progress.history)
+    return "swa" in line or line.get("step", 0) > progress.steps_done or line.get("epochs", 0) > len(progress.history)
 
 
 def _format_lines(lines: list[dict[str, Any]]) -> str:
@@ -161,7 +161,7 @@ class EpochLog(Callback):
             "%s %d/%d: validation %s %.4f of the averaged weights (best %.4f%s), scale %.3f, loss %.4f (train %.4f)",
             trainer.phase.name,
             progress.epoch,
-            trainer.epochs[progress.phase],
+            trainer.epochs_per_phase[progress.phase],
             selection.label,
             selection.score(scores),
             progress.best,
@@ -170,7 +170,7 @@ class EpochLog(Callback):
             scores["loss"],
             progress.train_loss,
         )
-        if trainer.is_out_of_patience and progress.epoch < trainer.epochs[progress.phase]:
+        if trainer.has_ended_early and progress.epoch < trainer.epochs_per_phase[progress.phase]:
             _logger.info("%s ends early: no new best for %d epochs", trainer.phase.name, progress.epochs_since_best)
         if isnan(selection.score(scores)):
             _logger.warning(

@@ -1,4 +1,4 @@
-"""Deterministic algorithms and detection of the first tensor that is not finite."""
+"""Debugging of a training: deterministic algorithms, and an error at the first output that is not finite."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -12,17 +12,20 @@ from .params import TrainingParams
 
 
 def set_deterministic_workspace(training: TrainingParams) -> None:
-    """Set a deterministic cuBLAS workspace for deterministic training.
+    """Set CUBLAS_WORKSPACE_CONFIG if the training is deterministic and the variable is not set yet.
 
     Call it before CUDA starts.
     """
     if training.deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # noqa: TID251  (cuBLAS', not this project's)
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # noqa: TID251  (of cuBLAS, not of this project)
 
 
 @contextmanager
 def debug_mode(network: nn.Module, training: TrainingParams) -> Iterator[None]:
-    """Enable deterministic algorithms and anomaly detection as configured; restore both on exit."""
+    """Enable deterministic algorithms and anomaly detection as configured; restore the settings on exit.
+
+    Does nothing if neither ``training.deterministic`` nor ``training.detect_anomaly`` is true.
+    """
     was_deterministic = torch.are_deterministic_algorithms_enabled()
     with ExitStack() as stack:
         if training.deterministic:
@@ -31,19 +34,21 @@ def debug_mode(network: nn.Module, training: TrainingParams) -> Iterator[None]:
         if training.detect_anomaly:
             stack.enter_context(torch.autograd.set_detect_anomaly(True))
             for name, module in network.named_modules():
-                stack.callback(module.register_forward_hook(_require_finite(name or "network")).remove)
+                stack.callback(module.register_forward_hook(_make_finite_check(name or "network")).remove)
         yield
 
 
-def _require_finite(name: str) -> Callable[[nn.Module, tuple[object, ...], object], None]:
-    def check(module: nn.Module, inputs: tuple[object, ...], output: object) -> None:
-        """Refuse an output that is not finite."""
-        for number, value in enumerate(output if isinstance(output, tuple) else (output,)):
+def _make_finite_check(name: str) -> Callable[[nn.Module, tuple[object, ...], object], None]:
+    """Make a forward hook of the module with this name."""
+
+    def require_finite(module: nn.Module, inputs: tuple[object, ...], output: object) -> None:
+        """Raise an error if an output of the module is not finite."""
+        for index, value in enumerate(output if isinstance(output, tuple) else (output,)):
             if isinstance(value, Tensor) and value.is_floating_point() and not value.isfinite().all():
                 count = (~value.isfinite()).sum().item()
                 raise InputError(
-                    f"Output {number} of {name} ({type(module).__name__}, {tuple(value.shape)}) is the first that is "
-                    f"not finite: {count} of {value.numel()} values."
+                    f"Output {index} of {name} ({type(module).__name__}, {tuple(value.shape)}) is the first output "
+                    f"that is not finite: {count} of its {value.numel()} values are NaN or infinite."
                 )
 
-    return check
+    return require_finite

@@ -37,13 +37,13 @@ class NonFiniteCheck(Callback):
         """Read the steps that were skipped before the checkpoint, and those of other seeds."""
         report = self.folder / NAN_BATCHES
         if report.exists():
-            seed, steps = trainer.params.seed, trainer.progress.steps
+            seed, steps = trainer.params.seed, trainer.progress.steps_done
             self._skipped = [step for step in read_json(report) if step["seed"] != seed or step["step"] <= steps]
             self._write()
 
     def after_step(self, trainer: Trainer, days: list[np.ndarray], terms: dict[str, Tensor]) -> None:
         """Check every step on a CPU, and several at a time on a GPU."""
-        self._unchecked.append((trainer.progress.steps, days, terms))
+        self._unchecked.append((trainer.progress.steps_done, days, terms))
         if trainer.train_step.device.type == "cpu" or len(self._unchecked) >= GPU_CHECK_STEPS:
             self._check(trainer)
 

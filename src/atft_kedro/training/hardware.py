@@ -17,15 +17,15 @@ from .engine import Trainer
 
 CPU = torch.device("cpu")
 MMAP_MAX, TRIM_THRESHOLD = -4, -1  # options of glibc's mallopt
-UNLIMITED = 2**31 - 1
+UNLIMITED = 2**31 - 1  # bytes: freed memory is never returned to the system
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")  # read by OpenMP, MKL and torch
-MIN_SPEEDUP = 1.1  # for more threads, because they slow other processes
-STEPS, SECONDS = 5, 0.5  # limits of the measured steps for each number of threads, after one warm-up step
+MIN_SPEEDUP = 1.1  # more threads must be this much faster, because they slow other processes
+MAX_STEPS, MAX_SECONDS = 5, 0.5  # of a measurement of one number of threads, after one warm-up step
 ABORT_RATIO = 3  # a step this many times as long as the fastest ends the measurement of a number of threads
 
 
 def choose_device(wanted: str) -> torch.device:
-    """Choose the GPU if there is one; refuse ``cuda`` without a GPU."""
+    """Choose the device for ``training.device``: ``auto`` is the GPU if there is one."""
     if wanted == "cuda" and not torch.cuda.is_available():
         raise InputError("training.device is cuda, but torch finds no GPU.")
     if wanted == "cpu" or not torch.cuda.is_available():
@@ -34,10 +34,10 @@ def choose_device(wanted: str) -> torch.device:
 
 
 def keep_freed_memory() -> bool:
-    """Let the C library keep freed memory, because each step allocates the same sizes again.
+    """Let the C library keep freed memory, because every step allocates the same sizes.
 
-    Otherwise the system maps and zeroes every large tensor again: 10 to 20 % of a step on a CPU. Returns whether this
-    library can.
+    Otherwise the system maps and zeroes the memory of large tensors in every step, which takes 10 to 20 % of a step on
+    a CPU. Returns False if the C library is not glibc.
     """
     if sys.platform != "linux":
         return False
@@ -73,10 +73,11 @@ def keep_threads(stored: int, wanted: int | None) -> ThreadChoice:
 
 
 def choose_threads(trainer: Trainer) -> ThreadChoice:
-    """Choose the number of threads of a new training; the trainer's weights change.
+    """Choose the number of threads of a new training; measured steps change the trainer's weights.
 
-    ``training.threads``, the environment, ``torchrun`` or a GPU may decide. Otherwise steps are measured with 1, 2, 4,
-    … threads until more are not clearly faster, because the best number depends on the network and on other processes.
+    If neither ``training.threads``, the environment, ``torchrun``, a GPU nor ``training.deterministic`` decides, steps
+    are measured with 1, 2, 4, … threads until more are not clearly faster: the best number depends on the network and
+    on other processes.
     """
     wanted, most = trainer.params.threads, torch.get_num_threads()
     if wanted is not None:
@@ -87,7 +88,7 @@ def choose_threads(trainer: Trainer) -> ThreadChoice:
     if trainer.params.deterministic:
         # Another number changes the last bits, and the measured best number differs from time to time.
         return ThreadChoice(1, "because the training is deterministic")
-    trainer.train_step.forecast = trainer.network  # compilation takes longer than all measurements
+    trainer.train_step.run_network = trainer.network  # compilation takes longer than all measurements
     chosen, fastest = 1, measure_step(trainer, 1)
     measured = [f"1: {1000 * fastest:.0f} ms"]
     while chosen < most:
@@ -109,10 +110,10 @@ def measure_step(trainer: Trainer, threads: int, longest: float = inf) -> float:
     trainer.network.train()
     durations: list[float] = []
     with using_threads(threads):
-        for block in list(trainer.train.sampler.epoch(0))[: 1 + STEPS]:
+        for block in list(trainer.train.sampler.epoch(0))[: 1 + MAX_STEPS]:
             started = time.perf_counter()
             trainer.train_step.run([block], phase, phase.learning_rate)
             durations.append(time.perf_counter() - started)
-            if durations[-1] > longest or (len(durations) > 1 and sum(durations) > SECONDS):
+            if durations[-1] > longest or (len(durations) > 1 and sum(durations) > MAX_SECONDS):
                 break
     return float(np.median(durations[1:] or durations))

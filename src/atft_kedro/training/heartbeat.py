@@ -33,7 +33,7 @@ class Heartbeat(Callback):
     def after_step(self, trainer: Trainer, days: list[np.ndarray], terms: dict[str, Tensor]) -> None:
         """Write the heartbeat at most once per ``every`` seconds."""
         if self._first_step is None:
-            self._first_step = trainer.progress.steps - 1
+            self._first_step = trainer.progress.steps_done - 1
         if time.time() - self._written_at >= self.every:
             self._write(trainer, "training")
 
@@ -52,18 +52,18 @@ class Heartbeat(Callback):
 
     def _write(self, trainer: Trainer, state: str) -> None:
         self._written_at = time.time()
-        done = trainer.progress.steps - (self._first_step or 0)
+        done = trainer.progress.steps_done - (self._first_step or 0)
         rate = done / max(self._written_at - self._started, 1e-9)
-        left = (1 + self.seeds_after) * trainer.total_steps - trainer.steps_before
+        left = (1 + self.seeds_after) * trainer.total_steps - trainer.planned_steps_done
         record = {
             **describe_position(trainer),
             "state": state,
             "pid": os.getpid(),
             "host": os.uname().nodename,
             "time": self._written_at,
-            "steps_per_epoch": trainer.steps[trainer.progress.phase],
+            "steps_per_epoch": trainer.steps_per_epoch[trainer.progress.phase],
             "seeds_after": self.seeds_after,
-            "epochs_of_phase": trainer.epochs[trainer.progress.phase],
+            "epochs_of_phase": trainer.epochs_per_phase[trainer.progress.phase],
             "total_steps": trainer.total_steps,
             "steps_per_second": rate,
             "seconds_left": 0.0 if state == "done" else left / rate if rate else None,
@@ -83,9 +83,9 @@ def describe_position(trainer: Trainer) -> dict[str, object]:
         "seed": trainer.params.seed,
         "phase": trainer.phase.name,
         "epoch": progress.epoch,
-        "step_of_epoch": progress.step,
+        "step_of_epoch": progress.step_of_epoch,
         "epochs": len(progress.history),
-        "steps": progress.steps,
+        "steps": progress.steps_done,
         "metric": selection.label,
         "score": _none_if_nan(selection.score(progress.history[-1])) if progress.history else None,
         "best": _none_if_nan(progress.best),

@@ -11,17 +11,20 @@ from ..params import InputError, Params
 from .augmentation import AugmentParams
 
 Scheduler = Literal["constant", "cosine", "plateau"]
-Share = Annotated[float, Field(ge=0, lt=1)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
 class PhaseParams(Params):
     """One phase of a training.
 
     ``modules`` are the optional modules that are switched on; ``freeze`` names modules of the network whose weights do
-    not change. The scheduler ``cosine`` falls to 10 % of the learning rate, after a warm-up over a share of the
-    steps; ``plateau`` follows ``training.plateau``. After ``patience`` epochs without a new best score of the phase the
-    next phase begins; null trains all epochs. Without ``horizon_weights`` a horizon of h days weighs 1/h, because h of
-    its labels share each day's return. ``newest_days`` limits the phase to the last train days.
+    not change. With the scheduler ``cosine`` the learning rate rises during the share ``warmup`` of the steps, then
+    falls to 10 %; ``plateau`` uses the parameters in ``training.plateau``; ``constant`` does not change it. After
+    ``patience`` epochs without a new best score of the phase the next phase begins; with null all epochs are trained.
+    Without ``horizon_weights`` a horizon of h days has weight 1/h, because its labels overlap: each daily return is in
+    h labels. ``newest_days`` limits the phase to the last train days. ``clip_norm`` is the largest norm of a step's
+    gradient. ``start_from`` chooses the weights at the phase's start: those of the last step, or the best so far.
+    ``gradient_penalty`` is the weight of the squared gradient of the forecasts with respect to the features.
     """
 
     name: str
@@ -34,7 +37,7 @@ class PhaseParams(Params):
     horizon_weights: tuple[Annotated[float, Field(ge=0)], ...] | None = None
     clip_norm: Annotated[float, Field(gt=0)] = 1.0
     scheduler: Scheduler = "cosine"
-    warmup: Share = 0.1
+    warmup: Fraction = 0.1
     start_from: Literal["last", "best"] = "last"
     patience: Annotated[int, Field(gt=0)] | None = None
     augment: AugmentParams = AugmentParams()
@@ -44,20 +47,25 @@ class PhaseParams(Params):
         """Compute the weight of each horizon in the losses."""
         if self.horizon_weights is None:
             return [1 / horizon for horizon in horizons]
-        if len(self.horizon_weights) != len(horizons) or not sum(self.horizon_weights):
+        if len(self.horizon_weights) != len(horizons):
             raise InputError(
-                f"training.phases: {self.name} has {len(self.horizon_weights)} horizon_weights with a sum of "
-                f"{sum(self.horizon_weights)}; there are {len(horizons)} horizons: {horizons}."
+                f"training.phases: {self.name} has {len(self.horizon_weights)} horizon_weights, but there are "
+                f"{len(horizons)} horizons: {horizons}."
             )
+        if not sum(self.horizon_weights):
+            raise InputError(f"training.phases: {self.name} has no positive weight in horizon_weights.")
         return list(self.horizon_weights)
 
-    def require_trainable(self, children: Iterable[str]) -> None:
+    def require_trainable(self, module_names: Iterable[str]) -> None:
         """Refuse to freeze unknown modules of the network, or all that are switched on."""
-        known = list(children)
-        off: set[str] = {module for module in MODULES if module not in self.modules}
-        off |= set() if "fan" in self.modules else {"trend_projection"}
-        if not set(known) - set(self.freeze) - off:
-            raise InputError(f"training.phases: {self.name} freezes all modules that are switched on.")
+        known = list(module_names)
+        inactive: set[str] = {module for module in MODULES if module not in self.modules}
+        if "fan" not in self.modules:
+            inactive.add("trend_projection")  # it projects the trend that only `fan` computes
+        if not set(known) - set(self.freeze) - inactive:
+            raise InputError(
+                f"training.phases: {self.name} freezes all modules that are switched on: nothing is left to train."
+            )
         unknown = [name for name in self.freeze if name not in known]
         if unknown:
             raise InputError(f"training.phases: {self.name} freezes {unknown}; the network has {known}.")
@@ -76,16 +84,16 @@ class PlateauParams(Params):
 
 
 def share_epochs(phases: Sequence[PhaseParams], total: int | None) -> list[int]:
-    """Share ``total`` epochs among phases in proportion to their own; null keeps their own.
+    """Distribute ``total`` epochs over phases in proportion to their epochs; None keeps these.
 
     The longest phases get their epochs first; short phases may get none.
     """
     if total is None:
         return [phase.epochs for phase in phases]
-    own = sum(phase.epochs for phase in phases)
-    exact = [total * phase.epochs / own for phase in phases]
+    configured_total = sum(phase.epochs for phase in phases)
+    exact = [total * phase.epochs / configured_total for phase in phases]
     shares = [0] * len(phases)
     for _ in range(total):
-        furthest_below = max(range(len(phases)), key=lambda phase: exact[phase] - shares[phase])
-        shares[furthest_below] += 1
+        largest_deficit = max(range(len(phases)), key=lambda index: exact[index] - shares[index])
+        shares[largest_deficit] += 1
     return shares

@@ -22,7 +22,7 @@ class ProgressBar(Callback):
 
     def after_step(self, trainer: Trainer, days: list[np.ndarray], terms: dict[str, Tensor]) -> None:
         """Update the bar; create it at the first step."""
-        done = trainer.steps_before
+        done = trainer.planned_steps_done
         if self._bar is None:
             self._bar = Progress(
                 TextColumn("{task.description}"),
@@ -36,7 +36,7 @@ class ProgressBar(Callback):
             self._task = self._bar.add_task("", total=trainer.total_steps, completed=done, score="-")
             self._bar.start()
         assert self._task is not None
-        epoch, epochs = trainer.progress.epoch + 1, trainer.epochs[trainer.progress.phase]
+        epoch, epochs = trainer.progress.epoch + 1, trainer.epochs_per_phase[trainer.progress.phase]
         description = f"{trainer.phase.name} {epoch}/{epochs}"
         self._bar.update(self._task, completed=done, description=description, score=self._score)
 

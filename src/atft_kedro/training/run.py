@@ -62,7 +62,7 @@ class RunTrainer:
             _logger.info("seed %d has no checkpoint yet: it starts from the beginning", seed)
         elif self.training.resume is not None:
             trainer.resume(read_checkpoint(folder / LAST, identity))
-            _logger.info("seed %d resumes after step %d", seed, trainer.progress.steps)
+            _logger.info("seed %d resumes after step %d", seed, trainer.progress.steps_done)
         own = [*self._make_callbacks(training, folder, identity), *self.callbacks] if self.group.is_first else []
         trainer.callbacks = [stop_signal, *own]
         trainer.fit()
@@ -72,7 +72,7 @@ class RunTrainer:
             folder=str(folder.relative_to(self.folder)),
             best_score=None if progress.best is None or isnan(progress.best) else progress.best,
             epochs=len(progress.history),
-            steps=progress.steps,
+            steps=progress.steps_done,
         )
 
     def _make_callbacks(self, training: TrainingParams, folder: Path, identity: Identity) -> list[Callback]:

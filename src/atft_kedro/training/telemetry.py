@@ -12,11 +12,11 @@ from typing import Any
 
 import torch
 
-STATUS = Path("/proc/self/status")  # Linux: current (VmRSS) and peak (VmHWM) memory of this process, in KiB
+PROCESS_STATUS = Path("/proc/self/status")  # Linux: current (VmRSS) and peak (VmHWM) memory of this process, in KiB
 CLEAR_REFS = Path("/proc/self/clear_refs")  # Linux: writing 5 resets the peak to the current memory
-START = "memory_at_start_gb"
+START = "memory_at_start_gb"  # key of the memory of the process before the training
 
-ALLOCATOR = {
+ALLOCATOR = {  # key in heartbeat and metrics: key in torch.cuda.memory_stats
     "gpu_memory_allocated_gb": "allocated_bytes.all.current",
     "peak_gpu_memory_gb": "allocated_bytes.all.peak",
     "gpu_memory_reserved_gb": "reserved_bytes.all.current",
@@ -36,15 +36,15 @@ COUNTERS: dict[str, Callable[[Any, Any], float]] = {
 
 def measure_memory() -> dict[str, int]:
     """Measure the current (on Linux) and peak memory of this process in bytes."""
-    if not STATUS.exists():
+    if not PROCESS_STATUS.exists():
         return {"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)}
-    kib = dict(re.findall(r"^(VmRSS|VmHWM):\s+(\d+) kB$", STATUS.read_text(), re.MULTILINE))
+    kib = dict(re.findall(r"^(VmRSS|VmHWM):\s+(\d+) kB$", PROCESS_STATUS.read_text(), re.MULTILINE))
     now, peak = (int(kib[name]) * 1024 for name in ("VmRSS", "VmHWM"))  # ru_maxrss would include the parent's peak
     return {"now": now, "peak": max(now, peak)}  # the system updates the peak with a delay
 
 
 def restart_peak() -> dict[str, float]:
-    """Reset the peak memory, and return the current memory; empty where the system cannot."""
+    """Reset the process's peak memory; return the current memory, or {} where the system cannot reset it."""
     try:
         CLEAR_REFS.write_text("5")
     except OSError:  # not Linux, or a container that hides it
@@ -60,7 +60,7 @@ def read_memory(device: torch.device) -> dict[str, float]:
 
 
 def read_allocator(stats: Mapping[str, int]) -> dict[str, float]:
-    """Select the allocator's counters: gigabytes, and how often memory ran short."""
+    """Select numbers of torch's GPU allocator: memory in GB, and counts of retries and failures."""
     units = {name: 1e9 if name.endswith("_gb") else 1 for name in ALLOCATOR}
     return {name: stats[key] / units[name] for name, key in ALLOCATOR.items() if key in stats}
 
@@ -74,7 +74,7 @@ def read_devices(device: torch.device) -> dict[str, float]:
 
 
 def read_counters(nvml: Any, gpu: Any) -> dict[str, float]:
-    """Read every counter that this GPU has: a MIG slice or an old GPU lacks some."""
+    """Read every counter of a GPU; a MIG slice or an old GPU lacks some."""
     values = {}
     for name, read in COUNTERS.items():
         try:
@@ -86,7 +86,7 @@ def read_counters(nvml: Any, gpu: Any) -> dict[str, float]:
 
 @functools.cache
 def _find_gpu(index: int) -> tuple[Any, Any] | None:
-    """Find one of torch's GPUs in NVML, once."""
+    """Find the NVML handle of torch's GPU with an index; the result is cached."""
     try:
         import pynvml
     except ModuleNotFoundError:  # a bare machine has torch, numpy and pydantic only
@@ -96,7 +96,7 @@ def _find_gpu(index: int) -> tuple[Any, Any] | None:
 
 
 def find_by_uuid(nvml: Any, uuid: str) -> Any | None:
-    """Find a GPU or a MIG slice by its UUID; None if the driver has none."""
+    """Find a GPU or a MIG slice by its UUID; None if the driver does not list it."""
     try:
         nvml.nvmlInit()
     except nvml.NVMLError:
@@ -110,9 +110,9 @@ def find_by_uuid(nvml: Any, uuid: str) -> Any | None:
 
 
 class Stopwatch:
-    """Sum of the durations of one kind of work.
+    """A stopwatch that sums the durations of one kind of work.
 
-    A GPU runs asynchronously, so its work is measured with CUDA events, which are read once, with the sum.
+    A GPU runs asynchronously, so its work is measured with CUDA events; ``read`` waits for them and adds them.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -135,7 +135,7 @@ class Stopwatch:
         self.seconds += time.perf_counter() - started
 
     def read(self) -> float:
-        """Return the sum in seconds."""
+        """Return the sum in seconds; on a GPU, wait for the measured work."""
         if self.events:
             self.events[-1][1].synchronize()
         self.seconds += sum(start.elapsed_time(end) for start, end in self.events) / 1000
@@ -144,14 +144,14 @@ class Stopwatch:
 
 
 class EpochTimer:
-    """Seconds of an epoch: wall time, CPU time, and reading blocks.
+    """Timer of an epoch: seconds of wall time, of CPU time, and of reading blocks.
 
-    A training that stops inside an epoch stores what it measured; the resumed one continues from there.
+    A training that stops inside an epoch stores the seconds so far, and the resumed training adds to them.
     """
 
-    def __init__(self, reading: Stopwatch) -> None:
-        self.reading = reading
-        self.before = {"seconds": 0.0, "cpu_seconds": 0.0}
+    def __init__(self, read_stopwatch: Stopwatch) -> None:
+        self.read_stopwatch = read_stopwatch
+        self.stored = {"seconds": 0.0, "cpu_seconds": 0.0}
         self.start()
 
     def start(self) -> None:
@@ -161,8 +161,8 @@ class EpochTimer:
     def read(self) -> dict[str, float]:
         """Return the seconds of the epoch so far."""
         now = {"seconds": time.perf_counter() - self._wall, "cpu_seconds": time.process_time() - self._cpu}
-        total = {name: self.before[name] + seconds for name, seconds in now.items()}
-        return total | {"reading_seconds": self.reading.read()}
+        total = {name: self.stored[name] + seconds for name, seconds in now.items()}
+        return total | {"reading_seconds": self.read_stopwatch.read()}
 
     def restart(self) -> dict[str, float]:
         """Return the seconds of the epoch, and start the next one."""
@@ -172,6 +172,6 @@ class EpochTimer:
 
     def resume(self, total: dict[str, float]) -> None:
         """Continue an epoch from the seconds that a stopped training stored."""
-        self.before = {name: total[name] for name in self.before}
-        self.reading.seconds = total["reading_seconds"]
+        self.stored = {name: total[name] for name in self.stored}
+        self.read_stopwatch.seconds = total["reading_seconds"]
         self.start()

@@ -25,6 +25,7 @@ from .phases import PhaseParams
 from .telemetry import Stopwatch
 
 SECTOR = "sector"
+FORECASTS = 2  # index in `TrainStep.totals`; before it come the sum of losses and the number of steps
 
 Terms = dict[str, Tensor]
 
@@ -34,135 +35,149 @@ _logger = logging.getLogger(__name__)
 class TrainStep:
     """Forward pass, losses, backward pass and optimizer step for some blocks.
 
-    A step's gradient is the mean over its blocks in all processes. Where it is not finite the weights stay unchanged.
+    The gradient of a step is the mean over its blocks in all processes. If the loss or the gradient norm is not finite,
+    the step changes no weights.
     """
 
     def __init__(self, network: Atft, reader: BlockReader, params: TrainingParams, group: ProcessGroup) -> None:
         self.network, self.reader, self.params, self.group = network, reader, params, group
-        self.forecast = compile_network(network) if params.compile else network
-        self.build_inputs = LossInputBuilder(network, reader.panel.metadata, params)
+        self.run_network = compile_network(network) if params.compile else network
+        self.loss_input_builder = LossInputBuilder(network, reader.panel.metadata, params)
         self.device = reader.panel.row_of.device
-        self.reading = Stopwatch(self.device)
-        self.pieces = 1  # that each block is split into, to fit into memory
-        self.horizon_weights: dict[str, Tensor] = {}  # by phase
-        self.learning_rate = 0.0  # of the last step
-        self.sums = torch.zeros(3, dtype=torch.float64, device=self.device)  # of loss, steps and forecasts
+        self.read_stopwatch = Stopwatch(self.device)  # measures the reading of blocks
+        self.pieces_per_block = 1  # more after memory ran out: a smaller piece needs less
+        self.horizon_weights: dict[str, Tensor] = {}  # keys: names of phases
+        self.learning_rate = 0.0  # the value that the last step used
+        self.totals = torch.zeros(3, dtype=torch.float64, device=self.device)  # since the last `pop_totals`
         self.reset_optimizer()
 
     def reset_optimizer(self) -> None:
         """Create a new AdamW.
 
-        Weight decay applies to matrices only; the graph attention has its own.
+        Weight decay applies only to parameters with two or more dimensions; ``graph_weight_decay`` is that of the
+        module ``gat``.
         """
         by_decay: dict[float, list[nn.Parameter]] = {}
         for name, weight in self.network.named_parameters():
             decay = self.params.graph_weight_decay if name.startswith("gat.") else self.params.weight_decay
             by_decay.setdefault(decay if weight.ndim > 1 else 0.0, []).append(weight)
         groups = [{"params": weights, "weight_decay": decay} for decay, weights in by_decay.items()]
+        # Each step sets the learning rate, so `lr` is never used.
         self.optimizer = torch.optim.AdamW(groups, lr=1e-3, betas=self.params.betas, fused=True)
 
     def run(self, blocks: list[np.ndarray], phase: PhaseParams, learning_rate: float) -> Terms:
-        """Train on the days of some blocks; split the blocks further when memory runs out."""
+        """Train one step on some blocks; if memory runs out, split them into smaller pieces and repeat.
+
+        Several processes do not split: the error is raised, as it is if a piece has only one day.
+        """
         while True:
             try:
                 return self._run(blocks, phase, learning_rate)
             except RuntimeError as error:
-                if not is_out_of_memory(error) or self.group.size > 1 or self.pieces >= self.params.days_per_block:
+                has_one_day = self.pieces_per_block >= self.params.days_per_block
+                if not is_out_of_memory(error) or self.group.size > 1 or has_one_day:
                     raise
             self.optimizer.zero_grad(set_to_none=True)
             if self.device.type != "cpu":
                 torch.accelerator.empty_cache()
-            self.split_blocks(2 * self.pieces)
-            days = self.reader.days
-            _logger.warning("out of memory: each block is now trained in %d pieces of %d days", self.pieces, days)
+            self.split_blocks(2 * self.pieces_per_block)
+            pieces, days = self.pieces_per_block, self.reader.days
+            _logger.warning("out of memory: each block is now split into %d pieces of at most %d days", pieces, days)
             if changed := [name for name in ACROSS_DAYS if name in phase.loss.active()]:
-                _logger.warning("the loss %s now compares only the days of each piece", " and ".join(changed))
+                _logger.warning("losses that compare days now compare only days of one piece: %s", ", ".join(changed))
 
     def split_blocks(self, pieces: int) -> None:
-        """Split each block into so many pieces."""
-        if pieces != self.pieces:
-            self.pieces, self.reader = pieces, self.reader.with_days(-(-self.params.days_per_block // pieces))
+        """Set the number of pieces per block, and the reader to the days of a piece."""
+        if pieces != self.pieces_per_block:
+            self.pieces_per_block = pieces
+            self.reader = self.reader.with_days(-(-self.params.days_per_block // pieces))
 
     def _run(self, blocks: list[np.ndarray], phase: PhaseParams, learning_rate: float) -> Terms:
         terms: Terms = {}
-        count, forecasts = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
-        for block, share in self._read_blocks(blocks):
+        n_blocks, n_forecasts = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
+        for block, weight in self._read_blocks(blocks):
             losses = self._compute_losses(block, phase)
-            (share * losses["loss"]).backward()
-            count += share
-            forecasts += block.is_forecast.sum()
-            terms = {name: terms.get(name, 0) + share * loss.detach() for name, loss in losses.items()}
-        self.sums[2] += forecasts
-        return self._optimizer_step(terms, count, phase, learning_rate)
+            (weight * losses["loss"]).backward()
+            n_blocks += weight
+            n_forecasts += block.is_forecast.sum()
+            terms = {name: terms.get(name, 0) + weight * loss.detach() for name, loss in losses.items()}
+        self.totals[FORECASTS] += n_forecasts
+        return self._optimizer_step(terms, n_blocks, phase, learning_rate)
 
     def _read_blocks(self, blocks: list[np.ndarray]) -> Iterator[tuple[Block, float]]:
-        """Read blocks or their pieces, each with its share of its block's days.
+        """Read blocks or their pieces, each with its weight: its share of the days of its block.
 
-        A process without days reads an empty block, because all processes must compute gradients to add.
+        A process without days still reads one padded block with weight 0, because ``all_reduce`` needs the gradients of
+        every process.
         """
-        not_empty = [days for days in blocks if (days >= 0).any()]
-        for days in not_empty or blocks[:1]:
-            pieces = np.array_split(days, self.pieces)
-            shares = [float((piece >= 0).sum() / max((days >= 0).sum(), 1)) for piece in pieces]
-            for piece, share in zip(pieces, shares, strict=True):
-                if share or not not_empty:
-                    with self.reading.running():
+        blocks_with_days = [days for days in blocks if (days >= 0).any()]
+        is_padding = not blocks_with_days
+        for days in blocks[:1] if is_padding else blocks_with_days:
+            pieces = np.array_split(days, self.pieces_per_block)
+            weights = [float((piece >= 0).sum() / max((days >= 0).sum(), 1)) for piece in pieces]
+            for piece, weight in zip(pieces, weights, strict=True):
+                if weight or is_padding:
+                    with self.read_stopwatch.running():
                         block = self.reader.read(pad_days(piece, self.reader.days))
-                    yield block, share
+                    yield block, weight
 
     def _compute_losses(self, block: Block, phase: PhaseParams) -> Terms:
         block = augment(block, phase.augment)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.params.precision == "bf16"):
-            forecast = self.forecast(block, frozenset(phase.modules))
+            quantiles = self.run_network(block, frozenset(phase.modules))
         if phase.name not in self.horizon_weights:
             weights = torch.tensor(phase.weigh_horizons(self.network.horizons), device=self.device)
             self.horizon_weights[phase.name] = weights
-        losses = combine_losses(self.build_inputs(block, forecast), phase.loss, self.horizon_weights[phase.name])
+        losses = combine_losses(self.loss_input_builder(block, quantiles), phase.loss, self.horizon_weights[phase.name])
         if phase.gradient_penalty:
-            penalty = self.gradient_penalty(block, phase)
+            penalty = self.compute_gradient_penalty(block, phase)
             losses |= {"loss": losses["loss"] + phase.gradient_penalty * penalty, "gradient_penalty": penalty}
         return losses
 
     def sum_loss(self, phase: PhaseParams, block: Block, forecast: Tensor) -> Tensor:
-        """Sum a phase's loss over the days of a block, and count the days (2, horizon)."""
-        inputs = self.build_inputs(block, forecast)
+        """Return the loss summed over the days of a block, and the number of days (2, horizon)."""
+        inputs = self.loss_input_builder(block, forecast)
         days = inputs.count_days()
         return torch.stack([sum_losses(inputs, phase.loss) * days, days])
 
-    def gradient_penalty(self, block: Block, phase: PhaseParams) -> Tensor:
-        """Compute the squared gradient of the sum of the forecasts by the features, per forecast."""
+    def compute_gradient_penalty(self, block: Block, phase: PhaseParams) -> Tensor:
+        """Compute the squared norm of d(sum of forecasts) / d(features), divided by the number of forecasts."""
         features = block.features.float().requires_grad_()
         block = replace(block, features=features)
         with sdpa_kernel(SDPBackend.MATH):  # the fused kernels have no second derivative
             point = self.network.point(self.network(block, frozenset(phase.modules)))
             total = (point * block.is_forecast.unsqueeze(-1)).sum()
-            (slope,) = torch.autograd.grad(total, features, create_graph=True)
-            return slope.square().sum() / block.is_forecast.sum().clamp(min=1)
+            (gradient,) = torch.autograd.grad(total, features, create_graph=True)
+            return gradient.square().sum() / block.is_forecast.sum().clamp(min=1)
 
-    def _optimizer_step(self, terms: Terms, count: Tensor, phase: PhaseParams, learning_rate: float) -> Terms:
-        """Average gradients over blocks and processes, clip them, and update the weights where all is finite."""
+    def _optimizer_step(self, terms: Terms, n_blocks: Tensor, phase: PhaseParams, learning_rate: float) -> Terms:
+        """Average gradients over blocks and processes, clip them, and update the weights.
+
+        The update is skipped if the loss or the gradient norm is not finite.
+        """
         weights = [weight for weight in self.network.parameters() if weight.grad is not None]
         gradients = [weight.grad for weight in weights if weight.grad is not None]
-        self.group.all_reduce([*gradients, *terms.values(), count])
-        torch._foreach_div_(gradients, count)
-        terms = {name: term / count for name, term in terms.items()}
+        self.group.all_reduce([*gradients, *terms.values(), n_blocks])
+        torch._foreach_div_(gradients, n_blocks)
+        terms = {name: term / n_blocks for name, term in terms.items()}
         norms = {f"gradient/{name}": _gradient_norm(child) for name, child in self.network.named_children()}
         norm = nn.utils.clip_grad_norm_(weights, phase.clip_norm)
         skipped = ~(norm.isfinite() & terms["loss"].isfinite())
+        # A fused AdamW skips its update if `found_inf` is 1, without waiting for the GPU.
         self.optimizer.grad_scale, self.optimizer.found_inf = None, skipped.float()  # type: ignore[attr-defined]
         self.learning_rate = learning_rate
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        self.sums[:2] += torch.stack([terms["loss"].where(~skipped, 0), ~skipped])
+        self.totals[:FORECASTS] += torch.stack([terms["loss"].where(~skipped, 0), ~skipped])
         return terms | {"gradient": norm, "skipped": skipped} | norms
 
-    def read_sums(self) -> tuple[float, int]:
-        """Return the mean loss and the number of forecasts since the last call."""
-        total = self.sums.clone()
+    def pop_totals(self) -> tuple[float, int]:
+        """Return the mean loss and the number of forecasts since the last call, and reset both."""
+        total = self.totals.clone()
         self.group.all_reduce([total])
-        self.sums.zero_()
+        self.totals.zero_()
         loss, steps, forecasts = total.tolist()
         return loss / max(steps, 1), round(forecasts)
 
@@ -178,28 +193,29 @@ def is_out_of_memory(error: RuntimeError) -> bool:
 
 
 class LossInputBuilder:
-    """Builds the inputs of the losses: labels, quantile levels and exposures."""
+    """Builds the inputs of the losses from a block and its forecasts."""
 
     def __init__(self, network: Atft, metadata: PanelMetadata, params: TrainingParams) -> None:
         unknown = sorted(set(params.exposures) - {*metadata.features, SECTOR})
         if unknown:
-            raise InputError(f"training.exposures: {unknown} are neither features of this panel nor {SECTOR!r}.")
-        sectors = sorted({name for history in metadata.sectors for _, name in history})
-        if SECTOR in params.exposures and not sectors:
+            raise InputError(f"training.exposures: {unknown} are neither features of the dataset nor {SECTOR!r}.")
+        sector_names = sorted({name for history in metadata.sectors for _, name in history})
+        if SECTOR in params.exposures and not sector_names:
             raise InputError(f"training.exposures names {SECTOR!r}, but the ML dataset has no sectors.")
         device = network.heads.linear.weight.device
-        self.network, self.params, self.sectors = network, params, len(sectors)
+        self.network, self.params, self.n_sectors = network, params, len(sector_names)
         self.columns = [metadata.features.index(name) for name in params.exposures if name != SECTOR]
-        self.levels = torch.tensor(network.params.quantiles, device=device)
-        self.sector = index_sectors(metadata, sectors).to(device) if SECTOR in params.exposures else None
+        self.quantile_levels = torch.tensor(network.params.quantiles, device=device)
+        has_sector = SECTOR in params.exposures
+        self.sector_index = make_sector_index(metadata, sector_names).to(device) if has_sector else None
 
-    def __call__(self, block: Block, forecast: Tensor) -> LossInputs:
+    def __call__(self, block: Block, quantiles: Tensor) -> LossInputs:
         """Build the inputs of every day, horizon and stock of a block."""
         returns = block.targets.transpose(1, 2)  # (day, horizon, stock)
-        labels = self.params.labels
-        is_gaussian = labels.transform == "gaussian_rank"
-        label, valid = transform_labels(returns, returns.isfinite(), labels.drop_extremes, gaussian=is_gaussian)
-        quantiles = forecast.float().transpose(1, 2)
+        label_params = self.params.labels
+        is_gaussian = label_params.transform == "gaussian_rank"
+        label, valid = transform_labels(returns, returns.isfinite(), label_params.drop_extremes, gaussian=is_gaussian)
+        quantiles = quantiles.float().transpose(1, 2)  # (day, horizon, stock, quantile)
         return LossInputs(
             point=self.network.point(quantiles),
             quantiles=quantiles,
@@ -208,26 +224,27 @@ class LossInputBuilder:
             valid=valid,
             present=block.is_forecast,
             exposures=self.read_exposures(block),
-            levels=self.levels,
+            levels=self.quantile_levels,
             floor=self.params.scale_floor,
         )
 
     def read_exposures(self, block: Block) -> Tensor:
         """Read the exposures of the forecasts (day, exposure, stock); NaN where unknown."""
+        # Index (day, stock) of the step at which a stock is forecast, in the flattened (stock, step).
         index = block.slot.clamp(min=0) + block.rows.shape[1] * torch.arange(len(block.stock), device=block.slot.device)
         exposures = block.features[..., self.columns].float().flatten(0, 1)[index]  # (day, stock, exposure)
         exposures = exposures.where(block.is_forecast.unsqueeze(-1), torch.nan)
-        if self.sector is not None:
-            sector = self.sector[block.day.clamp(min=0)][:, block.stock.clamp(min=0)].long()  # (day, stock)
-            one_hot = functional.one_hot(sector.clamp(min=0), self.sectors).float()
+        if self.sector_index is not None:
+            sector = self.sector_index[block.day.clamp(min=0)][:, block.stock.clamp(min=0)].long()  # (day, stock)
+            one_hot = functional.one_hot(sector.clamp(min=0), self.n_sectors).float()
             exposures = torch.cat([exposures, one_hot.where((sector >= 0).unsqueeze(-1), torch.nan)], -1)
         return exposures.transpose(1, 2)
 
 
-def index_sectors(metadata: PanelMetadata, sectors: list[str]) -> Tensor:
-    """Look up the index of each stock's sector on each day (day, stock); −1 where unknown."""
+def make_sector_index(metadata: PanelMetadata, sector_names: list[str]) -> Tensor:
+    """Make the table (day, stock) of indices of sectors; −1 where the sector is unknown."""
     index = torch.full((len(metadata.days), len(metadata.codes)), -1, dtype=torch.int16)
     for stock, history in enumerate(metadata.sectors):
         for since, name in history:
-            index[bisect_left(metadata.days, since) :, stock] = sectors.index(name)
+            index[bisect_left(metadata.days, since) :, stock] = sector_names.index(name)
     return index

@@ -1,4 +1,4 @@
-"""From the panel and the graphs to a trained network."""
+"""Pipeline that trains the networks of a run."""
 
 from .pipeline import create_pipeline
 

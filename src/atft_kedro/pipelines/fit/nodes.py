@@ -1,4 +1,4 @@
-"""Nodes that train a network and explain it."""
+"""Nodes that train networks, and tabulate the weights of the first."""
 
 import polars as pl
 import torch
@@ -16,17 +16,21 @@ from atft_kedro.training.runs import Runs, TrainedRun
 from atft_kedro.training.tracking import Tracker
 
 
-def explain_network(
+def tabulate_weights(
     training_data: TrainingData, runs: Runs, trained: TrainedRun, device: str
 ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Average the weights that a run's first network gives to features, lags and neighbours."""
+    """Tabulate the weights of a run's first network on the validation days.
+
+    Returns four tables: by feature, lag, neighbour and frequency of the Fourier split.
+    """
     training_data = training_data.to(choose_device(device))
     panel = training_data.panel
-    member = load_members(runs.find(trained.run), training_data)[0]
-    network = member.network
+    first_member = load_members(runs.find(trained.run), training_data)[0]
+    network = first_member.network
     loader = training_data.loader("validation", network.params.lookback)
-    stats = collect_attention(network, loader.reader, loader.sampler.chronological(), member.modules)
-    days, ranks = panel.days[torch.cat(stats.day).numpy()], range(1 + training_data.graphs.neighbours.shape[-1])
+    stats = collect_attention(network, loader.reader, loader.sampler.chronological(), first_member.modules)
+    days = panel.days[torch.cat(stats.day).numpy()]
+    ranks = range(1 + training_data.graphs.neighbours.shape[-1])  # rank 0 is the stock itself
     return (
         tabulate_by_day(days, stats.features, "feature", panel.metadata.features),
         tabulate_lags(stats),
@@ -38,5 +42,5 @@ def explain_network(
 def fit_network(
     training_data: TrainingData, runs: Runs, tracker: Tracker, network: NetworkParams, training: TrainingParams
 ) -> TrainedRun:
-    """Train all phases in a new run folder."""
+    """Train the network of each seed in a new run folder, or resume those of a run."""
     return train_in_run(training_data, network, training, runs, tracker=tracker, callbacks=progress_callbacks())

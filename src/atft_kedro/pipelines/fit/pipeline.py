@@ -1,4 +1,4 @@
-"""Training data to a trained network and what it attends to."""
+"""From the training data to trained networks and the weights of the first."""
 
 from kedro.pipeline import Node, Pipeline
 
@@ -6,7 +6,7 @@ from . import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """Train a network, then tabulate its weights by feature, lag, neighbour and frequency."""
+    """Train networks, then tabulate the first one's weights by feature, lag, neighbour and frequency."""
     return Pipeline(
         [
             Node(
@@ -17,10 +17,10 @@ def create_pipeline() -> Pipeline:
                 tags=["distributed", "holds_inputs"],
             ),
             Node(
-                nodes.explain_network,
+                nodes.tabulate_weights,
                 ["training_data", "runs", "trained_run", "params:training.device"],
                 ["feature_weights", "lag_weights", "neighbour_weights", "frequency_weights"],
-                name="explain_network",
+                name="tabulate_weights",
             ),
         ],
         tags="fit",

@@ -87,13 +87,13 @@ class ProfiledTraining:
         trainer = make_trainer(on_device, network, training, ProcessGroup())
         loader, size = trainer.loaders[training.curriculum.index(phase)], training.accumulate
         blocks = list(loader.sampler.epoch(0))
-        train_step, forecast = trainer.train_step, trainer.train_step.forecast
+        train_step, run_network = trainer.train_step, trainer.train_step.run_network
 
-        def _marked_forecast(block: Block, modules: frozenset[ModuleName]) -> Tensor:
+        def _run_marked_network(block: Block, modules: frozenset[ModuleName]) -> Tensor:
             with record_function(FORWARD):
-                return forecast(block, modules)
+                return run_network(block, modules)
 
-        train_step.reading, train_step.forecast = MarkedStopwatch(train_step.device), _marked_forecast
+        train_step.read_stopwatch, train_step.run_network = MarkedStopwatch(train_step.device), _run_marked_network
         for name, child in trainer.network.named_children():
             child.requires_grad_(name not in phase.freeze)
         started = cls(trainer, phase, [blocks[start : start + size] for start in range(0, len(blocks), size)])
