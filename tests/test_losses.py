@@ -50,12 +50,12 @@ def test_losses_of_forecasts_alone_do_not_depend_on_labels(name: str) -> None:
 
 def test_constant_forecasts_trade_nothing_but_the_stocks_that_enter_and_leave() -> None:
     q = make_loss_inputs(horizons=1)
-    same = replace(q, point=q.point[:1].expand_as(q.point), present=torch.ones_like(q.present))
-    present = same.present.clone()
-    present[3:, 0] = False
+    same = replace(q, point=q.point[:1].expand_as(q.point), is_forecast=torch.ones_like(q.is_forecast))
+    is_forecast = same.is_forecast.clone()
+    is_forecast[3:, 0] = False
 
     assert LOSSES["turnover"](same).item() == 0
-    leaving = replace(same, present=present)
+    leaving = replace(same, is_forecast=is_forecast)
     assert LOSSES["turnover"](leaving).item() == pytest.approx(turnover_of(leaving, 0), rel=1e-5)
     assert LOSSES["turnover"](leaving).item() > 0
 
@@ -135,7 +135,7 @@ def test_constant_forecasts_and_days_without_labels_have_finite_losses_and_gradi
     q = make_loss_inputs()
     flat = torch.zeros_like(q.quantiles).requires_grad_()
     unknown = replace(q, point=flat[..., 1], quantiles=flat, valid=torch.zeros_like(q.valid))
-    no_stocks = replace(unknown, present=torch.zeros_like(q.present))
+    no_stocks = replace(unknown, is_forecast=torch.zeros_like(q.is_forecast))
 
     for inputs in (replace(q, point=flat[..., 1], quantiles=flat), unknown, no_stocks):
         loss = LOSSES[name](inputs).sum()
@@ -149,12 +149,12 @@ def test_a_portfolio_is_neutral_and_of_gross_one() -> None:
 
     weight = portfolio(q)
 
-    has_stocks = q.present.any(-1)
+    has_stocks = q.is_forecast.any(-1)
     assert weight[has_stocks].sum(-1).abs().max() < 1e-9
     assert torch.allclose(
         weight[has_stocks].abs().sum(-1), torch.ones(int(has_stocks.sum()), 2, dtype=torch.float64), atol=1e-5
     )
-    assert (weight.transpose(1, 2)[~q.present] == 0).all()
+    assert (weight.transpose(1, 2)[~q.is_forecast] == 0).all()
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ TINY = 1e-8
 def transform_labels(returns: Tensor, valid: Tensor, drop_extremes: float, *, gaussian: bool) -> tuple[Tensor, Tensor]:
     """Transform returns to z-scores or Gaussian ranks inside each day and horizon.
 
-    Returns the labels (…, stock) and the mask of those that count in the losses, without the extreme shares.
+    Returns the labels (…, stock) and a mask of the labels that the losses use: valid, and not in the share
+    ``drop_extremes`` at each end of the day.
     """
     unit = rank_to_unit(ranks(returns, valid), valid)
     kept = valid & (unit >= drop_extremes) & (unit <= 1 - drop_extremes)

@@ -13,11 +13,11 @@ from torch.nn import functional
 from .metrics import MIN_STOCKS, ranks
 from .params import Params
 
-PAIRS = 8  # other stocks that `rank_net` compares each stock with
-KNOTS = 64  # quantiles of the day that a soft rank compares with
+PAIRS = 8  # number of other stocks that `rank_net` compares with each stock
+KNOTS = 64  # number of quantiles of the day that a soft rank compares with
 TINY = 1e-8
-ACROSS_DAYS = ("sharpe", "turnover")  # compare the days of a block: splitting it for memory changes their values
-ALIASES = {"rankic": "rank_ic", "cs_ic": "ic"}
+ACROSS_DAYS = ("sharpe", "turnover")  # losses that compare days of a block: splitting the block changes them
+ALIASES = {"rankic": "rank_ic", "cs_ic": "ic"}  # other names that texts of weights may use
 
 Weight = Annotated[float, Field(ge=0)]
 
@@ -59,17 +59,17 @@ class LossWeights(Params):
 
 @dataclass(frozen=True)
 class LossInputs:
-    """Inputs of the losses of a block; the last axis of stocks is reduced by every loss."""
+    """Inputs of the losses of a block; a loss reduces them to one value per horizon."""
 
     point: Tensor  # (day, horizon, stock)
     quantiles: Tensor  # (day, horizon, stock, quantile)
     label: Tensor  # (day, horizon, stock)
     returns: Tensor  # (day, horizon, stock), not transformed
-    valid: Tensor  # bool (day, horizon, stock): the label counts
-    present: Tensor  # bool (day, stock): is forecast, whether its label is known or not
-    exposures: Tensor  # (day, exposure, stock)
-    levels: Tensor  # (quantile,)
-    floor: float  # of the deviation of a day's forecasts
+    valid: Tensor  # bool (day, horizon, stock): the label is known and not an extreme that is dropped
+    is_forecast: Tensor  # bool (day, stock): the stock is forecast; its label may be unknown
+    exposures: Tensor  # (day, exposure, stock); NaN where unknown
+    quantile_levels: Tensor  # (quantile,)
+    min_deviation: float  # of the forecasts of a day, for the loss variance_floor
 
     def mean_days(self, values: Tensor) -> Tensor:
         """Average (day, horizon) over the days with enough valid stocks (horizon,)."""
@@ -90,7 +90,7 @@ def mse(q: LossInputs) -> Tensor:
 
 
 def huber(q: LossInputs) -> Tensor:
-    """Compute the Huber loss: squared error near zero, absolute error beyond one deviation."""
+    """Compute the Huber loss: half the squared error up to 1, linear beyond."""
     return q.mean_days(q.mean_stocks(functional.huber_loss(q.point, q.label.where(q.valid, 0), reduction="none")))
 
 
@@ -144,16 +144,17 @@ def rank_net(q: LossInputs) -> Tensor:
 def quantile(q: LossInputs) -> Tensor:
     """Compute the pinball loss, averaged over all quantiles."""
     error = q.label.where(q.valid, 0).unsqueeze(-1) - q.quantiles
-    return q.mean_days(q.mean_stocks(torch.maximum(q.levels * error, (q.levels - 1) * error).mean(-1)))
+    pinball = torch.maximum(q.quantile_levels * error, (q.quantile_levels - 1) * error)
+    return q.mean_days(q.mean_stocks(pinball.mean(-1)))
 
 
 def turnover(q: LossInputs) -> Tensor:
     """Compute the turnover: half the mean absolute change of the portfolio's daily weights.
 
-    As in the evaluation, a stock that is no longer forecast is sold. Where memory splits a block into pieces, only
+    As in the evaluation, a stock without a forecast has weight 0. Where memory splits a block into pieces, only
     consecutive days of the same piece are compared.
     """
-    enough = q.present.sum(-1, keepdim=True) >= MIN_STOCKS  # (day, 1)
+    enough = q.is_forecast.sum(-1, keepdim=True) >= MIN_STOCKS  # (day, 1)
     traded = portfolio(q).diff(dim=0).abs().sum(-1) / 2  # (day, horizon)
     return average_days(traded, enough[1:] & enough[:-1])
 
@@ -161,9 +162,9 @@ def turnover(q: LossInputs) -> Tensor:
 def exposure(q: LossInputs) -> Tensor:
     """Compute the squared correlation of the forecasts with each exposure.
 
-    Averaged over all exposures and days with enough such stocks.
+    Averaged over all exposures and days with enough forecast stocks whose exposure is known.
     """
-    known = q.present.unsqueeze(1) & q.exposures.isfinite()  # (day, exposure, stock)
+    known = q.is_forecast.unsqueeze(1) & q.exposures.isfinite()  # (day, exposure, stock)
     enough = (known.sum(-1) >= MIN_STOCKS).unsqueeze(1)
     mask = known.unsqueeze(1).expand(-1, q.point.shape[1], -1, -1)  # (day, horizon, exposure, stock)
     forecasts, exposures = centre(q.point.unsqueeze(2), mask), centre(q.exposures.unsqueeze(1), mask)
@@ -172,10 +173,10 @@ def exposure(q: LossInputs) -> Tensor:
 
 
 def variance_floor(q: LossInputs) -> Tensor:
-    """Compute the squared shortfall of the deviation of a day's forecasts below the floor."""
-    mask = q.present.unsqueeze(1).expand_as(q.point)
-    shortfall = functional.relu(q.floor - deviation_with_gradient(q.point, mask)).square()
-    return average_days(shortfall, q.present.sum(-1, keepdim=True) >= MIN_STOCKS)
+    """Compute how far the deviation of a day's forecasts is below the minimum, squared."""
+    mask = q.is_forecast.unsqueeze(1).expand_as(q.point)
+    shortfall = functional.relu(q.min_deviation - deviation_with_gradient(q.point, mask)).square()
+    return average_days(shortfall, q.is_forecast.sum(-1, keepdim=True) >= MIN_STOCKS)
 
 
 LOSSES: dict[str, Callable[[LossInputs], Tensor]] = {
@@ -196,7 +197,7 @@ assert set(LOSSES) == set(LossWeights.model_fields)
 
 def portfolio(q: LossInputs) -> Tensor:
     """Compute dollar-neutral weights with gross 1: tanh of the standardised forecast."""
-    mask = q.present.unsqueeze(1).expand_as(q.point)
+    mask = q.is_forecast.unsqueeze(1).expand_as(q.point)
     centred = centre(q.point, mask)
     spread = (centred.square().sum(-1, keepdim=True) / mask.sum(-1, keepdim=True).clamp(min=1) + TINY).sqrt()
     weight = centre(torch.tanh(centred / spread), mask)

@@ -4,14 +4,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-MIN_STOCKS = 3  # of a day, for a correlation
+MIN_STOCKS = 3  # fewest stocks of a day for a correlation
 DECILES = 10
-TRADING_DAYS = 252  # a year
+TRADING_DAYS = 252  # days per year
 ROUNDING = 1e-9  # values are constant if their deviation is smaller than this times the largest of them
 
 
 def valid_pairs(forecast: Tensor, actual: Tensor) -> Tensor:
-    """Mark where both are finite (…, stock)."""
+    """Mark the stocks whose forecast and actual value are finite (…, stock)."""
     return forecast * 0 + actual * 0 == 0  # the same as isfinite, in half the passes over memory
 
 
@@ -39,11 +39,11 @@ def standardise(x: Tensor, valid: Tensor) -> Tensor:
 def ranks(x: Tensor, valid: Tensor) -> Tensor:
     """Rank the valid values of the last axis from 1 on, with averages for ties; NaN elsewhere."""
     ordered, index = x.where(valid, torch.inf).sort(-1)
-    number = torch.arange(x.shape[-1], device=x.device).expand(x.shape)
+    position = torch.arange(x.shape[-1], device=x.device).expand(x.shape)
     differs = ordered[..., 1:] != ordered[..., :-1]
     edge = torch.ones_like(valid[..., :1])
-    first = number.where(torch.cat([edge, differs], -1), 0).cummax(-1).values
-    last = number.where(torch.cat([differs, edge], -1), x.shape[-1]).flip(-1).cummin(-1).values.flip(-1)
+    first = position.where(torch.cat([edge, differs], -1), 0).cummax(-1).values
+    last = position.where(torch.cat([differs, edge], -1), x.shape[-1]).flip(-1).cummin(-1).values.flip(-1)
     average = ((first + last) / 2 + 1).to(x.dtype)
     return torch.empty_like(x).scatter(-1, index, average).where(valid, torch.nan)
 
@@ -113,9 +113,9 @@ def _decile_of(twice: Tensor, count: Tensor) -> Tensor:
     return (twice * DECILES).div(2 * count.clamp(min=1), rounding_mode="floor")
 
 
-def equal_weights(held: Tensor) -> Tensor:
-    """Compute equal weights of each day's marked stocks, with sum 1."""
-    return held.double() / held.sum(-1, keepdim=True).clamp(min=1)
+def equal_weights(selected: Tensor) -> Tensor:
+    """Compute equal weights of each day's selected stocks, with sum 1; all 0 if none is selected."""
+    return selected.double() / selected.sum(-1, keepdim=True).clamp(min=1)
 
 
 def net_sharpe(forecast: Tensor, actual: Tensor, horizon: int, cost: float) -> Tensor:

@@ -200,10 +200,10 @@ def test_signal_weights_equal_those_of_the_loss() -> None:
         label=point,
         returns=point,
         valid=point.isfinite(),
-        present=forecast.isfinite(),
+        is_forecast=forecast.isfinite(),
         exposures=point,
-        levels=torch.tensor([0.5]),
-        floor=0.0,
+        quantile_levels=torch.tensor([0.5]),
+        min_deviation=0.0,
     )
 
     assert torch.allclose(weigh(forecast, "signal"), losses.portfolio(question)[:, 0], atol=1e-9)

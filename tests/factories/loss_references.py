@@ -31,10 +31,10 @@ def make_loss_inputs(days: int = 6, horizons: int = 2, stocks: int = 30, seed: i
         label=label,
         returns=returns.where(valid, torch.nan),
         valid=kept,
-        present=present,
+        is_forecast=present,
         exposures=torch.randn(days, 2, stocks, generator=random, dtype=torch.float64),
-        levels=LEVELS,
-        floor=1.5,
+        quantile_levels=LEVELS,
+        min_deviation=1.5,
     )
 
 
@@ -58,7 +58,7 @@ def weights_of(forecast: np.ndarray) -> np.ndarray:
 def books_of(q: LossInputs, horizon: int) -> list[np.ndarray | None]:
     """Each day's weights of all stocks, from all that are forecast, whether their labels are known or not."""
     books: list[np.ndarray | None] = []
-    for day, mask in enumerate(q.present.numpy()):
+    for day, mask in enumerate(q.is_forecast.numpy()):
         w = np.zeros(len(mask))
         if mask.sum() >= 3:
             w[mask] = weights_of(q.point[day, horizon].numpy()[mask])
@@ -84,7 +84,7 @@ def turnover_of(q: LossInputs, horizon: int) -> float:
 
 def exposure_of(q: LossInputs, horizon: int) -> float:
     found = []
-    for day, mask in enumerate(q.present.numpy()):
+    for day, mask in enumerate(q.is_forecast.numpy()):
         for exposure in q.exposures[day].numpy():
             m = mask & np.isfinite(exposure)
             if m.sum() >= 3:
@@ -93,7 +93,7 @@ def exposure_of(q: LossInputs, horizon: int) -> float:
 
 
 def variance_floor_of(q: LossInputs, horizon: int) -> float:
-    days = zip(q.point[:, horizon].numpy(), q.present.numpy(), strict=True)
+    days = zip(q.point[:, horizon].numpy(), q.is_forecast.numpy(), strict=True)
     return float(np.mean([max(1.5 - f[mask].std(), 0) ** 2 for f, mask in days if mask.sum() >= 3]))
 
 

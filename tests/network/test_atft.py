@@ -93,11 +93,11 @@ def test_one_day_can_be_learned_by_heart() -> None:
 
     for _ in range(200):
         optimizer.zero_grad()
-        point = network.point(network(block, ALL))
+        point = network.point_forecast(network(block, ALL))
         (point - block.targets).square().mean().backward()
         optimizer.step()
 
-    ic = np.corrcoef(network.point(network(block, ALL))[0, :, 0].detach(), block.targets[0, :, 0])[0, 1]
+    ic = np.corrcoef(network.point_forecast(network(block, ALL))[0, :, 0].detach(), block.targets[0, :, 0])[0, 1]
     assert ic > 0.99
 
 
@@ -159,7 +159,7 @@ def forecasts(
     whole = torch.full((len(panel.days), len(panel.metadata.codes)), torch.nan)
     for start in starts:
         block: Block = reader.read(np.arange(start, start + 8))
-        output = network.point(network(block, modules))[..., 0]
+        output = network.point_forecast(network(block, modules))[..., 0]
         for d, s in block.is_forecast.nonzero().tolist():
             whole[block.day[d], block.stock[s]] = output[d, s]
     return whole[244:256]

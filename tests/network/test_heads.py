@@ -20,7 +20,7 @@ def test_quantiles_never_cross(raw: list[float]) -> None:
 
 def test_head_dropout_differs_between_stocks_and_is_fixed_by_the_seed() -> None:
     x = torch.ones(3, 5, 64)
-    heads = Heads(make_params(NetworkParams, head_dropout=0.5, layer_scale=1.0), horizons=2)
+    heads = Heads(make_params(NetworkParams, head_dropout=0.5, layer_scale=1.0), n_horizons=2)
 
     torch.manual_seed(0)
     forecast = heads(x).detach()

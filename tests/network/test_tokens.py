@@ -8,12 +8,12 @@ from atft_kedro.network.tokens import MarketTokens
 def test_tokens_change_nothing_before_their_gate_opens() -> None:
     x, present = torch.randn(2, 5, 8), torch.ones(2, 5, dtype=torch.bool)
 
-    assert torch.equal(MarketTokens(8, tokens=3, heads=2)(x, present), x)
+    assert torch.equal(MarketTokens(8, n_tokens=3, heads=2)(x, present), x)
 
 
 def test_absent_stocks_change_nothing_and_an_empty_day_is_finite() -> None:
     torch.manual_seed(0)
-    tokens = MarketTokens(8, tokens=3, heads=2)
+    tokens = MarketTokens(8, n_tokens=3, heads=2)
     x, present = torch.randn(2, 5, 8), torch.ones(2, 5, dtype=torch.bool)
     present[0, 4], present[1] = False, False
     other = x.clone()

@@ -21,7 +21,7 @@ def test_a_rank_ic_has_the_error_of_days_that_share_returns(make: Make) -> None:
     scores = score_days(network, loader.reader, loader.sampler.chronological(), frozenset(), scoring, ProcessGroup())
 
     forecasts = forecast_days(network, loader.reader, loader.sampler.chronological(), frozenset())
-    point = network.point(forecasts.quantiles)
+    point = network.point_forecast(forecasts.quantiles)
     for index, horizon in ((0, 1), (3, 20)):
         daily = metrics.daily_rank_ic(point[..., index], forecasts.targets[..., index]).numpy()
         known = daily[np.isfinite(daily)]

@@ -64,7 +64,7 @@ def train(training_data: TrainingData, modules: list[str], seed: int) -> Tensor:
     trainer.fit()
     loader = training_data.loader("test", LOOKBACK, training.days_per_block)
     forecasts = forecast_days(trainer.ema, loader.reader, loader.sampler.chronological(), frozenset(modules))  # type: ignore[arg-type]
-    return metrics.daily_ic(trainer.network.point(forecasts.quantiles)[..., 0], forecasts.targets[..., 0])
+    return metrics.daily_ic(trainer.network.point_forecast(forecasts.quantiles)[..., 0], forecasts.targets[..., 0])
 
 
 def t_value(daily: Tensor) -> float:

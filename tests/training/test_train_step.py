@@ -46,7 +46,7 @@ def test_the_gradient_penalty_is_the_squared_gradient_of_the_forecasts(make: Mak
 
     def total(features: torch.Tensor) -> float:
         with torch.no_grad():
-            point = trainer.network.point(trainer.network(replace(block, features=features)))
+            point = trainer.network.point_forecast(trainer.network(replace(block, features=features)))
             return float((point * block.is_forecast.unsqueeze(-1)).double().sum())
 
     random = torch.Generator().manual_seed(1)
@@ -65,7 +65,7 @@ def test_the_exposure_loss_turns_forecasts_away_from_a_feature(make: Make) -> No
         learn(trainer, 40)
         trainer.network.eval()
         block = trainer.train.reader.read(next(iter(trainer.train.sampler.epoch(0))))
-        point = trainer.network.point(trainer.network(block))[..., 0].detach()
+        point = trainer.network.point_forecast(trainer.network(block))[..., 0].detach()
         exposure = trainer.train_step.loss_input_builder.read_exposures(block)[:, 0]
         valid = block.is_forecast & exposure.isfinite()
         correlations = [np.corrcoef(point[d][v], exposure[d][v])[0, 1] for d, v in enumerate(valid) if v.sum() > 5]

@@ -74,7 +74,7 @@ def tabulate_forecasts(
     """Build the table of a split's forecasts, with every quantile and the realised return."""
     days = training_data.panel.days[forecasts.day.numpy()]
     codes = pl.Series(training_data.panel.metadata.codes, dtype=pl.String)
-    point = network.point(forecasts.quantiles)
+    point = network.point_forecast(forecasts.quantiles)
     tables = []
     for column, horizon in enumerate(network.horizons):
         day, stock = np.nonzero(point[..., column].isfinite().numpy())

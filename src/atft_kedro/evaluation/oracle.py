@@ -54,7 +54,7 @@ def measure_oracle_share(
     network = members[0].network
     forecasts = forecast_ensemble(members, training_data, split)
     day, actual = forecasts.day, forecasts.targets.transpose(1, 2)  # (day, horizon, stock)
-    point = network.point(forecasts.quantiles).transpose(1, 2)
+    point = network.point_forecast(forecasts.quantiles).transpose(1, 2)
     shares = []
     for column, horizon in enumerate(network.horizons):
         forecast, realised = point[:, column], actual[:, column]

@@ -70,7 +70,7 @@ class Model:
     def _tabulate(self, quantiles: Tensor, inputs: InferenceInputs) -> pl.DataFrame:
         """Convert quantiles (day, stock, horizon, quantile) to rows; stocks without a forecast have none."""
         metadata = inputs.reader.panel.metadata
-        point = self.members[0].network.point(quantiles)
+        point = self.members[0].network.point_forecast(quantiles)
         day, stock, horizon = np.nonzero(point.isfinite().numpy())
         values = quantiles.numpy()[day, stock, horizon]
         dates, codes = pl.Series(metadata.days, dtype=pl.Date), pl.Series(metadata.codes, dtype=pl.String)

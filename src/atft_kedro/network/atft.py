@@ -26,26 +26,28 @@ class Atft(nn.Module):
 
     Variable selection, frequency normalization, temporal fusion, graph attention and output heads. Everything before
     the graph is computed once per (stock, step) and shared by all days of the block. Each layer shortens the sequence
-    by its window, so exactly the block's days remain, each computed from ``lookback`` steps.
+    by its window minus one, so only the block's days remain, each computed from ``lookback`` steps.
     """
 
-    def __init__(self, params: NetworkParams, features: int, horizons: tuple[int, ...], attributes: int) -> None:
+    def __init__(self, params: NetworkParams, n_features: int, horizons: tuple[int, ...], n_attributes: int) -> None:
         super().__init__()
         hidden = params.hidden_size
         self.params, self.horizons = params, horizons
         self.variable_selection = VariableSelection(
-            features, hidden, params.selection_size, market_gate=params.market_gate
+            n_features, hidden, params.selection_size, market_gate=params.market_gate
         )
         self.fan = FrequencyNorm(params.fan_channels, params.fan_window, params.fan_k, horizons)
         rates = (params.dropout, params.layer_scale)
         self.temporal = TemporalFusion(hidden, params.kernel, params.windows, params.heads, rates)
         self.trend_projection = TrendProjection(params.fan_channels * len(horizons), hidden)
-        self.gat = GraphFusion(hidden, params.graph_heads, attributes, params.graph_dropout, params.graph_signed_heads)
+        self.gat = GraphFusion(
+            hidden, params.graph_heads, n_attributes, params.graph_dropout, params.graph_signed_heads
+        )
         self.tokens = MarketTokens(hidden, params.market_tokens, params.heads) if params.market_tokens else None
         self.heads = Heads(params, len(horizons))
 
     def forward(self, block: Block, modules: frozenset[ModuleName] = frozenset(MODULES)) -> Tensor:
-        """Forecast every quantile (day, stock, horizon, quantile) with some modules switched on."""
+        """Forecast quantiles (day, stock, horizon, quantile); ``modules`` are switched on."""
         x = self.variable_selection(block) * block.is_present.unsqueeze(-1)  # (stock, step, hidden)
         present = block.is_present[:, self.params.fan_window - 1 :]
         if "fan" in modules:
@@ -63,7 +65,7 @@ class Atft(nn.Module):
             x = self.tokens(x, block.is_forecast)
         return self.heads(x)
 
-    def point(self, forecast: Tensor) -> Tensor:
+    def point_forecast(self, forecast: Tensor) -> Tensor:
         """Return the median (..., horizon) of quantiles (..., horizon, quantile)."""
         return forecast[..., self.heads.median_index]
 
@@ -97,7 +99,7 @@ def select_forecast_days(x: Tensor, block: Block) -> Tensor:
 
 
 def compile_network(network: Atft) -> Forward:
-    """Compile a network at its first block; without a compiler, run it as it is."""
+    """Compile a network at its first call; if compilation fails, run it without compilation."""
     from torch._dynamo.exc import TorchDynamoException  # imported here because it takes seconds
 
     forward: Forward = torch.compile(network, dynamic=False)

@@ -5,8 +5,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 SELF_EDGE = 1.0  # every attribute of a stock's edge to itself
-EDGE_SPREAD = 2.0  # deviation of the initial weights of the edge attributes
-SIGNED_SCALE = 15.0  # of the signed heads' weights: correlations with returns of the day before are below 0.2
+EDGE_SPREAD = 2.0  # standard deviation of the initial weights of the edge attributes
+SIGNED_SCALE = 15.0  # factor of the signed heads' weights, because correlations of lagged returns are below 0.2
 
 
 class GraphAttention(nn.Module):
@@ -86,7 +86,7 @@ class GraphAttention(nn.Module):
 
 
 class GraphFusion(nn.Module):
-    r"""Add the graph attention, rescaled to the norm of the stock's own state.
+    r"""Graph attention, rescaled to the norm of the stock's own state and added to it.
 
     .. math:: x + g \odot y\, \|x\| / \overline{\|y_j\|}
 

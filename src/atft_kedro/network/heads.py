@@ -19,15 +19,15 @@ class Heads(nn.Module):
     Shapes: ``(day, stock, hidden) -> (day, stock, horizon, quantile)``
     """
 
-    def __init__(self, params: NetworkParams, horizons: int) -> None:
+    def __init__(self, params: NetworkParams, n_horizons: int) -> None:
         super().__init__()
-        size, quantiles = params.hidden_size, len(params.quantiles)
-        self.horizons, self.median_index = horizons, params.quantiles.index(0.5)
+        size, n_quantiles = params.hidden_size, len(params.quantiles)
+        self.n_horizons, self.median_index = n_horizons, params.quantiles.index(0.5)
         self.norm = nn.LayerNorm(size, bias=False) if params.head_norm else nn.Identity()
         self.trunk = GatedResidual(size, nn.Dropout(params.head_dropout), params.layer_scale)
-        self.linear = nn.Linear(size, horizons * quantiles)
-        self.nonlinear = nn.Linear(size, horizons * quantiles)
-        self.gate = nn.Linear(size, horizons)
+        self.linear = nn.Linear(size, n_horizons * n_quantiles)
+        self.nonlinear = nn.Linear(size, n_horizons * n_quantiles)
+        self.gate = nn.Linear(size, n_horizons)
         for layer in (self.linear, self.nonlinear):  # small forecasts and narrow quantiles at first
             nn.init.normal_(layer.weight, std=params.output_init * layer.in_features**-0.5)
             nn.init.zeros_(layer.bias)
@@ -36,8 +36,8 @@ class Heads(nn.Module):
         """Forecast the quantiles."""
         x = self.trunk(self.norm(x))
         gate = self.gate(x).sigmoid().unsqueeze(-1)  # (day, stock, horizon, 1)
-        linear = self.linear(x).unflatten(-1, (self.horizons, -1))
-        nonlinear = self.nonlinear(functional.elu(x)).unflatten(-1, (self.horizons, -1))
+        linear = self.linear(x).unflatten(-1, (self.n_horizons, -1))
+        nonlinear = self.nonlinear(functional.elu(x)).unflatten(-1, (self.n_horizons, -1))
         return order_quantiles((linear + gate * nonlinear).float(), self.median_index)
 
 

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from ..params import Params, Unique
 
 ModuleName = Literal["fan", "gat", "tokens"]
-MODULES: tuple[ModuleName, ...] = ("fan", "gat", "tokens")  # that a phase can switch off
+MODULES: tuple[ModuleName, ...] = ("fan", "gat", "tokens")  # modules that a phase can switch on
 
 Size = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -67,7 +67,7 @@ class NetworkParams(Params):
 
     @property
     def attention_reach(self) -> int:
-        """Count the steps back that the attention layers share."""
+        """Count the past steps that all attention layers reach together."""
         return self.lookback - 1 - (self.fan_window - 1) - (self.kernel - 1)
 
     @property

@@ -6,8 +6,8 @@ from torch.nn import functional
 
 from .layers import GatedResidual, LockedDropout, scale_weights
 
-WAVES = 3  # of the lag bias: with a half, one and one and a half periods over the window
-ABSENT_SCORE = -1e4  # of a step that the stock does not have
+WAVES = 3  # number of waves of the lag bias: half, one and one and a half periods over the window
+ABSENT_SCORE = -1e4  # attention score of a step in which the stock is absent
 
 
 class CausalConvolution(nn.Module):
@@ -114,7 +114,7 @@ def make_window_mask(steps: int, window: int, device: torch.device) -> Tensor:
 class TemporalFusion(nn.Module):
     """Convolution, then layers of windowed attention and gated residual.
 
-    Each shortens the sequence by its window.
+    Convolution and attention shorten the sequence by their window minus one.
 
     Shapes: ``(stock, step, hidden) -> (stock, step − reach, hidden)``
     """

@@ -10,17 +10,17 @@ from .gat import rescale_norm
 class MarketTokens(nn.Module):
     """M learned tokens that attend to all stocks of a day; each stock attends to the tokens.
 
-    The cost is O(stocks x M). The inducing points of "Set Transformer" (Lee et al., 2019), added through a gate that
-    starts at zero.
+    The cost is O(stocks x M). The tokens are the inducing points of "Set Transformer" (Lee et al., 2019); their output
+    is added through a gate that starts at zero.
 
     Shapes: ``(day, stock, hidden)``, present ``(day, stock) -> (day, stock, hidden)``
     """
 
-    def __init__(self, hidden: int, tokens: int, heads: int) -> None:
+    def __init__(self, hidden: int, n_tokens: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
         self.norm = nn.LayerNorm(hidden, bias=False)
-        self.tokens = nn.Parameter(torch.randn(tokens, hidden) * hidden**-0.5)
+        self.tokens = nn.Parameter(torch.randn(n_tokens, hidden) * hidden**-0.5)
         self.stock_key_value = nn.Linear(hidden, 2 * hidden)
         self.token_key_value = nn.Linear(hidden, 2 * hidden)
         self.stock_query = nn.Linear(hidden, hidden)
@@ -30,7 +30,9 @@ class MarketTokens(nn.Module):
         """Add the gated attention to the tokens."""
         stocks = self.norm(x)
         tokens = self.tokens.expand(len(x), -1, -1)
-        mask = (present | ~present.any(-1, keepdim=True)).view(len(x), 1, 1, -1)  # on an empty day: the padding
+        mask = (present | ~present.any(-1, keepdim=True)).view(
+            len(x), 1, 1, -1
+        )  # a day without stocks attends to its padding, so that it is finite
         market = self._attend(tokens, self.stock_key_value(stocks), mask)
         output = self._attend(self.stock_query(stocks), self.token_key_value(market), None)
         return x + self.gate.tanh() * rescale_norm(output, output.norm(dim=-1, keepdim=True), x)

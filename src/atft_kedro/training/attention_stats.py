@@ -15,12 +15,12 @@ from ..panel.blocks import Block, BlockReader
 
 @dataclass
 class AttentionStats:
-    """Weights of a network; each list has one tensor per block, on the CPU."""
+    """Weights of a network, averaged over stocks; each list has one tensor per block, on the CPU."""
 
-    day: list[Tensor] = field(default_factory=list)  # (day,) in the panel
-    features: list[Tensor] = field(default_factory=list)  # (day, feature): weight, one on average
+    day: list[Tensor] = field(default_factory=list)  # (day,): index in the panel
+    features: list[Tensor] = field(default_factory=list)  # (day, feature): weights with mean one
     neighbours: list[Tensor] = field(default_factory=list)  # (day, 1 + neighbour): the stock itself first, then by rank
-    lags: dict[int, list[Tensor]] = field(default_factory=dict)  # by layer (head, lag)
+    lags: dict[int, list[Tensor]] = field(default_factory=dict)  # keys: index of the layer; (head, lag)
     frequencies: list[Tensor] = field(default_factory=list)  # (channel, frequency): share of windows that select it
 
 

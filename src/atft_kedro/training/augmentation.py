@@ -45,10 +45,10 @@ def add_noise(block: Block, deviation: float) -> Block:
     return replace(block, features=block.features + deviation * torch.randn_like(block.features))
 
 
-def mask_time(block: Block, most: float) -> Block:
-    """Mask up to ``most`` consecutive steps of each stock's past, never a forecast day."""
-    past = _past(block)
-    length = torch.randint(0, int(most) + 1, (len(block.stock), 1), device=block.stock.device)
+def mask_time(block: Block, max_steps: float) -> Block:
+    """Mask up to ``max_steps`` consecutive steps of each stock's past, never a forecast day."""
+    past = _count_past_steps(block)
+    length = torch.randint(0, int(max_steps) + 1, (len(block.stock), 1), device=block.stock.device)
     first = (torch.rand(length.shape, device=length.device) * (past - length + 1).clamp(min=1)).long()
     step = torch.arange(block.features.shape[1], device=length.device)
     masked = (step >= first) & (step < first + length) & (step < past)
@@ -56,16 +56,16 @@ def mask_time(block: Block, most: float) -> Block:
 
 
 def permute_segments(block: Block, length: float) -> Block:
-    """Exchange two segments of the past; the forecast days keep their order."""
-    past, size = _past(block), int(length)
+    """Exchange two segments of the past, the same steps for all stocks; forecast days keep their order."""
+    past, size = _count_past_steps(block), int(length)
     if past < 2 * size:
         return block
-    one = int(torch.randint(0, past - 2 * size + 1, ()))
-    other = int(torch.randint(one + size, past - size + 1, ()))
+    first = int(torch.randint(0, past - 2 * size + 1, ()))
+    second = int(torch.randint(first + size, past - size + 1, ()))
     order = torch.arange(block.features.shape[1], device=block.features.device)
-    order[one : one + size], order[other : other + size] = (
-        order[other : other + size].clone(),
-        order[one : one + size].clone(),
+    order[first : first + size], order[second : second + size] = (
+        order[second : second + size].clone(),
+        order[first : first + size].clone(),
     )
     return replace(block, features=block.features[:, order], rows=block.rows[:, order], row_day=block.row_day[:, order])
 
@@ -106,7 +106,7 @@ AUGMENTATIONS: dict[str, Callable[[Block, float], Block]] = {
 assert set(AUGMENTATIONS) == set(AugmentParams.model_fields)
 
 
-def _past(block: Block) -> int:
+def _count_past_steps(block: Block) -> int:
     """Count the steps before the first forecast day."""
     steps, days = block.features.shape[1], len(block.day)
     return steps - days

@@ -91,7 +91,7 @@ class MetricsLog(Callback):
 
 
 def _is_after_checkpoint(line: dict[str, Any], trainer: Trainer) -> bool:
-    """Return whether a line is of a step or epoch of this seed that the training has yet to run."""
+    """Return whether a line is of this seed and of a step or epoch after the checkpoint."""
     if line["seed"] != trainer.params.seed:
         return False
     progress = trainer.progress
@@ -108,7 +108,7 @@ class Checkpoints(Callback):
 
     folder: Path
     identity: Identity
-    keep: int = 3
+    keep: int = 3  # number of newest epochs whose checkpoints are kept; 0: none
 
     def after_epoch(self, trainer: Trainer, scores: dict[str, float]) -> None:
         """Write the epoch once, and link it under each of its names."""
@@ -136,7 +136,7 @@ class Checkpoints(Callback):
         write_checkpoint(self.folder / name, {"identity": vars(self.identity), **trainer.state()})
 
     def _link_best(self, trainer: Trainer, source: str = LAST) -> None:
-        """Link a checkpoint as the best one if the best weights are of the newest epoch."""
+        """Link a checkpoint as the best one if its best weights are new."""
         if trainer.progress.best_epoch == len(trainer.progress.history):
             self._link(BEST, source)
 

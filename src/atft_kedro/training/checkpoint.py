@@ -18,7 +18,7 @@ from .params import TrainingParams
 
 Tree = dict[str, Any]
 
-FIELDS_NOT_IN_IDENTITY = (  # of `training`: they do not change its numbers
+FIELDS_NOT_IN_IDENTITY = (  # parameters of `training` that a resumed run may change
     "resume",
     "nan_budget",
     "collapse",
@@ -34,7 +34,7 @@ LABELS = {
     "params": "other parameters",
     "graphs_and_split": "other graphs or another split",
 }
-LONGEST = 800  # characters of a difference in a message
+MAX_LENGTH = 800  # characters of a difference in a message
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class Identity:
 
     feature_hash: str
     panel: str
-    params: str  # the training's and the network's, as JSON
-    graphs_and_split: str = ""  # hash
+    params: str  # parameters of the training and the network, as JSON
+    graphs_and_split: str = ""  # hash of the graphs and the split
 
     def require_same(self, path: Path, stored: Mapping[str, object]) -> None:
         """Refuse a checkpoint or run that belongs to something else, and say what differs."""
@@ -65,15 +65,18 @@ def make_identity(training_data: TrainingData, network: NetworkParams, training:
 
 
 def _format_difference(stored: object, own: object) -> str:
-    """Format two values; of two JSON objects only the paths that differ, where missing and null are the same."""
+    """Format two values, or the paths that differ between two JSON objects.
+
+    A missing path equals null. Returns an empty text if nothing differs.
+    """
     try:
         trees = [json.loads(str(value)) for value in (stored, own)]
     except ValueError:
         trees = []
     if not trees or not all(isinstance(tree, dict) for tree in trees):  # a hash may be valid JSON: a number
-        return f"{str(stored)[: LONGEST // 4]} instead of {str(own)[: LONGEST // 4]}"
+        return f"{str(stored)[: MAX_LENGTH // 4]} instead of {str(own)[: MAX_LENGTH // 4]}"
     changes = diff(*trees)
-    return "; ".join(f"{path} = {old} instead of {new}" for path, (old, new) in changes.items())[:LONGEST]
+    return "; ".join(f"{path} = {old} instead of {new}" for path, (old, new) in changes.items())[:MAX_LENGTH]
 
 
 def write_checkpoint(path: Path, tree: Tree) -> None:

@@ -28,7 +28,7 @@ class ProcessGroup:
         return self.rank == 0
 
     def require_size(self, size: int) -> None:
-        """Refuse to resume a training of another number of processes."""
+        """Refuse to resume a training that another number of processes started."""
         if size != self.size:
             raise InputError(
                 f"This training was started by {size} processes and now runs in {self.size}: resume it with {size}."
@@ -84,7 +84,8 @@ def is_torchrun() -> bool:
 def join_process_group() -> ProcessGroup:
     """Connect to the other processes that ``torchrun`` has started."""
     if is_torchrun() and not dist.is_initialized():
-        # The optimizer imports this module too, but then its default arguments would keep the group alive.
+        # Imported before the group exists: the optimizer imports it later, when its default arguments would hold the
+        # group and keep it alive.
         importlib.import_module("torch.distributed.nn")
         has_gpu = torch.cuda.is_available()
         dist.init_process_group("cpu:gloo,cuda:nccl" if has_gpu else "gloo", timeout=TIMEOUT)

@@ -186,7 +186,7 @@ class Trainer(Schedule):
         return self._score(network, self.validation)
 
     def _score(self, network: Atft, loader: DayLoader) -> dict[str, float]:
-        selection, loss = self.params.selection, partial(self.train_step.sum_loss, self.phase)
+        selection, loss = self.params.selection, partial(self.train_step.sum_loss_over_days, self.phase)
         scoring = Scoring(selection.weigh_horizons(network.horizons), selection.cost_bp / 10_000, loss)
         blocks, modules = loader.sampler.chronological(), frozenset(self.phase.modules)
         return score_days(network, loader.reader, blocks, modules, scoring, self.group)

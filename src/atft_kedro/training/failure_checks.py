@@ -13,7 +13,7 @@ from .engine import Callback, Trainer
 from .params import CollapseParams
 
 NAN_BATCHES = "nan_batches.json"
-GPU_CHECK_STEPS = 16  # steps between two checks on a GPU, which wait for it
+GPU_CHECK_STEPS = 16  # steps between two checks on a GPU; a check waits for the GPU
 
 
 class TrainingFailure(InputError):
@@ -24,8 +24,8 @@ class TrainingFailure(InputError):
 class NonFiniteCheck(Callback):
     """Report of steps that were skipped because their loss or gradient was not finite.
 
-    More than ``budget`` skipped steps end the training.     A step that a killed training skipped after its last
-    checkpoint is trained and counted again, once.
+    More than ``budget`` skipped steps end the training. A step that a killed training skipped after its last
+    checkpoint is trained again, and counted once.
     """
 
     folder: Path
@@ -90,7 +90,7 @@ def _describe(trainer: Trainer, step: int, days: list[np.ndarray], terms: dict[s
     return {
         "step": step,
         "seed": trainer.params.seed,
-        "processes": trainer.group.size,  # if more than one, the rest is of the first
+        "processes": trainer.group.size,  # with several, days and inputs are those of the first process
         "phase": trainer.phase.name,
         "not_finite": sorted(name for name, term in terms.items() if not bool(term.isfinite().all())),
         "days": [str(metadata.days[day]) for block_days in days for day in block_days if day >= 0],
@@ -104,14 +104,14 @@ def _describe(trainer: Trainer, step: int, days: list[np.ndarray], terms: dict[s
 
 
 def _largest(values: Tensor) -> float:
-    """Return the largest absolute value of the finite ones; 0 if there are none."""
+    """Return the largest absolute finite value; 0 if no value is finite."""
     finite = values[values.isfinite()].float().abs()
     return float(finite.max()) if len(finite) else 0.0
 
 
 @dataclass
 class CollapseCheck(Callback):
-    """End of a training whose forecasts no longer differ between stocks."""
+    """Check that ends a training whose forecasts no longer differ between stocks."""
 
     params: CollapseParams
 

@@ -39,7 +39,7 @@ def forecast_days(
     """Forecast the days of some blocks; call ``on_block`` with each block and forecast."""
     was_training = network.training
     network.eval()
-    stocks = reader.panel.row_of.shape[1]
+    n_stocks = reader.panel.row_of.shape[1]
     days, quantiles, targets = [], [], []
     for block_days in blocks:
         block = reader.read(block_days)
@@ -48,34 +48,31 @@ def forecast_days(
         forecast = network(block, modules)
         on_block(block, forecast)
         forecast = forecast.where(block.is_forecast[..., None, None], torch.nan)
-        quantiles.append(_spread_stocks(forecast, block.stock, stocks)[is_day])
-        targets.append(_spread_stocks(block.targets, block.stock, stocks)[is_day])
+        quantiles.append(_spread_stocks(forecast, block.stock, n_stocks)[is_day])
+        targets.append(_spread_stocks(block.targets, block.stock, n_stocks)[is_day])
     network.train(was_training)
     return Forecasts(torch.cat(days), torch.cat(quantiles), torch.cat(targets))
 
 
-def _spread_stocks(values: Tensor, stock: Tensor, stocks: int) -> Tensor:
-    """Move a block's stocks (day, stock, …) to their index among all; −1 is dropped."""
-    spread = torch.full((len(values), stocks + 1, *values.shape[2:]), torch.nan, device=values.device)
+def _spread_stocks(values: Tensor, stock: Tensor, n_stocks: int) -> Tensor:
+    """Move the stocks of a block (day, stock, …) to their index in the panel; drop index −1."""
+    spread = torch.full((len(values), n_stocks + 1, *values.shape[2:]), torch.nan, device=values.device)
     spread[:, stock] = values.float()
-    return spread[:, :stocks]
+    return spread[:, :n_stocks]
 
 
 @dataclass(frozen=True)
 class Scoring:
-    """Weights of the horizons, cost of a trade and loss function for the scores.
+    """Horizon weights, trading cost and loss function of the scores."""
 
-    ``loss`` returns each horizon's loss, summed over a block's days, and the number of those days (2, horizon).
-    """
-
-    weights: Sequence[float]
-    cost: float
-    loss: Callable[[Block, Tensor], Tensor]
+    weights: Sequence[float]  # for each horizon
+    cost: float  # per unit of traded weight
+    loss: Callable[[Block, Tensor], Tensor]  # (2, horizon): the loss summed over days, and the number of days
 
 
-def make_plain_scoring(horizons: int) -> Scoring:
+def make_plain_scoring(n_horizons: int) -> Scoring:
     """Create a scoring with equal weights, no costs and no loss."""
-    return Scoring([1.0] * horizons, 0.0, lambda block, forecast: torch.zeros(2, horizons, device=forecast.device))
+    return Scoring([1.0] * n_horizons, 0.0, lambda block, forecast: torch.zeros(2, n_horizons, device=forecast.device))
 
 
 def score_days(
@@ -100,7 +97,7 @@ def score_days(
         torch.default_generator.manual_seed(0)
         forecasts = forecast_days(network, reader, blocks, modules, add_loss)
     group.all_reduce([losses])
-    point, actual = _gather_days(forecasts.day, [network.point(forecasts.quantiles), forecasts.targets], group)
+    point, actual = _gather_days(forecasts.day, [network.point_forecast(forecasts.quantiles), forecasts.targets], group)
     point, actual = point.transpose(1, 2), actual.transpose(1, 2)  # (day, horizon, stock)
     daily = _compute_daily_metrics(point, actual)
     means = {name: values.nanmean(0) for name, values in daily.items()}
@@ -142,7 +139,8 @@ def _gather_days(day: Tensor, tensors: list[Tensor], group: ProcessGroup) -> lis
     """Gather tensors (day, …) of all processes, in chronological order."""
     if group.size == 1:
         return tensors
-    days = torch.tensor(sorted(index for own in group.all_gather(day.tolist()) for index in own), device=day.device)
+    all_days = group.all_gather(day.tolist())  # one list per process
+    days = torch.tensor(sorted(index for indices in all_days for index in indices), device=day.device)
     index = torch.searchsorted(days, day)
     gathered = [values.new_zeros(len(days), *values.shape[1:]).index_copy(0, index, values) for values in tensors]
     group.all_reduce(gathered)
@@ -151,12 +149,12 @@ def _gather_days(day: Tensor, tensors: list[Tensor], group: ProcessGroup) -> lis
 
 def _compute_rank_ic_errors(rank_ic: Tensor, horizons: Sequence[int]) -> dict[str, float]:
     """Compute the standard error of each horizon's mean rank IC (day, horizon)."""
-    total, days, squares = (
+    total, n_days, squares = (
         rank_ic.nansum(0).double(),
         rank_ic.isfinite().sum(0).double(),
         rank_ic.square().nansum(0).double(),
     )
-    variance = ((squares - total.square() / days) / (days - 1)).clamp(min=0)  # NaN for one day
+    variance = ((squares - total.square() / n_days) / (n_days - 1)).clamp(min=0)  # NaN for one day
     overlap = torch.tensor(horizons, dtype=torch.float64, device=rank_ic.device)
-    errors = (variance * overlap / days).sqrt()
+    errors = (variance * overlap / n_days).sqrt()
     return {f"se_rank_ic_{horizon}d": float(error) for horizon, error in zip(horizons, errors, strict=True)}

@@ -22,18 +22,18 @@ class Heartbeat(Callback):
     """Heartbeat file with the process, position, speed and memory of a training."""
 
     folder: Path
-    every: float = 1.0  # seconds
-    seeds_after: int = 0  # that are trained after this one
-    at_start: Mapping[str, float] = field(default_factory=dict)  # memory of the process before the training
+    every: float = 1.0  # shortest time between two writes after steps, in seconds
+    seeds_after: int = 0  # number of seeds that are trained after this one
+    memory_at_start: Mapping[str, float] = field(default_factory=dict)  # of this process, before the training
     _started: float = field(default_factory=time.time)
     _written_at: float = 0.0
-    _first_step: int | None = None
+    _steps_before: int | None = None  # steps of the training before this process
     _scores: dict[str, float] = field(default_factory=dict)
 
     def after_step(self, trainer: Trainer, days: list[np.ndarray], terms: dict[str, Tensor]) -> None:
         """Write the heartbeat at most once per ``every`` seconds."""
-        if self._first_step is None:
-            self._first_step = trainer.progress.steps_done - 1
+        if self._steps_before is None:
+            self._steps_before = trainer.progress.steps_done - 1
         if time.time() - self._written_at >= self.every:
             self._write(trainer, "training")
 
@@ -52,9 +52,9 @@ class Heartbeat(Callback):
 
     def _write(self, trainer: Trainer, state: str) -> None:
         self._written_at = time.time()
-        done = trainer.progress.steps_done - (self._first_step or 0)
-        rate = done / max(self._written_at - self._started, 1e-9)
-        left = (1 + self.seeds_after) * trainer.total_steps - trainer.planned_steps_done
+        steps = trainer.progress.steps_done - (self._steps_before or 0)
+        rate = steps / max(self._written_at - self._started, 1e-9)
+        steps_left = (1 + self.seeds_after) * trainer.total_steps - trainer.planned_steps_done
         record = {
             **describe_position(trainer),
             "state": state,
@@ -66,9 +66,9 @@ class Heartbeat(Callback):
             "epochs_of_phase": trainer.epochs_per_phase[trainer.progress.phase],
             "total_steps": trainer.total_steps,
             "steps_per_second": rate,
-            "seconds_left": 0.0 if state == "done" else left / rate if rate else None,
+            "seconds_left": 0.0 if state == "done" else steps_left / rate if rate else None,
             "validation": self._scores,
-            **self.at_start,
+            **self.memory_at_start,
             **read_memory(trainer.train_step.device),
             **read_devices(trainer.train_step.device),
         }

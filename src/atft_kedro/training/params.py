@@ -25,29 +25,33 @@ class LabelParams(Params):
 
 
 class CollapseParams(Params):
-    """Limits of the collapse check: ``epochs`` epochs with a scale below ``scale``; 0: no check."""
+    """Limits of the collapse check, which ends a training after ``epochs`` epochs in a row below ``scale``.
+
+    The scale of an epoch is the deviation of the forecasts divided by that of the labels. 0 epochs: no check.
+    """
 
     scale: Annotated[float, Field(ge=0)]
     epochs: NotNegative
 
 
 def _split_text(value: object) -> object:
-    """Accept ``"gat fan"`` and null: ``--params`` cannot give a list."""
+    """Accept a text such as "gat fan", and null for none, because ``--params`` cannot pass a list."""
     return (value or "").split() if isinstance(value, str | None) else value
 
 
 class TrainingParams(Params):
     """A training: its phases, and how each step computes.
 
-    ``epochs`` in total are shared by the phases in proportion; phases that get none are skipped, and null keeps each
-    phase's own. ``steps_per_phase`` trains each phase for one epoch of at most so many steps. ``resume`` continues a
-    run, by its name or ``latest``. ``seeds`` networks, an ensemble, are trained one after the other, from ``seed`` on.
-    ``learning_rate`` is that of the phase with the highest, and the others follow in proportion; ``scheduler`` and
-    ``patience`` replace those of every phase. ``without`` switches modules off in every phase, to measure what they
-    contribute. ``loss`` replaces the losses of all phases, ``phase_losses`` those of one phase by its name.
-    ``exposures`` are features, or ``sector``, for the loss of that name. After each epoch the last ``scored_share`` of
-    the train days, at most as many as there are validation days, are scored too. A block has ``days_per_block`` days
-    or, with ``samples_per_block``, as many days as contain so many samples (stocks times days) of the panel.
+    ``epochs`` is the total number, distributed over the phases in proportion to their epochs; a phase that gets none is
+    skipped; with null each phase keeps its epochs. With ``steps_per_phase`` each phase has one epoch of at most so many
+    steps. ``resume`` continues a run, by its name or ``latest``. ``seeds`` is the number of networks of the ensemble,
+    which are trained one after the other with the seeds ``seed``, ``seed`` + 1, … ``learning_rate`` sets the highest
+    learning rate of all phases and scales the others by the same factor; ``scheduler`` and ``patience`` replace those
+    of every phase. ``without`` switches modules off in every phase, to measure what they contribute. ``loss`` replaces
+    the losses of all phases, ``phase_losses`` those of the phases that it names. ``exposures`` are the features, or
+    ``sector``, of the loss ``exposure``. After each epoch the last ``scored_share`` of the train days are scored too,
+    at least 20 and at most as many as there are validation days. A block has ``days_per_block`` days or, with
+    ``samples_per_block``, as many days as contain so many samples (stocks times days) of the panel.
     """
 
     phases: Annotated[tuple[PhaseParams, ...], Field(min_length=1)]
@@ -89,9 +93,9 @@ class TrainingParams(Params):
 
     @property
     def curriculum(self) -> tuple[PhaseParams, ...]:
-        """List the phases that are trained, with the values that the training sets for all of them."""
+        """List the phases that are trained, after the values that the training sets for all phases."""
         rate_factor = self.highest_learning_rate / max(phase.learning_rate for phase in self.phases)
-        shares = [1] * len(self.phases) if self.steps_per_phase else share_epochs(self.phases, self.epochs)
+        all_epochs = [1] * len(self.phases) if self.steps_per_phase else share_epochs(self.phases, self.epochs)
         return tuple(
             phase.model_copy(
                 update={
@@ -103,7 +107,7 @@ class TrainingParams(Params):
                     "patience": self.patience or phase.patience,
                 }
             )
-            for phase, epochs in zip(self.phases, shares, strict=True)
+            for phase, epochs in zip(self.phases, all_epochs, strict=True)
             if epochs
         )
 
@@ -115,7 +119,7 @@ class TrainingParams(Params):
 
     @property
     def highest_learning_rate(self) -> float:
-        """Return the learning rate of the phase with the highest one."""
+        """Return the highest learning rate of all phases."""
         return self.learning_rate or max(phase.learning_rate for phase in self.phases)
 
     @property

@@ -49,7 +49,7 @@ class RunTrainer:
     tracker: Tracker
     group: ProcessGroup
     callbacks: Sequence[Callback]
-    at_start: Mapping[str, float]  # memory of the process before the training
+    memory_at_start: Mapping[str, float]  # of this process, before the training
 
     def train(self, seed: int, stop_signal: StopSignal) -> EnsembleMember:
         """Train the network of one of the run's seeds, or resume it."""
@@ -63,8 +63,8 @@ class RunTrainer:
         elif self.training.resume is not None:
             trainer.resume(read_checkpoint(folder / LAST, identity))
             _logger.info("seed %d resumes after step %d", seed, trainer.progress.steps_done)
-        own = [*self._make_callbacks(training, folder, identity), *self.callbacks] if self.group.is_first else []
-        trainer.callbacks = [stop_signal, *own]
+        callbacks = [*self._make_callbacks(training, folder, identity), *self.callbacks] if self.group.is_first else []
+        trainer.callbacks = [stop_signal, *callbacks]
         trainer.fit()
         progress = trainer.progress
         return EnsembleMember(
@@ -79,13 +79,13 @@ class RunTrainer:
         """Create the callbacks in their order: failures are found before a checkpoint is written."""
         prefix = f"seed_{training.seed}/" if training.seeds > 1 else ""
         run_files = (self.folder / MANIFEST, self.folder / METRICS)
-        last_seed = training.all_seeds[-1] if training.seeds == 1 else self.training.all_seeds[-1]
+        seeds_after = self.training.all_seeds[-1] - training.seed
         return [
             NonFiniteCheck(self.folder, training.nan_budget),
             MetricsLog(self.folder, training.log_every),
             Checkpoints(folder, identity, training.keep_epochs),
             StopFile(self.folder),
-            Heartbeat(self.folder, seeds_after=last_seed - training.seed, at_start=self.at_start),
+            Heartbeat(self.folder, seeds_after=seeds_after, memory_at_start=self.memory_at_start),
             EpochLog(),
             TrackerLog(self.tracker, prefix, (folder / BEST,), run_files),
             CollapseCheck(training.collapse),
@@ -104,18 +104,20 @@ def train_in_run(
     """Train in a new run, or resume the run of ``training.resume``; every process calls this."""
     keep_freed_memory()
     set_deterministic_workspace(training)
-    at_start, group = restart_peak(), join_process_group()
+    memory_at_start, group = restart_peak(), join_process_group()
     panel = choose_horizons(training_data.panel, network.horizons)
     training = choose_days_per_block(training, count_stocks_per_day(panel))
     training_data = replace(training_data, panel=panel).to(choose_device(training.device))
     group.require_same(f"{panel.identity} {training_data.digest}")
-    trainer = make_trainer(training_data, network, training, group)  # refuses invalid parameters
+    trainer = make_trainer(
+        training_data, network, training, group
+    )  # refuses invalid parameters before a run is created
     steps = len(training.all_seeds) * trainer.total_steps
     folder, threads = group.broadcast(_open_run(training_data, trainer, runs) if group.is_first else None)
     del trainer
     device = str(training_data.panel.row_of.device)
     tracker.set_tags({"run": folder.name, "panel": panel.identity, "commit": runs.commit, "device": device})
-    run_trainer = RunTrainer(training_data, network, training, folder, tracker, group, callbacks, at_start)
+    run_trainer = RunTrainer(training_data, network, training, folder, tracker, group, callbacks, memory_at_start)
     lock = runs.lock_and_log(folder) if group.is_first else nullcontext()
     with receive_stop_signals() as stop_signal, lock, using_threads(threads.threads):
         _logger.info("run %s: %d steps on %s; see %s", folder.name, steps, device, folder)
@@ -155,9 +157,9 @@ def make_trainer(
     for phase in training.curriculum:
         phase.weigh_horizons(horizons)
         phase.require_trainable(name for name, _ in model.named_children())
-    block, seed = training.days_per_block, training.seed
-    train = training_data.loader("train", network.lookback, block, seed, group)
-    validation = training_data.loader("validation", network.lookback, block, seed, group)
+    days_per_block, seed = training.days_per_block, training.seed
+    train = training_data.loader("train", network.lookback, days_per_block, seed, group)
+    validation = training_data.loader("validation", network.lookback, days_per_block, seed, group)
     return Trainer(model.to(panel.row_of.device), train, validation, training, group=group)
 
 

@@ -25,22 +25,22 @@ class RunStatus(Params):
     """A run's last heartbeat, and the state of its process."""
 
     run: str
-    state: str
+    state: str  # training, stopped, done or dead
     seed: int
     phase: str
     epoch: int
     epochs_of_phase: int
     steps: int
     total_steps: int
-    metric: str  # that the best weights are chosen by
-    score: float | None = None  # of the last epoch; None where it is undefined
-    best: float | None  # None where no score is defined
-    best_weights: str = ""  # which weights reached it
+    metric: str  # name of the score that chooses the best weights
+    score: float | None = None  # score of the last epoch; None if it is undefined
+    best: float | None  # best score so far; None if no score is defined
+    best_weights: str = ""  # description of the weights with the best score
     seconds_left: float | None
     pid: int
     host: str
     age: float  # seconds since the heartbeat
-    load: dict[str, float]  # of its machine
+    load: dict[str, float]  # memory of the process and counters of its GPU
 
     def rows(self) -> dict[str, str]:
         """Format the status as rows of a table."""
@@ -80,14 +80,14 @@ def _is_alive(pid: int, host: str, age: float) -> bool:
         return age < STALE
     try:
         process = psutil.Process(pid)
-        is_another = process.create_time() > time.time() - age
-        return not is_another and process.status() != psutil.STATUS_ZOMBIE
+        started_later = process.create_time() > time.time() - age  # the pid now belongs to another process
+        return not started_later and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
 
 
 def read_history(folder: Path, count: int | None = None) -> list[dict[str, Any]]:
-    """Read the lines of all epochs, or of the last ``count``."""
+    """Read the metrics of all epochs, or of the last ``count`` epochs."""
     lines = _read_metrics(folder, '"train_loss"')
     return lines if count is None else lines[-count:]
 
@@ -127,14 +127,14 @@ def read_entry_lag(folder: Path, configured: int) -> int:
 
 
 def request_stop(folder: Path, wait: float) -> RunStatus:
-    """Request a training to stop after its step, and wait for its end for some seconds."""
+    """Ask a training to stop after its current step; wait up to ``wait`` seconds for its end."""
     _require_training(read_status(folder))
     (folder / STOP_FILE).touch()
     return _wait_for_end(folder, wait)
 
 
 def kill_training(folder: Path) -> RunStatus:
-    """Kill a training of this machine."""
+    """Kill a training on this machine, and wait for its end."""
     status = _require_training(read_status(folder))
     if status.host != os.uname().nodename:
         raise InputError(f"Run {folder.name} is on {status.host}; it can only be killed there.")
@@ -158,7 +158,7 @@ def _require_training(status: RunStatus) -> RunStatus:
 
 
 def format_load(load: Mapping[str, float]) -> dict[str, str]:
-    """Format memory and GPU load as rows of a table, without those that are unknown."""
+    """Format memory and GPU load as rows of a table, without unknown values."""
     rows = {"memory": _format_memory(load), "GPU": _format_gpu(load), "GPU memory": _format_gpu_memory(load)}
     return {name: ", ".join(values) for name, values in rows.items() if values}
 

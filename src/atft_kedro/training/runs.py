@@ -23,10 +23,10 @@ class EnsembleMember(Params):
     """One trained network of a run."""
 
     seed: int
-    folder: str  # of its checkpoints, relative to the run folder
-    best_score: float | None  # by training.selection; None where no epoch had one
-    epochs: int
-    steps: int
+    folder: str  # folder of its checkpoints, relative to the run folder
+    best_score: float | None  # by training.selection; None if no epoch had a defined score
+    epochs: int  # number of trained epochs
+    steps: int  # number of trained steps
 
 
 class TrainedRun(Params):
@@ -38,11 +38,11 @@ class TrainedRun(Params):
 
 @dataclass(frozen=True)
 class Runs:
-    """The folder of all runs, and the git commit of this code."""
+    """The folder of all runs, and the state of this code for their manifests."""
 
     folder: Path
-    commit: str
-    is_dirty: bool
+    commit: str  # git commit
+    is_dirty: bool  # the checkout has changes that are not committed
 
     def find(self, name: str) -> Path:
         """Find a run by its name; ``latest`` is the one that was trained last."""

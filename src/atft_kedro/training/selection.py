@@ -18,8 +18,8 @@ class SelectionParams(Params):
 
     Plateaus, patience and searches use the same score. ``metric`` is ``rank_ic``, ``ic``, ``net_sharpe``,
     ``hit_rate`` or ``loss``, averaged over the horizons, or that of one horizon, as in ``rank_ic_5d``.
-    ``horizon_weights`` are the weights of the average; null weighs a horizon of h days by 1/h, because h of its
-    labels share each day's return. The net Sharpe ratio pays ``cost_bp`` basis points for each trade.
+    ``horizon_weights`` are the weights of the average; with null a horizon of h days has weight 1/h, because its labels
+    overlap: each daily return is in h labels. The net Sharpe ratio pays ``cost_bp`` basis points for each trade.
     """
 
     metric: Annotated[str, Field(pattern=rf"^{METRIC}$")]
@@ -44,14 +44,14 @@ class SelectionParams(Params):
 
     @property
     def horizon(self) -> int | None:
-        """Return the horizon that the metric names; None where it averages over the horizons."""
+        """Return the horizon that the metric names; None if it averages over the horizons."""
         match = re.fullmatch(METRIC, self.metric)
         assert match is not None
         return int(match["horizon"]) if match["horizon"] else None
 
     @property
     def label(self) -> str:
-        """Name the score for people; of a loss it is the negative, because a higher score is better."""
+        """Return the name of the score; for a loss "negative …", because a higher score is better."""
         name = NAMES[self.metric.removesuffix(f"_{self.horizon}d")]
         return f"{'negative ' * self.is_loss}{name}{f' over {self.horizon} d' if self.horizon else ''}"
 

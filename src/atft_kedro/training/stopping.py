@@ -50,8 +50,8 @@ class StopSignal(Callback):
 def receive_stop_signals() -> Iterator[StopSignal]:
     """Receive SIGTERM and Ctrl-C as requests to stop after the step.
 
-    A second signal ends the process at once.     On exit the previous handlers are restored, and signals that no step
-    has seen are raised again.
+    A second signal ends the process at once. On exit the previous handlers are restored, and a signal that came
+    after the last step is raised again.
     """
     callback = StopSignal()
     if threading.current_thread() is not threading.main_thread():

@@ -45,31 +45,31 @@ NO_TRACKER = NoTracker()
 
 @dataclass
 class TrackerLog(Callback):
-    """Tracking of each epoch's scores and, at the end, of the files worth keeping.
+    """Callback that logs each epoch's scores and, at the end, files of the run to a tracker.
 
     When a run is resumed with a tracker that does not know it, the scores of all earlier epochs are logged too.
     """
 
     tracker: Tracker
-    prefix: str  # of each metric's name, if several seeds are trained
+    prefix: str  # of the names of metrics; names the seed if several are trained
     seed_files: tuple[Path, ...]
     run_files: tuple[Path, ...]
-    logged: int = 0  # epochs
+    n_logged: int = 0  # number of epochs whose scores are logged
 
     def after_epoch(self, trainer: Trainer, scores: dict[str, float]) -> None:
         """Log validation scores, and the train loss and scores."""
         history = trainer.progress.history
-        for epoch in range(self.logged, len(history)):
+        for epoch in range(self.n_logged, len(history)):
             validation = {f"{self.prefix}validation/{name}": value for name, value in history[epoch].items()}
             self.tracker.log_metrics(validation, epoch + 1)
-        self.logged = len(history)
+        self.n_logged = len(history)
         values = {
             "train/loss": trainer.progress.train_loss,
             **{f"train/{name}": value for name, value in trainer.train_scores.items()},
             "phase": float(trainer.progress.phase),
             "learning_rate": trainer.train_step.learning_rate,
         }
-        self.tracker.log_metrics({f"{self.prefix}{name}": value for name, value in values.items()}, self.logged)
+        self.tracker.log_metrics({f"{self.prefix}{name}": value for name, value in values.items()}, self.n_logged)
 
     def at_end(self, trainer: Trainer, scores: dict[str, float]) -> None:
         """Log the best weights and the files of the run."""

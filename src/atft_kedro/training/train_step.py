@@ -134,7 +134,7 @@ class TrainStep:
             losses |= {"loss": losses["loss"] + phase.gradient_penalty * penalty, "gradient_penalty": penalty}
         return losses
 
-    def sum_loss(self, phase: PhaseParams, block: Block, forecast: Tensor) -> Tensor:
+    def sum_loss_over_days(self, phase: PhaseParams, block: Block, forecast: Tensor) -> Tensor:
         """Return the loss summed over the days of a block, and the number of days (2, horizon)."""
         inputs = self.loss_input_builder(block, forecast)
         days = inputs.count_days()
@@ -145,7 +145,7 @@ class TrainStep:
         features = block.features.float().requires_grad_()
         block = replace(block, features=features)
         with sdpa_kernel(SDPBackend.MATH):  # the fused kernels have no second derivative
-            point = self.network.point(self.network(block, frozenset(phase.modules)))
+            point = self.network.point_forecast(self.network(block, frozenset(phase.modules)))
             total = (point * block.is_forecast.unsqueeze(-1)).sum()
             (gradient,) = torch.autograd.grad(total, features, create_graph=True)
             return gradient.square().sum() / block.is_forecast.sum().clamp(min=1)
@@ -217,15 +217,15 @@ class LossInputBuilder:
         label, valid = transform_labels(returns, returns.isfinite(), label_params.drop_extremes, gaussian=is_gaussian)
         quantiles = quantiles.float().transpose(1, 2)  # (day, horizon, stock, quantile)
         return LossInputs(
-            point=self.network.point(quantiles),
+            point=self.network.point_forecast(quantiles),
             quantiles=quantiles,
             label=label,
             returns=returns,
             valid=valid,
-            present=block.is_forecast,
+            is_forecast=block.is_forecast,
             exposures=self.read_exposures(block),
-            levels=self.quantile_levels,
-            floor=self.params.scale_floor,
+            quantile_levels=self.quantile_levels,
+            min_deviation=self.params.scale_floor,
         )
 
     def read_exposures(self, block: Block) -> Tensor:
