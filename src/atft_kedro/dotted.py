@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 Tree = Mapping[str, Any]
-EMPTY: tuple[Any, ...] = (None, {}, [])
+EMPTY: tuple[Any, ...] = (None, {}, [])  # values that `diff` treats like a missing path
 
 
 def flatten(tree: Tree, is_leaf: Callable[[Any], bool] = lambda value: False) -> dict[str, Any]:
     """Map the dotted path of every leaf to its value.
 
-    Items of a list of mappings are named by their index. Other lists, and empty mappings, are leaves.
+    Items of a list of mappings are named by their index. Other lists, empty mappings, and mappings for which
+    ``is_leaf`` is true are leaves.
     """
     return {path: value for name, child in tree.items() for path, value in _walk(str(name), child, is_leaf)}
 
@@ -27,11 +28,10 @@ def _walk(path: str, value: Any, is_leaf: Callable[[Any], bool]) -> Iterator[tup
 
 def diff(first: Tree, second: Tree) -> dict[str, tuple[Any, Any]]:
     """Map each path whose values differ to both values; missing, null and empty are the same."""
-    flat, other = (
-        {path: value for path, value in flatten(tree).items() if value not in EMPTY} for tree in (first, second)
-    )
-    paths = sorted({*flat, *other})
-    return {path: (flat.get(path), other.get(path)) for path in paths if flat.get(path) != other.get(path)}
+    first_values, second_values = map(_flatten_known, (first, second))
+    paths = sorted({*first_values, *second_values})
+    pairs = {path: (first_values.get(path), second_values.get(path)) for path in paths}
+    return {path: pair for path, pair in pairs.items() if pair[0] != pair[1]}
 
 
 def _flatten_known(tree: Tree) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def set_value(tree: dict[str, Any], path: str, value: Any) -> None:
 
 
 def select_changes(tree: Tree, others: Sequence[Tree]) -> dict[str, Any]:
-    """Keep the values of ``tree`` that are not the same in all of ``others``."""
+    """Select the values of ``tree`` that differ from at least one of ``others``."""
     changes: dict[str, Any] = {}
     for name, value in tree.items():
         values = [other.get(name) for other in others]

@@ -117,7 +117,7 @@ def test_a_wrong_search_is_refused_before_any_work(project: Path) -> None:
     local.write_text(before)
     assert "network.hiden_size" in output
     assert "did you mean network.hidden_size? — conf/local/parameters.yml" in output
-    assert "the range from 4 to 3 is empty — conf/local/parameters.yml" in output
+    assert "low must be less than high, not 4 and 3 — conf/local/parameters.yml" in output
 
 
 def test_a_study_that_cannot_be_continued_is_refused(searched: Path) -> None:

@@ -13,15 +13,20 @@ from ..training.checkpoint import FIELDS_NOT_IN_IDENTITY
 from ..training.params import TrainingParams
 
 BLOCKS: dict[str, type[Params]] = {"network": NetworkParams, "training": TrainingParams}
-LENGTH_AND_SEEDS = {"epochs", "steps_per_phase", "seed", "seeds"}
-NOT_SEARCHED = {*FIELDS_NOT_IN_IDENTITY, *LENGTH_AND_SEEDS, "phases", "phase_losses", "selection"}
+LENGTH_AND_SEEDS = ("epochs", "steps_per_phase", "seed", "seeds")
+NOT_SEARCHED = {  # parameters of `training`, each with the reason
+    **dict.fromkeys(FIELDS_NOT_IN_IDENTITY, "it does not change the forecasts"),
+    **dict.fromkeys(LENGTH_AND_SEEDS, "it is the same for all trials of a search"),
+    **dict.fromkeys(("phases", "phase_losses"), "it is not a single value"),
+    "selection": "it defines the score of a trial",
+}
 
 ParamValue = bool | int | float | str
 ParamValues = dict[str, ParamValue]  # by dotted path
 
 
 class Range(Params):
-    """The values of a parameter from ``low`` to ``high``, evenly or on a log scale."""
+    """The values of a parameter from ``low`` to ``high``: on a linear or a log scale, or in multiples of ``step``."""
 
     low: int | float
     high: int | float
@@ -29,13 +34,13 @@ class Range(Params):
     step: int | float | None = None
 
     @model_validator(mode="after")
-    def _is_not_empty(self) -> Self:
+    def _require_valid(self) -> Self:
         if self.low >= self.high:
-            raise ValueError(f"the range from {self.low:g} to {self.high:g} is empty")
+            raise ValueError(f"low must be less than high, not {self.low:g} and {self.high:g}")
         if self.step is not None and not 0 < self.step <= self.high - self.low:
             raise ValueError(f"the range from {self.low:g} to {self.high:g} cannot have a step of {self.step:g}")
         if self.log and (self.low <= 0 or self.step is not None):
-            raise ValueError("a log scale takes a low above 0, and no step")
+            raise ValueError("a log scale needs a low above 0 and cannot have a step")
         return self
 
 
@@ -43,14 +48,14 @@ Choices = Annotated[tuple[ParamValue, ...], Field(min_length=1)]
 Dimension = Range | Choices
 
 
-def _require_known(path: str) -> str:
+def _require_searchable(path: str) -> str:
     find_field(path)
     return path
 
 
-Path = Annotated[str, AfterValidator(_require_known)]
-RangeMap = dict[Path, Range | None]
-ChoiceMap = dict[Path, Choices | None]
+ParamPath = Annotated[str, AfterValidator(_require_searchable)]
+RangeMap = dict[ParamPath, Range | None]  # None removes the parameter from the search
+ChoiceMap = dict[ParamPath, Choices | None]
 
 
 def format_value(value: object) -> str:
@@ -59,31 +64,32 @@ def format_value(value: object) -> str:
 
 
 def format_values(values: Mapping[str, object]) -> str:
-    """Format parameters with their values, each by the last name of its path."""
+    """Format parameters with their values, each with only the last name of its path."""
     return ", ".join(f"{path.rpartition('.')[2]} {format_value(value)}" for path, value in values.items())
 
 
 def find_field(path: str) -> FieldInfo:
-    """Find the field of a path such as ``training.loss.rank_ic``; refuse what is not searched."""
+    """Find the field of a path such as ``training.loss.rank_ic``; refuse one that cannot be searched."""
     block, *names = path.split(".")
     if block not in BLOCKS or not names:
-        raise ValueError(f"unknown; a search changes {' and '.join(BLOCKS)}, for example training.learning_rate")
-    models = [BLOCKS[block]]
+        raise ValueError(
+            f"unknown parameter; a search changes {' and '.join(BLOCKS)}, for example training.learning_rate"
+        )
+    param_classes = [BLOCKS[block]]
     for depth, name in enumerate(names, start=1):
-        if not models:
-            raise ValueError(f"unknown: {'.'.join([block, *names[: depth - 1]])} is a value, not a block")
-        fields = models[0].model_fields
+        if not param_classes:
+            raise ValueError(f"unknown parameter: {'.'.join([block, *names[: depth - 1]])} is a value, not a block")
+        fields = param_classes[0].model_fields
         if name not in fields:
             known = [".".join([block, *names[: depth - 1], other]) for other in fields]
-            raise ValueError(f"unknown{suggest_name(path, known)}")
+            raise ValueError(f"unknown parameter{suggest_name(path, known)}")
         field = fields[name]
-        models = [kind for kind in _list_types(field.annotation) if issubclass(kind, Params)]
+        param_classes = [type_ for type_ in _list_types(field.annotation) if issubclass(type_, Params)]
     if block == "training" and names[0] in NOT_SEARCHED:
-        raise ValueError("no hyper-parameter: it changes no forecast, or the search itself sets it")
-    if models:
-        raise ValueError(
-            f"a block; name one of its parameters, for example {path}.{next(iter(models[0].model_fields))}"
-        )
+        raise ValueError(f"cannot be searched: {NOT_SEARCHED[names[0]]}")
+    if param_classes:
+        example = f"{path}.{next(iter(param_classes[0].model_fields))}"
+        raise ValueError(f"is a block of parameters; name one of them, for example {example}")
     return field
 
 
@@ -114,10 +120,10 @@ def apply_values(
 
 
 def check_space(space: Mapping[str, Dimension]) -> None:
-    """Refuse a value that its parameter cannot have, whatever the other parameters are."""
+    """Refuse a value that its parameter cannot have with any other parameters."""
     for path, dimension in space.items():
         if isinstance(dimension, Range) and not {int, float} & _list_types(find_field(path).annotation):
-            raise InputError(f"hpo: {path} has a range, but is not a number; give it choices.")
+            raise InputError(f"hpo.ranges: {path} is not a number; list its values in hpo.choices instead.")
         for value in _list_values(path, dimension):
             reason = _find_error(path, value)
             if reason:
@@ -125,17 +131,24 @@ def check_space(space: Mapping[str, Dimension]) -> None:
 
 
 def _list_values(path: str, dimension: Dimension) -> Iterable[ParamValue]:
-    """List every choice, every integer of a range, or the two ends of a range of floats."""
+    """List every choice, every integer of a range, or both bounds of a range of floats."""
     if not isinstance(dimension, Range):
         return dimension
     if not is_integer(path):
         return dimension.low, dimension.high
-    ends = (dimension.low, dimension.high, dimension.step or 1)
-    return range(int(ends[0]), int(ends[1]) + 1, int(ends[2])) if all(end == int(end) for end in ends) else ends
+    bounds_and_step = (dimension.low, dimension.high, dimension.step or 1)
+    for number in bounds_and_step:
+        if number != int(number):
+            raise InputError(f"hpo.ranges: {path} is an integer, but its range contains {number}.")
+    low, high, step = map(int, bounds_and_step)
+    return range(low, high + 1, step)
 
 
 def _find_error(path: str, value: ParamValue) -> str | None:
-    """Return what is wrong with one value alone, else None; a trial validates all values together."""
+    """Return why a value is invalid with any other parameters, else None.
+
+    Each trial validates the combination of its values.
+    """
     block, _, name = path.partition(".")
     tree: dict[str, Any] = {}
     set_value(tree, name, value)
