@@ -24,9 +24,13 @@ def make_status(trials: int) -> StudyStatus:
         )
         for number in range(trials)
     ]
-    importance = {"network.hidden_size": 1.0}
     return StudyStatus(
-        study="s", wanted=30, trials=tuple(summaries), best=failed - 1, importance=importance, seconds_left=90.0
+        study="s",
+        wanted_trials=30,
+        trials=tuple(summaries),
+        best_number=failed - 1,
+        importances={"network.hidden_size": 1.0},
+        seconds_left=90.0,
     )
 
 

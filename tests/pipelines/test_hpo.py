@@ -52,8 +52,8 @@ def test_a_search_writes_its_study_figures_and_pages(searched: Path) -> None:
 
     assert [trial["number"] for trial in study["trials"]] == [0, 1, 2, 3]
     assert set(study["trials"][0]["params"]) == {"training.learning_rate", "network.hidden_size", "network.dropout"}
-    assert confirmation["trial"] == study["best"]
-    assert len(confirmation["winner"]) == 1
+    assert confirmation["trial"] == study["best_number"]
+    assert len(confirmation["winner_scores"]) == 1
     for word in ("Search mine", "verdict", "History", "Importance", "Parallel coordinates", "Slice", "Curves"):
         assert word in report
 
@@ -91,7 +91,7 @@ def test_a_promoted_winner_is_trained_with_exactly_its_values(searched: Path) ->
 
     manifest = json.loads((searched / "data" / "06_models" / "runs" / "latest" / "manifest.json").read_text())
     study = read(searched, "study.json")
-    for path, value in study["trials"][study["best"]]["params"].items():
+    for path, value in study["trials"][study["best_number"]]["params"].items():
         block, _, name = path.partition(".")
         assert manifest[block][name] == value
     assert [phase["name"] for phase in manifest["training"]["phases"]] == ["one", "two"]

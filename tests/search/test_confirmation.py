@@ -14,7 +14,7 @@ from atft_kedro.search.confirmation import (
     ConfirmationTrainer,
     compute_probability,
     compute_seed_error,
-    find_heaviest,
+    find_main_horizon,
 )
 from atft_kedro.search.study_status import StudyStatus
 from atft_kedro.training.data import TrainingData
@@ -30,12 +30,13 @@ def test_the_winner_is_trained_to_full_length_with_seeds_that_no_trial_used(
     logs = search_folder.glob("_confirmed/*/2*/metrics.jsonl")
     epochs = [line for log in logs for line in log.read_text().splitlines() if "train_loss" in line]
 
-    assert (len(confirmation.current), len(confirmation.winner)) == (2, 2)
+    assert (len(confirmation.current_scores), len(confirmation.winner_scores)) == (2, 2)
     assert seeds == {f"seed_{TRAINING.seed + 1}", f"seed_{TRAINING.seed + 2}"}
     folders = {path.name.partition("-")[0] for path in search_folder.glob("_confirmed/*")}
     assert folders == {"current", "winner"}
     assert sorted(confirmation.differences) == [1, 5, 10, 20]
-    assert confirmation.gain == pytest.approx(np.mean(confirmation.winner) - np.mean(confirmation.current))
+    difference = np.mean(confirmation.winner_scores) - np.mean(confirmation.current_scores)
+    assert confirmation.gain == pytest.approx(difference)
     assert len(epochs) == 2 * 2 * sum(phase.epochs for phase in TRAINING.phases)
 
 
@@ -69,12 +70,12 @@ def test_a_confirmation_after_a_change_of_code_has_another_folder(
     assert names[0].startswith("current-")
 
 
-def test_the_heaviest_horizon_follows_the_selection() -> None:
+def test_the_main_horizon_follows_the_selection() -> None:
     horizons = (1, 5, 10)
 
-    assert find_heaviest(make_params(SelectionParams), horizons) == 1
-    assert find_heaviest(make_params(SelectionParams, horizon_weights={5: 1.0, 10: 2.0}), horizons) == 10
-    assert find_heaviest(make_params(SelectionParams, metric="rank_ic_5d"), horizons) == 5
+    assert find_main_horizon(make_params(SelectionParams), horizons) == 1
+    assert find_main_horizon(make_params(SelectionParams, horizon_weights={5: 1.0, 10: 2.0}), horizons) == 10
+    assert find_main_horizon(make_params(SelectionParams, metric="rank_ic_5d"), horizons) == 5
 
 
 def test_the_probability_is_corrected_for_the_best_of_all_trials_and_for_the_seeds() -> None:

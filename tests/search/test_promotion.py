@@ -82,7 +82,7 @@ def test_base_and_paths_are_refused_as_environments(name: str) -> None:
 
 def test_only_a_complete_trial_is_promoted(status: StudyStatus) -> None:
     pruned = status.trials[1].model_copy(update={"state": "pruned"})
-    changed = status.model_copy(update={"trials": (status.trials[0], pruned), "best": None})
+    changed = status.model_copy(update={"trials": (status.trials[0], pruned), "best_number": None})
 
     with pytest.raises(InputError, match="Trial 9 of the study s cannot be promoted: it does not exist"):
         select_trial(changed, 9)

@@ -10,7 +10,7 @@ from atft_kedro.panel.blocks import no_graphs
 from atft_kedro.params import InputError
 from atft_kedro.search.run_search import join_search, search
 from atft_kedro.search.study import load_study
-from atft_kedro.search.study_status import MIN_TRIALS
+from atft_kedro.search.study_status import MIN_COMPLETE_TRIALS
 from atft_kedro.training.data import TrainingData
 from atft_kedro.training.run import train_in_run
 from atft_kedro.training.selection import SelectionParams
@@ -47,10 +47,10 @@ def test_trials_end_complete_pruned_or_failed_with_a_reason(training_data: Train
     assert failed.reason is not None
     assert "is not finite" in failed.reason or "diverged" in failed.reason
     complete = [trial for trial in status.trials if trial.state == "complete"]
-    assert status.winner == max(complete, key=lambda trial: trial.score or -1)
+    assert status.best_trial == max(complete, key=lambda trial: trial.score or -1)
     assert all(trial.epochs == 4 for trial in complete)
     assert all(trial.epochs < 4 for trial in status.trials if trial.state == "pruned")
-    assert sum(status.importance.values()) == pytest.approx(float(len(complete) >= MIN_TRIALS))
+    assert sum(status.importances.values()) == pytest.approx(float(len(complete) >= MIN_COMPLETE_TRIALS))
     assert status.seconds_left == 0.0
 
 
@@ -67,7 +67,7 @@ def test_a_trial_equals_a_training_with_its_parameters(
     training_data: TrainingData, folder: Path, tmp_path: Path
 ) -> None:
     status = run_search(training_data, folder, n_trials=14, **LARGE)
-    winner = status.winner
+    winner = status.best_trial
     assert winner is not None
     network = NETWORK.model_copy(update={"hidden_size": winner.params["network.hidden_size"]})
     training = TRAINING.model_copy(update={"learning_rate": winner.params["training.learning_rate"], "epochs": 4})
@@ -108,7 +108,7 @@ def test_a_study_with_other_settings_is_not_continued(training_data: TrainingDat
 def test_a_search_ends_after_three_failures_and_no_score(training_data: TrainingData, tmp_path: Path) -> None:
     diverging = {"training.learning_rate": [1e9, 2e9]}
 
-    with pytest.raises(InputError, match=r"The first 3 trials of the study s all failed:\n  trial 0: "):
+    with pytest.raises(InputError, match=r"3 trials of the study s failed, and none has a score:\n  trial 0: "):
         run_search(training_data, tmp_path, n_trials=9, ranges={}, choices=diverging)
     assert len(load_study(url_in(tmp_path), "s").trials) == 3
 
@@ -128,9 +128,9 @@ def test_the_score_has_the_weights_of_the_selection(training_data: TrainingData,
     weighted = TRAINING.model_copy(update={"selection": make_params(SelectionParams, horizon_weights={5: 1.0, 1: 0})})
     status = run_search(training_data, tmp_path, weighted, n_trials=1)
 
-    assert status.winner is not None
-    lines = (tmp_path / "s" / str(status.winner.run) / "metrics.jsonl").read_text()
-    assert f'"rank_ic_5d": {status.winner.score}' in lines
+    assert status.best_trial is not None
+    lines = (tmp_path / "s" / str(status.best_trial.run) / "metrics.jsonl").read_text()
+    assert f'"rank_ic_5d": {status.best_trial.score}' in lines
     unknown = TRAINING.model_copy(update={"selection": make_params(SelectionParams, horizon_weights={3: 1.0})})
     with pytest.raises(InputError, match=r"the network forecasts no \[3\]"):
         run_search(training_data, tmp_path / "other", unknown, n_trials=9)

@@ -42,7 +42,7 @@ def require_no_trial_lost(status: StudyStatus | None, trials: int) -> None:
     assert status is not None
     assert [trial.number for trial in status.trials] == list(range(len(status.trials)))
     assert set(status.counts) <= {"complete", "pruned", "retried"}
-    assert status.scored == trials
+    assert status.scored_trials == trials
     ended = [trial.params for trial in status.trials if trial.state != "retried"]
     assert all(trial.params in ended for trial in status.trials if trial.state == "retried")
 

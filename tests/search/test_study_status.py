@@ -33,10 +33,10 @@ def test_the_status_has_the_state_and_score_of_every_trial(study: optuna.Study) 
     states = ["complete", "complete", "pruned", "failed", "surplus", "retried", "waiting"]
     assert [trial.state for trial in status.trials] == states
     assert [trial.score for trial in status.trials[:4]] == [0.1, 0.3, 0.2, None]
-    assert (status.wanted, status.scored, status.best) == (5, 3, 1)
+    assert (status.wanted_trials, status.scored_trials, status.best_number) == (5, 3, 1)
     assert status.trials[0].worker == "7 on h"
     assert status.trials[3].reason == "diverged"
-    assert status.importance == {}  # too few complete trials
+    assert status.importances == {}  # too few complete trials
     assert format_best(status) == "trial 1: 0.3000 after 1 epochs"
     assert format_counts(status).startswith("2 complete, 1 failed, 1 pruned")
 

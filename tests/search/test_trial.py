@@ -149,10 +149,10 @@ def test_a_surplus_trial_does_not_count(training_data: TrainingData, tmp_path: P
     status = run_search(training_data, tmp_path, n_trials=2)
 
     assert [trial.state for trial in status.trials] == ["complete", *["surplus"] * 4, "complete"]
-    assert (status.wanted, status.scored) == (2, 2)
+    assert (status.wanted_trials, status.scored_trials) == (2, 2)
 
 
 def test_a_study_with_an_interrupted_creation_is_completed(training_data: TrainingData, tmp_path: Path) -> None:
     optuna.create_study(storage=open_storage(url_in(tmp_path)), study_name="s", direction="maximize")
 
-    assert run_search(training_data, tmp_path, n_trials=1).scored == 1
+    assert run_search(training_data, tmp_path, n_trials=1).scored_trials == 1

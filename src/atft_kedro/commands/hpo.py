@@ -133,9 +133,9 @@ def read_lower_layers(project: Path) -> list[tuple[NetworkParams, TrainingParams
 def render_status(current: StudyStatus) -> Group:
     """Render a study: a summary, and a table of its newest trials."""
     left = "-" if current.seconds_left is None else str(timedelta(seconds=round(current.seconds_left)))
-    importance = format_values({path: f"{share:.2f}" for path, share in current.importance.items()})
+    importance = format_values({path: f"{share:.2f}" for path, share in current.importances.items()})
     summary = Table(show_header=False, title=f"study {current.study}")
-    summary.add_row("trials", f"{format_counts(current)}; {current.wanted} wanted")
+    summary.add_row("trials", f"{format_counts(current)}; {current.wanted_trials} wanted")
     summary.add_row("best", format_best(current))
     summary.add_row("time left", left)
     summary.add_row("importance", importance or "-")

@@ -33,7 +33,7 @@ CURRENT, WINNER = "current", "winner"
 class WinnerDifference(Params):
     """The winner's daily rank IC minus that of the current configuration, over one horizon.
 
-    ``probability`` is that of a true difference above zero, corrected for choosing the best of many trials.
+    ``probability`` is the probability that the true difference is above zero, see `compute_probability`.
     """
 
     rank_ic: Mean
@@ -43,8 +43,8 @@ class WinnerDifference(Params):
 class Confirmation(Params):
     """Validation scores of the winner and of the current configuration.
 
-    There is one score per seed, and a difference per horizon.
-    ``horizon`` is the one with the largest weight in the score. Without confirmation seeds there are no scores.
+    Without confirmation seeds there are no scores and differences. ``horizon`` is that of the metric; if the metric
+    has none, the horizon with the largest weight in it.
     """
 
     study: str
@@ -52,32 +52,34 @@ class Confirmation(Params):
     metric: str  # label of the score
     params: ParamValues
     scored_trials: int
-    current: tuple[float, ...] = ()
-    winner: tuple[float, ...] = ()
-    differences: dict[int, WinnerDifference] = Field(default_factory=dict)
-    horizon: int = 0
+    current_scores: tuple[float, ...] = ()  # by seed
+    winner_scores: tuple[float, ...] = ()
+    differences: dict[int, WinnerDifference] = Field(default_factory=dict)  # by horizon
+    horizon: int | None = None
 
     @property
     def gain(self) -> float | None:
         """Return the mean score of the winner minus that of the current configuration."""
-        return sum(self.winner) / len(self.winner) - sum(self.current) / len(self.current) if self.winner else None
+        if not self.winner_scores:
+            return None
+        return sum(self.winner_scores) / len(self.winner_scores) - sum(self.current_scores) / len(self.current_scores)
 
 
 @dataclass
 class BestScores(Callback):
-    """Stores the best score of each seed, defined as for a trial."""
+    """Records the best validation score of each seed, computed in the same way as the score of a trial."""
 
     by_seed: dict[int, float] = field(default_factory=dict)
 
     def at_end(self, trainer: Trainer, scores: dict[str, float]) -> None:
-        """Take the best of all epochs and of the weights averaged over the last epochs."""
-        epochs = [*trainer.progress.history, *([scores] if scores else [])]
-        self.by_seed[trainer.params.seed] = max(trainer.params.selection.score(epoch) for epoch in epochs)
+        """Record the highest score of all epochs and of the weights averaged over the last epochs."""
+        by_epoch = [*trainer.progress.history, *([scores] if scores else [])]
+        self.by_seed[trainer.params.seed] = max(map(trainer.params.selection.score, by_epoch))
 
 
 @dataclass(frozen=True)
 class ConfirmationTrainer:
-    """Trains configurations again, each in a folder named by its content."""
+    """Trains configurations again, each in a folder named by a hash of its parameters, data and code."""
 
     training_data: TrainingData
     runs: Runs
@@ -92,8 +94,8 @@ class ConfirmationTrainer:
         resume = LATEST if (folder / LATEST / MANIFEST).exists() else None
         resumed = training.model_copy(update={"resume": resume})
         best = BestScores()
-        with self.trackers.trial(name, {"seeds": training.seeds}, self.trackers.current()) as tracker:
-            trial_tracker = TrialTracker(tracker, lambda run: None)
+        with self.trackers.trial(name, {"seeds": training.seeds}, parent=self.trackers.current()) as tracker:
+            trial_tracker = TrialTracker(tracker)
             trained = train_in_run(self.training_data, network, resumed, runs, tracker=trial_tracker, callbacks=[best])
         data = self.training_data.to(choose_device(training.device))
         forecasts = forecast_split(load_members(runs.find(trained.run), data), data, "validation")
@@ -111,30 +113,30 @@ class ConfirmationTrainer:
 def confirm(
     status: StudyStatus,
     trainer: ConfirmationTrainer,
-    configured: tuple[NetworkParams, TrainingParams],
+    current_params: tuple[NetworkParams, TrainingParams],
     params: SearchParams,
     evaluation: EvaluationParams,
 ) -> Confirmation:
-    """Retrain the winner and the current configuration to full length; compare them."""
-    winner = status.winner
+    """Retrain the winner and the current configuration with all epochs, and compare them."""
+    winner = status.best_trial
     if winner is None:
         raise InputError(f"No trial of the study {status.study} is complete: there is nothing to confirm.")
-    network, training = configured
+    network, training = current_params
     confirmation = Confirmation(
         study=status.study,
         trial=winner.number,
         metric=training.selection.label,
         params=winner.params,
-        scored_trials=status.scored,
+        scored_trials=status.scored_trials,
     )
     if not params.confirm_seeds:
         return confirmation
-    # The trials were trained with training.seed, so that the new seeds begin after it.
+    # The trials used training.seed, so the new seeds start at training.seed + 1.
     training = training.model_copy(update={"seed": training.seed + 1, "seeds": params.confirm_seeds, "keep_epochs": 0})
     current_scores, current_forecasts = trainer.train(CURRENT, network, training)
     winner_scores, winner_forecasts = trainer.train(WINNER, *apply_values(winner.params, network, training))
     seed_error = None
-    if training.selection.metric.startswith("rank_ic"):  # else the scores are in another unit than the differences
+    if training.selection.metric.startswith("rank_ic"):  # the unit of the differences; other errors cannot be added
         seed_error = compute_seed_error(current_scores, winner_scores)
     forecasts = {CURRENT: current_forecasts, WINNER: winner_forecasts}
     entry_lag = trainer.training_data.panel.metadata.entry_lag
@@ -145,29 +147,39 @@ def confirm(
         if row.run == WINNER
     }
     differences = {
-        horizon: WinnerDifference(rank_ic=mean, probability=compute_probability(mean, status.scored, seed_error))
+        horizon: WinnerDifference(rank_ic=mean, probability=compute_probability(mean, status.scored_trials, seed_error))
         for horizon, mean in means.items()
     }
-    scores = {"current": current_scores, "winner": winner_scores, "differences": differences}
-    return confirmation.model_copy(update=scores | {"horizon": find_heaviest(training.selection, tuple(means))})
+    return confirmation.model_copy(
+        update={
+            "current_scores": current_scores,
+            "winner_scores": winner_scores,
+            "differences": differences,
+            "horizon": find_main_horizon(training.selection, tuple(means)),
+        }
+    )
 
 
-def find_heaviest(selection: SelectionParams, horizons: tuple[int, ...]) -> int:
-    """Return the horizon with the largest weight in the score of an epoch."""
+def find_main_horizon(selection: SelectionParams, horizons: tuple[int, ...]) -> int:
+    """Return the horizon of the metric; if it has none, the one with the largest weight in it."""
     weights = dict(zip(horizons, selection.weigh_horizons(horizons), strict=True))
     return selection.horizon or max(horizons, key=weights.__getitem__)
 
 
 def compute_seed_error(current: tuple[float, ...], winner: tuple[float, ...]) -> float:
-    """Compute the standard error of the difference of two means over seeds; 0 for single seeds."""
+    """Compute the standard error of the difference of two means over seeds.
+
+    The error of a single seed is unknown and counts as 0.
+    """
     return float(sum(variance(scores) / len(scores) for scores in (current, winner) if len(scores) > 1) ** 0.5)
 
 
 def compute_probability(difference: Mean, scored_trials: int, seed_error: float | None) -> float | None:
     """Compute the probability that a difference in rank IC is above zero.
 
-    It is corrected for choosing the best of all trials. None where the difference, its error or the error over seeds
-    (in rank IC) is unknown.
+    To correct for choosing the best of all trials, the expected maximum of as many standard normal numbers is
+    subtracted from the difference over its error. None where the difference, its error or the error over seeds (in
+    rank IC) is unknown.
     """
     if difference.mean is None or not difference.se or seed_error is None:
         return None

@@ -35,9 +35,9 @@ def require_environment_name(environment: str) -> None:
 def select_trial(status: StudyStatus, number: int | None) -> TrialSummary:
     """Return the trial of that number, or the best one; refuse one that is not complete."""
     if number is None:
-        if status.winner is None:
+        if status.best_trial is None:
             raise InputError(f"No trial of the study {status.study} is complete.")
-        return status.winner
+        return status.best_trial
     trial = next((trial for trial in status.trials if trial.number == number), None)
     if trial is None or trial.state != "complete":
         reason = "it does not exist" if trial is None else f"it is {trial.state}"
@@ -49,17 +49,21 @@ def format_promotion(
     status: StudyStatus,
     spec: StudySpec,
     trial: TrialSummary,
-    configured: Sequence[tuple[NetworkParams, TrainingParams]],
+    lower_params: Sequence[tuple[NetworkParams, TrainingParams]],
     confirmation: Confirmation | None,
 ) -> str:
-    """Format the file of a trial: where it differs from any of ``configured``, and its origin."""
+    """Format the file of a trial: its origin, and its values that differ from any of ``lower_params``.
+
+    ``lower_params`` are those that the file's environment can be merged over.
+    """
     trained = apply_values(trial.params, spec.network, spec.training)
-    tree = select_changes(_dump(trained), [_dump(layer) for layer in configured])
+    tree = select_changes(_dump(*trained), [_dump(*params) for params in lower_params])
     for path, value in trial.params.items():
         set_value(tree, path, value)
     comments = (
         f"Trial {trial.number} of the study {status.study}, promoted on {date.today()}: validation",
-        f"{spec.training.selection.label} {trial.score:.4f} after {trial.epochs} epochs; one of {status.scored} scored",
+        f"{spec.training.selection.label} {trial.score:.4f} after {trial.epochs} epochs; one of "
+        f"{status.scored_trials} scored",
         f"trials on the panel {spec.panel}.",
         format_confirmation(confirmation, trial),
         "If you edit this file, remove the digest: it is no longer that trial.",
@@ -68,14 +72,13 @@ def format_promotion(
 
 
 def format_confirmation(confirmation: Confirmation | None, trial: TrialSummary) -> str:
-    """Format the result of retraining a trial with other seeds."""
+    """Format the result of retraining a trial with new seeds."""
     if confirmation is None or confirmation.gain is None or confirmation.params != trial.params:
-        return "Not retrained with other seeds: the score of the best of many trials is too high."
+        return "Not retrained with new seeds: the best score of many trials is biased upwards."
     return f"Retrained, {format_verdict(confirmation)}."
 
 
-def _dump(configured: tuple[NetworkParams, TrainingParams]) -> dict[str, Any]:
-    network, training = configured
+def _dump(network: NetworkParams, training: TrainingParams) -> dict[str, Any]:
     return {
         "network": network.model_dump(mode="json"),
         "training": training.model_dump(mode="json", exclude=NOT_PROMOTED),

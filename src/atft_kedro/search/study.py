@@ -26,12 +26,12 @@ from .plan import SearchParams, SearchSize
 from .space import Dimension, check_space
 
 SPEC, SIZE, MLFLOW_RUN, STOP = "spec", "size", "mlflow_run", "stop"  # user attributes of a study
-CRASHES, SURPLUS = "crashes", "surplus"  # of a trial: how many workers died in it, that it is one too many
+CRASHES, SURPLUS = "crashes", "surplus"  # of a trial: how many workers died in it; that it is not wanted
 RETRY_HISTORY = "retry_history"  # system attribute of Optuna: the numbers of the trials that this one repeats
 SCORED_STATES = (TrialState.COMPLETE, TrialState.PRUNED)
-STALE_HEARTBEATS = 4  # a worker that missed so many counts as dead
-MAX_CRASHES = 3  # a trial in which more workers died is not tried again
-STARTUP_TRIALS = 3  # are never pruned: there is too little to compare with
+STALE_HEARTBEATS = 4  # a worker counts as dead after so many missed heartbeats
+MAX_CRASHES = 3  # a trial in which more workers died is not repeated
+UNPRUNED_TRIALS = 3  # the first trials are not pruned: there are too few scores to compare with
 CONNECT_ARGUMENTS = {"postgresql": {"connect_timeout": 5}, "sqlite": {"timeout": 60}}  # seconds
 
 
@@ -45,7 +45,7 @@ class StudySpec(Params):
     prune_after: int
     seed: int
     heartbeat_seconds: int
-    panel: str  # hash
+    panel: str  # hash of the panel
     training_data: str  # hash of the graphs and the split
 
     def require_same(self, study: str, stored: "StudySpec") -> None:
@@ -60,16 +60,16 @@ class StudySpec(Params):
             )
 
     def require_data(self, study: str, data: TrainingData) -> None:
-        """Refuse to work on a study with other data."""
+        """Refuse data that is not the data of the study."""
         hashes = {"panel": data.panel.identity, "training_data": data.digest}
         self.model_copy(update=hashes).require_same(study, self)
 
 
 def make_spec(
-    params: SearchParams, size: SearchSize, configured: tuple[NetworkParams, TrainingParams], data: TrainingData
+    params: SearchParams, size: SearchSize, current_params: tuple[NetworkParams, TrainingParams], data: TrainingData
 ) -> StudySpec:
     """Build the specification of a study from the parameters and the data of a search."""
-    network, training = configured
+    network, training = current_params
     space = params.select_space(size.tiers)
     check_space(space)
     if training.samples_per_block and "training.days_per_block" in space:
@@ -89,7 +89,7 @@ def make_spec(
 
 
 def open_storage(url: str, heartbeat: int | None = None) -> RDBStorage:
-    """Connect to the database of studies; with a heartbeat, stale trials are tried again."""
+    """Connect to the database of studies; with a heartbeat, trials of dead workers are repeated."""
     address = make_url(url)
     backend = address.get_backend_name()
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # workers log their trials themselves
@@ -175,7 +175,7 @@ def read_spec(study: optuna.Study) -> StudySpec:
 def make_pruner(spec: StudySpec) -> BasePruner:
     """Build the pruner that ends trials with low scores early."""
     pruners: dict[str, BasePruner] = {
-        "median": MedianPruner(n_startup_trials=STARTUP_TRIALS, n_warmup_steps=spec.prune_after),
+        "median": MedianPruner(n_startup_trials=UNPRUNED_TRIALS, n_warmup_steps=spec.prune_after),
         "halving": SuccessiveHalvingPruner(min_resource=spec.prune_after),
         "hyperband": HyperbandPruner(min_resource=spec.prune_after, max_resource=spec.training.epochs or "auto"),
         "none": NopPruner(),
@@ -184,7 +184,7 @@ def make_pruner(spec: StudySpec) -> BasePruner:
 
 
 def list_first_attempts(trials: list[FrozenTrial]) -> list[FrozenTrial]:
-    """Leave out trials that repeat others, and surplus ones."""
+    """Select the trials that neither repeat another trial nor are surplus."""
     return [trial for trial in trials if RETRY_HISTORY not in trial.system_attrs and SURPLUS not in trial.user_attrs]
 
 
@@ -194,7 +194,7 @@ def list_retried(trials: list[FrozenTrial]) -> set[int]:
 
 
 def retry_stale_trial(study: optuna.Study, trial: FrozenTrial) -> None:
-    """Queue a trial whose worker died again, up to `MAX_CRASHES` times."""
+    """Queue again a trial whose worker died, up to `MAX_CRASHES` times."""
     crashes = trial.user_attrs.get(CRASHES, 0) + 1
     if crashes <= MAX_CRASHES:
         requeue_trial(study, trial, {CRASHES: crashes})

@@ -6,6 +6,7 @@ from math import isfinite
 from typing import Literal, cast
 
 import optuna
+from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.trial import FrozenTrial, TrialState
 
 from ..params import Params
@@ -15,11 +16,12 @@ from .study import SCORED_STATES, SURPLUS, ignore_warnings, list_first_attempts,
 from .trial import HOST, PID, REASON, RUN
 
 State = Literal["complete", "pruned", "failed", "retried", "surplus", "running", "waiting"]
-MIN_TRIALS = 5  # complete ones that parameter importances need
+# retried: its worker died, and another trial repeats it; surplus: started after the wanted number of trials
+MIN_COMPLETE_TRIALS = 5  # for parameter importances
 
 
 class TrialSummary(Params):
-    """One trial; the score of a pruned one is the best that it reached."""
+    """One trial; the score of a trial that is not complete is that of its best epoch."""
 
     number: int
     state: State
@@ -36,10 +38,10 @@ class StudyStatus(Params):
     """A study at one moment."""
 
     study: str
-    wanted: int
+    wanted_trials: int
     trials: tuple[TrialSummary, ...]
-    best: int | None  # number of the trial
-    importance: dict[str, float]
+    best_number: int | None  # of the best complete trial
+    importances: dict[str, float]  # by parameter
     seconds_left: float | None
 
     @property
@@ -48,14 +50,14 @@ class StudyStatus(Params):
         return dict(Counter(trial.state for trial in self.trials))
 
     @property
-    def scored(self) -> int:
-        """Count the trials that have a final score."""
+    def scored_trials(self) -> int:
+        """Count the trials that are complete or pruned."""
         return self.counts.get("complete", 0) + self.counts.get("pruned", 0)
 
     @property
-    def winner(self) -> TrialSummary | None:
+    def best_trial(self) -> TrialSummary | None:
         """Return the best trial; None where no trial is complete."""
-        return None if self.best is None else self.trials[self.best]
+        return None if self.best_number is None else self.trials[self.best_number]
 
 
 def read_status(study: optuna.Study) -> StudyStatus:
@@ -64,14 +66,14 @@ def read_status(study: optuna.Study) -> StudyStatus:
     retried = list_retried(trials)
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     best = max(complete, key=lambda trial: trial.value or 0.0, default=None)
-    wanted = read_size(study).trials
+    wanted_trials = read_size(study).trials
     return StudyStatus(
         study=study.study_name,
-        wanted=wanted,
+        wanted_trials=wanted_trials,
         trials=tuple(_summarize(trial, is_retried=trial.number in retried) for trial in trials),
-        best=None if best is None else best.number,
-        importance=compute_importance(study) if len(complete) >= MIN_TRIALS else {},
-        seconds_left=_estimate_seconds(trials, wanted),
+        best_number=None if best is None else best.number,
+        importances=compute_importances(study) if len(complete) >= MIN_COMPLETE_TRIALS else {},
+        seconds_left=_estimate_seconds_left(trials, wanted_trials),
     )
 
 
@@ -90,19 +92,26 @@ def _summarize(trial: FrozenTrial, *, is_retried: bool) -> TrialSummary:
         params=trial.params,
         run=attributes.get(RUN),
         worker=f"{attributes[PID]} on {attributes[HOST]}" if HOST in attributes else None,
-        reason=attributes.get(REASON) or ("its workers died" if state == "failed" else None),
+        reason=attributes.get(REASON)
+        or ("no reason recorded; its worker probably crashed" if state == "failed" else None),
     )
 
 
-def compute_importance(study: optuna.Study) -> dict[str, float]:
-    """Compute how much the scores depend on each parameter; importances sum to 1."""
+def compute_importances(study: optuna.Study) -> dict[str, float]:
+    """Compute each parameter's importance for being in the best 10 % of trials (PED-ANOVA).
+
+    The importances sum to 1. Those that are not finite are left out.
+    """
     with ignore_warnings():
-        importance = optuna.importance.get_param_importances(study)
-    return {path: share for path, share in importance.items() if isfinite(share)}
+        importances = optuna.importance.get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
+    return {path: importance for path, importance in importances.items() if isfinite(importance)}
 
 
-def _estimate_seconds(trials: list[FrozenTrial], wanted: int) -> float | None:
-    """Estimate the time left from the mean trial and the number of workers; None before the first trial ends."""
+def _estimate_seconds_left(trials: list[FrozenTrial], wanted_trials: int) -> float | None:
+    """Estimate the time left from the mean duration of scored trials and the number of running ones.
+
+    None before a trial has a score.
+    """
     durations = [
         seconds for trial in trials if trial.state in SCORED_STATES and (seconds := _measure_seconds(trial)) is not None
     ]
@@ -111,9 +120,9 @@ def _estimate_seconds(trials: list[FrozenTrial], wanted: int) -> float | None:
     mean = sum(durations) / len(durations)
     running = [trial for trial in trials if trial.state == TrialState.RUNNING]
     waiting = sum(trial.state == TrialState.WAITING for trial in trials)
-    of_running = sum(max(mean - (_measure_seconds(trial) or 0.0), 0.0) for trial in running)
-    left = (waiting + max(wanted - len(list_first_attempts(trials)), 0)) * mean + of_running
-    return left / max(len(running), 1)
+    not_started = waiting + max(wanted_trials - len(list_first_attempts(trials)), 0)
+    running_seconds = sum(max(mean - (_measure_seconds(trial) or 0.0), 0.0) for trial in running)
+    return (not_started * mean + running_seconds) / max(len(running), 1)
 
 
 def _measure_seconds(trial: FrozenTrial) -> float | None:
@@ -129,8 +138,8 @@ def format_counts(status: StudyStatus) -> str:
 
 
 def format_best(status: StudyStatus) -> str:
-    """Format the best trial with its score."""
-    best = status.winner
-    return (
-        "none yet" if best is None else f"trial {best.number}: {format_number(best.score)} after {best.epochs} epochs"
-    )
+    """Format the number, score and epochs of the best trial."""
+    best = status.best_trial
+    if best is None:
+        return "none yet"
+    return f"trial {best.number}: {format_number(best.score)} after {best.epochs} epochs"

@@ -105,7 +105,7 @@ class TrialRunner:
         return report.best
 
     def _require_wanted(self, trial: optuna.Trial) -> None:
-        """Refuse the second of two trials that two workers started at once where one was left."""
+        """Refuse a trial that exceeds the wanted number: two workers can start the last one at once."""
         trials = self.study.get_trials(deepcopy=False)[: trial.number + 1]
         is_retry = RETRY_HISTORY in trials[-1].system_attrs
         if not is_retry and len(list_first_attempts(trials)) > read_size(self.study).trials:
@@ -180,11 +180,12 @@ class TrialTracker:
     """A tracker of one trial: tags the run as ``folder`` and leaves out checkpoints."""
 
     tracker: Tracker
-    on_run: Callable[[str], None]  # called with the name of the run
+    on_run: Callable[[str], None] | None = None  # called with the name of the run
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Tag the tracked run; it keeps the trial's name."""
-        self.on_run(tags["run"])
+        if self.on_run is not None:
+            self.on_run(tags["run"])
         self.tracker.set_tags({"folder" if name == "run" else name: value for name, value in tags.items()})
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
@@ -192,7 +193,7 @@ class TrialTracker:
         self.tracker.log_metrics(metrics, step)
 
     def log_file(self, file: Path, folder: str) -> None:
-        """Save a file, except checkpoints: those of many trials need too much space."""
+        """Save a file; checkpoints are left out to save disk space."""
         if file.suffix != ".pt":
             self.tracker.log_file(file, folder)
 
