@@ -25,7 +25,7 @@ def test_commit_and_changed_files_are_read(tmp_path: Path) -> None:
     assert read_git_state(tmp_path) == GitState(run_git(tmp_path, "rev-parse", "HEAD"), changed_files=1)
 
 
-def test_without_git_there_is_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_git_the_commit_is_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
 
     assert read_git_state(tmp_path) == GitState(None, 0, NOT_INSTALLED)

@@ -64,16 +64,16 @@ def test_the_references_in_conf_are_found() -> None:
 
 
 @pytest.mark.parametrize(("env", "kind"), sorted({(env, kind) for env, kind, *_ in FOUND}))
-def test_every_value_that_refers_to_another_follows_whatever_layer_sets_that(conf: Path, env: str, kind: str) -> None:
-    theirs = {keys: name for place, its, keys, name in FOUND if (place, its) == (env, kind)}
-    holders = {name for name in theirs.values() if any(is_in(keys, name) for keys in theirs)}
-    for names in ({*theirs.values()} - holders, holders):
+def test_a_value_that_refers_to_another_follows_the_layer_that_sets_the_other(conf: Path, env: str, kind: str) -> None:
+    values_of_env = {keys: name for place, its, keys, name in FOUND if (place, its) == (env, kind)}
+    holders = {name for name in values_of_env.values() if any(is_in(keys, name) for keys in values_of_env)}
+    for names in ({*values_of_env.values()} - holders, holders):
         for file in ("catalog", "parameters"):
             own = {name for name in names if (file == "catalog") == (kind == "catalog" and name.startswith("_"))}
             write(conf, f"other/{file}.yml", nest({name: f"another {name}" for name in own}))
         loaded = load(conf, "other" if env == "base" else f"{env},other")[kind]
 
-        for keys, name in theirs.items():
+        for keys, name in values_of_env.items():
             if name in names:
                 value: Any = loaded
                 for key in keys:
@@ -96,7 +96,7 @@ def nest(values: dict[str, Any]) -> dict[str, Any]:
     return tree
 
 
-def test_base_is_read_first_then_what_is_local_then_each_environment_from_left_to_right(conf: Path) -> None:
+def test_base_is_read_first_then_local_then_the_environments_from_left_to_right(conf: Path) -> None:
     assert load(conf).layers == ["base", "local"]
     assert load(conf, "files,safe").layers == ["base", "local", "files", "safe"]
 
@@ -133,7 +133,7 @@ def test_a_later_layers_catalog_entry_replaces_the_whole_earlier_one(conf: Path)
     }
 
 
-def test_what_is_local_is_read_with_every_environment(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_local_parameters_are_read_with_every_environment(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STORE", "postgresql://host/db")
     write(conf, "local/credentials.yml", {"mlflow": "${oc.env:STORE}"})
     write(conf, "local/mlflow.yml", {"server": {"mlflow_tracking_uri": "http://server:5000"}})
@@ -146,7 +146,7 @@ def test_what_is_local_is_read_with_every_environment(conf: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize("env", ["safe,mars", "mars", "safe,", "safe;smoke"])
-def test_an_unknown_environment_is_refused_with_those_that_there_are(conf: Path, env: str) -> None:
+def test_an_unknown_environment_is_refused_with_the_names_of_the_known_ones(conf: Path, env: str) -> None:
     with pytest.raises(
         InputError, match=r"There is no environment '(mars||safe;smoke)' .*; existing ones: .*files, local, "
     ):
@@ -154,7 +154,7 @@ def test_an_unknown_environment_is_refused_with_those_that_there_are(conf: Path,
 
 
 @pytest.mark.parametrize("value", ["${oc.env:HOME}", "${HOME}", "${"])
-def test_what_cannot_be_resolved_is_a_plain_error_that_names_who_sets_it(conf: Path, value: str) -> None:
+def test_an_unresolvable_value_is_a_plain_error_that_names_its_file(conf: Path, value: str) -> None:
     with pytest.raises(InputError, match=r"^prices cannot be resolved, nothing was run: .* — --params$"):
         load(conf, "files", {"prices": value}).require_valid_parameters()
 

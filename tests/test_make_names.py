@@ -58,7 +58,7 @@ def test_the_old_names_are_kedro_commands(
     project: Path, words: str, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MODE", "of_another_tool")
-    said = subprocess.run(
+    printed = subprocess.run(
         ["make", "--no-print-directory", "--dry-run", "-o", ".venv/installed", *words.split()],
         cwd=project,
         capture_output=True,
@@ -66,4 +66,4 @@ def test_the_old_names_are_kedro_commands(
         check=True,
     )
 
-    assert " ".join(said.stdout.split()) == f".venv/bin/kedro {command}"
+    assert " ".join(printed.stdout.split()) == f".venv/bin/kedro {command}"

@@ -62,7 +62,7 @@ def test_the_wheel_runs_with_its_configuration_elsewhere(installed: Path, tmp_pa
     assert "done (pid" in execute(installed, home, KEDRO, "atft", "status", "--params", f"data_root={work / 'data'}")
 
 
-def test_what_the_container_copies_is_let_in_and_nothing_else() -> None:
+def test_dockerignore_allows_exactly_the_files_that_the_container_copies() -> None:
     lines = re.findall(r"^COPY (?!--from)(?:--\S+ )?(.+) \S+$", CONTAINERFILE, flags=re.MULTILINE)
     copied = {source for line in lines for source in line.split()}
     rules = (ROOT / ".dockerignore").read_text().splitlines()
@@ -78,6 +78,6 @@ def test_the_container_keeps_tracked_runs_with_its_data(tmp_path: Path) -> None:
 
     edited = subprocess.check_output(["sed", script, ROOT / "conf/base/mlflow.yml"], text=True)
 
-    told = yaml.safe_load(edited)
-    assert told["server"]["mlflow_tracking_uri"] == "sqlite:///${project_path:}/data/mlflow.db"
-    assert told["tracking"]["experiment"]["create_experiment_kwargs"]["artifact_location"] == "data/mlartifacts"
+    config = yaml.safe_load(edited)
+    assert config["server"]["mlflow_tracking_uri"] == "sqlite:///${project_path:}/data/mlflow.db"
+    assert config["tracking"]["experiment"]["create_experiment_kwargs"]["artifact_location"] == "data/mlartifacts"

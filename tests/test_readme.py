@@ -23,11 +23,11 @@ MISTAKES = {"market.stoks"}  # shown for what is answered to them
 
 
 def list_commands(program: str) -> list[str]:
-    """List what the pages tell to type, in lines of code and between backticks, without the program's name."""
+    """List the commands of a program in lines of code and between backticks, without its name."""
     joined = re.sub(r"\\\n\s*", "", TEXT)
     code = re.findall(r"^ {4}(.+)$", joined, flags=re.MULTILINE) + re.findall(r"`([^`\n]+)`", joined)
     found = [re.search(rf"(?:^|[\s/]){program} (\S[^|>;&]*)", line.split("# ")[0]) for line in code if "{" not in line]
-    return sorted({each[1].strip() for each in found if each})
+    return sorted({match[1].strip() for match in found if match})
 
 
 def is_parameter(name: str) -> bool:
@@ -47,13 +47,13 @@ def is_parameter(name: str) -> bool:
         kind = model.model_fields[key].annotation
         is_entry = get_origin(kind) is dict
         model = next(
-            (each for each in (kind, *get_args(kind)) if isinstance(each, type) and issubclass(each, Params)), None
+            (type_ for type_ in (kind, *get_args(kind)) if isinstance(type_, type) and issubclass(type_, Params)), None
         )
     return True
 
 
 def require_options(command: click.Command, words: list[str]) -> None:
-    """Parse options as click does, which refuses those that there are not; what they name has to be there too."""
+    """Parse options with click, which refuses unknown ones; check that named parameters and pipelines exist."""
     options, _, _ = command.make_parser(click.Context(command)).parse_args(words)
     given = re.findall(r"(?:^|,)([a-z_][\w.]*)=", options.get("params") or "")
     assert [name for name in given if not is_parameter(name) and name not in MISTAKES] == []
@@ -80,7 +80,7 @@ def test_every_environment_is_named(env: str) -> None:
 
 
 @pytest.mark.parametrize("typed", list_commands("kedro"))
-def test_every_command_of_kedro_is_there_with_its_options(typed: str) -> None:
+def test_every_kedro_command_in_the_readme_exists_with_its_options(typed: str) -> None:
     words, command = shlex.split(typed), cli
     while isinstance(command, click.Group) and words and words[0] not in OTHERS:
         command = command.commands[words.pop(0)]
@@ -89,7 +89,7 @@ def test_every_command_of_kedro_is_there_with_its_options(typed: str) -> None:
 
 
 @pytest.mark.parametrize("typed", list_commands("make"))
-def test_every_target_of_make_is_there(typed: str) -> None:
+def test_every_make_target_in_the_readme_exists(typed: str) -> None:
     targets = [word for word in typed.split() if "=" not in word]
 
     assert [

@@ -30,7 +30,7 @@ def test_code_counts_through_imports_and_comments_do_not(tmp_path: Path, monkeyp
     assert hashes[0] != hashes[2]
 
 
-def test_a_node_depends_on_what_it_names_and_not_on_its_neighbours_in_the_file(
+def test_a_node_depends_on_the_code_it_names_and_not_on_other_code_of_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(atft_kedro.__spec__, "submodule_search_locations", [*atft_kedro.__path__, str(tmp_path)])
@@ -53,5 +53,5 @@ def test_a_node_depends_on_what_it_names_and_not_on_its_neighbours_in_the_file(
     assert before[1] == after[1]
 
 
-def test_what_another_package_does_is_its_own_business() -> None:
+def test_other_packages_do_not_change_the_hash() -> None:
     assert hash_code(Path.exists) == "pathlib"

@@ -17,6 +17,7 @@ def test_the_protocol_names_days_modules_phases_and_code(returns: pl.DataFrame, 
     assert rows["train"] == "2024-01-01 to 2024-01-05, 5 days"
     assert "5 days of embargo" in rows["between them"]
     assert rows["graph"] == "kind correlation, neighbours 10"
+    assert rows["network"].startswith("hidden_size 8; with ")
     assert rows["network"].endswith("with gat, without fan")
     assert rows["phases"] == "one (2 epochs): 1 mse"
     assert rows["ensemble"].startswith("2 networks, from seed 7 on")

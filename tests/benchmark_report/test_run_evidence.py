@@ -1,12 +1,13 @@
 """The folder of a run, and the description of differences between runs."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
-from atft_kedro.benchmark_report.run_evidence import RunEvidence, describe_difference
+from atft_kedro.benchmark_report.run_evidence import RunEvidence, describe_difference, read_known_manifest
 from atft_kedro.params import InputError
 from factories.benchmark_runs import PHASE, make_run
 
@@ -52,7 +53,17 @@ def test_a_run_without_daily_scores_is_refused(returns: pl.DataFrame, tmp_path: 
 
 
 def test_a_run_of_another_version_is_refused(returns: pl.DataFrame, tmp_path: Path) -> None:
-    phase = {name: value for name, value in PHASE.items() if name != "modules"}
+    old_phase = {"parts" if name == "modules" else name: value for name, value in PHASE.items()}
 
-    with pytest.raises(InputError, match=r"manifest.json was written by another version of this project"):
-        make_run(tmp_path / "run", returns, share=0.5, phases=[phase])
+    with pytest.raises(InputError, match=r"^Run run was trained by another version of this project"):
+        make_run(tmp_path / "run", returns, share=0.5, phases=[old_phase])
+
+
+@pytest.mark.parametrize("changes", [{"split": {"stretches": []}}, {"training": {}}, {"training": None}])
+def test_a_manifest_of_another_version_is_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
+    folder = tmp_path / "old"
+    folder.mkdir()
+    (folder / "manifest.json").write_text(json.dumps({"split": {"name": "split", "date_ranges": []}} | changes))
+
+    with pytest.raises(InputError, match="^Run old was trained by another version of this project"):
+        read_known_manifest(folder)

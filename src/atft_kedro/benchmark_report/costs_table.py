@@ -8,53 +8,62 @@ import polars as pl
 from ..evaluation.compare_baselines import NETWORK
 from ..evaluation.daily_statistics import sharpe
 from ..evaluation.entries import name_entry
+from ..evaluation.portfolio import BASIS_POINT
 from ..reporting.format import format_number
 from ..reporting.run_tables import PORTFOLIOS
 from ..reporting.table import Row, Table
 from .run_evidence import RunEvidence
 from .score_tables import LEARNED_BASELINES
 
-COSTS = (5.0, 10.0)  # basis points of the traded value, per side
+COSTS = (5.0, 10.0)  # basis points of the value of each purchase and of each sale
+IN_BASIS_POINTS = 1 / BASIS_POINT
 TITLE = "Returns after costs"
 
 
 def tabulate_run_costs(run: RunEvidence, title: str = TITLE) -> Table:
     """Tabulate the returns of a run and of the learned baselines on the test days."""
     learned = [name for name in LEARNED_BASELINES if name in run.score.baselines]
-    own = run.score.entry_lag
-    others = [lag for lag in run.score.entries if lag != own]
-    days = {
-        (horizon, title_of if lag == own else f"{title_of}, {name_entry(lag)}"): run.read_days(horizon, name, lag)
+    trained_lag = run.score.entry_lag
+    other_lags = [lag for lag in run.score.entries if lag != trained_lag]
+    labels = {NETWORK: "network", **{name: name for name in learned}}
+    daily = {
+        (horizon, label if lag == trained_lag else f"{label}, {name_entry(lag)}"): run.read_days(horizon, name, lag)
         for horizon in run.horizons
-        for title_of, name in {"network": NETWORK, **{name: name for name in learned}}.items()
-        for lag in (own, *others)
+        for name, label in labels.items()
+        for lag in (trained_lag, *other_lags)
     }
-    return tabulate_costs(days, title)
+    return tabulate_costs(daily, title)
 
 
-def tabulate_costs(days: Mapping[tuple[int, str], pl.DataFrame], title: str) -> Table:
-    """Tabulate daily returns by horizon, forecaster and book, before and after costs."""
+def tabulate_costs(daily: Mapping[tuple[int, str], pl.DataFrame], title: str) -> Table:
+    """Tabulate mean daily returns before and after costs.
+
+    ``daily`` maps each horizon and label of a forecaster to its daily scores.
+    """
     rows: list[Row] = []
-    for (horizon, forecaster), table in days.items():
-        for name, book in PORTFOLIOS.items():
+    for (horizon, forecaster), table in daily.items():
+        for name, portfolio in PORTFOLIOS.items():
             if f"{name}_gross" not in table.columns:
-                continue
+                continue  # these scores were made without this portfolio
             gross, turnover = table.select(f"{name}_gross", f"{name}_turnover").drop_nulls().to_numpy().T
-            returns = [gross, *(gross - cost * 1e-4 * turnover for cost in COSTS)]
+            returns_by_cost = [gross, *(gross - cost * BASIS_POINT * turnover for cost in COSTS)]
             mean_turnover = turnover.mean()
-            break_even = gross.mean() / mean_turnover * 1e4 if mean_turnover > 0 else None
-            values = [f"{1e4 * daily.mean():.1f} ({_format_sharpe(daily)})" for daily in returns]
+            break_even = gross.mean() / mean_turnover * IN_BASIS_POINTS if mean_turnover > 0 else None
+            values = [
+                f"{IN_BASIS_POINTS * returns.mean():.1f} ({_format_sharpe(returns)})" for returns in returns_by_cost
+            ]
             turnovers = [f"{mean_turnover:.2f}", format_number(break_even, 1)]
-            rows.append([f"{horizon} d", forecaster, book, *values, *turnovers])
+            rows.append([f"{horizon} d", forecaster, portfolio, *values, *turnovers])
     costs = [f"at {cost:g} bp" for cost in COSTS]
     return Table(
         title,
-        ("horizon", "forecaster", "book", "before costs", *costs, "turnover per day", "break-even cost, bp"),
+        ("horizon", "forecaster", "portfolio", "before costs", *costs, "turnover per day", "break-even cost, bp"),
         rows,
-        "Mean return in basis points per day, with the annualised Sharpe ratio in brackets. The long-short book is "
-        "half long and half short. The return of the long-only book is that beyond the mean of all stocks, which is "
-        "free of costs. Each book is held for its horizon: a part is renewed every day, and all of it is invested "
-        "after as many days. Costs are per side of every trade.",
+        "Mean return in basis points per day, with the annualised Sharpe ratio in brackets. The long-short portfolio "
+        "is half long and half short. The return of the long-only portfolio is its return minus the mean return of "
+        "all stocks; holding all stocks is counted without costs. A portfolio for h days has h equal pieces: each day "
+        "one piece is replaced, so the portfolio is fully invested after h days. Costs are basis points of the value "
+        "of each purchase and of each sale.",
     )
 
 

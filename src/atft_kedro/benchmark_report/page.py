@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -12,19 +11,17 @@ from ..evaluation.compare_runs import RunComparison
 from ..evaluation.entries import name_entry
 from ..evaluation.forecast_table import FORECASTS, open_table
 from ..evaluation.score import EntryScore
-from ..files import read_json
 from ..reporting.format import format_difference, format_number
 from ..reporting.run_tables import tabulate_goals
 from ..reporting.table import Table, format_markdown_table
 from ..schema import CODE, DATE, ENTRY_LAG, HORIZON, REALISED, SPLIT
-from ..training.runs import MANIFEST
 from ..walk_forward.report import HEADER, format_folds
 from ..walk_forward.score import WalkScore
 from ..walk_forward.walk import format_failures
 from .costs_table import TITLE, tabulate_costs, tabulate_run_costs
 from .protocol import LIMITATIONS, tabulate_protocol, tabulate_training_time
 from .published_results import score_random_forecasts, tabulate_published_scores
-from .run_evidence import RunEvidence, describe_difference
+from .run_evidence import RunEvidence, describe_difference, read_known_manifest
 from .score_tables import (
     LEARNED_BASELINES,
     METRICS,
@@ -198,10 +195,10 @@ def _describe_walk(walk: WalkEvidence, first: RunEvidence) -> str:
     finished = [fold_score.fold for fold_score in walk.score.folds if fold_score.fold.record is not None]
     record = finished[0].record
     assert record is not None
-    manifest: dict[str, Any] = read_json(walk.folder / finished[0].folder / record.trained.run / MANIFEST)
+    manifest = read_known_manifest(walk.folder / finished[0].folder / record.trained.run)
     # Each fold has other days and another panel than the run.
     same_data = {"split": first.manifest["split"], "panel": first.manifest["panel"]}
-    difference = describe_difference(manifest | same_data, first.manifest)
+    difference = describe_difference({**manifest, **same_data}, first.manifest)
     changes = "" if difference == "the same again" else f", but with {difference}"
     count = manifest["training"]["seeds"]
     networks = f"{count} networks" if count > 1 else "1 network"

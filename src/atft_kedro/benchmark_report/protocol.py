@@ -9,7 +9,6 @@ from ..training.selection import SelectionParams
 from .run_evidence import RunEvidence, format_phase, format_value, list_modules
 
 UNKNOWN = "not recorded"
-SIZES = ("hidden_size", "lookback", "selection_size", "graph_heads", "graph_signed_heads", "market_gate")
 LIMITATIONS = (
     "**Survivorship.** If the stocks were chosen by who was still traded at the end, as in published labels, the "
     "scores measure the ranking of survivors.",
@@ -34,6 +33,7 @@ def tabulate_protocol(run: RunEvidence) -> Table:
         f"{format_phase(phase)}: {format_value(training['loss'] or phase['loss'])}" for phase in training["phases"]
     ]
     shared = "" if training["epochs"] is None else f"; {training['epochs']} epochs in total, shared by the phases"
+    sizes = {name: value for name, value in network.items() if isinstance(value, int)}  # also switches, which are bool
     modules = " and ".join(list_modules(manifest)) or "neither graph nor frequencies"
     removed = f", without {' and '.join(training['without'])}" if training["without"] else ""
     rows = [
@@ -43,7 +43,7 @@ def tabulate_protocol(run: RunEvidence) -> Table:
         ["horizons", ", ".join(f"{horizon} d" for horizon in run.horizons)],
         ["features", str(manifest["features"])],
         ["graph", _format_params(manifest.get("graph"))],
-        ["network", f"{_format_params({name: network.get(name) for name in SIZES})}; with {modules}{removed}"],
+        ["network", f"{_format_params(sizes)}; with {modules}{removed}"],
         ["phases", "; ".join(phases) + shared],
         [
             "ensemble",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import polars as pl
+from pydantic import ValidationError
 
 from ..dotted import flatten
 from ..evaluation.compare_baselines import NETWORK
@@ -19,6 +20,7 @@ from ..schema import CODE, DATE, ENTRY_LAG, FORECASTER, HORIZON, MEMBER_PREFIX, 
 from ..training.checkpoint import FIELDS_NOT_IN_IDENTITY
 from ..training.run_status import read_history, read_manifest
 from ..training.runs import MANIFEST
+from ..training.selection import SelectionParams
 
 Manifest = Mapping[str, Any]
 
@@ -34,18 +36,15 @@ class RunEvidence:
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Read a run with scores; refuse a run of another version of the project."""
+        """Read a run; refuse one without scores, or of another version of the project."""
         score = read_score(folder, is_required=True)
         assert score is not None
         if not (folder / DAILY).exists() or ENTRY_LAG not in open_table(folder / DAILY).collect_schema():
             raise InputError(
                 f"Run {folder.name} has no {DAILY} with all entries; kedro atft evaluate {folder.name} writes it."
             )
-        manifest = read_manifest(folder)
-        if any("modules" not in phase for phase in manifest["training"]["phases"]):
-            raise InputError(f"{folder / MANIFEST} was written by another version of this project: train again.")
         epochs = {(epoch["seed"], epoch["epochs"]): epoch for epoch in read_history(folder)}
-        return cls(folder, manifest, score, list(epochs.values()))
+        return cls(folder, read_known_manifest(folder), score, list(epochs.values()))
 
     @property
     def horizons(self) -> list[int]:
@@ -70,13 +69,33 @@ class RunEvidence:
         return count
 
     def dates_of(self, split: SplitName) -> DateRange:
-        """Return the first and last day of a split, and its number of days."""
+        """Return one range from the first to the last day of a split, with the number of its days."""
         ranges = Split.model_validate(self.manifest["split"]).ranges_of(split)
         return ranges[0].model_copy(update={"last": ranges[-1].last, "days": sum(dates.days for dates in ranges)})
 
 
+def read_known_manifest(folder: Path) -> Manifest:
+    """Read the manifest of a run; refuse one whose phases or split have another format."""
+    manifest = read_manifest(folder)
+    try:
+        Split.model_validate(manifest["split"])
+        SelectionParams.model_validate(manifest["training"]["selection"])
+        is_known = all("modules" in phase for phase in manifest["training"]["phases"])
+    except (KeyError, TypeError, ValidationError):
+        is_known = False
+    if not is_known:
+        raise InputError(
+            f"Run {folder.name} was trained by another version of this project, and its {MANIFEST} cannot be read. "
+            "Train it again, or leave it out."
+        )
+    return manifest
+
+
 def describe_difference(manifest: Manifest, reference: Manifest) -> str:
-    """Describe how the configuration of a run differs from that of a reference run."""
+    """Describe how the configuration of a run differs from that of a reference run.
+
+    If the phases differ, they are listed with their epochs and days instead of by parameter.
+    """
     changes = [*_describe_days(manifest, reference), *_describe_modules(manifest, reference)]
     phases, reference_phases = (
         [phase["name"] for phase in config["training"]["phases"]] for config in (manifest, reference)
