@@ -7,12 +7,10 @@ from typing import Any
 import pytest
 import yaml
 from kedro.config import AbstractConfigLoader
-from kedro.io import DataCatalog
 
 from atft_kedro.cli import run
 from atft_kedro.configuration import BLOCKS, ProjectConfigLoader
 from atft_kedro.params import InputError
-from atft_kedro.pipeline_registry import register_pipelines
 from atft_kedro.settings import CONFIG_LOADER_ARGS
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.selection import SelectionParams
@@ -235,20 +233,3 @@ def test_the_catalog_reads_a_parameter_block_as_the_command_line_changes_it() ->
 
     assert entry["market"]["stocks"] == 12
     assert entry["market"]["days"] == 1000
-
-
-def test_no_node_or_pipeline_leads_to_an_earlier_layer_of_kedro_viz() -> None:
-    """Kedro-Viz draws no layers at all if one node, or one pipeline as a box, leads back."""
-    catalog = DataCatalog.from_config(loader()["catalog"])
-    order = ["raw", "intermediate", "model_input", "models", "model_output", "reporting"]
-
-    def find_layers(names: set[str]) -> list[int]:
-        metadata = [getattr(catalog[name], "metadata", None) or {} for name in names if name in catalog]
-        found = [entry.get("kedro-viz", {}).get("layer") for entry in metadata]
-        return [order.index(layer) for layer in found if layer]
-
-    for pipeline in register_pipelines().values():
-        boxes = [pipeline.only_nodes_with_namespaces([name]) for name in {node.namespace for node in pipeline.nodes}]
-        shown = [(box.inputs(), box.all_outputs() & (box.outputs() | (pipeline - box).inputs())) for box in boxes]
-        for inputs, outputs in [*shown, *((set(node.inputs), set(node.outputs)) for node in pipeline.nodes)]:
-            assert max(find_layers(inputs), default=0) <= min(find_layers(outputs), default=9), (inputs, outputs)

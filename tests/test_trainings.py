@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import polars as pl
 import pytest
 
 from atft_kedro.params import InputError
@@ -207,21 +206,3 @@ def test_two_processes_train_one_run(project: Path) -> None:
     assert len(list(runs.iterdir())) == before + 1
     assert run_statuses(project)[tracked:] == ["FINISHED"]
     assert "0 of 25 stages" not in done.stdout
-
-
-def test_commands_describe_the_network_and_its_weights(project: Path) -> None:
-    kedro(project, "run", "--params", SMALL)
-
-    output = kedro(project, "atft", "model", "--params", SMALL)
-    share = kedro(project, "atft", "oracle", "--params", SMALL)
-
-    reports = project / "data" / "06_models" / "runs" / "latest"
-    weights = pl.read_parquet(reports / "feature_weights.parquet")
-    assert weights.group_by("date").agg(pl.col("weight").mean())["weight"].to_list() == pytest.approx(
-        [1.0] * weights["date"].n_unique(), abs=1e-3
-    )
-    for name in ("lag_weights", "neighbour_weights", "frequency_weights"):
-        assert pl.read_parquet(reports / f"{name}.parquet").height
-    assert "selection" in output
-    assert "MFLOP for a forecast" in output
-    assert "agreement with the oracle" in share

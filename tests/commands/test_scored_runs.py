@@ -11,37 +11,6 @@ from factories.project import SMALL, execute_notebook, kedro
 pytestmark = pytest.mark.slow
 
 
-def test_the_forecasts_of_a_run_are_scored(ran_project: Path) -> None:
-    run = (ran_project / "data" / "06_models" / "runs" / "latest").resolve()
-    forecasts = pl.read_parquet(run / "forecasts.parquet")
-    values = json.loads((run / "metrics.json").read_text())
-    summary = (run / "summary.md").read_text()
-
-    train, validation, test = (forecasts.filter(split=part) for part in ("train", "validation", "test"))
-    assert train["date"].max() < validation["date"].min()  # type: ignore[operator]
-    assert validation["date"].max() < test["date"].min()  # type: ignore[operator]
-    assert train["date"].n_unique() == validation["date"].n_unique()
-    assert forecasts.select("date", "code", "horizon").is_unique().all()
-    assert (forecasts["q10"] < forecasts["forecast"]).all()
-    assert (forecasts["forecast"] == forecasts["q50"]).all()
-    assert list(values["split"]) == ["train", "validation", "test"]
-    assert list(values["split"]["test"]) == ["h1", "h5", "h10", "h20"]
-    assert values["days"]["test"] == [str(test["date"].min()), str(test["date"].max())]
-    first = values["split"]["test"]["h1"]
-    assert first["forecasts"] == len(test.filter(horizon=1)) - first["excluded"]["unrealised"]
-    assert f"| 1d | same close* | {first['ic']['mean']:.4f} |" in summary
-    later = values["next_close"]["split"]["test"]["h1"]
-    assert f"| 1d | next close | {later['ic']['mean']:.4f} |" in summary
-    assert "## Same close and next close on the test days" in summary
-    assert values["run"] == run.name
-    assert run.name in summary
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    scores = [line[which] for line in lines for which in ("validation", "swa") if which in line]
-    trained = max(scores, key=lambda item: item["rank_ic"])
-    scored = values["split"]["validation"]["h1"]["rank_ic"]["mean"]
-    assert scored == pytest.approx(trained["rank_ic_1d"], abs=0.01)
-
-
 def test_a_run_is_scored_anew_with_other_costs(ran_project: Path) -> None:
     run = (ran_project / "data" / "06_models" / "runs" / "latest").resolve()
     before, report = json.loads((run / "metrics.json").read_text()), (run / "report.html").read_text()

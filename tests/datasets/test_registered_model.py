@@ -8,7 +8,7 @@ import mlflow
 import polars as pl
 import pytest
 
-from atft_kedro.datasets import ExportedModelsDataset, RegisteredModelDataset
+from atft_kedro.datasets import RegisteredModelDataset
 from atft_kedro.export.model_card import CARD
 from atft_kedro.export.registry import Registration
 
@@ -89,16 +89,3 @@ def test_a_registry_that_does_not_answer_stops_nothing(
 
     assert not door.exists()
     assert "MLflow does not answer; the model of run 20200101-a is not registered" in caplog.text
-
-
-def test_a_model_that_is_new_or_made_again_is_seen_by_the_cache(tmp_path: Path) -> None:
-    door = ExportedModelsDataset(path=str(tmp_path))
-    folder = tmp_path / "20200101-a" / "gatfan_20200101_Sharpe1.00"
-    none = door._describe()
-    folder.mkdir(parents=True)
-    (folder / CARD).write_text("{}")
-    one = door._describe()
-    (tmp_path / "20200101-a" / "heartbeat.json").write_text("{}")
-    (tmp_path / "latest").symlink_to("20200101-a")
-
-    assert none != one == door._describe()
