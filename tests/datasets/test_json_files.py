@@ -28,7 +28,7 @@ def test_json_is_written_completely_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_a_split_is_saved_and_previewed_as_a_figure(tmp_path: Path) -> None:
-    days = np.arange("2020-01-01", "2021-01-01", dtype="datetime64[D]").astype(object)
+    days = np.arange("2020-01-01", "2021-01-01", dtype="datetime64[D]")
     split = split_days(days, make_params(SplitParams, embargo_days=0), 20)
     dataset = SplitDataset(filepath=str(tmp_path / "split.json"))
     dataset.save(split)
