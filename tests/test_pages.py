@@ -31,7 +31,7 @@ def test_the_report_is_whole_without_a_network(report: str) -> None:
     assert drawn == 13
     for title in (
         "Goals",
-        "Difference to the baselines on the test days",
+        "Difference from the baselines on the test days",
         "Phases",
         "Rank IC over time",
         "Calibration",
@@ -135,4 +135,4 @@ def test_mlflow_shows_a_finished_run_with_its_report(ran_project: Path) -> None:
                 assert section in shown
         with open_page(f"{place}/artifacts/report.html", 1600) as looked:
             page = looked.page.frame_locator("iframe")
-            page.get_by_text("Difference to the baselines on the test days").first.wait_for(timeout=60_000)
+            page.get_by_text("Difference from the baselines on the test days").first.wait_for(timeout=60_000)

@@ -7,7 +7,13 @@ import pytest
 import torch
 
 from atft_kedro import losses, metrics
-from atft_kedro.evaluation.portfolio import DailyTrades, StaggeredPortfolio, hold_by_signal, hold_top, score_portfolio
+from atft_kedro.evaluation.portfolio import (
+    DailyTrades,
+    StaggeredPortfolio,
+    score_portfolio,
+    weight_by_signal,
+    weight_top,
+)
 from atft_kedro.metrics import deciles, long_short_weights
 
 NAN = float("nan")
@@ -18,18 +24,18 @@ def rank(forecast: torch.Tensor) -> torch.Tensor:
 
 
 def weigh(forecast: torch.Tensor, how: str) -> torch.Tensor:
-    return long_short_weights(rank(forecast)) if how == "decile" else hold_by_signal(forecast)
+    return long_short_weights(rank(forecast)) if how == "decile" else weight_by_signal(forecast)
 
 
 def trade(
     books: torch.Tensor, returns: torch.Tensor, value: torch.Tensor | None = None, hold: int = 1, at_once: int = 7
 ) -> DailyTrades:
     """Trade some days at a time, as they come."""
-    trader = StaggeredPortfolio(hold)
+    portfolio = StaggeredPortfolio(hold)
     for start in range(0, len(books), at_once):
         days = slice(start, start + at_once)
-        trader.trade(books[days], returns[days], None if value is None else value[days])
-    return trader.trades()
+        portfolio.add_days(books[days], returns[days], None if value is None else value[days])
+    return portfolio.collect_trades()
 
 
 def test_the_best_tenth_is_bought_and_the_worst_sold() -> None:
@@ -51,7 +57,7 @@ def test_an_epochs_net_sharpe_is_that_of_a_books_record() -> None:
     same = forecast[:1].expand(60, -1)
     kept, bought = (metrics.net_sharpe(same, returns, horizon=1, cost=cost) for cost in (1e-3, 0.0))
 
-    assert float(daily) == pytest.approx(score_portfolio(known, cost_bp=10, hold=1).net_sharpe)
+    assert float(daily) == pytest.approx(score_portfolio(known, cost_bp=10, holding_days=1).net_sharpe)
     assert dear < daily
     assert metrics.net_sharpe(-forecast, returns, horizon=1, cost=1e-3) < 0
     assert bought - kept < 0.2 * (daily - dear)  # a book that never changes pays once
@@ -99,14 +105,14 @@ def test_equal_forecasts_share_a_tenth() -> None:
 
 
 def test_the_best_are_held_in_equal_parts() -> None:
-    held = hold_top(rank(torch.tensor([[1.0, 3.0, 2.0, NAN]], dtype=torch.float64)), 2)[0]
+    held = weight_top(rank(torch.tensor([[1.0, 3.0, 2.0, NAN]], dtype=torch.float64)), 2)[0]
 
     assert held.tolist() == [0, 0.5, 0.5, 0]
 
 
 def test_equal_forecasts_hold_nothing() -> None:
-    assert (hold_top(rank(torch.full((1, 30), 0.1)), 20) == 0).all()
-    assert (hold_top(rank(torch.tensor([[2.0, 2.0, 1.0]])), 1) == 0).all()  # they share places one and two
+    assert (weight_top(rank(torch.full((1, 30), 0.1)), 20) == 0).all()
+    assert (weight_top(rank(torch.tensor([[2.0, 2.0, 1.0]])), 1) == 0).all()  # they share places one and two
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 9])
@@ -137,7 +143,7 @@ def test_stocks_without_a_return_earn_zero_and_are_counted() -> None:
     weights = torch.tensor([[0.5, -0.5], [0.5, -0.5]], dtype=torch.float64)
     returns = torch.tensor([[0.02, NAN], [0.02, 0.01]], dtype=torch.float64)
 
-    book = score_portfolio(trade(weights, returns), cost_bp=0, hold=1)
+    book = score_portfolio(trade(weights, returns), cost_bp=0, holding_days=1)
 
     assert book.unpriced == 0.25
     assert book.gross_mean == pytest.approx((0.01 + 0.005) / 2)
@@ -147,7 +153,7 @@ def test_costs_turn_a_good_record_into_a_bad_one_and_none_change_nothing() -> No
     returns = 0.01 * torch.randn(300, 40, dtype=torch.float64)
     weights = weigh(returns + 0.02 * torch.randn(300, 40), "decile")
 
-    free, dear = (score_portfolio(trade(weights, returns), cost, hold=1) for cost in (0, 1000))
+    free, dear = (score_portfolio(trade(weights, returns), cost, holding_days=1) for cost in (0, 1000))
 
     assert free.net_sharpe == free.gross_sharpe == dear.gross_sharpe
     assert free.gross_sharpe is not None
@@ -160,7 +166,8 @@ def test_costs_turn_a_good_record_into_a_bad_one_and_none_change_nothing() -> No
 def test_a_reversed_forecast_has_the_opposite_return() -> None:
     returns = 0.01 * torch.randn(100, 40, dtype=torch.float64)
     for how in ("decile", "signal"):
-        good, bad = (score_portfolio(trade(weigh(sign * returns, how), returns), cost_bp=0, hold=1) for sign in (1, -1))
+        books = [weigh(sign * returns, how) for sign in (1, -1)]
+        good, bad = (score_portfolio(trade(book, returns), cost_bp=0, holding_days=1) for book in books)
         assert good.gross_sharpe == pytest.approx(-bad.gross_sharpe)  # type: ignore[operator]
         assert good.gross_sharpe is not None
         assert good.gross_sharpe > 10
@@ -170,10 +177,10 @@ def test_a_reversed_forecast_has_the_opposite_return() -> None:
 def test_capacity_is_that_of_the_days_median_stock() -> None:
     weights = torch.tensor([[0.5, -0.25, -0.25, 0.0], [0.5, -0.25, -0.25, 0.0]], dtype=torch.float64)
     value = torch.tensor([[10.0, 30.0, 20.0, 99.0], [NAN, 40.0, NAN, 99.0]], dtype=torch.float64)
-    book = score_portfolio(trade(weights, weights, value), cost_bp=0, hold=1)
+    book = score_portfolio(trade(weights, weights, value), cost_bp=0, holding_days=1)
 
     assert book.capacity == 30.0
-    assert score_portfolio(trade(weights, weights), cost_bp=0, hold=1).capacity is None
+    assert score_portfolio(trade(weights, weights), cost_bp=0, holding_days=1).capacity is None
     assert np.isclose(book.gross_mean or 0, 0.375)
 
 

@@ -17,8 +17,9 @@ def test_the_note_warns_of_few_nonoverlapping_periods(days: int, periods: str, o
     note = note_of(days)
 
     assert (
-        f"{days} days are {periods} non-overlapping periods of 20 d: |t| exceeds 2 by chance in 1 of {one_in}" in note
-    )
+        f"{days} days contain only {periods} non-overlapping periods of 20 d: without skill, |t| > 2 occurs in about "
+        f"1 of {one_in}"
+    ) in note
     assert "periods of 1 d" not in note
 
 

@@ -1,4 +1,4 @@
-"""What is said of a run's scores at the next close."""
+"""The table that compares a run's scores at the same close and at the next close."""
 
 import pytest
 
@@ -30,6 +30,7 @@ def test_a_rank_ic_that_is_more_than_halved_is_reported() -> None:
 
     assert "Over 1 d the rank IC is 0.0612 at the same close and 0.0125 at the next" in halved.note
     assert "cannot be traded" in halved.note
+    assert list(halved.header[1::2]) == ["rank IC, same close*", "rank IC, next close", "net Sharpe, same close*"]
     assert halved.rows[0][:5] == ["1d", "0.0612", "0.0100", "0.0125", "0.0100"]
 
 
@@ -38,7 +39,7 @@ def test_rank_ics_that_differ_less_or_are_noise_are_not(same: float, later: floa
     note = tabulate(same, later).note
 
     assert "Over 1 d" not in note
-    assert "No rank IC that is 2 errors from zero differs by more than half between the two closes." in note
+    assert "No significant rank IC differs by more than half between the two entries." in note
 
 
 def test_a_rank_ic_that_is_better_at_the_next_close_is_named_too() -> None:
@@ -48,10 +49,24 @@ def test_a_rank_ic_that_is_better_at_the_next_close_is_named_too() -> None:
     assert "cannot be traded" not in note
 
 
+def test_a_rank_ic_without_an_error_is_not_compared() -> None:
+    score = make_score(0.05, 0.01)
+    unknown = make_mean(0.01).model_copy(update={"se": None})
+    assert score.next_close is not None
+    later = score.next_close.split["test"][1].model_copy(update={"rank_ic": unknown})
+    next_close = score.next_close.model_copy(update={"split": {"test": {1: later}}})
+    note = tabulate_entries(score.model_copy(update={"next_close": next_close}), "test").note
+
+    assert "Rank ICs over 1 d are not compared, because one or its standard error is unknown." in note
+    assert "No significant rank IC" not in note
+
+
 def test_the_other_close_of_a_run_scored_at_one_is_unknown() -> None:
     score = make_score(0.05, 0.04).model_copy(update={"next_close": None})
 
-    assert "Unknown: the run was scored at the same close only." in tabulate_entries(score, "test").note
+    assert (
+        "No comparison: the run was scored only with entry at the same close." in tabulate_entries(score, "test").note
+    )
     assert [row[1] for row in tabulate_split(score, "test").rows] == ["same close*"]
 
 

@@ -16,7 +16,7 @@ from ..params import InputError, Params
 from ..schema import CLOSE, CODE, DATE, FORECAST, HORIZON, VOLUME, target, target_columns
 from .quantiles import quantile_levels
 
-CELLS_PER_CHUNK = 1 << 17  # days times stocks, so that a chunk's arrays fit the processor's cache
+CELLS_PER_CHUNK = 1 << 17  # days times stocks: a float64 array of them has 1 MB and fits the processor's cache
 
 
 class ExcludedForecasts(Params):
@@ -28,9 +28,9 @@ class ExcludedForecasts(Params):
 
 
 EXCLUSION_REASONS = {
-    "unknown": "forecasts of dates and codes without any return",
+    "unknown": "forecasts whose date or code is not in the realised returns",
     "not_finite": "forecasts that are not finite",
-    "unrealised": "forecasts whose return is not known yet",
+    "unrealised": "forecasts without a realised return",
 }
 
 
@@ -47,7 +47,7 @@ class IndexedRows:
     """Rows of a table and their positions in a flattened (day, stock) array."""
 
     rows: pl.DataFrame
-    cells: NDArray[np.int64]
+    positions: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,8 @@ class DayStockIndex:
         stock = table[CODE].cast(pl.String).cast(pl.Enum(self.codes), strict=False).to_physical()
         known_days = self.days.to_physical().to_numpy()
         first = known_days[0]
-        index_of_day = np.full(known_days[-1] - first + 2, -1, dtype=np.int32)  # the last entry is for other dates
+        # index_of_day is -1 for dates that are not known. Its last entry is always -1: dates outside its range use it.
+        index_of_day = np.full(known_days[-1] - first + 2, -1, dtype=np.int32)
         index_of_day[known_days - first] = np.arange(len(known_days))
         offset = table[DATE].to_physical().to_numpy() - first
         day = index_of_day[np.where((offset >= 0) & (offset < len(index_of_day)), offset, -1)]
@@ -79,18 +80,21 @@ class DayStockIndex:
         return indexed
 
     def to_array(self, indexed: IndexedRows, column: str) -> Tensor:
-        """Return a column as a float64 array (day, stock); NaN where no row exists."""
-        cells = np.full(len(self.days) * len(self.codes), np.nan, dtype=np.float64)
-        cells[indexed.cells] = indexed.rows[column].cast(pl.Float64).fill_null(float("nan")).to_numpy()
-        return torch.from_numpy(cells).view(len(self.days), len(self.codes))
+        """Return a column as a float64 tensor (day, stock); NaN where no row exists."""
+        values = np.full(len(self.days) * len(self.codes), np.nan, dtype=np.float64)
+        values[indexed.positions] = indexed.rows[column].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+        return torch.from_numpy(values).view(len(self.days), len(self.codes))
 
     def _require_unique(self, indexed: IndexedRows) -> None:
+        """Refuse two rows of the same date and code."""
         seen = np.zeros(len(self.days) * len(self.codes), dtype=bool)
-        seen[indexed.cells] = True
+        seen[indexed.positions] = True
         repeats = len(indexed.rows) - int(seen.sum())
         if repeats:
             row = indexed.rows.filter(pl.struct(DATE, CODE).is_duplicated()).row(0, named=True)
-            raise InputError(f"{repeats} rows repeat the date and code of another, as {row[DATE]} {row[CODE]}.")
+            raise InputError(
+                f"{repeats} rows repeat the date and code of another row, for example {row[DATE]} {row[CODE]}."
+            )
 
 
 @dataclass(frozen=True)
@@ -104,13 +108,13 @@ class RealisedReturns:
 
 @dataclass(frozen=True)
 class HorizonForecasts:
-    """Forecasts over one horizon as an array, from the first to the last day that has any."""
+    """Forecasts over one horizon as an array, from the first to the last day with a finite forecast."""
 
     horizon: int
     realised: RealisedReturns
     days: slice  # of the realised returns' days
     forecast: Tensor  # float64 (day, stock); NaN where no forecast exists
-    indexed: IndexedRows
+    indexed: IndexedRows  # positions on all days of the realised returns
     excluded: ExcludedForecasts
 
     @cached_property
@@ -125,7 +129,7 @@ class HorizonForecasts:
         return self.returns(self.horizon)
 
     def returns(self, horizon: int) -> Tensor:
-        """Return the realised returns (day, stock) over any horizon."""
+        """Return the realised returns (day, stock) on the same days over any horizon."""
         return self.realised.returns[horizon][self.days]
 
     def chunks(self) -> Iterator[slice]:
@@ -144,14 +148,14 @@ class HorizonForecasts:
 
 def index_returns(realised: pl.DataFrame) -> RealisedReturns:
     """Align realised returns, a row for each date and code, as arrays by horizon."""
-    _require_keys(realised, (DATE, CODE), "realised returns")
+    _require_columns(realised, (DATE, CODE), "realised returns")
     index = DayStockIndex.of(realised)
     indexed = index.find(realised)
-    has_value = {CLOSE, VOLUME} <= realised.schema.keys()
+    has_traded_value = {CLOSE, VOLUME} <= realised.schema.keys()
     return RealisedReturns(
         index,
         {horizon: index.to_array(indexed, name) for name, horizon in target_columns(realised.schema).items()},
-        index.to_array(indexed, CLOSE) * index.to_array(indexed, VOLUME) if has_value else None,
+        index.to_array(indexed, CLOSE) * index.to_array(indexed, VOLUME) if has_traded_value else None,
     )
 
 
@@ -176,26 +180,24 @@ def align_forecasts(forecasts: pl.DataFrame, realised: RealisedReturns, horizon:
 
 
 def require_forecasts(forecasts: pl.DataFrame) -> None:
-    """Refuse a table that is not a table of forecasts."""
-    _require_keys(forecasts, (DATE, CODE, HORIZON, FORECAST), "forecasts")
-    wrong = {
-        name: forecasts.schema[name]
-        for name in (HORIZON, FORECAST, *quantile_levels(forecasts.columns))
-        if not (forecasts.schema[name].is_integer() if name == HORIZON else forecasts.schema[name].is_numeric())
-    }
-    if wrong:
-        raise InputError(f"The forecasts' {HORIZON} must be an integer and the rest numbers, not {wrong}.")
+    """Refuse a table that lacks the columns, types or rows of forecasts."""
+    _require_columns(forecasts, (DATE, CODE, HORIZON, FORECAST), "forecasts")
+    for name in (HORIZON, FORECAST, *quantile_levels(forecasts.columns)):
+        dtype = forecasts.schema[name]
+        if not (dtype.is_integer() if name == HORIZON else dtype.is_numeric()):
+            kind = "an integer" if name == HORIZON else "a number"
+            raise InputError(f"The forecasts' column {name!r} is {dtype}, not {kind}.")
     if forecasts[HORIZON].null_count():
         raise InputError(f"{forecasts[HORIZON].null_count()} forecasts have no {HORIZON}.")
 
 
-def _require_keys(table: pl.DataFrame, names: tuple[str, ...], content: str) -> None:
+def _require_columns(table: pl.DataFrame, names: tuple[str, ...], content: str) -> None:
     """Refuse a table without these columns, without rows, or with a row that has no date or code."""
     missing = [name for name in names if name not in table.columns]
     if missing:
-        raise InputError(f"The {content} have no column {missing}; they have {table.columns}.")
+        raise InputError(f"The {content} lack the columns {missing}; they have {table.columns}.")
     if table.schema[DATE] != pl.Date:
-        raise InputError(f"The {content}' {DATE} is {table.schema[DATE]}, no date: cast it with .dt.date().")
+        raise InputError(f"The {content}' {DATE} is {table.schema[DATE]}, not a date: cast it with .dt.date().")
     if not len(table):
         raise InputError(f"There are no {content}.")
     for name in (DATE, CODE):

@@ -11,7 +11,7 @@ from ..params import InputError
 from ..schema import CODE, DATE, FORECAST, HORIZON, REALISED, SPLIT, target
 from .align import index_returns
 from .compare_baselines import compute_paired_differences, join_days
-from .daily_statistics import Mean, deflated_sharpe, or_none, sharpe
+from .daily_statistics import Mean, deflated_sharpe, finite_or_none, sharpe
 from .entries import ReturnsByLag, returns_by_lag
 from .forecast_table import FORECASTS, open_table
 from .score import EvaluationParams, HorizonScore
@@ -180,4 +180,4 @@ def _deflate(scored: Sequence[ScoredForecasts], horizon: int, trials: int) -> li
     returns = [table["long_short_net"].drop_nulls().to_numpy() for table in days]
     ratios = np.array([sharpe(series, per_year=1) for series in returns])
     known = ratios[np.isfinite(ratios)]
-    return [or_none(deflated_sharpe(series, known, trials)) for series in returns]
+    return [finite_or_none(deflated_sharpe(series, known, trials)) for series in returns]

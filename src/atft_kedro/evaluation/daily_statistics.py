@@ -44,14 +44,15 @@ def average(daily: Floats, horizon: int, is_expected: NDArray[np.bool_] | None =
     days = np.flatnonzero(np.isfinite(daily))
     values, separate = daily[days], daily[select_nonoverlapping(days, horizon)]
     std = values.std(ddof=1) if len(values) > 1 else 0.0
+    separate_se = separate.std(ddof=1) / math.sqrt(len(separate)) if len(separate) > 1 else np.nan
     expected = len(daily) if is_expected is None else int(is_expected.sum())
     return Mean(
-        mean=or_none(values.mean() if len(values) else np.nan),
-        std=or_none(std if len(values) > 1 else np.nan),
-        ir=or_none(values.mean() / std if len(values) > 1 and exceeds_rounding(std, values) else np.nan),
-        se=or_none(standard_error(daily, horizon)),
-        nonoverlapping_mean=or_none(separate.mean() if len(separate) else np.nan),
-        nonoverlapping_se=or_none(separate.std(ddof=1) / math.sqrt(len(separate)) if len(separate) > 1 else np.nan),
+        mean=finite_or_none(values.mean() if len(values) else np.nan),
+        std=finite_or_none(std if len(values) > 1 else np.nan),
+        ir=finite_or_none(values.mean() / std if len(values) > 1 and exceeds_rounding(std, values) else np.nan),
+        se=finite_or_none(standard_error(daily, horizon)),
+        nonoverlapping_mean=finite_or_none(separate.mean() if len(separate) else np.nan),
+        nonoverlapping_se=finite_or_none(separate_se),
         days=len(values),
         undefined=expected - len(values),
     )
@@ -201,9 +202,9 @@ def drawdown(returns: Floats) -> float:
 def mean_or_none(values: Floats) -> float | None:
     """Average the finite values; None without any."""
     finite = values[np.isfinite(values)]
-    return or_none(finite.mean()) if len(finite) else None
+    return finite_or_none(finite.mean()) if len(finite) else None
 
 
-def or_none(value: float) -> float | None:
+def finite_or_none(value: float) -> float | None:
     """Return a finite value as a float, and None for NaN and infinity, which JSON cannot hold."""
     return float(value) if math.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""Portfolios that trade on forecasts: long the best, short the worst, in staggered books, with costs."""
+"""Portfolios formed from forecasts: each day's weights are held for the horizon, and trades have costs."""
 
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
@@ -11,7 +11,7 @@ from torch import Tensor
 from .. import metrics
 from ..metrics import equal_weights
 from ..params import Params
-from .daily_statistics import Floats, bootstrap_sharpe, drawdown, or_none, probabilistic_sharpe, sharpe
+from .daily_statistics import Floats, bootstrap_sharpe, drawdown, finite_or_none, probabilistic_sharpe, sharpe
 
 BASIS_POINT = 1e-4
 ZERO_WEIGHT = 1e-12  # a weight up to this is a rounding error
@@ -20,10 +20,10 @@ ZERO_WEIGHT = 1e-12  # a weight up to this is a rounding error
 class PortfolioParams(Params):
     """How forecasts are traded, and the costs.
 
-    ``decile`` buys the best decile and sells the worst. ``signal`` holds every stock by tanh of its standardised
-    forecast, as the loss ``sharpe`` does. Both have weights that sum to 0 and absolute weights that sum to 1. The
-    long-only portfolio holds the ``top`` stocks, less the mean of all forecast stocks. A trade costs ``cost_bp`` basis
-    points of its value.
+    ``decile`` buys the best decile and sells the worst. ``signal`` weights every stock by tanh of its standardised
+    forecast, as the loss ``sharpe`` does. With both, a day's weights sum to 0 and its absolute weights to 1. The
+    long-only portfolio holds the ``top`` stocks; its return is in excess of the mean return of all forecast stocks
+    with a known return. A trade costs ``cost_bp`` basis points of its value.
     """
 
     weights: Literal["decile", "signal"]
@@ -32,7 +32,7 @@ class PortfolioParams(Params):
 
 
 class PortfolioScore(Params):
-    """The scores of a portfolio; returns are daily, Sharpe ratios annual."""
+    """The scores of a portfolio; returns are daily, Sharpe ratios are annualised."""
 
     gross_sharpe: float | None
     net_sharpe: float | None
@@ -44,42 +44,42 @@ class PortfolioScore(Params):
     turnover: float | None  # mean sum of absolute changes of the weights
     drawdown: float | None  # largest, of the net returns
     unpriced: float | None  # share of holdings whose return is unknown and counts as 0
-    capacity: float | None  # mean traded value of each day's median stock held, if volume is known
+    capacity: float | None  # mean over days of the traded value of the median stock held, if volume is known
     days: int
 
 
-def hold_by_signal(forecast: Tensor) -> Tensor:
+def weight_by_signal(forecast: Tensor) -> Tensor:
     """Weight stocks by tanh of their standardised forecast: sum 0, absolute sum 1."""
     valid = forecast.isfinite()
     z = metrics.standardise(forecast, valid)
     raw = torch.tanh(z).where(valid & z.isfinite(), 0)
-    neutral = (raw - raw.sum(-1, keepdim=True) / valid.sum(-1, keepdim=True).clamp(min=1)).where(valid, 0)
-    gross = neutral.abs().sum(-1, keepdim=True)
-    return torch.where(gross > 0, neutral / gross, 0)
+    centred = (raw - raw.sum(-1, keepdim=True) / valid.sum(-1, keepdim=True).clamp(min=1)).where(valid, 0)
+    absolute_sum = centred.abs().sum(-1, keepdim=True)
+    return torch.where(absolute_sum > 0, centred / absolute_sum, 0)
 
 
-def hold_top(rank: Tensor, most: int) -> Tensor:
-    """Hold the ``most`` best ranked stocks of each day with equal weights.
+def weight_top(rank: Tensor, top: int) -> Tensor:
+    """Weight the ``top`` stocks of each day equally, and all others by 0.
 
-    Tied stocks have their average rank and are held or omitted together. A day holds nothing if all stocks are tied or
-    all would be held.
+    Tied stocks have their average rank and are held or omitted together. All weights of a day are 0 if all its stocks
+    are tied or all would be held.
     """
     valid = rank.isfinite()
     count = valid.sum(-1, keepdim=True)
     is_all_tied = (2 * rank == count + 1).sum(-1, keepdim=True) == count
-    held = (count + 1 - rank <= most) & valid & ~is_all_tied
-    return equal_weights(held & (held.sum(-1, keepdim=True) < count))
+    is_held = (count + 1 - rank <= top) & valid & ~is_all_tied
+    return equal_weights(is_held & (is_held.sum(-1, keepdim=True) < count))
 
 
 @dataclass(frozen=True)
 class DailyTrades:
-    """The daily record (day,) of a portfolio."""
+    """The returns and trades (day,) of a portfolio."""
 
     gross: Floats  # return before costs
     turnover: Floats  # sum of absolute changes of the weights
     held: Floats  # sum of absolute weights
     unpriced: Floats  # sum of absolute weights of stocks with an unknown return
-    value: Floats  # traded value of the median stock held; NaN where unknown
+    median_value: Floats  # traded value of the median stock held; NaN where unknown
 
     def net(self, cost_bp: float) -> Floats:
         """Subtract the costs of all trades from the gross returns."""
@@ -88,36 +88,37 @@ class DailyTrades:
 
 @dataclass
 class StaggeredPortfolio:
-    """A portfolio that holds the mean of the last ``hold`` daily books, starting from none.
+    """A portfolio that holds the mean of the last ``holding_days`` daily books; it starts without positions.
 
-    A stock with an unknown return, such as one that does not trade on a day, contributes 0 to that day's return.
+    A book is one day's weights. A stock with an unknown return, such as one that is not traded on a day, contributes 0
+    to that day's return.
     """
 
-    hold: int
-    last_books: Tensor | None = None  # (hold, stock)
-    records: list[tuple[Tensor, ...]] = field(default_factory=list)
+    holding_days: int
+    last_books: Tensor | None = None  # (holding_days, stock)
+    blocks: list[tuple[Tensor, ...]] = field(default_factory=list)  # values in the order of DailyTrades' fields
 
-    def trade(self, books: Tensor, returns: Tensor, traded_value: Tensor | None) -> None:
+    def add_days(self, books: Tensor, returns: Tensor, traded_value: Tensor | None) -> None:
         """Add consecutive days (day, stock): their books, the stocks' returns and traded values."""
         if self.last_books is None:
-            self.last_books = torch.zeros(self.hold, books.shape[1], dtype=books.dtype)
+            self.last_books = torch.zeros(self.holding_days, books.shape[1], dtype=books.dtype)
         all_books = torch.cat([self.last_books, books])
-        self.last_books = all_books[-self.hold :]
-        weights = average_books(all_books, self.hold)  # starts one day earlier than returns
-        held, is_priced = weights[1:].abs(), returns.isfinite()
-        self.records.append(
+        self.last_books = all_books[-self.holding_days :]
+        weights = average_books(all_books, self.holding_days)  # the first row is the day before the first return
+        absolute_weights, is_priced = weights[1:].abs(), returns.isfinite()
+        self.blocks.append(
             (
                 (weights[1:] * returns.where(is_priced, 0)).sum(-1),
                 weights.diff(dim=0).abs().sum(-1),
-                held.sum(-1),
-                held.where(~is_priced, 0).sum(-1),
-                _median_value(held, traded_value),
+                absolute_weights.sum(-1),
+                absolute_weights.where(~is_priced, 0).sum(-1),
+                _median_value(absolute_weights, traded_value),
             )
         )
 
-    def trades(self) -> DailyTrades:
-        """Return the record of all days."""
-        return DailyTrades(*(torch.cat(column).numpy() for column in zip(*self.records, strict=True)))
+    def collect_trades(self) -> DailyTrades:
+        """Return the returns and trades of all days added."""
+        return DailyTrades(*(torch.cat(column).numpy() for column in zip(*self.blocks, strict=True)))
 
 
 def average_books(books: Tensor, days: int) -> Tensor:
@@ -126,28 +127,29 @@ def average_books(books: Tensor, days: int) -> Tensor:
     return (total[days:] - total[:-days]) / days
 
 
-def _median_value(held: Tensor, traded_value: Tensor | None) -> Tensor:
+def _median_value(absolute_weights: Tensor, traded_value: Tensor | None) -> Tensor:
     if traded_value is None:
-        return torch.full((len(held),), torch.nan, dtype=torch.float64)
-    return traded_value.where(held > ZERO_WEIGHT, torch.nan).nanmedian(-1).values
+        return torch.full((len(absolute_weights),), torch.nan, dtype=torch.float64)
+    return traded_value.where(absolute_weights > ZERO_WEIGHT, torch.nan).nanmedian(-1).values
 
 
-def score_portfolio(trades: DailyTrades, cost_bp: float, hold: int) -> PortfolioScore:
-    """Compute the scores of a portfolio whose books are held for ``hold`` days."""
+def score_portfolio(trades: DailyTrades, cost_bp: float, holding_days: int) -> PortfolioScore:
+    """Compute the scores of a portfolio whose books are held for some days."""
     gross, net, days = trades.gross, trades.net(cost_bp), len(trades.gross)
-    low, high = bootstrap_sharpe(net, block=max(hold, round(days ** (1 / 3))))
-    value = trades.value[np.isfinite(trades.value)]
+    block = max(holding_days, round(days ** (1 / 3)))  # days; n^(1/3) is the usual order of a bootstrap block
+    low, high = bootstrap_sharpe(net, block=block)
+    value = trades.median_value[np.isfinite(trades.median_value)]
     return PortfolioScore(
-        gross_sharpe=or_none(sharpe(gross)),
-        net_sharpe=or_none(sharpe(net)),
-        net_sharpe_low=or_none(low),
-        net_sharpe_high=or_none(high),
-        probability=or_none(probabilistic_sharpe(net)),
-        gross_mean=or_none(gross.mean()) if days else None,
-        net_mean=or_none(net.mean()) if days else None,
-        turnover=or_none(trades.turnover.mean()) if days else None,
-        drawdown=or_none(drawdown(net)) if days else None,
-        unpriced=or_none(trades.unpriced.sum() / trades.held.sum()) if trades.held.any() else None,
-        capacity=or_none(value.mean()) if len(value) else None,
+        gross_sharpe=finite_or_none(sharpe(gross)),
+        net_sharpe=finite_or_none(sharpe(net)),
+        net_sharpe_low=finite_or_none(low),
+        net_sharpe_high=finite_or_none(high),
+        probability=finite_or_none(probabilistic_sharpe(net)),
+        gross_mean=finite_or_none(gross.mean()) if days else None,
+        net_mean=finite_or_none(net.mean()) if days else None,
+        turnover=finite_or_none(trades.turnover.mean()) if days else None,
+        drawdown=finite_or_none(drawdown(net)) if days else None,
+        unpriced=finite_or_none(trades.unpriced.sum() / trades.held.sum()) if trades.held.any() else None,
+        capacity=finite_or_none(value.mean()) if len(value) else None,
         days=days,
     )

@@ -10,7 +10,7 @@ import polars as pl
 from ..params import Params
 from ..schema import FORECAST, REALISED
 from .align import DayStockIndex
-from .daily_statistics import or_none
+from .daily_statistics import finite_or_none
 
 PRECISION_STOCKS, PORTFOLIO_STOCKS = 10, 5  # best stocks of a day
 ANNUAL_FACTOR = 15.87  # their square root of a year's trading days
@@ -42,11 +42,12 @@ def score_as_published(forecasts: pl.DataFrame) -> PublishedScore:
         precisions.append((day_target[order[:PRECISION_STOCKS]] >= 0).sum() / PRECISION_STOCKS)
         returns.append(day_target[order[:PORTFOLIO_STOCKS]].sum() / PORTFOLIO_STOCKS)
     has_order = len(correlations) > 0
+    sharpe = _mean(returns) / np.std(returns) * ANNUAL_FACTOR if has_order and len(returns) > 1 else np.nan
     return PublishedScore(
-        ic=or_none(_mean(correlations)),
-        ric=or_none(_mean(correlations) / np.std(correlations) if len(correlations) > 1 else np.nan),
-        precision=or_none(_mean(precisions) if has_order else np.nan),
-        sharpe=or_none(_mean(returns) / np.std(returns) * ANNUAL_FACTOR if has_order and len(returns) > 1 else np.nan),
+        ic=finite_or_none(_mean(correlations)),
+        ric=finite_or_none(_mean(correlations) / np.std(correlations) if len(correlations) > 1 else np.nan),
+        precision=finite_or_none(_mean(precisions) if has_order else np.nan),
+        sharpe=finite_or_none(sharpe),
     )
 
 

@@ -17,9 +17,9 @@ from .portfolio import (
     DailyTrades,
     PortfolioParams,
     StaggeredPortfolio,
-    hold_by_signal,
-    hold_top,
     score_portfolio,
+    weight_by_signal,
+    weight_top,
 )
 from .quantiles import Units, daily_coverage, label_returns
 from .score import EvaluationParams, HorizonScore, Score
@@ -145,10 +145,10 @@ def _trade(aligned: HorizonForecasts, params: PortfolioParams) -> Portfolios:
         traded_value = None if value is None else value[days]
         valid = metrics.valid_pairs(forecast, returns)
         market = returns.where(valid, 0).sum(-1, keepdim=True) / valid.sum(-1, keepdim=True).clamp(min=1)
-        weights = metrics.long_short_weights(rank) if params.weights == "decile" else hold_by_signal(forecast)
-        long_short.trade(weights, returns, traded_value)
-        long_only.trade(hold_top(rank, params.top), returns - market, traded_value)
-    return long_short.trades(), long_only.trades()
+        weights = metrics.long_short_weights(rank) if params.weights == "decile" else weight_by_signal(forecast)
+        long_short.add_days(weights, returns, traded_value)
+        long_only.add_days(weight_top(rank, params.top), returns - market, traded_value)
+    return long_short.collect_trades(), long_only.collect_trades()
 
 
 def _summarise(

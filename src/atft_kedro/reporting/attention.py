@@ -1,4 +1,4 @@
-"""The weights that a network gives to features, lags and frequencies, as tables and figures."""
+"""Tables and figures of a network's weights by feature, lag and frequency."""
 
 from collections.abc import Sequence
 
@@ -12,12 +12,12 @@ from ..schema import DATE
 from ..training.attention_stats import AttentionStats
 from .theme import SHADES, apply_theme
 
-SHOWN_FEATURES = 20
+MAX_FEATURES_SHOWN = 20
 
 
-def tabulate_by_day(days: np.ndarray, weights: Sequence[Tensor], axis: str, names: Sequence[object]) -> pl.DataFrame:
-    """Build rows of date, name and weight from blocks of weights (day, name)."""
-    columns = {"date": np.repeat(days, len(names)), axis: list(names) * len(days)}
+def tabulate_by_day(days: np.ndarray, weights: Sequence[Tensor], column: str, values: Sequence[object]) -> pl.DataFrame:
+    """Build a table of date, ``column`` and weight from blocks of weights (day, value of the column)."""
+    columns = {"date": np.repeat(days, len(values)), column: list(values) * len(days)}
     table = pl.DataFrame(columns).with_columns(pl.col("date").cast(pl.Date))
     if not weights:
         return table.clear().with_columns(pl.lit(None, pl.Float32).alias("weight"))
@@ -35,12 +35,12 @@ def tabulate_lags(stats: AttentionStats) -> pl.DataFrame:
     return pl.DataFrame(rows)
 
 
-def tabulate_frequencies(stats: AttentionStats, window: int) -> pl.DataFrame:
-    """Average how often each frequency is selected: rows of channel, period and share."""
+def tabulate_frequencies(stats: AttentionStats, window_steps: int) -> pl.DataFrame:
+    """Average how often each frequency is selected: rows of channel, frequency, period (steps) and share."""
     schema = {"channel": pl.Int64, "frequency": pl.Int64, "period": pl.Float64, "share": pl.Float64}
     shares = torch.stack(stats.frequencies).mean(0).tolist() if stats.frequencies else []
     rows = [
-        (channel, frequency, window / frequency if frequency else None, share)
+        (channel, frequency, window_steps / frequency if frequency else None, share)
         for channel, by_frequency in enumerate(shares)
         for frequency, share in enumerate(by_frequency)
     ]
@@ -50,7 +50,7 @@ def tabulate_frequencies(stats: AttentionStats, window: int) -> pl.DataFrame:
 def plot_features(weights: pl.DataFrame) -> go.Figure:
     """Plot the monthly weights of the features with the largest mean weight."""
     by_month = weights.group_by(pl.col(DATE).dt.truncate("1mo"), "feature").agg(pl.col("weight").mean())
-    largest = weights.group_by("feature").agg(pl.col("weight").mean()).top_k(SHOWN_FEATURES, by="weight")
+    largest = weights.group_by("feature").agg(pl.col("weight").mean()).top_k(MAX_FEATURES_SHOWN, by="weight")
     shown = by_month.join(largest.select("feature"), on="feature")
     table = shown.pivot("feature", index=DATE, values="weight").sort(DATE)
     names = largest.sort("weight")["feature"].to_list()
@@ -68,8 +68,9 @@ def plot_features(weights: pl.DataFrame) -> go.Figure:
     return apply_theme(
         figure,
         "Features with the largest weights",
-        f"Mean weight in the variable selection on the validation days, for the {len(names)} largest of "
-        f"{weights['feature'].n_unique()} features. If all features had equal weights, each would have 1.",
+        f"Mean weight in the variable selection on the validation days, for the {len(names)} features with the "
+        f"largest mean weight, of {weights['feature'].n_unique()}. Weights are scaled so that their mean over all "
+        "features is 1.",
         height=140 + 24 * len(names),
     )
 
@@ -81,5 +82,6 @@ def plot_lags(weights: pl.DataFrame) -> go.Figure:
         line = {"color": SHADES[int(head) % len(SHADES)]}
         name, weight = f"layer {layer}, head {head}", rows["weight"].to_list()
         figure.add_scatter(x=rows["lag"].to_list(), y=weight, name=name, mode="lines+markers", line=line)
-    figure.update_layout(xaxis_title="observations back", yaxis_title="mean attention")
-    return apply_theme(figure, "Attention over lags", "On the validation days, averaged over stocks and days.")
+    figure.update_layout(xaxis_title="lag (observations)", yaxis_title="mean attention")
+    caption = "On the validation days and the observations before them, averaged over stocks, observations and blocks."
+    return apply_theme(figure, "Attention over lags", caption)

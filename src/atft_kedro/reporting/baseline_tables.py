@@ -1,25 +1,29 @@
-"""Tables that compare a run with its baselines, its ensemble members, the oracle and published tables."""
+"""Tables that compare a run with its baselines, its ensemble members and the oracle, and metrics as in papers."""
 
 from collections.abc import Iterator, Mapping
 
 from ..evaluation.daily_statistics import compute_false_positive_rate
 from ..evaluation.score import HorizonScore, RunScore
-from .entry_tables import ENTERED, mark_entry
+from .entry_tables import ENTRY_HEADER, mark_entry
 from .format import MISSING, format_difference, format_number
 from .score_columns import SCORE_COLUMNS
 from .table import Table, format_cells, list_headers
 
-ENOUGH_PERIODS = 20  # non-overlapping; with more, |t| exceeds 2 by chance in about 5 % of samples
-METRICS = {"rank_ic": ("rank IC", 1, 4), "ic": ("IC", 1, 4), "long_short_net": ("net bp a day", 1e4, 2)}
-READING = (
-    "Run minus baseline: mean of the daily differences on the forecasts that both have, ± standard error, and t. The "
-    "`zero` baseline has an IC of 0 by definition."
+MIN_PERIODS_FOR_T = 20  # from so many non-overlapping periods on, |t| exceeds 2 by chance in about 5 % of samples
+METRICS = {  # title, scale, digits
+    "rank_ic": ("rank IC", 1, 4),
+    "ic": ("IC", 1, 4),
+    "long_short_net": ("long-short net return, bp a day", 1e4, 2),
+}
+BASELINE_NOTE = (
+    "Run minus baseline: mean of the daily differences on the forecasts that run and baseline share, ± standard error, "
+    "and t. The `zero` baseline has an IC of 0 by definition."
 )
 MEMBER_COLUMNS = ("ic", "rank_ic", "ic_ir", "rank_ic_ir")
 
 
 def tabulate_baselines(score: RunScore, split: str) -> Table:
-    """Build the table of the run's paired differences to each baseline."""
+    """Build the table of the run's paired differences from each baseline."""
     horizons = list(score.split[split])
     rows = []
     for name in score.baselines:
@@ -34,22 +38,25 @@ def tabulate_baselines(score: RunScore, split: str) -> Table:
                 ]
                 rows.append([name, title, mark_entry(lag, score.entry_lag), *differences])
     return Table(
-        f"Difference to the baselines on the {split} days",
-        ("baseline", "in", ENTERED, *(f"{horizon}d" for horizon in horizons)),
+        f"Difference from the baselines on the {split} days",
+        ("baseline", "metric", ENTRY_HEADER, *(f"{horizon}d" for horizon in horizons)),
         rows,
-        " ".join([READING, *_warn_of_few_periods(score.split[split])]),
+        " ".join([BASELINE_NOTE, *_warn_of_few_periods(score.split[split])]),
     )
 
 
 def _warn_of_few_periods(horizons: Mapping[int, HorizonScore]) -> Iterator[str]:
-    """Name horizons with few non-overlapping periods, and how often |t| exceeds 2 by chance there."""
+    """Yield how often |t| exceeds 2 without skill, for each horizon with few non-overlapping periods.
+
+    Horizons with fewer than two periods have no standard error, so no t to warn of.
+    """
     for horizon, score in horizons.items():
         days = score.rank_ic.days
-        if 2 * horizon <= days < ENOUGH_PERIODS * horizon:
+        if 2 * horizon <= days < MIN_PERIODS_FOR_T * horizon:
             periods, one_in = days / horizon, 1 / compute_false_positive_rate(days, horizon)
             yield (
-                f"{days} days are {periods:.3g} non-overlapping periods of {horizon} d: |t| exceeds 2 by chance in 1 "
-                f"of {one_in:.0f} such samples."
+                f"{days} days contain only {periods:.3g} non-overlapping periods of {horizon} d: without skill, "
+                f"|t| > 2 occurs in about 1 of {one_in:.0f} such samples."
             )
 
 
@@ -65,44 +72,50 @@ def tabulate_members(score: RunScore, split: str) -> Table:
                     rows.append([f"{horizon}d", mark_entry(lag, score.entry_lag), seed, *cells, difference])
     return Table(
         f"Each ensemble member on the {split} days",
-        ("horizon", ENTERED, "seed", *list_headers(SCORE_COLUMNS, MEMBER_COLUMNS), "ensemble minus member, rank IC"),
+        (
+            "horizon",
+            ENTRY_HEADER,
+            "seed",
+            *list_headers(SCORE_COLUMNS, MEMBER_COLUMNS),
+            "ensemble minus member, rank IC",
+        ),
         rows,
     )
 
 
 def tabulate_published(score: RunScore) -> Table:
-    """Build the table of the columns that published tables of stock ranking have."""
+    """Build a table with the metrics that papers on stock ranking report."""
     rows = []
     for name in score.published:
         for lag, entry in score.entries.items():
             values = entry.published[name]
-            digits = ((values.ic, 4), (values.ric, 3), (values.precision, 3), (values.sharpe, 2))
-            rows.append([name, mark_entry(lag, score.entry_lag), *(format_number(*value) for value in digits)])
+            cells = ((values.ic, 4), (values.ric, 3), (values.precision, 3), (values.sharpe, 2))  # value, digits
+            rows.append([name, mark_entry(lag, score.entry_lag), *(format_number(*cell) for cell in cells)])
     return Table(
-        "Columns of published tables, for the next day on the test days",
-        ("forecaster", ENTERED, "IC", '"RIC"', "prec@10", "SR"),
+        "Metrics as in published papers (one-day horizon, test days)",
+        ("forecaster", ENTRY_HEADER, "IC", '"RIC"', "prec@10", "SR"),
         rows,
-        'Computed as published tables do. There "RIC" is the daily IC\'s mean divided by its deviation. prec@10 and SR '
-        "(of the five best stocks, without costs) hardly distinguish good forecasts from random ones.",
+        'Computed as in the papers. There "RIC" is the mean of the daily IC divided by its standard deviation. prec@10 '
+        "and SR (of the five stocks with the highest forecasts, without costs) hardly distinguish good forecasts from "
+        "random ones.",
     )
 
 
 def tabulate_oracle(score: RunScore, split: str) -> Table:
-    """Build the table of the oracle's IC and the share that the run reaches."""
+    """Build the table of the oracle's IC, and the run's IC as a share of it."""
     rows = []
     for horizon in score.oracle[split]:
         for lag, entry in score.entries.items():
             oracle = entry.oracle.get(split, {}).get(horizon)
             if oracle is not None:
-                own, best = entry.split[split].get(horizon), oracle.ic.mean
-                ic = own.ic.mean if own else None
-                share = MISSING if ic is None or not best else f"{ic / best:.1%}"
+                run_score, oracle_ic = entry.split[split].get(horizon), oracle.ic.mean
+                ic = run_score.ic.mean if run_score else None
+                share = MISSING if ic is None or not oracle_ic else f"{ic / oracle_ic:.1%}"
                 cells = format_cells(SCORE_COLUMNS, ("ic", "ic_se"), oracle)
                 rows.append([f"{horizon}d", mark_entry(lag, score.entry_lag), *cells, share])
     return Table(
         f"The oracle of the simulated market on the {split} days",
-        ("horizon", ENTERED, "oracle's IC", "± se", "share that the run reaches"),
+        ("horizon", ENTRY_HEADER, "oracle's IC", "± se", "run's IC / oracle's IC"),
         rows,
-        "The oracle is the best possible forecast: the conditional expectation of each entry's returns under the "
-        "simulation's own parameters.",
+        "The oracle is the best possible forecast: the expected return given the simulation's true parameters.",
     )

@@ -1,4 +1,6 @@
-"""The scores of a run at the same close, compared with those at the next close."""
+"""A run's scores with entry at the close of the forecast day, compared with entry at the next close."""
+
+from collections.abc import Iterator, Mapping
 
 from ..evaluation.daily_statistics import Mean
 from ..evaluation.entries import name_entry
@@ -8,61 +10,82 @@ from .format import format_number
 from .score_columns import SCORE_COLUMNS
 from .table import Table, format_cells
 
-ENTERED = "entered at"
-READING = (
-    "A forecast is made from a day's close. Same close: the return counts from this close. Next close: it counts "
-    "from the next close, the first that can be traded at. * marks the entry that the run was trained for."
+ENTRY_HEADER = "entered at"
+ENTRY_NOTE = (
+    "A forecast is made from a day's close. Same close: the return starts at this close. Next close: the return starts "
+    "at the next close, the first at which one can trade on the forecast. * marks the entry that the run was trained "
+    "for."
 )
-CLEAR = 2  # standard errors from zero, from which a rank IC counts as different from zero
-HALF = 0.5  # of the larger rank IC: the difference that is reported
-HEADER = (
-    *("horizon", "rank IC, same close", "± se", "rank IC, next close", "± se"),
-    *("net Sharpe, same close", "next close"),
-)
+SIGNIFICANT_ERRORS = 2  # a rank IC of more than so many standard errors differs from zero
+REPORTED_DIFFERENCE = 0.5  # share of the larger rank IC; larger differences are reported
 
 
-def mark_entry(lag: int, own: int) -> str:
+def mark_entry(lag: int, trained_lag: int) -> str:
     """Name an entry; add a star if the run was trained for it."""
-    return name_entry(lag) + "*" * (lag == own)
+    return name_entry(lag) + "*" * (lag == trained_lag)
 
 
-def mark_horizon(horizon: int, lag: int, own: int) -> str:
-    """Name a horizon and its entry briefly, for the terminal."""
-    return f"{horizon}d {name_entry(lag).removesuffix(' close')}" + "*" * (lag == own)
+def mark_horizon(horizon: int, lag: int, trained_lag: int) -> str:
+    """Name a horizon and its entry briefly, for the terminal; add a star if the run was trained for the entry."""
+    return f"{horizon}d {name_entry(lag).removesuffix(' close')}" + "*" * (lag == trained_lag)
 
 
 def tabulate_entries(score: RunScore, split: str) -> Table:
-    """Build the table of both closes; its note names rank ICs that differ by more than half."""
-    same, next_ = (
-        score.entries[lag].split[split] if lag in score.entries else None
-        for lag in (ENTRY_LAGS["same_close"], ENTRY_LAGS["next_close"])
-    )
+    """Build the table that compares the two entries; its note names rank ICs that differ by more than half."""
+    lags = (ENTRY_LAGS["same_close"], ENTRY_LAGS["next_close"])
+    same_close, next_close = (score.entries[lag].split[split] if lag in score.entries else None for lag in lags)
     title = f"Same close and next close on the {split} days"
-    if same is None or next_ is None:
+    same, next_ = (mark_entry(lag, score.entry_lag) for lag in lags)
+    rank_ics = (f"rank IC, {same}", "± se", f"rank IC, {next_}", "± se")
+    header = ("horizon", *rank_ics, f"net Sharpe, {same}", f"net Sharpe, {next_}")
+    if same_close is None or next_close is None:
         known = name_entry(score.entry_lag)
-        note = f"Unknown: the run was scored at the {known} only. kedro atft evaluate scores both."
-        return Table(title, HEADER, [], note)
+        note = (
+            f"No comparison: the run was scored only with entry at the {known}. The command `kedro atft evaluate` "
+            "scores both entries."
+        )
+        return Table(title, header, [], note)
     names = ("rank_ic", "rank_ic_se", "net_sharpe")
-    rows, verdicts = [], []
-    for horizon in same:
-        own, other = (format_cells(SCORE_COLUMNS, names, scores[horizon]) for scores in (same, next_))
-        rows.append([f"{horizon}d", *own[:2], *other[:2], own[2], other[2]])
-        verdicts.append(compare_entries(horizon, same[horizon].rank_ic, next_[horizon].rank_ic))
-    found = [verdict for verdict in verdicts if verdict]
-    if not found:
-        found = [f"No rank IC that is {CLEAR} errors from zero differs by more than half between the two closes."]
-    return Table(title, HEADER, rows, " ".join([*found, READING]))
+    rows = []
+    for horizon in same_close:
+        first, second = (format_cells(SCORE_COLUMNS, names, scores[horizon]) for scores in (same_close, next_close))
+        rows.append([f"{horizon}d", *first[:2], *second[:2], first[2], second[2]])
+    pairs = {horizon: (same_close[horizon].rank_ic, next_close[horizon].rank_ic) for horizon in same_close}
+    return Table(title, header, rows, " ".join([*_compare_entries(pairs), ENTRY_NOTE]))
 
 
-def compare_entries(horizon: int, same: Mean, next_: Mean) -> str | None:
-    """Return a sentence if the two rank ICs of a horizon differ by more than half, else None."""
-    larger = max((same, next_), key=lambda mean: abs(mean.mean or 0))
-    if same.mean is None or next_.mean is None or larger.mean is None or larger.se is None:
+def _compare_entries(rank_ics: Mapping[int, tuple[Mean, Mean]]) -> Iterator[str]:
+    """Yield a sentence for each horizon whose significant rank IC differs by more than half between the entries."""
+    known = {horizon: pair for horizon, pair in rank_ics.items() if _is_known(*pair)}
+    sentences = [compare_rank_ics(horizon, *pair) for horizon, pair in known.items()]
+    found = [sentence for sentence in sentences if sentence]
+    if known and not found:
+        yield "No significant rank IC differs by more than half between the two entries."
+    yield from found
+    if unknown := [f"{horizon} d" for horizon in rank_ics if horizon not in known]:
+        yield f"Rank ICs over {', '.join(unknown)} are not compared, because one or its standard error is unknown."
+
+
+def _is_known(same_close: Mean, next_close: Mean) -> bool:
+    return None not in {same_close.mean, same_close.se, next_close.mean, next_close.se}
+
+
+def compare_rank_ics(horizon: int, same_close: Mean, next_close: Mean) -> str | None:
+    """Return a sentence if two rank ICs differ by more than half of the larger; None for noise.
+
+    The larger must be more than `SIGNIFICANT_ERRORS` standard errors from zero.
+    """
+    larger = max((same_close, next_close), key=lambda mean: abs(mean.mean or 0))
+    if same_close.mean is None or next_close.mean is None or larger.mean is None or larger.se is None:
         return None
-    if abs(larger.mean) <= CLEAR * larger.se or abs(same.mean - next_.mean) <= HALF * abs(larger.mean):
+    difference = abs(same_close.mean - next_close.mean)
+    if abs(larger.mean) <= SIGNIFICANT_ERRORS * larger.se or difference <= REPORTED_DIFFERENCE * abs(larger.mean):
         return None
-    values = f"{format_number(same.mean)} at the same close and {format_number(next_.mean)} at the next"
-    verdict = f"Over {horizon} d the rank IC is {values}: they differ by more than half."
-    if larger is same:
-        verdict += " Most of it is earned between the forecast's close and the next one, and cannot be traded."
-    return verdict
+    values = f"{format_number(same_close.mean)} at the same close and {format_number(next_close.mean)} at the next"
+    sentence = f"Over {horizon} d the rank IC is {values}: they differ by more than half of the larger."
+    if larger is same_close:
+        sentence += (
+            " Most of this rank IC comes from the return between the forecast's close and the next close, which cannot "
+            "be traded."
+        )
+    return sentence

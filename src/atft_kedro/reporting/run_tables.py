@@ -10,7 +10,7 @@ from ..evaluation.portfolio import PortfolioScore
 from ..evaluation.score import RunScore
 from ..panel.split import Split
 from .baseline_tables import tabulate_baselines, tabulate_members, tabulate_oracle, tabulate_published
-from .entry_tables import ENTERED, mark_entry, tabulate_entries
+from .entry_tables import ENTRY_HEADER, mark_entry, tabulate_entries
 from .format import format_number
 from .score_columns import PORTFOLIO_COLUMNS, SCORE_COLUMNS
 from .table import Table, format_cells, list_headers
@@ -68,7 +68,7 @@ def tabulate_split(score: RunScore, split: str) -> Table:
     suffix = ", the last days that were trained on" if split == "train" else ""
     return Table(
         title=f"{split.capitalize()}: {first} to {last}{suffix}",
-        header=("horizon", ENTERED, *list_headers(SCORE_COLUMNS, SPLIT_COLUMNS)),
+        header=("horizon", ENTRY_HEADER, *list_headers(SCORE_COLUMNS, SPLIT_COLUMNS)),
         rows=[
             [
                 f"{horizon}d",
@@ -92,7 +92,7 @@ def tabulate_portfolios(score: RunScore, split: str) -> Table:
                 if portfolio is not None:
                     cells = format_cells(PORTFOLIO_COLUMNS, PORTFOLIO_COLUMNS, portfolio)
                     rows.append([f"{horizon}d", mark_entry(lag, score.entry_lag), title, *cells])
-    header = ("horizon", ENTERED, "portfolio", *list_headers(PORTFOLIO_COLUMNS, PORTFOLIO_COLUMNS))
+    header = ("horizon", ENTRY_HEADER, "portfolio", *list_headers(PORTFOLIO_COLUMNS, PORTFOLIO_COLUMNS))
     return Table(f"Portfolios on the {split} days", header, rows, PORTFOLIO_NOTE)
 
 

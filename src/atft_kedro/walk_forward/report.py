@@ -8,7 +8,7 @@ from plotly.subplots import make_subplots
 
 from ..evaluation.entries import name_entry
 from ..evaluation.score import HorizonScore
-from ..reporting.entry_tables import ENTERED, READING, mark_entry
+from ..reporting.entry_tables import ENTRY_HEADER, ENTRY_NOTE, mark_entry
 from ..reporting.score_columns import SCORE_COLUMNS, collect_metrics
 from ..reporting.table import Table, format_cells, format_markdown_table, list_headers
 from ..reporting.theme import apply_theme, error_bars, horizon_colour
@@ -17,13 +17,13 @@ from .score import WalkScore
 from .walk import format_failures
 
 COLUMNS = ("ic", "ic_se", "rank_ic", "rank_ic_se", "net_sharpe_interval")
-HEADER = ("fold", "tested", "days", "stocks", ENTERED, *list_headers(SCORE_COLUMNS, COLUMNS))
+HEADER = ("fold", "tested", "days", "stocks", ENTRY_HEADER, *list_headers(SCORE_COLUMNS, COLUMNS))
 POOLED = "all"
 
 
 def build_walk_page(score: WalkScore) -> str:
     """Build the page of a walk: a table of all folds for each horizon."""
-    sections = [f"# Walk: {' to '.join(score.days)}", READING]
+    sections = [f"# Walk: {' to '.join(score.days)}", ENTRY_NOTE]
     failures = format_failures([fold_score.fold for fold_score in score.folds])
     if failures:
         sections.append(f"These folds failed and are not included:\n\n{failures}")
