@@ -16,7 +16,7 @@ KEYS = ["date", "code", "horizon", "rank"]
 
 
 def read_predictions(project: Path) -> pl.DataFrame:
-    return pl.read_parquet(project / "data" / "07_model_output" / "read_predictions.parquet")
+    return pl.read_parquet(project / "data" / "07_model_output" / "predictions.parquet")
 
 
 def find_model(project: Path) -> Path:
