@@ -70,10 +70,7 @@ Fault = tuple[Keys, str]  # a wrong parameter and the message
 
 
 class ProjectConfigLoader(LayeredConfigLoader):
-    """The configuration with checked parameters.
-
-    The catalog reads a parameter block as ``${parameters:market}``.
-    """
+    """Checked configuration; the catalog reads a parameter block as ``${parameters:market}``."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -102,8 +99,8 @@ class ProjectConfigLoader(LayeredConfigLoader):
         self._require_unedited_promotions()
         if faults:
             count = "1 parameter is" if len(faults) == 1 else f"{len(faults)} parameters are"
-            lines = [f"  {message} — {self._find_source(keys)}" for keys, message in faults]
-            raise InputError(f"{count} wrong, nothing was run:\n" + "\n".join(lines))
+            lines = "".join(f"\n  {message} — {self._find_source(keys)}" for keys, message in faults)
+            raise InputError(f"{count} wrong, nothing was run:{lines}")
 
     def _public_parameters(self) -> dict[str, Any]:
         """Leave out blocks of files with a leading underscore: like in a catalog, only ``${…}`` uses them."""
@@ -114,8 +111,7 @@ class ProjectConfigLoader(LayeredConfigLoader):
         """Refuse an unknown choice; OmegaConf's error would not list the known ones."""
         for name, block in CHOICES.items():
             known = [str(key) for _, tree in self._read_trees("parameters") for key in tree.get(block, {})]
-            if name in self._command_line and known and self._command_line[name] not in known:
-                value = self._command_line[name]
+            if known and (value := self._command_line.get(name, known[0])) not in known:
                 raise InputError(f"--params {name} = {value!r}: must be one of {', '.join(known)}.")
 
     def _find_unread_params(self, parameters: Mapping[str, Any]) -> Iterator[Fault]:
@@ -145,9 +141,8 @@ class ProjectConfigLoader(LayeredConfigLoader):
 
     def _find_visible_passwords(self) -> Iterator[Fault]:
         """Find a password on the command line, which shells and MLflow store."""
-        block, name = SECRET
-        hpo = self._command_line.get(block)
-        url = hpo.get(name) if isinstance(hpo, Mapping) else None
+        hpo = self._command_line.get(SECRET[0])
+        url = hpo.get(SECRET[1]) if isinstance(hpo, Mapping) else None
         if isinstance(url, str) and is_url(url) and "***" in hide_password(url):
             yield SECRET, "hpo.storage: a password belongs into conf/local/parameters.yml or ~/.pgpass"
 
@@ -230,10 +225,8 @@ def _list_fields(model: type[Params], keys: Keys) -> list[str]:
     """List the fields of the model that ``keys`` lead to."""
     for key in keys:
         annotation = model.model_fields[key].annotation
-        candidates = (annotation, *get_args(annotation))
-        models = [
-            candidate for candidate in candidates if isinstance(candidate, type) and issubclass(candidate, Params)
-        ]
+        types = (annotation, *get_args(annotation))
+        models = [option for option in types if isinstance(option, type) and issubclass(option, Params)]
         if not models:
             return []
         model = models[0]
@@ -245,10 +238,7 @@ def _suggest(name: str, known: list[str]) -> str:
 
 
 def _follow(tree: Any, keys: Keys) -> tuple[int, Any]:
-    """Count how many of ``keys`` exist in nested mappings and lists, and return the value at the last one.
-
-    A text counts as having all remaining keys.
-    """
+    """Count how many of ``keys`` exist, and return the value at the last; a text has all remaining keys."""
     for depth, key in enumerate(keys):
         if isinstance(tree, list):
             tree = {str(index): value for index, value in enumerate(tree)}

@@ -1,10 +1,8 @@
 """The feature set `core`: 59 features of daily prices and volume."""
 
-from math import ceil
-
 import polars as pl
 
-from .feature import Feature, rank_of
+from .feature import Feature, correlation, deviation, highest, lowest, mean, min_samples, rank_of
 from .market_summary import MARKET_RETURN
 
 CLOSE, OPEN, HIGH, LOW, VOLUME = (pl.col(name) for name in ("close", "open", "high", "low", "volume"))
@@ -13,43 +11,8 @@ PREVIOUS_CLOSE, RETURN, EXCESS_RETURN = pl.col("before"), pl.col("return"), pl.c
 LOG_VOLUME, TRADED_VALUE = pl.col("log_volume"), pl.col("traded")
 RANGE = HIGH - LOW
 CLOSE_LOCATION = pl.when(RANGE > 0).then((CLOSE - LOW) / RANGE)
-FLAT = 1e-7  # a smaller standard deviation of returns or log volumes counts as 0: it is rounding error
 PARKINSON = 2.7726  # 4 ln 2: makes the mean squared log range an estimate of the variance
 PER_BILLION = 1e9  # Amihud's price impact is of this order; 1 is added to a traded value of 0 and to the logarithm
-
-
-def min_samples(window: int) -> int:
-    """Return the minimum number of observations in a window: four fifths of it, at least 2."""
-    return max(2, ceil(0.8 * window))
-
-
-def mean(x: pl.Expr, window: int) -> pl.Expr:
-    """Compute the mean of the last ``window`` observations."""
-    return x.rolling_mean(window, min_samples=min_samples(window))
-
-
-def deviation(x: pl.Expr, window: int) -> pl.Expr:
-    """Compute the standard deviation of the last ``window`` observations."""
-    return x.rolling_std(window, min_samples=min_samples(window))
-
-
-def highest(x: pl.Expr, window: int) -> pl.Expr:
-    """Compute the maximum of the last ``window`` observations."""
-    return x.rolling_max(window, min_samples=min_samples(window))
-
-
-def lowest(x: pl.Expr, window: int) -> pl.Expr:
-    """Compute the minimum of the last ``window`` observations."""
-    return x.rolling_min(window, min_samples=min_samples(window))
-
-
-def correlation(x: pl.Expr, y: pl.Expr, window: int) -> pl.Expr:
-    """Correlate the known pairs of the last observations; null if one side hardly varies."""
-    both = x.is_not_null() & y.is_not_null()
-    x, y = pl.when(both).then(x), pl.when(both).then(y)
-    both_vary = (deviation(x, window) > FLAT) & (deviation(y, window) > FLAT)
-    known = pl.rolling_corr(x, y, window_size=window, min_samples=min_samples(window)).clip(-1, 1)
-    return pl.when(both_vary).then(known)
 
 
 def beta(window: int) -> pl.Expr:

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import ceil
 from typing import Any, Literal
 
 import polars as pl
@@ -14,6 +15,7 @@ OWN_FAMILY = "own"  # family of the features that the project does not declare
 ROW = "row"  # column with the number of the stock's observation, from 0
 Scope = Literal["stock", "market", "sector", "row", "day"]
 
+FLAT = 1e-7  # a smaller standard deviation of returns or log volumes counts as 0: it is rounding error
 _close, _volume = pl.col("close"), pl.col("volume")
 _before = _close.shift(1)
 _return = _close / _before - 1
@@ -34,6 +36,40 @@ SHARED: dict[str, pl.Expr] = {
     "rose": (_close > _before).fill_null(False).cast(pl.Float64),
     "fell": (_close < _before).fill_null(False).cast(pl.Float64),
 }
+
+
+def min_samples(window: int) -> int:
+    """Return the minimum number of observations in a window: four fifths of it, at least 2."""
+    return max(2, ceil(0.8 * window))
+
+
+def mean(x: pl.Expr, window: int) -> pl.Expr:
+    """Compute the mean of the last ``window`` observations."""
+    return x.rolling_mean(window, min_samples=min_samples(window))
+
+
+def deviation(x: pl.Expr, window: int) -> pl.Expr:
+    """Compute the standard deviation of the last ``window`` observations."""
+    return x.rolling_std(window, min_samples=min_samples(window))
+
+
+def highest(x: pl.Expr, window: int) -> pl.Expr:
+    """Compute the maximum of the last ``window`` observations."""
+    return x.rolling_max(window, min_samples=min_samples(window))
+
+
+def lowest(x: pl.Expr, window: int) -> pl.Expr:
+    """Compute the minimum of the last ``window`` observations."""
+    return x.rolling_min(window, min_samples=min_samples(window))
+
+
+def correlation(x: pl.Expr, y: pl.Expr, window: int) -> pl.Expr:
+    """Correlate the known pairs of the last observations; null if one side hardly varies."""
+    both = x.is_not_null() & y.is_not_null()
+    x, y = pl.when(both).then(x), pl.when(both).then(y)
+    both_vary = (deviation(x, window) > FLAT) & (deviation(y, window) > FLAT)
+    known = pl.rolling_corr(x, y, window_size=window, min_samples=min_samples(window)).clip(-1, 1)
+    return pl.when(both_vary).then(known)
 
 
 @dataclass(frozen=True)

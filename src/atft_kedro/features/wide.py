@@ -5,8 +5,8 @@ from math import tau
 import polars as pl
 
 from .alpha158 import ALPHA158
-from .daily import CORE, RANKED_NAMES, UNRANKED, deviation, mean
-from .feature import Feature, rank_of
+from .daily import CORE, RANKED_NAMES, UNRANKED
+from .feature import Feature, deviation, mean, rank_of
 from .market_summary import MARKET_RETURN
 
 GROUP_RETURN = pl.col(MARKET_RETURN)  # the tables of the market and of the sectors have this column
