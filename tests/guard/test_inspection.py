@@ -1,61 +1,26 @@
 """Every rule is broken once, on purpose, and by what it is meant for alone."""
 
-import json
 import math
-from collections.abc import Callable
-from datetime import date, timedelta
-from typing import Any
+from datetime import date
 
 import polars as pl
 import pytest
 
 from atft_kedro.features.build import FEATURE_SETS
-from atft_kedro.guard.calendars import count_sessions, sessions
-from atft_kedro.guard.inspection import GuardParams, inspect_dataset, require_no_error
+from atft_kedro.guard.inspection import require_no_error
 from atft_kedro.params import InputError
-from atft_kedro.schema import ColumnParams
-from factories.params import make_params
-
-TODAY = date(2024, 6, 3)  # a Monday
-HISTORICAL = {"recency": {"historical": True}}
-
-Break = Callable[[pl.DataFrame], pl.DataFrame]
-
-
-def inspect(
-    dataset: pl.DataFrame, params: dict[str, Any] = HISTORICAL, columns: ColumnParams | None = None
-) -> dict[str, Any]:
-    return inspect_dataset(
-        dataset.lazy(), columns or make_params(ColumnParams), make_params(GuardParams, **params), TODAY
-    )
-
-
-def severities(report: dict[str, Any]) -> dict[str, str]:
-    return {check["name"]: check["severity"] for check in report["checks"] if check["severity"] in ("error", "warn")}
-
-
-def get_check(report: dict[str, Any], rule: str) -> dict[str, Any]:
-    return next(check for check in report["checks"] if check["name"] == rule)
-
-
-def at(row: int, column: str, value: Any) -> Break:
-    return lambda d: d.with_columns(pl.when(pl.int_range(pl.len()) == row).then(value).otherwise(column).alias(column))
-
-
-def set_to(column: str, value: Any) -> Break:
-    return lambda d: d.with_columns(value.cast(pl.Float32).alias(column))
-
-
-def without(*days: int) -> Break:
-    return lambda d: d.filter(~pl.col("date").is_in([d["date"].unique().sort()[day] for day in days]))
-
-
-def move_days(days: int) -> Break:
-    return lambda d: d.with_columns(pl.col("date") + timedelta(days=days))
-
-
-def later(column: str, by: int) -> pl.Expr:
-    return pl.col(column).shift(-by).over("code", order_by="date")
+from factories.guard_reports import (
+    HISTORICAL,
+    Break,
+    at,
+    get_check,
+    inspect,
+    later,
+    move_days,
+    set_to,
+    severities,
+    without,
+)
 
 
 def halve_price(d: pl.DataFrame) -> pl.DataFrame:
@@ -169,40 +134,6 @@ def test_a_price_of_the_future_is_found_without_a_close_and_with_a_later_entry(m
     assert found["rows"][0] == {"column": "hint", "what": "change over 1", "target": "target_1d", "ic": 1.0}
 
 
-@pytest.mark.parametrize(("historical", "severity"), [(False, "error"), (True, "skipped")])
-def test_features_that_die_on_the_newest_day_stop_live_data(
-    ml_dataset: pl.DataFrame, historical: bool, severity: str
-) -> None:
-    last = pl.col("date") == pl.col("date").max()
-    died = ml_dataset.with_columns(pl.when(~last).then(pl.col("vol_20", "ret_1")).name.keep())
-    params = {"recency": {"historical": historical, "max_age_hours": 1e9}}
-
-    found = get_check(inspect(died, params), "newest_features")
-
-    assert found["severity"] == severity
-    assert set(found["columns"]) == (set() if historical else {"vol_20", "ret_1"})
-    assert get_check(inspect(ml_dataset, params), "newest_features")["severity"] in ("ok", "skipped")
-
-
-def test_a_feature_that_one_stock_alone_has_on_the_newest_day_stops_live_data(ml_dataset: pl.DataFrame) -> None:
-    newest = ml_dataset.filter(pl.col("date") == pl.col("date").max())
-    lost = (pl.col("date") == newest["date"][0]) & (pl.col("code") != newest["code"][0])
-    died = ml_dataset.with_columns(ret_1=pl.when(~lost).then("ret_1"))
-
-    found = get_check(inspect(died, {"recency": {"historical": False, "max_age_hours": 1e9}}), "newest_features")
-
-    assert (found["severity"], found["columns"]) == ("error", ["ret_1"])
-
-
-def test_live_data_without_features_is_reported(ml_dataset: pl.DataFrame) -> None:
-    bare = ml_dataset.select("date", "code", "close", "target_1d")
-
-    report = inspect(bare, {"recency": {"historical": False, "max_age_hours": 1e9}})
-
-    assert severities(report)["columns"] == "error"
-    assert get_check(report, "newest_features")["severity"] == "skipped"
-
-
 def test_an_honest_past_return_is_no_leak(ml_dataset: pl.DataFrame) -> None:
     past = ml_dataset.with_columns(later("target_5d", -5).cast(pl.Float32).alias("past"))
 
@@ -238,84 +169,6 @@ def test_severity_decides(ml_dataset: pl.DataFrame) -> None:
 
         assert get_check(report, "targets")["severity"] == severity
         require_no_error(report)
-
-
-@pytest.mark.parametrize(
-    ("age", "allowed", "severity"),
-    [(0, 72, "ok"), (3, 24, "ok"), (3, 23, "error"), (5, 72, "ok"), (6, 72, "error")],
-)
-def test_recency_counts_trading_days(ml_dataset: pl.DataFrame, age: int, allowed: float, severity: str) -> None:
-    """Today is a Monday: three days back is Friday, one trading day; five is Wednesday, three; six is Tuesday."""
-    shift = TODAY - timedelta(days=age) - ml_dataset["date"].max()
-    recent = ml_dataset.with_columns(pl.col("date") + shift)
-    off = {"closed_days": {"severity": "off"}, "recency": {"historical": False, "max_age_hours": allowed}}
-
-    assert get_check(inspect(recent, off), "recency")["severity"] == severity
-
-
-def test_an_exchanges_calendar_knows_its_holidays(ml_dataset: pl.DataFrame) -> None:
-    exchange = HISTORICAL | {"closed_days": {"calendar": "XNYS"}, "missing_days": {"calendar": "XNYS"}}
-
-    report = inspect(ml_dataset, exchange)  # the simulated market trades on holidays
-
-    assert get_check(report, "closed_days")["severity"] == "error"
-    assert "2016-01-18" in get_check(report, "closed_days")["dates"]  # Martin Luther King Jr. Day
-    with pytest.raises(InputError, match="Unknown calendar 'MARS'"):
-        inspect(ml_dataset, HISTORICAL | {"closed_days": {"calendar": "MARS"}})
-
-
-def test_a_dataset_with_names_of_its_own_is_read_as_it_is(ml_dataset: pl.DataFrame) -> None:
-    names = {"date": "Date", "code": "Code", "close": "Close", **{f"target_{h}d": f"y{h}" for h in (1, 5, 10, 20)}}
-    theirs = (
-        ml_dataset.rename(names)
-        .drop("open", "high", "low", "volume")
-        .with_columns(pl.col("Date").cast(pl.Datetime("us")))
-    )
-
-    report = inspect(theirs, columns=make_params(ColumnParams, date="Date", code="Code", close="Close", target="y{h}"))
-
-    assert report["targets"] == ["target_1d", "target_5d", "target_10d", "target_20d"]
-    assert report["features"] == len(FEATURE_SETS["core"])
-    assert get_check(report, "targets")["severity"] == "ok"
-
-
-def test_decimal_quotes_and_targets_are_numbers(ml_dataset: pl.DataFrame) -> None:
-    exact = pl.col("open", "high", "low", "close", "volume", "target_5d").cast(pl.Decimal(38, 8))
-
-    report = inspect(ml_dataset.with_columns(exact))
-
-    assert severities(report) == severities(inspect(ml_dataset))
-    assert report["targets"] == ["target_1d", "target_5d", "target_10d", "target_20d"]
-
-
-def test_a_datasets_own_vwap_is_a_price_and_no_feature(ml_dataset: pl.DataFrame) -> None:
-    report = inspect(ml_dataset.with_columns(vwap="close"))
-
-    assert report["features"] == len(FEATURE_SETS["core"])
-    assert get_check(report, "unused")["severity"] == "ok"
-
-
-def test_infinite_prices_are_text_in_the_report(ml_dataset: pl.DataFrame) -> None:
-    report = inspect(at(700, "close", math.inf)(ml_dataset))
-
-    assert get_check(report, "prices")["rows"][0]["close"] == "inf"
-    json.dumps(report, allow_nan=False)
-
-
-@pytest.mark.parametrize(("first", "last"), [(1, 2), (2, 2)])
-def test_a_weekend_has_no_sessions(first: int, last: int) -> None:
-    days = date(2024, 6, first), date(2024, 6, last)  # Saturday and Sunday
-
-    assert count_sessions("XNYS", *days) == count_sessions("weekdays", *days) == 0
-    assert sessions("XNYS", TODAY, TODAY).to_list() == [TODAY]
-
-
-def test_a_dataset_without_prices_skips_what_needs_them(ml_dataset: pl.DataFrame) -> None:
-    report = inspect(ml_dataset.drop("open", "high", "low", "close", "volume"))
-
-    assert {name: get_check(report, name)["severity"] for name in ("prices", "splits", "targets")} == dict.fromkeys(
-        ("prices", "splits", "targets"), "skipped"
-    )
 
 
 def test_an_absent_key_column_lists_what_is_there(ml_dataset: pl.DataFrame) -> None:

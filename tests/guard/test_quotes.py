@@ -1,0 +1,37 @@
+"""Rules for prices and targets: decimals, infinite prices, and a dataset without prices."""
+
+import json
+import math
+
+import polars as pl
+
+from factories.guard_reports import (
+    at,
+    get_check,
+    inspect,
+    severities,
+)
+
+
+def test_decimal_quotes_and_targets_are_numbers(ml_dataset: pl.DataFrame) -> None:
+    exact = pl.col("open", "high", "low", "close", "volume", "target_5d").cast(pl.Decimal(38, 8))
+
+    report = inspect(ml_dataset.with_columns(exact))
+
+    assert severities(report) == severities(inspect(ml_dataset))
+    assert report["targets"] == ["target_1d", "target_5d", "target_10d", "target_20d"]
+
+
+def test_infinite_prices_are_text_in_the_report(ml_dataset: pl.DataFrame) -> None:
+    report = inspect(at(700, "close", math.inf)(ml_dataset))
+
+    assert get_check(report, "prices")["rows"][0]["close"] == "inf"
+    json.dumps(report, allow_nan=False)
+
+
+def test_a_dataset_without_prices_skips_what_needs_them(ml_dataset: pl.DataFrame) -> None:
+    report = inspect(ml_dataset.drop("open", "high", "low", "close", "volume"))
+
+    assert {name: get_check(report, name)["severity"] for name in ("prices", "splits", "targets")} == dict.fromkeys(
+        ("prices", "splits", "targets"), "skipped"
+    )
