@@ -9,6 +9,8 @@ import yaml
 from kedro.io import AbstractDataset
 
 from atft_kedro import datasets
+from atft_kedro.market.simulated_drivers import MarketParams
+from factories.params import make_params
 
 
 @pytest.mark.parametrize("name", datasets.__all__)
@@ -24,3 +26,5 @@ def test_the_yaml_example_in_the_docstring_works(name: str, tmp_path: Path) -> N
     assert type(dataset).__name__ == name
     if name == "SimulatedMarketDataset":
         assert dataset.load().collect().height == 0  # the example has no market
+        market = make_params(MarketParams, stocks=5, days=30).model_dump(mode="json")
+        assert AbstractDataset.from_config(entry, config | {"market": market}).load().collect().height > 0
