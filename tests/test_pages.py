@@ -69,7 +69,7 @@ def test_every_axis_of_the_report_says_what_it_shows(report: str) -> None:
             }).length"""
         )
 
-    first_axis_speaks_for_all = {"Returns by tenth of the forecast", "The run beside its baselines"}
+    first_axis_speaks_for_all = {"Returns by decile of the forecast", "The run and its baselines"}
     assert {title for title, _ in unlabelled} <= first_axis_speaks_for_all
     assert clipped == 0
 
@@ -88,7 +88,7 @@ def _find(viz: str, name: str) -> str:
 
 def test_kedro_viz_shows_a_box_for_each_pipeline(viz: str) -> None:
     with open_page(f"{viz}/?pid=train", 1600) as looked:
-        looked.page.wait_for_selector("text=evaluate", timeout=30_000)
+        looked.page.wait_for_selector(".pipeline-node >> text=evaluate", timeout=30_000)
         shown = looked.page.locator(".pipeline-node").all_inner_texts()
 
     assert {"data", "guard", "prepare", "graph", "fit", "evaluate", "export", "training_data"} <= set(shown)
@@ -116,7 +116,7 @@ def test_kedro_viz_previews_a_picture(viz: str) -> None:
     with open_page(f"{viz}/?pid=train&expandAllPipelines=true&sid={_find(viz, 'ic_plot')}", 1600) as looked:
         looked.page.wait_for_selector(f"{PLOTS} .main-svg", timeout=30_000)
 
-        assert "sum of daily rank ICs" in looked.page.inner_text(PLOTS)
+        assert "cumulative rank IC" in looked.page.inner_text(PLOTS)
 
 
 @pytest.mark.long

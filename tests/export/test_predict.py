@@ -101,7 +101,7 @@ def test_other_features_are_named(trained: Trained, catalogue: FeatureCatalogue)
 
 def test_live_data_may_be_so_many_trading_days_old() -> None:
     rows = pl.LazyFrame({"date": [FRIDAY - timedelta(days=1), FRIDAY]})
-    params, live = make_params(PredictParams, max_age_days=2), RecencyParams()
+    params, live = make_params(PredictParams, max_age_days=2), make_params(RecencyParams)
 
     ages = [count_age(rows, FRIDAY + timedelta(days=later), params, live) for later in (0, 2, 3, 4)]
     assert ages == [0, 0, 1, 2]
@@ -112,17 +112,22 @@ def test_live_data_may_be_so_many_trading_days_old() -> None:
 def test_zero_days_demand_the_newest_trading_day() -> None:
     rows, params = pl.LazyFrame({"date": [FRIDAY]}), make_params(PredictParams, max_age_days=0)
 
-    ages = [count_age(rows, FRIDAY + timedelta(days=later), params, RecencyParams()) for later in (0, 1, 2)]
+    ages = [count_age(rows, FRIDAY + timedelta(days=later), params, make_params(RecencyParams)) for later in (0, 1, 2)]
 
     assert ages == [0, 0, 0]  # the weekend has no newer day
     with pytest.raises(InputError, match="2026-11-20, is 1 trading days old on 2026-11-23"):
-        count_age(rows, FRIDAY + timedelta(days=3), params, RecencyParams())
+        count_age(rows, FRIDAY + timedelta(days=3), params, make_params(RecencyParams))
 
 
 def test_data_may_be_any_age_where_that_is_asked_for() -> None:
     rows = pl.LazyFrame({"date": [FRIDAY]})
 
     assert (
-        count_age(rows, FRIDAY + timedelta(days=999), make_params(PredictParams, max_age_days=None), RecencyParams())
+        count_age(
+            rows,
+            FRIDAY + timedelta(days=999),
+            make_params(PredictParams, max_age_days=None),
+            make_params(RecencyParams),
+        )
         is None
     )

@@ -69,7 +69,7 @@ def test_a_used_port_is_refused(tmp_path: Path) -> None:
         listener.listen()
         port = listener.getsockname()[1]
 
-        with pytest.raises(InputError, match=f"Port {port} of 127.0.0.1 is not free"):
+        with pytest.raises(InputError, match=f"Port {port} of 127.0.0.1 is not available"):
             start_server(tmp_path, port, "sqlite:///mlflow.db")
 
 

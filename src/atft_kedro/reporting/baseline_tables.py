@@ -13,7 +13,7 @@ MIN_PERIODS_FOR_T = 20  # from so many non-overlapping periods on, |t| exceeds 2
 METRICS = {  # title, scale, digits
     "rank_ic": ("rank IC", 1, 4),
     "ic": ("IC", 1, 4),
-    "long_short_net": ("long-short net return, bp a day", 1e4, 2),
+    "long_short_net": ("long-short net, bp a day", 1e4, 2),
 }
 BASELINE_NOTE = (
     "Run minus baseline: mean of the daily differences on the forecasts that run and baseline share, ± standard error, "
