@@ -22,7 +22,7 @@ def test_prices_come_from_a_users_files(ran_project: Path) -> None:
     kedro(ran_project, "run", "--env", "files,smoke", "--params", "data_root=files")
 
     report = json.loads((made / "08_reporting" / "price_report.json").read_text())
-    assert (report["rows_in"], report["left_out"]) == (prices.height, [])
+    assert (report["rows_in"], report["exclusions"]) == (prices.height, [])
     score = json.loads((made / "06_models" / "runs" / "latest" / "metrics.json").read_text())
     assert (score["entry_lag"], score["next_close"]) == (1, None)
     assert list(score["same_close"]["split"]) == list(score["split"])

@@ -72,7 +72,7 @@ def test_one_run_scores_the_forecasts_by_the_benchmark_returns(project: Path, ma
     }
     page = (run / "summary.md").read_text()
     assert "Each ensemble member on the test days" in page
-    assert "As published tables count" in page
+    assert "Metrics as in published papers" in page
 
 
 @pytest.mark.long

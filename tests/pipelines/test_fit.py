@@ -22,5 +22,5 @@ def test_the_weights_of_the_network_are_tabulated_by_day(ran_project: Path) -> N
     for name in ("lag_weights", "neighbour_weights", "frequency_weights"):
         assert pl.read_parquet(reports / f"{name}.parquet").height
     assert "selection" in output
-    assert "MFLOP for a forecast" in output
+    assert "MFLOP per forecast" in output
     assert "agreement with the oracle" in share
