@@ -12,8 +12,7 @@ from atft_kedro.cli import run
 from atft_kedro.configuration import BLOCKS, ProjectConfigLoader
 from atft_kedro.params import InputError
 from atft_kedro.settings import CONFIG_LOADER_ARGS
-from atft_kedro.training.params import TrainingParams
-from atft_kedro.training.selection import SelectionParams
+from atft_kedro.training.params import SelectionParams, TrainingParams
 from factories.params import make_params
 
 CONF = Path(__file__).parent.parent / "conf"

@@ -31,7 +31,14 @@ def test_uncommitted_code_is_a_warning(tmp_path: Path) -> None:
 def _start_run(runs: Runs, **fields: object) -> Path:
     folder = runs.create({"n": len(runs.names())})
     usual = {"state": "done", "seed": 7, "phase": "one", "epoch": 1, "epochs_of_phase": 2, "steps": 5, "total_steps": 9}
-    rest = {"best": 0.1, "seconds_left": 1.0, "host": os.uname().nodename, "time": time.time(), "metric": "ic", "load": {}}
+    rest = {
+        "best": 0.1,
+        "seconds_left": 1.0,
+        "host": os.uname().nodename,
+        "time": time.time(),
+        "metric": "ic",
+        "load": {},
+    }
     (folder / "heartbeat.json").write_text(json.dumps({**usual, **rest, "pid": os.getpid(), **fields}))
     return folder
 

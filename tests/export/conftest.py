@@ -20,7 +20,7 @@ from atft_kedro.panel.universe import select_universe
 from atft_kedro.panel.write import build_panel_in_memory
 from atft_kedro.schema import FORECASTER, feature_columns
 from atft_kedro.training.data import TrainingData
-from atft_kedro.training.ensemble import load_members
+from atft_kedro.training.forecasting import load_members
 from atft_kedro.training.run import train_in_run
 from atft_kedro.training.runs import Runs
 from factories.datasets import make_graphs

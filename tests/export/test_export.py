@@ -14,7 +14,7 @@ from atft_kedro.export.model import load_model
 from atft_kedro.export.model_card import CARD, WEIGHTS
 from atft_kedro.export.model_folder import ExportedModel, ExportedModels, export_model, name_model
 from atft_kedro.params import InputError
-from atft_kedro.training.ensemble import forecast_ensemble, load_members
+from atft_kedro.training.forecasting import forecast_ensemble, load_members
 from atft_kedro.training.runs import LATEST
 from factories.exports import Trained
 

@@ -13,7 +13,7 @@ from atft_kedro.evaluation.compare_baselines import score_run
 from atft_kedro.evaluation.compare_runs import RunComparison, compare_runs, read_split_forecasts
 from atft_kedro.evaluation.entries import collect_returns
 from atft_kedro.evaluation.run_scores import read_all_returns
-from atft_kedro.training.selection import SelectionParams
+from atft_kedro.training.params import SelectionParams
 from factories.forecasts import EVALUATION
 from factories.params import make_params
 

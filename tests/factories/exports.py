@@ -13,7 +13,7 @@ from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.network.params import NetworkParams
 from atft_kedro.panel.universe import UniverseParams
 from atft_kedro.training.data import TrainingData
-from atft_kedro.training.ensemble import TrainedNetwork
+from atft_kedro.training.forecasting import TrainedNetwork
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.runs import Runs
 from factories.params import make_params

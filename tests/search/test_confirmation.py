@@ -18,7 +18,7 @@ from atft_kedro.search.confirmation import (
 )
 from atft_kedro.search.study_status import StudyStatus
 from atft_kedro.training.data import TrainingData
-from atft_kedro.training.selection import SelectionParams
+from atft_kedro.training.params import SelectionParams
 from factories.params import make_params
 from factories.searches import NETWORK, TRAINING, RecordingTrackers, confirm_winner, runs_in
 

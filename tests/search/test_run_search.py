@@ -12,8 +12,8 @@ from atft_kedro.search.run_search import join_search, search
 from atft_kedro.search.study import load_study
 from atft_kedro.search.study_status import MIN_COMPLETE_TRIALS
 from atft_kedro.training.data import TrainingData
+from atft_kedro.training.params import SelectionParams
 from atft_kedro.training.run import train_in_run
-from atft_kedro.training.selection import SelectionParams
 from factories.params import make_params
 from factories.searches import (
     NETWORK,

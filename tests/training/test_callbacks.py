@@ -11,12 +11,11 @@ import polars as pl
 import pytest
 import torch
 
-from atft_kedro.training.callbacks import BEST, EPOCHS, FINAL, LAST, SWA, Checkpoints, EpochLog, MetricsLog
-from atft_kedro.training.checkpoint import read_checkpoint
+from atft_kedro.training.callbacks import Checkpoints, EpochLog, MetricsLog
+from atft_kedro.training.checkpoint import BEST, EPOCHS, FINAL, LAST, SWA, read_checkpoint
 from atft_kedro.training.engine import Stop, Trainer
-from atft_kedro.training.heartbeat import Heartbeat
+from atft_kedro.training.process_control import Heartbeat, StopFile
 from atft_kedro.training.runs import METRICS, STOP_FILE
-from atft_kedro.training.stopping import StopFile
 from factories.training import IDENTITY, PHASES, Make, Watch
 
 

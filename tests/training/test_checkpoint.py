@@ -2,6 +2,7 @@
 
 import resource
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,15 @@ import pytest
 import torch
 
 from atft_kedro.params import InputError
-from atft_kedro.training.callbacks import LAST, Checkpoints
-from atft_kedro.training.checkpoint import Identity, read_checkpoint
+from atft_kedro.training.callbacks import Checkpoints
+from atft_kedro.training.checkpoint import (
+    LAST,
+    Identity,
+    Tree,
+    explain_other_version,
+    read_checkpoint,
+    write_checkpoint,
+)
 from factories.training import IDENTITY, NETWORK, Make
 
 
@@ -53,6 +61,44 @@ def test_a_checkpoint_of_another_make_cut_off_or_malicious_is_refused(make: Make
         read_checkpoint(path, IDENTITY)
     with pytest.raises(InputError, match="There is no checkpoint"):
         read_checkpoint(tmp_path / "absent.pt", IDENTITY)
+
+
+def rename_field_of_progress(tree: Tree) -> None:
+    tree["progress"]["step"] = tree["progress"].pop("step_of_epoch")
+
+
+def rename_weight(tree: Tree) -> None:
+    tree["ema"]["output.bias"] = tree["ema"].pop("heads.linear.bias")
+
+
+def drop_optimizer_groups(tree: Tree) -> None:
+    tree["optimizer"]["param_groups"] = []
+
+
+def drop_pieces(tree: Tree) -> None:
+    del tree["pieces_per_block"]
+
+
+def drop_identity(tree: Tree) -> None:
+    del tree["identity"]
+
+
+@pytest.mark.parametrize(
+    "change", [rename_field_of_progress, rename_weight, drop_optimizer_groups, drop_pieces, drop_identity]
+)
+def test_a_checkpoint_with_other_keys_was_written_by_another_version(
+    make: Make, tmp_path: Path, change: Callable[[Tree], None]
+) -> None:
+    trainer, path = make(), tmp_path / LAST
+    tree: Tree = {"identity": vars(IDENTITY), **trainer.state()}
+    change(tree)
+    write_checkpoint(path, tree)
+
+    with (
+        pytest.raises(InputError, match=r"last.pt was written by another version of this project \("),
+        explain_other_version(path),
+    ):
+        trainer.resume(read_checkpoint(path, IDENTITY))
 
 
 class Malicious:

@@ -15,13 +15,13 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from atft_kedro.network.atft import Atft
+from atft_kedro.network.attention_stats import collect_attention
 from atft_kedro.panel.blocks import BlockReader
 from atft_kedro.panel.sampler import BlockSampler
 from atft_kedro.profiling.memory.fake_training import CopyableFakeMode, MemoryCounter
-from atft_kedro.training.attention_stats import collect_attention
 from atft_kedro.training.data import DayLoader, TrainingData
 from atft_kedro.training.engine import Trainer
-from atft_kedro.training.ensemble import TrainedNetwork, forecast_blocks
+from atft_kedro.training.forecasting import TrainedNetwork, forecast_blocks
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.telemetry import Stopwatch
 from factories.params import make_params

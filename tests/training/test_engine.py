@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from atft_kedro.training.callbacks import LAST, Checkpoints
-from atft_kedro.training.checkpoint import read_checkpoint
+from atft_kedro.training.callbacks import Checkpoints
+from atft_kedro.training.checkpoint import LAST, read_checkpoint
 from atft_kedro.training.engine import Stop, Trainer, ema_decay_at, frozen_copy, update_average
+from atft_kedro.training.process_control import StopFile
 from atft_kedro.training.runs import STOP_FILE
-from atft_kedro.training.stopping import StopFile
 from factories.training import IDENTITY, NETWORK, PHASES, Make, Watch, train_phases
 
 

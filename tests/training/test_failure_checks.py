@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from atft_kedro.params import InputError
 from atft_kedro.training.data import TrainingData
-from atft_kedro.training.failure_checks import NAN_BATCHES, CollapseCheck, NonFiniteCheck, TrainingFailure
+from atft_kedro.training.failure_checks import NAN_BATCHES, CollapseCheck, NonFiniteCheck, TrainingFailure, debug_mode
 from atft_kedro.training.params import CollapseParams
 from factories.params import make_params
 from factories.training import PHASES, Make, Watch
@@ -102,3 +103,25 @@ def test_collapsed_forecasts_end_the_training(make: Make) -> None:
         TrainingFailure, match="for 2 epochs their deviation within a day was .* of the labels', less than"
     ):
         trainer.fit()
+
+
+def test_safe_training_names_the_first_tensor_that_is_not_finite(make: Make) -> None:
+    trainer = make(detect_anomaly=True, deterministic=True, phases=PHASES[:1])
+    with torch.no_grad():
+        trainer.network.temporal.refinements[0].hidden.bias[3] = torch.nan
+
+    message = r"Output 0 of temporal.refinements.0.hidden \(Linear, .*\) is the first"
+    with pytest.raises(InputError, match=message), debug_mode(trainer.network, trainer.params):
+        trainer.fit()
+
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert not torch.is_anomaly_enabled()
+
+
+def test_safe_training_has_the_same_scores_as_fast_training(make: Make) -> None:
+    safe, fast = make(detect_anomaly=True, deterministic=True), make()
+    with debug_mode(safe.network, safe.params):
+        safe.fit()
+    fast.fit()
+
+    assert safe.progress.history == fast.progress.history

@@ -18,8 +18,7 @@ from atft_kedro.network.params import NetworkParams
 from atft_kedro.panel.split import SplitParams, split_days
 from atft_kedro.training.data import TrainingData, choose_horizons
 from atft_kedro.training.distributed import ProcessGroup
-from atft_kedro.training.ensemble import TrainedNetwork
-from atft_kedro.training.forecasting import forecast_days
+from atft_kedro.training.forecasting import TrainedNetwork, forecast_days
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.run import make_trainer
 from factories.datasets import make_graphs, make_ml_dataset, make_panel

@@ -12,10 +12,10 @@ from atft_kedro.network.params import NetworkParams
 from atft_kedro.panel.blocks import no_graphs
 from atft_kedro.panel.store import Panel
 from atft_kedro.params import InputError
-from atft_kedro.training.callbacks import LAST
+from atft_kedro.training.checkpoint import LAST
 from atft_kedro.training.data import TrainingData, choose_horizons, count_stocks_per_day
 from atft_kedro.training.engine import Callback, Trainer
-from atft_kedro.training.ensemble import load_members
+from atft_kedro.training.forecasting import load_members
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.run import train_in_run
 from atft_kedro.training.runs import HEARTBEAT, LATEST, MANIFEST, STOP_FILE, TRAIN_LOG, Runs, TrainedRun

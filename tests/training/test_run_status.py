@@ -3,7 +3,10 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from atft_kedro.evaluation.goals import GoalParams, check_goals
+from atft_kedro.params import InputError
 from atft_kedro.training.run_status import format_load, read_max_gradient, read_status
 from atft_kedro.training.runs import HEARTBEAT, METRICS
 from factories.params import make_params
@@ -37,6 +40,17 @@ def test_a_status_names_the_weights_of_its_scores(tmp_path: Path) -> None:
     assert read_status(folder).rows()["validation rank IC"] == (
         "0.0500, averaged weights of the last epoch (best 0.0800: mean of the weights of the last 3 epochs)"
     )
+
+
+@pytest.mark.parametrize("removed", ["time", "phase"])
+def test_a_heartbeat_of_another_version_is_refused(tmp_path: Path, removed: str) -> None:
+    folder = write_run(tmp_path, make_log(0.05))
+    heartbeat = json.loads((folder / HEARTBEAT).read_text())
+    del heartbeat[removed]
+    (folder / HEARTBEAT).write_text(json.dumps(heartbeat))
+
+    with pytest.raises(InputError, match=f"heartbeat.json was written by another version of this project: .*{removed}"):
+        read_status(folder)
 
 
 def test_a_skipped_step_with_an_infinite_norm_is_no_gradient_that_a_run_is_scored_by(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from atft_kedro.params import InputError
-from atft_kedro.training.runs import LATEST, MANIFEST, Runs
+from atft_kedro.training.runs import LATEST, MANIFEST, Runs, read_manifest
 
 
 @pytest.fixture
@@ -25,3 +25,11 @@ def test_runs_have_folders_of_their_own_and_latest_is_the_newest(runs: Runs) -> 
     assert runs.names() == [one.name, other.name]
     with pytest.raises(InputError, match=f"There is no run 'mine' in .*; there are {one.name}, {other.name}"):
         runs.find("mine")
+
+
+def test_a_manifest_of_another_version_is_refused_when_a_missing_field_is_read(runs: Runs) -> None:
+    manifest = read_manifest(runs.create({"panel": "p"}))
+
+    assert (manifest["panel"], manifest.get("commit")) == ("p", None)
+    with pytest.raises(InputError, match=r"manifest.json was written by another version .*: it has no 'commit'\."):
+        manifest["commit"]

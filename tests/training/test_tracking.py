@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from atft_kedro.training.callbacks import LAST, Checkpoints
-from atft_kedro.training.checkpoint import read_checkpoint
+from atft_kedro.training.callbacks import Checkpoints
+from atft_kedro.training.checkpoint import LAST, read_checkpoint
 from atft_kedro.training.engine import Stop
+from atft_kedro.training.process_control import StopFile
 from atft_kedro.training.runs import STOP_FILE
-from atft_kedro.training.stopping import StopFile
 from atft_kedro.training.tracking import NoTracker, TrackerLog
 from factories.training import IDENTITY, Make, Watch
 

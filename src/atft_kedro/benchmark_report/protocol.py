@@ -5,7 +5,7 @@ from itertools import groupby
 from typing import Any
 
 from ..reporting.table import Table
-from ..training.selection import SelectionParams
+from ..training.params import SelectionParams
 from .run_evidence import RunEvidence, format_phase, format_value, list_modules
 
 UNKNOWN = "not recorded"

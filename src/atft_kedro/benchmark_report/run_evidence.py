@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import polars as pl
-from pydantic import ValidationError
 
 from ..dotted import flatten
 from ..evaluation.compare_baselines import NETWORK
@@ -18,9 +17,9 @@ from ..panel.split import SPLIT_NAMES, DateRange, Split, SplitName
 from ..params import InputError
 from ..schema import CODE, DATE, ENTRY_LAG, FORECASTER, HORIZON, MEMBER_PREFIX, SPLIT
 from ..training.checkpoint import FIELDS_NOT_IN_IDENTITY
-from ..training.run_status import read_history, read_manifest
-from ..training.runs import MANIFEST
-from ..training.selection import SelectionParams
+from ..training.params import SelectionParams
+from ..training.run_status import read_history
+from ..training.runs import MANIFEST, read_manifest
 
 Manifest = Mapping[str, Any]
 
@@ -81,7 +80,7 @@ def read_known_manifest(folder: Path) -> Manifest:
         Split.model_validate(manifest["split"])
         SelectionParams.model_validate(manifest["training"]["selection"])
         is_known = all("modules" in phase for phase in manifest["training"]["phases"])
-    except (KeyError, TypeError, ValidationError):
+    except (KeyError, TypeError, ValueError):
         is_known = False
     if not is_known:
         raise InputError(

@@ -23,7 +23,7 @@ def oracle(metadata: ProjectMetadata, run: str, split: SplitName, env: str | Non
     from ..evaluation.oracle import measure_oracle_share
     from ..graph.to_panel import graphs_to_panel
     from ..training.data import TrainingData
-    from ..training.ensemble import load_members
+    from ..training.forecasting import load_members
     from ..training.hardware import choose_device
 
     with open_catalog(metadata, env, params) as catalog:

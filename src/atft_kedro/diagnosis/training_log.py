@@ -15,11 +15,10 @@ from ..files import parse_model, read_json, read_json_lines
 from ..panel.split import Split
 from ..params import InputError
 from ..training.failure_checks import NAN_BATCHES
-from ..training.params import TrainingParams
+from ..training.params import SelectionParams, TrainingParams
 from ..training.phases import PhaseParams
-from ..training.run_status import RunStatus, read_manifest, read_status, read_training
-from ..training.runs import HEARTBEAT, MANIFEST, METRICS
-from ..training.selection import SelectionParams
+from ..training.run_status import RunStatus, read_status, read_training
+from ..training.runs import HEARTBEAT, MANIFEST, METRICS, read_manifest
 
 Floats = NDArray[np.float64]
 Line = Mapping[str, Any]

@@ -6,8 +6,8 @@ from pathlib import Path
 from ..checks import CheckResult
 from ..git import NOT_INSTALLED, read_git_state
 from ..params import InputError
-from ..training.run_status import read_manifest, read_status
-from ..training.runs import HEARTBEAT, LATEST, MANIFEST, Runs
+from ..training.run_status import read_status
+from ..training.runs import HEARTBEAT, LATEST, MANIFEST, Runs, read_manifest
 from .files import relative_path
 
 FIRST_HEARTBEAT = 600.0  # seconds that a training may take until its first heartbeat

@@ -13,8 +13,7 @@ from ..panel.split import SplitName
 from ..params import InputError
 from ..schema import CODE, DATE, FORECAST, FORECASTER, HORIZON, MEMBER_PREFIX, REALISED, SPLIT
 from ..training.data import TrainingData
-from ..training.ensemble import TrainedNetwork, forecast_ensemble, forecast_members, mean_forecasts
-from ..training.forecasting import Forecasts
+from ..training.forecasting import Forecasts, TrainedNetwork, forecast_ensemble, forecast_members, mean_forecasts
 
 FORECASTS = "forecasts.parquet"
 FORECAST_KEYS = (DATE, CODE, SPLIT, HORIZON)

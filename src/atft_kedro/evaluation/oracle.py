@@ -11,7 +11,7 @@ from .. import metrics
 from ..panel.split import SplitName
 from ..schema import CODE, DATE, ENTRY_LAGS, FORECAST, HORIZON, oracle_column
 from ..training.data import TrainingData
-from ..training.ensemble import TrainedNetwork, forecast_ensemble
+from ..training.forecasting import TrainedNetwork, forecast_ensemble
 from .align import DayStockIndex
 from .daily_statistics import Mean, average
 from .forecast_table import FORECAST_KEYS, add_forecaster

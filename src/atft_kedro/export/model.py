@@ -14,7 +14,7 @@ from ..metrics import MIN_STOCKS
 from ..network.atft import Atft
 from ..params import InputError
 from ..schema import CODE, DATE, ELIGIBLE, FORECAST, HORIZON, RANK, target
-from ..training.ensemble import TrainedNetwork, forecast_blocks, mean_forecasts
+from ..training.forecasting import TrainedNetwork, forecast_blocks, mean_forecasts
 from ..training.hardware import CPU
 from .inference_inputs import InferenceInputs, InferenceWindow, parse_keys, prepare_inputs
 from .model_card import CARD, WEIGHTS, MemberCard, ModelCard, read_card

@@ -15,7 +15,7 @@ from ..files import atomic_write, parse_model, read_json
 from ..network.params import NetworkParams
 from ..params import InputError, Params
 from ..schema import EDGE_ATTRIBUTES
-from ..training.ensemble import TrainedNetwork
+from ..training.forecasting import TrainedNetwork
 from ..training.params import TrainingParams
 from ..training.runs import LATEST, MANIFEST, Runs
 from .model_card import CARD, WEIGHTS, MemberCard, ModelCard, ModelInputs

@@ -8,8 +8,8 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from ..network.attention_stats import AttentionStats
 from ..schema import DATE
-from ..training.attention_stats import AttentionStats
 from .theme import SHADES, apply_theme
 
 MAX_FEATURES_SHOWN = 20

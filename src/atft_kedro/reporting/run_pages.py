@@ -16,7 +16,8 @@ from ..evaluation.score import EvaluationParams, RunScore
 from ..files import atomic_write, read_json
 from ..params import InputError
 from ..schema import DATE
-from ..training.run_status import read_entry_lag, read_history, read_manifest
+from ..training.run_status import read_entry_lag, read_history
+from ..training.runs import read_manifest
 from .html_pages import build_html_report
 from .run_tables import tabulate_run
 from .score_figures import plot_scores

@@ -16,12 +16,11 @@ from ..source_code import digest, hash_code
 from ..training.checkpoint import FIELDS_NOT_IN_IDENTITY
 from ..training.data import TrainingData
 from ..training.engine import Callback, Trainer
-from ..training.ensemble import load_members
+from ..training.forecasting import load_members
 from ..training.hardware import choose_device
-from ..training.params import TrainingParams
+from ..training.params import SelectionParams, TrainingParams
 from ..training.run import train_in_run
 from ..training.runs import LATEST, MANIFEST, Runs
-from ..training.selection import SelectionParams
 from .plan import SearchParams
 from .space import ParamValues, apply_values
 from .study_status import StudyStatus

@@ -11,13 +11,11 @@ import numpy as np
 from torch import Tensor
 
 from ..files import atomic_write, explain_full_disk, read_json_lines
-from .checkpoint import Identity, write_checkpoint
+from .checkpoint import BEST, EPOCHS, FINAL, LAST, SWA, Identity, write_checkpoint
 from .engine import Callback, Trainer
-from .heartbeat import describe_position
+from .process_control import describe_position
 from .runs import METRICS
 from .telemetry import read_devices, read_memory
-
-LAST, BEST, FINAL, SWA, EPOCHS = "last.pt", "best.pt", "final.pt", "swa.pt", "checkpoints"
 
 _logger = logging.getLogger(__name__)
 

@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from .params import TrainingParams
 
 Tree = dict[str, Any]
 
+LAST, BEST, FINAL, SWA, EPOCHS = "last.pt", "best.pt", "final.pt", "swa.pt", "checkpoints"  # files; a folder
 FIELDS_NOT_IN_IDENTITY = (  # parameters of `training` that a resumed run may change
     "resume",
     "nan_budget",
@@ -98,8 +100,21 @@ def read_checkpoint(path: Path, identity: Identity) -> Tree:
         tree: Tree = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch and zip raise many classes for truncated, foreign or malicious bytes
         raise InputError(f"{path} is not a checkpoint that can be read safely: {str(error).splitlines()[0]}") from error
-    identity.require_same(path, tree.get("identity", {}))
+    with explain_other_version(path):
+        identity.require_same(path, tree["identity"])
     return tree
+
+
+@contextmanager
+def explain_other_version(path: Path) -> Iterator[None]:
+    """Turn an error about keys or shapes of a checkpoint into an `InputError` that names the file."""
+    try:
+        yield
+    except (InputError, torch.OutOfMemoryError):
+        raise
+    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:MAX_LENGTH]
+        raise InputError(f"{path} was written by another version of this project ({reason}).") from error
 
 
 def get_random_state() -> Tree:

@@ -14,12 +14,10 @@ from torch import Tensor, nn
 from ..network.atft import Atft
 from .checkpoint import Tree, get_random_state, set_random_state
 from .data import DayLoader
-from .debug_mode import debug_mode
 from .distributed import ProcessGroup
 from .forecasting import Scoring, score_days
 from .params import TrainingParams
-from .schedule import Progress, Schedule, learning_rate_factor, start_phase, update_after_epoch
-from .selection import is_better
+from .phases import Progress, Schedule, is_better, learning_rate_factor, start_phase, update_after_epoch
 from .telemetry import EpochTimer
 from .train_step import TrainStep
 
@@ -75,8 +73,9 @@ class Trainer(Schedule):
         self.progress = Progress()
         self.ema, self.swa = frozen_copy(network), frozen_copy(network)
         self.best = copy.deepcopy(network.state_dict())
-        self.epochs_per_phase = [phase.epochs for phase in params.curriculum]
-        self.loaders = [train.keep_last_days(phase.newest_days or len(train.days)) for phase in params.curriculum]
+        self.phases = params.curriculum
+        self.epochs_per_phase = [phase.epochs for phase in self.phases]
+        self.loaders = [train.keep_last_days(phase.newest_days or len(train.days)) for phase in self.phases]
         all_steps = [-(-loader.sampler.steps // params.accumulate) for loader in self.loaders]
         self.steps_per_epoch = [min(steps, params.steps_per_phase or steps) for steps in all_steps]
         self.train_step = TrainStep(network, train.reader, params, self.group)
@@ -92,12 +91,12 @@ class Trainer(Schedule):
         """Train from the current progress to the end of the last phase."""
         if self.progress.steps_done == 0:
             torch.manual_seed(self.params.seed + self.group.rank)
-        with debug_mode(self.network, self.params), ExitStack() as stack:
+        with ExitStack() as stack:
             for callback in self.callbacks:
                 stack.callback(callback.close)
                 callback.before_fit(self)
             self.timer.start()
-            for phase in range(self.progress.phase, len(self.params.curriculum)):
+            for phase in range(self.progress.phase, len(self.phases)):
                 self._train_phase(phase)
             scores = self._score_swa() if self.progress.swa_epochs else {}
             for callback in self.callbacks:

@@ -1,7 +1,8 @@
-"""Forecasts of many days, and their scores by every metric."""
+"""Forecasts of many days by one network or by all networks of a run, and their scores by every metric."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -9,10 +10,16 @@ import torch
 from torch import Tensor
 
 from .. import metrics
+from ..files import parse_model
 from ..network.atft import Atft
-from ..network.params import ModuleName
+from ..network.params import ModuleName, NetworkParams
 from ..panel.blocks import Block, BlockReader
+from ..panel.split import SplitName
+from .checkpoint import BEST, explain_other_version, make_identity, read_checkpoint
+from .data import TrainingData, choose_horizons
 from .distributed import ProcessGroup
+from .params import TrainingParams
+from .runs import MANIFEST, read_manifest
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,61 @@ def _spread_stocks(values: Tensor, stock: Tensor, n_stocks: int) -> Tensor:
     spread = torch.full((len(values), n_stocks + 1, *values.shape[2:]), torch.nan, device=values.device)
     spread[:, stock] = values.float()
     return spread[:, :n_stocks]
+
+
+@dataclass(frozen=True)
+class TrainedNetwork:
+    """A trained network, and the modules that were switched on at its best epoch."""
+
+    network: Atft
+    modules: frozenset[ModuleName]
+
+
+def load_members(folder: Path, training_data: TrainingData) -> list[TrainedNetwork]:
+    """Load the best weights of a run's networks, in order of seed, onto the data's device."""
+    manifest = read_manifest(folder)
+    params = parse_model(manifest["network"], NetworkParams, folder / MANIFEST)
+    training = parse_model(manifest["training"], TrainingParams, folder / MANIFEST)
+    panel, graphs = choose_horizons(training_data.panel, params.horizons), training_data.graphs
+    members = []
+    for seed in training.all_seeds:
+        network = Atft(params, len(panel.metadata.features), panel.metadata.horizons, graphs.edges.shape[-1])
+        identity = make_identity(training_data, params, training.model_copy(update={"seed": seed}))
+        path = folder / training.member_folder(seed) / BEST
+        tree = read_checkpoint(path, identity)
+        with explain_other_version(path):
+            network.load_state_dict(tree["best"])
+            modules: frozenset[ModuleName] = frozenset(tree["progress"]["best_modules"])
+        members.append(TrainedNetwork(network.eval().to(panel.row_of.device), modules))
+    return members
+
+
+def forecast_ensemble(members: Sequence[TrainedNetwork], training_data: TrainingData, split: SplitName) -> Forecasts:
+    """Forecast the days of a split by the mean of all networks."""
+    return mean_forecasts(forecast_members(members, training_data, split))
+
+
+def forecast_members(
+    members: Sequence[TrainedNetwork], training_data: TrainingData, split: SplitName
+) -> list[Forecasts]:
+    """Forecast the days of a split by each network."""
+    network = members[0].network
+    data = replace(training_data, panel=choose_horizons(training_data.panel, network.horizons))
+    loader = data.loader(split, network.params.lookback)
+    return forecast_blocks(members, loader.reader, list(loader.sampler.chronological()))
+
+
+def forecast_blocks(
+    members: Sequence[TrainedNetwork], reader: BlockReader, blocks: Sequence[np.ndarray]
+) -> list[Forecasts]:
+    """Forecast the days of some blocks by each network."""
+    return [forecast_days(member.network, reader, blocks, member.modules).cpu() for member in members]
+
+
+def mean_forecasts(forecasts: Sequence[Forecasts]) -> Forecasts:
+    """Average several forecasts of the same days."""
+    quantiles = torch.stack([forecast.quantiles for forecast in forecasts]).mean(0)
+    return replace(forecasts[0], quantiles=quantiles)
 
 
 @dataclass(frozen=True)

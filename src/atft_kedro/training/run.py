@@ -10,16 +10,14 @@ from pathlib import Path
 
 import torch
 
-from ..files import read_json
 from ..network.atft import Atft
 from ..network.params import NetworkParams
-from .callbacks import BEST, LAST, Checkpoints, EpochLog, MetricsLog
-from .checkpoint import Identity, make_identity, read_checkpoint
+from .callbacks import Checkpoints, EpochLog, MetricsLog
+from .checkpoint import BEST, LAST, Identity, explain_other_version, make_identity, read_checkpoint
 from .data import TrainingData, choose_days_per_block, choose_horizons, count_stocks_per_day
-from .debug_mode import set_deterministic_workspace
 from .distributed import ProcessGroup, join_process_group
 from .engine import Callback, Trainer
-from .failure_checks import CollapseCheck, NonFiniteCheck
+from .failure_checks import CollapseCheck, NonFiniteCheck, debug_mode, set_deterministic_workspace
 from .hardware import (
     ThreadChoice,
     choose_device,
@@ -28,10 +26,9 @@ from .hardware import (
     keep_threads,
     using_threads,
 )
-from .heartbeat import Heartbeat
 from .params import TrainingParams
-from .runs import MANIFEST, METRICS, STOP_FILE, EnsembleMember, Runs, TrainedRun
-from .stopping import StopFile, StopSignal, receive_stop_signals
+from .process_control import Heartbeat, StopFile, StopSignal, receive_stop_signals
+from .runs import MANIFEST, METRICS, STOP_FILE, EnsembleMember, Runs, TrainedRun, read_manifest
 from .telemetry import restart_peak
 from .tracking import NO_TRACKER, Tracker, TrackerLog
 
@@ -61,11 +58,14 @@ class RunTrainer:
         if self.training.resume is not None and not (folder / LAST).exists():
             _logger.info("seed %d has no checkpoint yet: it starts from the beginning", seed)
         elif self.training.resume is not None:
-            trainer.resume(read_checkpoint(folder / LAST, identity))
+            tree = read_checkpoint(folder / LAST, identity)
+            with explain_other_version(folder / LAST):
+                trainer.resume(tree)
             _logger.info("seed %d resumes after step %d", seed, trainer.progress.steps_done)
         callbacks = [*self._make_callbacks(training, folder, identity), *self.callbacks] if self.group.is_first else []
         trainer.callbacks = [stop_signal, *callbacks]
-        trainer.fit()
+        with debug_mode(trainer.network, training):
+            trainer.fit()
         progress = trainer.progress
         return EnsembleMember(
             seed=seed,
@@ -137,7 +137,7 @@ def _open_run(training_data: TrainingData, trainer: Trainer, runs: Runs) -> tupl
     network, training = trainer.network.params, trainer.params
     if training.resume is not None:
         folder = runs.find(training.resume)
-        manifest = read_json(folder / MANIFEST)
+        manifest = read_manifest(folder)
         make_identity(training_data, network, training).require_same(folder, manifest["identity"])
         (folder / STOP_FILE).unlink(missing_ok=True)
         runs.set_latest(folder.name)

@@ -10,10 +10,10 @@ from typing import Any
 
 import psutil
 
-from ..files import parse_model, read_json, read_json_lines
+from ..files import parse_model, read_json_lines
 from ..params import InputError, Params
 from .params import TrainingParams
-from .runs import HEARTBEAT, MANIFEST, METRICS, STOP_FILE, TRAIN_LOG
+from .runs import HEARTBEAT, MANIFEST, METRICS, STOP_FILE, TRAIN_LOG, StoredFields, read_manifest
 from .telemetry import ALLOCATOR, COUNTERS, START
 
 STALE = 120.0  # seconds without a heartbeat after which a run on another machine counts as dead
@@ -64,7 +64,7 @@ def read_status(folder: Path) -> RunStatus:
     """Read a run's heartbeat, and check whether its process is alive."""
     if not (folder / HEARTBEAT).exists():
         raise InputError(f"Run {folder.name} has no heartbeat: it has not made its first step.")
-    heartbeat = read_json(folder / HEARTBEAT)
+    heartbeat = StoredFields(folder / HEARTBEAT)
     age, state = time.time() - heartbeat["time"], heartbeat["state"]
     if state == "training" and not _is_alive(heartbeat["pid"], heartbeat["host"], age):
         state = "dead"
@@ -109,15 +109,9 @@ def _read_metrics(folder: Path, containing: str) -> list[dict[str, Any]]:
     return read_json_lines(log, containing) if log.exists() else []
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """Read the manifest of a run."""
-    manifest: dict[str, Any] = read_json(folder / MANIFEST)
-    return manifest
-
-
 def read_training(folder: Path) -> TrainingParams:
     """Read the training parameters of a run."""
-    return parse_model(read_manifest(folder).get("training"), TrainingParams, folder / MANIFEST)
+    return parse_model(read_manifest(folder)["training"], TrainingParams, folder / MANIFEST)
 
 
 def read_entry_lag(folder: Path, configured: int) -> int:

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from ..files import atomic_write
+from ..files import atomic_write, read_json
 from ..locks import exclusive_lock
 from ..logs import log_to_file
 from ..params import InputError, Params
@@ -99,3 +100,20 @@ class Runs:
         pointer = self.folder / f".{name}.{secrets.token_hex(4)}"
         pointer.symlink_to(name)
         pointer.replace(self.folder / LATEST)
+
+
+class StoredFields(dict[str, Any]):
+    """The fields of a JSON file; a missing one is an `InputError` that names the file."""
+
+    def __init__(self, path: Path) -> None:
+        fields = read_json(path)
+        super().__init__(fields if isinstance(fields, dict) else {})
+        self.path = path
+
+    def __missing__(self, name: str) -> None:
+        raise InputError(f"{self.path} was written by another version of this project: it has no {name!r}.")
+
+
+def read_manifest(folder: Path) -> StoredFields:
+    """Read the manifest of a run."""
+    return StoredFields(folder / MANIFEST)

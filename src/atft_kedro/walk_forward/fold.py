@@ -29,7 +29,7 @@ from ..schema import CODE, DATE, GRAPH_DATE, REALISED, target_columns, target_sp
 from ..source_code import digest, hash_code
 from ..training.checkpoint import FIELDS_NOT_IN_IDENTITY
 from ..training.data import TrainingData
-from ..training.ensemble import load_members
+from ..training.forecasting import load_members
 from ..training.hardware import choose_device
 from ..training.params import TrainingParams
 from ..training.run import train_in_run

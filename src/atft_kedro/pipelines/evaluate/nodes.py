@@ -20,7 +20,7 @@ from atft_kedro.reporting.split_figures import plot_splits
 from atft_kedro.reporting.training_figures import plot_learning
 from atft_kedro.schema import DATE
 from atft_kedro.training.data import TrainingData
-from atft_kedro.training.ensemble import load_members
+from atft_kedro.training.forecasting import load_members
 from atft_kedro.training.hardware import choose_device
 from atft_kedro.training.run_status import read_history, read_training
 from atft_kedro.training.runs import Runs, TrainedRun

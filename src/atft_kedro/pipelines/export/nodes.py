@@ -15,7 +15,7 @@ from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.panel.scaler import Scaler
 from atft_kedro.panel.universe import UniverseParams
 from atft_kedro.training.data import TrainingData
-from atft_kedro.training.ensemble import load_members
+from atft_kedro.training.forecasting import load_members
 from atft_kedro.training.run_status import read_training
 from atft_kedro.training.runs import MANIFEST, Runs, TrainedRun
 

@@ -3,11 +3,11 @@
 import polars as pl
 import torch
 
+from atft_kedro.network.attention_stats import collect_attention
 from atft_kedro.network.params import NetworkParams
 from atft_kedro.reporting.attention import tabulate_by_day, tabulate_frequencies, tabulate_lags
-from atft_kedro.training.attention_stats import collect_attention
 from atft_kedro.training.data import TrainingData
-from atft_kedro.training.ensemble import load_members
+from atft_kedro.training.forecasting import load_members
 from atft_kedro.training.hardware import choose_device
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.progress_bar import progress_callbacks

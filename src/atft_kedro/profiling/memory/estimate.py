@@ -11,8 +11,8 @@ from ...network.params import NetworkParams
 from ...panel.split import Split
 from ...panel.store import Panel
 from ...training.params import TrainingParams
-from ...training.run_status import read_manifest, read_status, read_training
-from ...training.runs import MANIFEST
+from ...training.run_status import read_status, read_training
+from ...training.runs import MANIFEST, read_manifest
 from ...training.telemetry import START
 from .available_memory import Machine
 from .sizes import PanelSizes

@@ -5,15 +5,17 @@ import pytest
 import torch
 
 from atft_kedro.network.atft import Atft
+from atft_kedro.network.attention_stats import collect_attention
 from atft_kedro.reporting.attention import tabulate_by_day, tabulate_frequencies, tabulate_lags
-from atft_kedro.training.attention_stats import collect_attention
 from atft_kedro.training.data import TrainingData
-from factories.training import NETWORK, Make
+from factories.training import NETWORK
 
 
 @pytest.fixture
-def network(make: Make) -> Atft:
-    return make().network
+def network(training_data: TrainingData) -> Atft:
+    torch.manual_seed(7)
+    metadata = training_data.panel.metadata
+    return Atft(NETWORK, len(metadata.features), metadata.horizons, training_data.graphs.edges.shape[-1])
 
 
 def collect(network: Atft, training_data: TrainingData):  # type: ignore[no-untyped-def]  # noqa: ANN201

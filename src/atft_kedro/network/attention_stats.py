@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..network.atft import Atft
-from ..network.params import MODULES, ModuleName
-from ..network.temporal import WindowAttention
 from ..panel.blocks import Block, BlockReader
+from .atft import Atft
+from .params import MODULES, ModuleName
+from .temporal import WindowAttention
 
 
 @dataclass
