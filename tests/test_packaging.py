@@ -23,7 +23,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = copy_project(folder / "source")
     for listed in (source / "src").glob("*.egg-info"):  # of an installation; its list would be packaged, whole or not
         shutil.rmtree(listed)
-    page = source / "src" / "atft_kedro" / "guard" / "page.html"
+    page = source / "src" / "atft_kedro" / "reporting" / "guard_page.html"
     page.write_text(page.read_text() + MARK)
     building = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder]
     subprocess.run(building, cwd=source, check=True, capture_output=True)

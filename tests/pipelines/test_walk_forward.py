@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -34,9 +35,9 @@ def test_one_command_runs_a_walk_and_a_second_one_does_nothing(project: Path) ->
     score = json.loads((data / "08_reporting" / "walk_score.json").read_text())
     forecasts = pl.read_parquet(data / "07_model_output" / "walk_forecasts.parquet")
     summary = (data / "08_reporting" / "walk.md").read_text()
-    assert "0 of 15 stages are fresh" in first
+    assert re.search(r"\b0 of \d+ stages are fresh", first)
     assert "fold 1 done in" in first
-    assert "15 of 15 stages are fresh" in second
+    assert re.search(r"\b(\d+) of \1 stages are fresh", second)
     assert [fold["fold"]["name"] for fold in score["folds"]] == ["fold 1", "fold 2"]
     assert forecasts.select("date", "code", "horizon").is_unique().all()
     assert forecasts["date"].min() == pl.Series([score["folds"][0]["fold"]["tested"][0]["first"]]).str.to_date()[0]
@@ -108,5 +109,5 @@ def test_an_interrupted_walk_that_loses_a_fold_is_finished_by_the_same_command(p
     assert "Traceback" not in output
     assert "fold 2 is already finished" in third
     assert "fold 1 done in" in third
-    assert "15 of 15 stages are fresh" in fourth
+    assert re.search(r"\b(\d+) of \1 stages are fresh", fourth)
     assert [len(list(folder.glob("2*"))) for folder in fold_folders] == [1, 1]  # each fold resumed its run

@@ -80,7 +80,7 @@ def test_two_workers_share_a_study_in_postgres_and_one_is_killed(
         processes.append(start_worker(tmp_path, "join", url))
         wait_for((tmp_path / "ready").exists)  # so that trials are left for it, even on a busy machine
         processes.append(start_worker(tmp_path, "search", url, TRIALS))
-        wait_for(lambda: find_running(url, processes[0].pid, epochs=1) is not None)
+        wait_for(lambda: find_running(url, processes[0].pid, epochs=1) is not None, seconds=180)
         processes[0].kill()
         assert processes[1].wait(180) == 0, (tmp_path / "search-1.log").read_text()
         status = find_status(url)
