@@ -149,7 +149,7 @@ def test_a_repeated_date_and_code_is_refused() -> None:
             pl.DataFrame({"date": [FIRST], "code": ["S00"], "forecast": [1.0]}),
             r"forecasts lack the columns \['horizon'\]",
         ),
-        (forecast(realise(days=3), pl.lit(1.0), 20), "there is no 'target_20d'"),
+        (forecast(realise(days=3), pl.lit(1.0), 20), "have no column 'target_20d'"),
         (forecast(realise(days=3), pl.lit(1.0)).clear(), "There are no forecasts"),
     ],
 )

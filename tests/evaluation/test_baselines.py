@@ -26,7 +26,7 @@ def make_ridge(penalties: tuple[float, ...]) -> RidgeParams:
     return make_params(RidgeParams, penalties=penalties)
 
 
-SMALL = make_params(BoostingParams, rounds=20, fewest_in_leaf=20)
+SMALL = make_params(BoostingParams, rounds=20, min_leaf_rows=20)
 
 
 def test_every_baseline_forecasts_the_networks_keys(

@@ -9,7 +9,7 @@ from atft_kedro.evaluation.ridge import RidgeParams, fit_ridge
 from atft_kedro.training.data import TrainingData
 from factories.params import make_params
 
-SMALL = make_params(BoostingParams, rounds=20, fewest_in_leaf=20)
+SMALL = make_params(BoostingParams, rounds=20, min_leaf_rows=20)
 
 
 def test_trees_find_a_square_that_ridge_cannot(training_data: TrainingData) -> None:

@@ -146,7 +146,7 @@ def test_books_go_on_holding_stocks_that_have_left_the_universe() -> None:
     for row in rows:
         assert row.score.long_short == scored.score.horizons[row.horizon].long_short
         assert row.score.long_short is not None
-        assert row.score.long_short.unpriced == 0
+        assert row.score.long_short.unknown_returns == 0
 
 
 def test_runs_without_horizon_1_have_books_by_the_returns_that_scoring_used() -> None:

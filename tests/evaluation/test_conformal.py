@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atft_kedro.evaluation.conformal import Corrections, HorizonShift, fit_corrections, fit_shifts, shift_quantiles
+from atft_kedro.evaluation.conformal import Corrections, HorizonShifts, fit_corrections, fit_shifts, shift_quantiles
 from atft_kedro.evaluation.quantiles import label_returns
 from atft_kedro.params import InputError
 
@@ -107,14 +107,14 @@ def test_quantiles_that_would_cross_keep_their_coverage() -> None:
 def test_a_horizon_without_known_returns_is_refused() -> None:
     rows = simulate().with_columns(target=pl.lit(None, dtype=pl.Float32))
 
-    with pytest.raises(InputError, match="over 5 days cannot be corrected: no validation day has a return"):
+    with pytest.raises(InputError, match="over 5 days cannot be corrected: no validation return is known"):
         fit_corrections(rows, "gaussian_rank")
 
 
 def test_horizons_have_their_own_shifts_in_any_order() -> None:
     shifts = (
-        HorizonShift(horizon=1, shifts=(-1.0, 0.0, 1.0), labels=9),
-        HorizonShift(horizon=20, shifts=(-2.0, 0.0, 2.0), labels=9),
+        HorizonShifts(horizon=1, shifts=(-1.0, 0.0, 1.0), labels=9),
+        HorizonShifts(horizon=20, shifts=(-2.0, 0.0, 2.0), labels=9),
     )
     corrections = Corrections(levels=(0.1, 0.5, 0.9), units="zscore", horizons=shifts)
 

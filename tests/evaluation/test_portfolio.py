@@ -145,7 +145,7 @@ def test_stocks_without_a_return_earn_zero_and_are_counted() -> None:
 
     book = score_portfolio(trade(weights, returns), cost_bp=0, holding_days=1)
 
-    assert book.unpriced == 0.25
+    assert book.unknown_returns == 0.25
     assert book.gross_mean == pytest.approx((0.01 + 0.005) / 2)
 
 
@@ -179,8 +179,8 @@ def test_capacity_is_that_of_the_days_median_stock() -> None:
     value = torch.tensor([[10.0, 30.0, 20.0, 99.0], [NAN, 40.0, NAN, 99.0]], dtype=torch.float64)
     book = score_portfolio(trade(weights, weights, value), cost_bp=0, holding_days=1)
 
-    assert book.capacity == 30.0
-    assert score_portfolio(trade(weights, weights), cost_bp=0, holding_days=1).capacity is None
+    assert book.median_traded_value == 30.0
+    assert score_portfolio(trade(weights, weights), cost_bp=0, holding_days=1).median_traded_value is None
     assert np.isclose(book.gross_mean or 0, 0.375)
 
 

@@ -34,4 +34,4 @@ def test_the_note_names_the_number_of_runs_of_the_deflated_ratio(trials: int, co
 
     assert list(table.header[4:7]) == ["net Sharpe", "deflated", "rank IC difference to run 1"]
     assert table.rows[1][:2] == ["1d same*", "2"]
-    assert f"above the best that chance gives to {counted} runs. It depends on the runs listed" in table.note
+    assert f"above the best that {counted} runs without skill reach by chance." in table.note

@@ -36,8 +36,7 @@ class RunEvidence:
     @classmethod
     def read(cls, folder: Path) -> Self:
         """Read a run; refuse one without scores, or of another version of the project."""
-        score = read_score(folder, is_required=True)
-        assert score is not None
+        score = read_score(folder)
         if not (folder / DAILY).exists() or ENTRY_LAG not in open_table(folder / DAILY).collect_schema():
             raise InputError(
                 f"Run {folder.name} has no {DAILY} with all entries; kedro atft evaluate {folder.name} writes it."

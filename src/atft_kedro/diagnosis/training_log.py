@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..evaluation.daily_statistics import Mean
-from ..evaluation.run_scores import read_score
+from ..evaluation.run_scores import SCORE, read_score
 from ..evaluation.score import RunScore
 from ..files import parse_model, read_json, read_json_lines
 from ..panel.split import Split
@@ -159,7 +159,7 @@ def read_training_log(folder: Path) -> TrainingLog:
         raise InputError(f"Run {folder.name} has written nothing yet: it has not made its first step.")
     score, score_error = None, None
     try:
-        score = read_score(folder, is_required=False)
+        score = read_score(folder) if (folder / SCORE).exists() else None
     except InputError as error:
         score_error = str(error)
     return TrainingLog(

@@ -36,10 +36,9 @@ EXCLUSION_REASONS = {
 
 def format_excluded(excluded: Iterable[ExcludedForecasts]) -> list[str]:
     """List how many forecasts were not scored, by reason; counts of 0 are omitted."""
-    counts = dict.fromkeys(EXCLUSION_REASONS, 0)
-    for counted in excluded:
-        counts = {name: count + getattr(counted, name) for name, count in counts.items()}
-    return [f"{count:,} {EXCLUSION_REASONS[name]}" for name, count in counts.items() if count]
+    counts = list(excluded)
+    totals = {reason: sum(getattr(count, name) for count in counts) for name, reason in EXCLUSION_REASONS.items()}
+    return [f"{total:,} {reason}" for reason, total in totals.items() if total]
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ class RealisedReturns:
 
 @dataclass(frozen=True)
 class HorizonForecasts:
-    """Forecasts over one horizon as an array, from the first to the last day with a finite forecast."""
+    """Forecasts over one horizon as an array, from the first to the last finite one."""
 
     horizon: int
     realised: RealisedReturns
@@ -162,7 +161,9 @@ def index_returns(realised: pl.DataFrame) -> RealisedReturns:
 def align_forecasts(forecasts: pl.DataFrame, realised: RealisedReturns, horizon: int) -> HorizonForecasts:
     """Align the forecasts over one horizon with the realised returns."""
     if horizon not in realised.returns:
-        raise InputError(f"Forecasts over {horizon} days cannot be scored: there is no {target(horizon)!r}.")
+        raise InputError(
+            f"Forecasts over {horizon} days cannot be scored: the realised returns have no column {target(horizon)!r}."
+        )
     names = (DATE, CODE, FORECAST, *quantile_levels(forecasts.columns))
     selected = forecasts.filter(pl.col(HORIZON) == horizon).select(names)
     finite = selected.filter(pl.col(FORECAST).is_finite())
@@ -191,15 +192,15 @@ def require_forecasts(forecasts: pl.DataFrame) -> None:
         raise InputError(f"{forecasts[HORIZON].null_count()} forecasts have no {HORIZON}.")
 
 
-def _require_columns(table: pl.DataFrame, names: tuple[str, ...], content: str) -> None:
+def _require_columns(table: pl.DataFrame, names: tuple[str, ...], table_name: str) -> None:
     """Refuse a table without these columns, without rows, or with a row that has no date or code."""
     missing = [name for name in names if name not in table.columns]
     if missing:
-        raise InputError(f"The {content} lack the columns {missing}; they have {table.columns}.")
+        raise InputError(f"The {table_name} lack the columns {missing}; they have {table.columns}.")
     if table.schema[DATE] != pl.Date:
-        raise InputError(f"The {content}' {DATE} is {table.schema[DATE]}, not a date: cast it with .dt.date().")
+        raise InputError(f"The {table_name}' {DATE} is {table.schema[DATE]}, not a date: cast it with .dt.date().")
     if not len(table):
-        raise InputError(f"There are no {content}.")
+        raise InputError(f"There are no {table_name}.")
     for name in (DATE, CODE):
         if table[name].null_count():
-            raise InputError(f"{table[name].null_count()} rows of the {content} have no {name}.")
+            raise InputError(f"{table[name].null_count()} rows of the {table_name} have no {name}.")

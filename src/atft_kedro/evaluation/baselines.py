@@ -1,4 +1,4 @@
-"""Baselines that a network is compared with: rules of thumb, and models trained on the same features and days."""
+"""Baselines that a network is compared with: simple rules, and models trained on the same features and days."""
 
 import logging
 from collections.abc import Callable
@@ -26,8 +26,9 @@ _logger = logging.getLogger(__name__)
 class BaselineParams(Params):
     """Which baselines are computed, and how.
 
-    ``reversal`` is the negative return of the last days, ``momentum`` the return of a year without its last month.
-    ``ridge`` and ``lightgbm`` are fitted to the train days' features for each horizon and tuned on the validation days.
+    ``reversal`` is the negative return of the last ``reversal_days`` observations. ``momentum`` is the return between
+    ``momentum_days`` and ``momentum_skip`` observations ago. ``ridge`` and ``lightgbm`` are fitted to the train days
+    for each horizon and tuned on the validation days.
     """
 
     names: Annotated[tuple[BaselineName, ...], Unique]
@@ -40,7 +41,7 @@ class BaselineParams(Params):
 
 @dataclass(frozen=True)
 class BaselineInputs:
-    """The data that baselines forecast from, and the keys they forecast."""
+    """The keys that baselines forecast, and the data that they use."""
 
     keys: pl.DataFrame  # date, code, split, horizon of the network's validation and test forecasts
     dataset: pl.LazyFrame
@@ -92,11 +93,11 @@ BASELINES: dict[BaselineName, Baseline] = {
 def forecast_baselines(
     forecasts: pl.DataFrame, dataset: pl.LazyFrame, training_data: TrainingData, units: Units, params: BaselineParams
 ) -> pl.DataFrame:
-    """Forecast the validation and test keys of a network's forecasts by every chosen baseline."""
+    """Forecast the validation and test keys of a network with every selected baseline."""
     keys = forecasts.filter(pl.col(SPLIT) != "train").select(FORECAST_KEYS)
     inputs = BaselineInputs(keys, dataset, training_data, units, params)
     has_closes = CLOSE in dataset.collect_schema()
-    tables = [add_forecaster("", _forecast_zero(inputs).clear())]  # the result without any baseline
+    tables = [add_forecaster("", _forecast_zero(inputs).clear())]  # defines the columns if no baseline is selected
     for name, baseline in BASELINES.items():
         if name not in params.names:
             continue
@@ -105,20 +106,20 @@ def forecast_baselines(
             continue
         forecast = baseline.forecast(inputs)
         if forecast.is_empty():
-            _logger.warning("Baseline %s has no forecast: no stock's history is long enough.", name)
+            _logger.warning("Baseline %s has no forecasts: no stock has enough observations.", name)
         tables.append(add_forecaster(name, forecast))
     return pl.concat(tables)
 
 
 def _apply_rule(inputs: BaselineInputs, rule: pl.Expr) -> pl.DataFrame:
-    """Compute an expression of closes along each stock's own observations."""
+    """Compute an expression of closes over the observations of each stock."""
     closes = inputs.dataset.select(DATE, CODE, CLOSE).sort(DATE, maintain_order=True)
     values = closes.select(DATE, CODE, rule.over(CODE).alias(FORECAST)).drop_nulls().collect()
     return inputs.keys.join(values, on=[DATE, CODE])
 
 
 def _predict(inputs: BaselineInputs, predict: Predictor) -> pl.DataFrame:
-    """Forecast the keys' splits by a fitted model."""
+    """Forecast the keys with a fitted model."""
     metadata = inputs.training_data.panel.metadata
     days, codes = inputs.training_data.panel.days, pl.Series(metadata.codes, dtype=pl.String)
     tables = []

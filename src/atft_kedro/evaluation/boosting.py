@@ -1,6 +1,5 @@
-"""Gradient-boosted trees of each horizon's labels on the day's features."""
+"""Gradient-boosted trees that forecast the labels of each horizon from the features of a day."""
 
-from collections.abc import Iterable
 from typing import Annotated, Any
 
 import numpy as np
@@ -20,18 +19,18 @@ Size = Annotated[int, Field(gt=0)]
 
 
 class BoostingParams(Params):
-    """LightGBM's trees. The validation days' IC chooses how many are kept.
+    """Parameters of LightGBM; the IC of the validation days chooses the number of trees.
 
-    ``rows`` is the most rows that are used; whole days are omitted evenly where more exist.
+    If a split has more than ``max_rows`` rows, whole days are omitted evenly.
     """
 
     rounds: Size
     patience: Size
     learning_rate: Annotated[float, Field(gt=0)]
     leaves: Annotated[int, Field(gt=1)]
-    fewest_in_leaf: Size
+    min_leaf_rows: Size
     feature_share: Annotated[float, Field(gt=0, le=1)]
-    rows: Size
+    max_rows: Size
     seed: Annotated[int, Field(ge=0)]
 
     def lightgbm_params(self) -> dict[str, Any]:
@@ -41,7 +40,7 @@ class BoostingParams(Params):
             "metric": "none",
             "learning_rate": self.learning_rate,
             "num_leaves": self.leaves,
-            "min_data_in_leaf": self.fewest_in_leaf,
+            "min_data_in_leaf": self.min_leaf_rows,
             "feature_fraction": self.feature_share,
             "seed": self.seed,
             "deterministic": True,
@@ -51,7 +50,7 @@ class BoostingParams(Params):
         }
 
 
-LightGBMDataset = Any  # LightGBM is slow to import, so only the functions that use it do
+LightGBMDataset = Any  # LightGBM is slow to import, so only the functions that use it import it
 
 
 def fit_boosting(training_data: TrainingData, units: Units, params: BoostingParams) -> Predictor:
@@ -59,8 +58,7 @@ def fit_boosting(training_data: TrainingData, units: Units, params: BoostingPara
     import lightgbm
 
     train, validation = (
-        _thin_out(read_observations(training_data, split, units), params.rows, training_data, split)
-        for split in ("train", "validation")
+        _read_evenly(training_data, split, units, params.max_rows) for split in ("train", "validation")
     )
     train_set = lightgbm.Dataset(train.features.float().numpy(), params=params.lightgbm_params(), free_raw_data=False)
     valid_set = lightgbm.Dataset(validation.features.float().numpy(), reference=train_set, free_raw_data=False)
@@ -77,15 +75,13 @@ def fit_boosting(training_data: TrainingData, units: Units, params: BoostingPara
     return predict
 
 
-def _thin_out(
-    batches: Iterable[Observations], most: int, training_data: TrainingData, split: SplitName
-) -> Observations:
-    """Keep every n-th day, so that at most about ``most`` rows remain."""
+def _read_evenly(training_data: TrainingData, split: SplitName, units: Units, max_rows: int) -> Observations:
+    """Read every n-th day of a split, so that at most about ``max_rows`` rows are used."""
     days = training_data.split.indices_of(split, training_data.panel.days)
     rows = int(training_data.panel.eligible[torch.from_numpy(days)].sum())
-    step = -(-rows // most)
+    step = -(-rows // max_rows)
     kept = []
-    for batch in batches:
+    for batch in read_observations(training_data, split, units):
         keep = batch.day % step == 0
         kept.append(Observations(batch.day[keep], batch.stock[keep], batch.features[keep], batch.labels[keep]))
     return Observations.join(kept)
@@ -108,7 +104,7 @@ def _fit_horizon(
     actual = validation.to_array(validation_labels)
 
     def mean_ic(prediction: Floats, _: LightGBMDataset) -> tuple[str, float, bool]:
-        """Score a prediction for early stopping; higher is better."""
+        """Compute the mean daily IC for early stopping; higher is better."""
         daily = metrics.daily_ic(validation.to_array(torch.from_numpy(prediction)), actual)
         defined = daily[daily.isfinite()]
         return "ic", float(defined.mean()) if len(defined) else 0.0, True

@@ -30,7 +30,7 @@ from .score_forecasts import ScoredForecasts, score_forecasts
 
 NETWORK = "network"
 PAIRED = ("ic", "rank_ic", "long_short_net")
-NEXT_DAY = (pl.col(SPLIT) == "test") & (pl.col(HORIZON) == 1)
+IS_ONE_DAY_TEST = (pl.col(SPLIT) == "test") & (pl.col(HORIZON) == 1)
 
 
 def score_run(
@@ -44,11 +44,11 @@ def score_run(
     """Score a run and its baselines in each split, at every entry.
 
     ``baselines`` has the columns of forecasts and ``forecaster``; a forecaster named ``seed 7`` is an ensemble member.
-    ``returns`` come from `collect_returns`. The second table has a row for each entry, forecaster, split, horizon and
-    date.
+    ``returns`` come from `collect_returns`. The table of daily scores has a row for each entry, forecaster, split,
+    horizon and date.
     """
     if "test" not in forecasts[SPLIT]:
-        raise InputError(f"Run {run} forecasts no test day, and cannot be scored.")
+        raise InputError(f"Run {run} has no forecasts of test days, so it cannot be scored.")
     scores: dict[int, EntryScore] = {}
     tables = []
     for lag, entry_returns in returns_by_lag(returns, entry_lag).items():
@@ -85,7 +85,7 @@ def score_entry(
         own_scored = score_forecasts(own, realised, params)
         scores[split] = own_scored.score.horizons
         tables.append(_add_keys(own_scored, NETWORK, split))
-        for name, table in _by_forecaster(baselines.filter(pl.col(SPLIT) == split)):
+        for name, table in _group_by_forecaster(baselines.filter(pl.col(SPLIT) == split)):
             scored = score_forecasts(table, realised, params)
             tables.append(_add_keys(scored, name, split))
             if name == ORACLE:
@@ -107,20 +107,20 @@ def score_entry(
 def _score_as_published(
     forecasts: pl.DataFrame, baselines: pl.DataFrame, returns: pl.DataFrame
 ) -> dict[str, PublishedScore]:
-    """Score the next day's test forecasts as published tables do; empty without one-day forecasts."""
-    own = forecasts.filter(NEXT_DAY).select(DATE, CODE, FORECAST)
+    """Score the test forecasts over one day as papers do; empty without such forecasts."""
+    own = forecasts.filter(IS_ONE_DAY_TEST).select(DATE, CODE, FORECAST)
     if own.is_empty() or target(1) not in returns.columns:
         return {}
     realised = returns.select(DATE, CODE, pl.col(target(1)).alias(REALISED))
-    others = baselines.filter(NEXT_DAY, pl.col(FORECASTER) != ORACLE)
-    tables = {NETWORK: own} | {name: table.select(DATE, CODE, FORECAST) for name, table in _by_forecaster(others)}
+    others = baselines.filter(IS_ONE_DAY_TEST, pl.col(FORECASTER) != ORACLE)
+    tables = {NETWORK: own, **dict(_group_by_forecaster(others))}
     return {
         name: score_as_published(table.join(realised, on=[DATE, CODE], how="left", maintain_order="left"))
         for name, table in tables.items()
     }
 
 
-def _by_forecaster(baselines: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
+def _group_by_forecaster(baselines: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
     for name in baselines[FORECASTER].unique(maintain_order=True):
         yield name, baselines.filter(pl.col(FORECASTER) == name).select(DATE, CODE, HORIZON, FORECAST)
 
@@ -128,7 +128,7 @@ def _by_forecaster(baselines: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]
 def _score_same_keys(
     own: pl.DataFrame, baseline: pl.DataFrame, realised: RealisedReturns, params: EvaluationParams
 ) -> ScoredForecasts | None:
-    """Score a run on a baseline's keys only; None if these are all of the run's keys."""
+    """Score a run on the keys of a baseline only; None if these are all keys of the run."""
     same_keys = own.join(baseline, on=[DATE, CODE, HORIZON], how="semi")
     return None if len(same_keys) == len(own) else score_forecasts(same_keys, realised, params)
 
@@ -149,7 +149,7 @@ def pair_with_baseline(own: ScoredForecasts, baseline: ScoredForecasts, *, is_ze
 
 
 def join_days(left: pl.DataFrame, right: pl.DataFrame, horizon: int) -> pl.DataFrame:
-    """Join the days of two forecasters over a horizon; columns of the second end in ``_right``."""
+    """Join the days of two forecasters over a horizon; columns of ``right`` end in ``_right``."""
     own, other = (table.filter(pl.col(HORIZON) == horizon) for table in (left, right))
     return own.join(other, on=DATE, how="inner", maintain_order="left")
 

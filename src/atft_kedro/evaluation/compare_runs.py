@@ -41,7 +41,7 @@ def read_split_forecasts(folder: Path, split: str) -> pl.DataFrame:
     path = folder / FORECASTS
     if not path.exists():
         raise InputError(
-            f"Run {folder.name} has no forecasts. kedro run --pipelines evaluate makes those of the latest run."
+            f"Run {folder.name} has no forecasts. kedro run --pipelines evaluate writes them for the latest run."
         )
     forecasts = open_table(path).filter(pl.col(SPLIT) == split).select(*KEY, FORECAST).collect()
     if not len(forecasts):
@@ -53,7 +53,7 @@ def read_returns(folder: Path, entry_lag: int) -> ReturnsByLag:
     """Read the returns that a run was scored with; ``entry_lag`` is that of its targets."""
     path = folder / RETURNS
     if not path.exists():
-        raise InputError(f"Run {folder.name} has no {RETURNS}. kedro atft evaluate {folder.name} makes it.")
+        raise InputError(f"Run {folder.name} has no {RETURNS}. kedro atft evaluate {folder.name} writes it.")
     return returns_by_lag(open_table(path).collect(), entry_lag)
 
 
@@ -69,7 +69,9 @@ def pivot_returns(forecasts: pl.DataFrame) -> pl.DataFrame:
 def require_several(folders: Sequence[Path]) -> None:
     """Refuse fewer than two runs, and the same run twice."""
     if len(set(folders)) < 2 or len(set(folders)) < len(folders):
-        raise InputError("Name two or more different runs, the first to compare with: kedro atft metrics lists them.")
+        raise InputError(
+            "Name two or more different runs; the first is the one to compare with. kedro atft metrics lists all runs."
+        )
 
 
 def compare_runs(
@@ -78,10 +80,10 @@ def compare_runs(
     params: EvaluationParams,
     trials: int = 0,
 ) -> list[RunComparison]:
-    """Score runs on the keys that all of them forecast, and pair each with the first.
+    """Score runs on the keys that all of them forecast, and compare each with the first by day.
 
     Every entry whose returns all runs have is scored. Portfolios also need the returns of stocks after their last
-    forecast. If the runs are the best of more ``trials``, pass their number for the deflated Sharpe ratio.
+    forecast. If the runs are the best of more trials, ``trials`` is their number, for the deflated Sharpe ratio.
     """
     common = _find_common_keys(forecasts)
     rows = [
@@ -135,13 +137,13 @@ def _find_common_keys(forecasts: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
 
 
 def _join_returns(common: pl.DataFrame, lag: int, returns: Mapping[str, ReturnsByLag]) -> pl.DataFrame:
-    """Join all runs' returns at one entry, on the days of the common forecasts; they must agree."""
+    """Join the returns of all runs at one entry, on the days of the common forecasts; refuse different returns."""
     (first, table), *rest = ((run, by_lag[lag]) for run, by_lag in returns.items())
     names = [target(horizon) for horizon in common[HORIZON].unique().sort()]
     keys = common.group_by(DATE, CODE).agg(pl.len())
     for run, other in rest:
-        both = keys.join(table, on=[DATE, CODE]).join(other, on=[DATE, CODE], suffix=" of other")
-        gaps = both.select((pl.col(name) - pl.col(f"{name} of other")).abs() for name in names).unpivot()["value"]
+        both = keys.join(table, on=[DATE, CODE]).join(other, on=[DATE, CODE])  # columns of other end in _right
+        gaps = both.select((pl.col(name) - pl.col(f"{name}_right")).abs() for name in names).unpivot()["value"]
         different, known = int((gaps > RETURN_TOLERANCE).sum()), int(gaps.is_not_null().sum())
         if different:
             raise InputError(

@@ -15,8 +15,8 @@ CALIBRATION_SPLIT = "validation"
 MEDIAN = 0.5
 
 
-class HorizonShift(Params):
-    """The shift of each quantile over one horizon."""
+class HorizonShifts(Params):
+    """The shifts of the quantiles over one horizon."""
 
     horizon: int
     shifts: tuple[float, ...]
@@ -28,13 +28,13 @@ class Corrections(Params):
 
     levels: tuple[float, ...]
     units: Units  # of the forecasts and of the shifts
-    horizons: tuple[HorizonShift, ...]
+    horizons: tuple[HorizonShifts, ...]
 
     def correct(self, quantiles: Tensor, horizons: Sequence[int]) -> Tensor:
         """Shift quantiles (…, horizon, quantile) of these horizons; they remain in order."""
-        shifts = {fit.horizon: fit.shifts for fit in self.horizons}
-        shift = torch.tensor([shifts[horizon] for horizon in horizons])
-        return shift_quantiles(quantiles, shift, self.levels.index(MEDIAN))
+        shifts = {fitted.horizon: fitted.shifts for fitted in self.horizons}
+        selected = torch.tensor([shifts[horizon] for horizon in horizons])
+        return shift_quantiles(quantiles, selected, self.levels.index(MEDIAN))
 
 
 def shift_quantiles(quantiles: Tensor, shifts: Tensor, median_column: int) -> Tensor:
@@ -53,15 +53,15 @@ def fit_corrections(forecasts: pl.DataFrame, units: Units) -> Corrections:
     for horizon in forecasts[HORIZON].unique().sort():
         rows = known.filter(pl.col(HORIZON) == horizon)
         if not len(rows):
-            raise InputError(f"Quantiles over {horizon} days cannot be corrected: no validation day has a return.")
+            raise InputError(f"Quantiles over {horizon} days cannot be corrected: no validation return is known.")
         quantiles = torch.from_numpy(rows.select(list(levels)).to_numpy(writable=True))
         shifts = fit_shifts(quantiles, _compute_labels(rows, units), list(levels.values()))
-        horizon_shifts.append(HorizonShift(horizon=horizon, shifts=tuple(shifts), labels=len(rows)))
+        horizon_shifts.append(HorizonShifts(horizon=horizon, shifts=tuple(shifts), labels=len(rows)))
     return Corrections(levels=tuple(levels.values()), units=units, horizons=tuple(horizon_shifts))
 
 
 def fit_shifts(quantiles: Tensor, label: Tensor, levels: Sequence[float]) -> list[float]:
-    """Compute the shift with which the share of labels up to each quantile is its level.
+    """Compute for each quantile the shift with which the share of labels up to it is its level.
 
     ``quantiles`` is (label, quantile). With n labels, the shift is the k-th smallest difference of label and quantile,
     with k nearest to level * (n + 1): a new label of the same distribution is at or below the shifted quantile with
@@ -77,11 +77,8 @@ def fit_shifts(quantiles: Tensor, label: Tensor, levels: Sequence[float]) -> lis
     for column in [*range(median - 1, -1, -1), *range(median + 1, len(levels))]:
         is_lower = column < median
         neighbour = shift_quantiles(quantiles.double(), shifts, median)[:, column + 1 if is_lower else column - 1]
-        difference = (label - quantiles[:, column]).double()
-        if is_lower:
-            difference = difference.where(label <= neighbour, torch.inf)
-        else:
-            difference = difference.where(label > neighbour, -torch.inf)
+        is_free = label <= neighbour if is_lower else label > neighbour
+        difference = (label - quantiles[:, column]).double().where(is_free, torch.inf if is_lower else -torch.inf)
         shifts[column] = _select_shift(difference, levels[column])
     return shifts.tolist()
 
@@ -97,7 +94,7 @@ def _select_shift(difference: Tensor, level: float) -> float:
 
 
 def _compute_labels(rows: pl.DataFrame, units: Units) -> Tensor:
-    """Transform the realised return of each row into the units of forecasts."""
+    """Transform the realised return of each row into the units of the forecasts."""
     index = DayStockIndex.of(rows)
     indexed = index.find(rows)
     realised = index.to_array(indexed, REALISED)

@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 RESAMPLES = 1000
 INTERVAL = (2.5, 97.5)  # percent
-EULER = 0.5772156649015329
+EULER_GAMMA = 0.5772156649015329
 NORMAL = NormalDist()
 
 
@@ -59,7 +59,7 @@ def average(daily: Floats, horizon: int, is_expected: NDArray[np.bool_] | None =
 
 
 def select_nonoverlapping(days: NDArray[np.intp], horizon: int) -> list[int]:
-    """Select the first day and each next one at least ``horizon`` days after the last selected."""
+    """Select the first day, and then always the next day at least ``horizon`` days later."""
     selected: list[int] = []
     for day in days.tolist():
         if not selected or day >= selected[-1] + horizon:
@@ -71,8 +71,9 @@ def standard_error(daily: Floats, horizon: int) -> float:
     """Estimate the standard error of the mean of days that share returns over ``horizon`` days.
 
     This is Newey and West's error with two changes. It uses twice as many lags, because with one lag per shared day it
-    is a fifth too small. It is divided by the share of the variance that the estimate finds in so few days: less than
-    half for 110 days that share 20. NaN for fewer than two non-overlapping periods.
+    is a fifth too small. Its variance is divided by the share of the true variance that the estimate is expected to
+    find, see `found_variance_share`: less than half for 110 days that share 20. NaN for fewer than two non-overlapping
+    periods.
     """
     count = int(np.isfinite(daily).sum())
     if count < max(2 * horizon, 2):
@@ -85,8 +86,8 @@ def standard_error(daily: Floats, horizon: int) -> float:
 def newey_west(daily: Floats, lags: int) -> float:
     """Estimate the standard error of the mean of days that are correlated over ``lags`` days.
 
-    Bartlett's weights ("A Simple, Positive Semi-Definite … Covariance Matrix", Newey and West, 1987), with n/(n − 1)
-    so that zero lags give the usual error. Days without a value contribute 0 to every product.
+    The covariances have Bartlett's weights ("A Simple, Positive Semi-Definite … Covariance Matrix", Newey and West,
+    1987) and the factor n/(n − 1), so that zero lags give the usual error. Days without a value contribute 0.
     """
     known = np.isfinite(daily)
     count = int(known.sum())
@@ -101,8 +102,8 @@ def newey_west(daily: Floats, lags: int) -> float:
 def found_variance_share(count: int, horizon: int, lags: int) -> float:
     """Compute the expected share of the variance of a mean that Newey and West's estimate finds.
 
-    The days are sums over ``horizon`` independent days. The estimate is a quadratic form of the days less their mean,
-    so its expectation follows from the days' covariances.
+    The values are sums over ``horizon`` independent days. The estimate is a quadratic form of the values minus their
+    mean, so its expectation follows from their covariances.
     """
     overlap = np.clip(1 - np.arange(count) / horizon, 0, None)  # covariance by distance
     weight = np.clip(1 - np.arange(count) / (lags + 1), 0, None)
@@ -117,7 +118,7 @@ def found_variance_share(count: int, horizon: int, lags: int) -> float:
 def compute_false_positive_rate(count: int, horizon: int, limit: float = 2.0, draws: int = 1000) -> float:
     """Simulate how often |t| exceeds a limit when the true mean is zero.
 
-    The days are sums over ``horizon`` independent days; t is their mean divided by `standard_error`.
+    The values are sums over ``horizon`` independent days; t is their mean divided by `standard_error`.
     """
     sums = np.random.default_rng(7).normal(size=(draws, count + horizon)).cumsum(1)
     daily = sums[:, horizon:] - sums[:, :-horizon]
@@ -132,7 +133,7 @@ def _sum_rows(by_distance: Floats) -> Floats:
 
 
 def sharpe(returns: Floats, per_year: float = TRADING_DAYS) -> float:
-    """Compute the annual Sharpe ratio of daily returns; NaN if they are constant."""
+    """Compute the annual Sharpe ratio of daily returns; NaN for constant or too few returns."""
     if len(returns) < 2:
         return math.nan
     std = returns.std(ddof=1)
@@ -176,21 +177,21 @@ def probabilistic_sharpe(returns: Floats, benchmark: float = 0.0) -> float:
 def deflated_sharpe(returns: Floats, tried: Floats, trials: int | None = None) -> float:
     """Compute the deflated Sharpe ratio, a probability.
 
-    It is the probability that the true daily ratio exceeds the best that chance gives among all that were tried.
-    ``tried`` holds the known daily ratios; ``trials`` is the count of all, by default the known ones.
+    It is the probability that the true daily ratio exceeds the highest that is expected of so many trials without
+    skill. ``tried`` holds the known daily ratios; ``trials`` is the count of all, by default that of the known ones.
     "The Deflated Sharpe Ratio" (Bailey and López de Prado, 2014).
     """
-    count = trials or len(tried)
     if len(tried) < 2:
         return probabilistic_sharpe(returns)
-    return probabilistic_sharpe(returns, benchmark=float(tried.std(ddof=1)) * expected_maximum(count))
+    return probabilistic_sharpe(returns, float(tried.std(ddof=1)) * expected_maximum(trials or len(tried)))
 
 
 def expected_maximum(count: int) -> float:
     """Approximate the expected maximum of ``count`` standard normal draws."""
     if count < 2:
         return 0.0
-    return (1 - EULER) * NORMAL.inv_cdf(1 - 1 / count) + EULER * NORMAL.inv_cdf(1 - 1 / (count * math.e))
+    lower, higher = NORMAL.inv_cdf(1 - 1 / count), NORMAL.inv_cdf(1 - 1 / (count * math.e))
+    return (1 - EULER_GAMMA) * lower + EULER_GAMMA * higher
 
 
 def drawdown(returns: Floats) -> float:

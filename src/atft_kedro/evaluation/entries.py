@@ -1,4 +1,4 @@
-"""Realised returns at two entries: the close that a forecast is made from, and the next close."""
+"""Realised returns at two entries: the close of the forecast day, and the next close."""
 
 from collections.abc import Mapping
 
@@ -6,15 +6,15 @@ import polars as pl
 
 from ..schema import CLOSE, CODE, DATE, ENTRY_LAGS, VOLUME, Entry, target, target_columns
 
-ReturnsByLag = Mapping[int, pl.DataFrame]  # realised returns by entry lag; the targets' own entry is first
+ReturnsByLag = Mapping[int, pl.DataFrame]  # realised returns by entry lag; the entry of the targets is first
 
 
 def collect_returns(dataset: pl.LazyFrame, days: pl.Series, entry_lag: int) -> pl.DataFrame:
     """Read the realised returns at both entries from the first to the last day.
 
-    ``target_{h}d`` is the dataset's own target, entered after ``entry_lag`` observations; ``same_close_{h}d`` and
-    ``next_close_{h}d`` are the returns at the other entries. The return over h entered k observations later is the
-    target of the stock's k-th next observation, so neither prices nor more targets are needed.
+    ``target_{h}d`` is the target of the dataset, entered after ``entry_lag`` observations; ``same_close_{h}d`` and
+    ``next_close_{h}d`` are the returns at the other entries. With an entry k observations later, the return is the
+    target of the k-th next observation of the stock, so neither prices nor more targets are needed.
     """
     schema = dataset.collect_schema()
     targets = target_columns(schema)
@@ -30,12 +30,12 @@ def collect_returns(dataset: pl.LazyFrame, days: pl.Series, entry_lag: int) -> p
 
 
 def entry_column(entry: Entry, horizon: int) -> str:
-    """Name the column of the returns at an entry other than the targets' own."""
+    """Name the column of the returns at an entry that the targets do not have."""
     return f"{entry}_{horizon}d"
 
 
 def returns_by_lag(returns: pl.DataFrame, entry_lag: int) -> dict[int, pl.DataFrame]:
-    """Split a table of `collect_returns` by entry lag; each part has columns ``target_{h}d``."""
+    """Split a table of `collect_returns` by entry lag; each result has columns ``target_{h}d``."""
     targets = target_columns(returns.schema)
     by_lag = {entry_lag: returns}
     for entry, lag in ENTRY_LAGS.items():

@@ -32,32 +32,30 @@ def open_table(path: Path) -> pl.LazyFrame:
 def forecast_splits(
     members: Mapping[int, TrainedNetwork], training_data: TrainingData
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Forecast the validation days, the test days and as many of the last train days.
+    """Forecast the validation and test days, and as many last train days as validation days.
 
-    The first table has the mean of all ensemble members. The second has each member's own validation and test
-    forecasts, without quantiles; it is empty for one member.
+    The first table has the mean of all ensemble members. The second has the validation and test forecasts of each
+    member, without quantiles; it is empty for one member.
     """
-    days = training_data.panel.days
-    last_days = training_data.split.keep_last_days(
-        "train", days, len(training_data.split.indices_of("validation", days))
-    )
+    days, split = training_data.panel.days, training_data.split
+    last_days = split.keep_last_days("train", days, len(split.indices_of("validation", days)))
     splits: list[tuple[TrainingData, SplitName]] = [(replace(training_data, split=last_days), "train")]
     splits += [(training_data, "validation"), (training_data, "test")]
     network = next(iter(members.values())).network
     means, singles = [], []
-    for data, split in splits:
-        forecasts = forecast_members(list(members.values()), data, split)
-        means.append(tabulate_forecasts(mean_forecasts(forecasts), network, data, split))
-        if len(members) > 1 and split != "train":
+    for data, name in splits:
+        forecasts = forecast_members(list(members.values()), data, name)
+        means.append(tabulate_forecasts(mean_forecasts(forecasts), network, data, name))
+        if len(members) > 1 and name != "train":
             singles += [
-                add_forecaster(f"{MEMBER_PREFIX}{seed}", tabulate_forecasts(forecast, network, data, split))
+                add_forecaster(f"{MEMBER_PREFIX}{seed}", tabulate_forecasts(forecast, network, data, name))
                 for seed, forecast in zip(members, forecasts, strict=True)
             ]
     return pl.concat(means), pl.concat([add_forecaster("", means[0].clear()), *singles])
 
 
 def forecast_split(members: Sequence[TrainedNetwork], training_data: TrainingData, split: SplitName) -> pl.DataFrame:
-    """Forecast the days of a split by the mean of all ensemble members."""
+    """Forecast the days of a split with the mean of all ensemble members."""
     forecasts = forecast_ensemble(members, training_data, split)
     return tabulate_forecasts(forecasts, members[0].network, training_data, split)
 
@@ -70,7 +68,7 @@ def add_forecaster(name: str, forecasts: pl.DataFrame) -> pl.DataFrame:
 def tabulate_forecasts(
     forecasts: Forecasts, network: Atft, training_data: TrainingData, split: SplitName
 ) -> pl.DataFrame:
-    """Build the table of a split's forecasts, with every quantile and the realised return."""
+    """Build the table of a split's forecasts, with all quantiles and the realised return."""
     days = training_data.panel.days[forecasts.day.numpy()]
     codes = pl.Series(training_data.panel.metadata.codes, dtype=pl.String)
     point = network.point_forecast(forecasts.quantiles)

@@ -1,4 +1,4 @@
-"""Goals for a run's test scores, and whether they are met."""
+"""Goals for the scores of a run, and whether they are met."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -15,10 +15,11 @@ Scores = Mapping[str, Mapping[int, HorizonScore]]  # by split and horizon
 
 
 class GoalParams(Params):
-    """Thresholds of a run's test scores by horizon.
+    """Thresholds: those by horizon are minimums of test scores, the other two are maximums.
 
-    ``ic_ir`` is the daily IC's mean divided by its deviation. ``train_gap`` is the share of the train days' rank IC
-    that is lost on the validation days, over the shortest horizon. ``gradient_norm`` is the largest before clipping.
+    ``ic_ir`` is the mean of the daily IC divided by its standard deviation. ``train_gap`` is the share of the rank IC
+    on the train days that is lost on the validation days, over the shortest horizon. ``gradient_norm`` is the largest
+    gradient norm of a step before clipping.
     """
 
     ic: ByHorizon
@@ -30,7 +31,7 @@ class GoalParams(Params):
 
 
 def check_goals(scores: Scores, gradient: float | None, params: GoalParams) -> dict[str, GoalResult]:
-    """Compare each goal with the value reached; a horizon without forecasts has none."""
+    """Compare each goal with the value reached; None for a horizon without forecasts."""
     results = dict(_check_test_scores(scores.get("test", {}), params))
     if params.train_gap is not None:
         gap, se = measure_train_gap(scores)
@@ -49,17 +50,17 @@ def _check_test_scores(scores: Mapping[int, HorizonScore], params: GoalParams) -
 
 
 def _read_value(score: HorizonScore, name: str) -> tuple[float | None, float | None]:
-    """Read the value of a metric, and its standard error if one is known."""
-    if name == "net_sharpe":
-        return score.long_short.net_sharpe if score.long_short else None, None
-    if name == "ic_ir":
-        return score.ic.ir, None
-    mean = {"ic": score.ic, "rank_ic": score.rank_ic}[name]
-    return mean.mean, mean.se
+    """Read the value of a metric and its standard error; the error of a ratio is None."""
+    return {
+        "ic": (score.ic.mean, score.ic.se),
+        "rank_ic": (score.rank_ic.mean, score.rank_ic.se),
+        "ic_ir": (score.ic.ir, None),
+        "net_sharpe": (score.long_short.net_sharpe if score.long_short else None, None),
+    }[name]
 
 
 def measure_train_gap(scores: Scores) -> tuple[float | None, float | None]:
-    """Compute the share of the train rank IC that validation loses, and its standard error.
+    """Compute the share of the train rank IC that is lost on validation days, and its error.
 
     The error is the first-order error of a ratio of two independent means.
     """

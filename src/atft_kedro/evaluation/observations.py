@@ -1,4 +1,4 @@
-"""Single observations as training rows: the features of a stock on a day, and its labels."""
+"""Observations as training rows: the features and labels of one stock on one day."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ DAYS_PER_BLOCK = 16
 
 @dataclass(frozen=True)
 class Observations:
-    """The forecast stocks of some days, a row each, sorted by day."""
+    """Rows of the stocks that are forecast on some days, sorted by day."""
 
     day: Tensor  # int64 (row,) index in the panel
     stock: Tensor  # int64 (row,) index in the panel
@@ -26,19 +26,19 @@ class Observations:
     def demean(self) -> Tensor:
         """Replace missing features by 0 and subtract the day's mean from each (row, feature)."""
         filled = self.features.float().masked_fill(self.features.isnan(), 0)
-        day = self._day_numbers()
+        day = self._number_days()
         total = torch.zeros(int(day[-1]) + 1, filled.shape[1]).index_add_(0, day, filled)
         return filled - (total / day.bincount().unsqueeze(-1))[day]
 
     def to_array(self, values: Tensor) -> Tensor:
         """Arrange values (row, …) as an array (day, stock, …); NaN where no row exists."""
-        day = self._day_numbers()
+        day = self._number_days()
         array = torch.full((int(day[-1]) + 1, int(self.stock.max()) + 1, *values.shape[1:]), torch.nan)
         array[day, self.stock] = values.float()
         return array
 
-    def _day_numbers(self) -> Tensor:
-        """Count the days of the rows from 0 on."""
+    def _number_days(self) -> Tensor:
+        """Return the number of each row's day, counted from 0."""
         return (self.day.diff(prepend=self.day[:1]) != 0).cumsum(0)
 
     @classmethod
@@ -51,7 +51,7 @@ Predictor = Callable[[Observations], Tensor]  # a fitted model: forecasts (row, 
 
 
 def read_observations(training_data: TrainingData, split: SplitName, units: Units) -> Iterator[Observations]:
-    """Read the observations of a split in batches of days; labels end where the split's do."""
+    """Read a split in batches of days; labels that reach into the next split are NaN."""
     loader = training_data.loader(split, 1, DAYS_PER_BLOCK)
     for days in loader.sampler.chronological():
         block = loader.reader.read(days)

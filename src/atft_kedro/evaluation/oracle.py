@@ -1,4 +1,4 @@
-"""The oracle of a simulated market: its forecasts, and the share of its IC that a run reaches."""
+"""The oracle of a simulated market: its forecasts, and its IC compared with that of a run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ ORACLE = "oracle"
 
 
 def forecast_with_oracle(forecasts: pl.DataFrame, oracle: pl.DataFrame, entry_lag: int) -> pl.DataFrame:
-    """Select the oracle's forecasts at each entry for a run's keys; no rows without an oracle."""
+    """Select the oracle's forecasts at each entry for a run's keys; empty without an oracle."""
     keys = forecasts.select(FORECAST_KEYS)
     tables = [add_forecaster(ORACLE, keys.clear().with_columns(pl.lit(0.0).alias(FORECAST)))]
     for lag in sorted({*ENTRY_LAGS.values(), entry_lag}):
@@ -33,7 +33,7 @@ def forecast_with_oracle(forecasts: pl.DataFrame, oracle: pl.DataFrame, entry_la
 
 
 def oracle_name(lag: int, entry_lag: int) -> str:
-    """Name the oracle's forecasts at an entry; without a suffix at the targets' own entry."""
+    """Name the oracle's forecasts at an entry; those at the entry of the targets have no suffix."""
     return ORACLE if lag == entry_lag else f"{ORACLE} of lag {lag}"
 
 
@@ -44,13 +44,13 @@ class OracleShare:
     horizon: int
     ic: Mean
     oracle: float  # the oracle's IC on the same observations
-    agreement: float  # mean daily correlation of forecast and oracle: the share of IC expected over endless days
+    agreement: float  # mean daily correlation of forecast and oracle, which is the expected share of the oracle's IC
 
 
 def measure_oracle_share(
     members: Sequence[TrainedNetwork], training_data: TrainingData, oracle: pl.DataFrame, split: SplitName
 ) -> list[OracleShare]:
-    """Compare the IC of an ensemble's mean forecast with the oracle's, horizon by horizon."""
+    """Compare the IC of an ensemble's mean forecast with the oracle's, for each horizon."""
     network = members[0].network
     forecasts = forecast_ensemble(members, training_data, split)
     day, actual = forecasts.day, forecasts.targets.transpose(1, 2)  # (day, horizon, stock)

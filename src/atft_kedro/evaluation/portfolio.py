@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -11,7 +10,15 @@ from torch import Tensor
 from .. import metrics
 from ..metrics import equal_weights
 from ..params import Params
-from .daily_statistics import Floats, bootstrap_sharpe, drawdown, finite_or_none, probabilistic_sharpe, sharpe
+from .daily_statistics import (
+    Floats,
+    bootstrap_sharpe,
+    drawdown,
+    finite_or_none,
+    mean_or_none,
+    probabilistic_sharpe,
+    sharpe,
+)
 
 BASIS_POINT = 1e-4
 ZERO_WEIGHT = 1e-12  # a weight up to this is a rounding error
@@ -22,8 +29,8 @@ class PortfolioParams(Params):
 
     ``decile`` buys the best decile and sells the worst. ``signal`` weights every stock by tanh of its standardised
     forecast, as the loss ``sharpe`` does. With both, a day's weights sum to 0 and its absolute weights to 1. The
-    long-only portfolio holds the ``top`` stocks; its return is in excess of the mean return of all forecast stocks
-    with a known return. A trade costs ``cost_bp`` basis points of its value.
+    long-only portfolio holds the ``top`` stocks; its return is the excess over the mean return of all forecast stocks
+    with a known return. Each purchase and each sale costs ``cost_bp`` basis points of its value.
     """
 
     weights: Literal["decile", "signal"]
@@ -38,13 +45,13 @@ class PortfolioScore(Params):
     net_sharpe: float | None
     net_sharpe_low: float | None  # 95 % interval of a block bootstrap
     net_sharpe_high: float | None
-    probability: float | None  # that the true net Sharpe ratio is above 0
+    probability_above_zero: float | None  # of the true net Sharpe ratio
     gross_mean: float | None
     net_mean: float | None
     turnover: float | None  # mean sum of absolute changes of the weights
-    drawdown: float | None  # largest, of the net returns
-    unpriced: float | None  # share of holdings whose return is unknown and counts as 0
-    capacity: float | None  # mean over days of the traded value of the median stock held, if volume is known
+    drawdown: float | None  # largest drawdown of the net returns
+    unknown_returns: float | None  # share of holdings whose return is unknown and counts as 0
+    median_traded_value: float | None  # of the stocks held, mean over days; None if volume is unknown
     days: int
 
 
@@ -77,9 +84,9 @@ class DailyTrades:
 
     gross: Floats  # return before costs
     turnover: Floats  # sum of absolute changes of the weights
-    held: Floats  # sum of absolute weights
-    unpriced: Floats  # sum of absolute weights of stocks with an unknown return
-    median_value: Floats  # traded value of the median stock held; NaN where unknown
+    exposure: Floats  # sum of absolute weights
+    unknown_exposure: Floats  # sum of absolute weights of stocks with an unknown return
+    median_traded_value: Floats  # of the stocks held; NaN where unknown
 
     def net(self, cost_bp: float) -> Floats:
         """Subtract the costs of all trades from the gross returns."""
@@ -88,10 +95,10 @@ class DailyTrades:
 
 @dataclass
 class StaggeredPortfolio:
-    """A portfolio that holds the mean of the last ``holding_days`` daily books; it starts without positions.
+    """A portfolio that holds the mean of the last ``holding_days`` books; it starts empty.
 
-    A book is one day's weights. A stock with an unknown return, such as one that is not traded on a day, contributes 0
-    to that day's return.
+    A book is the target weights of one day. A stock with an unknown return, such as one that is not traded on a day,
+    contributes 0 to the return of that day.
     """
 
     holding_days: int
@@ -105,14 +112,14 @@ class StaggeredPortfolio:
         all_books = torch.cat([self.last_books, books])
         self.last_books = all_books[-self.holding_days :]
         weights = average_books(all_books, self.holding_days)  # the first row is the day before the first return
-        absolute_weights, is_priced = weights[1:].abs(), returns.isfinite()
+        absolute_weights, is_known = weights[1:].abs(), returns.isfinite()
         self.blocks.append(
             (
-                (weights[1:] * returns.where(is_priced, 0)).sum(-1),
+                (weights[1:] * returns.where(is_known, 0)).sum(-1),
                 weights.diff(dim=0).abs().sum(-1),
                 absolute_weights.sum(-1),
-                absolute_weights.where(~is_priced, 0).sum(-1),
-                _median_value(absolute_weights, traded_value),
+                absolute_weights.where(~is_known, 0).sum(-1),
+                _median_traded_value(absolute_weights, traded_value),
             )
         )
 
@@ -122,12 +129,12 @@ class StaggeredPortfolio:
 
 
 def average_books(books: Tensor, days: int) -> Tensor:
-    """Average each ``days`` consecutive books (day, stock), from the first complete window on."""
+    """Average every ``days`` consecutive books (day, stock), from the first complete window on."""
     total = torch.nn.functional.pad(books, (0, 0, 1, 0)).cumsum(0)
     return (total[days:] - total[:-days]) / days
 
 
-def _median_value(absolute_weights: Tensor, traded_value: Tensor | None) -> Tensor:
+def _median_traded_value(absolute_weights: Tensor, traded_value: Tensor | None) -> Tensor:
     if traded_value is None:
         return torch.full((len(absolute_weights),), torch.nan, dtype=torch.float64)
     return traded_value.where(absolute_weights > ZERO_WEIGHT, torch.nan).nanmedian(-1).values
@@ -138,18 +145,19 @@ def score_portfolio(trades: DailyTrades, cost_bp: float, holding_days: int) -> P
     gross, net, days = trades.gross, trades.net(cost_bp), len(trades.gross)
     block = max(holding_days, round(days ** (1 / 3)))  # days; n^(1/3) is the usual order of a bootstrap block
     low, high = bootstrap_sharpe(net, block=block)
-    value = trades.median_value[np.isfinite(trades.median_value)]
     return PortfolioScore(
         gross_sharpe=finite_or_none(sharpe(gross)),
         net_sharpe=finite_or_none(sharpe(net)),
         net_sharpe_low=finite_or_none(low),
         net_sharpe_high=finite_or_none(high),
-        probability=finite_or_none(probabilistic_sharpe(net)),
+        probability_above_zero=finite_or_none(probabilistic_sharpe(net)),
         gross_mean=finite_or_none(gross.mean()) if days else None,
         net_mean=finite_or_none(net.mean()) if days else None,
         turnover=finite_or_none(trades.turnover.mean()) if days else None,
         drawdown=finite_or_none(drawdown(net)) if days else None,
-        unpriced=finite_or_none(trades.unpriced.sum() / trades.held.sum()) if trades.held.any() else None,
-        capacity=finite_or_none(value.mean()) if len(value) else None,
+        unknown_returns=(
+            finite_or_none(trades.unknown_exposure.sum() / trades.exposure.sum()) if trades.exposure.any() else None
+        ),
+        median_traded_value=mean_or_none(trades.median_traded_value),
         days=days,
     )

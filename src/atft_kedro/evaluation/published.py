@@ -1,7 +1,7 @@
-"""The columns of published tables of stock ranking, computed as those tables do.
+"""Metrics as papers on stock ranking compute them.
 
-They follow the evaluation of "Temporal Relational Ranking for Stock Prediction" (Feng et al., 2019), which later tables
-adopted. All stocks count on every day: a stock without a forecast or a return has (0, 0) in the correlation.
+They follow the evaluation of "Temporal Relational Ranking for Stock Prediction" (Feng et al., 2019), which later papers
+adopted. All stocks count on every day: a stock without a forecast or a return is the point (0, 0) of the correlation.
 """
 
 import numpy as np
@@ -13,20 +13,20 @@ from .align import DayStockIndex
 from .daily_statistics import finite_or_none
 
 PRECISION_STOCKS, PORTFOLIO_STOCKS = 10, 5  # best stocks of a day
-ANNUAL_FACTOR = 15.87  # their square root of a year's trading days
+ANNUAL_FACTOR = 15.87  # square root of the trading days per year, as in the papers
 
 
 class PublishedScore(Params):
-    """The columns of published tables; the last two hardly depend on skill."""
+    """Metrics as in papers; the last two hardly depend on skill."""
 
     ic: float | None  # mean of the daily Pearson correlations
-    ric: float | None  # published as rank IC: that mean divided by the correlations' population deviation
+    ric: float | None  # called rank IC in the papers: that mean divided by the standard deviation (ddof 0)
     precision: float | None  # share of the ten highest forecasts whose return is not negative
-    sharpe: float | None  # mean divided by deviation of the five highest forecasts' mean return, times 15.87
+    sharpe: float | None  # Sharpe ratio of the mean return of the five highest forecasts, without costs
 
 
 def score_as_published(forecasts: pl.DataFrame) -> PublishedScore:
-    """Score forecasts of one horizon: date, code, forecast, target (null where unknown)."""
+    """Score forecasts of one horizon by their realised returns, which are null where unknown."""
     index = DayStockIndex.of(forecasts)
     indexed = index.find(forecasts)
     forecast, target = (index.to_array(indexed, name).numpy() for name in (FORECAST, REALISED))

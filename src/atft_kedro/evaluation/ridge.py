@@ -1,4 +1,4 @@
-"""Ridge regression of each horizon's labels on the day's features, in one pass over all train rows."""
+"""Ridge regression of the labels of each horizon on the features of a day, in one pass over all train rows."""
 
 from typing import Annotated
 
@@ -14,13 +14,16 @@ from .quantiles import Units
 
 
 class RidgeParams(Params):
-    """The penalties to try, in feature variances; validation days choose one per horizon."""
+    """The penalties to try; the rank IC of the validation days chooses one per horizon.
+
+    A penalty is multiplied by the number of rows, so that it has the unit of the variance of a feature.
+    """
 
     penalties: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
 
 
 def fit_ridge(training_data: TrainingData, units: Units, params: RidgeParams) -> Predictor:
-    """Solve the regression for every penalty and keep each horizon's best."""
+    """Solve the regression for every penalty and keep the best penalty of each horizon."""
     squares, products, counts = _accumulate(training_data, units)
     penalty = torch.tensor(params.penalties, dtype=torch.float64).view(-1, 1, 1, 1) * counts.view(-1, 1, 1)
     ridge = squares + penalty * torch.eye(squares.shape[-1], dtype=torch.float64)
@@ -31,7 +34,7 @@ def fit_ridge(training_data: TrainingData, units: Units, params: RidgeParams) ->
 
 
 def _accumulate(training_data: TrainingData, units: Units) -> tuple[Tensor, Tensor, Tensor]:
-    """Sum the features' products with each other (horizon, feature, feature) and with the labels, and count rows."""
+    """Sum the products of features (horizon, feature, feature) and with labels, and count rows."""
     metadata = training_data.panel.metadata
     features, horizons = len(metadata.features), len(metadata.horizons)
     squares = torch.zeros(horizons, features, features, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""The scores in a run's folder: read, and brought up to date with new returns."""
+"""Reading the scores in run folders, and adding goals and new returns to them."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,21 +15,21 @@ from .goals import GoalParams, check_goals
 from .score import EvaluationParams, RunScore
 
 BASELINES, SEEDS, SCORE, DAILY = "baselines.parquet", "seeds.parquet", "metrics.json", "daily.parquet"
-LATER = "return known now"
+NEW_RETURN = "new return"  # column of the returns that are known now
 
 
 def use_run_units(params: EvaluationParams, folder: Path) -> EvaluationParams:
-    """Replace the units by those of the labels that a run was trained on."""
+    """Set the units to those of the labels that a run was trained on."""
     return params.model_copy(update={"units": read_training(folder).labels.transform})
 
 
 def add_goals(score: RunScore, folder: Path, goals: GoalParams) -> RunScore:
-    """Add to a run's score which goals it met."""
+    """Add the results of the goals to a run's score."""
     return score.model_copy(update={"goals": check_goals(score.split, read_max_gradient(folder), goals)})
 
 
 def update_returns(run: str, forecasts: pl.DataFrame, dataset: pl.LazyFrame) -> pl.DataFrame:
-    """Add returns that became known since; refuse a dataset with different returns."""
+    """Add returns that are known by now; refuse a dataset with different returns."""
     columns = {horizon: name for name, horizon in target_columns(dataset.collect_schema()).items()}
     horizons = forecasts[HORIZON].unique(maintain_order=True).to_list()
     if missing := sorted(set(horizons) - columns.keys()):
@@ -39,46 +39,42 @@ def update_returns(run: str, forecasts: pl.DataFrame, dataset: pl.LazyFrame) -> 
         )
     tables = []
     for horizon in horizons:
-        returns = dataset.select(DATE, CODE, pl.col(columns[horizon]).alias(LATER)).collect()
+        returns = dataset.select(DATE, CODE, pl.col(columns[horizon]).alias(NEW_RETURN)).collect()
         rows = forecasts.filter(pl.col(HORIZON) == horizon)
         tables.append(rows.join(returns, on=[DATE, CODE], how="left", maintain_order="left"))
     both = pl.concat(tables)
-    known = both.drop_nulls([REALISED, LATER])
-    different = known.filter((pl.col(REALISED) - pl.col(LATER)).abs() > RETURN_TOLERANCE)
+    known = both.drop_nulls([REALISED, NEW_RETURN])
+    different = known.filter((pl.col(REALISED) - pl.col(NEW_RETURN)).abs() > RETURN_TOLERANCE)
     if len(different) or not len(known):
         raise InputError(
             f"The ML dataset is not the one that run {run} was trained on: it has different returns for "
-            f"{len(different):,} of the {len(known):,} forecasts whose return both know."
+            f"{len(different):,} of the {len(known):,} forecasts whose return is in both."
         )
-    return both.with_columns(pl.coalesce(LATER, REALISED).alias(REALISED)).drop(LATER)
+    return both.with_columns(pl.coalesce(NEW_RETURN, REALISED).alias(REALISED)).drop(NEW_RETURN)
 
 
-def read_score(folder: Path, *, is_required: bool) -> RunScore | None:
-    """Read a run's score; None if it has none and is not required."""
+def read_score(folder: Path) -> RunScore:
+    """Read a run's score; refuse a run without one."""
     path = folder / SCORE
-    if path.exists():
-        return parse_model(read_json(path), RunScore, path)
-    if is_required:
+    if not path.exists():
         raise InputError(f"Run {folder.name} is not scored. kedro atft evaluate {folder.name} scores it.")
-    return None
+    return parse_model(read_json(path), RunScore, path)
 
 
 def read_all_returns(folders: Iterable[Path]) -> dict[str, ReturnsByLag]:
     """Read the returns that each scored run was scored with."""
-    scores = {folder: read_score(folder, is_required=True) for folder in folders}
-    return {folder.name: read_returns(folder, score.entry_lag) for folder, score in scores.items() if score is not None}
+    return {folder.name: read_returns(folder, read_score(folder).entry_lag) for folder in folders}
 
 
 def read_scores(folders: Iterable[Path], *, are_required: bool) -> tuple[list[RunScore], list[str]]:
-    """Read the scores of runs, and a message for each that is unreadable and not required."""
+    """Read scores; if they are not required, omit missing ones and explain unreadable ones."""
     scores, messages = [], []
     for folder in folders:
         try:
-            score = read_score(folder, is_required=are_required)
+            if are_required or (folder / SCORE).exists():
+                scores.append(read_score(folder))
         except InputError as error:
             if are_required:
                 raise
             messages.append(f"Run {folder.name} is omitted: {error}")
-        else:
-            scores += [score] if score is not None else []
     return scores, messages

@@ -22,7 +22,7 @@ class ScoringParams(Params):
 class EvaluationParams(ScoringParams):
     """How forecasts are scored, and their units.
 
-    A run's forecasts have the units of the labels it was trained on, so ``conf/`` cannot set them.
+    The units are those of the labels that a run was trained on, so ``conf/`` cannot set them.
     """
 
     units: Units = "gaussian_rank"
@@ -35,14 +35,14 @@ class HorizonScore(Params):
     rank_ic: Mean
     hit_rate: Mean
     scale: Mean  # standard deviation of the forecasts divided by that of the labels
-    deciles: tuple[float | None, ...]  # mean return less the day's mean, lowest forecasts first
+    deciles: tuple[float | None, ...]  # mean return minus the day's mean, lowest forecasts first
     calibration: tuple[tuple[float | None, float | None], ...]  # of each decile: mean forecast and mean label
     coverage: dict[str, Mean]  # share of labels at or below each quantile
     long_short: PortfolioScore | None  # held for the horizon; needs one-day returns
-    long_only: PortfolioScore | None  # the top stocks less the mean of all forecast stocks
+    long_only: PortfolioScore | None  # return of the top stocks minus the mean return of all forecast stocks
     decay: dict[HorizonKey, float | None]  # mean IC of the same forecasts with the returns over every horizon
-    forecasts: int  # scored
-    stocks: float | None  # scored on the mean day
+    forecasts: int  # count of scored forecasts
+    stocks: float | None  # mean count of scored stocks per day
     excluded: ExcludedForecasts
 
 
@@ -55,7 +55,7 @@ class Score(Params):
 
 
 class BaselineScore(Params):
-    """The score of another forecaster, and the run's paired differences to it."""
+    """The score of a baseline or ensemble member, and the run's paired differences to it."""
 
     score: HorizonScore
     differences: dict[str, Mean]  # run minus baseline, by metric: ic, rank_ic, long_short_net
@@ -71,7 +71,7 @@ class GoalResult(Params):
 
     @property
     def is_met(self) -> bool:
-        """Check whether the value reaches the goal."""
+        """Check whether the value meets the goal."""
         if self.value is None:
             return False
         return self.value >= self.wanted if self.is_minimum else self.value < self.wanted
@@ -86,20 +86,19 @@ class GoalResult(Params):
         return "met" if self.is_met else "missed"
 
 
-Block = TypeVar("Block")
+Scores = TypeVar("Scores")
 
 
-class ByEntry(Params, Generic[Block]):
-    """Scores at the entries other than the targets' own; None where not scored."""
+class ByEntry(Params, Generic[Scores]):
+    """Scores at the entries that the targets do not have; None where not scored."""
 
-    same_close: Block | None = None
-    next_close: Block | None = None
+    same_close: Scores | None = None
+    next_close: Scores | None = None
 
-    def by_lag(self, own: Block, entry_lag: int) -> dict[int, Block]:
-        """Return all entries by their lag; ``own`` is the one at the targets' ``entry_lag``."""
-        others = {lag: getattr(self, entry) for entry, lag in ENTRY_LAGS.items()}
-        scored = {lag: block for lag, block in others.items() if block is not None}
-        return dict(sorted((scored | {entry_lag: own}).items()))
+    def by_lag(self, own: Scores, entry_lag: int) -> dict[int, Scores]:
+        """Map each scored entry's lag to its score; ``own`` is that at ``entry_lag``."""
+        others = {lag: getattr(self, entry) for entry, lag in ENTRY_LAGS.items() if getattr(self, entry) is not None}
+        return dict(sorted((others | {entry_lag: own}).items()))
 
 
 class EntryScore(Params):
@@ -113,7 +112,7 @@ class EntryScore(Params):
 
 
 class RunScore(EntryScore, ByEntry[EntryScore]):
-    """The score of a run at the targets' own entry, and at the other entries."""
+    """The score of a run at the entry of its targets, and at the other entries."""
 
     run: str
     days: dict[str, tuple[str, str]]  # first and last day of each split
@@ -122,5 +121,5 @@ class RunScore(EntryScore, ByEntry[EntryScore]):
 
     @property
     def entries(self) -> dict[int, EntryScore]:
-        """Return the score at each entry by its lag."""
+        """Map the lag of each entry to the score at this entry."""
         return self.by_lag(self, self.entry_lag)

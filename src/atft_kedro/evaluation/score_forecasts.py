@@ -21,11 +21,12 @@ from .portfolio import (
     weight_by_signal,
     weight_top,
 )
-from .quantiles import Units, daily_coverage, label_returns
+from .quantiles import Units, daily_coverage, label_returns, quantile_levels
 from .score import EvaluationParams, HorizonScore, Score
 
 METRICS = ("ic", "rank_ic", "hit_rate", "scale")
-DECILE_MEANS = ("return", "forecast", "label")
+DECILE_MEANS = ("return", "forecast", "label")  # the return is that minus the day's mean
+DailyValues = dict[str, Floats]  # (day,) or (day, decile) values of one horizon by name; NaN where undefined
 
 
 @dataclass(frozen=True)
@@ -36,29 +37,18 @@ class ScoredForecasts:
     daily: pl.DataFrame
 
 
-@dataclass(frozen=True)
-class DailyScores:
-    """Daily values of one horizon; NaN on days that support no value."""
-
-    metrics: dict[str, Floats]  # (day,) by metric
-    decay: dict[int, Floats]  # (day,) IC with the returns over each horizon
-    coverage: dict[str, Floats]  # (day,) by quantile
-    deciles: dict[str, Floats]  # (day, decile) mean return less the day's mean, mean forecast and mean label
-    stocks: Floats  # (day,) count of stocks with a forecast and a known return
-
-
 def evaluate(forecasts: pl.DataFrame, realised: pl.DataFrame, params: EvaluationParams) -> Score:
-    """Score a table of forecasts by a table of realised returns.
+    """Score a table of forecasts with a table of realised returns.
 
     ``forecasts`` has date, code, horizon and forecast; ``realised`` has date, code, target_1d, target_5d, … Each day
     is scored over the stocks with a finite forecast and a known return. Coverage is scored if the forecasts have
-    quantiles (q10, q90, …), capacity if the realised table has ``close`` and ``volume``.
+    quantiles (q10, q90, …), the traded value if the realised table has ``close`` and ``volume``.
     """
     return score_forecasts(forecasts, index_returns(realised), params).score
 
 
 def score_forecasts(forecasts: pl.DataFrame, realised: RealisedReturns, params: EvaluationParams) -> ScoredForecasts:
-    """Score forecasts by aligned returns, and return each day's values."""
+    """Score forecasts with aligned returns, and return the daily values too."""
     require_forecasts(forecasts)
     scores, tables, days = {}, [], []
     for horizon in sorted(forecasts[HORIZON].unique().to_list()):
@@ -75,23 +65,14 @@ def score_forecasts(forecasts: pl.DataFrame, realised: RealisedReturns, params: 
     return ScoredForecasts(Score(horizons=scores, first=first, last=last), pl.concat(tables))
 
 
-def _score_days(aligned: HorizonForecasts, units: Units) -> DailyScores:
+def _score_days(aligned: HorizonForecasts, units: Units) -> DailyValues:
     """Compute the daily values, some days at a time."""
     quantiles = aligned.quantiles()
     chunks = [_score_chunk(aligned, chunk, units, quantiles) for chunk in aligned.chunks()]
-    values = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
-    return DailyScores(
-        metrics={name: values[name] for name in METRICS},
-        decay={horizon: values[f"decay {horizon}"] for horizon in aligned.realised.returns},
-        coverage={name: values[f"coverage {name}"] for name in quantiles},
-        deciles={name: values[f"decile {name}"] for name in DECILE_MEANS},
-        stocks=values["stocks"],
-    )
+    return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
 
 
-def _score_chunk(
-    aligned: HorizonForecasts, chunk: slice, units: Units, quantiles: dict[str, Tensor]
-) -> dict[str, Floats]:
+def _score_chunk(aligned: HorizonForecasts, chunk: slice, units: Units, quantiles: dict[str, Tensor]) -> DailyValues:
     forecast, actual = aligned.forecast[chunk], aligned.actual[chunk]
     valid = metrics.valid_pairs(forecast, actual)
     actual_rank = metrics.ranks(actual, valid)
@@ -108,10 +89,9 @@ def _score_chunk(
         "stocks": count,
     }
     for horizon in aligned.realised.returns:
-        is_own = horizon == aligned.horizon
-        values[f"decay {horizon}"] = (
-            values["ic"] if is_own else metrics.daily_ic(forecast, aligned.returns(horizon)[chunk])
-        )
+        is_forecast = horizon == aligned.horizon
+        decay = values["ic"] if is_forecast else metrics.daily_ic(forecast, aligned.returns(horizon)[chunk])
+        values[f"decay {horizon}"] = decay
     means = average_by_decile(metrics.deciles(rank), excess, forecast, label)
     values |= {f"decile {name}": mean for name, mean in zip(DECILE_MEANS, means, strict=True)}
     values |= {f"coverage {name}": daily_coverage(quantile[chunk], label) for name, quantile in quantiles.items()}
@@ -119,7 +99,7 @@ def _score_chunk(
 
 
 def average_by_decile(decile: Tensor, *values: Tensor) -> Iterator[Tensor]:
-    """Average values (day, stock) to (day, decile); NaN where a decile is empty."""
+    """Average values (day, stock) by decile: (day, decile); NaN where a decile is empty."""
     column = decile + 1  # column 0 is for stocks without a decile
     count = torch.zeros(len(decile), metrics.DECILES + 1, dtype=torch.float64)
     count.scatter_add_(1, column, torch.ones_like(decile, dtype=torch.float64))
@@ -132,10 +112,10 @@ Portfolios = tuple[DailyTrades, DailyTrades]  # long-short, long-only
 
 
 def _trade(aligned: HorizonForecasts, params: PortfolioParams) -> Portfolios:
-    """Trade the forecasts on every day with known returns; each book is held for the horizon."""
+    """Trade the forecasts up to the last day with a known return; each book is held for the horizon."""
     daily = aligned.returns(1)
-    value = aligned.realised.traded_value
-    value = None if value is None else value[aligned.days]
+    all_values = aligned.realised.traded_value
+    value = None if all_values is None else all_values[aligned.days]
     known_days = daily.isfinite().any(-1).nonzero().flatten().tolist() or [-1]
     end = known_days[-1] + 1
     long_short, long_only = StaggeredPortfolio(aligned.horizon), StaggeredPortfolio(aligned.horizon)
@@ -152,37 +132,39 @@ def _trade(aligned: HorizonForecasts, params: PortfolioParams) -> Portfolios:
 
 
 def _summarise(
-    aligned: HorizonForecasts, daily: DailyScores, trades: Portfolios | None, params: PortfolioParams
+    aligned: HorizonForecasts, daily: DailyValues, trades: Portfolios | None, params: PortfolioParams
 ) -> HorizonScore:
-    has_stocks = daily.stocks > 0
-    horizon = aligned.horizon
-    scores = (
-        [score_portfolio(daily_trades, params.cost_bp, horizon) for daily_trades in trades] if trades else [None, None]
+    """Average the daily values and score the portfolios."""
+    horizon, stocks = aligned.horizon, daily["stocks"]
+    long_short, long_only = (
+        score_portfolio(portfolio, params.cost_bp, horizon) if portfolio else None
+        for portfolio in trades or (None, None)
     )
-    deciles = {name: [mean_or_none(column) for column in values.T] for name, values in daily.deciles.items()}
+    deciles = {name: [mean_or_none(column) for column in daily[f"decile {name}"].T] for name in DECILE_MEANS}
+    levels = quantile_levels(aligned.indexed.rows.columns)
     return HorizonScore(
-        **{name: average(values, horizon, has_stocks) for name, values in daily.metrics.items()},
+        **{name: average(daily[name], horizon, stocks > 0) for name in METRICS},
         deciles=tuple(deciles["return"]),
         calibration=tuple(zip(deciles["forecast"], deciles["label"], strict=True)),
-        coverage={name: average(values, horizon, has_stocks) for name, values in daily.coverage.items()},
-        long_short=scores[0],
-        long_only=scores[1],
-        decay={other: mean_or_none(values) for other, values in daily.decay.items()},
-        forecasts=int(daily.stocks.sum()),
-        stocks=mean_or_none(np.where(has_stocks, daily.stocks, np.nan)),
+        coverage={name: average(daily[f"coverage {name}"], horizon, stocks > 0) for name in levels},
+        long_short=long_short,
+        long_only=long_only,
+        decay={other: mean_or_none(daily[f"decay {other}"]) for other in aligned.realised.returns},
+        forecasts=int(stocks.sum()),
+        stocks=mean_or_none(np.where(stocks > 0, stocks, np.nan)),
         excluded=aligned.excluded,
     )
 
 
 def _tabulate_days(
-    aligned: HorizonForecasts, daily: DailyScores, trades: Portfolios | None, params: PortfolioParams
+    aligned: HorizonForecasts, daily: DailyValues, trades: Portfolios | None, params: PortfolioParams
 ) -> pl.DataFrame:
-    """Build a row for each day; portfolio returns are null where the horizon exceeds the data."""
-    dates = aligned.realised.index.days[aligned.days.start : aligned.days.stop]
-    columns: dict[str, Floats] = dict(daily.metrics)
-    for name, traded in zip(("long_short", "long_only"), trades or (), strict=False):
-        values = {"gross": traded.gross, "net": traded.net(params.cost_bp), "turnover": traded.turnover}
-        missing = np.full(len(dates) - len(traded.gross), np.nan)
+    """Build a row for each day; portfolio returns are null on last days without any known return."""
+    dates = aligned.realised.index.days[aligned.days]
+    columns = {name: daily[name] for name in METRICS}
+    for name, portfolio in zip(("long_short", "long_only"), trades or (), strict=False):
+        values = {"gross": portfolio.gross, "net": portfolio.net(params.cost_bp), "turnover": portfolio.turnover}
+        missing = np.full(len(dates) - len(portfolio.gross), np.nan)
         columns |= {f"{name}_{column}": np.concatenate([known, missing]) for column, known in values.items()}
     table = pl.DataFrame({DATE: dates, **columns}).with_columns(pl.selectors.float().fill_nan(None))
     return table.select(DATE, pl.lit(aligned.horizon, dtype=pl.Int16).alias(HORIZON), pl.exclude(DATE))

@@ -1,4 +1,4 @@
-"""Tables and figures of a network's weights by feature, lag and frequency."""
+"""Tables and figures of a network's attention weights by feature, lag and frequency."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ MAX_FEATURES_SHOWN = 20
 
 
 def tabulate_by_day(days: np.ndarray, weights: Sequence[Tensor], column: str, values: Sequence[object]) -> pl.DataFrame:
-    """Build a table of date, ``column`` and weight from blocks of weights (day, value of the column)."""
+    """Build a table of date, ``column`` and weight from blocks of weights (day, value)."""
     columns = {"date": np.repeat(days, len(values)), column: list(values) * len(days)}
     table = pl.DataFrame(columns).with_columns(pl.col("date").cast(pl.Date))
     if not weights:
@@ -36,7 +36,7 @@ def tabulate_lags(stats: AttentionStats) -> pl.DataFrame:
 
 
 def tabulate_frequencies(stats: AttentionStats, window_steps: int) -> pl.DataFrame:
-    """Average how often each frequency is selected: rows of channel, frequency, period (steps) and share."""
+    """Average the share of windows that select each frequency; periods are in steps."""
     schema = {"channel": pl.Int64, "frequency": pl.Int64, "period": pl.Float64, "share": pl.Float64}
     shares = torch.stack(stats.frequencies).mean(0).tolist() if stats.frequencies else []
     rows = [
@@ -48,7 +48,7 @@ def tabulate_frequencies(stats: AttentionStats, window_steps: int) -> pl.DataFra
 
 
 def plot_features(weights: pl.DataFrame) -> go.Figure:
-    """Plot the monthly weights of the features with the largest mean weight."""
+    """Plot the monthly mean weights of the features with the largest mean weight."""
     by_month = weights.group_by(pl.col(DATE).dt.truncate("1mo"), "feature").agg(pl.col("weight").mean())
     largest = weights.group_by("feature").agg(pl.col("weight").mean()).top_k(MAX_FEATURES_SHOWN, by="weight")
     shown = by_month.join(largest.select("feature"), on="feature")
@@ -68,9 +68,9 @@ def plot_features(weights: pl.DataFrame) -> go.Figure:
     return apply_theme(
         figure,
         "Features with the largest weights",
-        f"Mean weight in the variable selection on the validation days, for the {len(names)} features with the "
-        f"largest mean weight, of {weights['feature'].n_unique()}. Weights are scaled so that their mean over all "
-        "features is 1.",
+        "Weights in the variable selection of the first network on the validation days, averaged over stocks and "
+        f"days, for the {len(names)} features with the largest mean weight, of {weights['feature'].n_unique()}. "
+        "Weights are scaled so that their mean over all features is 1.",
         height=140 + 24 * len(names),
     )
 
@@ -83,5 +83,8 @@ def plot_lags(weights: pl.DataFrame) -> go.Figure:
         name, weight = f"layer {layer}, head {head}", rows["weight"].to_list()
         figure.add_scatter(x=rows["lag"].to_list(), y=weight, name=name, mode="lines+markers", line=line)
     figure.update_layout(xaxis_title="lag (observations)", yaxis_title="mean attention")
-    caption = "On the validation days and the observations before them, averaged over stocks, observations and blocks."
+    caption = (
+        "Attention of the first network on the validation days and the observations before them, averaged over stocks, "
+        "observations and blocks."
+    )
     return apply_theme(figure, "Attention over lags", caption)

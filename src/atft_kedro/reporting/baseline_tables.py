@@ -5,15 +5,15 @@ from collections.abc import Iterator, Mapping
 from ..evaluation.daily_statistics import compute_false_positive_rate
 from ..evaluation.score import HorizonScore, RunScore
 from .entry_tables import ENTRY_HEADER, mark_entry
-from .format import MISSING, format_difference, format_number
-from .score_columns import SCORE_COLUMNS
+from .format import MISSING, format_difference
+from .score_columns import PUBLISHED_COLUMNS, SCORE_COLUMNS
 from .table import Table, format_cells, list_headers
 
 MIN_PERIODS_FOR_T = 20  # from so many non-overlapping periods on, |t| exceeds 2 by chance in about 5 % of samples
 METRICS = {  # title, scale, digits
     "rank_ic": ("rank IC", 1, 4),
     "ic": ("IC", 1, 4),
-    "long_short_net": ("long-short net, bp a day", 1e4, 2),
+    "long_short_net": ("long-short net return, bp per day", 1e4, 2),
 }
 BASELINE_NOTE = (
     "Run minus baseline: mean of the daily differences on the forecasts that run and baseline share, ± standard error, "
@@ -61,7 +61,7 @@ def _warn_of_few_periods(horizons: Mapping[int, HorizonScore]) -> Iterator[str]:
 
 
 def tabulate_members(score: RunScore, split: str) -> Table:
-    """Build the table of each ensemble member's own score, and the ensemble's difference to it."""
+    """Build the table of each ensemble member's score, and the ensemble's difference to it."""
     rows = []
     for horizon in score.split[split]:
         for lag, entry in score.entries.items():
@@ -70,30 +70,25 @@ def tabulate_members(score: RunScore, split: str) -> Table:
                     cells = format_cells(SCORE_COLUMNS, MEMBER_COLUMNS, member.score)
                     difference = format_difference(member.differences.get("rank_ic"))
                     rows.append([f"{horizon}d", mark_entry(lag, score.entry_lag), seed, *cells, difference])
-    return Table(
-        f"Each ensemble member on the {split} days",
-        (
-            "horizon",
-            ENTRY_HEADER,
-            "seed",
-            *list_headers(SCORE_COLUMNS, MEMBER_COLUMNS),
-            "ensemble minus member, rank IC",
-        ),
-        rows,
-    )
+    headers = list_headers(SCORE_COLUMNS, MEMBER_COLUMNS)
+    header = ("horizon", ENTRY_HEADER, "seed", *headers, "ensemble minus member, rank IC")
+    return Table(f"Each ensemble member on the {split} days", header, rows)
 
 
 def tabulate_published(score: RunScore) -> Table:
     """Build a table with the metrics that papers on stock ranking report."""
-    rows = []
-    for name in score.published:
-        for lag, entry in score.entries.items():
-            values = entry.published[name]
-            cells = ((values.ic, 4), (values.ric, 3), (values.precision, 3), (values.sharpe, 2))  # value, digits
-            rows.append([name, mark_entry(lag, score.entry_lag), *(format_number(*cell) for cell in cells)])
+    rows = [
+        [
+            name,
+            mark_entry(lag, score.entry_lag),
+            *format_cells(PUBLISHED_COLUMNS, PUBLISHED_COLUMNS, entry.published[name]),
+        ]
+        for name in score.published
+        for lag, entry in score.entries.items()
+    ]
     return Table(
         "Metrics as in published papers (one-day horizon, test days)",
-        ("forecaster", ENTRY_HEADER, "IC", '"RIC"', "prec@10", "SR"),
+        ("forecaster", ENTRY_HEADER, *list_headers(PUBLISHED_COLUMNS, PUBLISHED_COLUMNS)),
         rows,
         'Computed as in the papers. There "RIC" is the mean of the daily IC divided by its standard deviation. prec@10 '
         "and SR (of the five stocks with the highest forecasts, without costs) hardly distinguish good forecasts from "
@@ -117,5 +112,5 @@ def tabulate_oracle(score: RunScore, split: str) -> Table:
         f"The oracle of the simulated market on the {split} days",
         ("horizon", ENTRY_HEADER, "oracle's IC", "± se", "run's IC / oracle's IC"),
         rows,
-        "The oracle is the best possible forecast: the expected return given the simulation's true parameters.",
+        "The oracle is the best possible forecast: the expected return, given the simulation's true parameters.",
     )

@@ -9,12 +9,14 @@ from .format import format_difference, format_number
 from .score_columns import SCORE_COLUMNS
 from .table import Table, format_cells, list_headers
 
-SCORES = ("ic", "ic_se", "rank_ic", "rank_ic_se", "hit_rate", "net_sharpe", "days")  # fit a terminal of 80 characters
-COMPARED = ("ic_with_se", "rank_ic_with_se", "net_sharpe")
-ENTRY_NOTE = "same, next: entered at the forecast's own close or at the next one; * the entry the run was trained for"
+COLUMNS = ("ic", "ic_se", "rank_ic", "rank_ic_se", "hit_rate", "net_sharpe", "days")  # fit a terminal of 80 characters
+COMPARED_COLUMNS = ("ic_with_se", "rank_ic_with_se", "net_sharpe")
+ENTRY_NOTE = (
+    "same, next: entry at the close of the forecast day or at the next close; * the entry that the run was trained for"
+)
 DEFLATED_NOTE = (
-    "deflated (Sharpe ratio): the probability that the net Sharpe ratio is above the best that chance gives to "
-    "{trials} runs. It depends on the runs listed: on their number (or --trials), and on how much their ratios differ."
+    "deflated (Sharpe ratio): the probability that the net Sharpe ratio is above the best that {trials} runs without "
+    "skill reach by chance. It depends on the number of runs listed (or --trials), and on how much their ratios differ."
 )
 
 
@@ -25,7 +27,7 @@ def tabulate_scores(scores: Sequence[RunScore], split: str | None = None) -> Tab
             str(number),
             name,
             mark_horizon(horizon, lag, score.entry_lag),
-            *format_cells(SCORE_COLUMNS, SCORES, entry.split[name][horizon]),
+            *format_cells(SCORE_COLUMNS, COLUMNS, entry.split[name][horizon]),
         ]
         for number, score in enumerate(scores, start=1)
         for name, horizons in score.split.items()
@@ -33,7 +35,7 @@ def tabulate_scores(scores: Sequence[RunScore], split: str | None = None) -> Tab
         for horizon in horizons
         for lag, entry in score.entries.items()
     ]
-    header = ("run", "split", "horizon", *list_headers(SCORE_COLUMNS, SCORES))
+    header = ("run", "split", "horizon", *list_headers(SCORE_COLUMNS, COLUMNS))
     return Table(_number_runs([score.run for score in scores]), header, rows, ENTRY_NOTE)
 
 
@@ -44,7 +46,7 @@ def tabulate_comparison(compared: Sequence[RunComparison], split: str, trials: i
         [
             mark_horizon(row.horizon, row.entry_lag, row.trained_lag),
             str(1 + runs.index(row.run)),
-            *format_cells(SCORE_COLUMNS, COMPARED, row.score),
+            *format_cells(SCORE_COLUMNS, COMPARED_COLUMNS, row.score),
             format_number(row.deflated, 3),
             format_difference(row.differences.get("rank_ic")) if row.differences else "",
             *format_cells(SCORE_COLUMNS, ("days",), row.score),
@@ -52,12 +54,10 @@ def tabulate_comparison(compared: Sequence[RunComparison], split: str, trials: i
         ]
         for row in compared
     ]
+    header = ("horizon", "run", *list_headers(SCORE_COLUMNS, COMPARED_COLUMNS), "deflated")
     return Table(
         f"{split} days, forecasts that all runs have\n{_number_runs(runs)}",
-        (
-            *("horizon", "run", *list_headers(SCORE_COLUMNS, COMPARED), "deflated"),
-            *("rank IC difference to run 1", "days", "left out"),
-        ),
+        (*header, "rank IC difference to run 1", "days", "left out"),
         rows,
         f"{DEFLATED_NOTE.format(trials=max(trials, len(runs)))}\n{ENTRY_NOTE}",
     )

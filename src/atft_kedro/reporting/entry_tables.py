@@ -26,23 +26,22 @@ def mark_entry(lag: int, trained_lag: int) -> str:
 
 
 def mark_horizon(horizon: int, lag: int, trained_lag: int) -> str:
-    """Name a horizon and its entry briefly, for the terminal; add a star if the run was trained for the entry."""
+    """Name a horizon and its entry briefly; add a star if the run was trained for the entry."""
     return f"{horizon}d {name_entry(lag).removesuffix(' close')}" + "*" * (lag == trained_lag)
 
 
 def tabulate_entries(score: RunScore, split: str) -> Table:
-    """Build the table that compares the two entries; its note names rank ICs that differ by more than half."""
+    """Build the table that compares the entries; its note names rank ICs that differ much."""
     lags = (ENTRY_LAGS["same_close"], ENTRY_LAGS["next_close"])
     same_close, next_close = (score.entries[lag].split[split] if lag in score.entries else None for lag in lags)
     title = f"Same close and next close on the {split} days"
-    same, next_ = (mark_entry(lag, score.entry_lag) for lag in lags)
-    rank_ics = (f"rank IC, {same}", "± se", f"rank IC, {next_}", "± se")
-    header = ("horizon", *rank_ics, f"net Sharpe, {same}", f"net Sharpe, {next_}")
+    entries = [mark_entry(lag, score.entry_lag) for lag in lags]
+    rank_ics = (text for entry in entries for text in (f"rank IC, {entry}", "± se"))
+    header = ("horizon", *rank_ics, *(f"net Sharpe, {entry}" for entry in entries))
     if same_close is None or next_close is None:
-        known = name_entry(score.entry_lag)
         note = (
-            f"No comparison: the run was scored only with entry at the {known}. The command `kedro atft evaluate` "
-            "scores both entries."
+            f"No comparison: the run was scored only with entry at the {name_entry(score.entry_lag)}. The command "
+            "`kedro atft evaluate` scores both entries."
         )
         return Table(title, header, [], note)
     names = ("rank_ic", "rank_ic_se", "net_sharpe")
@@ -56,34 +55,34 @@ def tabulate_entries(score: RunScore, split: str) -> Table:
 
 def _compare_entries(rank_ics: Mapping[int, tuple[Mean, Mean]]) -> Iterator[str]:
     """Yield a sentence for each horizon whose significant rank IC differs by more than half between the entries."""
-    known = {horizon: pair for horizon, pair in rank_ics.items() if _is_known(*pair)}
-    sentences = [compare_rank_ics(horizon, *pair) for horizon, pair in known.items()]
-    found = [sentence for sentence in sentences if sentence]
-    if known and not found:
+    sentences = {horizon: _compare_rank_ics(horizon, *pair) for horizon, pair in rank_ics.items()}
+    unknown = [f"{horizon} d" for horizon, sentence in sentences.items() if sentence is None]
+    found = [sentence for sentence in sentences.values() if sentence]
+    if len(unknown) < len(sentences) and not found:
         yield "No significant rank IC differs by more than half between the two entries."
     yield from found
-    if unknown := [f"{horizon} d" for horizon in rank_ics if horizon not in known]:
+    if unknown:
         yield f"Rank ICs over {', '.join(unknown)} are not compared, because one or its standard error is unknown."
 
 
-def _is_known(same_close: Mean, next_close: Mean) -> bool:
-    return None not in {same_close.mean, same_close.se, next_close.mean, next_close.se}
+def _compare_rank_ics(horizon: int, same_close: Mean, next_close: Mean) -> str | None:
+    """Return a sentence if two rank ICs differ by more than half of the larger, else an empty string.
 
-
-def compare_rank_ics(horizon: int, same_close: Mean, next_close: Mean) -> str | None:
-    """Return a sentence if two rank ICs differ by more than half of the larger; None for noise.
-
-    The larger must be more than `SIGNIFICANT_ERRORS` standard errors from zero.
+    The larger must be more than `SIGNIFICANT_ERRORS` standard errors from zero. None if a value is unknown.
     """
-    larger = max((same_close, next_close), key=lambda mean: abs(mean.mean or 0))
-    if same_close.mean is None or next_close.mean is None or larger.mean is None or larger.se is None:
+    values = (same_close.mean, next_close.mean, same_close.se, next_close.se)
+    known = [value for value in values if value is not None]
+    if len(known) < len(values):
         return None
-    difference = abs(same_close.mean - next_close.mean)
-    if abs(larger.mean) <= SIGNIFICANT_ERRORS * larger.se or difference <= REPORTED_DIFFERENCE * abs(larger.mean):
-        return None
-    values = f"{format_number(same_close.mean)} at the same close and {format_number(next_close.mean)} at the next"
-    sentence = f"Over {horizon} d the rank IC is {values}: they differ by more than half of the larger."
-    if larger is same_close:
+    same, later, same_error, later_error = known
+    larger, error = (same, same_error) if abs(same) >= abs(later) else (later, later_error)
+    if abs(larger) <= SIGNIFICANT_ERRORS * error or abs(same - later) <= REPORTED_DIFFERENCE * abs(larger):
+        return ""
+    sentence = (
+        f"Over {horizon} d the rank IC is {format_number(same)} at the same close and {format_number(later)} at the "
+        "next: they differ by more than half of the larger."
+    )
+    if abs(same) >= abs(later):
         sentence += (
             " Most of this rank IC comes from the return between the forecast's close and the next close, which cannot "
             "be traded."

@@ -8,25 +8,27 @@ import polars as pl
 from ..graph.to_panel import read_in_batches
 from ..schema import CODE, CORRELATION, GRAPH_DATE, NEIGHBOUR, RANK
 
-SHOWN_STOCKS = 120  # more are not readable
-SEED = 7
+MAX_STOCKS = 120  # a graph of more stocks is not readable
+SEED = 7  # of the layout
 
 
 def plot_graph(edges: pl.LazyFrame) -> go.Figure:
-    """Plot the newest graph, reduced to its best connected stocks."""
+    """Plot the newest graph, reduced to the stocks that are a neighbour of the most others."""
     newest = edges.filter(pl.col(GRAPH_DATE) == pl.col(GRAPH_DATE).max()).collect()
-    shown = _best_connected(newest)
+    counts = newest.group_by(NEIGHBOUR).len().sort("len", NEIGHBOUR, descending=[True, False])
+    shown = counts[NEIGHBOUR].head(MAX_STOCKS).sort().to_list()
     kept = newest.filter(pl.col(CODE).is_in(shown), pl.col(NEIGHBOUR).is_in(shown))
     network = nx.Graph()
     network.add_weighted_edges_from(kept.select(CODE, NEIGHBOUR, pl.col(CORRELATION).abs()).iter_rows())
     positions = nx.spring_layout(network, seed=SEED, iterations=80, k=1.6 / max(len(network), 1) ** 0.5)
     total = newest[CODE].n_unique()
-    figure = go.Figure([_lines(kept, positions, positive=True), _lines(kept, positions, positive=False)])
-    figure.add_trace(_points(newest, positions))
+    figure = go.Figure([_plot_edges(kept, positions, positive=positive) for positive in (True, False)])
+    figure.add_trace(_plot_stocks(newest, positions))
     figure.update_layout(
         title=f"Graph of {newest[GRAPH_DATE][0]}: the {len(network)} best connected of {total} stocks",
         meta={
-            "caption": f"The {len(network)} stocks that are a neighbour of most others; point at one for its nearest."
+            "caption": f"The {len(network)} stocks that are a neighbour of the most others. Point at a stock to see "
+            "its nearest neighbours."
         },
         template="plotly_white",
         height=720,
@@ -38,13 +40,7 @@ def plot_graph(edges: pl.LazyFrame) -> go.Figure:
     return figure
 
 
-def _best_connected(edges: pl.DataFrame) -> list[str]:
-    """List the stocks that are a neighbour of most others."""
-    followers = edges.group_by(NEIGHBOUR).len().sort("len", NEIGHBOUR, descending=[True, False])
-    return followers[NEIGHBOUR].head(SHOWN_STOCKS).sort().to_list()
-
-
-def _lines(edges: pl.DataFrame, positions: dict[str, tuple[float, float]], *, positive: bool) -> go.Scatter:
+def _plot_edges(edges: pl.DataFrame, positions: dict[str, tuple[float, float]], *, positive: bool) -> go.Scatter:
     rows = edges.filter((pl.col(CORRELATION) >= 0) == positive).select(CODE, NEIGHBOUR).iter_rows()
     ends = [(positions[code], positions[neighbour]) for code, neighbour in rows]
     return go.Scatter(
@@ -57,8 +53,8 @@ def _lines(edges: pl.DataFrame, positions: dict[str, tuple[float, float]], *, po
     )
 
 
-def _points(edges: pl.DataFrame, positions: dict[str, tuple[float, float]]) -> go.Scatter:
-    followers = dict(edges.group_by(NEIGHBOUR).len().iter_rows())
+def _plot_stocks(edges: pl.DataFrame, positions: dict[str, tuple[float, float]]) -> go.Scatter:
+    counts = dict(edges.group_by(NEIGHBOUR).len().iter_rows())
     nearest = edges.filter(pl.col(RANK) <= 3).group_by(CODE).agg(pl.col(NEIGHBOUR).sort_by(RANK).str.join(", "))
     nearest_of = dict(nearest.iter_rows())
     return go.Scatter(
@@ -68,7 +64,7 @@ def _points(edges: pl.DataFrame, positions: dict[str, tuple[float, float]]) -> g
         name="stock",
         marker={"size": 9, "color": "#2f6fb3", "line": {"width": 1, "color": "white"}},
         text=[
-            f"{code}<br>neighbour of {followers.get(code, 0)}<br>nearest: {nearest_of.get(code, 'none')}"
+            f"{code}<br>neighbour of {counts.get(code, 0)}<br>nearest: {nearest_of.get(code, 'none')}"
             for code in positions
         ],
         hovertemplate="%{text}<extra></extra>",
@@ -77,7 +73,7 @@ def _points(edges: pl.DataFrame, positions: dict[str, tuple[float, float]]) -> g
 
 
 def measure_turnover(edges: pl.LazyFrame) -> pl.DataFrame:
-    """Compute the share of each graph's neighbours that the previous graph did not have."""
+    """Compute for each graph the share of its neighbours that the previous graph did not have."""
     dates = edges.select(pl.col(GRAPH_DATE).unique().sort()).collect()[GRAPH_DATE]
     pairs = pl.struct(CODE, NEIGHBOUR).hash().unique().sort()
     previous: np.ndarray | None = None
@@ -92,9 +88,8 @@ def measure_turnover(edges: pl.LazyFrame) -> pl.DataFrame:
 
 
 def plot_turnover(turnover: pl.DataFrame) -> go.Figure:
-    """Plot the turnover over time."""
-    dates = turnover[GRAPH_DATE].to_list()
-    shares = turnover["turnover"].to_list()
+    """Plot the turnover of neighbours over time."""
+    dates, shares = (turnover[name].to_list() for name in (GRAPH_DATE, "turnover"))
     figure = go.Figure(go.Scatter(x=dates, y=shares, mode="lines", line={"color": "#2f6fb3", "width": 1.2}))
     figure.update_layout(
         title="Neighbour turnover: share of neighbours that the previous graph did not have",

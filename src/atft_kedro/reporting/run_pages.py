@@ -1,4 +1,4 @@
-"""The summary and the report of a run, built when it is scored and when it is scored again."""
+"""The summary and the report of a run, and scoring a run again."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,7 +26,7 @@ from .table import build_markdown_page
 SUMMARY, REPORT = "summary.md", "report.html"
 PLOTS = "plots"
 TRAINING_FIGURES = ("learning", "feature", "lag", "graph")
-LATER_FIGURES = ("turnover", "split")  # older runs have none
+OPTIONAL_FIGURES = ("turnover", "split")  # runs of older versions have none
 
 
 def build_run_pages(folder: Path, score: RunScore, figures: Sequence[go.Figure]) -> tuple[str, str]:
@@ -39,13 +39,14 @@ def build_run_pages(folder: Path, score: RunScore, figures: Sequence[go.Figure])
 def rescore_run(
     folder: Path, dataset: pl.LazyFrame, configured_lag: int, params: EvaluationParams, goals: GoalParams
 ) -> RunScore:
-    """Score a run's stored forecasts by the returns known now, and write its files."""
-    plots = [folder / PLOTS / f"{name}.json" for name in TRAINING_FIGURES]
-    plots_if_any = [folder / PLOTS / f"{name}.json" for name in LATER_FIGURES]
+    """Score a run's stored forecasts with the returns that are known now, and write its files."""
+    plots, optional_plots = (
+        [folder / PLOTS / f"{name}.json" for name in names] for names in (TRAINING_FIGURES, OPTIONAL_FIGURES)
+    )
     missing = [path.name for path in (folder / FORECASTS, folder / BASELINES, *plots) if not path.exists()]
     if missing:
         raise InputError(
-            f"Run {folder.name} has no {', '.join(missing)}. kedro run --pipelines fit,evaluate makes those of the "
+            f"Run {folder.name} has no {', '.join(missing)}. kedro run --pipelines fit,evaluate writes them for the "
             "latest run."
         )
     forecasts = update_returns(folder.name, open_table(folder / FORECASTS).collect(), dataset)
@@ -55,7 +56,7 @@ def rescore_run(
     returns = collect_returns(dataset, forecasts[DATE], entry_lag)
     score, daily = score_run(folder.name, forecasts, baselines, returns, use_run_units(params, folder), entry_lag)
     score = add_goals(score, folder, goals)
-    learning, *others = (go.Figure(read_json(path)) for path in (*plots, *filter(Path.exists, plots_if_any)))
+    learning, *others = (go.Figure(read_json(path)) for path in (*plots, *filter(Path.exists, optional_plots)))
     summary, report = build_run_pages(folder, score, [learning, *plot_scores(score, daily), *others])
     for name, table in ((FORECASTS, forecasts), (DAILY, daily), (RETURNS, returns)):
         with atomic_write(folder / name) as partial:

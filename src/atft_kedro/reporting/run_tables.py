@@ -23,19 +23,21 @@ SPLIT_COLUMNS = (
 )
 PORTFOLIOS = {"long_short": "long-short", "long_only": "long only"}
 SPLIT_NOTE = (
-    "ICIR is the mean of the daily IC divided by its standard deviation. The best possible forecast has a scale of "
-    "about its IC. Non-overlapping days share no returns."
+    "ICIR is the mean of the daily IC divided by its standard deviation. Scale is the standard deviation of the "
+    "forecasts divided by that of the labels; the best possible forecast has a scale of about its IC. Non-overlapping "
+    "days are at least the horizon apart, so that their returns share no day."
 )
 PORTFOLIO_NOTE = (
-    "Bought and sold at the close in the second column. Long-short: the best decile against the worst. Long only: the "
-    "best stocks, less the mean of all. Each day's positions are held for the horizon, so a portfolio over h days is "
-    "fully invested after h − 1 days. Returns and turnover are daily. Capacity is the value traded per day of the "
-    "median stock held."
+    "Bought and sold at the close in the second column. Long-short: the best decile against the worst, or all stocks "
+    "weighted by their forecasts (`evaluation.portfolio.weights`). Long only: the return of the best stocks minus the "
+    "mean return of all. Each day's positions are held for the horizon, so a portfolio over h days is fully invested "
+    "from day h on. Returns and turnover are daily. Unknown returns: their share of the holdings; they count as 0. "
+    "Traded value: close times volume per day of the median stock held."
 )
 GOAL_METRICS = {"ic": "IC", "ic_ir": "ICIR", "rank_ic": "rank IC", "net_sharpe": "net Sharpe ratio"}
 OTHER_GOALS = {
-    "train_gap": "share of the train days' rank IC that is lost on the validation days",
-    "gradient_norm": "largest norm of a step's gradient",
+    "train_gap": "share of the rank IC on the train days that is lost on the validation days",
+    "gradient_norm": "largest gradient norm of a step",
 }
 
 
@@ -53,33 +55,27 @@ def tabulate_run(score: RunScore, manifest: Mapping[str, Any], history: History)
 
 
 def tabulate_shortages(split: Split) -> list[Table]:
-    """Build the table of splits that have fewer days or stocks than recommended, if any."""
+    """Build the table of splits with fewer days or stocks than recommended; empty without any."""
     rows = [[name, shortage.partition(": ")[2]] for name, shortage in split.shortages().items()]
     return [Table("Fewer days or stocks than recommended", ("split", "shortage"), rows)] if rows else []
 
 
 def tabulate_split(score: RunScore, split: str) -> Table:
-    """Build the table of one split's scores; the note counts omitted forecasts."""
+    """Build the table of one split's scores; the note counts forecasts without a score."""
     horizons = score.split[split]
     first, last = score.days[split]
-    omitted = format_excluded(horizon_score.excluded for horizon_score in horizons.values())
+    not_scored = format_excluded(horizon_score.excluded for horizon_score in horizons.values())
     undefined = sum(horizon_score.ic.undefined for horizon_score in horizons.values())
-    omitted += [f"{undefined:,} days without a defined IC"] if undefined else []
-    suffix = ", the last days that were trained on" if split == "train" else ""
-    return Table(
-        title=f"{split.capitalize()}: {first} to {last}{suffix}",
-        header=("horizon", ENTRY_HEADER, *list_headers(SCORE_COLUMNS, SPLIT_COLUMNS)),
-        rows=[
-            [
-                f"{horizon}d",
-                mark_entry(lag, score.entry_lag),
-                *format_cells(SCORE_COLUMNS, SPLIT_COLUMNS, entry.split[split][horizon]),
-            ]
-            for horizon in horizons
-            for lag, entry in score.entries.items()
-        ],
-        note=SPLIT_NOTE + (f" Not scored, over all horizons: {'; '.join(omitted)}." if omitted else ""),
-    )
+    not_scored += [f"{undefined:,} days without a defined IC"] if undefined else []
+    suffix = ", the last train days" if split == "train" else ""
+    rows = []
+    for horizon in horizons:
+        for lag, entry in score.entries.items():
+            cells = format_cells(SCORE_COLUMNS, SPLIT_COLUMNS, entry.split[split][horizon])
+            rows.append([f"{horizon}d", mark_entry(lag, score.entry_lag), *cells])
+    header = ("horizon", ENTRY_HEADER, *list_headers(SCORE_COLUMNS, SPLIT_COLUMNS))
+    note = SPLIT_NOTE + (f" Not scored, over all horizons: {'; '.join(not_scored)}." if not_scored else "")
+    return Table(f"{split.capitalize()}: {first} to {last}{suffix}", header, rows, note)
 
 
 def tabulate_portfolios(score: RunScore, split: str) -> Table:
@@ -105,12 +101,12 @@ def tabulate_goals(score: RunScore) -> Table:
         wanted = f"{'≥' if goal.is_minimum else '<'} {goal.wanted:g}"
         error = "" if goal.se is None else f" ± {format_number(goal.se)}"
         rows.append([title, wanted, f"{format_number(goal.value)}{error}", goal.verdict])
-    note = f"Aims, not promises; at the {name_entry(score.entry_lag)}."
+    note = f"Goals are aims, not promises. Scores are those of entry at the {name_entry(score.entry_lag)}."
     return Table("Goals", ("goal", "wanted", "reached", ""), rows, note)
 
 
 def tabulate_phases(history: History) -> Table:
-    """Build the table of each seed's training phases."""
+    """Build the table of the training phases of each seed."""
     rows = []
     for (seed, phase), epochs_of_phase in groupby(history, key=lambda epoch: (epoch["seed"], epoch["phase"])):
         epochs = list(epochs_of_phase)
@@ -118,8 +114,8 @@ def tabulate_phases(history: History) -> Table:
         numbers = (epochs[-1]["train_loss"], rank_ics[-1], max(rank_ics))
         seconds = format_number(sum(epoch["seconds"] for epoch in epochs), 1)
         rows.append([phase, str(seed), str(len(epochs)), *map(format_number, numbers), seconds])
-    header = ("phase", "seed", "epochs", "train loss", "rank IC at its end", "at its best", "seconds")
-    note = "Rank IC on the validation days; horizons are weighted as training.selection says."
+    header = ("phase", "seed", "epochs", "train loss", "rank IC, last epoch", "rank IC, best epoch", "seconds")
+    note = "Rank IC is that on the validation days, averaged over the horizons as `training.selection` sets."
     return Table("Phases", header, rows, note)
 
 

@@ -1,10 +1,11 @@
-"""The columns of score tables: every page and command that shows one takes it from here."""
+"""The columns of score tables: their headers, and how every page and command computes and formats their values."""
 
 from collections.abc import Mapping
 from functools import partial
 
 from ..evaluation.entries import name_entry
 from ..evaluation.portfolio import PortfolioScore
+from ..evaluation.published import PublishedScore
 from ..evaluation.score import HorizonScore
 from .format import MISSING, format_number, format_sharpe_interval, format_with_error
 from .table import Column, Columns
@@ -32,13 +33,13 @@ SCORE_COLUMNS: Columns[HorizonScore] = {
     "ic": Column("IC", lambda score: score.ic.mean),
     "ic_se": Column("± se", lambda score: score.ic.se),
     "ic_with_se": Column("IC ± se", lambda score: score.ic, format_with_error),
-    "ic_ir": Column("ICIR", lambda score: score.ic.ir, TWO),
+    "ic_ir": Column("ICIR", lambda score: score.ic.ir, THREE),
     "nonoverlapping_ic": Column("IC, non-overlapping days", lambda score: score.ic.nonoverlapping_mean),
     "nonoverlapping_ic_se": Column("± se", lambda score: score.ic.nonoverlapping_se),
     "rank_ic": Column("rank IC", lambda score: score.rank_ic.mean),
     "rank_ic_se": Column("± se", lambda score: score.rank_ic.se),
     "rank_ic_with_se": Column("rank IC ± se", lambda score: score.rank_ic, format_with_error),
-    "rank_ic_ir": Column("rank ICIR", lambda score: score.rank_ic.ir, TWO),
+    "rank_ic_ir": Column("rank ICIR", lambda score: score.rank_ic.ir, THREE),
     "hit_rate": Column("hit rate", lambda score: score.hit_rate.mean, THREE),
     "scale": Column("scale", lambda score: score.scale.mean, TWO),
     "net_sharpe": Column("net Sharpe", _net_sharpe, TWO),
@@ -52,11 +53,18 @@ PORTFOLIO_COLUMNS: Columns[PortfolioScore] = {
     "net_bp": Column("net bp", lambda score: score.net_mean, _basis_points),
     "gross_sharpe": Column("gross Sharpe", lambda score: score.gross_sharpe, TWO),
     "net_sharpe_interval": Column("net Sharpe (95 %)", lambda score: score, format_sharpe_interval),
-    "probability": Column("probability above 0", lambda score: score.probability, THREE),
+    "probability_above_zero": Column("probability above 0", lambda score: score.probability_above_zero, THREE),
     "turnover": Column("turnover", lambda score: score.turnover, TWO),
     "drawdown": Column("drawdown", lambda score: score.drawdown, _percent),
-    "unpriced": Column("unpriced", lambda score: score.unpriced, _percent),
-    "capacity": Column("capacity", lambda score: score.capacity, _amount),
+    "unknown_returns": Column("unknown returns", lambda score: score.unknown_returns, _percent),
+    "median_traded_value": Column("traded value", lambda score: score.median_traded_value, _amount),
+}
+
+PUBLISHED_COLUMNS: Columns[PublishedScore] = {
+    "ic": Column("IC", lambda score: score.ic),
+    "ric": Column('"RIC"', lambda score: score.ric, THREE),
+    "precision": Column("prec@10", lambda score: score.precision, THREE),
+    "sharpe": Column("SR", lambda score: score.sharpe, TWO),
 }
 
 TRACKED = ("ic", "rank_ic", "net_sharpe")  # metrics that a tracker receives

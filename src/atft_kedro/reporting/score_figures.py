@@ -47,8 +47,8 @@ def plot_rank_ic(score: RunScore, daily: pl.DataFrame) -> go.Figure:
     return apply_theme(
         figure,
         "Rank IC over time",
-        "How well each day's forecasts order the stocks, by horizon. A steadily rising lower line is a forecast that "
-        "keeps working. Long horizons look smoother only because their returns overlap.",
+        "How well the forecasts of each day order the stocks, by horizon. A lower line that rises steadily means that "
+        "the forecasts keep their skill. Long horizons look smoother only because their returns overlap.",
         height=560,
     )
 
@@ -77,8 +77,8 @@ def plot_baselines(score: RunScore, _: pl.DataFrame) -> go.Figure:
     return apply_theme(
         figure,
         "The run and its baselines",
-        "Mean rank IC with two Newey-West standard errors. The errors of two bars are strongly correlated, so compare "
-        "forecasters by the paired difference in the table.",
+        "Mean rank IC with two Newey-West standard errors. The errors of two forecasters are strongly correlated, so "
+        "compare them by the paired differences in the table.",
     )
 
 
@@ -109,8 +109,8 @@ def plot_deciles(score: RunScore, _: pl.DataFrame) -> go.Figure:
     return apply_theme(
         figure,
         "Returns by decile of the forecast",
-        "Mean return over the horizon less the day's mean, in basis points. Decile 1 has the lowest forecasts. Bars "
-        "should rise from left to right.",
+        "Mean return over the horizon minus the mean return of the day, in basis points. Decile 1 has the lowest "
+        "forecasts. Bars should rise from left to right.",
         height=260 + 200 * len(entries),
     )
 
@@ -119,12 +119,12 @@ def plot_equity(score: RunScore, daily: pl.DataFrame) -> go.Figure:
     """Plot the cumulative returns and the turnover of the test portfolios."""
     figure = make_subplots(rows=2, shared_xaxes=True, vertical_spacing=0.06, row_heights=[0.7, 0.3])
     days = daily.filter(pl.col(SPLIT) == TEST).sort(DATE)
-    is_own = pl.col(ENTRY_LAG) == score.entry_lag
-    for (lag, horizon), rows in days.filter(~is_own).group_by(ENTRY_LAG, HORIZON, maintain_order=True):
+    is_trained_entry = pl.col(ENTRY_LAG) == score.entry_lag
+    for (lag, horizon), rows in days.filter(~is_trained_entry).group_by(ENTRY_LAG, HORIZON, maintain_order=True):
         if "long_short_net" in rows.columns:
             name = f"{horizon} d, long-short, net, {name_entry(int(lag))}"
             _add_equity(figure, rows, "long_short_net", name=name, dash="dashdot", horizon=int(horizon))
-    for (horizon,), rows in days.filter(is_own).group_by(HORIZON, maintain_order=True):
+    for (horizon,), rows in days.filter(is_trained_entry).group_by(HORIZON, maintain_order=True):
         for portfolio, kind, dash in EQUITY_LINES:
             if f"{portfolio}_{kind}" in rows.columns:
                 name = f"{horizon} d, {portfolio.replace('_', '-')}, {kind}"
@@ -136,13 +136,13 @@ def plot_equity(score: RunScore, daily: pl.DataFrame) -> go.Figure:
             style = {"showlegend": False, "line": {"color": horizon_colour(int(horizon))}}
             figure.add_scatter(x=rows[DATE].to_list(), y=turnover, row=2, col=1, **style)
     figure.update_yaxes(title_text="cumulative return, %", row=1, col=1)
-    figure.update_yaxes(title_text="turnover a day", rangemode="tozero", row=2, col=1)
+    figure.update_yaxes(title_text="turnover per day", rangemode="tozero", row=2, col=1)
     return apply_theme(
         figure,
         "Equity of the portfolios on the test days",
-        "The best decile against the worst (absolute weights sum to 1), held for the horizon. Solid: net of costs; "
-        "dotted: gross; dash-dotted: net at the other entry. Long-only portfolios, less the mean of all stocks, are in "
-        "the legend. Bottom: turnover. A portfolio over h days is fully invested after h − 1 days.",
+        "Long-short portfolios (absolute weights sum to 1), held for the horizon. Solid: net of costs; dotted: gross; "
+        "dash-dotted: net at the other entry. Click the legend to show long-only portfolios: their return minus the "
+        "mean return of all stocks. Bottom: turnover. A portfolio over h days is fully invested from day h on.",
         height=620,
     )
 
@@ -154,7 +154,7 @@ def _add_equity(figure: go.Figure, rows: pl.DataFrame, column: str, *, name: str
 
 
 def plot_decay(score: RunScore, _: pl.DataFrame) -> go.Figure:
-    """Plot the IC of each horizon's forecast with the returns over every horizon, at each entry."""
+    """Plot the IC of each horizon's forecasts with the returns over every horizon."""
     figure = go.Figure()
     for lag, entry in score.entries.items():
         for horizon, horizon_score in entry.split[TEST].items():
@@ -171,8 +171,8 @@ def plot_decay(score: RunScore, _: pl.DataFrame) -> go.Figure:
     return apply_theme(
         figure,
         "Decay",
-        "IC of each horizon's forecasts with the returns over every horizon. Dashed lines are at the entry that the "
-        "network was not trained for.",
+        "IC of the forecasts of each horizon with the returns over every horizon. Dashed: the entry that the network "
+        "was not trained for.",
     )
 
 

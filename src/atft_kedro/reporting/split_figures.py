@@ -1,4 +1,4 @@
-"""The figure of splits: which days are train, validation and test, a bar for each fold."""
+"""The figure of splits: a bar for each fold shows its train, validation, test and unused days."""
 
 from collections.abc import Sequence
 
@@ -15,20 +15,20 @@ COLOURS: dict[SplitName, str] = {
     "test": "#a23b72",
     "unused": "#eceef1",
 }
-SHOWN_SHORTAGES = 6
-DAY = 24 * 3600 * 1000  # milliseconds, the unit of bar lengths on a date axis
+MAX_SHORTAGES = 6  # shown in the title
+DAY_MILLISECONDS = 24 * 3600 * 1000  # bar lengths on a date axis are in milliseconds
 
 
 def plot_splits(splits: Sequence[Split]) -> go.Figure:
-    """Plot one bar for each split; the title names splits that are too small."""
+    """Plot one bar for each fold; the title names splits that are smaller than recommended."""
     figure = go.Figure()
     for name, colour in COLOURS.items():
         bars = [(split.name, dates) for split in splits for dates in split.ranges_of(name)]
         if bars:
-            figure.add_trace(_bars(name, colour, bars))
+            figure.add_trace(_plot_bars(name, colour, bars))
     shortages = [f"{split.name}, {shortage}" for split in splits for shortage in split.shortages().values()]
-    more = [f"and {len(shortages) - SHOWN_SHORTAGES} more"] if len(shortages) > SHOWN_SHORTAGES else []
-    subtitle = "".join(f"<br><sub>{line}</sub>" for line in (*shortages[:SHOWN_SHORTAGES], *more))
+    more = [f"and {len(shortages) - MAX_SHORTAGES} more"] if len(shortages) > MAX_SHORTAGES else []
+    subtitle = "".join(f"<br><sub>{line}</sub>" for line in (*shortages[:MAX_SHORTAGES], *more))
     figure.update_layout(
         barmode="overlay",
         title={"text": f"Days of each split{subtitle}", "yref": "container", "y": 0.97, "yanchor": "top"},
@@ -42,13 +42,13 @@ def plot_splits(splits: Sequence[Split]) -> go.Figure:
     return figure
 
 
-def _bars(split_name: SplitName, colour: str, bars: list[tuple[str, DateRange]]) -> go.Bar:
+def _plot_bars(split_name: SplitName, colour: str, bars: list[tuple[str, DateRange]]) -> go.Bar:
     return go.Bar(
         name=split_name,
         orientation="h",
         y=[fold for fold, _ in bars],
         base=[dates.first.isoformat() for _, dates in bars],
-        x=[((dates.last - dates.first).days + 1) * DAY for _, dates in bars],
+        x=[((dates.last - dates.first).days + 1) * DAY_MILLISECONDS for _, dates in bars],
         marker={"color": colour, "line": {"width": 0}},
         text=[f"{split_name}: {dates.first} to {dates.last}, {dates.days} trading days" for _, dates in bars],
         textposition="none",

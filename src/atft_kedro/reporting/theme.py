@@ -1,4 +1,4 @@
-"""The look of all figures: colours, layout and captions."""
+"""The colours and the layout that all figures share."""
 
 import plotly.graph_objects as go
 
@@ -35,10 +35,10 @@ def apply_theme(figure: go.Figure, title: str, caption: str, height: int = 400) 
 
 
 def horizon_colour(horizon: int) -> str:
-    """Return the colour of a horizon, the same in every figure."""
+    """Return the colour of a horizon, which is the same in every figure."""
     return SHADES[SHADE_OF_HORIZON.get(horizon, horizon) % len(SHADES)]
 
 
 def error_bars(means: list[Mean]) -> dict[str, object]:
-    """Return error bars of two standard errors."""
+    """Return error bars of two standard errors; an unknown error has no bar."""
     return {"type": "data", "array": [2 * (mean.se or 0) for mean in means], "thickness": 1, "width": 3}

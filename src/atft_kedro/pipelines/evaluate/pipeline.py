@@ -2,12 +2,12 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from atft_kedro.reporting.run_pages import LATER_FIGURES, TRAINING_FIGURES
+from atft_kedro.reporting.run_pages import OPTIONAL_FIGURES, TRAINING_FIGURES
 from atft_kedro.reporting.score_figures import SCORE_FIGURES
 
 from . import nodes
 
-TRAINING_PLOTS = [f"{name}_plot" for name in (*TRAINING_FIGURES, *LATER_FIGURES)]
+TRAINING_PLOTS = [f"{name}_plot" for name in (*TRAINING_FIGURES, *OPTIONAL_FIGURES)]
 LEARNING_PLOT, *NETWORK_PLOTS = TRAINING_PLOTS
 
 
