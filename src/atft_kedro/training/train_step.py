@@ -52,23 +52,18 @@ class TrainStep:
         self.reset_optimizer()
 
     def reset_optimizer(self) -> None:
-        """Create a new AdamW.
-
-        Weight decay applies only to parameters with two or more dimensions; ``graph_weight_decay`` is that of the
-        module ``gat``.
-        """
+        """Create a new AdamW; weight decay applies only to parameters with two or more dimensions."""
         by_decay: dict[float, list[nn.Parameter]] = {}
         for name, weight in self.network.named_parameters():
             decay = self.params.graph_weight_decay if name.startswith("gat.") else self.params.weight_decay
             by_decay.setdefault(decay if weight.ndim > 1 else 0.0, []).append(weight)
         groups = [{"params": weights, "weight_decay": decay} for decay, weights in by_decay.items()]
-        # Each step sets the learning rate, so `lr` is never used.
-        self.optimizer = torch.optim.AdamW(groups, lr=1e-3, betas=self.params.betas, fused=True)
+        self.optimizer = torch.optim.AdamW(groups, betas=self.params.betas, fused=True)  # each step sets the rate
 
     def run(self, blocks: list[np.ndarray], phase: PhaseParams, learning_rate: float) -> Terms:
         """Train one step on some blocks; if memory runs out, split them into smaller pieces and repeat.
 
-        Several processes do not split: the error is raised, as it is if a piece has only one day.
+        The error is raised if a piece has only one day, or if several processes train.
         """
         while True:
             try:
@@ -95,14 +90,21 @@ class TrainStep:
     def _run(self, blocks: list[np.ndarray], phase: PhaseParams, learning_rate: float) -> Terms:
         terms: Terms = {}
         n_blocks, n_forecasts = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
-        for block, weight in self._read_blocks(blocks):
-            losses = self._compute_losses(block, phase)
+        for unchanged, weight in self._read_blocks(blocks):
+            block = augment(unchanged, phase.augment)
+            quantiles = self._forecast(block, phase)
+            losses = self._compute_losses(block, quantiles, phase)
             (weight * losses["loss"]).backward()
             n_blocks += weight
             n_forecasts += block.is_forecast.sum()
             terms = {name: terms.get(name, 0) + weight * loss.detach() for name, loss in losses.items()}
         self.totals[FORECASTS] += n_forecasts
-        return self._optimizer_step(terms, n_blocks, phase, learning_rate)
+        terms = self._average(terms, n_blocks)
+        norms = self._clip_gradients(phase.clip_norm)
+        skipped = ~(norms["gradient"].isfinite() & terms["loss"].isfinite())
+        self._update_weights(skipped, learning_rate)
+        self.totals[:FORECASTS] += torch.stack([terms["loss"].where(~skipped, 0), ~skipped])
+        return terms | norms | {"skipped": skipped}
 
     def _read_blocks(self, blocks: list[np.ndarray]) -> Iterator[tuple[Block, float]]:
         """Read blocks or their pieces, each with its weight: its share of the days of its block.
@@ -121,10 +123,11 @@ class TrainStep:
                         block = self.reader.read(pad_days(piece, self.reader.days))
                     yield block, weight
 
-    def _compute_losses(self, block: Block, phase: PhaseParams) -> Terms:
-        block = augment(block, phase.augment)
+    def _forecast(self, block: Block, phase: PhaseParams) -> Tensor:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.params.precision == "bf16"):
-            quantiles = self.run_network(block, frozenset(phase.modules))
+            return self.run_network(block, frozenset(phase.modules))
+
+    def _compute_losses(self, block: Block, quantiles: Tensor, phase: PhaseParams) -> Terms:
         if phase.name not in self.horizon_weights:
             weights = torch.tensor(phase.weigh_horizons(self.network.horizons), device=self.device)
             self.horizon_weights[phase.name] = weights
@@ -133,12 +136,6 @@ class TrainStep:
             penalty = self.compute_gradient_penalty(block, phase)
             losses |= {"loss": losses["loss"] + phase.gradient_penalty * penalty, "gradient_penalty": penalty}
         return losses
-
-    def sum_loss_over_days(self, phase: PhaseParams, block: Block, forecast: Tensor) -> Tensor:
-        """Return the loss summed over the days of a block, and the number of days (2, horizon)."""
-        inputs = self.loss_input_builder(block, forecast)
-        days = inputs.count_days()
-        return torch.stack([sum_losses(inputs, phase.loss) * days, days])
 
     def compute_gradient_penalty(self, block: Block, phase: PhaseParams) -> Tensor:
         """Compute the squared norm of d(sum of forecasts) / d(features), divided by the number of forecasts."""
@@ -150,19 +147,19 @@ class TrainStep:
             (gradient,) = torch.autograd.grad(total, features, create_graph=True)
             return gradient.square().sum() / block.is_forecast.sum().clamp(min=1)
 
-    def _optimizer_step(self, terms: Terms, n_blocks: Tensor, phase: PhaseParams, learning_rate: float) -> Terms:
-        """Average gradients over blocks and processes, clip them, and update the weights.
-
-        The update is skipped if the loss or the gradient norm is not finite.
-        """
-        weights = [weight for weight in self.network.parameters() if weight.grad is not None]
-        gradients = [weight.grad for weight in weights if weight.grad is not None]
+    def _average(self, terms: Terms, n_blocks: Tensor) -> Terms:
+        """Average gradients and losses over the blocks of all processes."""
+        gradients = [weight.grad for weight in self.network.parameters() if weight.grad is not None]
         self.group.all_reduce([*gradients, *terms.values(), n_blocks])
         torch._foreach_div_(gradients, n_blocks)
-        terms = {name: term / n_blocks for name, term in terms.items()}
+        return {name: term / n_blocks for name, term in terms.items()}
+
+    def _clip_gradients(self, clip_norm: float) -> Terms:
+        """Clip the norm of all gradients; return it, and that of each module, before clipping."""
         norms = {f"gradient/{name}": _gradient_norm(child) for name, child in self.network.named_children()}
-        norm = nn.utils.clip_grad_norm_(weights, phase.clip_norm)
-        skipped = ~(norm.isfinite() & terms["loss"].isfinite())
+        return {"gradient": nn.utils.clip_grad_norm_(self.network.parameters(), clip_norm), **norms}
+
+    def _update_weights(self, skipped: Tensor, learning_rate: float) -> None:
         # A fused AdamW skips its update if `found_inf` is 1, without waiting for the GPU.
         self.optimizer.grad_scale, self.optimizer.found_inf = None, skipped.float()  # type: ignore[attr-defined]
         self.learning_rate = learning_rate
@@ -170,8 +167,6 @@ class TrainStep:
             group["lr"] = learning_rate
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        self.totals[:FORECASTS] += torch.stack([terms["loss"].where(~skipped, 0), ~skipped])
-        return terms | {"gradient": norm, "skipped": skipped} | norms
 
     def pop_totals(self) -> tuple[float, int]:
         """Return the mean loss and the number of forecasts since the last call, and reset both."""
@@ -180,6 +175,12 @@ class TrainStep:
         self.totals.zero_()
         loss, steps, forecasts = total.tolist()
         return loss / max(steps, 1), round(forecasts)
+
+    def sum_loss_over_days(self, phase: PhaseParams, block: Block, forecast: Tensor) -> Tensor:
+        """Return the loss summed over the days of a block, and the number of days (2, horizon)."""
+        inputs = self.loss_input_builder(block, forecast)
+        days = inputs.count_days()
+        return torch.stack([sum_losses(inputs, phase.loss) * days, days])
 
 
 def _gradient_norm(module: nn.Module) -> Tensor:
@@ -196,8 +197,7 @@ class LossInputBuilder:
     """Builds the inputs of the losses from a block and its forecasts."""
 
     def __init__(self, network: Atft, metadata: PanelMetadata, params: TrainingParams) -> None:
-        unknown = sorted(set(params.exposures) - {*metadata.features, SECTOR})
-        if unknown:
+        if unknown := sorted(set(params.exposures) - {*metadata.features, SECTOR}):
             raise InputError(f"training.exposures: {unknown} are neither features of the dataset nor {SECTOR!r}.")
         sector_names = sorted({name for history in metadata.sectors for _, name in history})
         if SECTOR in params.exposures and not sector_names:
@@ -206,15 +206,15 @@ class LossInputBuilder:
         self.network, self.params, self.n_sectors = network, params, len(sector_names)
         self.columns = [metadata.features.index(name) for name in params.exposures if name != SECTOR]
         self.quantile_levels = torch.tensor(network.params.quantiles, device=device)
-        has_sector = SECTOR in params.exposures
-        self.sector_index = make_sector_index(metadata, sector_names).to(device) if has_sector else None
+        self.sector_index: Tensor | None = None
+        if SECTOR in params.exposures:
+            self.sector_index = make_sector_index(metadata, sector_names).to(device)
 
     def __call__(self, block: Block, quantiles: Tensor) -> LossInputs:
         """Build the inputs of every day, horizon and stock of a block."""
         returns = block.targets.transpose(1, 2)  # (day, horizon, stock)
-        label_params = self.params.labels
-        is_gaussian = label_params.transform == "gaussian_rank"
-        label, valid = transform_labels(returns, returns.isfinite(), label_params.drop_extremes, gaussian=is_gaussian)
+        drop_extremes, is_gaussian = self.params.labels.drop_extremes, self.params.labels.transform == "gaussian_rank"
+        label, valid = transform_labels(returns, returns.isfinite(), drop_extremes, gaussian=is_gaussian)
         quantiles = quantiles.float().transpose(1, 2)  # (day, horizon, stock, quantile)
         return LossInputs(
             point=self.network.point_forecast(quantiles),
