@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from atft_kedro.datasets import ExportedModelsDataset
-from atft_kedro.export.model_card import CARD
+from atft_kedro.export.model_card import CARD_FILE
 
 
 def test_a_new_or_rewritten_model_changes_the_fingerprint(tmp_path: Path) -> None:
@@ -11,7 +11,7 @@ def test_a_new_or_rewritten_model_changes_the_fingerprint(tmp_path: Path) -> Non
     folder = tmp_path / "20200101-a" / "gatfan_20200101_Sharpe1.00"
     none = door._describe()
     folder.mkdir(parents=True)
-    (folder / CARD).write_text("{}")
+    (folder / CARD_FILE).write_text("{}")
     one = door._describe()
     (tmp_path / "20200101-a" / "heartbeat.json").write_text("{}")
     (tmp_path / "latest").symlink_to("20200101-a")

@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from atft_kedro.datasets import RegisteredModelDataset
-from atft_kedro.export.model_card import CARD
-from atft_kedro.export.registry import Registration
+from atft_kedro.export.model import Registration
+from atft_kedro.export.model_card import CARD_FILE
 
 ROWS = pl.DataFrame({"date": ["2020-01-01"], "code": ["a"], "ret_1": [0.5]}).with_columns(pl.col("date").str.to_date())
 
@@ -19,7 +19,7 @@ ROWS = pl.DataFrame({"date": ["2020-01-01"], "code": ["a"], "ret_1": [0.5]}).wit
 def registration(tmp_path: Path) -> Registration:
     folder = tmp_path / "gatfan_20200101_Sharpe1.00"
     folder.mkdir()
-    (folder / CARD).write_text("{}")
+    (folder / CARD_FILE).write_text("{}")
     answers = pl.Schema({"date": pl.Date, "code": pl.String, "rank": pl.Int32, "forecast": pl.Float32})
     return Registration(folder, "20200101-a", ROWS, pl.Schema({"target_1d": pl.Float32}), answers)
 

@@ -1,4 +1,4 @@
-"""A small market with stocks that seldom trade, a run on it, and the model that it hands on."""
+"""A small market with stocks that seldom trade, a run on it, and the exported model."""
 
 from datetime import date
 from pathlib import Path
@@ -10,6 +10,7 @@ from atft_kedro.evaluation.compare_baselines import score_run
 from atft_kedro.evaluation.conformal import fit_corrections
 from atft_kedro.evaluation.entries import collect_returns
 from atft_kedro.evaluation.forecast_table import forecast_splits
+from atft_kedro.export.model import Model, load_model
 from atft_kedro.export.model_card import ModelInputs
 from atft_kedro.graph.to_panel import graphs_to_panel
 from atft_kedro.panel.build import plan_panel
@@ -36,13 +37,13 @@ def catalogue(ml_dataset: pl.DataFrame) -> FeatureCatalogue:
 
 @pytest.fixture(scope="session")
 def dataset(ml_dataset: pl.DataFrame) -> pl.DataFrame:
-    """The market with a stock that trades on every fourth day alone, and one that fell asleep and woke."""
+    """The market with a stock that trades on every fourth day only, and one that does not trade for 90 days."""
     days = ml_dataset["date"].unique().sort()
-    rare, asleep = SELDOM
-    place = pl.col("date").rank("dense")
-    is_rare = (pl.col("code") == rare) & (place % 4 != 1)
-    is_asleep = (pl.col("code") == asleep) & pl.col("date").is_between(days[200], days[290])
-    return ml_dataset.filter(~is_rare & ~is_asleep)
+    rare, suspended = SELDOM
+    day_number = pl.col("date").rank("dense")
+    is_rare = (pl.col("code") == rare) & (day_number % 4 != 1)
+    is_suspended = (pl.col("code") == suspended) & pl.col("date").is_between(days[200], days[290])
+    return ml_dataset.filter(~is_rare & ~is_suspended)
 
 
 @pytest.fixture(scope="session")
@@ -53,11 +54,12 @@ def trained(dataset: pl.DataFrame, catalogue: FeatureCatalogue, tmp_path_factory
     scaler = fit_scaler(lazy, index, split, catalogue, make_params(ScalerParams))
     panel = build_panel_in_memory(plan_panel(lazy, index, scaler, entry_lag=0))
     training_data = TrainingData(panel, graphs_to_panel(make_graphs(dataset, GRAPH, UNIVERSE).lazy(), panel), split)
-    runs = Runs(tmp_path_factory.mktemp("handoff") / "runs", commit="abcdef0123456", is_dirty=True)
+    runs = Runs(tmp_path_factory.mktemp("exports") / "runs", commit="abcdef0123456", is_dirty=True)
     run = runs.find(train_in_run(training_data, NETWORK, TRAINING, runs).run)
     members = load_members(run, training_data)
     forecasts, _ = forecast_splits(dict(enumerate(members)), training_data)
-    nobody = forecasts.clear().with_columns(pl.lit("").alias(FORECASTER))
+    no_baselines = forecasts.clear().with_columns(pl.lit("").alias(FORECASTER))
+    returns = collect_returns(lazy, forecasts["date"], 0)
     return Trained(
         dataset=dataset,
         training_data=training_data,
@@ -67,13 +69,18 @@ def trained(dataset: pl.DataFrame, catalogue: FeatureCatalogue, tmp_path_factory
         forecasts=forecasts,
         inputs=ModelInputs.of(dataset.schema, scaler, UNIVERSE, GRAPH, 0),
         corrections=fit_corrections(forecasts, "gaussian_rank"),
-        score=score_run(run.name, forecasts, nobody, collect_returns(lazy, forecasts["date"], 0), EVALUATION, 0)[0],
+        score=score_run(run.name, forecasts, no_baselines, returns, EVALUATION, 0)[0],
     )
 
 
 @pytest.fixture(scope="session")
 def model_folder(trained: Trained) -> Path:
     return trained.export()
+
+
+@pytest.fixture(scope="session")
+def model(model_folder: Path) -> Model:
+    return load_model(model_folder)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,8 @@
-"""A live forecast is what the whole pipeline says of that day, made of the newest observations alone."""
+"""A model forecasts the newest observations as the whole pipeline does; a damaged model is refused."""
 
-from dataclasses import replace
+import json
+import shutil
+from collections.abc import Callable
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
@@ -10,78 +12,41 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from atft_kedro.export.inference_inputs import InferenceWindow, prepare_inputs
-from atft_kedro.export.model import Model, load_model, measure_deviations
+from atft_kedro.export.model import Model, load_model, measure_deviations, prepare_registration
+from atft_kedro.export.model_card import CARD_FILE, WEIGHTS_FILE
 from atft_kedro.panel.universe import select_universe
 from atft_kedro.params import InputError
-from atft_kedro.schema import target_columns
-from factories.exports import SELDOM, UNIVERSE, Trained
+from atft_kedro.training.forecasting import forecast_ensemble
+from factories.exports import SELDOM, UNIVERSE, Trained, cut_after, without_graph
 
 KEYS = ["date", "code", "horizon"]
 QUANTILES = ["q10", "q25", "q50", "q75", "q90"]
 
 
-@pytest.fixture(scope="module")
-def model(model_folder: Path) -> Model:
-    return load_model(model_folder)
-
-
-def without_graph(model: Model) -> Model:
-    """The same networks with the graph switched off."""
-    return replace(model, members=tuple(replace(each, modules=frozenset({"fan"})) for each in model.members))
-
-
-def until(dataset: pl.DataFrame, day: date) -> pl.DataFrame:
-    """What is known at a day's close: no targets that reach beyond it, and none at all."""
-    return dataset.filter(pl.col("date") <= day).drop(target_columns(dataset.schema))
-
-
 def test_a_live_forecast_is_that_of_the_whole_pipeline(trained: Trained, model: Model, refresh_day: date) -> None:
     wanted = trained.forecasts.filter(date=refresh_day).sort(KEYS)
 
-    forecasts = model.forecast(until(trained.dataset, refresh_day)).sort(KEYS)
+    forecasts = model.forecast(cut_after(trained.dataset, refresh_day)).sort(KEYS)
 
     assert forecasts.select(KEYS).equals(wanted.select(KEYS))
     assert set(SELDOM) <= set(forecasts["code"])
     assert forecasts["forecast"].to_numpy() == pytest.approx(wanted["forecast"].to_numpy(), abs=1e-5)
     corrected = model.card.corrections.horizons
     for horizon, rows in wanted.partition_by("horizon", as_dict=True).items():
-        shift = next(each.shifts[0] for each in corrected if each.horizon == horizon[0])
-        mine = forecasts.filter(pl.col("horizon") == horizon[0])
-        assert mine["q10"].to_numpy() == pytest.approx(np.minimum(rows["q10"] + shift, mine["q25"]), abs=1e-5)
+        shift = next(correction.shifts[0] for correction in corrected if correction.horizon == horizon[0])
+        live = forecasts.filter(pl.col("horizon") == horizon[0])
+        assert live["q10"].to_numpy() == pytest.approx(np.minimum(rows["q10"] + shift, live["q25"]), abs=1e-5)
 
 
-def test_only_the_days_that_forecasts_look_at_are_scaled(trained: Trained, model: Model, refresh_day: date) -> None:
-    known = until(trained.dataset, refresh_day)
-    looked_at = set(known["date"].unique().sort()[-12:])
-    looked_at |= {day for code in SELDOM for day in known.filter(code=code)["date"].sort()[-12:]}
-
-    newest = prepare_inputs(known.lazy(), model.card.inputs, InferenceWindow(12, (1, 5), True, 1))
-
-    assert list(newest.reader.panel.metadata.days) == sorted(looked_at)
-    assert newest.reader.panel.metadata.horizons == (1, 5)
-
-
-def test_features_that_are_not_looked_at_change_nothing(trained: Trained, model: Model, refresh_day: date) -> None:
-    known = until(trained.dataset, refresh_day)
-    newest = prepare_inputs(known.lazy(), model.card.inputs, InferenceWindow(12, (1, 5), True, 1))
-    old = ~pl.col("date").is_in(list(newest.reader.panel.metadata.days))
-    features = model.card.inputs.scaler.names()
-    shocked = known.with_columns(pl.when(old).then(1e3).otherwise(pl.col(features)).name.keep())
-
-    assert not shocked.equals(known)
-    assert_frame_equal(model.forecast(shocked), model.forecast(known), check_exact=True)
-
-
-def test_several_days_are_each_forecast_as_if_they_were_the_last(trained: Trained, model: Model) -> None:
-    known = until(trained.dataset, trained.dataset["date"].max())
+def test_several_days_are_forecast_as_if_every_day_were_the_last(trained: Trained, model: Model) -> None:
+    known = cut_after(trained.dataset, trained.dataset["date"].max())
     last, *_, first = reversed(known["date"].unique().sort()[-3:].to_list())
 
     forecasts = model.forecast(known, days=3)
 
     assert forecasts["date"].unique().sort().to_list() == known["date"].unique().sort()[-3:].to_list()
     for day in (first, last):
-        alone = model.forecast(until(trained.dataset, day))
+        alone = model.forecast(cut_after(trained.dataset, day))
         assert_frame_equal(forecasts.filter(date=day), alone, abs_tol=1e-5)
 
 
@@ -151,8 +116,8 @@ def test_a_past_days_deviation_knows_no_later_return(trained: Trained) -> None:
     cut = trained.dataset.filter(pl.col("date") <= past)
 
     before, after, alone = (
-        measure_deviations(frame.lazy(), each, (5,), entry_lag=0, days=count)
-        for frame, each, count in (
+        measure_deviations(frame.lazy(), stocks, (5,), entry_lag=0, days=count)
+        for frame, stocks, count in (
             (trained.dataset, universe, 15),
             (shocked, universe, 15),
             (cut, universe.filter(pl.col("date") <= past), 1),
@@ -165,58 +130,57 @@ def test_a_past_days_deviation_knows_no_later_return(trained: Trained) -> None:
     assert before["deviation"].n_unique() == 15
 
 
-@pytest.mark.parametrize("written", [pl.col("date").cast(pl.String), pl.col("date").cast(pl.Datetime)])
-def test_dates_may_be_text_or_timestamps(trained: Trained, model: Model, written: pl.Expr) -> None:
-    assert_frame_equal(
-        without_graph(model).forecast(trained.dataset.with_columns(written)),
-        without_graph(model).forecast(trained.dataset),
+def test_a_loaded_model_forecasts_bit_equal_to_the_checkpoints(trained: Trained, model_folder: Path) -> None:
+    loaded = load_model(model_folder).members
+
+    assert [member.modules for member in loaded] == [frozenset({"fan", "gat"})] * 2
+    expected, exported = (
+        forecast_ensemble(members, trained.training_data, "test") for members in (trained.members, loaded)
     )
+    assert exported.quantiles.isfinite().any()
+    assert exported.quantiles.nan_to_num(-7).equal(expected.quantiles.nan_to_num(-7))
 
 
-@pytest.mark.parametrize("kind", [pl.Int64, pl.Float64])
-def test_codes_may_be_whole_numbers(trained: Trained, model: Model, kind: type[pl.DataType]) -> None:
-    number = 1000 + pl.col("code").str.slice(1).cast(kind)
+def lose_weights(folder: Path) -> None:
+    (folder / WEIGHTS_FILE).unlink()
 
-    forecasts = without_graph(model).forecast(trained.dataset.with_columns(code=number))
 
-    expected = without_graph(model).forecast(trained.dataset.with_columns(code=number.cast(pl.Int64).cast(pl.String)))
-    assert_frame_equal(forecasts, expected)
+def cut_weights(folder: Path) -> None:
+    (folder / WEIGHTS_FILE).write_bytes((folder / WEIGHTS_FILE).read_bytes()[:-4])
+
+
+def enlarge_network(folder: Path) -> None:
+    card = json.loads((folder / CARD_FILE).read_text())
+    card["network"]["selection_size"] = 16
+    (folder / CARD_FILE).write_text(json.dumps(card))
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("damage", "message"),
     [
-        (
-            pl.lit("31/01/2024").alias("date"),
-            r"column 'date' has \d+ value.* not dates, first '31/01/2024'",
-        ),
-        (pl.lit(3.5).alias("date"), "column 'date' is Float64: convert it to dates"),
-        (pl.col("date").alias("code"), "column 'code' is Date: convert it to text or numbers"),
-        (
-            pl.when(pl.col("code") != "S0001").then("code").alias("code"),
-            r"column 'code' is empty in \d+ row\(s\), the first is row \d+ \(20.*keep_default_na=False",
-        ),
+        (lose_weights, "has no weights.safetensors"),
+        (cut_weights, "was changed or is truncated: its hash is not the one in model.json"),
+        (enlarge_network, "(?s)do not match the network of model.json: .*variable_selection.from_features.weight"),
     ],
 )
-def test_keys_that_cannot_be_read_are_refused(trained: Trained, model: Model, change: pl.Expr, message: str) -> None:
+def test_a_damaged_folder_is_refused(
+    damage: Callable[[Path], None], message: str, model_folder: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / model_folder.name
+    shutil.copytree(model_folder, folder)
+    damage(folder)
+
     with pytest.raises(InputError, match=message):
-        model.forecast(trained.dataset.with_columns(change))
+        load_model(folder)
 
 
-def test_observations_that_do_not_fit_are_refused(trained: Trained, model: Model) -> None:
-    known = trained.dataset
-    name = model.card.inputs.scaler.names()[3]
-    days = known["date"].unique().sort()
+def test_a_registration_has_the_schemas_of_the_model_and_rows_of_the_newest_day(
+    trained: Trained, model: Model, model_folder: Path
+) -> None:
+    registration = prepare_registration(model_folder, trained.dataset.lazy())
 
-    with pytest.raises(InputError, match=rf"lack 2 columns that the model needs: \['volume', '{name}'\]"):
-        model.forecast(known.drop("volume", name))
-    with pytest.raises(InputError, match="No stock of any day meets"):
-        model.forecast(known.filter(pl.col("date") > days[-5]))
-    with pytest.raises(InputError, match=f"no stock is in the model's universe on {days[-1]}"):
-        model.forecast(known.filter((pl.col("date") < days[-1]) | (pl.col("code") == "new")).vstack(_newcomer(known)))
-    with pytest.raises(InputError, match="999 days cannot be forecast"):
-        model.forecast(known, days=999)
-
-
-def _newcomer(known: pl.DataFrame) -> pl.DataFrame:
-    return known.filter(date=known["date"].max()).head(1).with_columns(code=pl.lit("new"))
+    assert (registration.folder, registration.run) == (model_folder, trained.run.name)
+    assert tuple(registration.example.columns) == model.card.inputs.columns
+    assert registration.example["date"].to_list() == [trained.dataset["date"].max()] * 3
+    assert list(registration.optional) == ["target_1d", "target_5d", "target_10d", "target_20d"]
+    assert registration.output == model.forecast(trained.dataset).schema

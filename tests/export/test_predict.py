@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from atft_kedro.export.model_folder import ExportedModels
-from atft_kedro.export.predict import PredictParams, count_age, predict
+from atft_kedro.export.predict import PredictParams, predict, require_recent
 from atft_kedro.guard.keys import RecencyParams
 from atft_kedro.panel.scaler import FeatureCatalogue
 from atft_kedro.params import InputError
@@ -56,7 +56,8 @@ def test_a_stock_with_unknown_features_is_not_forecast(
     assert set(whole["code"]) - set(left["code"]) == {code}
     assert left.filter(horizon=1)["rank"].sort().to_list() == list(range(1, 1 + left["code"].n_unique()))
     assert summary["left_out"] == 1
-    assert f"are not forecast, more than 50 % of the features known in training are unknown: {code}" in caplog.text
+    assert "are not forecast, because more than 50 % of their features are unknown" in caplog.text
+    assert f"known in training): {code}" in caplog.text
 
 
 @pytest.mark.usefixtures("model_folder")
@@ -66,7 +67,8 @@ def test_a_day_with_unknown_features_is_refused(trained: Trained, catalogue: Fea
     models = ExportedModels(trained.runs)
 
     with pytest.raises(
-        InputError, match=r"22 of 22 stocks lack more than 50 % of the features .* training: .* \(\+100 %\), "
+        InputError,
+        match=r"22 of 22 stocks lack more than 50 % of the features .* training: .* \(\+100 percentage points\), ",
     ):
         predict(unknown.lazy(), catalogue, 0, models, make_params(PredictParams))
     patient = make_params(PredictParams, max_unknown_features=0.9)
@@ -80,7 +82,7 @@ def test_a_day_with_three_stocks_is_refused(trained: Trained, catalogue: Feature
     thin = trained.dataset.filter((pl.col("date") < last) | pl.col("code").is_in(three)).lazy()
     models = ExportedModels(trained.runs)
 
-    with pytest.raises(InputError, match=f"{last} has 3 stocks to forecast, the 20 days before had 2. in the median"):
+    with pytest.raises(InputError, match=f"{last} has 3 stocks to forecast; the median of the 20 days before is 2."):
         predict(thin, catalogue, 0, models, make_params(PredictParams))
     assert len(predict(thin, catalogue, 0, models, make_params(PredictParams, min_stocks_share=0))[0])
 
@@ -95,7 +97,7 @@ def test_other_features_are_named(trained: Trained, catalogue: FeatureCatalogue)
         predict(trained.dataset.lazy(), fewer, 0, models, make_params(PredictParams))
     with pytest.raises(InputError, match="of redefined: definitions differ"):
         predict(trained.dataset.lazy(), replace(catalogue, hash="redefined"), 0, models, make_params(PredictParams))
-    with pytest.raises(InputError, match="features.entry_lag = 1 is not the model's: it was trained with 0"):
+    with pytest.raises(InputError, match="features.entry_lag is 1, but the model was trained with 0"):
         predict(trained.dataset.lazy(), catalogue, 1, models, make_params(PredictParams))
 
 
@@ -103,27 +105,29 @@ def test_live_data_may_be_so_many_trading_days_old() -> None:
     rows = pl.LazyFrame({"date": [FRIDAY - timedelta(days=1), FRIDAY]})
     params, live = make_params(PredictParams, max_age_days=2), make_params(RecencyParams)
 
-    ages = [count_age(rows, FRIDAY + timedelta(days=later), params, live) for later in (0, 2, 3, 4)]
+    ages = [require_recent(rows, FRIDAY + timedelta(days=later), params, live) for later in (0, 2, 3, 4)]
     assert ages == [0, 0, 1, 2]
     with pytest.raises(InputError, match="The newest day, 2026-11-20, is 3 trading days old on 2026-11-25: load newer"):
-        count_age(rows, FRIDAY + timedelta(days=5), params, live)
+        require_recent(rows, FRIDAY + timedelta(days=5), params, live)
 
 
 def test_zero_days_demand_the_newest_trading_day() -> None:
     rows, params = pl.LazyFrame({"date": [FRIDAY]}), make_params(PredictParams, max_age_days=0)
 
-    ages = [count_age(rows, FRIDAY + timedelta(days=later), params, make_params(RecencyParams)) for later in (0, 1, 2)]
+    ages = [
+        require_recent(rows, FRIDAY + timedelta(days=later), params, make_params(RecencyParams)) for later in (0, 1, 2)
+    ]
 
     assert ages == [0, 0, 0]  # the weekend has no newer day
     with pytest.raises(InputError, match="2026-11-20, is 1 trading days old on 2026-11-23"):
-        count_age(rows, FRIDAY + timedelta(days=3), params, make_params(RecencyParams))
+        require_recent(rows, FRIDAY + timedelta(days=3), params, make_params(RecencyParams))
 
 
 def test_data_may_be_any_age_where_that_is_asked_for() -> None:
     rows = pl.LazyFrame({"date": [FRIDAY]})
 
     assert (
-        count_age(
+        require_recent(
             rows,
             FRIDAY + timedelta(days=999),
             make_params(PredictParams, max_age_days=None),

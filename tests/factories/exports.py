@@ -1,17 +1,20 @@
-"""What all tests of the hand-off hand on: a run of two small networks, and all that it was made of."""
+"""A run of two small networks with all its inputs, which tests export."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 
 import polars as pl
 
 from atft_kedro.evaluation.conformal import Corrections
 from atft_kedro.evaluation.score import RunScore
+from atft_kedro.export.model import Model
 from atft_kedro.export.model_card import ModelInputs
 from atft_kedro.export.model_folder import export_model
 from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.network.params import NetworkParams
 from atft_kedro.panel.universe import UniverseParams
+from atft_kedro.schema import target_columns
 from atft_kedro.training.data import TrainingData
 from atft_kedro.training.forecasting import TrainedNetwork
 from atft_kedro.training.params import TrainingParams
@@ -34,12 +37,12 @@ TRAINING = make_params(TrainingParams, phases=[PHASE], seeds=2)
 GRAPH = make_params(GraphParams, neighbours=4, window=60, min_observations=30, lag_days=3, subtract_market=False)
 UNIVERSE = make_params(UniverseParams, min_history=20, max_stocks_per_day=22)
 CATALOGUE = "made"
-SELDOM = ("S0015", "S0010")  # trades on every fourth day; fell asleep and woke
+SELDOM = ("S0015", "S0010")  # trades on every fourth day only; does not trade for 90 days
 
 
 @dataclass(frozen=True)
 class Trained:
-    """All that a run is handed on from."""
+    """A trained run and everything that its export needs."""
 
     dataset: pl.DataFrame
     training_data: TrainingData
@@ -53,3 +56,13 @@ class Trained:
 
     def export(self) -> Path:
         return self.run / export_model(self.run, self.members, self.inputs, self.corrections, self.score).folder
+
+
+def without_graph(model: Model) -> Model:
+    """Switch off the graph attention of a model's networks."""
+    return replace(model, members=tuple(replace(member, modules=frozenset({"fan"})) for member in model.members))
+
+
+def cut_after(dataset: pl.DataFrame, day: date) -> pl.DataFrame:
+    """Return what is known at a day's close: no later rows, and no targets."""
+    return dataset.filter(pl.col("date") <= day).drop(target_columns(dataset.schema))

@@ -9,6 +9,8 @@ import torch
 
 from atft_kedro import metrics
 from atft_kedro.losses import mse
+from atft_kedro.params import InputError
+from atft_kedro.training.checkpoint import BEST
 from atft_kedro.training.data import TrainingData
 from atft_kedro.training.distributed import ProcessGroup
 from atft_kedro.training.forecasting import forecast_days, load_members, make_plain_scoring, score_days
@@ -70,3 +72,6 @@ def test_a_runs_networks_are_read_back_as_they_were_best(training_data: Training
         scores = score_days(best.network, loader.reader, days, best.modules, scoring, ProcessGroup())
         weighed = [scores[f"rank_ic_{horizon}d"] / horizon for horizon in (1, 5, 10, 20)]
         assert np.isclose(sum(weighed) / (1 + 1 / 5 + 1 / 10 + 1 / 20), member.best_score, atol=1e-6)
+    (runs.find(trained.run) / "seed_8" / BEST).unlink()
+    with pytest.raises(InputError, match="There is no checkpoint at .*seed_8/best.pt"):
+        load_members(runs.find(trained.run), training_data)

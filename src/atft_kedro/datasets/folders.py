@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from ..export.model_card import CARD
+from ..export.model_card import CARD_FILE
 from ..export.model_folder import PREFIX, ExportedModels
 from ..git import read_git_state
 from ..training.runs import Runs
@@ -56,7 +56,7 @@ class ExportedModelsDataset(ReadOnlyDataset[ExportedModels]):
         return ExportedModels(Runs(self._path, commit="", is_dirty=False))
 
     def _describe(self) -> dict[str, Any]:
-        cards = sorted(self._path.glob(f"[!.l]*/{PREFIX}*/{CARD}"))
+        cards = sorted(self._path.glob(f"[!.l]*/{PREFIX}*/{CARD_FILE}"))
         return {
             "runs": str(self._path),
             "models": {str(card.relative_to(self._path)): card.stat().st_mtime_ns for card in cards},

@@ -14,7 +14,7 @@ from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
 
-from ..export.registry import Registration
+from ..export.model import Registration
 from ..files import atomic_write
 from ..params import InputError, Params
 from . import served_model

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from ..evaluation.score import RunScore
-from ..files import atomic_write, read_json
+from ..files import atomic_write
 from ..locks import wait_for_lock
 from ..reporting.format import format_number
-from ..training.runs import MANIFEST
+from ..training.runs import read_manifest
 from .model_folder import ExportedModel, select_shortest_horizon
 
 CHANGELOG = "changelog.md"  # in the folder of all runs
@@ -41,7 +41,7 @@ def _replace_row(page: str, run: str, row: str) -> str:
 
 
 def _build_row(run: Path, exported: ExportedModel, score: RunScore) -> str:
-    manifest = read_json(run / MANIFEST)
+    manifest = read_manifest(run)
     commit = manifest["commit"][:9] + (" with changes" if manifest["is_dirty"] else "")
     test = select_shortest_horizon(score)
     horizon = min(score.split["test"])

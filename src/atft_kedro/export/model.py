@@ -1,4 +1,4 @@
-"""A loaded model that turns observations into ranked forecasts."""
+"""An exported model: loaded to forecast from observations, or prepared for MLflow's registry."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -17,16 +17,17 @@ from ..schema import CODE, DATE, ELIGIBLE, FORECAST, HORIZON, RANK, target
 from ..training.forecasting import TrainedNetwork, forecast_blocks, mean_forecasts
 from ..training.hardware import CPU
 from .inference_inputs import InferenceInputs, InferenceWindow, parse_keys, prepare_inputs
-from .model_card import CARD, WEIGHTS, MemberCard, ModelCard, read_card
+from .model_card import CARD_FILE, WEIGHTS_FILE, MemberCard, ModelCard, read_card
 
-DEVIATION = "deviation"
-DEVIATION_DAYS = 60  # days whose deviations are averaged
-DAY = "day_index"
+DEVIATION = "deviation"  # column of the mean standard deviation of recent returns
+DEVIATION_DAYS = 60  # most days in the mean of the daily standard deviations
+DAY_INDEX = "day_index"
+EXAMPLE_ROWS = 3  # of a registration
 
 
 @dataclass(frozen=True)
 class Model:
-    """The networks of a run and their card."""
+    """The networks of a run and their metadata (`model.json`)."""
 
     card: ModelCard
     members: tuple[TrainedNetwork, ...]
@@ -34,10 +35,12 @@ class Model:
     def forecast(self, observations: pl.DataFrame | pl.LazyFrame, days: int = 1) -> pl.DataFrame:
         """Forecast the newest days: date, code, horizon, rank, forecast, quantiles, deviation.
 
-        Observations are rows of an ML dataset under the project's column names, at least as long as the lookback;
-        longer history can change the universe. Dates may be ISO text, codes whole numbers. Rank 1 is the best of its
-        day and horizon. Forecast times deviation is a return relative to the day's mean; the deviation is the one
-        known at the day's close, and null if the observations have no targets.
+        Observations are rows of an ML dataset under the project's column names, with at least ``lookback`` rows per
+        stock. The stock universe is computed from all given rows, so more history can change which stocks are forecast.
+        Dates may be ISO text, codes whole numbers. Rank 1 is the highest forecast of its day and horizon; equal
+        forecasts share the lowest rank. Forecast times deviation is the expected return minus the mean return of the
+        day. The deviation uses only returns that ended on or before the day. It is null if the observations have no
+        targets, or if no earlier day has enough stocks.
         """
         return self.forecast_inputs(self.prepare(observations, days))
 
@@ -59,16 +62,16 @@ class Model:
             inputs.frame, inputs.universe, self.card.horizons, self.card.inputs.entry_lag, inputs.reader.days
         )
         ranked = table.with_columns(rank.cast(pl.Int32).alias(RANK)).join(deviations, on=[DATE, HORIZON], how="left")
-        columns = (DATE, CODE, HORIZON, RANK, FORECAST, *self.quantiles, DEVIATION)
+        columns = (DATE, CODE, HORIZON, RANK, FORECAST, *self.quantile_columns, DEVIATION)
         return ranked.select(columns).sort(DATE, HORIZON, RANK, CODE)
 
     @property
-    def quantiles(self) -> list[str]:
+    def quantile_columns(self) -> list[str]:
         """List the column names of the quantiles."""
         return [f"q{level * 100:g}" for level in self.card.network.quantiles]
 
     def _tabulate(self, quantiles: Tensor, inputs: InferenceInputs) -> pl.DataFrame:
-        """Convert quantiles (day, stock, horizon, quantile) to rows; stocks without a forecast have none."""
+        """Convert quantiles (day, stock, horizon, quantile) to rows; stocks without a forecast have no rows."""
         metadata = inputs.reader.panel.metadata
         point = self.members[0].network.point_forecast(quantiles)
         day, stock, horizon = np.nonzero(point.isfinite().numpy())
@@ -80,19 +83,20 @@ class Model:
                 CODE: codes.gather(stock),
                 HORIZON: pl.Series(self.card.horizons, dtype=pl.Int16).gather(horizon),
                 FORECAST: point.numpy()[day, stock, horizon],
-                **{name: values[:, column] for column, name in enumerate(self.quantiles)},
+                **{name: values[:, column] for column, name in enumerate(self.quantile_columns)},
             }
         )
 
 
 def load_model(folder: Path, device: torch.device = CPU) -> Model:
-    """Load a model from its folder to a device; nothing in the folder is executed."""
-    card = read_card(folder / CARD)
-    if not (folder / WEIGHTS).exists():
-        raise InputError(f"{folder} has no {WEIGHTS}.")
-    content = (folder / WEIGHTS).read_bytes()
-    if hashlib.sha256(content).hexdigest() != card.weights:
-        raise InputError(f"{folder / WEIGHTS} was changed or cut off: its hash is not the one in {CARD}.")
+    """Load a model from its folder to a device; the files hold JSON and tensors, so no code is loaded."""
+    card = read_card(folder / CARD_FILE)
+    path = folder / WEIGHTS_FILE
+    if not path.exists():
+        raise InputError(f"{folder} has no {WEIGHTS_FILE}.")
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != card.weights_sha256:
+        raise InputError(f"{path} was changed or is truncated: its hash is not the one in {CARD_FILE}.")
     weights = load(content)
     members = [_load_member(card, member, weights, folder) for member in card.members]
     return Model(card, tuple(replace(member, network=member.network.to(device)) for member in members))
@@ -101,41 +105,68 @@ def load_model(folder: Path, device: torch.device = CPU) -> Model:
 def _load_member(card: ModelCard, member: MemberCard, weights: dict[str, Tensor], folder: Path) -> TrainedNetwork:
     network = Atft(card.network, len(card.inputs.scaler.features), card.horizons, len(card.edge_attributes))
     prefix = f"{member.seed}."
-    own = {name.removeprefix(prefix): weight for name, weight in weights.items() if name.startswith(prefix)}
+    member_weights = {name.removeprefix(prefix): weight for name, weight in weights.items() if name.startswith(prefix)}
     try:
-        network.load_state_dict(own)
+        network.load_state_dict(member_weights)
     except RuntimeError as error:
-        raise InputError(f"The weights in {folder} do not fit the network of {CARD}: {error}") from error
+        raise InputError(f"The weights in {folder} do not match the network of {CARD_FILE}: {error}") from error
     return TrainedNetwork(network.eval(), frozenset(member.modules))
 
 
 def measure_deviations(
     frame: pl.LazyFrame, universe: pl.DataFrame, horizons: tuple[int, ...], entry_lag: int, days: int
 ) -> pl.DataFrame:
-    """Average the cross-sectional deviation of recent returns for each of the newest days.
+    """Average the cross-sectional standard deviation of recent returns for each of the newest days.
 
-    Returns ``date, horizon, deviation``; null where the observations have no targets. The average is over the last
-    60 days whose returns had ended by the forecast's day.
+    Returns ``date, horizon, deviation``. The average is over at most the last `DEVIATION_DAYS` days whose returns had
+    ended by the forecast's day; null if no such day has enough stocks, or if the observations have no targets.
+    ``universe`` has a row for each row of ``frame``, in the same order.
     """
     schema = frame.collect_schema()
     targets = [target(horizon) for horizon in horizons if target(horizon) in schema]
     rows = frame.select(DATE, CODE, pl.col(targets).cast(pl.Float64)).collect().with_columns(universe[ELIGIBLE])
-    rows = rows.with_columns((pl.col(DATE).rank("dense").cast(pl.Int64) - 1).alias(DAY)).sort(DAY)
+    rows = rows.with_columns((pl.col(DATE).rank("dense").cast(pl.Int64) - 1).alias(DAY_INDEX)).sort(DAY_INDEX)
     dates = rows[DATE].unique().sort()
     table = []
     for horizon in horizons:
-        span = entry_lag + horizon
-        daily = _measure_days(rows, target(horizon), span) if target(horizon) in schema else None
+        days_to_end = entry_lag + horizon
+        daily = _measure_days(rows, target(horizon), days_to_end) if target(horizon) in schema else None
         for day in range(len(dates) - days, len(dates)):
-            recent = None if daily is None else daily.filter(pl.col(DAY) + span <= day).tail(DEVIATION_DAYS)
+            has_ended = pl.col(DAY_INDEX) + days_to_end <= day
+            recent = None if daily is None else daily.filter(has_ended).tail(DEVIATION_DAYS)
             table.append((dates[day], horizon, None if recent is None else recent[DEVIATION].mean()))
     columns = {DATE: pl.Date, HORIZON: pl.Int16, DEVIATION: pl.Float32}
     return pl.DataFrame(table, schema=columns, orient="row")
 
 
-def _measure_days(rows: pl.DataFrame, name: str, span: int) -> pl.DataFrame:
-    """Measure each day's deviation of the returns that end ``span`` days later; those over a gap are left out."""
-    ends_in_time = pl.col(DAY).shift(-span).over(CODE) == pl.col(DAY) + span
-    known = rows.filter(pl.col(ELIGIBLE) & ends_in_time & pl.col(name).is_finite())
-    daily = known.group_by(DAY).agg(pl.col(name).std(ddof=0).alias(DEVIATION), pl.len())
-    return daily.filter(pl.col("len") >= MIN_STOCKS).sort(DAY)
+def _measure_days(rows: pl.DataFrame, name: str, days_to_end: int) -> pl.DataFrame:
+    """Compute each day's standard deviation of the returns that end ``days_to_end`` days later.
+
+    Omitted are returns over days on which the stock has no row, and days with fewer than `MIN_STOCKS` stocks.
+    """
+    has_no_gap = pl.col(DAY_INDEX).shift(-days_to_end).over(CODE) == pl.col(DAY_INDEX) + days_to_end
+    known = rows.filter(pl.col(ELIGIBLE) & has_no_gap & pl.col(name).is_finite())
+    daily = known.group_by(DAY_INDEX).agg(pl.col(name).std(ddof=0).alias(DEVIATION), pl.len())
+    return daily.filter(pl.col("len") >= MIN_STOCKS).sort(DAY_INDEX)
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A model to register."""
+
+    folder: Path
+    run: str
+    example: pl.DataFrame  # observations with the required columns
+    optional: pl.Schema  # of observations
+    output: pl.Schema  # of forecasts
+
+
+def prepare_registration(folder: Path, dataset: pl.LazyFrame) -> Registration:
+    """Collect the schemas of a model and example rows of the newest day."""
+    model = load_model(folder)
+    required, targets = model.card.inputs.columns, [target(horizon) for horizon in model.card.horizons]
+    newest = dataset.filter(pl.col(DATE) == pl.col(DATE).max()).select(required).sort(CODE).head(EXAMPLE_ROWS)
+    output = pl.Schema({DATE: pl.Date, CODE: pl.String, HORIZON: pl.Int16, RANK: pl.Int32})
+    output |= dict.fromkeys((FORECAST, *model.quantile_columns, DEVIATION), pl.Float32())
+    optional = pl.Schema({name: pl.Float32 for name in targets if name not in required})
+    return Registration(folder, model.card.run, newest.collect(), optional, output)

@@ -1,13 +1,13 @@
-"""The card of an exported model: how to load it, its inputs, its origin and its score."""
+"""The card of an exported model (`model.json`): its network, inputs, origin and score."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
 import polars as pl
-from pydantic import ValidationError
 
 from ..evaluation.conformal import Corrections
+from ..files import parse_model, read_json
 from ..graph.neighbours import GraphParams
 from ..network.params import ModuleName, NetworkParams
 from ..panel.scaler import FeatureCatalogue, Scaler
@@ -15,17 +15,20 @@ from ..panel.universe import UniverseParams
 from ..params import InputError, Params
 from ..schema import CLOSE, CODE, DATE, EDGE_ATTRIBUTES, SECTOR, VOLUME, target
 
-WEIGHTS, CARD = "weights.safetensors", "model.json"  # the two files of a model folder
+WEIGHTS_FILE, CARD_FILE = "weights.safetensors", "model.json"  # the two files of a model folder
 
 
 class ModelInputs(Params):
-    """The inputs of a model and the parameters that prepare them."""
+    """The inputs of a model and the parameters that prepare them.
+
+    ``extra_columns`` are those that the universe and the graph need.
+    """
 
     scaler: Scaler
     universe: UniverseParams
     graph: GraphParams
     entry_lag: int
-    extra_columns: tuple[str, ...]  # of the universe and the graph
+    extra_columns: tuple[str, ...]
 
     @classmethod
     def of(
@@ -51,11 +54,9 @@ class ModelInputs(Params):
             )
 
     def require_features(self, catalogue: FeatureCatalogue, entry_lag: int) -> None:
-        """Refuse a dataset with other features, other definitions of them or another entry lag."""
+        """Refuse a dataset whose features, their definitions or entry lag differ from the model's."""
         if entry_lag != self.entry_lag:
-            raise InputError(
-                f"features.entry_lag = {entry_lag} is not the model's: it was trained with {self.entry_lag}."
-            )
+            raise InputError(f"features.entry_lag is {entry_lag}, but the model was trained with {self.entry_lag}.")
         if catalogue.hash == self.scaler.feature_hash:
             return
         names = self.scaler.names()
@@ -82,15 +83,15 @@ class ModelCard(Params):
     commit: str
     is_dirty: bool
     version: str  # of this package
-    panel: str  # the identity of what it was trained on
-    score: float | None  # net Sharpe ratio a year of the test days, of the long-short book of its shortest horizon
+    panel: str  # hash of the panel that it was trained on
+    score: float | None  # annualised net Sharpe ratio on the test days: long-short portfolio of the shortest horizon
     network: NetworkParams
     members: tuple[MemberCard, ...]
     horizons: tuple[int, ...]
     edge_attributes: tuple[str, ...]
     inputs: ModelInputs
     corrections: Corrections
-    weights: str  # hash of their file
+    weights_sha256: str  # of the weights file
 
 
 def read_card(path: Path) -> ModelCard:
@@ -98,9 +99,9 @@ def read_card(path: Path) -> ModelCard:
     if not path.exists():
         raise InputError(f"{path.parent} is not an exported model: it has no {path.name}.")
     try:
-        card = ModelCard.model_validate_json(path.read_text())
-    except ValidationError as error:
-        raise InputError(f"{path} is damaged or of another version; export the run again: {error}") from error
+        card = parse_model(read_json(path), ModelCard, path)
+    except InputError as error:
+        raise InputError(f"{error} Export the run again.") from error
     if card.edge_attributes != EDGE_ATTRIBUTES:
         raise InputError(f"{path}: the model has the edge attributes {card.edge_attributes}, not {EDGE_ATTRIBUTES}.")
     return card

@@ -1,4 +1,4 @@
-"""Exported models: a run's networks in one folder that loads without running code from it."""
+"""Exported models: the folders that hold a run's networks and their card, written and found."""
 
 import hashlib
 import shutil
@@ -11,14 +11,14 @@ from safetensors.torch import save
 
 from ..evaluation.conformal import Corrections
 from ..evaluation.score import HorizonScore, RunScore
-from ..files import atomic_write, parse_model, read_json
+from ..files import atomic_write, parse_model
 from ..network.params import NetworkParams
 from ..params import InputError, Params
 from ..schema import EDGE_ATTRIBUTES
 from ..training.forecasting import TrainedNetwork
 from ..training.params import TrainingParams
-from ..training.runs import LATEST, MANIFEST, Runs
-from .model_card import CARD, WEIGHTS, MemberCard, ModelCard, ModelInputs
+from ..training.runs import LATEST, MANIFEST, Runs, read_manifest
+from .model_card import CARD_FILE, WEIGHTS_FILE, MemberCard, ModelCard, ModelInputs
 
 PREFIX = "gatfan_"
 COMMAND = "kedro run --pipelines evaluate,export"
@@ -54,11 +54,11 @@ class ExportedModels:
 
 
 def _find_folder(run: Path) -> Path | None:
-    return next((card.parent for card in run.glob(f"{PREFIX}*/{CARD}")), None)
+    return next((card.parent for card in run.glob(f"{PREFIX}*/{CARD_FILE}")), None)
 
 
 def name_model(run: str, score: float | None) -> str:
-    """Name a model folder after the run's day and score."""
+    """Return the name of a model folder: the run's day and the score."""
     return f"{PREFIX}{run[:8]}_Sharpe{'none' if score is None else f'{score:.2f}'}"
 
 
@@ -73,9 +73,11 @@ def export_model(
 ) -> ExportedModel:
     """Write a run's model folder; it replaces an earlier one of the run."""
     if score.run != run.name:
-        raise InputError(f"The score is of run {score.run}, the model of run {run.name}: {COMMAND} makes both.")
-    manifest = read_json(run / MANIFEST)
-    seeds = parse_model(manifest.get("training"), TrainingParams, run / MANIFEST).all_seeds
+        raise InputError(
+            f"The score is of run {score.run}, but the model is of run {run.name}: {COMMAND} creates both."
+        )
+    manifest, path = read_manifest(run), run / MANIFEST
+    seeds = parse_model(manifest["training"], TrainingParams, path).all_seeds
     seeded = list(zip(seeds, members, strict=True))
     weights = save(
         {
@@ -92,16 +94,16 @@ def export_model(
         version=version("atft-kedro"),
         panel=manifest["panel"],
         score=portfolio.net_sharpe if portfolio else None,
-        network=NetworkParams.model_validate(manifest["network"]),
+        network=parse_model(manifest["network"], NetworkParams, path),
         members=tuple(MemberCard(seed=seed, modules=tuple(sorted(member.modules))) for seed, member in seeded),
         horizons=members[0].network.horizons,
         edge_attributes=EDGE_ATTRIBUTES,
         inputs=inputs,
         corrections=corrections,
-        weights=hashlib.sha256(weights).hexdigest(),
+        weights_sha256=hashlib.sha256(weights).hexdigest(),
     )
     folder = run / name_model(run.name, card.score)
-    _replace_model(folder, {WEIGHTS: weights, CARD: card.model_dump_json(indent=1).encode()})
+    _replace_model(folder, {WEIGHTS_FILE: weights, CARD_FILE: card.model_dump_json(indent=1).encode()})
     return ExportedModel(run=run.name, folder=folder.name, score=card.score)
 
 

@@ -1,4 +1,4 @@
-"""Live forecasts of an exported model, or a refusal when the newest days lack features or stocks."""
+"""Forecasts of an exported model for the newest days; an error if these days lack features or stocks."""
 
 import logging
 from dataclasses import replace
@@ -14,14 +14,15 @@ from ..guard.calendars import count_sessions
 from ..guard.keys import RecencyParams
 from ..panel.blocks import BlockReader
 from ..panel.scaler import FeatureCatalogue, Scaler
-from ..params import InputError, Params
+from ..params import InputError, Params, list_names
 from ..schema import DATE, ELIGIBLE
 from ..training.hardware import CPU
 from .inference_inputs import InferenceInputs
 from .model import load_model
 from .model_folder import ExportedModels
 
-REFERENCE_DAYS = 20  # earlier days whose median number of stocks is the usual one
+REFERENCE_DAYS = 20  # the usual number of stocks is the median over this many earlier days
+LISTED_FEATURES = 5  # in messages
 
 _logger = logging.getLogger(__name__)
 
@@ -29,12 +30,13 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class PredictParams(Params):
-    """The model, the days to forecast, and limits of their age and of missing data.
+    """The model, the days to forecast, and limits for the age of the newest day and for missing data.
 
-    ``run`` is a run's name, or ``latest``: the newest run with an exported model. The age is counted in trading days of
-    the guard's recency calendar; null allows any age. A stock with a larger share of unknown features than
-    ``max_unknown_features`` is not forecast. A day is refused with a larger share of such stocks than
-    ``max_left_out_stocks``, or with fewer stocks than ``min_stocks_share`` of the usual number.
+    ``run`` is a run's name, or ``latest``: the newest run with an exported model. ``max_age_days`` is the largest age
+    of the newest day, in trading days of ``guard.recency.calendar``; null allows any age. A stock is not forecast if
+    the (weighted) share of its unknown features exceeds ``max_unknown_features``. A day raises an error if the share of
+    such stocks exceeds ``max_left_out_stocks``, or if the day has fewer stocks than ``min_stocks_share`` of the usual
+    number.
     """
 
     run: str
@@ -53,23 +55,23 @@ def predict(
     params: PredictParams,
     device: torch.device = CPU,
 ) -> tuple[pl.DataFrame, dict[str, Any]]:
-    """Forecast the newest days of a dataset; return the forecasts and a summary."""
+    """Forecast the newest days of a dataset; return the forecasts and a summary of the newest day."""
     model = load_model(models.find(params.run), device)
     model.card.inputs.require_features(catalogue, entry_lag)
     inputs = model.prepare(dataset, params.days)
-    require_usual_stocks(inputs, params)
-    kept = exclude_unknown(inputs, model.card.inputs.scaler, params)
-    forecasts = model.forecast_inputs(kept)
+    require_enough_stocks(inputs, params)
+    known_inputs = exclude_stocks_with_unknown_features(inputs, model.card.inputs.scaler, params)
+    forecasts = model.forecast_inputs(known_inputs)
     day = forecasts[DATE].max()
     last = inputs.day_indices[-1]
-    stocks, universe = (int(part.reader.panel.eligible[last].sum()) for part in (kept, inputs))
-    _logger.info("run %s forecasts %d stocks from the close of %s", model.card.run, stocks, day)
-    summary = {"run": model.card.run, "forecasts_from": str(day), "stocks": stocks, "left_out": universe - stocks}
+    count, universe_count = (int(prepared.reader.panel.eligible[last].sum()) for prepared in (known_inputs, inputs))
+    _logger.info("forecast %d stocks with run %s, from the close of %s (the newest day)", count, model.card.run, day)
+    summary = {"run": model.card.run, "forecasts_from": str(day), "stocks": count, "left_out": universe_count - count}
     return forecasts, summary
 
 
-def count_age(dataset: pl.LazyFrame, today: date, params: PredictParams, recency: RecencyParams) -> int | None:
-    """Count the age of the newest day in trading days; refuse old data.
+def require_recent(dataset: pl.LazyFrame, today: date, params: PredictParams, recency: RecencyParams) -> int | None:
+    """Return the age of the newest day in trading days; refuse data older than ``max_age_days``.
 
     None if any age is allowed.
     """
@@ -79,14 +81,17 @@ def count_age(dataset: pl.LazyFrame, today: date, params: PredictParams, recency
     age = count_sessions(recency.calendar, last, today) if last < today else 0
     if age > params.max_age_days:
         raise InputError(
-            f"The newest day, {last}, is {age} trading days old on {today}: load newer prices, or raise "
-            f"predict.max_age_days ({params.max_age_days}; null: any age)."
+            f"The newest day, {last}, is {age} trading days old on {today}: load newer prices, or increase "
+            f"predict.max_age_days (now {params.max_age_days}; null allows any age)."
         )
     return age
 
 
-def require_usual_stocks(inputs: InferenceInputs, params: PredictParams) -> None:
-    """Refuse a day with far fewer stocks in the universe than the 20 days before."""
+def require_enough_stocks(inputs: InferenceInputs, params: PredictParams) -> None:
+    """Refuse a day with fewer stocks than ``min_stocks_share`` of the median of the days before.
+
+    The median is over at most `REFERENCE_DAYS` days; a first day without earlier days is accepted.
+    """
     counts = inputs.universe.group_by(DATE).agg(pl.col(ELIGIBLE).sum()).sort(DATE)
     stocks = counts[ELIGIBLE].to_numpy()
     for day in range(len(stocks) - inputs.reader.days, len(stocks)):
@@ -94,48 +99,55 @@ def require_usual_stocks(inputs: InferenceInputs, params: PredictParams) -> None
         usual = float(np.median(earlier)) if len(earlier) else 0.0
         if stocks[day] < params.min_stocks_share * usual:
             raise InputError(
-                f"{counts[DATE][day]} has {stocks[day]} stocks to forecast, the {len(earlier)} days before had "
-                f"{usual:g} in the median: load the missing prices, or lower predict.min_stocks_share "
-                f"({params.min_stocks_share:g})."
+                f"{counts[DATE][day]} has {stocks[day]} stocks to forecast; the median of the {len(earlier)} days "
+                f"before is {usual:g}. Load the missing prices, or decrease predict.min_stocks_share "
+                f"(now {params.min_stocks_share:g})."
             )
 
 
-def exclude_unknown(inputs: InferenceInputs, scaler: Scaler, params: PredictParams) -> InferenceInputs:
-    """Exclude stocks whose features are mostly unknown; refuse a day with too many of them.
+def exclude_stocks_with_unknown_features(
+    inputs: InferenceInputs, scaler: Scaler, params: PredictParams
+) -> InferenceInputs:
+    """Exclude stocks of which more than ``max_unknown_features`` of the features are unknown.
 
-    A feature is weighted by the share of training rows on which it was known.
+    A feature is weighted by the share of training rows on which it was known, so that a feature that was rarely known
+    in training hardly counts. A day with more than ``max_left_out_stocks`` of such stocks is refused.
     """
     panel = inputs.reader.panel
     weights = torch.tensor([1 - feature.missing for feature in scaler.features], device=panel.features.device)
     eligible = panel.eligible.clone()
     for day in inputs.day_indices.tolist():
         stocks = eligible[day].nonzero().flatten()
-        unknown = panel.features[panel.row_of[day, stocks].long()].isnan()  # (stock, feature)
-        excluded = (unknown * weights).sum(1) > params.max_unknown_features * weights.sum()
-        if excluded.sum() > params.max_left_out_stocks * len(unknown):
-            raise InputError(_describe_unknown(panel.metadata.days[day], int(excluded.sum()), unknown, scaler, params))
-        eligible[day, stocks[excluded]] = False
-        if excluded.any():
-            codes = [panel.metadata.codes[stock] for stock in stocks[excluded].tolist()]
+        is_unknown = panel.features[panel.row_of[day, stocks].long()].isnan()  # (stock, feature)
+        is_excluded = (is_unknown * weights).sum(1) > params.max_unknown_features * weights.sum()
+        count = int(is_excluded.sum())
+        if count > params.max_left_out_stocks * len(is_unknown):
+            raise InputError(_describe_unknown(panel.metadata.days[day], count, is_unknown, scaler, params))
+        eligible[day, stocks[is_excluded]] = False
+        if count:
+            codes = [panel.metadata.codes[stock] for stock in stocks[is_excluded].tolist()]
             _logger.warning(
-                "%s: %d of %d stocks are not forecast, more than %g %% of the features known in training are unknown: "
-                "%s",
+                "%s: %d of %d stocks are not forecast, because more than %g %% of their features are unknown "
+                "(weighted by how often they were known in training): %s",
                 *(panel.metadata.days[day], len(codes), len(stocks), 100 * params.max_unknown_features),
-                ", ".join(codes[:8]) + (" …" if len(codes) > 8 else ""),
+                list_names(codes),
             )
     reader = inputs.reader
-    kept = BlockReader(replace(panel, eligible=eligible), reader.graphs, reader.steps - reader.days + 1, reader.days)
-    return replace(inputs, reader=kept)
+    lookback = reader.steps - reader.days + 1
+    known_reader = BlockReader(replace(panel, eligible=eligible), reader.graphs, lookback, reader.days)
+    return replace(inputs, reader=known_reader)
 
 
-def _describe_unknown(day: date, excluded: int, unknown: torch.Tensor, scaler: Scaler, params: PredictParams) -> str:
+def _describe_unknown(
+    day: date, excluded_count: int, is_unknown: torch.Tensor, scaler: Scaler, params: PredictParams
+) -> str:
     missing = torch.tensor([feature.missing for feature in scaler.features])
-    excess = unknown.float().mean(0).cpu() - missing
-    worst = excess.argsort(descending=True)[:5].tolist()
-    names = ", ".join(f"{scaler.features[column].name} ({100 * excess[column]:+.0f} %)" for column in worst)
+    excess = 100 * (is_unknown.float().mean(0).cpu() - missing)  # percentage points
+    largest = excess.argsort(descending=True)[:LISTED_FEATURES].tolist()
+    names = ", ".join(f"{scaler.features[column].name} ({excess[column]:+.0f} percentage points)" for column in largest)
     return (
-        f"On {day}, {excluded} of {len(unknown)} stocks lack more than {100 * params.max_unknown_features:g} % of the "
-        f"features known in training. Features that are unknown more often than in training: {names}. Correct the "
-        "prices or features of that day, or raise predict.max_unknown_features or predict.max_left_out_stocks "
-        f"({params.max_left_out_stocks:g})."
+        f"On {day}, {excluded_count} of {len(is_unknown)} stocks lack more than "
+        f"{100 * params.max_unknown_features:g} % of the features known in training. Features that are unknown more "
+        f"often than in training: {names}. Correct the prices or features of that day, or increase "
+        f"predict.max_unknown_features or predict.max_left_out_stocks (now {params.max_left_out_stocks:g})."
     )

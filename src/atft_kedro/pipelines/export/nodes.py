@@ -7,9 +7,9 @@ from atft_kedro.evaluation.conformal import Corrections
 from atft_kedro.evaluation.score import RunScore
 from atft_kedro.export import model_folder
 from atft_kedro.export.changelog import add_to_changelog
+from atft_kedro.export.model import Registration, prepare_registration
 from atft_kedro.export.model_card import ModelInputs
 from atft_kedro.export.model_folder import ExportedModel
-from atft_kedro.export.registry import Registration, prepare_registration
 from atft_kedro.files import read_json
 from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.panel.scaler import Scaler

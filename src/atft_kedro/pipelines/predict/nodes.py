@@ -25,7 +25,7 @@ def forecast_newest(  # noqa: PLR0913, PLR0917 — data, models and the paramete
     device: str,
 ) -> tuple[pl.DataFrame, str, dict[str, Any]]:
     """Forecast the newest days; the verdict is an input so that only checked data is forecast."""
-    age = predicting.count_age(mapped_dataset, today, params, guard.recency)
+    age = predicting.require_recent(mapped_dataset, today, params, guard.recency)
     catalogue = FeatureCatalogue.of(feature_catalogue)
     forecasts, summary = predicting.predict(
         mapped_dataset, catalogue, entry_lag, exported_models, params, choose_device(device)

@@ -1,0 +1,84 @@
+"""A model card is read back as it was written; a damaged one or one of another version is refused."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from atft_kedro.export.model_card import CARD_FILE, ModelInputs, read_card
+from atft_kedro.params import InputError
+from factories.exports import GRAPH, UNIVERSE, Trained
+
+OTHER_VERSION = "model.json was written by another version of this project: "
+
+
+def test_a_card_is_read_back_as_it_was_written(trained: Trained, model_folder: Path) -> None:
+    card = read_card(model_folder / CARD_FILE)
+
+    assert (card.run, card.commit, card.is_dirty) == (trained.run.name, "abcdef0123456", True)
+    assert (card.inputs, card.corrections) == (trained.inputs, trained.corrections)
+    assert [member.seed for member in card.members] == [7, 8]
+
+
+def rename_hash(card: dict[str, Any]) -> None:
+    card["weights"] = card.pop("weights_sha256")
+
+
+def remove_scaler(card: dict[str, Any]) -> None:
+    del card["inputs"]["scaler"]
+
+
+def add_size(card: dict[str, Any]) -> None:
+    card["network"]["width"] = 3
+
+
+def change_edge_attributes(card: dict[str, Any]) -> None:
+    card["edge_attributes"] = ["correlation"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (rename_hash, f"{OTHER_VERSION}weights_sha256: Field required .* Export the run again"),
+        (remove_scaler, f"{OTHER_VERSION}inputs.scaler: Field required"),
+        (add_size, f"{OTHER_VERSION}network.width: Extra inputs"),
+        (change_edge_attributes, r"has the edge attributes \('correlation',\), not"),
+    ],
+)
+def test_a_card_of_another_version_is_refused(
+    change: Callable[[dict[str, Any]], None], message: str, model_folder: Path, tmp_path: Path
+) -> None:
+    card = json.loads((model_folder / CARD_FILE).read_text())
+    change(card)
+    (tmp_path / CARD_FILE).write_text(json.dumps(card))
+
+    with pytest.raises(InputError, match=message):
+        read_card(tmp_path / CARD_FILE)
+
+
+def test_a_truncated_or_missing_card_is_refused(model_folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / CARD_FILE
+    with pytest.raises(InputError, match="is not an exported model: it has no model.json"):
+        read_card(path)
+    shutil.copy(model_folder / CARD_FILE, path)
+    path.write_text(path.read_text()[:-20])
+
+    with pytest.raises(InputError, match=r"model.json is not readable as JSON .*: it is truncated or was changed"):
+        read_card(path)
+
+
+def test_the_extra_columns_are_those_that_the_dataset_has(trained: Trained) -> None:
+    without_close = pl.Schema({"date": pl.Date, "code": pl.String, "target_1d": pl.Float32, "volume": pl.Float32})
+
+    inputs = ModelInputs.of(without_close, trained.inputs.scaler, UNIVERSE, GRAPH, 0)
+
+    assert inputs.extra_columns == ("target_1d", "volume")
+    assert inputs.columns[:4] == ("date", "code", "target_1d", "volume")
+    last = re.escape(str([inputs.columns[-1]]))
+    with pytest.raises(InputError, match=f"The observations lack 1 columns that the model needs: {last}"):
+        inputs.require_columns(inputs.columns[:-1])
