@@ -15,7 +15,7 @@ def test_the_protocol_names_days_modules_phases_and_code(returns: pl.DataFrame, 
 
     assert rows["stocks"] == "30"
     assert rows["train"] == "2024-01-01 to 2024-01-05, 5 days"
-    assert "5 days of embargo" in rows["between them"]
+    assert "an embargo of 5 days" in rows["between them"]
     assert rows["graph"] == "kind correlation, neighbours 10"
     assert rows["network"].startswith("hidden_size 8; with ")
     assert rows["network"].endswith("with gat, without fan")

@@ -1,4 +1,4 @@
-"""The page of a benchmark, generated from the folders of runs and the newest walk."""
+"""The page of a benchmark, built from the folders of runs and the newest walk."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -35,7 +35,7 @@ from .score_tables import (
 
 @dataclass(frozen=True)
 class WalkEvidence:
-    """The score of a walk, its daily scores, and the folder of its folds."""
+    """The score of a walk, its daily scores, and the folder with its folds."""
 
     score: WalkScore
     daily: pl.DataFrame
@@ -74,7 +74,7 @@ def build_benchmark_page(
 
 
 def _build_tables(first: RunEvidence, longer: Mapping[str, RunEvidence], horizon: int) -> list[Table]:
-    """Build the tables of the first run and of runs with other train days, whose titles have a suffix."""
+    """Build the tables of the first run, and of runs with other train days with a suffix in their titles."""
     runs = {"": first, **longer}
     goals = {suffix: tabulate_goals(run.score) for suffix, run in runs.items()}
     return [
@@ -166,7 +166,7 @@ def _format_chart(title: str, names: Sequence[str], series: Sequence[str], limit
 
 
 def _build_walk_section(walk: WalkEvidence, first: RunEvidence) -> Iterator[str]:
-    """Build the tables of a walk by horizon, a chart of the shortest, and the returns after costs."""
+    """Yield the tables of a walk by horizon, a chart of the shortest, and the returns after costs."""
     score = walk.score
     failures = format_failures([fold_score.fold for fold_score in score.folds])
     note = "\n\n".join(text for text in (_describe_walk(walk, first), failures) if text)
@@ -191,7 +191,7 @@ def _build_walk_section(walk: WalkEvidence, first: RunEvidence) -> Iterator[str]
 
 
 def _describe_walk(walk: WalkEvidence, first: RunEvidence) -> str:
-    """Describe the number of folds and how the training of their networks differs from the first run."""
+    """Describe how many folds have finished, and how their training differs from the first run."""
     finished = [fold_score.fold for fold_score in walk.score.folds if fold_score.fold.record is not None]
     record = finished[0].record
     assert record is not None

@@ -10,14 +10,14 @@ from .run_evidence import RunEvidence, format_phase, format_value, list_modules
 
 UNKNOWN = "not recorded"
 LIMITATIONS = (
-    "**Survivorship.** If the stocks were chosen by who was still traded at the end, as in published labels, the "
-    "scores measure the ranking of survivors.",
-    "**One market, one period of test days.** Means over a year of days have the standard errors shown. Other years "
-    "differ by more than these errors.",
-    "**Choices.** All runs of this page are scored on the same test days. Whoever chooses between them by these "
-    "scores has used the test days, and needs others to confirm the choice.",
+    "**Survivorship.** If only stocks were chosen that were traded until the end, as in published labels, the scores "
+    "measure the ranking of survivors.",
+    "**One market, one period of test days.** The standard errors are those of these test days. Other years differ by "
+    "more than these errors.",
+    "**Choices.** All runs of this page are scored on the same test days. To choose between runs by these scores uses "
+    "the test days, so other days are needed to confirm the choice.",
     "**Trading.** Costs are a fixed number of basis points for every stock and amount. Borrowing is free, and every "
-    "trade is made at the price at which the forecast return begins.",
+    "trade is made at the close at which the forecast return begins.",
 )
 
 
@@ -32,14 +32,14 @@ def tabulate_protocol(run: RunEvidence) -> Table:
     phases = [
         f"{format_phase(phase)}: {format_value(training['loss'] or phase['loss'])}" for phase in training["phases"]
     ]
-    shared = "" if training["epochs"] is None else f"; {training['epochs']} epochs in total, shared by the phases"
+    shared = "" if training["epochs"] is None else f"; {training['epochs']} epochs in all, divided among the phases"
     sizes = {name: value for name, value in network.items() if isinstance(value, int)}  # also switches, which are bool
     modules = " and ".join(list_modules(manifest)) or "neither graph nor frequencies"
     removed = f", without {' and '.join(training['without'])}" if training["without"] else ""
     rows = [
         ["stocks", f"{run.count_stocks():,}"],
         *([split, f"{dates.first} to {dates.last}, {dates.days:,} days"] for split, dates in splits),
-        ["between them", f"a purge, so that no label reaches into the next split, and {embargo} days of embargo"],
+        ["between them", f"a purge, so that no label reaches into the next split, and an embargo of {embargo} days"],
         ["horizons", ", ".join(f"{horizon} d" for horizon in run.horizons)],
         ["features", str(manifest["features"])],
         ["graph", _format_params(manifest.get("graph"))],
@@ -47,8 +47,8 @@ def tabulate_protocol(run: RunEvidence) -> Table:
         ["phases", "; ".join(phases) + shared],
         [
             "ensemble",
-            f"{training['seeds']} networks, from seed {training['seed']} on, each with the weights of its best "
-            f"validation {selection.label}; the score is that of the mean of their forecasts",
+            f"{training['seeds']} networks, from seed {training['seed']} on, each with its weights of the best "
+            f"validation {selection.label}; the scores are those of the mean of their forecasts",
         ],
         [
             "run",

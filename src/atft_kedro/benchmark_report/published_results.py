@@ -1,4 +1,4 @@
-"""Scores as published tables define them, of all forecasters, random forecasts and published models."""
+"""Scores as papers define them: of all forecasters, of random forecasts, and those that papers report."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,55 +10,42 @@ import polars as pl
 from ..evaluation.compare_baselines import NETWORK
 from ..evaluation.entries import name_entry
 from ..evaluation.published import ANNUAL_FACTOR, PublishedScore, score_as_published
-from ..reporting.format import format_number
-from ..reporting.table import Row, Table
+from ..reporting.format import MISSING, format_number
+from ..reporting.score_columns import PUBLISHED_COLUMNS
+from ..reporting.table import Row, Table, format_cells, list_headers
 from ..schema import DATE, FORECAST, MEMBER_PREFIX, REALISED
 from .run_evidence import RunEvidence, describe_difference
 from .score_tables import SPREAD_TITLE, format_spread, list_other_entries, name_network
 
-DRAWS, SEED = 50, 7  # random forecasts
-FIRST_RETURN, LAST_RETURN = date(2017, 1, 3), date(2017, 12, 8)  # test period of the published tables
-STOCKS = 1026  # of NASDAQ
-MAX_GAP = 7  # days between a forecast and the first or last published return
-CLOSE = 2  # deviations of random forecasts, within which a score does not differ from chance
-COLUMNS = {"ic": 4, "ric": 3, "precision": 3, "sharpe": 2}  # digits
-HEADER = ("forecaster", "IC", '"RIC"', "prec@10", "SR")
+DRAWS, SEED = 50, 7  # of random forecasts
+FIRST_RETURN, LAST_RETURN = date(2017, 1, 3), date(2017, 12, 8)  # test period of the papers
+STOCKS = 1026  # NASDAQ stocks in the papers
+MAX_GAP = 7  # calendar days from a forecast to the first or last return in the papers
+MAX_DEVIATIONS = 2  # from the mean of random forecasts; a score within them does not differ from chance
 DEFINITIONS = (
-    'Stocks without a return on a day count as (0, 0) in the correlation. "RIC" is the mean of the daily ICs over '
-    "their deviation. prec@10 is the share of the ten highest forecasts whose return is not negative. SR is mean over "
-    "deviation of the mean return of the five highest forecasts, times 15.87, without costs."
+    'Stocks without a return on a day count as (0, 0) in the correlation. "RIC" is the mean of the daily ICs divided '
+    "by their standard deviation. prec@10 is the share of the ten highest forecasts whose return is not negative. SR "
+    "is the mean divided by the standard deviation of the daily mean return of the five highest forecasts, times "
+    "15.87, without costs."
 )
-
-
-@dataclass(frozen=True)
-class PublishedRow:
-    """A row of the table in StockMixer (Fan and Shen, AAAI 2024); unknown numbers are None."""
-
-    name: str
-    ic: float
-    ric: float
-    precision: float | None = None
-    sharpe: float | None = None
-
-
-PUBLISHED_ROWS = (
-    PublishedRow("LSTM", 0.032, 0.354),
-    PublishedRow("GAT", 0.035, 0.377),
-    PublishedRow("STHAN-SR", 0.039, 0.451),
-    PublishedRow("StockMixer", 0.043, 0.501, 0.545, 1.465),
+PUBLISHED_ROWS = (  # of the table in StockMixer (Fan and Shen, AAAI 2024)
+    ("LSTM", "0.032", "0.354", MISSING, MISSING),
+    ("GAT", "0.035", "0.377", MISSING, MISSING),
+    ("STHAN-SR", "0.039", "0.451", MISSING, MISSING),
+    ("StockMixer", "0.043", "0.501", "0.545", "1.465"),
 )
 CAUTION = (
     "Rows in italics are the published numbers for the same stocks and days. They are not comparable: their inputs are "
-    "normalised with the future (prices are divided by the maximum of each stock over the whole period; this alone, "
-    "without any network, has an IC of 0.027). They are also hard to reproduce: in one run known to us, StockMixer's "
-    'own code had an IC of 0.037 and a "RIC" of 0.46 at its best validation loss, and 0.031 and 0.39 at its end; '
-    "others report ICs of 0.016 to 0.022."
+    "normalised with future data (prices are divided by the maximum of each stock over the whole period; this alone, "
+    "without any network, has an IC of 0.027). They are also hard to reproduce: in one run, StockMixer's own code had "
+    'an IC of 0.037 and a "RIC" of 0.46 at its best validation loss, and 0.031 and 0.39 at its end; others report ICs '
+    "of 0.016 to 0.022."
 )
 
 
 @dataclass(frozen=True)
 class RandomBaseline:
-    """The scores of random forecasts, and the Sharpe ratio of holding every stock."""
+    """The scores of random forecasts, and the Sharpe ratio of holding all stocks."""
 
     scores: Sequence[PublishedScore]
     held_sharpe: float
@@ -70,7 +57,7 @@ class RandomBaseline:
 
 
 def score_random_forecasts(realised: pl.DataFrame) -> RandomBaseline:
-    """Score random forecasts of the realised returns (date, code, target)."""
+    """Score random forecasts with the realised returns (date, code, target)."""
     random = np.random.default_rng(SEED)
     forecasts = [realised.with_columns(pl.Series(FORECAST, random.normal(size=len(realised)))) for _ in range(DRAWS)]
     means = realised.drop_nulls(REALISED).group_by(DATE).agg(pl.col(REALISED).mean())[REALISED].to_numpy()
@@ -80,23 +67,21 @@ def score_random_forecasts(realised: pl.DataFrame) -> RandomBaseline:
 
 
 def tabulate_published_scores(runs: Sequence[RunEvidence], random: RandomBaseline) -> Table:
-    """Tabulate next-day scores of all forecasters as published tables define them.
+    """Tabulate the one-day scores of all forecasters as papers define them.
 
     Published rows are included only if the first run is tested on their stocks and days.
     """
     run = runs[0]
     rows = [*_list_forecasters(run), *_list_other_runs(runs)]
-    summaries = {name: random.summarize(name) for name in COLUMNS}
-    deviations = [
-        f"{mean:.{COLUMNS[name]}f} ± {deviation:.{COLUMNS[name]}f}" for name, (mean, deviation) in summaries.items()
-    ]
-    rows.append(["random forecasts ± deviation", *deviations])
-    rows.append(["every stock, held", "–", "–", "–", format_number(random.held_sharpe, 2)])
+    summaries = [" ± ".join(map(column.format, random.summarize(name))) for name, column in PUBLISHED_COLUMNS.items()]
+    rows.append(["random forecasts ± standard deviation", *summaries])
+    rows.append(["all stocks, held", MISSING, MISSING, MISSING, format_number(random.held_sharpe, 2)])
     notes = [DEFINITIONS, _compare_with_random(list(run.score.published.values()), random)]
     if has_published_days(run):
-        rows += [[f"*{row.name}, as published*", *_format_published(row)] for row in PUBLISHED_ROWS]
+        rows += [[f"*{name}, as published*", *cells] for name, *cells in PUBLISHED_ROWS]
         notes.append(CAUTION)
-    return Table("Scores as published tables define them", HEADER, rows, " ".join(notes))
+    header = ("forecaster", *list_headers(PUBLISHED_COLUMNS, PUBLISHED_COLUMNS))
+    return Table("Scores as papers define them", header, rows, " ".join(notes))
 
 
 def _list_forecasters(run: RunEvidence) -> Iterator[Row]:
@@ -108,9 +93,8 @@ def _list_forecasters(run: RunEvidence) -> Iterator[Row]:
     for name, title in titles.items():
         yield [title, *_format_score(published[name])]
         if name == NETWORK and members:
-            columns = ([getattr(score, column) for score in members] for column in COLUMNS)
-            spreads = map(format_spread, columns, COLUMNS.values())
-            yield [SPREAD_TITLE, *spreads]
+            columns = PUBLISHED_COLUMNS.values()
+            yield [SPREAD_TITLE, *(format_spread(map(column.compute, members), column.format) for column in columns)]
     for lag, entry in list_other_entries(run.score).items():
         for name, title in titles.items():
             yield [f"{title}, {name_entry(lag)}", *_format_score(entry.published[name])]
@@ -124,28 +108,25 @@ def _list_other_runs(runs: Sequence[RunEvidence]) -> Iterator[Row]:
 
 
 def _format_score(score: PublishedScore) -> list[str]:
-    return [format_number(getattr(score, name), digits) for name, digits in COLUMNS.items()]
-
-
-def _format_published(row: PublishedRow) -> list[str]:
-    return [format_number(getattr(row, name), min(digits, 3)) for name, digits in COLUMNS.items()]
+    return format_cells(PUBLISHED_COLUMNS, PUBLISHED_COLUMNS, score)
 
 
 def _compare_with_random(scores: Sequence[PublishedScore], random: RandomBaseline) -> str:
-    """Count the forecasters whose last two columns do not differ from random forecasts."""
+    """Count the forecasters whose precision and Sharpe ratio do not differ from random forecasts."""
     counts = {}
     for name in ("precision", "sharpe"):
         mean, deviation = random.summarize(name)
         values = [value for score in scores if (value := getattr(score, name)) is not None]
-        counts[name] = f"{sum(abs(value - mean) <= CLOSE * deviation for value in values)} of {len(values)}"
+        counts[name] = f"{sum(abs(value - mean) <= MAX_DEVIATIONS * deviation for value in values)} of {len(values)}"
     return (
-        f"Within {CLOSE} deviations of random forecasts are {counts['precision']} forecasters in prec@10 and "
-        f"{counts['sharpe']} in SR; holding every stock has an SR of {random.held_sharpe:.2f}."
+        f"Within {MAX_DEVIATIONS} standard deviations of the mean of random forecasts are {counts['precision']} "
+        f"forecasters in prec@10 and {counts['sharpe']} in SR; holding all stocks has an SR of "
+        f"{random.held_sharpe:.2f}."
     )
 
 
 def has_published_days(run: RunEvidence) -> bool:
-    """Return whether a run is tested on the stocks and days of the published tables."""
+    """Return whether a run is tested on the stocks and days of the papers."""
     days = run.read_days(1)[DATE]
     if not len(days):
         return False

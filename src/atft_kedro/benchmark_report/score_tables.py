@@ -1,6 +1,6 @@
-"""Scores of a run and its baselines: by forecaster, by half and network, by horizon, and against other runs."""
+"""Tables of a run's scores: by forecaster, by half and network, by horizon, and compared with other runs."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import polars as pl
@@ -11,16 +11,19 @@ from ..evaluation.compare_runs import RunComparison
 from ..evaluation.daily_statistics import Mean, average
 from ..evaluation.entries import name_entry
 from ..evaluation.score import EntryScore, HorizonScore, RunScore
-from ..reporting.format import format_difference, format_number
-from ..reporting.table import Row, Table
+from ..reporting.format import MISSING, format_difference, format_number
+from ..reporting.score_columns import SCORE_COLUMNS
+from ..reporting.table import Row, Table, format_cells, list_headers
 from ..schema import DATE
 from .run_evidence import RunEvidence, describe_difference
 
 LEARNED_BASELINES = ("ridge", "lightgbm")
-METRICS = {"rank_ic": "rank IC", "ic": "IC"}
-CLEAR = 2  # standard errors, from which a difference is called clear
-COLUMNS = ("IC ± se", "ICIR", "rank IC ± se", "rank ICIR")
-SPREAD_TITLE = "single network, mean ± deviation over seeds"
+METRICS = {name: SCORE_COLUMNS[name].header for name in ("rank_ic", "ic")}
+SIGNIFICANT_ERRORS = 2  # a difference of more than so many standard errors is clear
+COLUMNS = ("ic_with_se", "ic_ir", "rank_ic_with_se", "rank_ic_ir")
+OTHER_COLUMNS = ("ic_with_se", "rank_ic_with_se")  # at the entries that the targets do not have
+SPREAD_COLUMNS, OTHER_SPREAD_COLUMNS = ("ic", "ic_ir", "rank_ic", "rank_ic_ir"), ("ic", "rank_ic")
+SPREAD_TITLE = "single network, mean ± standard deviation over seeds"
 Differences = Mapping[str, Mean]  # by metric
 
 
@@ -29,45 +32,41 @@ def list_other_entries(score: RunScore) -> dict[int, EntryScore]:
     return {lag: entry for lag, entry in score.entries.items() if lag != score.entry_lag}
 
 
-def _name_other_columns(score: RunScore) -> list[str]:
-    return [f"{metric} ± se, {name_entry(lag)}" for lag in list_other_entries(score) for metric in ("IC", "rank IC")]
+def _list_score_headers(score: RunScore) -> list[str]:
+    """List the headers of the cells of `_format_score`."""
+    others = list_headers(SCORE_COLUMNS, OTHER_COLUMNS)
+    other_headers = [f"{header}, {name_entry(lag)}" for lag in list_other_entries(score) for header in others]
+    return list_headers(SCORE_COLUMNS, COLUMNS) + other_headers
 
 
-def _format_others(scores: Sequence[HorizonScore]) -> list[str]:
-    return [_format_mean(mean) for score in scores for mean in (score.ic, score.rank_ic)]
-
-
-def _format_score(score: HorizonScore) -> list[str]:
-    """Format the columns `COLUMNS`."""
-    means = (score.ic, score.rank_ic)
-    return [text for mean in means for text in (_format_mean(mean), format_number(mean.ir, 3))]
-
-
-def _format_mean(mean: Mean) -> str:
-    return "–" if mean.mean is None else f"{format_number(mean.mean)} ± {format_number(mean.se)}"
+def _format_score(own: HorizonScore, others: Iterable[HorizonScore]) -> list[str]:
+    """Format the scores of a forecaster at the entry of the targets, and at the other entries."""
+    cells = format_cells(SCORE_COLUMNS, COLUMNS, own)
+    return cells + [cell for score in others for cell in format_cells(SCORE_COLUMNS, OTHER_COLUMNS, score)]
 
 
 def tabulate_forecasters(run: RunEvidence, horizon: int, suffix: str = "") -> Table:
     """Tabulate the scores of the network, its single members and the baselines over a horizon."""
     score = run.score
-    others = list_other_entries(score).values()
-    other_scores = [entry.split["test"][horizon] for entry in others]
-    rows = [[name_network(run), *_format_score(score.split["test"][horizon]), *_format_others(other_scores)]]
+    entries = (score, *list_other_entries(score).values())
+    own, *others = (entry.split["test"][horizon] for entry in entries)
+    rows = [[name_network(run), *_format_score(own, others)]]
     if score.seeds:
-        own, *later = ([splits["test"][horizon].score for splits in entry.seeds.values()] for entry in (score, *others))
-        spreads = [spread for scores in later for spread in list(_format_spreads(scores))[::2]]
-        rows.append([SPREAD_TITLE, *_format_spreads(own), *spreads])
-    for name, splits in score.baselines.items():
-        other_scores = [entry.baselines[name]["test"][horizon].score for entry in others]
-        rows.append([name, *_format_score(splits["test"][horizon].score), *_format_others(other_scores)])
+        members, *later = ([splits["test"][horizon].score for splits in entry.seeds.values()] for entry in entries)
+        spreads = [spread for scores in later for spread in _format_spreads(scores, OTHER_SPREAD_COLUMNS)]
+        rows.append([SPREAD_TITLE, *_format_spreads(members, SPREAD_COLUMNS), *spreads])
+    for name in score.baselines:
+        own, *others = (entry.baselines[name]["test"][horizon].score for entry in entries)
+        rows.append([name, *_format_score(own, others)])
     return Table(
         f"Scores over {horizon} d{suffix}",
-        ("forecaster", *COLUMNS, *_name_other_columns(score)),
+        ("forecaster", *_list_score_headers(score)),
         rows,
-        "Means over the test days ± Newey-West standard error, and mean over deviation of the days (ICIR). IC is the "
-        "Pearson correlation of a day's forecasts and returns over its stocks, rank IC the Spearman correlation; both "
-        "are undefined for a forecast of zero. Reversal and momentum are rules. Ridge and LightGBM are trained on the "
-        "features and train days of the network; the validation days select their penalty and number of rounds.",
+        "Means over the test days ± Newey-West standard error; ICIR is the mean divided by the standard deviation of "
+        "the days. IC is the Pearson correlation of forecasts and returns over the stocks of a day, rank IC the "
+        "Spearman correlation; both are undefined for the forecast zero. Reversal and momentum are rules. Ridge and "
+        "LightGBM are trained on the features and train days of the network; the validation days select their penalty "
+        "and number of trees.",
     )
 
 
@@ -77,33 +76,27 @@ def name_network(run: RunEvidence) -> str:
     return f"**mean of {count} networks**" if count > 1 else "**1 network**"
 
 
-def _format_spreads(scores: Sequence[HorizonScore]) -> Iterator[str]:
-    for metric in ("ic", "rank_ic"):
-        means = [getattr(score, metric) for score in scores]
-        yield format_spread([mean.mean for mean in means], 4)
-        yield format_spread([mean.ir for mean in means], 3)
+def _format_spreads(scores: Sequence[HorizonScore], names: Iterable[str]) -> list[str]:
+    columns = [SCORE_COLUMNS[name] for name in names]
+    return [format_spread([column.compute(score) for score in scores], column.format) for column in columns]
 
 
-def format_spread(values: Sequence[float | None], digits: int) -> str:
+def format_spread(values: Iterable[float | None], format_value: Callable[[float], str]) -> str:
     """Format the mean and the standard deviation of several values."""
     known = [value for value in values if value is not None]
     if not known:
-        return "–"
-    deviation = f" ± {np.std(known, ddof=1):.{digits}f}" if len(known) > 1 else ""
-    return f"{np.mean(known):.{digits}f}{deviation}"
+        return MISSING
+    deviation = f" ± {format_value(float(np.std(known, ddof=1)))}" if len(known) > 1 else ""
+    return f"{format_value(float(np.mean(known)))}{deviation}"
 
 
 def tabulate_robustness(run: RunEvidence, horizon: int, suffix: str = "", entry_lag: int | None = None) -> Table:
     """Tabulate differences to the learned baselines for both halves and each network."""
     days = run.read_days(horizon, entry_lag=entry_lag)
-    middle = len(days) // 2
-    first_half, second_half = days[:middle], days[middle:]
+    first, second = days[: len(days) // 2], days[len(days) // 2 :]
+    halves = {f"first half, to {first[DATE][-1]}": first, f"second half, from {second[DATE][0]}": second}
     baselines = {
         name: run.read_days(horizon, name, entry_lag) for name in LEARNED_BASELINES if name in run.score.baselines
-    }
-    halves = {
-        f"first half, to {first_half[DATE][-1]}": first_half,
-        f"second half, from {second_half[DATE][0]}": second_half,
     }
     members = {
         f"network {seed} alone": run.read_days(horizon, forecaster, entry_lag)
@@ -118,8 +111,8 @@ def tabulate_robustness(run: RunEvidence, horizon: int, suffix: str = "", entry_
         rows.append(_format_days(title, table, differences[title], horizon))
     notes = ["Differences are paired by day, ± their Newey-West standard error, with t."]
     for name in baselines:
-        of_halves, of_members = ([differences[title][name]["rank_ic"] for title in part] for part in (halves, members))
-        notes.append(_count_positive(name, of_halves, of_members))
+        groups = ([differences[title][name]["rank_ic"] for title in group] for group in (halves, members))
+        notes.append(_count_positive(name, *groups))
     entry = "" if entry_lag is None else f", entered at the {name_entry(entry_lag)}"
     columns = (f"minus {name} in {metric}" for name in baselines for metric in ("IC", "rank IC"))
     return Table(f"Robustness{suffix}{entry}", ("", "IC", "ICIR", "rank IC", *columns), rows, " ".join(notes))
@@ -134,17 +127,17 @@ def _format_days(title: str, days: pl.DataFrame, differences: Mapping[str, Diffe
 def _count_positive(name: str, halves: Sequence[Mean], members: Sequence[Mean]) -> str:
     """Count the halves and the networks with a higher rank IC than a baseline."""
     positive = [mean for mean in members if (mean.mean or 0) > 0]
-    clear = sum(_is_clear(mean) for mean in positive)
-    counts = f" and in {len(positive)} of {len(members)} networks alone ({clear} by over {CLEAR} standard errors)"
+    clear = f"{sum(map(_is_clear, positive))} by over {SIGNIFICANT_ERRORS} standard errors"
+    counts = f" and in {len(positive)} of {len(members)} networks alone ({clear})"
     positive_halves = sum((mean.mean or 0) > 0 for mean in halves)
     return f"Higher rank IC than {name} in {positive_halves} of 2 halves{counts if members else ''}."
 
 
 def _is_clear(difference: Mean | None) -> bool:
-    """Return whether a difference is more than `CLEAR` standard errors from zero."""
+    """Return whether a difference is more than `SIGNIFICANT_ERRORS` standard errors from zero."""
     if difference is None or difference.mean is None or not difference.se:
         return False
-    return abs(difference.mean) > CLEAR * difference.se
+    return abs(difference.mean) > SIGNIFICANT_ERRORS * difference.se
 
 
 def _average_days(days: pl.DataFrame, metric: str, horizon: int) -> Mean:
@@ -165,12 +158,12 @@ def tabulate_horizons(run: RunEvidence) -> Table:
             format_difference(baseline.differences.get("rank_ic") if baseline else None) for baseline in baselines
         ]
         other_scores = [entry.split["test"][horizon] for entry in others.values()]
-        rows.append([f"{horizon} d", *_format_score(score), *_format_others(other_scores), *differences])
+        rows.append([f"{horizon} d", *_format_score(score, other_scores), *differences])
     columns = [f"minus {name} in rank IC" for name in names]
     columns += [f"minus {name} in rank IC, {name_entry(lag)}" for lag in others for name in names]
     return Table(
         "All horizons",
-        ("horizon", *COLUMNS, *_name_other_columns(run.score), *columns),
+        ("horizon", *_list_score_headers(run.score), *columns),
         rows,
         "Returns over several days overlap; the Newey-West standard errors include this.",
     )
@@ -180,35 +173,31 @@ def tabulate_ablations(comparisons: Sequence[RunComparison], runs: Sequence[RunE
     """Tabulate all runs, each with its differences to the first run, paired by day and seed."""
     first = runs[0]
     others = list(list_other_entries(first.score))
+    compared: dict[str, tuple[str, int | None]] = {text: (metric, None) for metric, text in METRICS.items()}
+    compared |= {f"rank IC, {name_entry(lag)}": ("rank_ic", lag) for lag in others}
     scores = {(row.run, row.entry_lag): row.score for row in comparisons if row.horizon == horizon}
     rows, clear = [], list[str]()
     for run in runs:
-        name = run.folder.name
-        title, formatted = "**as above**", [""] * (len(METRICS) + len(others))
+        name, title, differences = run.folder.name, "**as above**", [""] * len(compared)
         if run is not first:
             title = describe_difference(run.manifest, first.manifest)
-            paired = {
-                f"rank IC, {name_entry(lag)}": _pair_members(run, first, horizon, "rank_ic", lag) for lag in others
-            }
-            own = {text: _pair_members(run, first, horizon, metric) for metric, text in METRICS.items()}
-            clear += [f"{title} ({text})" for text, mean in (paired | own).items() if _is_clear(mean)]
-            formatted = [format_difference(mean) for mean in (own | paired).values()]
+            means = {text: _pair_members(run, first, horizon, *choice) for text, choice in compared.items()}
+            clear += [f"{title} ({text})" for text, mean in means.items() if _is_clear(mean)]
+            differences = [format_difference(mean) for mean in means.values()]
         validation = format_number(run.score.split["validation"][horizon].rank_ic.mean)
-        own_columns = [*_format_score(scores[name, first.score.entry_lag]), *formatted[: len(METRICS)]]
-        other_columns = [*_format_others([scores[name, lag] for lag in others]), *formatted[len(METRICS) :]]
+        cells = _format_score(scores[name, first.score.entry_lag], [scores[name, lag] for lag in others])
         origin = f"`{name}`, commit `{run.manifest['commit'][:7]}`"
-        rows.append([title, str(len(run.members())), validation, *own_columns, *other_columns, origin])
-    header = ["difference to the first run", "networks", "validation rank IC", *COLUMNS]
-    header += [f"minus first run in {text}" for text in METRICS.values()] + _name_other_columns(first.score)
-    header += [f"minus first run in rank IC, {name_entry(lag)}" for lag in others] + ["run"]
+        rows.append([title, str(len(run.members())), validation, *cells, *differences, origin])
+    differences = [f"minus first run in {text}" for text in compared]
+    header = ("difference to the first run", "networks", "validation rank IC", *_list_score_headers(first.score))
     return Table(
         "Ablations and longer histories",
-        header,
+        (*header, *differences, "run"),
         rows,
         "Each row is a run, scored on the same test days. A difference below zero means that the first run is better. "
-        "The mean of more networks is better than that of fewer, so that differences are between networks of the same "
-        f"seed, averaged over seeds. More than {CLEAR} standard errors from zero are: {'; '.join(clear) or 'none'}. "
-        "For the other rows it is not known whether the change helps or hurts.",
+        "The mean of more networks is better than that of fewer; therefore differences are between networks of the "
+        f"same seed, averaged over seeds. More than {SIGNIFICANT_ERRORS} standard errors from zero are: "
+        f"{'; '.join(clear) or 'none'}. For the other rows it is not known whether the change helps or hurts.",
     )
 
 
