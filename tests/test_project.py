@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from factories.project import KEDRO, SMALL, environment, execute_notebook, kedro, run_statuses
+from factories.project import KEDRO, SMALL, environment, kedro, run_statuses
 
 pytestmark = pytest.mark.slow
 
@@ -60,17 +60,6 @@ def test_walk_forward_plans_and_draws_its_folds(project: Path) -> None:
     assert [fold["name"] for fold in planned["folds"]] == ["fold 1", "fold 2"]
     assert {"train", "embargo", "purge", "validation", "test"} <= {trace["name"] for trace in drawn["data"]}
     assert "Error: 5 folds do not fit the history: of 300 days" in refused
-
-
-def test_the_bench_measures_the_panel_and_says_when_there_is_none(project: Path) -> None:
-    kedro(project, "run", "--params", SMALL)
-
-    said = kedro(project, "atft", "bench", "data", "--blocks", "2")
-    absent = kedro(project, "atft", "bench", "data", "--params", "data_root=nowhere", fails=True)
-
-    assert "plain copy of the same bytes" in said
-    assert "open the panel" in said
-    assert "There is no panel at" in absent
 
 
 def test_a_relative_path_starts_in_the_projects_folder_wherever_the_command_is_started(project: Path) -> None:
@@ -125,10 +114,3 @@ def test_kedros_own_commands_work(project: Path) -> None:
     assert "datasets.table.TableDataset" in kedro(project, "catalog", "describe-datasets", "--env", "files,safe")
     assert "--no-cache" in kedro(project, "run", "--help")
     assert "Show which stages are fresh" in kedro(project, "atft", "--help")
-
-
-def test_the_notebook_runs(project: Path) -> None:
-    kedro(project, "run", "--pipelines", "data,guard")
-    shown = execute_notebook(project / "notebooks" / "01_market_and_features.ipynb")
-
-    assert any("measured" in output.get("data", {}).get("text/plain", "") for output in shown)

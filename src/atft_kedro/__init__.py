@@ -1,3 +1,3 @@
-"""Daily prices in, forecasts of the next days' returns out, with proof of what they are worth."""
+"""Forecasts of daily stock returns from prices, with a measurement of their quality."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""The memory and processors that this process may use, within its container's limits."""
+"""The memory and the processors of the machine, within the limits of its container."""
 
 import math
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psutil
 
-CGROUP = Path("/sys/fs/cgroup")  # where Linux states the limits of a container
+CGROUP = Path("/sys/fs/cgroup")  # Linux writes the limits of a container into this folder (cgroup v2)
 UNLIMITED = "max"
 
 
@@ -19,21 +19,23 @@ class FreeMemory:
 
 
 def measure_free_memory(cgroup: Path = CGROUP) -> FreeMemory:
-    """Measure the memory of the machine, or of its container where that has less."""
+    """Measure the memory of the machine, or of the container if its limit is smaller."""
     system = psutil.virtual_memory()
-    limit = _read(cgroup / "memory.max")
+    limit = _read_text(cgroup / "memory.max")
     if limit == UNLIMITED or int(limit) >= system.total:
         return FreeMemory(system.available, system.total)
-    statistics = dict(line.split() for line in _read(cgroup / "memory.stat").splitlines())
-    used = int(_read(cgroup / "memory.current")) - int(statistics["inactive_file"])  # the kernel frees cached files
+    statistics = dict(line.split() for line in _read_text(cgroup / "memory.stat").splitlines())
+    cached = int(statistics["inactive_file"])  # files that the kernel drops when memory is needed
+    used = int(_read_text(cgroup / "memory.current")) - cached
     return FreeMemory(min(system.available, int(limit) - used), int(limit))
 
 
 def count_processors(cgroup: Path = CGROUP) -> int:
-    """Count the processors; a container's quota may allow fewer than it sees."""
-    visible, quota = psutil.cpu_count() or 1, _read(cgroup / "cpu.max").split()
+    """Count the machine's processors, at most the CPU quota of the container, rounded up."""
+    visible, quota = psutil.cpu_count() or 1, _read_text(cgroup / "cpu.max").split()
     return visible if quota[0] == UNLIMITED else min(visible, math.ceil(int(quota[0]) / int(quota[1])))
 
 
-def _read(limit: Path) -> str:
-    return limit.read_text().strip() if limit.exists() else UNLIMITED
+def _read_text(path: Path) -> str:
+    """Read a file of the cgroup; without it there is no limit."""
+    return path.read_text().strip() if path.exists() else UNLIMITED

@@ -1,4 +1,4 @@
-"""Results of checks: the words that the guard, the doctor and the diagnosis share."""
+"""Results of checks, which the guard, the doctor and the diagnosis share."""
 
 from collections.abc import Iterable
 from typing import Literal, Self, get_args
@@ -10,7 +10,7 @@ SEVERITIES: tuple[Severity, ...] = get_args(Severity)  # the worst last
 
 
 class CheckResult(Params):
-    """The result of one check, with advice where something should be done."""
+    """The result of one check, with advice if something should be done."""
 
     name: str
     severity: Severity

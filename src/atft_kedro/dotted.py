@@ -39,7 +39,7 @@ def _flatten_known(tree: Tree) -> dict[str, Any]:
 
 
 def get_value(tree: Tree, path: str) -> Any:
-    """Return the value at a dotted path; None where the path does not exist."""
+    """Return the value at a dotted path; None if the path does not exist."""
     value: Any = tree
     for name in path.split("."):
         value = value.get(name) if isinstance(value, Mapping) else None
@@ -47,7 +47,7 @@ def get_value(tree: Tree, path: str) -> Any:
 
 
 def set_value(tree: dict[str, Any], path: str, value: Any) -> None:
-    """Set the value at a dotted path in place; create missing or null blocks on the way."""
+    """Set the value at a dotted path in place; create missing or null parent blocks."""
     *blocks, name = path.split(".")
     for block in blocks:
         if tree.get(block) is None:

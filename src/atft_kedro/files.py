@@ -25,7 +25,7 @@ DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 def atomic_write(path: Path, *, is_folder: bool = False) -> Iterator[Path]:
     """Yield a temporary path in the same folder; rename it to ``path`` at the end.
 
-    The writer locks it, so that the next writer removes the leftovers of a killed one and of no other.
+    The temporary path is locked: a later writer removes those without a lock, which killed writers left behind.
     """
     with explain_full_disk(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -41,7 +41,7 @@ def atomic_write(path: Path, *, is_folder: bool = False) -> Iterator[Path]:
 
 
 def _create_locked(path: Path, is_folder: bool) -> tuple[Path, int]:
-    """Create and lock a partial file or folder; repeat if another writer removed it before the lock."""
+    """Create and lock a partial file or folder; repeat if another writer removes it before the lock."""
     while True:
         partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
         if is_folder:
@@ -50,7 +50,7 @@ def _create_locked(path: Path, is_folder: bool) -> tuple[Path, int]:
             partial.touch(exist_ok=False)
         with suppress(FileNotFoundError):
             lock = _open_to_lock(partial)
-            with suppress(OSError):  # a file system without locks: leftovers stay
+            with suppress(OSError):  # a file system without locks: abandoned files stay
                 fcntl.flock(lock, fcntl.LOCK_EX)
             if partial.exists():
                 return partial, lock
@@ -70,7 +70,7 @@ def _remove_abandoned(path: Path) -> None:
 
 
 def _open_to_lock(path: Path) -> int:
-    """Open for a lock; over NFS only a file opened for writing can be locked."""
+    """Open a path to lock it; over NFS only a file opened for writing can be locked."""
     return os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
 
 
@@ -97,7 +97,7 @@ def explain_full_disk(path: Path) -> Iterator[None]:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file; a truncated one is an `InputError` that names it."""
+    """Read a JSON file; raise an `InputError` that names it if it is truncated."""
     try:
         return json.loads(path.read_text())
     except ValueError as error:
@@ -117,7 +117,7 @@ def read_json_lines(path: Path, containing: str = "") -> list[Any]:
 
 
 def parse_model(value: Any, model: type[Model], path: Path) -> Model:
-    """Validate a value read from ``path``; an `InputError` names the first wrong key."""
+    """Validate a value read from ``path``; raise an `InputError` with the first wrong key."""
     try:
         return model.model_validate(value)
     except ValidationError as error:

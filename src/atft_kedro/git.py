@@ -8,17 +8,17 @@ NOT_INSTALLED = "git is not installed"
 
 
 class GitState(NamedTuple):
-    """The commit of a checkout and the number of files that differ from it."""
+    """The commit of a folder and its uncommitted changes."""
 
-    commit: str | None  # None outside a repository and before its first commit
-    changed_files: int
+    commit: str | None  # None if git is missing, outside a repository, and before the first commit
+    changed_files: int  # entries of `git status`: changed files, new files and new folders
     error: str = ""  # why there is no commit
 
 
 def read_git_state(folder: Path) -> GitState:
-    """Ask git for the commit and the uncommitted changes of a folder."""
+    """Read the commit and the number of uncommitted changes of a folder."""
     try:
-        commit, changes = (_run_git(folder, *words) for words in (("rev-parse", "HEAD"), ("status", "--porcelain")))
+        commit, changes = _run_git(folder, "rev-parse", "HEAD"), _run_git(folder, "status", "--porcelain")
     except FileNotFoundError:
         return GitState(None, 0, NOT_INSTALLED)
     changed_files = len(changes.stdout.splitlines())
@@ -27,5 +27,5 @@ def read_git_state(folder: Path) -> GitState:
     return GitState(commit.stdout.strip(), changed_files)
 
 
-def _run_git(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["git", "-C", folder, *words], capture_output=True, text=True, check=False)
+def _run_git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["git", "-C", folder, *arguments], capture_output=True, text=True, check=False)

@@ -18,9 +18,9 @@ ATTEMPTS, PAUSE = 4, 0.05  # pause in seconds
 
 @contextmanager
 def exclusive_lock(path: Path, refusal: str) -> Iterator[None]:
-    """Hold the lock at ``path``; if another process holds it, raise an error that names it.
+    """Hold the lock at ``path``; raise an error that names the holder if another process holds it.
 
-    The file stays after the release: whether the lock is held is not visible from it.
+    The file stays after the release, so its existence does not show whether the lock is held.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as lock:

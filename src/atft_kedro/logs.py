@@ -11,7 +11,7 @@ FORMATTER = logging.Formatter(FORMAT, TIME)
 
 
 class LineHandler(logging.Handler):
-    """Write each record as a line to the current standard output, even after that is redirected."""
+    """Write each record as a line to the current ``sys.stdout``, also after it is redirected."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, plain lines in a log."""
+"""The progress of long loops: a bar on a terminal, else lines in the log."""
 
 import logging
 import sys
@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import track
 
 Item = TypeVar("Item")
-LOG_INTERVAL = 10.0  # seconds between lines in a log
+LOG_INTERVAL = 10.0  # seconds between lines in the log
 
 _logger = logging.getLogger(__name__)
 

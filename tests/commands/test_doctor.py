@@ -89,7 +89,7 @@ def test_everything_broken_is_listed(project: Path) -> None:
         "data/08_reporting (Not a directory)",
         f"http://127.0.0.1:{port} does not answer",
         "nowhere.parquet does not exist",
-        "latest points at no run",
+        "latest does not point to a run",
         "report: An exception occurred when parsing config for dataset 'report': No module named 'no'",
         "not a git repository",
     ):

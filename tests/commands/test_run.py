@@ -1,16 +1,18 @@
-"""Test the options of ``kedro run``, and the messages for wrong ones."""
+"""Test the options of ``kedro run`` and ``kedro atft stages``, and the messages for wrong ones."""
 
 from pathlib import Path
 
 import pytest
 
+from atft_kedro.commands.run import STAGE_RUNNER
 from factories.project import SMALL, kedro
 
 pytestmark = pytest.mark.slow
 
 
-def test_no_cache_runs_everything(ran_project: Path) -> None:
-    output = kedro(ran_project, "run", "--no-cache", "--pipelines", "guard", "--params", SMALL)
+@pytest.mark.parametrize("words", [(), ("--runner", STAGE_RUNNER), ("--runner-params", "use_cache=true")])
+def test_no_cache_runs_every_stage(ran_project: Path, words: tuple[str, ...]) -> None:
+    output = kedro(ran_project, "run", "--no-cache", *words, "--pipelines", "guard", "--params", SMALL)
 
     assert "0 of 3 stages are fresh" in output
     assert "stage guard.require_no_error done" in output
@@ -32,3 +34,16 @@ def test_a_wrong_option_is_refused_with_one_message(ran_project: Path, words: tu
 
     assert message in output
     assert "Traceback" not in output
+
+
+def test_the_stages_are_listed_with_the_reasons_to_run(ran_project: Path) -> None:
+    output = kedro(ran_project, "atft", "stages", "--params", f"{SMALL},guard.leak.max_ic=0.5,features.set=alpha158")
+
+    assert "data.clean_prices │ fresh" in output
+    assert "data.build_ml_dataset │ stale │ params:features changed" in output
+
+
+def test_an_unknown_pipeline_is_refused_with_the_known_ones(ran_project: Path) -> None:
+    output = kedro(ran_project, "atft", "stages", "--pipeline", "gard", fails=True)
+
+    assert "Unknown pipeline 'gard'; the pipelines are __default__, data, " in output

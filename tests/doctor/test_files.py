@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from atft_kedro.checks import CheckResult
-from atft_kedro.doctor.files import check_data, check_days, check_disk, check_folders, check_panel, hash_end
+from atft_kedro.doctor.files import check_data, check_days, check_disk, check_folders, check_panel, hash_size_and_end
 from atft_kedro.guard.keys import RecencyParams
 from atft_kedro.panel.store import read_header
 from factories.datasets import make_panel
@@ -68,11 +68,11 @@ def test_data_is_reported_with_its_hash_and_missing_data_by_its_path(tmp_path: P
     path, missing = _write_dataset(tmp_path / "made.parquet", date(2020, 1, 31)), tmp_path / "missing"
 
     existing = check_data("prices", path, True, "")
-    users, created = (check_data("prices", missing, is_users, "do this") for is_users in (True, False))
+    users, created = (check_data("prices", missing, is_user_provided, "do this") for is_user_provided in (True, False))
 
     assert existing.severity == "ok"
     assert existing.message.startswith(f"{path}, written 0:0")
-    assert existing.message.endswith(hash_end(path))
+    assert existing.message.endswith(hash_size_and_end(path))
     assert users == CheckResult.error("prices", f"{missing} does not exist", "do this")
     assert created.severity == "warn"
     assert check_data("prices", tmp_path, True, "").severity == "ok"
@@ -97,7 +97,7 @@ def test_a_dataset_without_rows_is_an_error() -> None:
 
 def test_the_hash_depends_on_the_content(tmp_path: Path) -> None:
     one, same, other = (
-        hash_end(_write_dataset(tmp_path / name, date(2020, 1, 31), value))
+        hash_size_and_end(_write_dataset(tmp_path / name, date(2020, 1, 31), value))
         for name, value in (("a", 0.5), ("b", 0.5), ("c", 0.25))
     )
 

@@ -25,7 +25,7 @@ def test_uncommitted_code_is_a_warning(tmp_path: Path) -> None:
 
     assert [check.severity for check in (outside, empty, clean, dirty)] == ["warn", "warn", "ok", "warn"]
     assert "not a git repository" in outside.message
-    assert "1 files changed" in dirty.message
+    assert "1 uncommitted changes" in dirty.message
 
 
 def _start_run(runs: Runs, **fields: object) -> Path:
@@ -60,7 +60,7 @@ def test_dead_trainings_are_listed(tmp_path: Path) -> None:
 
     assert [result.severity for result in (none, healthy, check)] == ["ok", "ok", "warn"]
     assert f"{dead.name} died after step 5 of 9" in check.message
-    assert f"{silent.name} never made a step" in check.message
+    assert f"{silent.name} ended before its first step" in check.message
     assert starting.name not in check.message
     assert f"training.resume={silent.name} resumes it" in check.advice[0]
 
@@ -84,5 +84,5 @@ def test_a_latest_link_to_a_missing_run_is_reported(tmp_path: Path) -> None:
     check = check_runs(runs)
 
     assert check.severity == "warn"
-    assert "latest points at no run" in check.message
+    assert "latest does not point to a run" in check.message
     assert f"ln -sfn {kept.name}" in check.advice[0]

@@ -39,10 +39,10 @@ PHASES = [
 ]
 
 
-def assume_sizes(features: int, stocks: int, days: int, horizons: tuple[int, ...]) -> PanelSizes:
+def estimate_sizes(features: int, stocks: int, days: int, horizons: tuple[int, ...]) -> PanelSizes:
     """Assume a panel with the project's split and graph parameters."""
     metadata = make_metadata(features, stocks, days, horizons)
-    return PanelSizes.assume(metadata, make_params(SplitParams), make_params(GraphParams))
+    return PanelSizes.estimate(metadata, make_params(SplitParams), make_params(GraphParams))
 
 
 def write_noise(folder: Path, features: int, stocks: int, days: int) -> None:

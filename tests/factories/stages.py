@@ -67,8 +67,8 @@ class TinyProject:
         StageSequentialRunner().run(self.pipeline, self.catalog())
         return sorted(self.calls)
 
-    def why(self) -> dict[str, tuple[str, ...]]:
-        return {stage.node.name: stage.why for stage in plan_stages(self.pipeline, self.catalog()) if stage.why}
+    def stale_reasons(self) -> dict[str, tuple[str, ...]]:
+        return {stage.node.name: stage.reasons for stage in plan_stages(self.pipeline, self.catalog()) if stage.reasons}
 
 
 def change_source(tiny: TinyProject) -> None:

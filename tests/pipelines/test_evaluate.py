@@ -38,3 +38,31 @@ def test_the_forecasts_of_a_run_are_scored(ran_project: Path) -> None:
     trained = max(scores, key=lambda item: item["rank_ic"])
     scored = values["split"]["validation"]["h1"]["rank_ic"]["mean"]
     assert scored == pytest.approx(trained["rank_ic_1d"], abs=0.01)
+
+
+def test_every_forecast_has_its_realised_return(ran_project: Path) -> None:
+    models = ran_project / "data" / "06_models" / "runs" / "latest"
+    forecasts = pl.read_parquet(models / "forecasts.parquet").filter(split="test")
+    dataset = pl.read_parquet(ran_project / "data" / "05_model_input" / "ml_dataset.parquet")
+
+    for horizon in (1, 20):
+        joined = forecasts.filter(horizon=horizon).join(dataset, on=["date", "code"])
+        assert joined["target"].equals(joined[f"target_{horizon}d"])
+        assert joined["target"].null_count() > 0
+
+
+def test_baselines_the_oracle_and_goals_are_scored_with_a_run(ran_project: Path) -> None:
+    models = ran_project / "data" / "06_models" / "runs" / "latest"
+    values = json.loads((models / "metrics.json").read_text())
+    summary = (models / "summary.md").read_text()
+    manifest = json.loads((models / "manifest.json").read_text())
+
+    assert list(values["baselines"]) == ["zero", "reversal", "momentum", "ridge", "lightgbm"]
+    assert values["oracle"]["test"]["h1"]["ic"]["mean"] > values["split"]["test"]["h1"]["ic"]["mean"]
+    later = values["next_close"]
+    assert later["oracle"]["test"]["h5"]["ic"]["mean"] > later["split"]["test"]["h5"]["ic"]["mean"]
+    assert values["goals"]["rank_ic_h1"]["wanted"] == 0.18
+    difference = values["baselines"]["ridge"]["test"]["h5"]["differences"]["rank_ic"]
+    assert f"{difference['mean']:+.4f} ± {difference['se']:.4f}" in summary
+    assert manifest["commit"] in summary
+    assert manifest["panel"] in summary

@@ -19,8 +19,8 @@ def test_the_speed_is_measured() -> None:
     speed = measure_speed((6, 16, 16, 24), training, seconds=0.05)
 
     assert speed.forecasts > speed.single_day_forecasts > 0
-    assert 0 < speed.utilisation < 1
-    assert speed.memory > 1e8
+    assert 0 < speed.flops < speed.product_flops
+    assert speed.peak_memory > 1e8
 
 
 def test_products_in_16_bits_are_measured() -> None:

@@ -11,16 +11,16 @@ import psutil
 import pytest
 
 from atft_kedro.params import InputError
-from atft_kedro.services.mlflow_server import FOLDER, Server, find_server, start_server, stop_server
+from atft_kedro.services.mlflow_server import STATE_FOLDER, Server, find_server, start_server, stop_server
 from factories.postgres import PASSWORD, find_free_port
 from factories.processes import wait_for
 
 
 def leave_state(project: Path, pid: int, started: float) -> None:
     """Write the state file of a server that was started in this project."""
-    (project / FOLDER).mkdir()
+    (project / STATE_FOLDER).mkdir()
     server = Server(pid=pid, started=started, port=5000, store="sqlite:///mlflow.db")
-    (project / FOLDER / "server.json").write_text(server.model_dump_json())
+    (project / STATE_FOLDER / "server.json").write_text(server.model_dump_json())
 
 
 def start_processes(project: Path) -> list[psutil.Process]:
@@ -59,7 +59,7 @@ def test_another_program_with_the_same_pid_is_not_stopped(tmp_path: Path) -> Non
 
         assert stop_server(tmp_path) is None
         assert another.poll() is None
-        assert not (tmp_path / FOLDER / "server.json").exists()
+        assert not (tmp_path / STATE_FOLDER / "server.json").exists()
         another.kill()
 
 
@@ -102,7 +102,7 @@ def test_a_failed_start_shows_the_log_and_leaves_no_process(tmp_path: Path) -> N
     with pytest.raises(InputError, match="(?s)did not start.*file is not a database"):
         start_server(tmp_path, find_free_port(), "sqlite:///mlflow.db")
 
-    pid = json.loads((tmp_path / FOLDER / "server.json").read_text())["pid"]
+    pid = json.loads((tmp_path / STATE_FOLDER / "server.json").read_text())["pid"]
     assert not [
         process
         for process in psutil.process_iter(["status"])

@@ -18,7 +18,7 @@ def test_a_parameter_as_a_tree_and_as_a_model_has_one_hash(tiny: TinyProject) ->
     catalog = tiny.catalog()
     catalog["params:times"] = {"by": 2}
 
-    assert [stage.why for stage in plan_stages(tiny.pipeline, catalog)] == [(), (), ()]
+    assert [stage.reasons for stage in plan_stages(tiny.pipeline, catalog)] == [(), (), ()]
 
 
 def test_every_input_of_a_starred_argument_counts(tiny: TinyProject) -> None:
@@ -33,7 +33,7 @@ def test_every_input_of_a_starred_argument_counts(tiny: TinyProject) -> None:
     StageSequentialRunner().run(joined, catalog)
     catalog["product_total"].save(22)
 
-    assert plan_stages(joined, catalog)[0].why == ("product_total changed",)
+    assert plan_stages(joined, catalog)[0].reasons == ("product_total changed",)
 
 
 def test_a_project_that_was_moved_or_copied_with_its_file_times_is_fresh(
@@ -44,8 +44,8 @@ def test_a_project_that_was_moved_or_copied_with_its_file_times_is_fresh(
     shutil.copytree(tiny.folder, folder / "copied")
 
     tiny.folder = folder / "copied"
-    assert tiny.why() == {}
+    assert tiny.stale_reasons() == {}
     tiny.folder = tiny.folder.rename(folder / "moved")
-    assert tiny.why() == {}
+    assert tiny.stale_reasons() == {}
     tiny.folder = folder / "without times"
-    assert tiny.why()["multiply"] == ("source changed", "product was changed after it was written")
+    assert tiny.stale_reasons()["multiply"] == ("source changed", "product was changed after it was written")

@@ -29,7 +29,7 @@ def in_memory(tmp_path: Path) -> InMemoryProject:
 
 
 def test_a_node_with_an_in_memory_result_runs_only_when_a_stage_reads_it(in_memory: InMemoryProject) -> None:
-    assert in_memory.why() == {}
+    assert in_memory.stale_reasons() == {}
     assert in_memory.run() == []
     (in_memory.folder / "rows.json").unlink()
     assert in_memory.run() == ["count"]
@@ -40,11 +40,11 @@ def test_a_node_with_an_in_memory_result_runs_only_when_a_stage_reads_it(in_memo
 def test_an_in_memory_input_changes_with_the_inputs_of_its_source(in_memory: InMemoryProject) -> None:
     in_memory.times = TimesParams(by=3)
 
-    assert in_memory.why() == {"add_up": ("params:times changed",)}
+    assert in_memory.stale_reasons() == {"add_up": ("params:times changed",)}
     assert in_memory.run() == ["add_up", "multiply"]
     assert in_memory.catalog()["total"].load() == 9
     change_source(in_memory)
-    assert in_memory.why() == {"add_up": ("source changed",), "count": ("source changed",)}
+    assert in_memory.stale_reasons() == {"add_up": ("source changed",), "count": ("source changed",)}
 
 
 def test_a_stage_that_is_run_alone_gets_its_in_memory_input(

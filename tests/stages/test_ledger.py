@@ -12,7 +12,7 @@ from atft_kedro.params import InputError
 from atft_kedro.stages.fingerprint import hash_state
 from atft_kedro.stages.ledger import (
     LEDGER,
-    accept_rewritten,
+    accept_rewritten_tables,
     finish_stage,
     plan_stages,
     require_gates_passed,
@@ -42,9 +42,9 @@ def test_a_change_reruns_only_the_stages_that_depend_on_it(
 ) -> None:
     change(tiny)
 
-    why = tiny.why()
-    assert sorted(why) == runs
-    assert any(reason in reasons for reasons in why.values())
+    stale = tiny.stale_reasons()
+    assert sorted(stale) == runs
+    assert any(reason in reasons for reasons in stale.values())
     assert tiny.run() == runs
     assert tiny.run() == []
 
@@ -61,7 +61,7 @@ def test_an_input_that_changes_during_the_run_makes_the_stage_stale(tiny: TinyPr
     changing = Pipeline([Node(count_and_replace, "source", "rows", name="recount")])
     StageSequentialRunner().run(changing, tiny.catalog())
 
-    assert plan_stages(changing, tiny.catalog())[0].why == ("source changed",)
+    assert plan_stages(changing, tiny.catalog())[0].reasons == ("source changed",)
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"count": {"code": "old"}}'])
@@ -85,7 +85,9 @@ def test_a_pipeline_behind_a_gate_is_refused_until_the_gate_has_passed(tiny: Tin
 
 def test_after_a_training_only_tables_rewritten_from_the_same_inputs_are_read(tiny: TinyProject) -> None:
     def rewritten() -> dict[str, str]:
-        return accept_rewritten(Pipeline([]), tiny.pipeline, tiny.catalog(), {"product": "older", "total": "older"})
+        return accept_rewritten_tables(
+            Pipeline([]), tiny.pipeline, tiny.catalog(), {"product": "older", "total": "older"}
+        )
 
     assert rewritten() == {"product": hash_state(tiny.catalog()["product"])}
     tiny.times = TimesParams(by=3)

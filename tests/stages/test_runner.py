@@ -27,7 +27,7 @@ with exclusive_lock(Path(sys.argv[1]), "taken:"):
 
 
 def test_without_a_change_nothing_runs(tiny: TinyProject) -> None:
-    assert tiny.why() == {}
+    assert tiny.stale_reasons() == {}
     assert tiny.run() == []
 
 
@@ -100,7 +100,7 @@ def test_a_table_that_another_run_replaces_while_a_stage_reads_it_is_refused(tin
 
     with pytest.raises(InputError, match="add_up would mix the tables of two runs: .* written product"):
         tiny.run()
-    assert "add_up" in tiny.why()
+    assert "add_up" in tiny.stale_reasons()
 
 
 def test_a_table_that_another_run_replaced_since_the_start_is_refused(tiny: TinyProject) -> None:

@@ -1,1 +1,1 @@
-"""The commands under ``kedro atft``, by what they look after."""
+"""The commands ``kedro run`` and ``kedro atft …``."""

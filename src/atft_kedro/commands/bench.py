@@ -1,38 +1,34 @@
-"""``kedro atft bench``: measure this machine on this project's work."""
-
-from typing import Any
+"""``kedro atft bench``: measure how fast this machine reads, trains and scores."""
 
 import click
-from kedro.framework.startup import ProjectMetadata
+from kedro.io import CatalogProtocol
 from rich.table import Table
 
 from .console import make_console
-from .project import open_catalog, project_options
+from .project import pass_catalog
 
 
 @click.group()
 def bench() -> None:
-    """Measure this machine on this project's work."""
+    """Measure how fast this machine reads, trains and scores."""
 
 
 @bench.command()
-@click.option("--lookback", default=60, show_default=True, help="Observations that a forecast sees.")
+@click.option("--lookback", default=60, show_default=True, help="Observations that the network reads of each stock.")
 @click.option("--days", default=32, show_default=True, help="Days of a block.")
 @click.option("--blocks", default=12, show_default=True, help="Random blocks to read.")
-@project_options
-def data(metadata: ProjectMetadata, lookback: int, days: int, blocks: int, env: str | None, params: Any) -> None:
+@pass_catalog
+def data(catalog: CatalogProtocol, lookback: int, days: int, blocks: int) -> None:
     """Measure how fast the panel opens and its blocks are read, compared with a plain copy."""
     from ..graph.to_panel import graphs_to_panel
     from ..profiling.bench_data import time_once, time_reading
 
-    with open_catalog(metadata, env, params) as catalog:
-        opening = time_once("open the panel", catalog["panel"].load)
-        panel, edges = catalog["panel"].load(), catalog["graphs"].load()
-        indexing = time_once("convert the graphs to panel indices", lambda: graphs_to_panel(edges, panel))
-        times = [opening, indexing, *time_reading(panel, graphs_to_panel(edges, panel), lookback, days, blocks)]
+    opening = time_once("open the panel", catalog["panel"].load)
+    panel, edges = catalog["panel"].load(), catalog["graphs"].load()
+    indexing = time_once("convert the graphs to panel indices", lambda: graphs_to_panel(edges, panel))
     rows, features = panel.features.shape
     table = Table("operation", "ms", "GB/s", title=f"A panel of {rows - 1:,} observations x {features} features")
-    for entry in times:
+    for entry in [opening, indexing, *time_reading(panel, graphs_to_panel(edges, panel), lookback, days, blocks)]:
         speed = "" if entry.gb_per_second is None else f"{entry.gb_per_second:.2f}"
         table.add_row(entry.operation, f"{1000 * entry.seconds:.1f}", speed)
     make_console().print(table)
@@ -46,7 +42,7 @@ def score(stocks: int, days: int) -> None:
     from ..profiling.bench_score import time_scoring
 
     measured = time_scoring(stocks, days)
-    table = Table("forecasts", "s", "forecasts/s", "peak memory, GB", title=f"{stocks:,} stocks x {days:,} days")
+    table = Table("forecasts", "seconds", "forecasts/s", "peak memory, GB", title=f"{stocks:,} stocks x {days:,} days")
     rate = measured.forecasts / measured.seconds
     table.add_row(f"{measured.forecasts:,}", f"{measured.seconds:.1f}", f"{rate:,.0f}", f"{measured.peak_gb:.2f}")
     make_console().print(table)

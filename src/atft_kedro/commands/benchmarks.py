@@ -1,10 +1,8 @@
-"""Write the page of a benchmark from runs and the newest walk."""
+"""``kedro atft benchmarks``: write the benchmark page from runs and the newest walk."""
 
 from pathlib import Path
-from typing import Any
 
 import click
-from kedro.framework.startup import ProjectMetadata
 from kedro.io import CatalogProtocol
 
 from ..benchmark_report.page import WalkEvidence, build_benchmark_page
@@ -13,10 +11,10 @@ from ..evaluation.compare_runs import compare_runs, read_split_forecasts, requir
 from ..evaluation.entries import collect_returns, returns_by_lag
 from ..evaluation.run_scores import read_all_returns
 from ..files import atomic_write
-from ..schema import DATE, map_columns
+from ..schema import DATE
 from ..training.runs import LATEST
 from ..walk_forward.score import WalkScore, concat_daily, score_by_entry
-from .project import open_catalog, project_options
+from .project import load, pass_catalog
 
 PAGE = "docs/benchmarks.md"
 
@@ -25,32 +23,26 @@ PAGE = "docs/benchmarks.md"
 @click.argument("runs", nargs=-1)
 @click.option("--output", type=click.Path(path_type=Path), help=f"Path of the page.  [default: {PAGE}]")
 @click.option("--walk/--no-walk", default=True, show_default=True, help="Include the newest walk if it exists.")
-@project_options
-def benchmarks(
-    metadata: ProjectMetadata,
-    runs: tuple[str, ...],
-    output: Path | None,
-    walk: bool,
-    env: str | None,
-    params: dict[str, Any],
-) -> None:
+@pass_catalog
+def benchmarks(catalog: CatalogProtocol, runs: tuple[str, ...], output: Path | None, walk: bool) -> None:
     """Write the benchmark page of the first of RUNS (default: the latest).
 
     The other runs are compared with it.
     """
-    with open_catalog(metadata, env, params) as catalog:
-        run_folders, evaluation = catalog["runs"].load(), catalog["params:evaluation"].load()
-        folders = [run_folders.find(run) for run in runs or [LATEST]]
-        evidence = [RunEvidence.read(folder) for folder in folders]
-        comparisons = []
-        if len(folders) > 1:
-            require_several(folders)
-            forecasts = {folder.name: read_split_forecasts(folder, "test") for folder in folders}
-            comparisons = compare_runs(forecasts, read_all_returns(folders), evaluation)
-        walk_evidence = _read_walk(catalog) if walk and catalog["walk_score"].exists() else None
-        command = f"kedro atft benchmarks {' '.join(folder.name for folder in folders)}"
-        page = build_benchmark_page(evidence, comparisons, walk_evidence, f"{command} --env {env}" if env else command)
-    path = output or Path(metadata.project_path) / PAGE
+    run_folders, evaluation = catalog["runs"].load(), catalog["params:evaluation"].load()
+    folders = [run_folders.find(run) for run in runs or [LATEST]]
+    evidence = [RunEvidence.read(folder) for folder in folders]
+    comparisons = []
+    if len(folders) > 1:
+        require_several(folders)
+        forecasts = {folder.name: read_split_forecasts(folder, "test") for folder in folders}
+        comparisons = compare_runs(forecasts, read_all_returns(folders), evaluation)
+    walk_evidence = _read_walk(catalog) if walk and catalog["walk_score"].exists() else None
+    context = click.get_current_context()
+    env = f" --env {context.params['env']}" if context.params["env"] else ""
+    command = f"kedro atft benchmarks {' '.join(folder.name for folder in folders)}{env}"
+    page = build_benchmark_page(evidence, comparisons, walk_evidence, command)
+    path = output or Path(context.obj.project_path) / PAGE
     try:
         with atomic_write(path) as partial:
             partial.write_text(page)
@@ -60,9 +52,9 @@ def benchmarks(
 
 
 def _read_walk(catalog: CatalogProtocol) -> WalkEvidence:
-    dataset = map_columns(catalog["ml_dataset"].load(), catalog["params:columns"].load())
+    """Read the score of the newest walk, and compute its daily statistics."""
     forecasts, evaluation = catalog["walk_forecasts"].load().collect(), catalog["params:evaluation"].load()
     score: WalkScore = catalog["walk_score"].load()
-    returns = returns_by_lag(collect_returns(dataset, forecasts[DATE], score.entry_lag), score.entry_lag)
-    daily = concat_daily(score_by_entry(forecasts, returns, evaluation))
+    returns = collect_returns(load(catalog, "mapped_dataset"), forecasts[DATE], score.entry_lag)
+    daily = concat_daily(score_by_entry(forecasts, returns_by_lag(returns, score.entry_lag), evaluation))
     return WalkEvidence(score, daily, catalog["fold_folders"].load().folder)

@@ -1,4 +1,4 @@
-"""The output of commands: fitted to a terminal, or complete lines without one."""
+"""The output of commands: fitted to the terminal, or complete lines if it is not a terminal."""
 
 import logging
 import sys
@@ -12,17 +12,17 @@ from rich.table import Table as RichTable
 from ..logs import LineHandler
 from ..reporting.table import Table
 
-MAX_WIDTH = 100_000  # characters of a line without a terminal
+MAX_WIDTH = 100_000  # characters of a line if the output is not a terminal
 
 
 def make_console(**options: Any) -> Console:
-    """Create a command's console; without a terminal it does not wrap or shorten."""
+    """Create a command's console; it does not wrap or shorten lines if the output is not a terminal."""
     console = Console(**options)
     return console if console.is_terminal else Console(**options, width=MAX_WIDTH)
 
 
 def log_lines(logger: logging.Logger) -> None:
-    """Replace rich's log handlers and tracebacks by plain lines unless they write to a terminal.
+    """Replace rich's log handlers and tracebacks by plain lines if they do not write to a terminal.
 
     Kedro reads ``conf/logging.yml`` before the project, so that file cannot name a handler of the project.
     """

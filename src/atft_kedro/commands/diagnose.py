@@ -1,9 +1,7 @@
 """``kedro atft diagnose``: check a training and advise what to change."""
 
-from typing import Any
-
 import click
-from kedro.framework.startup import ProjectMetadata
+from kedro.io import CatalogProtocol
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -14,32 +12,27 @@ from ..diagnosis.check_result import TrainingCheck
 from ..diagnosis.diagnosis import Diagnosis, diagnose
 from ..training.runs import LATEST
 from .console import make_console
-from .project import open_catalog, project_options
+from .project import pass_catalog
 
 TITLES: dict[Severity, tuple[str, str]] = {
     "error": ("errors", "bold red"),
     "warn": ("warnings", "yellow"),
     "ok": ("ok", "green"),
 }
-PHASE_NOTE = (
-    "training.phases[0] is the first phase in the environment's parameters; --params are options of a new kedro run."
-)
+PHASE_NOTE = "training.phases[0] is the first phase in conf/; --params are options of a new kedro run."
 
 
 @click.command("diagnose")
 @click.argument("run", default=LATEST)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON only.")
 @click.option("--strict", is_flag=True, help="Exit with 1 if a check reports an error.")
-@project_options
-def diagnose_run(
-    metadata: ProjectMetadata, run: str, as_json: bool, strict: bool, env: str | None, params: dict[str, Any]
-) -> None:
+@pass_catalog
+def diagnose_run(catalog: CatalogProtocol, run: str, as_json: bool, strict: bool) -> None:
     """Check the training of RUN (default: the latest) and advise what to change.
 
-    Works during a training and after it has finished, stopped or failed.
+    Works during a training, and after it is done, was stopped or has died.
     """
-    with open_catalog(metadata, env, params) as catalog:
-        diagnosis = diagnose(catalog["runs"].load().find(run))
+    diagnosis = diagnose(catalog["runs"].load().find(run))
     if as_json:
         click.echo(diagnosis.model_dump_json(indent=2))
     else:
@@ -49,7 +42,7 @@ def diagnose_run(
 
 
 def render_diagnosis(diagnosis: Diagnosis) -> Group:
-    """Render problems with their advice, then the ok checks, once for all seeds."""
+    """Render problems with their advice, then the ok checks, each once for all seeds."""
     has_seeds = len({check.seed for check in diagnosis.checks if check.seed is not None}) > 1
     parts: list[RenderableType] = [Text(f"run {diagnosis.run}: {diagnosis.headline}", style="bold")]
     for severity, (title, style) in TITLES.items():
@@ -68,7 +61,7 @@ def render_diagnosis(diagnosis: Diagnosis) -> Group:
 
 
 def _render_checks(checks: list[TrainingCheck], style: str, has_seeds: bool) -> Table:
-    """Render one row per check and per advice."""
+    """Render a row for each check and a row for each advice."""
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column()

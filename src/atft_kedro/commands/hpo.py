@@ -1,12 +1,10 @@
-"""Work on a search for hyper-parameters, show it, stop it, and promote its winner."""
+"""``kedro atft hpo``: join, show or stop a hyperparameter study, and save a trial's parameters."""
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import click
 from kedro.framework.project import settings
-from kedro.framework.startup import ProjectMetadata
 from kedro.io import CatalogProtocol
 from rich.box import SIMPLE_HEAD
 from rich.console import Group
@@ -20,20 +18,20 @@ from ..search.space import format_values
 from ..search.study_status import StudyStatus, format_best, format_counts, read_status
 from ..training.params import TrainingParams
 from .console import make_console
-from .project import open_catalog, project_options
+from .project import load, pass_catalog
 
 STYLES = {"complete": "green", "pruned": "yellow", "failed": "red", "running": "blue"}
-STUDY = click.option("--study", help="Name of the study.  [default: hpo.study]")
-MAX_TRIALS = 20  # rows of the table
+study_option = click.option("--study", help="Name of the study.  [default: hpo.study]")
+MAX_SHOWN_TRIALS = 20  # the newest
 
 
 @click.group()
 def hpo() -> None:
-    """Work on the studies that kedro run --pipelines hpo creates."""
+    """Join, show or stop a hyperparameter study, and save a trial's parameters."""
 
 
 def locate_study(catalog: CatalogProtocol, study: str | None) -> tuple[str, str]:
-    """Return the URL of the studies and the name of one, by default ``hpo.study``."""
+    """Return the URL of the studies' database and the name of the study, by default ``hpo.study``."""
     from ..search.run_search import find_storage
 
     params = SearchParams.model_validate(catalog["params:hpo"].load())
@@ -41,86 +39,76 @@ def locate_study(catalog: CatalogProtocol, study: str | None) -> tuple[str, str]
 
 
 @hpo.command()
-@STUDY
-@project_options
-def worker(metadata: ProjectMetadata, study: str | None, env: str | None, params: Any) -> None:
+@study_option
+@pass_catalog
+def worker(catalog: CatalogProtocol, study: str | None) -> None:
     """Run trials of an existing study until all have ended.
 
     Several workers can run at once, also on several machines with one database.
     """
-    from ..graph.to_panel import graphs_to_panel
     from ..search.run_search import join_search
-    from ..training.data import TrainingData
 
-    with open_catalog(metadata, env, params) as catalog:
-        url, name = locate_study(catalog, study)
-        panel = catalog["panel"].load()
-        data = TrainingData(panel, graphs_to_panel(catalog["graphs"].load(), panel), catalog["split"].load())
-        trackers = catalog["trial_trackers"].load()
-        status = join_search(name, data, url, catalog["trial_folders"].load(), trackers)
-    make_console().print(render_status(status))
+    url, name = locate_study(catalog, study)
+    training_data, trackers = load(catalog, "training_data"), catalog["trial_trackers"].load()
+    joined = join_search(name, training_data, url, catalog["trial_folders"].load(), trackers)
+    make_console().print(render_status(joined))
 
 
 @hpo.command()
-@STUDY
-@project_options
-def status(metadata: ProjectMetadata, study: str | None, env: str | None, params: Any) -> None:
+@study_option
+@pass_catalog
+def status(catalog: CatalogProtocol, study: str | None) -> None:
     """Show the trials of a study, the best one, parameter importances and the time left."""
     from ..search.study import load_study
 
-    with open_catalog(metadata, env, params) as catalog:
-        current = read_status(load_study(*locate_study(catalog, study)))
-    make_console().print(render_status(current))
+    make_console().print(render_status(read_status(load_study(*locate_study(catalog, study)))))
 
 
 @hpo.command()
-@STUDY
-@project_options
-def stop(metadata: ProjectMetadata, study: str | None, env: str | None, params: Any) -> None:
+@study_option
+@pass_catalog
+def stop(catalog: CatalogProtocol, study: str | None) -> None:
     """Stop a study: every worker ends after its current epoch.
 
-    Its trials resume when the study is continued.
+    The trials that are running resume when the study is continued.
     """
     from ..search.study import STOP, load_study
 
-    with open_catalog(metadata, env, params) as catalog:
-        url, name = locate_study(catalog, study)
-        load_study(url, name).set_user_attr(STOP, True)
+    url, name = locate_study(catalog, study)
+    load_study(url, name).set_user_attr(STOP, True)
     console = make_console(highlight=False)
     console.print(f"The workers of the study {name} stop after their current epochs. To continue it:")
-    console.print("  kedro run --pipelines hpo  # with its parameters")
+    console.print("  kedro run --pipelines hpo  # with the same hpo parameters")
 
 
 @hpo.command()
 @click.argument("environment")
-@STUDY
+@study_option
 @click.option("--trial", type=int, help="Number of the trial.  [default: the best]")
-@click.option("--force", is_flag=True, help="Overwrite an existing promoted file.")
-@project_options
-def promote(
-    metadata: ProjectMetadata, environment: str, study: str | None, trial: int | None, force: bool, **project: Any
-) -> None:
+@click.option("--force", is_flag=True, help="Overwrite parameters that an earlier promote wrote.")
+@pass_catalog
+def promote(catalog: CatalogProtocol, environment: str, study: str | None, trial: int | None, force: bool) -> None:
     """Write the parameters of a trial into conf/ENVIRONMENT, for kedro run --env ENVIRONMENT."""
     from ..search import promotion
     from ..search.study import load_study, read_spec
 
-    with open_catalog(metadata, **project) as catalog:
-        promotion.require_environment_name(environment)
-        opened = load_study(*locate_study(catalog, study))
-        current = read_status(opened)
-        selected = promotion.select_trial(current, trial)
-        confirmation = catalog["confirmation"].load() if catalog["confirmation"].exists() else None
-        configured = read_lower_layers(metadata.project_path)
-        text = promotion.format_promotion(current, read_spec(opened), selected, configured, confirmation)
-        path = promotion.save_promotion(metadata.project_path / "conf" / environment, text, force=force)
+    promotion.require_environment_name(environment)
+    loaded = load_study(*locate_study(catalog, study))
+    current = read_status(loaded)
+    selected = promotion.select_trial(current, trial)
+    confirmation = catalog["confirmation"].load() if catalog["confirmation"].exists() else None
+    project = click.get_current_context().obj.project_path
+    configured = read_base_and_local_params(project)
+    text = promotion.format_promotion(current, read_spec(loaded), selected, configured, confirmation)
+    path = promotion.save_promotion(project / "conf" / environment, text, force=force)
     console = make_console(highlight=False)
     console.print(promotion.format_confirmation(confirmation, selected))
-    console.print(f"Trial {selected.number} of {current.study} is now in {path.relative_to(metadata.project_path)}.")
+    console.print(f"Trial {selected.number} of {current.study} is now in {path.relative_to(project)}.")
     console.print(f"  kedro run --env {environment}  # with your own prices: --env files,{environment}")
 
 
-def read_lower_layers(project: Path) -> list[tuple[NetworkParams, TrainingParams]]:
-    """Read the parameters of ``conf/base`` alone, and those with ``conf/local`` on top."""
+def read_base_and_local_params(project: Path) -> list[tuple[NetworkParams, TrainingParams]]:
+    """Read the parameters of ``conf/base`` alone, and those with ``conf/local`` merged over it."""
     layers = []
     for local in ("", settings.CONFIG_LOADER_ARGS["default_run_env"]):
         arguments = {**settings.CONFIG_LOADER_ARGS, "default_run_env": local}
@@ -132,15 +120,15 @@ def read_lower_layers(project: Path) -> list[tuple[NetworkParams, TrainingParams
 
 def render_status(current: StudyStatus) -> Group:
     """Render a study: a summary, and a table of its newest trials."""
-    left = "-" if current.seconds_left is None else str(timedelta(seconds=round(current.seconds_left)))
-    importance = format_values({path: f"{share:.2f}" for path, share in current.importances.items()})
+    time_left = "-" if current.seconds_left is None else str(timedelta(seconds=round(current.seconds_left)))
+    importances = format_values({path: f"{share:.2f}" for path, share in current.importances.items()})
     summary = Table(show_header=False, title=f"study {current.study}")
     summary.add_row("trials", f"{format_counts(current)}; {current.wanted_trials} wanted")
     summary.add_row("best", format_best(current))
-    summary.add_row("time left", left)
-    summary.add_row("importance", importance or "-")
-    table = Table("trial", "state", "score", "epochs", "s", "parameters", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for trial in current.trials[-MAX_TRIALS:]:
+    summary.add_row("time left", time_left)
+    summary.add_row("importances", importances or "-")
+    table = Table("trial", "state", "score", "epochs", "seconds", "parameters", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for trial in current.trials[-MAX_SHOWN_TRIALS:]:
         values = format_values(trial.params)
         table.add_row(
             str(trial.number),
@@ -150,5 +138,5 @@ def render_status(current: StudyStatus) -> Group:
             format_number(trial.seconds, 0),
             f"{values}\n[red]{escape(trial.reason)}[/]" if trial.reason else values,
         )
-    earlier = len(current.trials) - MAX_TRIALS
+    earlier = len(current.trials) - MAX_SHOWN_TRIALS
     return Group(summary, table, f"and {earlier} earlier trials" if earlier > 0 else "")

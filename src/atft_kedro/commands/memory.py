@@ -2,10 +2,8 @@
 
 import sys
 from collections.abc import Iterator
-from typing import Any
 
 import click
-from kedro.framework.startup import ProjectMetadata
 from kedro.io import CatalogProtocol
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -19,30 +17,27 @@ from ..profiling.memory.sizes import PanelSizes, make_metadata
 from ..training.data import choose_days_per_block, count_stocks_per_day
 from ..training.run_status import format_load, read_status
 from .console import make_console
-from .project import open_catalog, project_options
+from .project import pass_catalog
 
 SIZE = click.IntRange(min=1)
-EXTRA = 90_000_000  # bytes that `kedro run` takes and this command does not: runner, tables, tracking, checkpoints
+EXTRA = 90_000_000  # bytes that `kedro run` uses in addition to this command: runner, tables, tracking, checkpoints
 
 
 @click.command()
 @click.argument("run", required=False)
 @click.option("--features", type=SIZE, help="Number of features of a panel that does not exist yet.")
-@click.option("--stocks", type=SIZE, help="Number of its stocks, all on every day.")
-@click.option("--days", type=SIZE, help="Number of its days.")
-@project_options
-def memory(
-    metadata: ProjectMetadata, run: str | None, env: str | None, params: dict[str, Any], **sizes: int | None
-) -> None:
+@click.option("--stocks", type=SIZE, help="Number of stocks of that panel, all on every day.")
+@click.option("--days", type=SIZE, help="Number of days of that panel.")
+@pass_catalog
+def memory(catalog: CatalogProtocol, run: str | None, **sizes: int | None) -> None:
     """Estimate the memory of a training, and compare it with the free memory.
 
     For a RUN, compare the estimate with the memory that it has used. The exit code is 1 if the training does not fit.
     """
-    with open_catalog(metadata, env, params) as catalog:
-        if run is not None:
-            show_run(catalog, run)
-        elif not show_plan(catalog, {name: size for name, size in sizes.items() if size is not None}):
-            sys.exit(1)
+    if run is not None:
+        show_run(catalog, run)
+    elif not show_plan(catalog, {name: size for name, size in sizes.items() if size is not None}):
+        sys.exit(1)
 
 
 def show_plan(catalog: CatalogProtocol, sizes: dict[str, int]) -> bool:
@@ -62,14 +57,14 @@ def show_plan(catalog: CatalogProtocol, sizes: dict[str, int]) -> bool:
 
 
 def find_sizes(catalog: CatalogProtocol, sizes: dict[str, int], days_per_block: int) -> PanelSizes:
-    """Measure the project's panel; assume one if it is missing or the command names sizes."""
+    """Measure the project's panel; estimate one if it is missing or the command names sizes."""
     graph, split = catalog["params:graph"].load(), catalog["params:split"].load()
     features = catalog["params:features"].load()
     known = {"features": len(features.features())}
     if catalog["panel"].exists():
         panel = catalog["panel"].load()
         own_features = {feature.name for group in FEATURE_SETS.values() for feature in group}
-        if not own_features.issuperset(panel.metadata.features):  # the parameters do not decide the user's features
+        if not own_features.issuperset(panel.metadata.features):  # the user's own features
             known["features"] = len(panel.metadata.features)
         if not sizes and known["features"] == len(panel.metadata.features):
             return PanelSizes.measure(panel, catalog["split"].load(), graph, days_per_block)
@@ -80,15 +75,15 @@ def find_sizes(catalog: CatalogProtocol, sizes: dict[str, int], days_per_block: 
             f"The project has no panel yet: give its size with {' and '.join(missing)}, or create it with "
             "`kedro run --pipelines data,guard,prepare`."
         )
-    return PanelSizes.assume(make_metadata(**(known | sizes), horizons=features.horizons), split, graph)
+    return PanelSizes.estimate(make_metadata(**(known | sizes), horizons=features.horizons), split, graph)
 
 
 def render_need(plan: TrainingPlan, need: MemoryNeed, has_gpu: bool) -> Table:
-    """Render one row per part of the memory."""
+    """Render a row for each part of the memory and a row for the sum."""
     sizes, training = plan.sizes, plan.training
     title = (
         f"{sizes.rows:,} observations x {len(sizes.metadata.features)} features, hidden {plan.network.hidden_size}, "
-        f"lookback {plan.network.lookback}\nblocks of {training.days_per_block} days x {sizes.active} stocks, "
+        f"lookback {plan.network.lookback}\nblocks of {training.days_per_block} days x {sizes.block_stocks} stocks, "
         f"{training.precision}"
     )
     table = Table("used for", title=title, box=SIMPLE_HEAD)
@@ -102,22 +97,21 @@ def render_need(plan: TrainingPlan, need: MemoryNeed, has_gpu: bool) -> Table:
 
 
 def format_verdict(plan: TrainingPlan, need: MemoryNeed, machine: Machine) -> Iterator[str]:
-    """Compare need and free memory; if it does not fit, name a smaller training that does."""
+    """Compare need and free memory; if it does not fit, name a smaller training that fits."""
     yield format_free("memory", need.memory, machine.memory)
     if machine.gpu is not None:
         yield format_free("GPU memory", need.gpu, machine.gpu)
     elif machine.has_gpu:
-        yield "The GPU figures count tensors; its driver and allocator need some more."
+        yield "The GPU figures count tensors only; driver and allocator need some more."
     if plan.training.compile:
         yield "Estimated without compilation; compiled code needs less."
     if need.fits(machine):
         return
-    found = plan.find_smaller(machine, need)
-    if found is None:
+    if (found := plan.find_smaller(machine, need)) is None:
         yield "Shorter blocks and a narrower network are not enough: use a smaller panel or a larger machine."
     else:
-        smaller, less = found
-        size = max(less.memory, less.gpu) / 1e9
+        smaller, smaller_need = found
+        size = max(smaller_need.memory, smaller_need.gpu) / 1e9
         yield f"With --params {plan.format_changes(smaller)} it needs {size:.2f} GB, and fits."
 
 

@@ -10,8 +10,9 @@ from kedro.framework.startup import ProjectMetadata
 from .console import make_console
 from .project import plain_errors
 
-CREDENTIAL = "mlflow_store"
-STORE = f"A database URL; by default `{CREDENTIAL}` in conf/local/credentials.yml, else sqlite:///mlflow.db."
+CREDENTIAL = "mlflow_store"  # key in conf/local/credentials.yml
+DEFAULT_STORE = "sqlite:///mlflow.db"
+STORE_HELP = f"Database URL.  [default: `{CREDENTIAL}` in conf/local/credentials.yml, else {DEFAULT_STORE}]"
 
 
 @click.group()
@@ -21,10 +22,10 @@ def mlflow() -> None:
 
 @mlflow.command()
 @click.option("--port", default=5000, show_default=True, type=click.IntRange(1, 65535))
-@click.option("--store", envvar="MLFLOW_BACKEND_STORE_URI", show_envvar=True, help=STORE)
+@click.option("--store", envvar="MLFLOW_BACKEND_STORE_URI", show_envvar=True, help=STORE_HELP)
 @click.pass_obj
 def up(metadata: ProjectMetadata, port: int, store: str | None) -> None:
-    """Start the server on 127.0.0.1 and wait until it answers."""
+    """Start the server on 127.0.0.1 and wait until it answers requests."""
     from ..services.mlflow_server import log_path, start_server
 
     project = metadata.project_path
@@ -45,10 +46,10 @@ def down(metadata: ProjectMetadata) -> None:
 
 
 def _read_default_store(project: Path) -> str:
-    """Read the store from the project's credentials; the default is a SQLite file."""
+    """Read the store's URL from the project's credentials; without one it is a SQLite file."""
     loader = settings.CONFIG_LOADER_CLASS(str(project / settings.CONF_SOURCE), **settings.CONFIG_LOADER_ARGS)
     try:
         store = loader["credentials"].get(CREDENTIAL)
     except MissingConfigException:
         store = None
-    return store or "sqlite:///mlflow.db"
+    return store or DEFAULT_STORE

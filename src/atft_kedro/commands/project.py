@@ -2,25 +2,39 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from typing import Any
 
 import click
 from kedro.config import MissingConfigException
 from kedro.framework.cli.utils import KedroCliError, env_option
 from kedro.framework.cli.utils import _split_params as split_params
+from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import ProjectMetadata
 from kedro.io import CatalogProtocol
 
 from ..params import InputError
+from ..stages.in_memory import find_in_memory_nodes, load_or_compute
 
 
 def project_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options ``--env`` and ``--params`` to a command."""
+    """Add the options ``--env`` and ``--params`` to a command, and pass the project's metadata first."""
     params = click.option(
         "--params", type=click.UNPROCESSED, default="", callback=split_params, help="As in kedro run."
     )
     return click.pass_obj(env_option(params(command)))
+
+
+def pass_catalog(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options ``--env`` and ``--params`` to a command, and pass the catalog that they choose first."""
+
+    @wraps(command)
+    def run_command(metadata: ProjectMetadata, env: str | None, params: dict[str, Any], **options: Any) -> None:
+        with open_catalog(metadata, env, params) as catalog:
+            command(catalog, **options)
+
+    return project_options(run_command)
 
 
 @contextmanager
@@ -29,6 +43,11 @@ def open_catalog(metadata: ProjectMetadata, env: str | None, params: dict[str, A
     session = KedroSession.create(project_path=metadata.project_path, env=env, runtime_params=params)
     with session, plain_errors():
         yield session.load_context().catalog
+
+
+def load(catalog: CatalogProtocol, name: str) -> Any:
+    """Load a catalog entry; compute it as a run does if it is kept in memory only."""
+    return load_or_compute(name, catalog, find_in_memory_nodes(pipelines["__default__"], catalog))
 
 
 @contextmanager

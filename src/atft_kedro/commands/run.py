@@ -1,4 +1,4 @@
-"""``kedro run``: run the pipeline with the cache, also in several processes under torchrun."""
+"""``kedro run``, which skips unchanged stages and trains in the processes of torchrun, and ``kedro atft stages``."""
 
 from typing import Any
 
@@ -6,34 +6,38 @@ import click
 from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
+from kedro.io import CatalogProtocol
+from rich.table import Table
 
-from .project import plain_errors
+from .console import make_console
+from .project import load, pass_catalog, plain_errors
 
-CACHED_RUNNER = "atft_kedro.stages.runner.StageSequentialRunner"
-END = ""  # rank 0 broadcasts the names of the nodes that all ranks run, then this
+STAGE_RUNNER = "atft_kedro.stages.runner.StageSequentialRunner"
+NO_MORE_NODES = ""  # rank 0 broadcasts the name of each node that all ranks run, and this at its end
+NO_CACHE = "Run every stage, also unchanged ones. Kedro's own runners (--runner) always run all and record none."
 
 
 def _run(no_cache: bool, runner: str | None, **options: Any) -> Any:
-    """Run the pipeline; the first process of torchrun does all but the training alone."""
+    """Run the pipeline; under torchrun rank 0 runs it, and the other ranks only take part in the training."""
     from ..training.distributed import is_torchrun, join_process_group
 
     if is_torchrun() and not join_process_group().is_first:
         with plain_errors():
             return run_as_other_rank(options)
-    if runner is None:
-        runner, options["runner_params"] = CACHED_RUNNER, {**options["runner_params"], "use_cache": not no_cache}
+    runner = runner or STAGE_RUNNER
+    if no_cache and runner == STAGE_RUNNER:
+        options["runner_params"] = {**options["runner_params"], "use_cache": False}
     with plain_errors():
         result = kedro_run.callback(runner=runner, **options)
-    join_process_group().broadcast(END)
+    join_process_group().broadcast(NO_MORE_NODES)
     return result
 
 
 def run_as_other_rank(options: dict[str, Any]) -> None:
-    """Run the nodes that rank 0 broadcasts, on the data that it has saved; save nothing."""
-    from ..stages.in_memory import find_sources, list_sources
+    """Run the nodes that rank 0 broadcasts, on the data that rank 0 has saved; write no file."""
     from ..training.distributed import join_process_group
 
-    while name := join_process_group().broadcast(END):
+    while name := join_process_group().broadcast(None):  # returns the value of rank 0
         session = KedroSession.create(
             env=options["env"],
             runtime_params=options["params"],
@@ -42,20 +46,29 @@ def run_as_other_rank(options: dict[str, Any]) -> None:
         )
         with session:
             catalog = session.load_context().catalog
-            pipeline = pipelines["__default__"]
-            node = next(node for node in pipeline.nodes if node.name == name)
-            for source in list_sources(node, find_sources(pipeline, catalog)):
-                for output, data in source.run({entry: catalog[entry].load() for entry in source.inputs}).items():
-                    catalog[output].save(data)
-            node.run({entry: catalog[entry].load() for entry in node.inputs})
+            node = next(node for node in pipelines["__default__"].nodes if node.name == name)
+            node.run({entry: load(catalog, entry) for entry in node.inputs})
 
 
 run = click.Command(
     "run",
-    params=[
-        *kedro_run.params,
-        click.Option(["--no-cache"], is_flag=True, help="Run every stage, also unchanged ones."),
-    ],
+    params=[*kedro_run.params, click.Option(["--no-cache"], is_flag=True, help=NO_CACHE)],
     callback=_run,
     help="Run the pipeline. Stages whose inputs, parameters and code are unchanged are not run again.",
 )
+
+
+@click.command()
+@click.option("--pipeline", "-p", default="__default__", show_default=True, help="The pipeline with the stages.")
+@pass_catalog
+def stages(catalog: CatalogProtocol, pipeline: str) -> None:
+    """Show which stages are fresh, which are stale, and why."""
+    from ..stages.ledger import plan_stages
+
+    if pipeline not in pipelines:
+        raise click.UsageError(f"Unknown pipeline {pipeline!r}; the pipelines are {', '.join(sorted(pipelines))}.")
+    table = Table("stage", "state", "why")
+    for stage in plan_stages(pipelines[pipeline], catalog):
+        state = "[yellow]stale[/]" if stage.reasons else "[green]fresh[/]"
+        table.add_row(stage.node.name, state, "; ".join(stage.reasons))
+    make_console().print(table)

@@ -89,7 +89,7 @@ class TrainedFoldsDataset(ModelDataset):
         return folds.is_complete(self._filepath.parent)
 
 
-def keep_to_run(catalog: CatalogProtocol, names: Iterable[str]) -> list[str]:
+def bind_to_trained_run(catalog: CatalogProtocol, names: Iterable[str]) -> list[str]:
     """Bind datasets in run folders to the run trained last.
 
     Later changes of ``trained_run`` have no effect. Returns the names of the datasets that were bound. An invalid

@@ -55,7 +55,7 @@ def list_gpus() -> list[Gpu]:
 
 
 def assess_gpus(gpus: list[Gpu], is_usable: bool, torch_build: str) -> CheckResult:
-    """Report the GPUs, whether torch can use them, and their free memory."""
+    """Report the GPUs and their free memory; warn if torch cannot use them or too little is free."""
     if not gpus:
         return CheckResult.ok("gpu", f"{'one that NVML does not list' if is_usable else 'none'}; {torch_build}")
     names = "; ".join(f"{gpu.name}, {gpu.free_gb:.0f} of {gpu.total_gb:.0f} GB free" for gpu in gpus)
@@ -69,7 +69,7 @@ def assess_gpus(gpus: list[Gpu], is_usable: bool, torch_build: str) -> CheckResu
 
 
 def check_memory(cgroup: Path = CGROUP) -> CheckResult:
-    """Check the free memory of the machine or its container."""
+    """Check the free memory of the machine or the container."""
     memory = measure_free_memory(cgroup)
     message = f"{memory.free / 1e9:.1f} of {memory.total / 1e9:.1f} GB free"
     if memory.free / 1e9 < MIN_MEMORY_GB:
@@ -82,6 +82,6 @@ def check_processors(cgroup: Path = CGROUP) -> CheckResult:
     """Compare torch's threads with the processors that this process may use."""
     processors, threads = count_processors(cgroup), torch.get_num_threads()
     if threads > processors:
-        advice = f"kedro run --params training.threads={processors}: more threads than processors slow each other down"
+        advice = f"kedro run --params training.threads={processors}: more threads than processors are slower"
         return CheckResult.warn("processors", f"{processors}, and torch uses {threads} threads", advice)
     return CheckResult.ok("processors", f"{processors}, torch uses {threads} threads")

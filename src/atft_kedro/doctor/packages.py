@@ -11,9 +11,9 @@ from packaging.utils import canonicalize_name
 
 from ..checks import CheckResult
 from ..params import list_names
+from .files import MAX_LISTED
 
 INSTALL = "pip install -e . -c constraints.txt"
-LISTED = 4  # packages that a message names
 
 
 def check_python(required: str) -> CheckResult:
@@ -34,7 +34,7 @@ def check_packages(requirements: Iterable[str]) -> CheckResult:
         if not _is_satisfied(requirement)
     ]
     if wrong:
-        return CheckResult.error("packages", list_names(wrong, LISTED, "; "), INSTALL)
+        return CheckResult.error("packages", list_names(wrong, MAX_LISTED, "; "), INSTALL)
     return CheckResult.ok("packages", f"{len(required)} satisfy pyproject.toml")
 
 
@@ -49,10 +49,10 @@ def check_lock(lock: Path, requirements: Iterable[str]) -> CheckResult:
         if (found := _find_version(entry)) is not None and not _is_satisfied(entry)
     ]
     if different:
-        return CheckResult.warn("lock", f"{len(different)} differ: {list_names(different, LISTED, '; ')}", INSTALL)
+        return CheckResult.warn("lock", f"{len(different)} differ: {list_names(different, MAX_LISTED, '; ')}", INSTALL)
     missing = [entry.name for entry in _parse(requirements) if canonicalize_name(entry.name) not in locked]
     if missing:
-        return CheckResult.warn("lock", f"{lock.name} lacks {list_names(missing, LISTED)}", "make lock")
+        return CheckResult.warn("lock", f"{lock.name} lacks {list_names(missing, MAX_LISTED)}", "make lock")
     return CheckResult.ok("lock", f"{len(locked)} versions locked; every installed one is the locked one")
 
 

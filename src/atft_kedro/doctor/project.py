@@ -14,7 +14,7 @@ FIRST_HEARTBEAT = 600.0  # seconds that a training may take until its first hear
 
 
 def check_git(folder: Path) -> CheckResult:
-    """Check that git works and that all code is committed."""
+    """Check that the project has a git commit and no uncommitted changes."""
     git = read_git_state(folder)
     if git.commit is None:
         fix = "install it" if git.error == NOT_INSTALLED else "git init && git add . && git commit"
@@ -22,12 +22,12 @@ def check_git(folder: Path) -> CheckResult:
     commit = f"commit {git.commit[:7]}"
     if git.changed_files:
         advice = "commit: a run of uncommitted code cannot be reproduced"
-        return CheckResult.warn("git", f"{commit}, {git.changed_files} files changed since", advice)
+        return CheckResult.warn("git", f"{commit}, {git.changed_files} uncommitted changes", advice)
     return CheckResult.ok("git", commit)
 
 
 def check_runs(runs: Runs) -> CheckResult:
-    """Find trainings that ended before they were done, and check where ``latest`` points."""
+    """List the trainings that ended before they were done, and check the link ``latest``."""
     names, latest = runs.names(), runs.folder / LATEST
     unfinished, unreadable = _find_unfinished(runs)
     messages, advice = [f"{len(names)}, of which unfinished: {len(unfinished)}"], []
@@ -39,13 +39,13 @@ def check_runs(runs: Runs) -> CheckResult:
         resume = f"kedro run --pipelines fit --params training.resume={next(iter(unfinished))}"
         advice.append(f"{resume} resumes it; add the --env and parameters of its first start")
     if (names or latest.is_symlink()) and not (latest / MANIFEST).exists():
-        messages.append(f"{relative_path(latest)} points at no run")
+        messages.append(f"{relative_path(latest)} does not point to a run")
         advice.append(f"ln -sfn {names[-1]} {relative_path(latest)}" if names else f"rm {relative_path(latest)}")
     return (CheckResult.warn if advice else CheckResult.ok)("runs", "; ".join(messages), *advice)
 
 
 def _find_unfinished(runs: Runs) -> tuple[dict[str, str], list[str]]:
-    """Find unfinished runs that no process trains, the newest first; also the errors of unreadable runs."""
+    """Find unfinished runs that no process trains, the newest first; list the errors of unreadable runs."""
     unfinished, unreadable = {}, []
     for name in reversed(runs.names()):
         try:
@@ -63,4 +63,4 @@ def explain_unfinished(folder: Path) -> str | None:
         status = read_status(folder)
         return f"died after step {status.steps} of {status.total_steps}" if status.state == "dead" else None
     is_old = time.time() - (folder / MANIFEST).stat().st_mtime > FIRST_HEARTBEAT
-    return "never made a step" if is_old else None
+    return "ended before its first step" if is_old else None

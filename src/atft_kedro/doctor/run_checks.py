@@ -1,4 +1,4 @@
-"""All checks of the doctor, in order: the machine first, then the project."""
+"""All checks of ``kedro atft doctor``, in order: the machine first, then the project."""
 
 import tempfile
 import tomllib
@@ -22,34 +22,34 @@ from ..params import InputError, list_names
 from ..schema import ColumnParams, map_columns
 from ..stages.ledger import LEDGER, plan_stages
 from ..training.runs import Runs
-from .files import LISTED, check_data, check_days, check_disk, check_folders, check_panel, relative_path
+from .files import MAX_LISTED, check_data, check_days, check_disk, check_folders, check_panel, relative_path
 from .packages import check_lock, check_packages, check_python
 from .project import check_git, check_runs
-from .setup import DATASET, PRICES, ProjectSetup
+from .setup import DATASET_ENTRY, PRICES_ENTRY, ProjectSetup
 from .tracking import check_tracking
 
-CONFIGURATION_ERRORS = (
-    *(ValueError, LookupError, ImportError, OSError, YAMLError, PolarsError),
-    *(OmegaConfBaseException, MissingConfigException, DatasetError),
+REPORTED_ERRORS = (
+    *(ValueError, LookupError, ImportError, OSError),
+    *(YAMLError, PolarsError, OmegaConfBaseException, MissingConfigException, DatasetError),
 )
 
 
 def run_check(name: str, check: Callable[..., CheckResult], *arguments: Any) -> CheckResult:
-    """Run one check; report an exception as its error."""
+    """Run one check; report an error of the configuration, of a file or of a package as its result."""
     try:
         return check(*arguments)
-    except CONFIGURATION_ERRORS as error:
-        return CheckResult.error(name, format_error(error), "correct what the message names")
+    except REPORTED_ERRORS as error:
+        return CheckResult.error(name, format_error(error), "correct the setting or file that the message names")
 
 
 def format_error(error: Exception) -> str:
-    """Format an error: our own message in full, Kedro's dataset errors by their first two lines."""
+    """Return the message of an `InputError` in full, and the first two lines of Kedro's dataset errors."""
     cause = error.__cause__ if isinstance(error.__cause__, InputError) else error
     return " ".join(str(cause).splitlines()[:2]) if isinstance(cause, DatasetError) else str(cause).strip()
 
 
 def check_machine(project: Path) -> Iterator[CheckResult]:
-    """Check the packages, the commit and the machine."""
+    """Check Python, the packages, the git commit, the GPU, the memory and the processors."""
     from .machine import check_gpu, check_memory, check_processors
 
     package = tomllib.loads((project / "pyproject.toml").read_text())["project"]
@@ -63,11 +63,11 @@ def check_machine(project: Path) -> Iterator[CheckResult]:
 
 
 def check_project(project: Path, env: str | None, params: dict[str, Any]) -> Iterator[CheckResult]:
-    """Check the configuration and the files that it names."""
+    """Check the configuration, the folders and files that it names, the runs and the stages."""
     try:
         setup = ProjectSetup.read(project, env, params)
-    except CONFIGURATION_ERRORS as error:
-        yield CheckResult.error("configuration", format_error(error), "correct it: the other checks need it")
+    except REPORTED_ERRORS as error:
+        yield CheckResult.error("configuration", format_error(error), "correct it: the later checks need it")
         return
     folders = setup.list_output_folders()
     yield run_check("disk", check_disk, [Path(tempfile.gettempdir()), *folders])
@@ -76,19 +76,20 @@ def check_project(project: Path, env: str | None, params: dict[str, Any]) -> Ite
     yield run_check("runs", lambda: check_runs(Runs(setup.paths["runs"], commit="", is_dirty=False)))
     parameters = run_check("parameters", _check_parameters, setup)
     yield parameters
-    data = [run_check(name, _check_data, setup, name) for name in (PRICES, DATASET) if name in setup.paths]
+    data = [run_check(name, _check_data, setup, name) for name in (PRICES_ENTRY, DATASET_ENTRY) if name in setup.paths]
     yield from data
     yield run_check("panel", _check_panel, setup)
     if parameters.severity == "ok":
-        has_dataset = any(check.name == DATASET and check.severity == "ok" for check in data)
+        has_dataset = any(check.name == DATASET_ENTRY and check.severity == "ok" for check in data)
         yield from _check_with_catalog(setup, has_dataset)
 
 
 def _check_data(setup: ProjectSetup, name: str) -> CheckResult:
-    is_users = name in setup.users_entries
-    create = f"{setup.run_command} --pipelines data"
-    advice = f"create it, or choose another: --params {name}=PATH" if is_users else create
-    return check_data(name, setup.paths[name], is_users, advice)
+    is_user_provided = name in setup.user_entries
+    advice = f"{setup.run_command} --pipelines data"
+    if is_user_provided:
+        advice = f"create it, or choose another: --params {name}=PATH"
+    return check_data(name, setup.paths[name], is_user_provided, advice)
 
 
 def _check_panel(setup: ProjectSetup) -> CheckResult:
@@ -101,14 +102,14 @@ def _check_panel(setup: ProjectSetup) -> CheckResult:
 
 def _check_parameters(setup: ProjectSetup) -> CheckResult:
     setup.loader.require_valid_parameters()
-    return CheckResult.ok("parameters", f"{len(BLOCKS)} valid blocks")
+    return CheckResult.ok("parameters", f"all {len(BLOCKS)} blocks are valid")
 
 
 def _check_with_catalog(setup: ProjectSetup, has_dataset: bool) -> Iterator[CheckResult]:
-    """Check what needs the whole catalog: its entries, the dataset's days, the cached stages."""
+    """Check the catalog's entries, the days of the dataset and the stages."""
     try:
         catalog = setup.context.catalog
-    except CONFIGURATION_ERRORS as error:
+    except REPORTED_ERRORS as error:
         yield CheckResult.error("catalog", format_error(error), "correct conf/*/catalog.yml")
         return
     entries = _check_entries(catalog, list(setup.catalog))
@@ -125,31 +126,33 @@ def _check_entries(catalog: CatalogProtocol, names: list[str]) -> CheckResult:
     for name in names:
         try:
             catalog.get(name)
-        except CONFIGURATION_ERRORS as error:
+        except REPORTED_ERRORS as error:
             errors.append(f"{name}: {format_error(error)}")
     if errors:
         advice = "correct these entries in conf/*/catalog.yml"
-        return CheckResult.error("catalog", list_names(errors, LISTED, "; "), advice)
+        return CheckResult.error("catalog", list_names(errors, MAX_LISTED, "; "), advice)
     return CheckResult.ok("catalog", f"{len(names)} entries")
 
 
 def _check_days(setup: ProjectSetup, catalog: CatalogProtocol) -> CheckResult:
-    columns = ColumnParams.model_validate(setup.parameters["columns"])
     predict = PredictParams.model_validate(setup.parameters["predict"])
     guard = GuardParams.model_validate(setup.parameters["guard"])
-    table = map_columns(catalog[DATASET].load(), columns)
-    return check_days(table, guard.recency, predict.max_age_days)
+    columns = ColumnParams.model_validate(setup.parameters["columns"])
+    # The entry "mapped_dataset" is not used: to compute it, Kedro would need all entries of the catalog to be valid.
+    return check_days(map_columns(catalog[DATASET_ENTRY].load(), columns), guard.recency, predict.max_age_days)
 
 
 def _check_stages(setup: ProjectSetup, catalog: CatalogProtocol) -> CheckResult:
-    """Report which stages the cache would run again."""
+    """Report how many stages are fresh, and the first stale ones with a reason."""
     if not catalog[LEDGER].exists():
-        return CheckResult.ok("stages", "none has run yet")
+        return CheckResult.ok("stages", "no stage has run yet")
     pipeline = pipelines["__default__"]
-    planned = plan_stages(pipeline.from_inputs(DATASET) if DATASET in setup.users_entries else pipeline, catalog)
-    stale = [f"{stage.node.name}: {stage.why[0]}" for stage in planned if stage.why]
+    planned = plan_stages(
+        pipeline.from_inputs(DATASET_ENTRY) if DATASET_ENTRY in setup.user_entries else pipeline, catalog
+    )
+    stale = [f"{stage.node.name}: {stage.reasons[0]}" for stage in planned if stage.reasons]
     message = f"{len(planned) - len(stale)} of {len(planned)} are fresh"
     if stale:
-        advice = f"{setup.run_command}; all reasons: kedro atft stages"
-        return CheckResult.warn("stages", f"{message}; {list_names(stale, 1, '; ')}", advice)
+        advice = f"{setup.run_command}; all reasons: kedro atft stages{setup.env_option}"
+        return CheckResult.warn("stages", f"{message}; {list_names(stale, MAX_LISTED, '; ')}", advice)
     return CheckResult.ok("stages", message)

@@ -1,4 +1,4 @@
-"""The project's configuration, read without the hooks that validate it or open the tracking store."""
+"""The project's configuration, read without Kedro's hooks, which validate it and open the tracking store."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +14,8 @@ from ..configuration import ProjectConfigLoader
 from ..params import InputError
 from .tracking import find_local_path
 
-PRICES, DATASET = "prices", "ml_dataset"
-MLFLOW_FILES = ["mlflow*", "mlflow*/**", "**/mlflow*"]  # kedro-mlflow's own patterns
+PRICES_ENTRY, DATASET_ENTRY = "prices", "ml_dataset"
+MLFLOW_FILES = ["mlflow*", "mlflow*/**", "**/mlflow*"]  # the patterns with which kedro-mlflow finds its file
 
 
 @dataclass(frozen=True)
@@ -30,50 +30,55 @@ class ProjectSetup:
 
     @classmethod
     def read(cls, project: Path, env: str | None, params: dict[str, Any]) -> Self:
-        """Read every configuration file."""
+        """Read the parameters, the catalog and the configuration of MLflow."""
         session = KedroSession.create(project_path=project, env=env, runtime_params=params, save_on_close=False)
-        session._hook_manager = create_hook_manager()  # without any hooks
+        session._hook_manager = create_hook_manager()  # a new manager has no hooks
         context = session.load_context()
         loader = context.config_loader
         assert isinstance(loader, ProjectConfigLoader)
         loader.config_patterns["mlflow"] = MLFLOW_FILES
-        loader["parameters"] = loader["parameters"]  # read once; the catalog's interpolations read them too
+        loader["parameters"] = loader["parameters"]  # keep them; the catalog would read them again
         mlflow = KedroMlflowConfig.model_validate(loader["mlflow"])
         catalog = {name: _require_mapping(name, entry) for name, entry in loader["catalog"].items()}
         return cls(context, loader, loader["parameters"], catalog, mlflow)
 
     @property
     def run_command(self) -> str:
-        """The command that runs this environment."""
-        return f"kedro run --env {self.context.env}" if self.context.env else "kedro run"
+        """The command that runs the pipeline in this environment."""
+        return f"kedro run{self.env_option}"
 
     @property
-    def users_entries(self) -> set[str]:
-        """Names of the catalog entries that the user provides and no run creates."""
-        return {PRICES, *(name for name, entry in self.catalog.items() if entry.get("read_only"))}
+    def env_option(self) -> str:
+        """The option ``--env`` of this environment, after a space; empty without one."""
+        return f" --env {self.context.env}" if self.context.env else ""
+
+    @property
+    def user_entries(self) -> set[str]:
+        """Names of the catalog entries that only the user provides: the prices, and those that are read-only."""
+        return {PRICES_ENTRY, *(name for name, entry in self.catalog.items() if entry.get("read_only"))}
 
     @property
     def paths(self) -> dict[str, Path]:
         """Paths of the catalog entries on this machine."""
-        written = {name: entry.get("filepath") or entry.get("path") for name, entry in self.catalog.items()}
-        return {name: self.context.project_path / path for name, path in written.items() if path and "://" not in path}
+        texts = {name: entry.get("filepath") or entry.get("path") for name, entry in self.catalog.items()}
+        return {name: self.context.project_path / path for name, path in texts.items() if path and "://" not in path}
 
     @property
     def tracking_uri(self) -> str:
-        """The tracking store, found in the same order as kedro-mlflow does."""
+        """The tracking store: that of ``mlflow.yml``, else of the environment variable, else ``mlruns``."""
         return str(self.mlflow.server.mlflow_tracking_uri or MLFLOW_TRACKING_URI.get() or "mlruns")
 
     def list_output_folders(self) -> list[Path]:
-        """List the folders that runs write to, MLflow's store and artifacts included."""
+        """List the folders of all outputs and their parents, with those of MLflow's store and artifacts."""
         artifacts = self.mlflow.tracking.experiment.create_experiment_kwargs.artifact_location or "mlruns"
-        local = [path for uri in (self.tracking_uri, artifacts) if (path := find_local_path(uri))]
-        written = {name: path for name, path in self.paths.items() if name not in self.users_entries}
-        folders = {path for name, path in written.items() if "path" in self.catalog[name]}
-        files = (*written.values(), *(self.context.project_path / path for path in local))
-        return sorted(folders | {path.parent for path in files})
+        tracking_paths = [path for uri in (self.tracking_uri, artifacts) if (path := find_local_path(uri))]
+        outputs = {name: path for name, path in self.paths.items() if name not in self.user_entries}
+        folders = {path for name, path in outputs.items() if "path" in self.catalog[name]}
+        paths = (*outputs.values(), *(self.context.project_path / path for path in tracking_paths))
+        return sorted(folders | {path.parent for path in paths})
 
 
 def _require_mapping(name: str, entry: Any) -> dict[str, Any]:
     if not isinstance(entry, dict):
-        raise InputError(f"The catalog's entry {name} is {entry!r}, not a block with a type, a path and so on.")
+        raise InputError(f"The catalog entry {name} must be a block with a type and a path, but is {entry!r}.")
     return entry

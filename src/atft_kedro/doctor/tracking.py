@@ -16,15 +16,15 @@ from ..checks import CheckResult
 from ..services.database_url import hide_password, is_url
 from .files import relative_path
 
-TIMEOUT = 3.0  # seconds that a server has to answer
+TIMEOUT = 3.0  # seconds to wait for an answer
 NAME = "tracking"
-NO_ANSWER = (
+START_SERVER = (
     "start a server here with kedro atft mlflow up, or set another server.mlflow_tracking_uri in conf/*/mlflow.yml"
 )
 
 
 def check_tracking(uri: str) -> CheckResult:
-    """Check that the tracking store answers; nothing is created."""
+    """Check the tracking store without creating anything."""
     parts, path = urlsplit(uri), find_local_path(uri)
     if parts.scheme in {"http", "https"}:
         address = uri.partition("://")[2].rpartition("@")[2]  # without user and password
@@ -40,7 +40,7 @@ def check_tracking(uri: str) -> CheckResult:
 
 
 def find_local_path(uri: str) -> Path | None:
-    """Return the file or folder of a tracking URI; None if it is on a server."""
+    """Return the file or folder of a tracking URI; None for a server or database."""
     parts = urlsplit(uri)
     if parts.scheme == "sqlite":
         return Path(uri.removeprefix("sqlite:///"))
@@ -52,25 +52,25 @@ def check_sqlite(path: Path) -> CheckResult:
     """Open MLflow's SQLite file read-only and count its runs."""
     if not path.exists():
         return CheckResult.ok(NAME, f"{path.name} is created by the first training")
-    shown = relative_path(path)
+    shown_path = relative_path(path)
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=TIMEOUT)) as store:
             (runs,) = store.execute("select count(*) from runs").fetchone()
     except sqlite3.Error as error:
-        return CheckResult.error(NAME, f"{shown} is not an MLflow store: {error}", f"mv {shown} elsewhere")
-    return CheckResult.ok(NAME, f"{path.name} answers; runs: {runs}")
+        return CheckResult.error(NAME, f"{shown_path} is not an MLflow store: {error}", f"move {shown_path} away")
+    return CheckResult.ok(NAME, f"{path.name} is readable; runs: {runs}")
 
 
 def check_database(url: str) -> CheckResult:
     """Connect to a database server; messages hide its password."""
     if not is_url(url):
         return CheckResult.error(NAME, "server.mlflow_tracking_uri is not a database URL", "correct conf/*/mlflow.yml")
-    shown = hide_password(url)
+    masked_url = hide_password(url)
     try:
         create_engine(url, connect_args={"connect_timeout": math.ceil(TIMEOUT)}).connect().close()
     except (SQLAlchemyError, ImportError) as error:
-        return CheckResult.error(NAME, f"{shown} does not answer: {str(error).splitlines()[0]}", NO_ANSWER)
-    return CheckResult.ok(NAME, f"{shown} answers")
+        return CheckResult.error(NAME, f"{masked_url} does not answer: {str(error).splitlines()[0]}", START_SERVER)
+    return CheckResult.ok(NAME, f"{masked_url} answers")
 
 
 def check_server(address: str) -> CheckResult:
@@ -78,9 +78,9 @@ def check_server(address: str) -> CheckResult:
     try:
         with urllib.request.urlopen(f"{address}/health", timeout=TIMEOUT):
             return CheckResult.ok(NAME, f"{address} answers")
-    except urllib.error.HTTPError as answer:
-        message = f"{address} answers {answer.code} {answer.reason}: it may not be an MLflow server"
-        return (CheckResult.error if answer.code >= 500 else CheckResult.warn)(NAME, message, NO_ANSWER)
+    except urllib.error.HTTPError as error:
+        message = f"{address} answers {error.code} {error.reason}: it may not be an MLflow server"
+        return (CheckResult.error if error.code >= 500 else CheckResult.warn)(NAME, message, START_SERVER)
     except (OSError, http.client.HTTPException) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
-        return CheckResult.error(NAME, f"{address} does not answer: {reason}", NO_ANSWER)
+        return CheckResult.error(NAME, f"{address} does not answer: {reason}", START_SERVER)

@@ -1,1 +1,1 @@
-"""Time and memory that this project needs on a machine."""
+"""Measure and estimate the time and the memory of this project's work on a machine."""

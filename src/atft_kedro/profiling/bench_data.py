@@ -1,4 +1,4 @@
-"""Measure how fast blocks are read from a panel, compared with a plain copy of the same bytes."""
+"""Measure how fast blocks are read from a panel, compared with a plain copy of as many bytes."""
 
 import time
 from collections.abc import Callable
@@ -16,7 +16,7 @@ SEED = 7
 
 
 class ReadTime(NamedTuple):
-    """The time of one operation, and the bytes that it moves per second."""
+    """The time of one operation, and the gigabytes that it reads and writes per second."""
 
     operation: str
     seconds: float
@@ -28,7 +28,7 @@ def time_reading(panel: Panel, graphs: DailyGraphs, lookback: int, days: int, bl
     reader = BlockReader(panel, graphs, lookback, min(days, len(panel.days)))
     starts = np.random.default_rng(SEED).integers(0, len(panel.days) - reader.days + 1, blocks)
     block_days = [np.arange(start, start + reader.days) for start in starts.tolist()]
-    rows = [reader.read(days).rows.clamp(min=0).flatten() for days in block_days]  # also maps the pages
+    rows = [reader.read(days).rows.clamp(min=0).flatten() for days in block_days]  # also loads the pages into memory
     size = rows[0].numel() * panel.features.shape[1]
     target = torch.empty((rows[0].numel(), panel.features.shape[1]), dtype=panel.features.dtype)
     source = torch.ones_like(target)

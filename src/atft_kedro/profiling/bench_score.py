@@ -28,18 +28,18 @@ class ScoringTime(NamedTuple):
 
 def time_scoring(stocks: int, days: int) -> ScoringTime:
     """Score random forecasts over all horizons."""
-    random, size = np.random.default_rng(SEED), stocks * days
+    generator, size = np.random.default_rng(SEED), stocks * days
     dates = pl.Series([FIRST_DAY + timedelta(days=day) for day in range(days)])
     codes = pl.Series([f"S{stock:05d}" for stock in range(stocks)])
     day, stock = np.repeat(np.arange(days), stocks), np.tile(np.arange(stocks), days)
     keys = pl.DataFrame({DATE: dates.gather(day), CODE: codes.gather(stock)})
-    returns = {target(horizon): random.standard_normal(size, dtype=np.float32) for horizon in HORIZONS}
-    quotes = {CLOSE: np.ones(size, np.float32), VOLUME: random.random(size, dtype=np.float32)}
+    returns = {target(horizon): generator.standard_normal(size, dtype=np.float32) for horizon in HORIZONS}
+    quotes = {CLOSE: np.ones(size, np.float32), VOLUME: generator.random(size, dtype=np.float32)}
     realised = keys.with_columns(pl.Series(name, values) for name, values in (returns | quotes).items())
     forecasts = pl.concat(
         keys.with_columns(
             pl.lit(horizon, pl.Int16).alias(HORIZON),
-            pl.Series(FORECAST, random.standard_normal(size, dtype=np.float32)),
+            pl.Series(FORECAST, generator.standard_normal(size, dtype=np.float32)),
         )
         for horizon in HORIZONS
     )

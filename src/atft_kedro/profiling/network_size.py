@@ -43,7 +43,7 @@ class NetworkSize:
 
 
 def measure_network(panel: Panel, graphs: DailyGraphs, params: NetworkParams, training: TrainingParams) -> NetworkSize:
-    """Measure the configured network on the newest block of a panel."""
+    """Count the weights and operations of a network on the newest block of a panel."""
     panel = choose_horizons(panel, params.horizons)
     network = Atft(params, len(panel.metadata.features), panel.metadata.horizons, graphs.edges.shape[-1])
     days = min(training.days_per_block, len(panel.row_of))
@@ -63,7 +63,7 @@ def measure_network(panel: Panel, graphs: DailyGraphs, params: NetworkParams, tr
 @torch.no_grad()
 def count_flops(network: Atft, block: Block) -> dict[str, float]:
     """Count the floating point operations of each module's matrix products in one forward pass."""
-    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):  # counts attention's products too
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):  # the counter sees no other
         network.eval()(block)
     counts = counter.get_flop_counts()
     return {name.split(".")[1]: float(sum(ops.values())) for name, ops in counts.items() if name.count(".") == 1}

@@ -1,1 +1,1 @@
-"""Servers and databases beside this project."""
+"""The MLflow server of the project, and URLs of databases."""

@@ -1,4 +1,4 @@
-"""Database URLs and how they are shown: without passwords."""
+"""Check database URLs, and hide their passwords."""
 
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -7,7 +7,7 @@ SECRETS = {"password", "sslpassword"}  # query parameters that may hold a passwo
 
 
 def is_url(text: str) -> bool:
-    """Check whether a text has the form of a database URL."""
+    """Return whether a text has the form of a database URL."""
     try:
         make_url(text)
     except (SQLAlchemyError, ValueError):

@@ -1,4 +1,4 @@
-"""The project's MLflow server: start it in the background, find it, stop it with all its processes."""
+"""Start the project's MLflow server in the background, find it, and stop it with its child processes."""
 
 import http.client
 import os
@@ -17,41 +17,41 @@ from sqlalchemy.exc import ArgumentError, OperationalError
 from ..params import InputError, Params
 from .database_url import hide_password
 
-FOLDER = ".mlflow"  # next to the project's mlflow.db
+STATE_FOLDER = ".mlflow"  # in the project: the server's state file and log
 HOST = "127.0.0.1"
 WORKERS = 2
-START_TIMEOUT = 90.0  # seconds until it answers, on a slow disk and with a database to create
-STOP_TIMEOUT = 15.0  # seconds for requests in progress
+START_TIMEOUT = 90.0  # seconds to wait for the first answer; enough for a slow disk and a new database
+STOP_TIMEOUT = 15.0  # seconds to wait after each signal
 
 
 class Server(Params):
     """A running server that this project started."""
 
-    pid: int  # of the session leader; all its processes belong to that session
-    started: float
+    pid: int  # of the server, which leads a session; its child processes belong to that session
+    started: float  # seconds since the epoch
     port: int
-    store: str  # without its password
+    store: str  # URL of the database, with its passwords hidden
 
     @property
     def url(self) -> str:
-        """Address for a browser."""
+        """The address for a browser."""
         return f"http://{HOST}:{self.port}"
 
 
 def start_server(project: Path, port: int, store: str) -> Server:
-    """Start the MLflow server of a project and wait until it answers."""
+    """Start the MLflow server of a project on a database URL, and wait until it answers requests."""
     running = find_server(project)
     if running is not None:
         raise InputError(f"MLflow is already running at {running.url} (store {running.store}).")
     url = _parse_store(store)
-    _require_free(port)
-    (project / FOLDER).mkdir(mode=0o700, exist_ok=True)
+    _require_free_port(port)
+    (project / STATE_FOLDER).mkdir(mode=0o700, exist_ok=True)
     process = _start_process(project, port, url.render_as_string(hide_password=False))
     started = psutil.Process(process.pid).create_time()
     server = Server(pid=process.pid, started=started, port=port, store=hide_password(store))
     try:
         _write_state(project, server)
-        _wait_for_answer(server, process, log_path(project))
+        _wait_until_healthy(server, process, log_path(project))
     except BaseException:
         _end_processes(server)
         raise
@@ -59,7 +59,7 @@ def start_server(project: Path, port: int, store: str) -> Server:
 
 
 def find_server(project: Path) -> Server | None:
-    """Return the running server; delete the state file of one that has ended."""
+    """Return the running server, else None; delete the state file of a server that has ended."""
     if not _state_path(project).exists():
         return None
     server = Server.model_validate_json(_state_path(project).read_text())
@@ -80,11 +80,11 @@ def stop_server(project: Path) -> Server | None:
 
 def log_path(project: Path) -> Path:
     """Return the path of the server's log."""
-    return project / FOLDER / "server.log"
+    return project / STATE_FOLDER / "server.log"
 
 
 def _state_path(project: Path) -> Path:
-    return project / FOLDER / "server.json"
+    return project / STATE_FOLDER / "server.json"
 
 
 def _write_state(project: Path, server: Server) -> None:
@@ -96,7 +96,7 @@ def _write_state(project: Path, server: Server) -> None:
 
 
 def _parse_store(store: str) -> URL:
-    """Parse a database URL and check that it answers; errors do not repeat a URL, which may hold a password."""
+    """Parse a database URL, and connect to PostgreSQL once; error messages never show the password."""
     try:
         url = make_url(store)
     except ArgumentError:
@@ -105,35 +105,35 @@ def _parse_store(store: str) -> URL:
         examples = "sqlite:///mlflow.db or postgresql://user:password@host/database"
         raise InputError(f"The store is not the URL of a supported database; write {examples}.")
     if url.get_backend_name() == "postgresql":
-        _require_answer(url, hide_password(store))
+        _require_connection(url, hide_password(store))
     return url
 
 
-def _require_answer(url: URL, shown: str) -> None:
+def _require_connection(url: URL, masked_url: str) -> None:
     try:
         create_engine(url, connect_args={"connect_timeout": 10}).connect().close()
     except ModuleNotFoundError:
         install = "pip install 'atft-kedro[postgres]'"
-        message = f"The store {shown} needs a driver that is not installed; {install} installs psycopg"
+        message = f"The store {masked_url} needs a driver that is not installed; {install} installs psycopg"
         raise InputError(message) from None
     except OperationalError as error:
         reason = str(error.orig).strip().splitlines()[0]
-        raise InputError(f"The store {shown} does not answer: {reason}") from None
+        raise InputError(f"The store {masked_url} does not answer: {reason}") from None
 
 
-def _require_free(port: int) -> None:
+def _require_free_port(port: int) -> None:
     with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # ignore a server that ended a moment ago
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # also right after an earlier server has ended
         try:
             listener.bind((HOST, port))
         except OSError as error:
             raise InputError(
-                f"Port {port} of {HOST} is not available ({error.strerror}); choose another one."
+                f"Port {port} of {HOST} is not available ({error.strerror}); choose another one with --port."
             ) from None
 
 
 def _start_process(project: Path, port: int, store: str) -> subprocess.Popen[bytes]:
-    """Start ``mlflow server``; the store goes through its environment because all users can read command lines."""
+    """Start ``mlflow server``; all users can read a command line, so a variable passes the store's URL."""
     artifacts = ["--serve-artifacts", "--artifacts-destination", str(project / "mlartifacts")]
     address = ["--host", HOST, "--port", str(port), "--workers", str(WORKERS)]
     variables = {"MLFLOW_BACKEND_STORE_URI": store, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
@@ -149,16 +149,16 @@ def _start_process(project: Path, port: int, store: str) -> subprocess.Popen[byt
         )
 
 
-def _wait_for_answer(server: Server, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_until_healthy(server: Server, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + START_TIMEOUT
-    while not _answers(server.port):
+    while not _is_healthy(server.port):
         if process.poll() is not None or time.monotonic() > deadline:
-            last = "\n".join(log.read_text().splitlines()[-3:])
-            raise InputError(f"MLflow did not start; {log} ends with\n{last}")
+            last_lines = "\n".join(log.read_text().splitlines()[-3:])
+            raise InputError(f"MLflow did not start. Last lines of {log}:\n{last_lines}")
         time.sleep(0.1)
 
 
-def _answers(port: int) -> bool:
+def _is_healthy(port: int) -> bool:
     try:
         connection = http.client.HTTPConnection(HOST, port, timeout=5)
         connection.request("GET", "/health")
@@ -168,22 +168,25 @@ def _answers(port: int) -> bool:
 
 
 def _end_processes(server: Server) -> None:
-    """Terminate all processes of the server, and kill those that remain."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
+    """Terminate the server's process group, and after a timeout kill it."""
+    for signal_number in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError):
-            os.killpg(server.pid, number)
+            os.killpg(server.pid, signal_number)
         deadline = time.monotonic() + STOP_TIMEOUT
         while _list_processes(server) and time.monotonic() < deadline:
             time.sleep(0.1)
 
 
 def _list_processes(server: Server) -> list[psutil.Process]:
-    """List its running processes; none if the system gave its pid to a process that started at another time."""
-    members = [process for process in psutil.process_iter(["status"]) if _read_session(process.pid) == server.pid]
-    leaders = [process for process in members if process.pid == server.pid]
+    """List the running processes of the server's session.
+
+    The list is empty if the pid belongs to another process now: one with another start time.
+    """
+    processes = [process for process in psutil.process_iter(["status"]) if _read_session(process.pid) == server.pid]
+    leaders = [process for process in processes if process.pid == server.pid]
     if any(abs(process.create_time() - server.started) > 1 for process in leaders):
         return []
-    return [process for process in members if process.info["status"] != psutil.STATUS_ZOMBIE]
+    return [process for process in processes if process.info["status"] != psutil.STATUS_ZOMBIE]
 
 
 def _read_session(pid: int) -> int | None:

@@ -1,1 +1,1 @@
-"""The cache: a stage whose inputs, parameters and code are unchanged is not run again."""
+"""The cache: a stage whose inputs, parameters, code and outputs are unchanged is not run again."""

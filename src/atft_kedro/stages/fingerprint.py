@@ -1,4 +1,4 @@
-"""The fingerprint of a stage: a hash of each of its inputs, of its parameters and of its code."""
+"""The fingerprint of a stage: the hashes of its inputs, its parameters and its code."""
 
 import inspect
 import json
@@ -10,24 +10,24 @@ from kedro.pipeline.node import Node
 from pydantic import BaseModel
 
 from ..source_code import digest, hash_code
-from .in_memory import Sources
+from .in_memory import InMemoryNodes
 
 ABSENT = "absent"
 WITHOUT_EFFECT = {"resume", "processes"}  # parameters that do not change a stage's result
 
 
-def fingerprint(node: Node, catalog: CatalogProtocol, sources: Sources) -> dict[str, str]:
+def fingerprint(node: Node, catalog: CatalogProtocol, in_memory: InMemoryNodes) -> dict[str, str]:
     """Hash the code and every input of a node, by name.
 
     An in-memory input is replaced by the code and the inputs of the node that computes it.
     """
     hashes = {"code": hash_code(node.func)}
     hints, arguments = get_type_hints(node.func), list(inspect.signature(node.func).parameters)
-    for position, name in enumerate(node.inputs):
-        hint = hints.get(arguments[min(position, len(arguments) - 1)])  # a starred argument takes all remaining inputs
-        if source := sources.get(name):
-            inherited = fingerprint(source, catalog, sources)
-            hashes |= {f"code of {source.short_name}": inherited.pop("code")} | inherited
+    for index, name in enumerate(node.inputs):
+        hint = hints.get(arguments[min(index, len(arguments) - 1)])  # a starred argument takes all remaining inputs
+        if computing := in_memory.get(name):
+            inherited = fingerprint(computing, catalog, in_memory)
+            hashes |= {f"code of {computing.short_name}": inherited.pop("code")} | inherited
         elif name.startswith("params:"):
             hashes[name] = _hash_parameter(catalog[name].load(), hint)
         else:
@@ -36,9 +36,9 @@ def fingerprint(node: Node, catalog: CatalogProtocol, sources: Sources) -> dict[
 
 
 def hash_state(dataset: AbstractDataset) -> str:
-    """Hash a dataset's configuration, its code and its files' names, sizes and times.
+    """Hash a dataset's configuration, the code of its class, and its files' names, sizes and times.
 
-    Parent folders do not count: a project that was moved, or copied with its files' times, is unchanged.
+    Parent folders do not count: the hash stays if the project is moved, or copied with the times of its files.
     """
     description = dataset._describe()
     path = description.get("filepath") or description.get("path")
@@ -68,7 +68,7 @@ def _strip_folders(description: Any) -> Any:
 
 
 def _hash_parameter(value: Any, hint: Any) -> str:
-    """Hash a parameter as its model; outside a run Kedro passes a plain tree instead of the model."""
+    """Hash a parameter; a plain tree is first converted to the model of the type hint, as Kedro does."""
     if isinstance(value, dict) and isinstance(hint, type) and issubclass(hint, BaseModel):
         value = hint.model_validate(value)
     plain = value.model_dump(mode="json", exclude=WITHOUT_EFFECT) if isinstance(value, BaseModel) else value

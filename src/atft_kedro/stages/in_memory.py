@@ -1,14 +1,16 @@
 """In-memory datasets: the nodes that compute them run again whenever a stage needs the result."""
 
+from typing import Any
+
 from kedro.framework.project import pipelines
 from kedro.io import CatalogProtocol, MemoryDataset
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
-Sources = dict[str, Node]  # in-memory dataset -> the node that computes it
+InMemoryNodes = dict[str, Node]  # in-memory dataset -> the node that computes it
 
 
-def find_sources(pipeline: Pipeline, catalog: CatalogProtocol) -> Sources:
+def find_in_memory_nodes(pipeline: Pipeline, catalog: CatalogProtocol) -> InMemoryNodes:
     """Find the nodes that compute in-memory inputs of other nodes.
 
     They may be in this pipeline or in a registered one. Such a node is not a stage: it writes no file, and its inputs
@@ -28,19 +30,26 @@ def _is_in_memory(name: str, catalog: CatalogProtocol) -> bool:
     return isinstance(catalog.get(name, fallback_to_runtime_pattern=True), MemoryDataset)
 
 
-def list_sources(node: Node, sources: Sources) -> list[Node]:
+def list_required_nodes(node: Node, in_memory: InMemoryNodes) -> list[Node]:
     """List the nodes that compute a node's in-memory inputs, in the order to run them."""
-    found: dict[Node, None] = {}
+    required: dict[Node, None] = {}
     for name in node.inputs:
-        if source := sources.get(name):
-            found |= dict.fromkeys([*list_sources(source, sources), source])
-    return list(found)
+        if computing := in_memory.get(name):
+            required |= dict.fromkeys([*list_required_nodes(computing, in_memory), computing])
+    return list(required)
 
 
-def add_sources(pipeline: Pipeline, sources: Sources) -> Pipeline:
+def add_required_nodes(pipeline: Pipeline, in_memory: InMemoryNodes) -> Pipeline:
     """Add the nodes that compute a pipeline's in-memory inputs.
 
     ``--nodes`` and ``--from-nodes`` select pipelines without them.
     """
-    needed = {source for node in pipeline.nodes for source in list_sources(node, sources)}
-    return pipeline + Pipeline(list(needed))
+    required = {computing for node in pipeline.nodes for computing in list_required_nodes(node, in_memory)}
+    return pipeline + Pipeline(list(required))
+
+
+def load_or_compute(name: str, catalog: CatalogProtocol, in_memory: InMemoryNodes) -> Any:
+    """Load a dataset; compute an in-memory one from its node's inputs."""
+    if node := in_memory.get(name):
+        return node.run({entry: load_or_compute(entry, catalog, in_memory) for entry in node.inputs})[name]
+    return catalog[name].load()

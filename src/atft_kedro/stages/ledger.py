@@ -1,4 +1,4 @@
-"""The record of finished stages, from which stale stages and their reasons follow."""
+"""The record of finished stages; from it follows which stages are stale, and why."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -15,11 +15,11 @@ from pydantic import TypeAdapter, ValidationError
 from ..locks import exclusive_lock, wait_for_lock
 from ..params import InputError, Params
 from .fingerprint import ABSENT, fingerprint, hash_state
-from .in_memory import Sources, add_sources, find_sources, list_sources
+from .in_memory import InMemoryNodes, add_required_nodes, find_in_memory_nodes, list_required_nodes
 
 LEDGER = "stage_ledger"  # its catalog entry
 SHARED = "shared"  # tag of a node that writes tables which all runs of a data folder share
-HOLDS_INPUTS = "holds_inputs"  # tag of a node that opens its inputs at its start and needs no newer ones
+HOLDS_INPUTS = "holds_inputs"  # tag of a node that keeps the inputs of its start, even if their files are replaced
 WRITER_LOCK = "writer.lock"  # next to the ledger
 
 
@@ -40,36 +40,37 @@ class Stage:
     """A node and the reasons to run it; without a reason it is fresh."""
 
     node: Node
-    why: tuple[str, ...]
+    reasons: tuple[str, ...]
 
 
 def plan_stages(pipeline: Pipeline, catalog: CatalogProtocol) -> list[Stage]:
     """Decide for every stage, in running order, whether it is stale and why."""
-    sources = find_sources(pipeline, catalog)
-    pipeline = add_sources(pipeline, sources)
+    in_memory = find_in_memory_nodes(pipeline, catalog)
+    pipeline = add_required_nodes(pipeline, in_memory)
     for name in pipeline.datasets():
         catalog.get(name, fallback_to_runtime_pattern=True)  # a dataset without an entry is in memory
     records = _read_records(catalog)
     stages: dict[str, Stage] = {}
     writers = {output: node.name for node in pipeline.nodes for output in node.outputs}
-    for node in [node for node in pipeline.nodes if node not in sources.values()]:
-        inputs = {name for reader in (node, *list_sources(node, sources)) for name in reader.inputs} - sources.keys()
+    for node in [node for node in pipeline.nodes if node not in in_memory.values()]:
+        readers = (node, *list_required_nodes(node, in_memory))
+        inputs = {name for reader in readers for name in reader.inputs} - in_memory.keys()
         parents = sorted({writers[name] for name in inputs if name in writers})
-        inherited = tuple(f"{parent} has to run" for parent in parents if stages[parent].why)
-        why = tuple(_list_reasons(node, catalog, records.get(node.name), sources)) + inherited
-        stages[node.name] = Stage(node, why)
+        inherited = tuple(f"{parent} has to run" for parent in parents if stages[parent].reasons)
+        reasons = _list_reasons(node, catalog, records.get(node.name), in_memory)
+        stages[node.name] = Stage(node, (*reasons, *inherited))
     return list(stages.values())
 
 
 def require_gates_passed(pipeline: Pipeline, whole: Pipeline, catalog: CatalogProtocol) -> None:
-    """Refuse a pipeline that reads a gate's output while the gate is stale.
+    """Raise an error if a pipeline reads the output of a stale gate and does not run the gate itself.
 
-    A gate is a node of the ``whole`` project with the tag ``gate``; a pipeline that contains the gate runs it anyway.
+    A gate is a node of the ``whole`` project with the tag ``gate``, which raises an error on bad data.
     """
     gates = whole.only_nodes_with_tags("gate")
     if not pipeline.inputs() & gates.outputs():
         return
-    stale = [f"{stage.node.name}: {', '.join(stage.why)}" for stage in plan_stages(gates, catalog) if stage.why]
+    stale = [f"{stage.node.name}: {', '.join(stage.reasons)}" for stage in plan_stages(gates, catalog) if stage.reasons]
     if stale:
         tags = ",".join(sorted({tag for node in gates.nodes for tag in node.tags} - {"gate", SHARED}))
         raise InputError(
@@ -78,33 +79,35 @@ def require_gates_passed(pipeline: Pipeline, whole: Pipeline, catalog: CatalogPr
 
 
 @contextmanager
-def lock_shared_tables(catalog: CatalogProtocol, why: str) -> Iterator[None]:
-    """Lock the tables that all runs share; refuse if another process writes them."""
+def lock_shared_tables(catalog: CatalogProtocol, reason: str) -> Iterator[None]:
+    """Lock the tables that all runs share; raise an error if another process writes them."""
     folder = _find_ledger(catalog).parent
     refusal = (
-        f"Another run writes the shared tables of {folder}, and this one would too ({why}). Wait for it, or use "
+        f"Another run writes the shared tables of {folder}, and this one would too ({reason}). Wait for it, or use "
         "another data folder: --params data_root=DIR. The other is:"
     )
     with exclusive_lock(folder / WRITER_LOCK, refusal):
         yield
 
 
-def hash_kept_outputs(pipeline: Pipeline, stale: set[str], catalog: CatalogProtocol) -> dict[str, str]:
-    """Hash every dataset of a pipeline that a stage writes and this run does not write again."""
-    sources = find_sources(pipeline, catalog)
+def hash_unchanged_outputs(pipeline: Pipeline, stale: set[str], catalog: CatalogProtocol) -> dict[str, str]:
+    """Hash the pipeline's datasets that an earlier run wrote and this run does not write again."""
+    in_memory = find_in_memory_nodes(pipeline, catalog)
     written = {name for registered in [pipeline, *pipelines.values()] for name in registered.all_outputs()}
     rewritten = {name for node in pipeline.nodes if node.name in stale for name in node.outputs}
-    kept = (written & add_sources(pipeline, sources).datasets()) - rewritten - sources.keys()
-    return {name: hash_state(catalog[name]) for name in kept}
+    unchanged = (written & add_required_nodes(pipeline, in_memory).datasets()) - rewritten - in_memory.keys()
+    return {name: hash_state(catalog[name]) for name in unchanged}
 
 
-def start_stage(node: Node, catalog: CatalogProtocol, known: Mapping[str, str], sources: Sources) -> dict[str, str]:
+def start_stage(
+    node: Node, catalog: CatalogProtocol, known: Mapping[str, str], in_memory: InMemoryNodes
+) -> dict[str, str]:
     """Delete the node's record before it runs, so that an interrupted stage is stale.
 
-    Returns the fingerprint at the start: inputs that change during the run make the stage stale. A node is refused if
-    an input differs from what this run has written or found (``known``).
+    Returns the fingerprint at the start: inputs that change during the run make the stage stale. Raises an error if
+    the hash of an input differs from the one in ``known``.
     """
-    inputs = fingerprint(node, catalog, sources)
+    inputs = fingerprint(node, catalog, in_memory)
     _require_known(node, inputs, known)
     if node.name in _read_records(catalog):
         _update_record(catalog, node.name, None)
@@ -112,25 +115,25 @@ def start_stage(node: Node, catalog: CatalogProtocol, known: Mapping[str, str], 
 
 
 def finish_stage(
-    node: Node, catalog: CatalogProtocol, inputs: dict[str, str], known: Mapping[str, str], sources: Sources
+    node: Node, catalog: CatalogProtocol, inputs: dict[str, str], known: Mapping[str, str], in_memory: InMemoryNodes
 ) -> dict[str, str]:
     """Record a stage whose outputs are saved; return the hashes of the outputs."""
     if HOLDS_INPUTS not in node.tags:
-        _require_known(node, fingerprint(node, catalog, sources), known)
+        _require_known(node, fingerprint(node, catalog, in_memory), known)
     outputs = {name: hash_state(catalog[name]) for name in node.outputs}
     _update_record(catalog, node.name, StageRecord(inputs=inputs, outputs=outputs))
     return outputs
 
 
-def accept_rewritten(
+def accept_rewritten_tables(
     pipeline: Pipeline, whole: Pipeline, catalog: CatalogProtocol, known: Mapping[str, str]
 ) -> dict[str, str]:
-    """Hash the shared tables that another run has written again from the same inputs.
+    """Return new hashes of the shared tables that another run has written again from the same inputs.
 
-    Their stages are fresh under this run's parameters and code, and have passed the gates that ``pipeline`` needs.
+    Their stages are fresh under this run's parameters and code. The gates that ``pipeline`` needs must be fresh too.
     """
     stages = plan_stages((pipeline + whole).only_nodes_with_tags(SHARED), catalog)
-    fresh = {name for stage in stages if not stage.why for name in stage.node.outputs} & known.keys()
+    fresh = {name for stage in stages if not stage.reasons for name in stage.node.outputs} & known.keys()
     rewritten = {name: state for name in sorted(fresh) if (state := hash_state(catalog[name])) != known[name]}
     if rewritten:
         require_gates_passed(pipeline, whole, catalog)
@@ -150,13 +153,13 @@ def _require_known(node: Node, inputs: Mapping[str, str], known: Mapping[str, st
 
 
 def _update_record(catalog: CatalogProtocol, stage: str, record: StageRecord | None) -> None:
-    """Replace or delete the record of one stage; those of other stages and processes stay."""
+    """Replace the record of one stage, or delete it; other processes may change other records meanwhile."""
     path = _find_ledger(catalog)
     with wait_for_lock(path.with_name(f".{path.name}.lock")):
-        records = {name: other for name, other in _read_records(catalog).items() if name != stage}
+        records = {name: entry for name, entry in _read_records(catalog).items() if name != stage}
         if record is not None:
             records[stage] = record
-        catalog[LEDGER].save({name: kept.model_dump() for name, kept in records.items()})
+        catalog[LEDGER].save({name: entry.model_dump() for name, entry in records.items()})
 
 
 def _find_ledger(catalog: CatalogProtocol) -> Path:
@@ -174,11 +177,13 @@ def _read_records(catalog: CatalogProtocol) -> dict[str, StageRecord]:
         return {}
 
 
-def _list_reasons(node: Node, catalog: CatalogProtocol, record: StageRecord | None, sources: Sources) -> Iterator[str]:
+def _list_reasons(
+    node: Node, catalog: CatalogProtocol, record: StageRecord | None, in_memory: InMemoryNodes
+) -> Iterator[str]:
     if record is None:
         yield "it never finished"
         return
-    current = fingerprint(node, catalog, sources)
+    current = fingerprint(node, catalog, in_memory)
     for name in sorted(current.keys() | record.inputs.keys()):
         if current.get(name) != record.inputs.get(name):
             yield f"{name} changed"

@@ -12,13 +12,13 @@ from atft_kedro.profiling.memory.available_memory import Machine
 from atft_kedro.profiling.memory.estimate import TrainingPlan, compare_with_run
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.runs import HEARTBEAT
-from factories.memory import PHASES, assume_sizes, run_in_process, write_noise
+from factories.memory import PHASES, estimate_sizes, run_in_process, write_noise
 from factories.params import make_params
 from factories.training_logs import make_log, write_run
 
 pytestmark = pytest.mark.slow
 
-SIZES = assume_sizes(20, 200, 200, (1, 5))
+SIZES = estimate_sizes(20, 200, 200, (1, 5))
 LARGE = FreeMemory(free=10**12, total=10**12)
 CPU = Machine(process=400_000_000, keeps_freed=True, memory=LARGE)
 GPU = Machine(process=400_000_000, keeps_freed=True, memory=LARGE, has_gpu=True, gpu=LARGE)
@@ -130,6 +130,6 @@ def test_a_run_is_compared_from_its_memory_at_the_start(tmp_path: Path) -> None:
     after_features = compare(memory_at_start_gb=2.0, peak_memory_gb=2 + added / 1e9)
     on_gpu = compare(memory_at_start_gb=2.0, peak_memory_gb=2.0, peak_gpu_memory_gb=0.1)
 
-    assert after_features.endswith("GB, 1.00 times the peak, given the memory at the start")
+    assert after_features.endswith("GB, 1.00 times the measured peak (with the measured start)")
     assert compare(peak_memory_gb=2.0).startswith("not comparable")
-    assert on_gpu == "0.00 times the peak of the GPU's tensors"
+    assert on_gpu == "0.00 times the measured peak of the GPU's tensors"

@@ -23,7 +23,7 @@ from atft_kedro.training.forecasting import make_plain_scoring, score_days
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.telemetry import read_memory
 from atft_kedro.training.train_step import TrainStep
-from factories.memory import assume_sizes
+from factories.memory import estimate_sizes
 from factories.params import make_params
 
 FEATURES, STOCKS, DAYS, BLOCK = 12, 40, 60, 6
@@ -35,7 +35,7 @@ PHASE: dict[str, Any] = {
     "modules": ["fan", "gat", "tokens"],
     "loss": {"mse": 0.7, "ic": 0.2, "rank_ic": 0.1, "quantile": 0.05},
 }
-SIZES = assume_sizes(FEATURES, STOCKS, DAYS, HORIZONS)
+SIZES = estimate_sizes(FEATURES, STOCKS, DAYS, HORIZONS)
 
 
 def params(**changes: Any) -> TrainingParams:
@@ -121,7 +121,7 @@ def test_the_phase_with_the_largest_step_is_named() -> None:
 
 
 def test_an_enormous_training_allocates_no_memory() -> None:
-    sizes = assume_sizes(2000, 20_000, 300, HORIZONS)
+    sizes = estimate_sizes(2000, 20_000, 300, HORIZONS)
     before = read_memory(torch.device("cpu"))["peak_memory_gb"]
 
     used = simulate_training(sizes, make_params(NetworkParams, hidden_size=512, lookback=60), params(days_per_block=64))

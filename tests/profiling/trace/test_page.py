@@ -18,7 +18,7 @@ def folder(profiled_training: ProfiledTraining, tmp_path_factory: pytest.TempPat
 
 
 def test_a_profile_has_a_trace_and_two_tables(folder: Path) -> None:
-    tables = (folder / "operations.md").read_text()
+    tables = (folder / "tables.md").read_text()
 
     assert json.loads((folder / "trace.json").read_text())["traceEvents"]
     assert "## The 10 most expensive operations" in tables

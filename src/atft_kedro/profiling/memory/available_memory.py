@@ -1,4 +1,4 @@
-"""The memory of a machine, and what a training process needs before it holds any data."""
+"""Measure the memory of a machine, and of a process before it loads any data."""
 
 from dataclasses import dataclass
 
@@ -25,22 +25,22 @@ FEATURES, STOCKS, DAYS = 4, 8, 40
 class Machine:
     """The machine on which a training will run."""
 
-    process: int  # bytes that a process takes with all its libraries
-    keeps_freed: bool  # whether the C library keeps freed memory
+    process: int  # bytes of a process that has loaded all libraries
+    keeps_freed: bool  # whether the C library keeps freed memory in the process
     memory: FreeMemory
     has_gpu: bool = False
     gpu: FreeMemory | None = None  # None if the GPU is on another machine
 
 
 def measure_machine(device: str, extra: int = 0) -> Machine:
-    """Measure this machine for a training with this ``training.device``.
+    """Measure this machine for a training on a device (``training.device``).
 
-    The training's process takes ``extra`` more bytes than this one.
+    The process of the training needs ``extra`` more bytes than this one.
     """
     has_gpu = device == "cuda" or (device == "auto" and torch.cuda.is_available())
     local_device = choose_device("auto" if has_gpu else "cpu")
     process, memory = measure_process(local_device) + extra, measure_free_memory()
-    own = psutil.Process().memory_info().rss  # free again when the training starts
+    own = psutil.Process().memory_info().rss  # free when the training starts: this process has ended then
     gpu = FreeMemory(*torch.cuda.mem_get_info(local_device)) if local_device.type == "cuda" else None
     return Machine(process, keep_freed_memory(), FreeMemory(memory.free + own, memory.total), has_gpu, gpu)
 

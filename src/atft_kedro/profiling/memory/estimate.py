@@ -1,7 +1,8 @@
-"""The memory that a training will need, a smaller training that fits, and what a run has used."""
+"""Estimate the memory of a training, find a smaller one that fits, and compare an estimate with a run."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from math import ceil
 from pathlib import Path
 from typing import Self
 
@@ -17,13 +18,13 @@ from ...training.telemetry import START
 from .available_memory import Machine
 from .sizes import PanelSizes
 
-PROCESS, INDEX = "Python and all libraries", "graphs, and the panel's index"
-HEAP_PER_BYTE = 1.55  # heap for each byte in use, where freed memory is kept: see docs/performance.md
+PROCESS_PART, GRAPHS_PART = "Python and all libraries", "graphs, and the panel's index"
+HEAP_PER_BYTE = 1.55  # bytes of heap per byte in use, if the C library keeps freed memory: see docs/performance.md
 
 
 @dataclass(frozen=True)
 class MemoryPart:
-    """One use of memory: bytes of the machine's, bytes of its GPU's."""
+    """One part of the memory that a training needs: bytes in the machine's memory and in the GPU's."""
 
     name: str
     memory: int
@@ -32,10 +33,10 @@ class MemoryPart:
 
 @dataclass(frozen=True)
 class MemoryNeed:
-    """The memory of a training at its largest moment."""
+    """The memory of a training at its peak."""
 
     parts: tuple[MemoryPart, ...]
-    phase: str  # with the largest steps
+    phase: str  # the phase whose steps need the most
 
     @property
     def memory(self) -> int:
@@ -47,20 +48,20 @@ class MemoryNeed:
         """Bytes of the GPU's memory."""
         return sum(part.gpu for part in self.parts)
 
-    def replace_start(self, memory: int) -> Self:
-        """Replace the estimate for the process and graphs by the measurement at the start."""
-        parts = [part for part in self.parts if part.name not in {PROCESS, INDEX}]
-        gpu = sum(part.gpu for part in self.parts if part.name == INDEX)
-        return replace(self, parts=(MemoryPart("the process before its training", memory, gpu), *parts))
+    def with_measured_start(self, memory: int) -> Self:
+        """Replace the estimate of the process and the graphs by the bytes measured at the start."""
+        parts = [part for part in self.parts if part.name not in {PROCESS_PART, GRAPHS_PART}]
+        gpu = sum(part.gpu for part in self.parts if part.name == GRAPHS_PART)
+        return replace(self, parts=(MemoryPart("the process before the training starts", memory, gpu), *parts))
 
     def fits(self, machine: Machine) -> bool:
-        """Check whether the free memory is enough; an unknown GPU is not checked."""
+        """Return whether the free memory is enough; a GPU's is not checked if it is unknown."""
         return self.memory <= machine.memory.free and (machine.gpu is None or self.gpu <= machine.gpu.free)
 
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """A training that has not started."""
+    """The sizes and parameters that determine the memory of a training."""
 
     sizes: PanelSizes
     network: NetworkParams
@@ -77,55 +78,57 @@ class TrainingPlan:
         return cls(PanelSizes.measure(panel, split, graph, training.days_per_block), network, training)
 
     def estimate(self, machine: Machine) -> MemoryNeed:
-        """Estimate the memory by a training with fake tensors."""
+        """Simulate the training with tensors without data, and add up the parts of its memory."""
         from .fake_training import simulate_training
 
-        used = simulate_training(self.sizes.keep_horizons(self.network.horizons), self.network, self.training)
-        gradients = min(used.weights, used.step)
-        if used.step >= used.scoring:
-            largest = MemoryPart(f"activations of a step, phase {used.phase}", used.step - gradients)
+        use = simulate_training(self.sizes.keep_horizons(self.network.horizons), self.network, self.training)
+        gradients = min(use.weights, use.step)
+        if use.step >= use.scoring:
+            peak = MemoryPart(f"activations of a step, phase {use.phase}", use.step - gradients)
         else:
-            largest = MemoryPart(f"forecasts of {self.sizes.validation_days} validation days", used.scoring - gradients)
+            peak = MemoryPart(f"forecasts of {self.sizes.validation_days} validation days", use.scoring - gradients)
         parts = [
-            MemoryPart(INDEX, used.graphs + used.index),
-            MemoryPart("weights", used.weights),
+            MemoryPart(GRAPHS_PART, use.graphs + use.index),
+            MemoryPart("weights", use.weights),
             MemoryPart("gradients", gradients),
-            MemoryPart("optimizer", used.optimizer),
-            MemoryPart("averages and the best weights", used.averages),
-            largest,
+            MemoryPart("optimizer", use.optimizer),
+            MemoryPart("averages and the best weights", use.averages),
+            peak,
         ]
-        process = MemoryPart(PROCESS, machine.process)
+        process = MemoryPart(PROCESS_PART, machine.process)
         if machine.has_gpu:
-            panel = MemoryPart("panel, read once and copied", self.sizes.count_bytes(self.sizes.rows), gpu=used.panel)
+            size = self.sizes.count_bytes(self.sizes.rows)
+            panel = MemoryPart("panel, before it is copied to the GPU", size, gpu=use.panel)
             on_gpu = (MemoryPart(part.name, 0, gpu=part.memory) for part in parts)
-            return MemoryNeed((process, panel, *on_gpu), used.phase)
-        panel = MemoryPart("panel, memory-mapped: the rows read", self.sizes.count_bytes(self.sizes.read_rows))
-        gaps = (HEAP_PER_BYTE - 1) * sum(part.memory for part in parts) if machine.keeps_freed else 0
-        return MemoryNeed((process, panel, *parts, MemoryPart("gaps in the heap", round(gaps))), used.phase)
+            return MemoryNeed((process, panel, *on_gpu), use.phase)
+        panel = MemoryPart("panel, rows that are read (memory-mapped)", self.sizes.count_bytes(self.sizes.read_rows))
+        freed = (HEAP_PER_BYTE - 1) * sum(part.memory for part in parts) if machine.keeps_freed else 0
+        kept = MemoryPart("freed memory that the heap keeps", round(freed))
+        return MemoryNeed((process, panel, *parts, kept), use.phase)
 
     def find_smaller(self, machine: Machine, need: MemoryNeed) -> tuple["TrainingPlan", MemoryNeed] | None:
-        """Find the first training that fits, with shorter blocks or then a narrower network."""
-        largest = tuple(phase for phase in self.training.phases if phase.name == need.phase)
-        for plan in self._shrink():
-            largest_phase = replace(plan, training=plan.training.model_copy(update={"phases": largest}))
-            if (smaller := largest_phase.estimate(machine)).fits(machine):
+        """Find the first smaller training that fits; only the phase with the largest steps is estimated."""
+        phases = tuple(phase for phase in self.training.phases if phase.name == need.phase)
+        for plan in self._list_smaller_plans():
+            with_one_phase = replace(plan, training=plan.training.model_copy(update={"phases": phases}))
+            if (smaller := with_one_phase.estimate(machine)).fits(machine):
                 return plan, smaller
         return None
 
-    def _shrink(self) -> Iterator["TrainingPlan"]:
-        """Halve the days of a block and double the blocks of a step; then halve the network's width."""
+    def _list_smaller_plans(self) -> Iterator["TrainingPlan"]:
+        """First halve the days of a block and double the blocks of a step; then also halve the network's width."""
         plan = self
         while (days := plan.training.days_per_block) > 1:
-            shorter = {"days_per_block": -(-days // 2), "accumulate": 2 * plan.training.accumulate}
+            shorter = {"days_per_block": ceil(days / 2), "accumulate": 2 * plan.training.accumulate}
             plan = replace(plan, training=plan.training.model_copy(update=shorter))
             yield plan
-        least = max(self.network.fan_channels, 8 * self.network.heads, 8 * self.network.graph_heads)
-        while (hidden := plan.network.hidden_size // 2) >= least and hidden % least == 0:
+        smallest = max(self.network.fan_channels, 8 * self.network.heads, 8 * self.network.graph_heads)
+        while (hidden := plan.network.hidden_size // 2) >= smallest and hidden % smallest == 0:
             plan = replace(plan, network=plan.network.model_copy(update={"hidden_size": hidden}))
             yield plan
 
     def format_changes(self, other: "TrainingPlan") -> str:
-        """Format the parameters in which another plan differs, as ``--params`` takes them."""
+        """Format the parameters in which another plan differs, in the syntax of ``--params``."""
         own, others = self._list_parameters(), other._list_parameters()
         return ",".join(f"{name}={value}" for name, value in others.items() if value != own[name])
 
@@ -138,14 +141,16 @@ class TrainingPlan:
 
 
 def compare_with_run(folder: Path, need: MemoryNeed) -> str:
-    """Compare an estimate with a run's peak: of its GPU's tensors, else of its process.
+    """Compare an estimate with the measured peak of a run.
 
-    For the process, its measured memory at the start replaces the estimate for that.
+    The peak is that of the GPU's tensors, or of the process if there is no GPU. For the process, the estimate contains
+    the measured memory before the training instead of an estimate of it.
     """
     load = read_status(folder).load
     if (gpu := load.get("peak_gpu_memory_gb")) is not None:
-        return f"{need.gpu / (1e9 * gpu):.2f} times the peak of the GPU's tensors"
+        return f"{need.gpu / (1e9 * gpu):.2f} times the measured peak of the GPU's tensors"
     if START not in load:
-        return "not comparable: the process's memory before its training was not measured"
-    expected = need.replace_start(round(1e9 * load[START])).memory / 1e9
-    return f"{expected:.2f} GB, {expected / load['peak_memory_gb']:.2f} times the peak, given the memory at the start"
+        return "not comparable: the memory of the process before the training was not measured"
+    expected = need.with_measured_start(round(1e9 * load[START])).memory / 1e9
+    ratio = expected / load["peak_memory_gb"]
+    return f"{expected:.2f} GB, {ratio:.2f} times the measured peak (with the measured start)"

@@ -1,10 +1,11 @@
-"""Estimate a training's memory with fake tensors: real steps on tensors without data."""
+"""Simulate a training with fake tensors, which have shapes but no data, and count its memory."""
 
 import warnings
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import ceil
 from typing import Any, Self
 
 import numpy as np
@@ -27,14 +28,14 @@ from ...training.params import TrainingParams
 from ...training.phases import PhaseParams
 from .sizes import PanelSizes
 
-SCORING_BLOCKS = 16  # so many that the memory of reading one is negligible
+SCORING_BLOCKS = 16  # enough that the memory to read one of them is negligible
 
 aten = torch.ops.aten
 
 
 @dataclass(frozen=True)
 class MemoryUse:
-    """Bytes that a training holds permanently, and additionally at its largest moments."""
+    """Bytes that a training holds all the time, and those that it needs in addition at a peak."""
 
     panel: int
     graphs: int
@@ -42,28 +43,29 @@ class MemoryUse:
     weights: int
     averages: int
     optimizer: int
-    step: int  # activations and gradients
-    phase: str  # with the largest step
-    scoring: int  # of the validation days
+    step: int  # at the peak of a step: activations and gradients
+    phase: str  # the phase whose steps need the most
+    scoring: int  # at the peak of scoring the validation days
 
 
 class CopyableFakeMode(FakeTensorMode):  # type: ignore[no-untyped-call]
-    """A fake tensor mode that ``deepcopy`` keeps: a copy would free its references twice."""
+    """A fake tensor mode that ``deepcopy`` does not copy: a copy would free its references twice."""
 
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
         return self
 
 
 class MemoryCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Count the bytes of all living tensors while operations create and release them.
+    """Count the bytes of all existing tensors while operations create and release them.
 
-    Where control flow needs a value it is 1; masks select everything; ``nonzero`` finds ``rows`` cells.
+    Fake tensors have no values: each number that Python reads is 1, masks select all, and ``nonzero`` finds ``rows``
+    cells.
     """
 
     def __init__(self, rows: int) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.rows, self.current, self.last_current, self.last_peak, self.peak = rows, 0, 0, 0, 0
-        self._living: set[int] = set()
+        self._storages: set[int] = set()
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
@@ -83,25 +85,25 @@ class MemoryCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return result
 
     def pop_peak(self) -> int:
-        """Return the peak above the level at the previous call, and restart it."""
+        """Return the peak since the previous call, above the level at that call."""
         rise = self.peak - self.last_peak
         self.last_peak = self.peak = self.current
         return rise
 
     def pop_growth(self) -> int:
-        """Return the growth of the living tensors since the previous call."""
+        """Return how many bytes the existing tensors have grown since the previous call."""
         growth, self.last_current = self.current - self.last_current, self.current
         return growth
 
     def _count(self, storage: torch.UntypedStorage) -> None:
         key, size = storage._cdata, storage.nbytes()
-        if key not in self._living:
-            self._living.add(key)
+        if key not in self._storages:
+            self._storages.add(key)
             self.current += size
             weakref.finalize(storage, self._release, key, size).atexit = False
 
     def _release(self, key: int, size: int) -> None:
-        self._living.discard(key)
+        self._storages.discard(key)
         self.current -= size
 
 
@@ -113,7 +115,7 @@ def _select_all(index: Tensor | None) -> Tensor | None:
 
 
 def _count_converted(func: Any, args: Sequence[Any], results: Sequence[Tensor]) -> int:
-    """Count the temporary copies of operands that a CPU converts to a common type."""
+    """Count the bytes of operands that a CPU copies to convert them to a common type."""
     if torch.Tag.pointwise not in func.tags or not results:
         return 0
     operands = [tensor for tensor in args if isinstance(tensor, Tensor) and tensor.ndim and tensor.is_floating_point()]
@@ -124,7 +126,7 @@ def _count_converted(func: Any, args: Sequence[Any], results: Sequence[Tensor]) 
 def simulate_training(sizes: PanelSizes, network: NetworkParams, training: TrainingParams) -> MemoryUse:
     """Simulate a step of every phase and the scoring of all validation days.
 
-    The operations are those of a CPU without compilation; a GPU needs about the same, apart from its kernels.
+    The operations are those of a CPU without compilation; a GPU needs about the same, except for its kernels.
     """
     days = training.days_per_block
     training = training.model_copy(update={"compile": False, "scored_share": 0.0})
@@ -133,7 +135,7 @@ def simulate_training(sizes: PanelSizes, network: NetworkParams, training: Train
         panel_bytes = counter.pop_growth()
         graphs = _make_graphs(sizes)
         graph_bytes = counter.pop_growth()
-        train, validation = (_make_reader(panel, graphs, network.lookback, days, sizes.active) for _ in range(2))
+        train, validation = (_make_reader(panel, graphs, network.lookback, days, sizes.block_stocks) for _ in range(2))
         index_bytes = counter.pop_growth()
         model = Atft(network, len(sizes.metadata.features), sizes.metadata.horizons, sizes.attributes)
         weight_bytes = counter.pop_growth()
@@ -169,10 +171,10 @@ class EmptyNetwork(Atft):
 def _measure_scoring(
     network: Atft, panel: Panel, graphs: DailyGraphs, sizes: PanelSizes, counter: MemoryCounter
 ) -> int:
-    """Measure the peak of scoring the validation days, apart from the network's forward pass."""
+    """Measure the peak of scoring the validation days, without the network's forward pass."""
     empty = EmptyNetwork(network.params, len(sizes.metadata.features), network.horizons, sizes.attributes)
-    days = -(-sizes.validation_days // SCORING_BLOCKS)
-    reader = _make_reader(panel, graphs, 1, days, sizes.active)
+    days = ceil(sizes.validation_days / SCORING_BLOCKS)
+    reader = _make_reader(panel, graphs, 1, days, sizes.block_stocks)
     blocks = BlockSampler([np.arange(sizes.validation_days)], days, seed=0).chronological()
     counter.pop_peak()
     score_days(empty, reader, blocks, frozenset(), make_plain_scoring(len(network.horizons)), ProcessGroup())
@@ -181,7 +183,7 @@ def _measure_scoring(
 
 @contextmanager
 def _fake_tensors(rows: int) -> Iterator[MemoryCounter]:
-    """Create fake tensors only, and count them."""
+    """Make all tensors fake, and count them."""
     with warnings.catch_warnings(), CopyableFakeMode(allow_non_fake_inputs=True), MemoryCounter(rows) as counter:
         warnings.filterwarnings("ignore", "Accessing the data pointer of FakeTensor")  # deepcopy does that
         yield counter
@@ -210,7 +212,7 @@ def _make_graphs(sizes: PanelSizes) -> DailyGraphs:
     )
 
 
-def _make_reader(panel: Panel, graphs: DailyGraphs, lookback: int, days: int, active: int) -> BlockReader:
+def _make_reader(panel: Panel, graphs: DailyGraphs, lookback: int, days: int, stocks: int) -> BlockReader:
     reader = BlockReader(panel, graphs, lookback, days)
-    reader.stocks = active
+    reader.stocks = stocks
     return reader

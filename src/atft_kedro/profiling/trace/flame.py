@@ -1,4 +1,4 @@
-"""A flame graph of a training step: code lines, the operations that they call, and their times."""
+"""A flame graph of a training step: its code lines, the operations that they call, and their times."""
 
 import re
 from collections import Counter, defaultdict
@@ -13,11 +13,11 @@ from .steps import BACKWARD, MARKS, ProfiledTraining
 
 LINE = re.compile(r"atft_kedro/((?:panel/|network/|training/|losses|metrics).*)\.py\(\d+\): (\w+)$")
 MODULE = re.compile(r"nn\.Module: (\w+)_\d+$")
-TRAINING_STEP = "training/train_step"  # all operations are called from there
+TRAIN_STEP = "training/train_step"  # this file calls all operations
 MIN_SHARE = 0.002  # of a step; shorter frames would not be visible
 COLOURS = {"backward": "#d99a6c", "network": "#6f9bd1", "losses": "#8fbf8f", "panel": "#b79fd4", "metrics": "#8fbf8f"}
 OTHER = "#c9d1da"
-WIDE_SHARE = 0.1  # of a step; such a frame has room for its time
+WIDE_SHARE = 0.1  # of a step; a wider frame has room for the text of its time
 WITH_TIME, WITHOUT_TIME = "%{label} %{value:,.3~r} ms", "%{label}"
 CallPath = tuple[str, ...]  # code lines, each called by the one before
 
@@ -30,7 +30,7 @@ class Frame:
     calls: dict[str, "Frame"] = field(default_factory=dict)
 
     def add(self, path: CallPath, seconds: float) -> None:
-        """Add time to the frame at the end of a path below this frame."""
+        """Add time to the last frame of a path that starts at this frame."""
         frame = self
         for name in path:
             frame = frame.calls.setdefault(name, Frame())
@@ -51,13 +51,13 @@ class Frame:
 class FlameGraph:
     """The averaged call tree of profiled steps.
 
-    Forward operations are below the lines that call them. No line calls the backward operations: they are below
-    ``backward`` and the lines of their forward operations.
+    Forward operations are below the code lines that call them. Backward operations are not called by code lines: they
+    are below the frame ``backward`` and the code lines of their forward operations.
     """
 
     @classmethod
     def record(cls, training: ProfiledTraining, steps: int) -> tuple[Self, float]:
-        """Profile some steps with every code line, and return the median time of a step too."""
+        """Profile some steps with every code line; also return the median time of a step."""
         profiler, seconds = training.run_profiler(steps, with_lines=True)
         assert profiler.profiler is not None
         results: Any = profiler.profiler.kineto_results
@@ -96,12 +96,12 @@ class FlameGraph:
         return None
 
     def _find_backward_path(self, event: Any) -> CallPath:
-        """Find the lines of the forward operation of a backward event."""
+        """Return the path of a backward event: ``backward`` and the code lines of its forward operation."""
         forward = self._forward_paths.get(event.typed[1].sequence_number, ())
-        return ("backward", *(line for line in forward if not line.startswith(TRAINING_STEP)))
+        return ("backward", *(line for line in forward if not line.startswith(TRAIN_STEP)))
 
     def _add_own_seconds(self, event: Any, path: CallPath) -> None:
-        """Add the own time of an operation and of the operations that it calls."""
+        """Add the time of an operation without the operations that it calls, and the same for each of these."""
         self._forward_paths[event.typed[1].sequence_number] = path
         called = [child for child in event.children if child.typed[0] == EventType.TorchOp]
         own = event.duration_time_ns - sum(child.duration_time_ns for child in called)
@@ -110,7 +110,7 @@ class FlameGraph:
             self._add_own_seconds(child, path)
 
     def find_main_line(self, operation: str) -> tuple[str, float]:
-        """Return the line with the largest share of an operation's time, and that share."""
+        """Return the code line with the largest share of an operation's time, and that share."""
         lines: Counter[str] = Counter()
         for path, seconds in self.own_seconds[operation].items():
             line = next((name for name in reversed(path) if ": " in name), "")
@@ -120,7 +120,7 @@ class FlameGraph:
 
 
 def plot_flame_graph(flame_graph: FlameGraph) -> go.Figure:
-    """Plot the step at the top and what it calls below; the width is the time."""
+    """Plot the step at the top and its calls below; the width is the time."""
     root = flame_graph.root
     frames = [((), root), *(entry for entry in root.walk() if entry[1].seconds > MIN_SHARE * root.seconds)]
     figure = go.Figure(
@@ -150,6 +150,6 @@ def plot_flame_graph(flame_graph: FlameGraph) -> go.Figure:
 
 
 def _choose_colour(path: CallPath) -> str:
-    """Choose the colour of backward, or of the innermost folder or file with a colour."""
+    """Return the colour of backward, or of the innermost folder or file that has a colour."""
     folders = (name.partition("/")[0].partition(":")[0] for name in path[:1] + path[::-1])
     return next((COLOURS[folder] for folder in folders if folder in COLOURS), OTHER)

@@ -27,11 +27,11 @@ from ...training.phases import PhaseParams
 from ...training.run import make_trainer
 from ...training.telemetry import Stopwatch
 
-WARM_UP = 3  # steps; the first compiles, and all allocate memory that is then kept
+WARM_UP_STEPS = 3  # the first compiles, and all allocate memory that is used again later
 STEP, READING, FORWARD = "step", "reading", "forward"
 BACKWARD, OPTIMIZER = "autograd::engine::evaluate_function", "Optimizer."
 SECTIONS = {READING: "reading the block", FORWARD: "forward", BACKWARD: "backward", OPTIMIZER: "optimizer"}
-MARKS = (STEP, *SECTIONS, "PyTorch Profiler")  # events that enclose operations
+MARKS = (STEP, *SECTIONS, "PyTorch Profiler")  # names of events that enclose operations
 REST = "losses, clipping and the rest"
 
 
@@ -47,7 +47,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class StepProfile:
-    """The time of training steps."""
+    """The time of a training step, by section and by operation."""
 
     steps: int
     seconds: float  # per step, without the profiler
@@ -78,9 +78,9 @@ class ProfiledTraining:
     def start(
         cls, training_data: TrainingData, network: NetworkParams, training: TrainingParams, phase: PhaseParams
     ) -> Self:
-        """Create a trainer as a training does, mark the sections of its step, and warm it up."""
+        """Create a trainer like that of a run, mark the sections of its step, and run the warm-up steps."""
         keep_freed_memory()
-        inductor.cpp.enable_kernel_profile = training.compile  # records compiled loops by name
+        inductor.cpp.enable_kernel_profile = training.compile  # compiled kernels appear by name
         panel = choose_horizons(training_data.panel, network.horizons)
         on_device = replace(training_data, panel=panel).to(choose_device(training.device))
         training = choose_days_per_block(training, count_stocks_per_day(panel))
@@ -97,7 +97,7 @@ class ProfiledTraining:
         for name, child in trainer.network.named_children():
             child.requires_grad_(name not in phase.freeze)
         started = cls(trainer, phase, [blocks[start : start + size] for start in range(0, len(blocks), size)])
-        started.run_steps(WARM_UP)
+        started.run_steps(WARM_UP_STEPS)
         return started
 
     @property
@@ -132,7 +132,7 @@ class ProfiledTraining:
 
 @contextmanager
 def _hide_stderr() -> Iterator[None]:
-    """Discard what the profiler's C++ library prints at its start and end."""
+    """Discard the messages of the profiler's C++ library."""
     stderr, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 2)
     try:
@@ -144,7 +144,7 @@ def _hide_stderr() -> Iterator[None]:
 
 
 def choose_phase(training: TrainingParams, name: str | None) -> PhaseParams:
-    """Return the phase with a name, or without a name the one with most epochs."""
+    """Return the phase of a name; without a name, the phase with the most epochs."""
     if name is None:
         return max(training.curriculum, key=lambda phase: phase.epochs)
     for phase in training.curriculum:
@@ -155,7 +155,7 @@ def choose_phase(training: TrainingParams, name: str | None) -> PhaseParams:
 
 
 def profile_steps(training: ProfiledTraining, steps: int, trace: Path) -> StepProfile:
-    """Run steps without and with the profiler, write its trace, and sum up the times."""
+    """Run steps without and with the profiler, write the trace, and sum up the times."""
     seconds = training.run_steps(steps)
     profiler, profiled_seconds = training.run_profiler(steps, with_lines=False)
     profiler.export_chrome_trace(str(trace))
@@ -166,7 +166,7 @@ def profile_steps(training: ProfiledTraining, steps: int, trace: Path) -> StepPr
 
 
 def split_step(events: EventList, steps: int, is_gpu: bool) -> dict[str, float]:
-    """Split the time of a step into sections and the rest, in seconds."""
+    """Return the seconds of each section of a step, and of the rest."""
     sections = dict.fromkeys(SECTIONS.values(), 0.0)
     total = 0.0
     for event in events:
@@ -179,7 +179,7 @@ def split_step(events: EventList, steps: int, is_gpu: bool) -> dict[str, float]:
 
 
 def rank_operations(events: EventList, steps: int, is_gpu: bool) -> tuple[Operation, ...]:
-    """Sum up each operation's own time, the most expensive first."""
+    """Sum up the own time of each operation; the most expensive is first."""
     averages = events.key_averages()  # type: ignore[no-untyped-call]
     entries = [entry for entry in averages if not entry.key.startswith(MARKS)]
     own = {

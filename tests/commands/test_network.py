@@ -1,4 +1,4 @@
-"""Test ``kedro atft profile``."""
+"""Test ``kedro atft model`` and ``kedro atft profile``."""
 
 from pathlib import Path
 
@@ -9,11 +9,18 @@ from factories.project import SMALL, kedro
 pytestmark = pytest.mark.slow
 
 
+def test_the_weights_and_operations_of_each_module_are_shown(ran_project: Path) -> None:
+    output = kedro(ran_project, "atft", "model", "--params", SMALL)
+
+    assert "selection" in output
+    assert "MFLOP per forecast" in output
+
+
 def test_a_profile_is_written_and_printed(ran_project: Path) -> None:
     output = kedro(ran_project, "atft", "profile", "--steps", "1", "--phase", "gat", "--params", SMALL)
 
     (folder,) = (ran_project / "data" / "08_reporting" / "profiles").iterdir()
-    assert sorted(file.name for file in folder.iterdir()) == ["flame.html", "operations.md", "trace.json"]
+    assert sorted(file.name for file in folder.iterdir()) == ["flame.html", "tables.md", "trace.json"]
     assert str(folder / "flame.html") in output
     assert "The 10 most expensive operations" in output
     assert "Phase gat: blocks of 8 days x 24 stocks, 59 features" in output
@@ -26,6 +33,6 @@ def test_wrong_options_of_a_profile_are_refused(ran_project: Path, tmp_path: Pat
     no_panel = kedro(ran_project, "atft", "profile", "--params", f"data_root={tmp_path / 'empty'}", fails=True)
 
     assert "Unknown phase 'gta'; the phases are baseline, adaptive_norm, gat, finetune, augment." in typo
-    assert "exists; a profile is written into a new folder" in existing
+    assert "already exists: name another folder with --out" in existing
     assert "There is no panel at" in no_panel
     assert "Traceback" not in typo + existing + no_panel

@@ -1,0 +1,60 @@
+"""``kedro atft model`` and ``profile``: the size of the network and the time of a training step."""
+
+from datetime import datetime
+from pathlib import Path
+
+import click
+from kedro.io import CatalogProtocol
+from rich.table import Table
+
+from ..params import InputError
+from .console import make_console, render_table
+from .project import load, pass_catalog
+
+
+@click.command()
+@pass_catalog
+def model(catalog: CatalogProtocol) -> None:
+    """Show the network's weights by module, and its arithmetic operations per forecast."""
+    from ..profiling.network_size import measure_network
+    from ..training.data import choose_days_per_block, count_stocks_per_day
+
+    data = load(catalog, "training_data")
+    training = choose_days_per_block(catalog["params:training"].load(), count_stocks_per_day(data.panel))
+    sizes = measure_network(data.panel, data.graphs, catalog["params:network"].load(), training)
+    table = Table("module", "weights", "share", "MFLOP per forecast", title=sizes.title)
+    for module in sizes.modules:
+        share = f"{module.weights / sizes.weights:.1%}"
+        table.add_row(module.name, f"{module.weights:,}", share, f"{module.flops / 1e6:.3f}")
+    table.add_section()
+    table.add_row("all", f"{sizes.weights:,}", "", f"{sizes.flops / 1e6:.3f}")
+    make_console().print(table)
+
+
+@click.command()
+@click.option(
+    "--steps", type=click.IntRange(min=1), default=5, show_default=True, help="Steps in each of three measurements."
+)
+@click.option("--phase", help="Phase of the training.  [default: the phase with the most epochs]")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="A new folder for the results.")
+@pass_catalog
+def profile(catalog: CatalogProtocol, steps: int, phase: str | None, out: Path | None) -> None:
+    """Measure how long each section and operation of a training step takes.
+
+    Prints two tables, and writes them with a trace and a flame graph. The steps are measured without the profiler,
+    with it, and with every code line. Uses the project's network and training parameters; does not create a run.
+    """
+    from ..profiling.trace.page import PAGE, TABLES, TRACE, write_profile
+    from ..profiling.trace.steps import ProfiledTraining, choose_phase
+
+    folder = out or catalog["profiles"].load().folder / f"{datetime.now():%Y%m%d-%H%M%S}"
+    if folder.exists():
+        raise InputError(f"{folder} already exists: name another folder with --out.")
+    training_params, network_params = catalog["params:training"].load(), catalog["params:network"].load()
+    chosen = choose_phase(training_params, phase)
+    training = ProfiledTraining.start(load(catalog, "training_data"), network_params, training_params, chosen)
+    report = write_profile(training, steps, folder)
+    console = make_console()
+    console.print(render_table(report.sections), render_table(report.operations), *report.notes, sep="\n")
+    for name, content in ((PAGE, "flame graph"), (TRACE, "trace, open it at ui.perfetto.dev"), (TABLES, "tables")):
+        console.print(f"{folder / name}  # {content}", soft_wrap=True)

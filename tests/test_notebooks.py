@@ -1,0 +1,23 @@
+"""Run the notebooks on a project in which every stage has run."""
+
+from pathlib import Path
+
+import pytest
+
+from factories.project import execute_notebook
+
+pytestmark = pytest.mark.slow
+
+
+def test_the_notebook_of_market_and_features_runs(ran_project: Path) -> None:
+    outputs = execute_notebook(ran_project / "notebooks" / "01_market_and_features.ipynb")
+
+    assert any("measured" in output.get("data", {}).get("text/plain", "") for output in outputs)
+
+
+def test_the_review_notebook_runs(ran_project: Path) -> None:
+    outputs = execute_notebook(ran_project / "notebooks" / "02_experiment_review.ipynb")
+    run = (ran_project / "data" / "06_models" / "runs" / "latest").resolve().name
+
+    assert sum("plotly" in "".join(output.get("data", {})) for output in outputs) == 3
+    assert any(run in str(output.get("data", {}).get("text/html", "")) for output in outputs)
