@@ -50,6 +50,8 @@ def test_compare_pairs_the_runs_by_day(ran_project: Path) -> None:
 
     assert f"1 = {run.name}" in output
     assert "2 = copied" in output
+    assert " validation " in output
+    assert "Name two or more different runs" in one
 
 
 @pytest.mark.slow
