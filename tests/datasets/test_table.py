@@ -62,6 +62,13 @@ def test_an_interrupted_save_keeps_the_old_table_and_leaves_no_other_file(tmp_pa
     assert [file.name for file in tmp_path.iterdir()] == ["t.parquet"]
 
 
+def test_an_iterator_without_frames_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="yielded no frame"):
+        TableDataset(filepath=str(tmp_path / "t.parquet")).save(iter([]))
+
+    assert not list(tmp_path.iterdir())
+
+
 def test_missing_and_incomplete_tables_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     table = TableDataset(filepath=str(path))

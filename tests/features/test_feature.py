@@ -5,17 +5,22 @@ import json
 import polars as pl
 
 from atft_kedro.features.build import FEATURE_SETS
-from atft_kedro.features.feature import Feature, describe_features, hash_features
+from atft_kedro.features.feature import Feature, describe_columns
 
 ONE = Feature("one", pl.col("close") / 2, "test", 0, "half the close")
 
 
 def test_the_catalogue_documents_every_feature_and_is_json() -> None:
-    catalogue = describe_features(FEATURE_SETS["wide"])
+    catalogue = describe_columns([feature.name for feature in FEATURE_SETS["wide"]], FEATURE_SETS["wide"])
 
     assert catalogue["count"] == len(catalogue["features"]) == len(FEATURE_SETS["wide"])
     assert json.loads(json.dumps(catalogue)) == catalogue
     assert all(feature["definition"] for feature in catalogue["features"])
+
+
+def hash_features(features: list[Feature]) -> str:
+    catalogue: dict[str, str] = describe_columns([feature.name for feature in features], features)
+    return catalogue["hash"]
 
 
 def test_the_hash_changes_with_names_order_and_definitions_and_with_nothing_else() -> None:
@@ -24,4 +29,4 @@ def test_the_hash_changes_with_names_order_and_definitions_and_with_nothing_else
     worded = Feature("one", pl.col("close") / 2, "test", 0, "the close, halved")
 
     assert hash_features([ONE]) == hash_features([worded])
-    assert len({hash_features(each) for each in ([ONE], [two], [other], [ONE, two], [two, ONE])}) == 5
+    assert len({hash_features(features) for features in ([ONE], [two], [other], [ONE, two], [two, ONE])}) == 5

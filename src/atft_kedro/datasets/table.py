@@ -15,15 +15,16 @@ from ..files import atomic_write
 from ..params import InputError
 from .run_files import InRunFolder
 
-ROW_GROUP = 131_072
-Frames = pl.DataFrame | pl.LazyFrame | Iterator[pl.DataFrame]
+ROW_GROUP_SIZE = 131_072
+TableData = pl.DataFrame | pl.LazyFrame | Iterator[pl.DataFrame]
 
 
-class TableDataset(InRunFolder, AbstractDataset[Frames, pl.LazyFrame]):
+class TableDataset(InRunFolder, AbstractDataset[TableData, pl.LazyFrame]):
     """A table in one parquet file, scanned lazily on load.
 
-    It is streamed to a temporary file and renamed on save. Saves a frame, a lazy frame or an iterator of frames, of
-    which one at a time is in memory. With ``read_only: true`` the table belongs to the user and no run overwrites it.
+    ``save`` takes a frame, a lazy frame or an iterator of frames, streams it to a temporary file and then renames the
+    file. Of an iterator only a few frames are in memory at a time. With ``read_only: true`` the file is provided by the
+    user, and saving to it is an error. In the file's path ``<run>`` stands for the name of a run.
 
     Example usage for the YAML API:
 
@@ -57,15 +58,15 @@ class TableDataset(InRunFolder, AbstractDataset[Frames, pl.LazyFrame]):
             raise InputError(f"{self._filepath} is not a complete parquet file: {error}") from error
         return frame
 
-    def save(self, data: Frames) -> None:
-        """Write the table completely or not at all."""
+    def save(self, data: TableData) -> None:
+        """Write the table completely or not at all; refuse an iterator without frames."""
         if self._read_only:
             raise InputError(
-                f"{self._filepath} is your own table and is not overwritten. Start after it: kedro run --pipelines "
-                "guard, or kedro run --from-inputs with this entry's name."
+                f"{self._filepath} is your own table and is not overwritten (read_only). Run only the steps after "
+                "it: kedro run --pipelines guard, or kedro run --from-inputs with this entry's name."
             )
         with atomic_write(self._filepath) as partial:
-            _to_lazy(data).sink_parquet(partial, compression=self._compression, row_group_size=ROW_GROUP)  # type: ignore[call-overload]
+            _to_lazy(data).sink_parquet(partial, compression=self._compression, row_group_size=ROW_GROUP_SIZE)  # type: ignore[call-overload]
 
     def preview(self, nrows: int = 8) -> TablePreview:
         """Return the first rows for Kedro-Viz."""
@@ -86,11 +87,13 @@ class TableDataset(InRunFolder, AbstractDataset[Frames, pl.LazyFrame]):
         return self._filepath.exists()
 
 
-def _to_lazy(data: Frames) -> pl.LazyFrame:
+def _to_lazy(data: TableData) -> pl.LazyFrame:
     """Convert frames to a lazy frame; an iterator is consumed while the file is written."""
     if isinstance(data, pl.DataFrame | pl.LazyFrame):
         return data.lazy()
     frames = iter(data)
-    first = next(frames)
-
+    first = next(frames, None)
+    if first is None:
+        raise InputError("The table cannot be written: the node yielded no frame, not even an empty one.")
+    # Polars passes the columns, filter and number of rows that it needs; all are written, so they are ignored.
     return register_io_source(lambda *_: itertools.chain([first], frames), schema=first.schema)

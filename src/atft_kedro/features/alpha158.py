@@ -6,10 +6,12 @@ observations; in qlib they count trading days, and a day without the stock is a 
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import polars as pl
 
-from .feature import ROW, Feature
+from . import feature
+from .feature import ROW, Feature, declare
 
 WINDOWS = (5, 10, 20, 30, 60)
 FLAT = 2e-5  # a window with a smaller standard deviation is flat: as in qlib it has no correlation and no R²
@@ -25,29 +27,10 @@ TOP, BOTTOM = pl.max_horizontal(OPEN, CLOSE), pl.min_horizontal(OPEN, CLOSE)
 WIDTH = HIGH - LOW + TINY
 
 
-def mean(x: pl.Expr, d: int) -> pl.Expr:
-    """Compute the mean of a window."""
-    return x.rolling_mean(d, min_samples=MIN_SAMPLES)
-
-
-def total(x: pl.Expr, d: int) -> pl.Expr:
-    """Compute the sum of a window."""
-    return x.rolling_sum(d, min_samples=MIN_SAMPLES)
-
-
-def std(x: pl.Expr, d: int) -> pl.Expr:
-    """Compute the standard deviation of a window, ddof 1."""
-    return x.rolling_std(d, min_samples=2)
-
-
-def highest(x: pl.Expr, d: int) -> pl.Expr:
-    """Compute the maximum of a window."""
-    return x.rolling_max(d, min_samples=MIN_SAMPLES)
-
-
-def lowest(x: pl.Expr, d: int) -> pl.Expr:
-    """Compute the minimum of a window."""
-    return x.rolling_min(d, min_samples=MIN_SAMPLES)
+mean = partial(feature.mean, samples=MIN_SAMPLES)
+highest = partial(feature.highest, samples=MIN_SAMPLES)
+lowest = partial(feature.lowest, samples=MIN_SAMPLES)
+std = partial(feature.deviation, samples=2)
 
 
 def position(extreme: pl.Expr, d: int) -> pl.Expr:
@@ -189,18 +172,18 @@ ROLLING: dict[str, tuple[Callable[[int], pl.Expr], str]] = {
 
 
 def _sum_rises(change: pl.Expr, d: int) -> pl.Expr:
-    return total(change.clip(0), d)
+    return change.clip(0).rolling_sum(d, min_samples=MIN_SAMPLES)
 
 
 def _sum_changes(change: pl.Expr, d: int) -> pl.Expr:
-    return total(change.abs(), d) + TINY
+    return change.abs().rolling_sum(d, min_samples=MIN_SAMPLES) + TINY
 
 
 # Computed from two other factors of the row, after all of them.
 DIFFERENCES = ("IMXD", "CNTD", "SUMD", "VSUMD")
 
 ALPHA158 = [
-    *(Feature(name, expression, "alpha158 bar", 0, description) for name, (expression, description) in BARS.items()),
+    *declare("alpha158 bar", *((name, expression, 0, description) for name, (expression, description) in BARS.items())),
     *(
         Feature(
             name=f"{name}{d}",

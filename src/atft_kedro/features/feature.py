@@ -39,28 +39,28 @@ SHARED: dict[str, pl.Expr] = {
 
 
 def min_samples(window: int) -> int:
-    """Return the minimum number of observations in a window: four fifths of it, at least 2."""
+    """Return the default minimum of known observations in a window: four fifths of it, at least 2."""
     return max(2, ceil(0.8 * window))
 
 
-def mean(x: pl.Expr, window: int) -> pl.Expr:
-    """Compute the mean of the last ``window`` observations."""
-    return x.rolling_mean(window, min_samples=min_samples(window))
+def mean(x: pl.Expr, window: int, samples: int | None = None) -> pl.Expr:
+    """Compute the mean of the last ``window`` observations; unknown with fewer than ``samples``."""
+    return x.rolling_mean(window, min_samples=samples or min_samples(window))
 
 
-def deviation(x: pl.Expr, window: int) -> pl.Expr:
-    """Compute the standard deviation of the last ``window`` observations."""
-    return x.rolling_std(window, min_samples=min_samples(window))
+def deviation(x: pl.Expr, window: int, samples: int | None = None) -> pl.Expr:
+    """Compute the standard deviation (ddof 1) of the last ``window`` observations."""
+    return x.rolling_std(window, min_samples=samples or min_samples(window))
 
 
-def highest(x: pl.Expr, window: int) -> pl.Expr:
+def highest(x: pl.Expr, window: int, samples: int | None = None) -> pl.Expr:
     """Compute the maximum of the last ``window`` observations."""
-    return x.rolling_max(window, min_samples=min_samples(window))
+    return x.rolling_max(window, min_samples=samples or min_samples(window))
 
 
-def lowest(x: pl.Expr, window: int) -> pl.Expr:
+def lowest(x: pl.Expr, window: int, samples: int | None = None) -> pl.Expr:
     """Compute the minimum of the last ``window`` observations."""
-    return x.rolling_min(window, min_samples=min_samples(window))
+    return x.rolling_min(window, min_samples=samples or min_samples(window))
 
 
 def correlation(x: pl.Expr, y: pl.Expr, window: int) -> pl.Expr:
@@ -108,6 +108,13 @@ class Feature:
         return "\n".join((self.name, self.scope, self.expression.meta.serialize(format="json")))
 
 
+def declare(family: str, *declarations: tuple[str, pl.Expr, int, str], scope: Scope = "stock") -> list[Feature]:
+    """Declare the features of a family by name, expression, lookback and description."""
+    return [
+        Feature(name, expression, family, lookback, text, scope) for name, expression, lookback, text in declarations
+    ]
+
+
 def unknown_unless_finite() -> pl.Expr:
     """Select all Float32 columns, with null for undefined values (0/0, log 0)."""
     value = pl.selectors.by_dtype(pl.Float32)
@@ -128,32 +135,20 @@ def rank_of(feature: Feature) -> Feature:
 
 
 def describe_columns(names: list[str], features: Iterable[Feature]) -> dict[str, Any]:
-    """Build the feature catalogue of a dataset; undeclared features get the family ``own``."""
+    """Build the feature catalogue of a dataset; undeclared features get the family ``own``.
+
+    The hash is of the names, order and definitions of the features.
+    """
     declared = {feature.name: feature for feature in features}
-    if names == list(declared):
-        return describe_features(declared.values())
-    known = [declared[name].describe() if name in declared else {"name": name, "family": OWN_FAMILY} for name in names]
+    described = [
+        declared[name].describe() if name in declared else {"name": name, "family": OWN_FAMILY} for name in names
+    ]
     identities = [declared[name].identity() if name in declared else name for name in names]
     shared = _shared_identities() if any(name in declared for name in names) else []
-    return {"count": len(known), "hash": _hash(shared + identities), "features": known}
-
-
-def describe_features(features: Iterable[Feature]) -> dict[str, Any]:
-    """Build the feature catalogue of declared features."""
-    features = list(features)
-    described = [feature.describe() for feature in features]
-    return {"count": len(features), "hash": hash_features(features), "features": described}
-
-
-def hash_features(features: Iterable[Feature]) -> str:
-    """Hash the names, order and definitions of features."""
-    return _hash(_shared_identities() + [feature.identity() for feature in features])
+    digest = hashlib.sha256(json.dumps(shared + identities).encode()).hexdigest()[:16]
+    return {"count": len(described), "hash": digest, "features": described}
 
 
 def _shared_identities() -> list[str]:
     columns = [f"{name}\n{expression.meta.serialize(format='json')}" for name, expression in SHARED.items()]
     return [f"{MARKET_RETURN}\n{RETURN_DEFINITION}", *columns]
-
-
-def _hash(texts: list[str]) -> str:
-    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:16]

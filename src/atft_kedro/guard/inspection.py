@@ -49,8 +49,8 @@ class GuardParams(Params):
 Rule = Callable[[InspectedDataset, Any], RuleResult]
 
 
-def list_rules(newest: date, historical: bool) -> dict[str, Rule]:
-    """Map the names of all rules to their functions; ``newest`` is the day of the inspection."""
+def list_rules(today: date, historical: bool) -> dict[str, Rule]:
+    """Map the names of all rules to their functions; ``today`` is the newest day that a row may have."""
     return {
         "columns": keys.check_columns,
         "unused": keys.check_unused,
@@ -58,8 +58,8 @@ def list_rules(newest: date, historical: bool) -> dict[str, Rule]:
         "order": keys.check_order,
         "closed_days": keys.check_closed_days,
         "missing_days": keys.check_missing_days,
-        "future": partial(keys.check_future, newest=newest),
-        "recency": partial(keys.check_recency, newest=newest),
+        "future": partial(keys.check_future, today=today),
+        "recency": partial(keys.check_recency, today=today),
         "day_coverage": keys.check_day_coverage,
         "stock_coverage": keys.check_stock_coverage,
         "finite": values.check_finite,
@@ -77,16 +77,16 @@ def list_rules(newest: date, historical: bool) -> dict[str, Rule]:
     }
 
 
-def inspect_dataset(frame: pl.LazyFrame, columns: ColumnParams, params: GuardParams, newest: date) -> dict[str, Any]:
-    """Apply every rule that is not off; return the guard report."""
+def inspect_dataset(frame: pl.LazyFrame, columns: ColumnParams, params: GuardParams, today: date) -> dict[str, Any]:
+    """Apply every rule whose severity is not ``off``; return the guard report."""
     data = InspectedDataset(map_columns(frame, columns))
     if not data.keys.height:
         raise InputError("The ML dataset has no rows.")
-    rules = list_rules(newest, params.recency.historical)
+    rules = list_rules(today, params.recency.historical)
     results = [_apply(name, rule, data, getattr(params, name)) for name, rule in track_progress(rules.items(), "guard")]
     days = data.days["date"]
     return {
-        "inspected": str(newest),
+        "inspected": str(today),
         "rows": data.keys.height,
         "days": len(days),
         "first": str(days.min()),

@@ -93,19 +93,19 @@ def check_missing_days(data: InspectedDataset, params: CalendarParams) -> RuleRe
     return report_rows("trading days without any row", missing, [DATE], advice)
 
 
-def check_future(data: InspectedDataset, params: RuleParams, newest: date) -> RuleResult:
+def check_future(data: InspectedDataset, params: RuleParams, today: date) -> RuleResult:
     """Require that no day is after today."""
-    days = data.days.filter(pl.col(DATE) > newest)
+    days = data.days.filter(pl.col(DATE) > today)
     return report_rows("days after today", days, [DATE], "Correct the dates.")
 
 
-def check_recency(data: InspectedDataset, params: RecencyParams, newest: date) -> RuleResult:
+def check_recency(data: InspectedDataset, params: RecencyParams, today: date) -> RuleResult:
     """Require a recent newest day, unless the data is historical."""
     last = data.days[DATE].max()
     assert isinstance(last, date)
     if params.historical:
         return skip(f"historical data may have any age; the newest day is {last}")
-    age = 24 * count_sessions(params.calendar, last, newest) if last < newest else 0
+    age = 24 * count_sessions(params.calendar, last, today) if last < today else 0
     if age <= params.max_age_hours:
         return RuleResult(message=f"the newest day is {last}, {age} trading hours old")
     return RuleResult(

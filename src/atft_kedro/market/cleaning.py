@@ -63,12 +63,12 @@ class Rule:
     cells: tuple[str, ...] = ()
 
 
-def list_row_rules(newest: date) -> list[Rule]:
+def list_row_rules(today: date) -> list[Rule]:
     """List the rules that exclude a whole row."""
     close = pl.col(CLOSE)
     return [
         Rule("no date or code", pl.col(DATE).is_null() | pl.col(CODE).is_null()),
-        Rule("date in the future", pl.col(DATE) > newest),
+        Rule("date in the future", pl.col(DATE) > today),
         Rule("close unknown", close.is_null() | close.is_nan()),
         Rule("close infinite", close.is_infinite()),
         Rule("close zero or negative", close <= 0),
@@ -92,16 +92,14 @@ def list_cell_rules() -> list[Rule]:
     ]
 
 
-def clean_price_table(
-    prices: pl.LazyFrame, params: CleaningParams, newest: date
-) -> tuple[pl.DataFrame, dict[str, Any]]:
-    """Clean prices up to the day ``newest``; report the exclusions by rule, with examples."""
+def clean_price_table(prices: pl.LazyFrame, params: CleaningParams, today: date) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """Clean the prices up to ``today``; report the exclusions by rule, with examples."""
     table = _select_columns(prices).collect()
     if not table.height:
         raise InputError("The price table has no rows.")
     total, exclusions = table.height, []
     table = table.with_columns((pl.col(name).fill_nan(None)) for name in (OPEN, HIGH, LOW, VOLUME, VWAP))
-    for rule in list_row_rules(newest):
+    for rule in list_row_rules(today):
         broken = table.filter(rule.is_broken)
         exclusions.append(_describe_exclusion(rule, broken, "row", params))
         table = table.filter(~rule.is_broken.fill_null(False)) if broken.height else table

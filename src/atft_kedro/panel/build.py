@@ -1,4 +1,4 @@
-"""Panel rows computed from the ML dataset: scaled, rounded to 16 bits and sorted by stock."""
+"""Panel rows computed from the ML dataset: scaled features in 16 bits, and targets, sorted by stock."""
 
 from collections.abc import Iterator, Sequence
 from datetime import date
@@ -14,7 +14,7 @@ from .scaler import Scaler
 from .store import PanelMetadata
 from .write import PanelPlan, PanelRows
 
-VALUES_PER_BATCH = 100_000_000  # about so many values (rows times features) are scaled at once
+VALUES_PER_BATCH = 100_000_000  # approximate rows times features that are scaled at once
 
 
 def plan_panel(frame: pl.LazyFrame, index: PanelIndex, scaler: Scaler, entry_lag: int) -> PanelPlan:
@@ -56,10 +56,10 @@ def _compute_rows(frame: pl.LazyFrame, index: PanelIndex, scaler: Scaler, target
         yield _scale_rows(frame.filter(in_period).select(columns).collect(), index, scaler, targets)
 
 
-def _split_days(index: PanelIndex, target_rows: int) -> list[tuple[int, int]]:
-    """Split the days into periods (first, last) of about ``target_rows`` rows."""
+def _split_days(index: PanelIndex, rows_per_period: int) -> list[tuple[int, int]]:
+    """Split the days into periods (first, last) of about ``rows_per_period`` rows."""
     cumulative = np.cumsum((index.row_of >= 0).sum(axis=1))
-    period = (cumulative - 1) // target_rows
+    period = (cumulative - 1) // rows_per_period
     starts = np.flatnonzero(np.diff(period, prepend=-1))
     ends = np.append(starts[1:], len(period)) - 1
     return list(zip(starts.tolist(), ends.tolist(), strict=True))

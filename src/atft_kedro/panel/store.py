@@ -25,13 +25,13 @@ FEATURES, TARGETS, ROW_OF, ELIGIBLE, MARKET = TENSORS = (
     "market.npy",
 )
 REBUILD = "Build the panel again: kedro run --pipelines prepare --no-cache"
-CHUNK = 64 << 20  # bytes of a file that are hashed together
+CHUNK = 64 << 20  # bytes; a file is hashed in chunks of this size
 
 _logger = logging.getLogger(__name__)
 
 
 class PanelMetadata(Params):
-    """Days, codes, sectors, features and horizons of a panel's tensors."""
+    """Days, codes, sectors, features and horizons: the axes of a panel's tensors."""
 
     days: tuple[date, ...]
     codes: tuple[str, ...]
@@ -94,7 +94,7 @@ class Panel:
         names = ("features", "targets", "row_of", "eligible", "market")
         return replace(self, **{name: getattr(self, name).to(device) for name in names})
 
-    def require_training(self, run: str, identity: str) -> None:
+    def require_same(self, run: str, identity: str) -> None:
         """Refuse a run that was trained on another panel."""
         if self.identity != identity:
             raise InputError(f"Run {run} was trained on panel {identity}, and the panel is now {self.identity}.")

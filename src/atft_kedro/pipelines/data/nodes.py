@@ -17,7 +17,7 @@ from atft_kedro.schema import DATE, ColumnParams
 
 def clean_prices(prices: pl.LazyFrame, today: date, params: CleaningParams) -> tuple[pl.DataFrame, dict[str, Any]]:
     """Clean the prices; report what was excluded."""
-    return cleaning.clean_price_table(prices, params, newest=today)
+    return cleaning.clean_price_table(prices, params, today)
 
 
 def build_ml_dataset(

@@ -6,7 +6,7 @@ from . import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """Correct the quantiles, export the model and register it."""
+    """Correct the quantiles, export the model and register it in MLflow."""
     return Pipeline(
         [
             Node(
@@ -31,10 +31,10 @@ def create_pipeline() -> Pipeline:
                 name="export_model",
             ),
             Node(
-                nodes.register_model,
+                nodes.prepare_registration,
                 ["exported_model", "runs", "mapped_dataset"],
                 "registered_model",
-                name="register_model",
+                name="prepare_registration",
             ),
         ],
         tags="export",

@@ -1,4 +1,4 @@
-"""Nodes that train networks, and tabulate the weights of the first."""
+"""Nodes that train a network per seed, and tabulate the weights of the first one."""
 
 import polars as pl
 import torch
@@ -21,7 +21,7 @@ def tabulate_weights(
 ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """Tabulate the weights of a run's first network on the validation days.
 
-    Returns four tables: by feature, lag, neighbour and frequency of the Fourier split.
+    Four tables: by feature, by lag, by neighbour, and by frequency of the Fourier split.
     """
     training_data = training_data.to(choose_device(device))
     panel = training_data.panel
@@ -42,5 +42,5 @@ def tabulate_weights(
 def fit_network(
     training_data: TrainingData, runs: Runs, tracker: Tracker, network: NetworkParams, training: TrainingParams
 ) -> TrainedRun:
-    """Train the network of each seed in a new run folder, or resume those of a run."""
+    """Train a network per seed in a new run folder; ``training.resume`` continues an older run in its folder."""
     return train_in_run(training_data, network, training, runs, tracker=tracker, callbacks=progress_callbacks())

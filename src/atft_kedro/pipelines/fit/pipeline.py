@@ -6,7 +6,7 @@ from . import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """Train networks, then tabulate the first one's weights by feature, lag, neighbour and frequency."""
+    """Train a network per seed, then tabulate the weights of the first one."""
     return Pipeline(
         [
             Node(

@@ -1,4 +1,4 @@
-"""Nodes that inspect the ML dataset and stop the run if a rule is broken."""
+"""Nodes that describe the features, inspect the ML dataset and stop a run that breaks a rule."""
 
 from datetime import date
 from typing import Any
@@ -14,18 +14,21 @@ from atft_kedro.schema import ColumnParams, feature_columns
 
 
 def describe_features(mapped_dataset: pl.LazyFrame, params: FeatureParams) -> dict[str, Any]:
-    """Build the catalogue of the features in the dataset."""
+    """Build the feature catalogue of the dataset: families, definitions and their hash."""
     return describe_columns(feature_columns(mapped_dataset.collect_schema()), params.features())
 
 
 def inspect_dataset(
     ml_dataset: pl.LazyFrame, today: date, columns: ColumnParams, params: GuardParams
 ) -> tuple[dict[str, Any], str]:
-    """Apply every rule; return the report and its page."""
-    report = inspection.inspect_dataset(ml_dataset, columns, params, newest=today)
+    """Apply every rule; return the report as a dictionary and as an HTML page."""
+    report = inspection.inspect_dataset(ml_dataset, columns, params, today)
     return report, build_guard_page(report)
 
 
 def require_no_error(guard_report: dict[str, Any]) -> dict[str, Any]:
-    """Raise an error if a rule of severity ``error`` is broken; the report is already saved."""
+    """Return the verdict, or raise an error if a rule of severity ``error`` is broken.
+
+    The report is an input, so it is saved before this node runs.
+    """
     return inspection.require_no_error(guard_report)

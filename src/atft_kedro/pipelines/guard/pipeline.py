@@ -6,7 +6,7 @@ from . import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """Inspect, report, and let only a sound dataset pass."""
+    """Describe the features, inspect the dataset and refuse it if it breaks a rule."""
     return Pipeline(
         [
             Node(
