@@ -92,7 +92,7 @@ def test_kedro_viz_shows_a_box_for_each_pipeline(viz: str) -> None:
         shown = [text.strip() for text in looked.page.locator(".pipeline-node__text").all_text_contents()]
 
     assert {"data", "guard", "prepare", "graph", "fit", "evaluate", "export", "training_data"} <= set(shown)
-    assert not {"fit_network", "graphs_recipe", "ic_plot", "split_plot"} & set(shown)
+    assert not {"fit_network", "graph_params", "ic_plot", "split_plot"} & set(shown)
 
 
 def test_kedro_viz_opens_the_boxes(viz: str) -> None:

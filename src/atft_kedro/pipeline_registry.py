@@ -28,9 +28,10 @@ def register_pipelines() -> dict[str, Pipeline]:
         name: Pipeline(step.create_pipeline(), namespace=name, prefix_datasets_with_namespace=False)
         for name, step in STEPS.items()
     }
-    # The outputs of these two nodes are in memory: every pipeline that reads them contains the node.
+    # The outputs of these three nodes are in memory: every pipeline that reads them contains the node.
     mapping = steps["data"].only_nodes("data.map_columns")
     joining = steps["graph"].only_nodes("graph.make_training_data")
+    finding = steps["fit"].only_nodes("fit.find_run")
     guarded = steps["data"] + steps["guard"]
     prepared = guarded + steps["prepare"] + steps["graph"]
     graphs = steps["prepare"].only_nodes("prepare.select_universe") + steps["graph"].only_nodes("graph.build_graphs")
@@ -38,7 +39,8 @@ def register_pipelines() -> dict[str, Pipeline]:
     return {
         "data": steps["data"],
         **{name: mapping + steps[name] for name in ("guard", "prepare", "graph")},
-        **{name: mapping + joining + steps[name] for name in ("fit", "evaluate", "export")},
+        "fit": mapping + joining + steps["fit"],
+        **{name: mapping + joining + finding + steps[name] for name in ("evaluate", "export")},
         "predict": guarded + steps["predict"],
         "walk_forward": guarded + graphs + steps["walk_forward"],
         "hpo": prepared + steps["hpo"],

@@ -17,7 +17,7 @@ from atft_kedro.pipelines.evaluate import nodes
 from atft_kedro.schema import target_columns
 from atft_kedro.training.data import TrainingData
 from atft_kedro.training.params import TrainingParams
-from atft_kedro.training.runs import Runs, TrainedRun
+from atft_kedro.training.runs import Runs
 from factories.datasets import make_graphs, make_panel
 from factories.params import make_params
 
@@ -109,9 +109,7 @@ def test_baselines_are_learned_in_the_units_of_the_labels_that_the_run_was_train
         ml_dataset.lazy(),
         pl.LazyFrame(),
         replace(training_data, graphs=graphs),
-        TrainedRun(run=folder.name, members=()),
-        runs,
-        0,
+        folder,
         params,
     )
 

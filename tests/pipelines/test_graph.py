@@ -18,10 +18,10 @@ def test_graphs_join_the_panel_and_the_split(ml_dataset: pl.DataFrame, tmp_path:
     universe = select_universe(ml_dataset.lazy(), make_params(UniverseParams)).lazy()
     split = split_days(panel.days, make_params(SplitParams, embargo_days=0), 20)
 
-    graphs, recipe = build_graphs(ml_dataset.lazy(), universe, 0, params)
+    graphs, used_params = build_graphs(ml_dataset.lazy(), universe, 0, params)
     table = pl.concat(graphs)
-    training_data = make_training_data(panel, table.lazy(), recipe, split)
+    training_data = make_training_data(panel, table.lazy(), used_params, split)
 
     assert_frame_equal(table, make_graphs(ml_dataset, params))
-    assert (training_data.split, training_data.graphs_recipe) == (split, params)
+    assert (training_data.split, training_data.graph_params) == (split, params)
     assert training_data.graphs.neighbours.shape[-1] == 4

@@ -7,14 +7,23 @@ import numpy as np
 import polars as pl
 import torch
 
+from ..params import Params
 from ..progress import track_progress
 from ..schema import CODE, DATE, SECTOR, target_columns
 from .index import PanelIndex
 from .scaler import Scaler
 from .store import PanelMetadata
+from .universe import UniverseParams
 from .write import PanelPlan, PanelRows
 
 VALUES_PER_BATCH = 100_000_000  # approximate rows times features that are scaled at once
+
+
+class PanelPreparation(Params):
+    """How a panel was prepared: its scaler, and the conditions of its universe."""
+
+    scaler: Scaler
+    universe: UniverseParams
 
 
 def plan_panel(frame: pl.LazyFrame, index: PanelIndex, scaler: Scaler, entry_lag: int) -> PanelPlan:

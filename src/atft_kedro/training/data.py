@@ -49,7 +49,7 @@ class TrainingData:
     panel: Panel
     graphs: DailyGraphs
     split: Split
-    graphs_recipe: Params | None = None  # parameters of the graphs where they are known, for the manifest
+    graph_params: Params | None = None  # parameters of the graphs where they are known, for the manifest
 
     @cached_property
     def digest(self) -> str:

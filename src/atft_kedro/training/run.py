@@ -175,7 +175,7 @@ def make_manifest(training_data: TrainingData, trainer: Trainer, runs: Runs, thr
         "feature_hash": panel.metadata.feature_hash,
         "features": len(panel.metadata.features),
         "split": training_data.split.model_dump(mode="json"),
-        "graph": training_data.graphs_recipe and training_data.graphs_recipe.model_dump(mode="json"),
+        "graph": training_data.graph_params and training_data.graph_params.model_dump(mode="json"),
         "network": network.model_dump(mode="json"),
         "training": training.model_dump(mode="json"),
         "versions": {"python": platform.python_version(), "torch": torch.__version__},

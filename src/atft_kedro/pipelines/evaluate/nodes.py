@@ -1,5 +1,7 @@
 """Nodes that forecast, score and report."""
 
+from pathlib import Path
+
 import plotly.graph_objects as go
 import polars as pl
 
@@ -23,33 +25,28 @@ from atft_kedro.training.data import TrainingData
 from atft_kedro.training.forecasting import load_members
 from atft_kedro.training.hardware import choose_device
 from atft_kedro.training.run_status import read_history, read_training
-from atft_kedro.training.runs import Runs, TrainedRun
 from atft_kedro.training.tracking import Tracker
 
 
-def forecast_splits(
-    training_data: TrainingData, runs: Runs, trained: TrainedRun, device: str
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+def forecast_splits(training_data: TrainingData, run_folder: Path, device: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Forecast train, validation and test days by a run's ensemble and by each member."""
     training_data = training_data.to(choose_device(device))
-    networks = load_members(runs.find(trained.run), training_data)
-    seeds = [member.seed for member in trained.members]
+    networks = load_members(run_folder, training_data)
+    seeds = read_training(run_folder).all_seeds
     return forecast_table.forecast_splits(dict(zip(seeds, networks, strict=True)), training_data)
 
 
-def forecast_baselines(  # noqa: PLR0913, PLR0917 — a node
+def forecast_baselines(
     forecasts: pl.LazyFrame,
     mapped_dataset: pl.LazyFrame,
     oracle: pl.LazyFrame,
     training_data: TrainingData,
-    trained: TrainedRun,
-    runs: Runs,
-    entry_lag: int,
+    run_folder: Path,
     params: BaselineParams,
 ) -> pl.DataFrame:
     """Forecast the run's keys by every baseline, and by the oracle of a simulated market."""
-    own = forecasts.collect()
-    units = read_training(runs.find(trained.run)).labels.transform
+    own, entry_lag = forecasts.collect(), training_data.panel.metadata.entry_lag
+    units = read_training(run_folder).labels.transform
     table = baselines.forecast_baselines(own, mapped_dataset, training_data, units, params)
     return pl.concat([table, forecast_with_oracle(own, oracle.collect(), entry_lag)])
 
@@ -60,22 +57,21 @@ def collect_returns(forecasts: pl.LazyFrame, mapped_dataset: pl.LazyFrame, entry
     return entries.collect_returns(mapped_dataset, days, entry_lag)
 
 
-def score_forecasts(  # noqa: PLR0913, PLR0917 — a node
+def score_forecasts(  # noqa: PLR0913, PLR0917 — what is compared, and how it is scored
     forecasts: pl.LazyFrame,
     baseline_forecasts: pl.LazyFrame,
     seed_forecasts: pl.LazyFrame,
     realised_returns: pl.LazyFrame,
-    trained: TrainedRun,
-    runs: Runs,
+    run_folder: Path,
     entry_lag: int,
     params: EvaluationParams,
     goals: GoalParams,
 ) -> tuple[RunScore, pl.DataFrame]:
     """Score every split of a run, its baselines and ensemble members, and check the goals."""
-    folder, others = runs.find(trained.run), pl.concat([baseline_forecasts, seed_forecasts]).collect()
     own, returns = forecasts.collect(), realised_returns.collect()
-    score, daily = score_run(folder.name, own, others, returns, use_run_units(params, folder), entry_lag)
-    return add_goals(score, folder, goals), daily
+    others = pl.concat([baseline_forecasts, seed_forecasts]).collect()
+    score, daily = score_run(run_folder.name, own, others, returns, use_run_units(params, run_folder), entry_lag)
+    return add_goals(score, run_folder, goals), daily
 
 
 def plot_scores(metrics: RunScore, daily_scores: pl.LazyFrame) -> tuple[go.Figure, ...]:
@@ -84,8 +80,7 @@ def plot_scores(metrics: RunScore, daily_scores: pl.LazyFrame) -> tuple[go.Figur
 
 
 def plot_training(
-    trained: TrainedRun,
-    runs: Runs,
+    run_folder: Path,
     feature_weights: pl.LazyFrame,
     lag_weights: pl.LazyFrame,
     graphs: pl.LazyFrame,
@@ -93,7 +88,7 @@ def plot_training(
 ) -> tuple[go.Figure, ...]:
     """Plot the learning curves, the network's weights, the graphs and the split."""
     return (
-        plot_learning(read_history(runs.find(trained.run))),
+        plot_learning(read_history(run_folder)),
         plot_features(feature_weights.collect()),
         plot_lags(lag_weights.collect()),
         plot_graph(graphs),
@@ -102,11 +97,9 @@ def plot_training(
     )
 
 
-def write_report(
-    metrics: RunScore, trained: TrainedRun, runs: Runs, tracker: Tracker, *figures: go.Figure
-) -> tuple[str, str]:
+def write_report(metrics: RunScore, run_folder: Path, tracker: Tracker, *figures: go.Figure) -> tuple[str, str]:
     """Build the summary and the report, and track them with the figures and the test metrics."""
-    summary, report = run_pages.build_run_pages(runs.find(trained.run), metrics, figures)
+    summary, report = run_pages.build_run_pages(run_folder, metrics, figures)
     tracker.log_text(summary, "summary.md")
     tracker.log_text(report, "report.html")
     scores = {lag: entry.split["test"] for lag, entry in metrics.entries.items()}

@@ -12,21 +12,18 @@ LEARNING_PLOT, *NETWORK_PLOTS = TRAINING_PLOTS
 
 
 def create_pipeline() -> Pipeline:
-    """Create the pipeline: forecast, forecast by baselines, score, plot and report."""
+    """Forecast with the network and the baselines, score the forecasts, plot and report."""
     return Pipeline(
         [
             Node(
                 nodes.forecast_splits,
-                ["training_data", "runs", "trained_run", "params:training.device"],
+                ["training_data", "run_folder", "params:training.device"],
                 ["forecasts", "seed_forecasts"],
                 name="forecast_splits",
             ),
             Node(
                 nodes.forecast_baselines,
-                [
-                    *("forecasts", "mapped_dataset", "oracle", "training_data", "trained_run", "runs"),
-                    *("params:features.entry_lag", "params:baselines"),
-                ],
+                ["forecasts", "mapped_dataset", "oracle", "training_data", "run_folder", "params:baselines"],
                 "baseline_forecasts",
                 name="forecast_baselines",
             ),
@@ -39,7 +36,7 @@ def create_pipeline() -> Pipeline:
             Node(
                 nodes.score_forecasts,
                 [
-                    *("forecasts", "baseline_forecasts", "seed_forecasts", "realised_returns", "trained_run", "runs"),
+                    *("forecasts", "baseline_forecasts", "seed_forecasts", "realised_returns", "run_folder"),
                     *("params:features.entry_lag", "params:evaluation", "params:goals"),
                 ],
                 ["metrics", "daily_scores"],
@@ -48,13 +45,13 @@ def create_pipeline() -> Pipeline:
             Node(nodes.plot_scores, ["metrics", "daily_scores"], list(SCORE_FIGURES), name="plot_scores"),
             Node(
                 nodes.plot_training,
-                ["trained_run", "runs", "feature_weights", "lag_weights", "graphs", "split"],
+                ["run_folder", "feature_weights", "lag_weights", "graphs", "split"],
                 TRAINING_PLOTS,
                 name="plot_training",
             ),
             Node(
                 nodes.write_report,
-                ["metrics", "trained_run", "runs", "tracker", LEARNING_PLOT, *SCORE_FIGURES, *NETWORK_PLOTS],
+                ["metrics", "run_folder", "tracker", LEARNING_PLOT, *SCORE_FIGURES, *NETWORK_PLOTS],
                 ["summary", "report"],
                 name="write_report",
             ),

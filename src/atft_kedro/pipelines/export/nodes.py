@@ -1,5 +1,7 @@
 """Nodes that correct the quantiles of a run, export its model and describe it for the registry."""
 
+from pathlib import Path
+
 import polars as pl
 
 from atft_kedro.evaluation import conformal
@@ -12,55 +14,53 @@ from atft_kedro.export.model_card import ModelInputs
 from atft_kedro.export.model_folder import ExportedModel
 from atft_kedro.files import read_json
 from atft_kedro.graph.neighbours import GraphParams
-from atft_kedro.panel.scaler import Scaler
-from atft_kedro.panel.universe import UniverseParams
+from atft_kedro.panel.build import PanelPreparation
 from atft_kedro.training.data import TrainingData
 from atft_kedro.training.forecasting import load_members
 from atft_kedro.training.run_status import read_training
-from atft_kedro.training.runs import MANIFEST, Runs, TrainedRun
+from atft_kedro.training.runs import MANIFEST
 
 
 def describe_inputs(
     mapped_dataset: pl.LazyFrame,
     training_data: TrainingData,
-    scaler: Scaler,
-    universe: UniverseParams,
-    runs: Runs,
-    trained: TrainedRun,
+    preparation: PanelPreparation,
+    run_folder: Path,
 ) -> ModelInputs:
-    """Describe the inputs of a run's networks with the parameters of its training."""
-    panel, graph = training_data.panel, training_data.graphs_recipe
-    assert isinstance(graph, GraphParams)
-    panel.require_same(trained.run, read_json(runs.find(trained.run) / MANIFEST)["panel"])
+    """Describe the columns, scaler, universe and graphs that a run's networks need.
+
+    A panel other than that of the run's training is refused.
+    """
+    panel, graph = training_data.panel, training_data.graph_params
+    assert isinstance(graph, GraphParams)  # they are known for graphs from the catalog
+    panel.require_same(run_folder.name, read_json(run_folder / MANIFEST)["panel"])
+    scaler, entry_lag = preparation.scaler, panel.metadata.entry_lag
     panel.require_features(scaler.feature_hash, tuple(scaler.names()))
-    return ModelInputs.of(mapped_dataset.collect_schema(), scaler, universe, graph, panel.metadata.entry_lag)
+    return ModelInputs.of(mapped_dataset.collect_schema(), scaler, preparation.universe, graph, entry_lag)
 
 
-def fit_corrections(forecasts: pl.LazyFrame, runs: Runs, trained: TrainedRun) -> Corrections:
+def fit_corrections(forecasts: pl.LazyFrame, run_folder: Path) -> Corrections:
     """Fit the shifts that give each quantile its nominal coverage on the validation days.
 
     For example the 10 % quantile is shifted until about 10 % of the labels are below it (conformal prediction).
     """
-    labels = read_training(runs.find(trained.run)).labels
-    return conformal.fit_corrections(forecasts.collect(), labels.transform)
+    return conformal.fit_corrections(forecasts.collect(), read_training(run_folder).labels.transform)
 
 
 def export_model(
     training_data: TrainingData,
-    runs: Runs,
-    trained: TrainedRun,
+    run_folder: Path,
     inputs: ModelInputs,
     corrections: Corrections,
     metrics: RunScore,
 ) -> ExportedModel:
     """Write the model folder of the run, and add a row for it to the changelog."""
-    run = runs.find(trained.run)
-    members = load_members(run, training_data)
-    exported = model_folder.export_model(run, members, inputs, corrections, metrics)
-    add_to_changelog(run, exported, metrics)
+    members = load_members(run_folder, training_data)
+    exported = model_folder.export_model(run_folder, members, inputs, corrections, metrics)
+    add_to_changelog(run_folder, exported, metrics)
     return exported
 
 
-def prepare_registration(exported: ExportedModel, runs: Runs, mapped_dataset: pl.LazyFrame) -> Registration:
+def prepare_registration(exported: ExportedModel, run_folder: Path, mapped_dataset: pl.LazyFrame) -> Registration:
     """Collect what MLflow's registry needs; saving the dataset `registered_model` registers the model."""
-    return model.prepare_registration(runs.find(exported.run) / exported.folder, mapped_dataset)
+    return model.prepare_registration(run_folder / exported.folder, mapped_dataset)

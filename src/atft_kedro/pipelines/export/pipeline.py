@@ -11,28 +11,20 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 nodes.describe_inputs,
-                ["mapped_dataset", "training_data", "scaler", "universe_recipe", "runs", "trained_run"],
+                ["mapped_dataset", "training_data", "panel_preparation", "run_folder"],
                 "model_inputs",
                 name="describe_inputs",
             ),
-            Node(
-                nodes.fit_corrections,
-                ["forecasts", "runs", "trained_run"],
-                "quantile_corrections",
-                name="fit_corrections",
-            ),
+            Node(nodes.fit_corrections, ["forecasts", "run_folder"], "quantile_corrections", name="fit_corrections"),
             Node(
                 nodes.export_model,
-                [
-                    *("training_data", "runs", "trained_run"),
-                    *("model_inputs", "quantile_corrections", "metrics"),
-                ],
+                ["training_data", "run_folder", "model_inputs", "quantile_corrections", "metrics"],
                 "exported_model",
                 name="export_model",
             ),
             Node(
                 nodes.prepare_registration,
-                ["exported_model", "runs", "mapped_dataset"],
+                ["exported_model", "run_folder", "mapped_dataset"],
                 "registered_model",
                 name="prepare_registration",
             ),

@@ -1,5 +1,7 @@
 """Nodes that train a network per seed, and tabulate the weights of the first one."""
 
+from pathlib import Path
+
 import polars as pl
 import torch
 
@@ -16,8 +18,13 @@ from atft_kedro.training.runs import Runs, TrainedRun
 from atft_kedro.training.tracking import Tracker
 
 
+def find_run(runs: Runs, trained: TrainedRun) -> Path:
+    """Find the folder of the run that was trained last."""
+    return runs.find(trained.run)
+
+
 def tabulate_weights(
-    training_data: TrainingData, runs: Runs, trained: TrainedRun, device: str
+    training_data: TrainingData, run_folder: Path, device: str
 ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """Tabulate the weights of a run's first network on the validation days.
 
@@ -25,7 +32,7 @@ def tabulate_weights(
     """
     training_data = training_data.to(choose_device(device))
     panel = training_data.panel
-    first_member = load_members(runs.find(trained.run), training_data)[0]
+    first_member = load_members(run_folder, training_data)[0]
     network = first_member.network
     loader = training_data.loader("validation", network.params.lookback)
     stats = collect_attention(network, loader.reader, loader.sampler.chronological(), first_member.modules)

@@ -16,9 +16,10 @@ def create_pipeline() -> Pipeline:
                 name="fit_network",
                 tags=["distributed", "holds_inputs"],
             ),
+            Node(nodes.find_run, ["runs", "trained_run"], "run_folder", name="find_run"),
             Node(
                 nodes.tabulate_weights,
-                ["training_data", "runs", "trained_run", "params:training.device"],
+                ["training_data", "run_folder", "params:training.device"],
                 ["feature_weights", "lag_weights", "neighbour_weights", "frequency_weights"],
                 name="tabulate_weights",
             ),

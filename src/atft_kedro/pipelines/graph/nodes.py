@@ -23,6 +23,6 @@ def build_graphs(
     return daily.build_graphs(returns, params), params
 
 
-def make_training_data(panel: Panel, graphs: pl.LazyFrame, graphs_recipe: GraphParams, split: Split) -> TrainingData:
+def make_training_data(panel: Panel, graphs: pl.LazyFrame, graph_params: GraphParams, split: Split) -> TrainingData:
     """Join the panel with its graphs, keyed by array position, and the split."""
-    return TrainingData(panel, graphs_to_panel(graphs, panel), split, graphs_recipe)
+    return TrainingData(panel, graphs_to_panel(graphs, panel), split, graph_params)

@@ -12,12 +12,12 @@ def create_pipeline() -> Pipeline:
             Node(
                 nodes.build_graphs,
                 ["mapped_dataset", "universe", "params:features.entry_lag", "params:graph"],
-                ["graphs", "graphs_recipe"],
+                ["graphs", "graph_params"],
                 name="build_graphs",
             ),
             Node(
                 nodes.make_training_data,
-                ["panel", "graphs", "graphs_recipe", "split"],
+                ["panel", "graphs", "graph_params", "split"],
                 "training_data",
                 name="make_training_data",
             ),

@@ -1,4 +1,4 @@
-"""Nodes of the hyper-parameter search: search, plot, confirm and report."""
+"""Nodes of the hyperparameter search: run trials, plot the study, confirm its winner and report."""
 
 import plotly.graph_objects as go
 
@@ -25,7 +25,7 @@ def search(
     training: TrainingParams,
     params: SearchParams,
 ) -> StudyStatus:
-    """Run trials until as many as wanted have ended."""
+    """Run trials until as many as wanted have started and all have ended."""
     return run_search.search(training_data, (network, training), params, trials, trackers)
 
 
@@ -34,18 +34,20 @@ def plot_study(status: StudyStatus, trials: Runs, params: SearchParams) -> tuple
     return report.plot_study(load_study(run_search.find_storage(params, trials), status.study))
 
 
-def confirm_winner(  # noqa: PLR0913, PLR0917 — the inputs of a training and of a comparison
+def make_trainer(training_data: TrainingData, trials: Runs, trackers: TrialTrackers) -> ConfirmationTrainer:
+    """Create what retrains the winner and the current configuration."""
+    return ConfirmationTrainer(training_data, trials, trackers)
+
+
+def confirm_winner(
     status: StudyStatus,
-    training_data: TrainingData,
-    trials: Runs,
-    trackers: TrialTrackers,
+    trainer: ConfirmationTrainer,
     network: NetworkParams,
     training: TrainingParams,
     params: SearchParams,
     evaluation: EvaluationParams,
 ) -> Confirmation:
     """Retrain the winner and the current configuration with other seeds."""
-    trainer = ConfirmationTrainer(training_data, trials, trackers)
     return confirm(status, trainer, (network, training), params, evaluation)
 
 

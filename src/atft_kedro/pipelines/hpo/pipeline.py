@@ -14,7 +14,7 @@ FIGURES = [
 
 
 def create_pipeline() -> Pipeline:
-    """Search, plot, confirm the winner and write the report."""
+    """Run the trials of a study, plot it, confirm its winner and write the report."""
     return Pipeline(
         [
             Node(
@@ -29,10 +29,16 @@ def create_pipeline() -> Pipeline:
             ),
             Node(nodes.plot_study, ["study", "trial_folders", "params:hpo"], FIGURES, name="plot_study"),
             Node(
+                nodes.make_trainer,
+                ["training_data", "trial_folders", "trial_trackers"],
+                "confirmation_trainer",
+                name="make_trainer",
+            ),
+            Node(
                 nodes.confirm_winner,
                 [
-                    *("study", "training_data", "trial_folders", "trial_trackers"),
-                    *("params:network", "params:training", "params:hpo", "params:evaluation"),
+                    *("study", "confirmation_trainer", "params:network"),
+                    *("params:training", "params:hpo", "params:evaluation"),
                 ],
                 "confirmation",
                 name="confirm_winner",

@@ -1,4 +1,4 @@
-"""The node that makes live forecasts."""
+"""Nodes that check the age of the newest day and forecast it."""
 
 from datetime import date
 from typing import Any
@@ -13,21 +13,33 @@ from atft_kedro.panel.scaler import FeatureCatalogue
 from atft_kedro.training.hardware import choose_device
 
 
-def forecast_newest(  # noqa: PLR0913, PLR0917 — data, models and the parameters of their checks
+def check_age(
     mapped_dataset: pl.LazyFrame,
     guard_verdict: dict[str, Any],
+    today: date,
+    guard: GuardParams,
+    params: PredictParams,
+) -> dict[str, Any]:
+    """Count the age of the newest day and refuse old data.
+
+    The verdict is an input so that only data that has passed the guard is forecast.
+    """
+    age = predicting.require_recent(mapped_dataset, today, params, guard.recency)
+    return {"made_on": str(today), "age_in_trading_days": age}
+
+
+def forecast_newest(  # noqa: PLR0913, PLR0917 — the data and its description, the models and the parameters
+    mapped_dataset: pl.LazyFrame,
+    data_age: dict[str, Any],
     feature_catalogue: dict[str, Any],
     exported_models: ExportedModels,
-    today: date,
     entry_lag: int,
-    guard: GuardParams,
     params: PredictParams,
     device: str,
 ) -> tuple[pl.DataFrame, str, dict[str, Any]]:
-    """Forecast the newest days; the verdict is an input so that only checked data is forecast."""
-    age = predicting.require_recent(mapped_dataset, today, params, guard.recency)
+    """Forecast the newest days with an exported model: a table, the same as CSV, and a summary."""
     catalogue = FeatureCatalogue.of(feature_catalogue)
     forecasts, summary = predicting.predict(
         mapped_dataset, catalogue, entry_lag, exported_models, params, choose_device(device)
     )
-    return forecasts, forecasts.write_csv(), {"made_on": str(today), "age_in_trading_days": age, **summary}
+    return forecasts, forecasts.write_csv(), {**data_age, **summary}

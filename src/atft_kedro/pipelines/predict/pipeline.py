@@ -10,11 +10,16 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         [
             Node(
+                nodes.check_age,
+                ["mapped_dataset", "guard_verdict", "prediction_day", "params:guard", "params:predict"],
+                "data_age",
+                name="check_age",
+            ),
+            Node(
                 nodes.forecast_newest,
                 [
-                    *("mapped_dataset", "guard_verdict", "feature_catalogue", "exported_models", "prediction_day"),
-                    *("params:features.entry_lag", "params:guard", "params:predict"),
-                    "params:training.device",
+                    *("mapped_dataset", "data_age", "feature_catalogue", "exported_models"),
+                    *("params:features.entry_lag", "params:predict", "params:training.device"),
                 ],
                 ["predictions", "predictions_csv", "predictions_summary"],
                 name="forecast_newest",

@@ -8,7 +8,7 @@ from atft_kedro.market.benchmark_returns import BenchmarkReturns
 from atft_kedro.panel import scaler as scaling
 from atft_kedro.panel import split as splitting
 from atft_kedro.panel import universe as choosing
-from atft_kedro.panel.build import plan_panel
+from atft_kedro.panel.build import PanelPreparation, plan_panel
 from atft_kedro.panel.index import index_observations
 from atft_kedro.panel.scaler import FeatureCatalogue, Scaler, ScalerParams
 from atft_kedro.panel.split import Split, SplitParams, count_sizes
@@ -22,13 +22,12 @@ def select_universe(
     guard_verdict: dict[str, Any],
     benchmark_returns: BenchmarkReturns,
     params: UniverseParams,
-) -> tuple[pl.DataFrame, UniverseParams]:
-    """Mark the rows to forecast; return the rules too, for storage.
+) -> pl.DataFrame:
+    """Mark the rows to forecast.
 
     The verdict is an input so that this node runs after the guard.
     """
-    universe = choosing.select_universe(mapped_dataset, params)
-    return benchmark_returns.restrict_universe(universe), params
+    return benchmark_returns.restrict_universe(choosing.select_universe(mapped_dataset, params))
 
 
 def split_days(
@@ -57,7 +56,9 @@ def fit_scaler(
     return scaling.fit_scaler(mapped_dataset, index, split, catalogue, params)
 
 
-def write_panel(mapped_dataset: pl.LazyFrame, universe: pl.LazyFrame, scaler: Scaler, entry_lag: int) -> PanelPlan:
+def write_panel(
+    mapped_dataset: pl.LazyFrame, universe: pl.LazyFrame, scaler: Scaler, entry_lag: int, params: UniverseParams
+) -> tuple[PanelPlan, PanelPreparation]:
     """Scale every row and sort them by stock; rows are computed while the panel is saved."""
-    index = index_observations(universe.collect())
-    return plan_panel(mapped_dataset, index, scaler, entry_lag)
+    plan = plan_panel(mapped_dataset, index_observations(universe.collect()), scaler, entry_lag)
+    return plan, PanelPreparation(scaler=scaler, universe=params)

@@ -12,7 +12,7 @@ def create_pipeline() -> Pipeline:
             Node(
                 nodes.select_universe,
                 ["mapped_dataset", "guard_verdict", "benchmark_returns", "params:universe"],
-                ["universe", "universe_recipe"],
+                "universe",
                 name="select_universe",
             ),
             Node(
@@ -29,8 +29,8 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 nodes.write_panel,
-                ["mapped_dataset", "universe", "scaler", "params:features.entry_lag"],
-                "panel",
+                ["mapped_dataset", "universe", "scaler", "params:features.entry_lag", "params:universe"],
+                ["panel", "panel_preparation"],
                 name="write_panel",
             ),
         ],

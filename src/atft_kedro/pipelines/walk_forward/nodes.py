@@ -40,24 +40,28 @@ def plot_folds(folds: Folds) -> go.Figure:
     return plot_splits(folds.folds)
 
 
-def train_folds(  # noqa: PLR0913, PLR0917 — the inputs of a training
-    mapped_dataset: pl.LazyFrame,
-    universe: pl.LazyFrame,
-    graphs: pl.LazyFrame,
-    graphs_recipe: GraphParams,
-    folds: Folds,
+def collect_tables(mapped_dataset: pl.LazyFrame, universe: pl.LazyFrame, graphs: pl.LazyFrame) -> MarketTables:
+    """Collect the tables that every fold is cut from."""
+    return MarketTables(mapped_dataset, universe, graphs)
+
+
+def collect_recipe(
     feature_catalogue: dict[str, Any],
-    fold_folders: Runs,
     entry_lag: int,
     scaler: ScalerParams,
     network: NetworkParams,
     training: TrainingParams,
-    walk: WalkParams,
+    graph_params: GraphParams,
+) -> FoldRecipe:
+    """Collect the parameters that all folds have in common."""
+    return FoldRecipe(FeatureCatalogue.of(feature_catalogue), entry_lag, scaler, network, training, graph_params)
+
+
+def train_folds(
+    folds: Folds, market_tables: MarketTables, fold_recipe: FoldRecipe, fold_folders: Runs, walk: WalkParams
 ) -> TrainedFolds:
     """Train and forecast every unfinished fold, each in its own process and folder."""
-    tables = MarketTables(mapped_dataset, universe, graphs)
-    recipe = FoldRecipe(FeatureCatalogue.of(feature_catalogue), entry_lag, scaler, network, training, graphs_recipe)
-    return walk_module.train_folds(folds.folds, tables, recipe, fold_folders, walk)
+    return walk_module.train_folds(folds.folds, market_tables, fold_recipe, fold_folders, walk)
 
 
 def pool_forecasts(trained_folds: TrainedFolds, fold_folders: Runs, mapped_dataset: pl.LazyFrame) -> pl.LazyFrame:
@@ -65,27 +69,30 @@ def pool_forecasts(trained_folds: TrainedFolds, fold_folders: Runs, mapped_datas
     return walk_score_module.pool_forecasts(trained_folds, fold_folders.folder, mapped_dataset)
 
 
-def score_folds(  # noqa: PLR0913, PLR0917 — forecasts, returns and how they are scored
+def score_folds(
     trained_folds: TrainedFolds,
     fold_folders: Runs,
     walk_forecasts: pl.LazyFrame,
     mapped_dataset: pl.LazyFrame,
-    tracker: Tracker,
-    entry_lag: int,
-    training: TrainingParams,
+    fold_recipe: FoldRecipe,
     params: EvaluationParams,
-) -> tuple[WalkScore, str, go.Figure]:
-    """Score the folds and the pooled forecasts; log the page, the figure and the metrics."""
-    pooled = walk_forecasts.collect()
+) -> tuple[WalkScore, go.Figure]:
+    """Score the folds and the pooled forecasts, and plot the scores."""
+    pooled, entry_lag = walk_forecasts.collect(), fold_recipe.entry_lag
     returns = returns_by_lag(collect_returns(mapped_dataset, pooled[DATE], entry_lag), entry_lag)
-    params = params.model_copy(update={"units": training.labels.transform})
+    params = params.model_copy(update={"units": fold_recipe.training.labels.transform})
     scored = walk_score_module.score_walk(trained_folds, fold_folders.folder, pooled, returns, params)
-    page, figure = build_walk_page(scored.score), plot_walk(scored.score, scored.daily)
-    for step, metrics in collect_walk_metrics(scored.score):
+    return scored.score, plot_walk(scored.score, scored.daily)
+
+
+def write_walk(walk_score: WalkScore, walk_figure: go.Figure, tracker: Tracker) -> str:
+    """Build the page of the walk; log it, the figure and the metrics to the tracker."""
+    page = build_walk_page(walk_score)
+    for step, metrics in collect_walk_metrics(walk_score):
         tracker.log_metrics(metrics, step)
     tracker.log_text(page, "walk.md")
-    tracker.log_text(figure.to_html(), "walk.html")
-    return scored.score, page, figure
+    tracker.log_text(walk_figure.to_html(), "walk.html")
+    return page
 
 
 def require_every_fold(walk_score: WalkScore) -> dict[str, int]:
