@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from atft_kedro.pipelines.fit.nodes import fit_network, tabulate_weights
+from atft_kedro.pipelines.fit.nodes import find_run, fit_network, tabulate_weights
 from atft_kedro.training.data import TrainingData
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.runs import Runs
@@ -18,7 +18,7 @@ def test_the_weights_of_the_first_network_are_tabulated_on_the_validation_days(
     training = make_params(TrainingParams, phases=PHASES[1:], steps_per_phase=2)
 
     trained = fit_network(training_data, runs, NO_TRACKER, NETWORK, training)
-    features, lags, neighbours, frequencies = tabulate_weights(training_data, runs, trained, "cpu")
+    features, lags, neighbours, frequencies = tabulate_weights(training_data, find_run(runs, trained), "cpu")
 
     days = training_data.split.indices_of("validation", training_data.panel.days)
     assert features.columns == ["date", "feature", "weight"]
