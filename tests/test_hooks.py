@@ -1,4 +1,4 @@
-"""What happens around a run, where a whole run would not show it every time."""
+"""Hooks: a run ends after SIGTERM even if a library catches the exit."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ def hook() -> Iterator[TerminationHook]:
     signal.signal(signal.SIGTERM, before)
 
 
-def test_a_termination_that_a_library_swallowed_ends_the_run_before_its_next_step(hook: TerminationHook) -> None:
+def test_a_termination_caught_by_a_library_ends_the_run_before_its_next_node(hook: TerminationHook) -> None:
     hook.before_node_run()
     with pytest.raises(SystemExit):
         os.kill(os.getpid(), signal.SIGTERM)

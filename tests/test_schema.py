@@ -1,4 +1,4 @@
-"""What an ML dataset's columns are taken for."""
+"""The roles of an ML dataset's columns."""
 
 from datetime import date
 

@@ -1,4 +1,4 @@
-"""The registry's door: it registers, or says why not and leaves no word of an older model."""
+"""The dataset of MLflow's registry registers a model, or logs why not and removes the old file."""
 
 import logging
 from collections.abc import Iterator
@@ -20,8 +20,8 @@ def registration(tmp_path: Path) -> Registration:
     folder = tmp_path / "gatfan_20200101_Sharpe1.00"
     folder.mkdir()
     (folder / CARD_FILE).write_text("{}")
-    answers = pl.Schema({"date": pl.Date, "code": pl.String, "rank": pl.Int32, "forecast": pl.Float32})
-    return Registration(folder, "20200101-a", ROWS, pl.Schema({"target_1d": pl.Float32}), answers)
+    output = pl.Schema({"date": pl.Date, "code": pl.String, "rank": pl.Int32, "forecast": pl.Float32})
+    return Registration(folder, "20200101-a", ROWS, pl.Schema({"target_1d": pl.Float32}), output)
 
 
 @pytest.fixture(scope="module")
@@ -38,45 +38,45 @@ def tracked(store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def door(tmp_path: Path) -> RegisteredModelDataset:
+def dataset(tmp_path: Path) -> RegisteredModelDataset:
     return RegisteredModelDataset(filepath=str(tmp_path / "registered.json"), name="mine")
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("tracked")
 def test_a_model_is_registered_with_its_columns_and_a_version(
-    door: RegisteredModelDataset, registration: Registration
+    dataset: RegisteredModelDataset, registration: Registration
 ) -> None:
-    door.save(registration)
-    first = door.load()
-    door.save(registration)
+    dataset.save(registration)
+    first = dataset.load()
+    dataset.save(registration)
 
     info = mlflow.models.get_model_info("models:/mine/1")
-    assert (first.uri, first.run, door.load().version) == ("models:/mine/1", "20200101-a", "2")
+    assert (first.uri, first.run, dataset.load().version) == ("models:/mine/1", "20200101-a", "2")
     assert info.signature.inputs.input_names() == ["date", "code", "ret_1", "target_1d"]
     assert info.signature.inputs.required_input_names() == ["date", "code", "ret_1"]
-    assert [str(each) for each in info.signature.inputs.input_types()] == ["DataType.string"] * 2 + [
+    assert [str(dtype) for dtype in info.signature.inputs.input_types()] == ["DataType.string"] * 2 + [
         "DataType.double"
     ] * 2
     assert info.signature.outputs.input_names() == ["date", "code", "rank", "forecast"]
     assert info.flavors["python_function"]["loader_module"] == "mlflow.pyfunc.loaders.code_model"
 
 
-def test_without_an_active_run_it_says_so_and_forgets_the_older_model(
-    door: RegisteredModelDataset, registration: Registration, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_without_an_active_run_a_warning_is_logged_and_the_old_file_removed(
+    dataset: RegisteredModelDataset, registration: Registration, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "registered.json").write_text("{}")
 
-    door.save(registration)
+    dataset.save(registration)
 
-    assert not door.exists()
+    assert not dataset.exists()
     assert "the model of run 20200101-a is not registered: no MLflow run is active" in caplog.text
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("tracked")
-def test_a_registry_that_does_not_answer_stops_nothing(
-    door: RegisteredModelDataset,
+def test_a_registry_that_does_not_answer_does_not_stop_the_run(
+    dataset: RegisteredModelDataset,
     registration: Registration,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
@@ -85,7 +85,7 @@ def test_a_registry_that_does_not_answer_stops_nothing(
     monkeypatch.setenv("MLFLOW_REGISTRY_URI", "http://127.0.0.1:9")
 
     with caplog.at_level(logging.WARNING):
-        door.save(registration)
+        dataset.save(registration)
 
-    assert not door.exists()
+    assert not dataset.exists()
     assert "MLflow does not answer; the model of run 20200101-a is not registered" in caplog.text

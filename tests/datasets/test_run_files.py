@@ -1,4 +1,4 @@
-"""Files of a run lie in that run's folder, whatever other runs begin or end meanwhile."""
+"""Files of a run are written to its folder while other runs start and end."""
 
 from pathlib import Path
 

@@ -35,7 +35,7 @@ def test_a_process_keeps_its_run_while_another_training_ends(runs: list[Path], t
     assert (runs[0] / "report.html").read_text() == f"{runs[0].name} {runs[0].name}"
     assert {file.name for file in runs[1].iterdir()} == {"manifest.json"}
     assert open_catalog(tmp_path)[TRAINED_RUN].load().run == runs[1].name
-    assert not open_catalog(tmp_path)["report"].exists()  # of the run that was trained last there is none
+    assert not open_catalog(tmp_path)["report"].exists()  # the run that was trained last has no report
 
 
 @pytest.mark.parametrize("text", ['{"run": "a', '{"run": "a", "members": [{"seed": 7, "best_rank_ic": 0.1}]}'])

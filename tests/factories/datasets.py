@@ -1,4 +1,4 @@
-"""What tests make: datasets in memory, and the IC as a slow and plain reference."""
+"""Datasets, graphs and panels of small markets, and the daily IC computed simply."""
 
 from pathlib import Path
 
@@ -27,10 +27,10 @@ def make_ml_dataset(prices: pl.DataFrame, params: FeatureParams) -> pl.DataFrame
     return pl.concat(build_ml_dataset(prices.lazy(), params))
 
 
-def daily_ic(frame: pl.DataFrame, forecast: str, answer: str) -> pl.Series:
+def daily_ic(frame: pl.DataFrame, forecast: str, realised: str) -> pl.Series:
     """Correlate inside each day, over the rows where both are known."""
-    known = frame.drop_nulls([forecast, answer])
-    return known.group_by("date").agg(pl.corr(forecast, answer).alias("ic")).drop_nulls().drop_nans()["ic"]
+    known = frame.drop_nulls([forecast, realised])
+    return known.group_by("date").agg(pl.corr(forecast, realised).alias("ic")).drop_nulls().drop_nans()["ic"]
 
 
 def make_panel(
@@ -40,7 +40,7 @@ def make_panel(
     lazy = frame.lazy()
     index = index_observations(select_universe(lazy, universe or make_params(UniverseParams)))
     split = split_days(index.days, make_params(SplitParams, train=0.6, validation=0.2, embargo_days=0), 20)
-    catalogue = FeatureCatalogue("made", dict.fromkeys(feature_columns(frame.schema), "own"))
+    catalogue = FeatureCatalogue("abc", dict.fromkeys(feature_columns(frame.schema), "own"))
     fitted = fit_scaler(lazy, index, split, catalogue, scaler or make_params(ScalerParams))
     write_panel(folder, plan_panel(lazy, index, fitted, entry_lag=0))
     return open_panel(folder)

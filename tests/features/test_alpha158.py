@@ -1,4 +1,4 @@
-"""Alpha158 number by number against qlib's definitions, written anew in pandas and plain NumPy loops."""
+"""Alpha158 against qlib's definitions, implemented again with pandas and NumPy."""
 
 from collections.abc import Callable
 
@@ -133,7 +133,7 @@ def computed(prices: pl.DataFrame) -> pl.DataFrame:
     return make_ml_dataset(prices, make_params(FeatureParams, set="alpha158")).sort("code", "date")
 
 
-def test_there_are_158_in_qlibs_order() -> None:
+def test_the_158_factors_are_in_the_order_of_qlib() -> None:
     names = [feature.name for feature in ALPHA158]
 
     assert names == [*BARS, *(f"{name}{d}" for name in ROLLING for d in WINDOWS)]
@@ -146,16 +146,16 @@ def test_factor_equals_qlibs_definition(prices: pl.DataFrame, computed: pl.DataF
         for code, stock in prices.partition_by("code", as_dict=True).items():
             q = stock.to_pandas()
             expected = BARS[name](q) if name in BARS else ROLLING[name](q, int(column.removeprefix(name)))
-            ours = computed.filter(pl.col("code") == code[0])[column].fill_null(np.nan).to_numpy()
-            theirs = expected.replace([np.inf, -np.inf], np.nan).to_numpy(dtype=float)
+            actual = computed.filter(pl.col("code") == code[0])[column].fill_null(np.nan).to_numpy()
+            reference = expected.replace([np.inf, -np.inf], np.nan).to_numpy(dtype=float)
 
-            np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=2e-6, err_msg=f"{column} of {code[0]}")
+            np.testing.assert_allclose(actual, reference, rtol=2e-5, atol=2e-6, err_msg=f"{column} of {code[0]}")
 
 
-def test_without_a_vwap_the_typical_price_stands_in(prices: pl.DataFrame) -> None:
-    made = make_ml_dataset(
+def test_the_typical_price_replaces_an_unknown_vwap(prices: pl.DataFrame) -> None:
+    dataset = make_ml_dataset(
         prices.with_columns(vwap=pl.lit(None, pl.Float64)), make_params(FeatureParams, set="alpha158")
     )
-    typical = (made["high"] + made["low"] + made["close"]) / 3 / made["close"]
+    typical = (dataset["high"] + dataset["low"] + dataset["close"]) / 3 / dataset["close"]
 
-    np.testing.assert_allclose(made["VWAP0"], typical, rtol=1e-6)
+    np.testing.assert_allclose(dataset["VWAP0"], typical, rtol=1e-6)

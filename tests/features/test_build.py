@@ -20,9 +20,7 @@ def whole(clean_prices: pl.DataFrame) -> pl.DataFrame:
 
 
 @pytest.mark.parametrize("memory_gb", [0.003, 0.03])
-def test_how_much_memory_there_is_changes_no_number(
-    clean_prices: pl.DataFrame, whole: pl.DataFrame, memory_gb: float
-) -> None:
+def test_the_memory_limit_changes_no_number(clean_prices: pl.DataFrame, whole: pl.DataFrame, memory_gb: float) -> None:
     pieces = make_ml_dataset(clean_prices, WIDE.model_copy(update={"memory_gb": memory_gb}))
 
     assert_frame_equal(pieces, whole, rel_tol=1e-5, abs_tol=1e-6)
@@ -35,28 +33,30 @@ def test_renaming_and_reordering_stocks_permutes_the_rows_and_changes_nothing_el
     names = dict(zip(codes, codes.shuffle(seed=3), strict=True))
     renamed = clean_prices.with_columns(pl.col("code").replace_strict(names)).sort("code", "date")
 
-    ours = make_ml_dataset(renamed, WIDE)
-    theirs = whole.with_columns(pl.col("code").replace_strict(names)).sort("date", "code")
+    actual = make_ml_dataset(renamed, WIDE)
+    expected_rows = whole.with_columns(pl.col("code").replace_strict(names)).sort("date", "code")
 
-    assert_frame_equal(ours, theirs, rel_tol=1e-4, abs_tol=1e-5)
+    assert_frame_equal(actual, expected_rows, rel_tol=1e-4, abs_tol=1e-5)
 
 
 def test_two_runs_agree_bit_for_bit(clean_prices: pl.DataFrame, whole: pl.DataFrame) -> None:
     assert_frame_equal(make_ml_dataset(clean_prices, WIDE), whole, check_exact=True)
 
 
-def test_an_absent_stock_changes_nothing_for_the_others_but_the_cross_section(
+def test_removing_a_stock_changes_only_features_across_stocks(
     clean_prices: pl.DataFrame,
 ) -> None:
     params = make_params(FeatureParams, set="alpha158")
-    gone = clean_prices["code"][0]
+    removed_code = clean_prices["code"][0]
 
-    rest = make_ml_dataset(clean_prices.filter(pl.col("code") != gone), params)
+    rest = make_ml_dataset(clean_prices.filter(pl.col("code") != removed_code), params)
 
-    assert_frame_equal(rest, make_ml_dataset(clean_prices, params).filter(pl.col("code") != gone), check_exact=True)
+    assert_frame_equal(
+        rest, make_ml_dataset(clean_prices, params).filter(pl.col("code") != removed_code), check_exact=True
+    )
 
 
-def test_the_dataset_holds_what_the_catalogue_declares_in_its_order(whole: pl.DataFrame) -> None:
+def test_the_dataset_has_the_declared_features_in_order(whole: pl.DataFrame) -> None:
     names = [feature.name for feature in FEATURE_SETS["wide"]]
 
     assert feature_columns(whole.schema) == names
@@ -65,7 +65,7 @@ def test_the_dataset_holds_what_the_catalogue_declares_in_its_order(whole: pl.Da
     assert whole.select("date", "code").equals(whole.select("date", "code").sort("date", "code"))
 
 
-def test_no_feature_is_nan_or_infinite_or_dead(whole: pl.DataFrame) -> None:
+def test_no_feature_is_nan_infinite_or_always_unknown(whole: pl.DataFrame) -> None:
     names = [feature.name for feature in FEATURE_SETS["wide"]]
     bad = whole.select((~pl.col(names).is_finite()).sum()).row(0, named=True)
     distinct = whole.select(pl.col(names).drop_nulls().n_unique()).row(0, named=True)
@@ -75,15 +75,15 @@ def test_no_feature_is_nan_or_infinite_or_dead(whole: pl.DataFrame) -> None:
 
 
 def test_without_sectors_all_stocks_form_one(clean_prices: pl.DataFrame) -> None:
-    made = make_ml_dataset(clean_prices.with_columns(sector=pl.lit(None, pl.String)), WIDE)
+    dataset = make_ml_dataset(clean_prices.with_columns(sector=pl.lit(None, pl.String)), WIDE)
 
-    assert made["sector_ret_1"].equals(made["market_ret_1"])
+    assert dataset["sector_ret_1"].equals(dataset["market_ret_1"])
 
 
 @pytest.mark.parametrize("entry_lag", [0, 1])
 def test_targets_follow_the_stocks_own_observations(clean_prices: pl.DataFrame, entry_lag: int) -> None:
-    made = make_ml_dataset(clean_prices, make_params(FeatureParams, entry_lag=entry_lag, horizons=(1, 7)))
-    stock = made.filter(pl.col("code") == made["code"][0]).sort("date")
+    dataset = make_ml_dataset(clean_prices, make_params(FeatureParams, entry_lag=entry_lag, horizons=(1, 7)))
+    stock = dataset.filter(pl.col("code") == dataset["code"][0]).sort("date")
     close = stock["close"].to_list()
 
     for horizon in (1, 7):
@@ -93,5 +93,5 @@ def test_targets_follow_the_stocks_own_observations(clean_prices: pl.DataFrame, 
             else math.nan
             for t in range(len(close))
         ]
-        ours = stock[f"target_{horizon}d"].fill_null(math.nan).to_list()
-        assert ours == pytest.approx(expected, rel=1e-5, abs=1e-6, nan_ok=True)
+        actual = stock[f"target_{horizon}d"].fill_null(math.nan).to_list()
+        assert actual == pytest.approx(expected, rel=1e-5, abs=1e-6, nan_ok=True)

@@ -13,7 +13,7 @@ from factories.params import make_params
 
 
 def weekdays(count: int) -> list[date]:
-    days = (date(2024, 1, 1) + timedelta(days=each) for each in range(2 * count))
+    days = (date(2024, 1, 1) + timedelta(days=day) for day in range(2 * count))
     return [day for day in days if day.weekday() < 5][:count]
 
 
@@ -100,12 +100,12 @@ def test_feature_against_numpy(clean_prices: pl.DataFrame, ml_dataset: pl.DataFr
             continue
         columns = {name: q[name].to_numpy() for name in ("high", "low", "close", "volume")}
         expected = reference(q["r"].to_numpy()[1:], q["m"].to_numpy()[1:], columns)
-        ours = ml_dataset.filter(code=code, date=last)[feature].item()
+        actual = ml_dataset.filter(code=code, date=last)[feature].item()
 
-        assert ours == pytest.approx(expected, rel=2e-4, abs=1e-6), code
+        assert actual == pytest.approx(expected, rel=2e-4, abs=1e-6), code
 
 
-def test_ranks_average_ties_and_leave_the_unknown_unknown() -> None:
+def test_ranks_average_ties_and_are_null_for_unknown_values() -> None:
     flat = {"A": [1.0, 2.0], "B": [1.0, 2.0], "C": [1.0, 3.0], "D": [5.0, 5.0], "E": [7.0]}
     day = make_ml_dataset(prices_of(flat), make_params(FeatureParams)).filter(pl.col("date") == weekdays(2)[1])
 
@@ -116,7 +116,7 @@ def test_ranks_average_ties_and_leave_the_unknown_unknown() -> None:
 
 
 @pytest.mark.parametrize(("name", "count"), [("core", range(40, 61)), ("alpha158", [158]), ("wide", range(395, 600))])
-def test_a_set_has_as_many_features_as_it_promises(name: str, count: range) -> None:
+def test_a_feature_set_has_the_documented_size(name: str, count: range) -> None:
     names = [feature.name for feature in FEATURE_SETS[name]]
 
     assert len(names) == len(set(names))
@@ -124,7 +124,7 @@ def test_a_set_has_as_many_features_as_it_promises(name: str, count: range) -> N
     assert all(feature.description and feature.family for feature in FEATURE_SETS[name])
 
 
-def test_no_feature_reaches_further_back_than_it_declares(clean_prices: pl.DataFrame) -> None:
+def test_no_feature_uses_more_observations_than_its_lookback(clean_prices: pl.DataFrame) -> None:
     """Everything before the lookback is changed; the last day must not move."""
     features = [feature for feature in FEATURE_SETS["core"] if feature.scope == "stock"]
     code = clean_prices.group_by("code").len().sort("len", "code")["code"][-1]
@@ -138,10 +138,10 @@ def test_no_feature_reaches_further_back_than_it_declares(clean_prices: pl.DataF
         )
         rest = clean_prices.filter(pl.col("code") != code)
         before, after = (
-            make_ml_dataset(pl.concat([rest, each]).sort("code", "date"), make_params(FeatureParams)).filter(
+            make_ml_dataset(pl.concat([rest, history]).sort("code", "date"), make_params(FeatureParams)).filter(
                 pl.col("code") == code
             )[-1]
-            for each in (stock, shocked)
+            for history in (stock, shocked)
         )
         for feature in features:
             if feature.lookback == lookback and not feature.family.startswith(("residual", "market")):

@@ -1,4 +1,4 @@
-"""A declaration is the feature's documentation and its identity."""
+"""The declaration of a feature gives its documentation and its hash."""
 
 import json
 

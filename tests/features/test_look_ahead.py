@@ -1,4 +1,4 @@
-"""Invariant 1: what is known at a close does not depend on what comes after it, bit for bit."""
+"""Features and known targets do not depend on later prices, bit for bit."""
 
 from datetime import timedelta
 
@@ -27,7 +27,7 @@ def shock(prices: pl.DataFrame, after: object) -> pl.DataFrame:
 
 
 @pytest.mark.parametrize("share", [0.3, 0.7])
-def test_changing_the_future_moves_no_feature_and_no_known_target(
+def test_later_prices_change_no_feature_and_no_known_target(
     clean_prices: pl.DataFrame, params: FeatureParams, share: float
 ) -> None:
     days = clean_prices["date"].unique().sort()
@@ -48,7 +48,7 @@ def test_changing_the_future_moves_no_feature_and_no_known_target(
     assert_frame_equal(before, after, check_exact=True)
 
 
-def test_a_future_that_has_not_happened_moves_nothing(clean_prices: pl.DataFrame, params: FeatureParams) -> None:
+def test_removing_later_days_changes_nothing(clean_prices: pl.DataFrame, params: FeatureParams) -> None:
     today = clean_prices["date"].max() - timedelta(days=120)
     targets = [target(horizon) for horizon in params.horizons]
 

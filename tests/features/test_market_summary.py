@@ -1,4 +1,4 @@
-"""The market's daily return: no single stock moves it, and a return over a gap is not one day's."""
+"""The market's daily return hardly depends on one stock and ignores returns over gaps."""
 
 from datetime import date
 
@@ -18,8 +18,8 @@ DAYS = 12
 def prices_of(returns: np.ndarray) -> pl.DataFrame:
     """Prices of a market with these returns (day, stock)."""
     closes = 100 * np.cumprod(1 + returns, axis=0)
-    day, stock = (each.ravel() for each in np.indices(closes.shape))
-    frame = pl.DataFrame({"day": day, "code": [f"S{each:03}" for each in stock], "close": closes.ravel()})
+    day, stock = (indices.ravel() for indices in np.indices(closes.shape))
+    frame = pl.DataFrame({"day": day, "code": [f"S{number:03}" for number in stock], "close": closes.ravel()})
     dates = pl.lit(date(2024, 1, 1)) + pl.duration(days=pl.col("day"))
     return frame.select(dates.alias("date"), "code", "close", volume=pl.lit(1e3), sector=pl.lit(None, pl.String)).sort(
         "code", "date"
@@ -53,7 +53,7 @@ def test_a_return_over_a_gap_is_not_one_of_the_day() -> None:
     assert_frame_equal(with_gap.drop("traded"), without_stock.drop("traded"), check_exact=True)
 
 
-def test_a_day_on_which_one_stock_alone_has_a_row_takes_no_return_from_the_others() -> None:
+def test_a_day_with_one_stock_does_not_change_the_returns_of_the_others() -> None:
     prices = prices_of(np.random.default_rng(3).normal(0, 0.01, (DAYS, 6)))
     lonely = (pl.col("date") != date(2024, 1, 6)) | (pl.col("code") == "S000")
     after = date(2024, 1, 7)
@@ -79,22 +79,22 @@ def test_the_mean_moves_and_grows_with_the_returns(stocks: int) -> None:
 
 def test_a_stock_that_returns_after_a_year_changes_no_others_residual(clean_prices: pl.DataFrame) -> None:
     days, code = clean_prices["date"].unique().sort(), clean_prices["code"][0]
-    gone = (pl.col("code") == code) & pl.col("date").is_between(days[5], days[299])
+    is_absent = (pl.col("code") == code) & pl.col("date").is_between(days[5], days[299])
     later = (pl.col("code") == code) & (pl.col("date") > days[299])
-    prices = clean_prices.filter(~gone)
+    prices = clean_prices.filter(~is_absent)
     risen = prices.with_columns(pl.when(later).then(20 * pl.col(q)).otherwise(q).alias(q) for q in ("open", "close"))
     risen = risen.with_columns(pl.when(later).then(25 * pl.col("high")).otherwise("high").alias("high"))
 
     before, after = (
-        make_ml_dataset(each, make_params(FeatureParams)).filter(pl.col("code") != code, pl.col("date") == days[300])
-        for each in (prices, risen)
+        make_ml_dataset(table, make_params(FeatureParams)).filter(pl.col("code") != code, pl.col("date") == days[300])
+        for table in (prices, risen)
     )
 
     assert before["residual_1"].equals(after["residual_1"])
     assert (after["residual_1"] > 0).mean() > 0.25
 
 
-def test_market_days_do_not_depend_on_how_the_stocks_are_cut_into_parts(clean_prices: pl.DataFrame) -> None:
+def test_the_summary_does_not_depend_on_the_batches_of_stocks(clean_prices: pl.DataFrame) -> None:
     sorted_prices = clean_prices.sort("code", "date")
     parts = [compute_returns(part) for part in sorted_prices.partition_by("code", maintain_order=True)]
 

@@ -74,8 +74,8 @@ def test_the_edges_are_the_strongest_slow_correlations(ml_dataset: pl.DataFrame)
     relative = returns[-120:] - median
     weights = 0.5 ** (np.arange(119, -1, -1) / 30)
 
-    mine = edges.filter(pl.col("graph_date") == when)
-    members = sorted(set(mine["code"]))
+    graph = edges.filter(pl.col("graph_date") == when)
+    members = sorted(set(graph["code"]))
     for code in members:
         near = {
             other: slow_correlation(relative, weights, codes.index(code), codes.index(other))
@@ -83,7 +83,7 @@ def test_the_edges_are_the_strongest_slow_correlations(ml_dataset: pl.DataFrame)
             if other != code
         }
         strongest = sorted(near, key=lambda other: -abs(near[other]))[:5]
-        rows = mine.filter(pl.col("code") == code).sort("rank")
+        rows = graph.filter(pl.col("code") == code).sort("rank")
         assert rows["neighbour"].to_list() == strongest
         assert rows["rank"].to_list() == [1, 2, 3, 4, 5]
         assert rows["correlation"].to_list() == pytest.approx([near[other] for other in strongest], abs=1e-5)

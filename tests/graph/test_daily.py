@@ -1,4 +1,4 @@
-"""Graphs: the slow way's correlations, the same edges however the rows lie, and nothing of the future."""
+"""Graphs do not depend on the order of rows, the names of stocks or later prices."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -37,11 +37,11 @@ def test_renamed_stocks_have_the_same_neighbours_under_their_new_names(ml_datase
     renamed = dict(zip(codes, codes.sample(fraction=1, shuffle=True, seed=seed), strict=True))
     params = PARAMS.model_copy(update={"refresh_days": 60})
 
-    mine = make_graphs(ml_dataset, params).with_columns(pl.col("code", "neighbour").replace(renamed))
-    theirs = make_graphs(ml_dataset.with_columns(pl.col("code").replace(renamed)), params)
+    renamed_edges = make_graphs(ml_dataset, params).with_columns(pl.col("code", "neighbour").replace(renamed))
+    edges_of_renamed = make_graphs(ml_dataset.with_columns(pl.col("code").replace(renamed)), params)
 
     order = ["graph_date", "code", "rank"]
-    assert_frame_equal(mine.sort(order), theirs.sort(order), abs_tol=1e-5)
+    assert_frame_equal(renamed_edges.sort(order), edges_of_renamed.sort(order), abs_tol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["correlation", "sector", "random"])
@@ -73,7 +73,7 @@ def test_a_price_that_stood_still_has_no_neighbours(ml_dataset: pl.DataFrame) ->
     assert not set(edges["neighbour"]) & set(still.explode())
 
 
-def test_stocks_with_little_history_are_alone(ml_dataset: pl.DataFrame) -> None:
+def test_stocks_with_little_history_have_no_neighbours(ml_dataset: pl.DataFrame) -> None:
     first = ml_dataset["date"].unique().sort()
 
     edges = make_graphs(ml_dataset, PARAMS)
@@ -94,14 +94,14 @@ def test_stocks_with_little_history_are_alone(ml_dataset: pl.DataFrame) -> None:
         ([], {"floor": 0.99}, "No graph has an edge"),
     ],
 )
-def test_what_cannot_be_is_said(
+def test_impossible_parameters_are_refused(
     ml_dataset: pl.DataFrame, change: list[str], params: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
         make_graphs(ml_dataset.drop(change), PARAMS.model_copy(update=params))
 
 
-def test_frames_come_some_graphs_at_a_time(ml_dataset: pl.DataFrame) -> None:
+def test_graphs_are_yielded_in_batches(ml_dataset: pl.DataFrame) -> None:
     index = index_observations(select_universe(ml_dataset.lazy(), make_params(UniverseParams)))
     frames = build_graphs(read_returns(ml_dataset.lazy(), index, 0), PARAMS.model_copy(update={"refresh_days": 1}))
 

@@ -31,7 +31,7 @@ PARAMS = make_params(
 
 @pytest.fixture
 def returns() -> np.ndarray:
-    """Stock 1 does today what stock 0 did yesterday, stock 2 the opposite of it two days ago; the others are alone."""
+    """Make returns in which stock 1 follows stock 0 after a day, and stock 2 opposes it after two."""
     random = np.random.default_rng(6)
     drawn = random.normal(0, 0.02, (DAYS, STOCKS))
     drawn[1:, 1] = drawn[:-1, 0] + 0.3 * drawn[1:, 1]
@@ -49,7 +49,7 @@ def dataset_of(returns: np.ndarray) -> pl.DataFrame:
     return pl.concat(tables).with_columns(target_1d=(pl.col("close").shift(-1) / pl.col("close") - 1).over("code"))
 
 
-def test_who_moves_first_is_the_follower_s_neighbour_and_not_the_other_way_round(returns: np.ndarray) -> None:
+def test_a_leading_stock_is_a_neighbour_of_the_following_one_and_not_reversed(returns: np.ndarray) -> None:
     one, two = (make_graphs(dataset_of(returns), PARAMS.model_copy(update={"lag_days": lag})) for lag in (1, 2))
 
     late = pl.col("graph_date") > pl.col("graph_date").min() + timedelta(days=100)
@@ -65,7 +65,7 @@ def test_who_moves_first_is_the_follower_s_neighbour_and_not_the_other_way_round
 
 @pytest.mark.parametrize("lag", [1, 3])
 @pytest.mark.parametrize("subtract_market", [True, False])
-def test_each_edge_has_the_slow_way_s_correlation(returns: np.ndarray, lag: int, subtract_market: bool) -> None:
+def test_every_edge_has_the_correlation_of_a_slow_loop(returns: np.ndarray, lag: int, subtract_market: bool) -> None:
     params = PARAMS.model_copy(update={"lag_days": lag, "subtract_market": subtract_market})
     frame = dataset_of(returns)
     market = read_returns(
@@ -80,12 +80,12 @@ def test_each_edge_has_the_slow_way_s_correlation(returns: np.ndarray, lag: int,
         "graph_date", "code", "neighbour", "correlation"
     ).iter_rows():
         end = (graph_date - date(2020, 1, 1)).days + 1
-        begin = max(end - WINDOW, 0)
-        mine = relative[begin:end, int(code[1:])]
-        theirs = relative[max(begin - lag, 0) : end - lag, int(neighbour[1:])]
-        theirs = np.concatenate([np.full(len(mine) - len(theirs), np.nan), theirs])
-        both = np.stack([mine, theirs], axis=1)
-        assert correlation == pytest.approx(slow_correlation(both, weights[begin - end :], 0, 1), abs=1e-4)
+        start = max(end - WINDOW, 0)
+        own_returns = relative[start:end, int(code[1:])]
+        peer_returns = relative[max(start - lag, 0) : end - lag, int(neighbour[1:])]
+        peer_returns = np.concatenate([np.full(len(own_returns) - len(peer_returns), np.nan), peer_returns])
+        both = np.stack([own_returns, peer_returns], axis=1)
+        assert correlation == pytest.approx(slow_correlation(both, weights[start - end :], 0, 1), abs=1e-4)
 
 
 @pytest.mark.parametrize("lag", [1, 5])

@@ -16,7 +16,7 @@ from factories.params import make_params
 PARAMS = make_params(GraphParams, neighbours=5, window=120, min_observations=40, half_life=30, floor=0.0, shrinkage=0.0)
 
 
-def test_the_floor_the_sign_and_the_shrinkage_do_what_they_say(ml_dataset: pl.DataFrame) -> None:
+def test_floor_sign_and_shrinkage_have_their_documented_effect(ml_dataset: pl.DataFrame) -> None:
     plain = make_graphs(ml_dataset, PARAMS)
     floored = make_graphs(ml_dataset, PARAMS.model_copy(update={"floor": 0.2}))
     signed = make_graphs(ml_dataset, PARAMS.model_copy(update={"sign": "signed"}))
@@ -62,7 +62,7 @@ def test_random_graphs_are_random_and_repeatable(ml_dataset: pl.DataFrame) -> No
     assert not (one["code"] == one["neighbour"]).any()
     assert one.group_by("graph_date", "code").agg(pl.col("neighbour").n_unique())["neighbour"].unique().to_list() == [5]
     drawn = one.group_by("neighbour").len()["len"]
-    assert drawn.len() == one["code"].n_unique()  # everybody is somebody's
+    assert drawn.len() == one["code"].n_unique()  # every stock is a neighbour
 
 
 def test_the_hidden_neighbours_are_found_and_a_random_graph_does_not_find_them(
@@ -83,15 +83,13 @@ def test_the_hidden_neighbours_are_found_and_a_random_graph_does_not_find_them(
     assert share["random"] < 0.45
 
 
-def test_pieces_of_the_matrix_are_as_good_as_the_whole(
-    ml_dataset: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_batches_of_the_matrix_give_the_same_edges(ml_dataset: pl.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = make_graphs(ml_dataset, PARAMS)
     monkeypatch.setattr(choice, "STOCKS_AT_ONCE", 7)
 
     assert_frame_equal(make_graphs(ml_dataset, PARAMS), whole, abs_tol=1e-6)
 
 
-def test_a_window_too_short_for_what_is_asked_is_refused() -> None:
+def test_a_window_shorter_than_min_observations_is_refused() -> None:
     with pytest.raises(ValidationError, match="min_observations 60 do not fit a window of 20 days"):
         make_params(GraphParams, window=20)

@@ -23,7 +23,7 @@ def test_one_wrong_price_outside_the_universe_moves_no_graph(ml_dataset: pl.Data
     assert edges.equals(plain)
 
 
-def test_a_dataset_without_closes_lends_its_targets(ml_dataset: pl.DataFrame) -> None:
+def test_returns_come_from_past_targets_without_closes(ml_dataset: pl.DataFrame) -> None:
     bare = ml_dataset.drop("close", "volume", "sector")
 
     edges = make_graphs(bare, PARAMS)

@@ -1,4 +1,4 @@
-"""Every rule is broken once, on purpose, and by what it is meant for alone."""
+"""Every guard rule finds a dataset that breaks it, and sound data breaks none."""
 
 import math
 from datetime import date
@@ -30,10 +30,10 @@ def halve_price(d: pl.DataFrame) -> pl.DataFrame:
     d = d.with_columns(
         pl.when(half).then(pl.col(q) / 2).otherwise(q).alias(q) for q in ("open", "high", "low", "close")
     )
-    answers = [
+    targets = [
         ((later("close", h) / pl.col("close")) - 1).cast(pl.Float32).alias(f"target_{h}d") for h in (1, 5, 10, 20)
     ]
-    return d.with_columns(answers)
+    return d.with_columns(targets)
 
 
 LEAK = {"leak": "error", "shifted_target": "error"}
@@ -41,7 +41,7 @@ BROKEN: dict[str, tuple[Break, dict[str, str]]] = {
     "no feature": (lambda d: d.select("date", "code", "close", "target_1d"), {"columns": "error"}),
     "no target": (lambda d: d.drop(f"target_{h}d" for h in (1, 5, 10, 20)), {}),
     "null code": (at(700, "code", None), {"columns": "error", "targets": "error"}),
-    "whole numbers": (lambda d: d.with_columns(made=pl.lit(3)), {"unused": "warn"}),
+    "whole numbers": (lambda d: d.with_columns(integers=pl.lit(3)), {"unused": "warn"}),
     "a row twice": (lambda d: pl.concat([d, d[900]]), {"duplicates": "error", "order": "warn", "targets": "error"}),
     "backwards": (lambda d: d.reverse(), {"order": "warn"}),
     "a weekend": (move_days(5), {"closed_days": "error", "missing_days": "warn"}),
@@ -99,7 +99,7 @@ BROKEN: dict[str, tuple[Break, dict[str, str]]] = {
 
 @pytest.fixture(scope="module")
 def base(ml_dataset: pl.DataFrame) -> dict[str, str]:
-    """What the rules say of the dataset before anything is broken."""
+    """Return the severities of the rules for the unchanged dataset."""
     return severities(inspect(ml_dataset))
 
 
@@ -112,9 +112,9 @@ def test_a_sound_dataset_passes(ml_dataset: pl.DataFrame, base: dict[str, str]) 
     assert report["features"] == len(FEATURE_SETS["core"])
 
 
-@pytest.mark.parametrize("what", BROKEN)
-def test_rule_finds_what_it_is_for(ml_dataset: pl.DataFrame, base: dict[str, str], what: str) -> None:
-    spoil, expected = BROKEN[what]
+@pytest.mark.parametrize("fault", BROKEN)
+def test_every_rule_finds_its_fault_only(ml_dataset: pl.DataFrame, base: dict[str, str], fault: str) -> None:
+    spoil, expected = BROKEN[fault]
 
     found = severities(inspect(spoil(ml_dataset)))
 
@@ -131,10 +131,10 @@ def test_a_price_of_the_future_is_found_without_a_close_and_with_a_later_entry(m
 
     found = get_check(report, "future_price")
     assert found["columns"] == ["hint"]
-    assert found["rows"][0] == {"column": "hint", "what": "change over 1", "target": "target_1d", "ic": 1.0}
+    assert found["rows"][0] == {"column": "hint", "transformation": "change over 1", "target": "target_1d", "ic": 1.0}
 
 
-def test_an_honest_past_return_is_no_leak(ml_dataset: pl.DataFrame) -> None:
+def test_a_past_return_is_not_a_leak(ml_dataset: pl.DataFrame) -> None:
     past = ml_dataset.with_columns(later("target_5d", -5).cast(pl.Float32).alias("past"))
 
     report = inspect(past)
@@ -143,7 +143,7 @@ def test_an_honest_past_return_is_no_leak(ml_dataset: pl.DataFrame) -> None:
     assert get_check(report, "leak")["severity"] == "ok"
 
 
-def test_the_error_names_rule_columns_dates_codes_and_what_to_do(ml_dataset: pl.DataFrame) -> None:
+def test_the_error_names_the_rule_columns_dates_codes_and_the_remedy(ml_dataset: pl.DataFrame) -> None:
     report = inspect(at(5000, "target_1d", 0.5)(ml_dataset))
 
     with pytest.raises(InputError) as stopped:
@@ -161,7 +161,7 @@ def test_the_error_names_rule_columns_dates_codes_and_what_to_do(ml_dataset: pl.
         assert word in str(stopped.value)
 
 
-def test_severity_decides(ml_dataset: pl.DataFrame) -> None:
+def test_only_the_severity_error_stops_a_run(ml_dataset: pl.DataFrame) -> None:
     broken = at(5000, "target_1d", 0.5)(ml_dataset)
 
     for setting, severity in (("warn", "warn"), ("off", "skipped")):
@@ -171,7 +171,7 @@ def test_severity_decides(ml_dataset: pl.DataFrame) -> None:
         require_no_error(report)
 
 
-def test_an_absent_key_column_lists_what_is_there(ml_dataset: pl.DataFrame) -> None:
+def test_a_missing_key_column_is_refused_with_the_existing_ones(ml_dataset: pl.DataFrame) -> None:
     with pytest.raises(InputError, match=r"no column \['code'\]; it has date, ticker, sector"):
         inspect(ml_dataset.rename({"code": "ticker"}))
 

@@ -21,7 +21,7 @@ def test_correlation_over_known_pairs_equals_scipys() -> None:
             np.testing.assert_allclose(r[i, j], pearsonr(x[both, i], y[both, j])[0], atol=1e-10)
 
 
-def test_what_is_constant_or_too_short_has_no_correlation() -> None:
+def test_constant_or_too_short_columns_have_no_correlation() -> None:
     x, y = np.ones((10, 2)), np.arange(10.0)[:, None]
     x[:8, 1] = np.nan
 

@@ -29,7 +29,7 @@ def test_infinite_prices_are_text_in_the_report(ml_dataset: pl.DataFrame) -> Non
     json.dumps(report, allow_nan=False)
 
 
-def test_a_dataset_without_prices_skips_what_needs_them(ml_dataset: pl.DataFrame) -> None:
+def test_rules_for_prices_are_skipped_without_prices(ml_dataset: pl.DataFrame) -> None:
     report = inspect(ml_dataset.drop("open", "high", "low", "close", "volume"))
 
     assert {name: get_check(report, name)["severity"] for name in ("prices", "splits", "targets")} == dict.fromkeys(

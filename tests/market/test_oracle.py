@@ -11,7 +11,7 @@ from factories.simulated_markets import LARGE, NO_EFFECTS, add_realised_returns,
 
 
 @pytest.mark.parametrize("seed", [5, 6, 7])
-def test_the_oracles_ic_is_what_the_parameters_say(seed: int) -> None:
+def test_the_oracles_ic_follows_from_the_parameters(seed: int) -> None:
     params = LARGE.model_copy(update={"seed": seed})
 
     measured, error = mean_and_error(daily_ic(add_realised_returns(simulate_market(params)), "oracle_1d", "realised"))
@@ -21,7 +21,7 @@ def test_the_oracles_ic_is_what_the_parameters_say(seed: int) -> None:
 
 
 @pytest.mark.parametrize("effect", ["reversal", "momentum", "spillover", "periodic"])
-def test_each_effect_alone_is_worth_what_its_strength_says(effect: str) -> None:
+def test_the_ic_of_a_single_effect_is_its_strength(effect: str) -> None:
     params = LARGE.model_copy(update={"strengths": NO_EFFECTS.model_copy(update={effect: 0.1})})
 
     measured, error = mean_and_error(daily_ic(add_realised_returns(simulate_market(params)), "oracle_1d", "realised"))
@@ -30,7 +30,7 @@ def test_each_effect_alone_is_worth_what_its_strength_says(effect: str) -> None:
     assert abs(measured - attainable_ic(params)) < 3 * error
 
 
-def test_without_strengths_the_oracle_knows_nothing_and_the_ic_is_zero() -> None:
+def test_without_effects_the_oracle_is_constant_and_its_ic_is_zero() -> None:
     market = simulate_market(LARGE.model_copy(update={"strengths": NO_EFFECTS}))
 
     assert attainable_ic(LARGE.model_copy(update={"strengths": NO_EFFECTS})) == 0

@@ -40,7 +40,7 @@ from factories.price_files import PRICES, read, write
         ),
     ],
 )
-def test_dates_as_people_write_them(tmp_path: Path, dates: pl.Expr, params: dict[str, str]) -> None:
+def test_dates_in_common_formats_are_parsed(tmp_path: Path, dates: pl.Expr, params: dict[str, str]) -> None:
     path = tmp_path / "prices.parquet"
     PRICES.with_columns(dates.alias("date")).write_parquet(path)
 
@@ -76,7 +76,7 @@ def test_a_time_zone_moves_datetimes_without_one_from_utc(
 
 
 @pytest.mark.parametrize("as_text", [True, False])
-def test_a_files_days_do_not_depend_on_the_files_beside_it(tmp_path: Path, as_text: bool) -> None:
+def test_days_of_a_file_do_not_depend_on_the_other_files_of_the_folder(tmp_path: Path, as_text: bool) -> None:
     for code, hour in (("A", 0), ("B", 21)):
         table = pl.DataFrame({"date": [datetime(2024, 1, day, hour) for day in (2, 3)], "close": [1.5, 1.6]})
         dates = pl.col("date").dt.to_string("%Y-%m-%d %H:%M:%S") if as_text else pl.col("date")
@@ -87,7 +87,7 @@ def test_a_files_days_do_not_depend_on_the_files_beside_it(tmp_path: Path, as_te
     assert found["date"].to_list() == [date(2024, 1, 2), date(2024, 1, 3)] * 2
 
 
-def test_a_bad_cell_among_many_files_names_its_own_file_and_row(tmp_path: Path) -> None:
+def test_an_unreadable_cell_is_reported_with_its_file_and_row(tmp_path: Path) -> None:
     for code in "ABC":
         write(tmp_path / f"{code}.csv", "date,close\n2024-01-02,1\n2024-01-03,2\n")
     write(tmp_path / "B.csv", "date,close\n2024-01-02,1\n2024-01-03,dear\n")
@@ -100,7 +100,7 @@ def test_a_bad_cell_among_many_files_names_its_own_file_and_row(tmp_path: Path) 
         read(tmp_path)
 
 
-def test_float_codes_are_written_whole(tmp_path: Path) -> None:
+def test_float_codes_become_integers_as_text(tmp_path: Path) -> None:
     codes = [1301.0, 130101.0, None]
     table = pl.DataFrame({"date": [date(2024, 1, 2)] * 3, "code": codes, "close": [1.5] * 3})
     table.write_parquet(tmp_path / "p.parquet")

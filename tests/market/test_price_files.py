@@ -1,4 +1,4 @@
-"""People's price files, as they have them and as they go wrong."""
+"""Price files of users in common layouts, and errors in them."""
 
 import gzip
 import time
@@ -26,7 +26,7 @@ def test_one_long_file(tmp_path: Path, name: str) -> None:
     assert_frame_equal(read(path), PRICES)
 
 
-def test_columns_are_found_whatever_their_case_and_mapped_where_they_differ(tmp_path: Path) -> None:
+def test_columns_are_found_without_regard_to_case_or_by_a_mapping(tmp_path: Path) -> None:
     path = tmp_path / "prices.csv"
     PRICES.rename({"date": "Date", "code": "Ticker", "open": "OPEN", "close": "Last Price"}).write_csv(path)
 
@@ -94,14 +94,14 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_files_say_what_is_wrong(tmp_path: Path, case: str) -> None:
+def test_unreadable_files_are_refused_with_the_reason(tmp_path: Path, case: str) -> None:
     make, message = BAD[case]
 
     with pytest.raises(InputError, match=f"(?s){message}"):
         read(make(tmp_path))
 
 
-def test_a_file_name_with_a_pattern_in_it_is_a_name(tmp_path: Path) -> None:
+def test_a_file_name_may_look_like_a_pattern(tmp_path: Path) -> None:
     codes = ["A1", "A[1]", "B*", "BB", "C?", "CC"]
     for place, code in enumerate(codes):
         write(tmp_path / "data [1-9]" / f"{code}.csv", f"date,close\n2024-01-02,{place + 1}\n")
@@ -115,7 +115,7 @@ def test_a_file_name_with_a_pattern_in_it_is_a_name(tmp_path: Path) -> None:
     ]
 
 
-def test_codes_keep_their_dots_and_hidden_files_are_no_stocks(tmp_path: Path) -> None:
+def test_codes_keep_their_dots_and_hidden_files_are_ignored(tmp_path: Path) -> None:
     for code, file in (("A", "BRK.A.csv"), ("B", "BRK.B.csv")):
         PRICES.filter(code=code).drop("code").write_csv(tmp_path / file)
     (tmp_path / "._BRK.A.csv").write_bytes(b"\x00\x05\x16")
@@ -123,7 +123,7 @@ def test_codes_keep_their_dots_and_hidden_files_are_no_stocks(tmp_path: Path) ->
     assert read(tmp_path)["code"].unique().sort().to_list() == ["BRK.A", "BRK.B"]
 
 
-def test_a_code_may_read_like_nothing(tmp_path: Path) -> None:
+def test_a_code_may_look_like_a_missing_value(tmp_path: Path) -> None:
     path = write(tmp_path / "p.csv", "date,code,close,volume\n2024-01-02,NA,1.5,N/A\n2024-01-03,,1.5,3\n")
 
     found = read_prices(path, PriceFileParams()).collect().sort("date")
@@ -141,14 +141,14 @@ def test_a_row_without_its_adjusted_close_has_no_price(tmp_path: Path) -> None:
     assert found["volume"].to_list() == [20.0, None]  # what was traded, price times volume, stays
 
 
-def test_a_wide_field_may_know_what_close_does_not(tmp_path: Path) -> None:
+def test_a_wide_field_may_have_more_days_than_close(tmp_path: Path) -> None:
     write(tmp_path / "close.csv", "date,A,B\n2024-01-02,1,2\n2024-01-03,,2\n")
     write(tmp_path / "open.csv", "date,A,B\n2024-01-02,1,2\n2024-01-03,1,2\n")
 
     assert read_prices(tmp_path, PriceFileParams()).collect().height == 4  # admission counts the missing close
 
 
-def test_many_files_of_one_stock_each_take_little_more_than_reading_them(tmp_path: Path) -> None:
+def test_many_files_of_one_stock_are_read_in_linear_time(tmp_path: Path) -> None:
     rows = PRICES.filter(code="A").drop("code").write_csv()
     files = [write(tmp_path / f"{place:03}.csv", rows) for place in range(400)]
     start = time.process_time()
@@ -163,7 +163,7 @@ def test_many_files_of_one_stock_each_take_little_more_than_reading_them(tmp_pat
     assert found["code"].unique(maintain_order=True).to_list() == [f"{place:03}" for place in range(400)]
 
 
-def test_files_with_other_types_and_dates_lie_in_one_folder(tmp_path: Path) -> None:
+def test_a_folder_may_mix_column_types_and_date_formats(tmp_path: Path) -> None:
     stock = PRICES.filter(code="A").drop("code")
     stock.write_csv(tmp_path / "A.csv")
     stock.with_columns(pl.col("date").dt.to_string("%Y%m%d")).write_csv(tmp_path / "B.csv")
@@ -204,7 +204,7 @@ def test_folders_of_other_text_files_are_read(tmp_path: Path, suffix: str) -> No
     assert_frame_equal(read(tmp_path), PRICES)
 
 
-def test_what_a_folder_holds_beside_tables_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_other_files_of_a_folder_are_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     PRICES.write_csv(tmp_path / "prices.csv")
     write(tmp_path / "README.txt", "These are prices.")
     write(tmp_path / "more" / "A.csv", "date,close\n2024-01-02,1\n")

@@ -1,4 +1,4 @@
-"""Real prices with real dirt: what is left out is counted, and what remains makes a dataset that the guard passes."""
+"""Real prices with errors: exclusions are counted, and the rest is a dataset that passes the guard."""
 
 import re
 from datetime import date
@@ -21,17 +21,17 @@ from factories.params import make_params
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 
-def test_real_prices_are_admitted_with_every_exclusion_counted(real_prices: Path) -> None:
+def test_real_prices_are_cleaned_and_every_exclusion_is_counted(real_prices: Path) -> None:
     raw = read_prices(real_prices, PriceFileParams())
 
     clean, report = clean_price_table(raw, make_params(CleaningParams), date.today())
 
-    rows_left_out = sum(each["count"] for each in report["left_out"] if each["left_out"] == "row")
+    excluded = sum(exclusion["count"] for exclusion in report["exclusions"] if exclusion["excluded"] == "row")
     zeros = raw.select((pl.col("open", "high", "low") <= 0).sum()).collect().row(0, named=True)
-    counted = {each["rule"]: each["count"] for each in report["left_out"]}
-    assert report["rows_in"] - report["rows_out"] == rows_left_out
+    counted = {exclusion["rule"]: exclusion["count"] for exclusion in report["exclusions"]}
+    assert report["rows_in"] - report["rows_out"] == excluded
     for name, zero in zeros.items():
-        assert abs(counted.get(f"{name} zero, negative or infinite", 0) - zero) <= rows_left_out
+        assert abs(counted.get(f"{name} zero, negative or infinite", 0) - zero) <= excluded
     require_clean_prices(clean)
 
 
@@ -52,7 +52,7 @@ def test_real_prices_make_a_dataset_that_the_guard_passes(real_prices: Path) -> 
     assert report["features"] == len(FEATURE_SETS["wide"])
 
 
-def test_files_with_korean_headers_say_their_mapping_and_are_read_with_it(real_prices: Path) -> None:
+def test_files_with_korean_headers_are_read_with_the_proposed_mapping(real_prices: Path) -> None:
     folder = real_prices.parent / "one_file_per_stock"
     if not folder.exists():
         pytest.skip(f"needs {folder}")
@@ -66,5 +66,5 @@ def test_files_with_korean_headers_say_their_mapping_and_are_read_with_it(real_p
 
     assert report["stocks"] == len(list(folder.glob("*.csv")))
     assert clean["code"].str.len_chars().unique().to_list() == [6]
-    zeros = {each["rule"]: each["count"] for each in report["left_out"]}
+    zeros = {exclusion["rule"]: exclusion["count"] for exclusion in report["exclusions"]}
     assert zeros["open zero, negative or infinite"] == zeros["high zero, negative or infinite"] > 0

@@ -1,4 +1,4 @@
-"""The simulated market: it looks like one, and what is planted in it is known exactly."""
+"""The simulated market has the statistics of a market, and its planted effects are known exactly."""
 
 import numpy as np
 import polars as pl
@@ -18,7 +18,7 @@ from factories.simulated_markets import LARGE, NO_EFFECTS, add_realised_returns,
 
 
 @pytest.mark.slow
-def test_without_strengths_every_features_ic_is_noise() -> None:
+def test_without_effects_the_ic_of_every_feature_is_noise() -> None:
     market = simulate_market(make_params(MarketParams, stocks=150, days=700, seed=4, strengths=NO_EFFECTS))
     dataset = make_ml_dataset(
         market.prices.with_columns(vwap=pl.lit(None, pl.Float64)), make_params(FeatureParams, set="wide")
@@ -42,7 +42,7 @@ def test_planted_effects_are_found_in_the_features() -> None:
     assert mean < -4 * error
 
 
-def test_spillover_comes_from_the_hidden_neighbours_and_from_no_others() -> None:
+def test_spillover_comes_from_the_hidden_neighbours_only() -> None:
     market = simulate_market(LARGE)
     rows = add_realised_returns(market).with_columns(
         (pl.col("close") / pl.col("close").shift(1) - 1).over("code").alias("return")
@@ -74,7 +74,7 @@ def test_any_size_gives_possible_prices(stocks: int, days: int, seed: int) -> No
     ).is_empty()
 
 
-def test_it_looks_like_a_market() -> None:
+def test_the_simulated_market_has_the_statistics_of_a_market() -> None:
     market = simulate_market(LARGE)
     rows = add_realised_returns(market)
     lives = market.prices.group_by("code").agg(pl.col("date").min().alias("first"), pl.col("date").max().alias("last"))

@@ -1,4 +1,4 @@
-"""Files that cannot be read, or not as they are mapped."""
+"""Table files that cannot be read or do not fit their mapping."""
 
 import gzip
 from pathlib import Path
@@ -13,7 +13,7 @@ from factories.price_files import PRICES, read
 
 
 @pytest.mark.parametrize("spoil", ["gz", "latin", "parquet", "entry", "zone"])
-def test_whatever_cannot_be_read_is_one_clear_message_at_the_door(tmp_path: Path, spoil: str) -> None:
+def test_unreadable_tables_are_refused_with_the_file_and_the_reason(tmp_path: Path, spoil: str) -> None:
     path, more = tmp_path / "p.csv", {}
     if spoil == "gz":
         path = tmp_path / "p.csv.gz"
@@ -36,7 +36,7 @@ def test_whatever_cannot_be_read_is_one_clear_message_at_the_door(tmp_path: Path
     assert isinstance(refused.value, InputError) or isinstance(refused.value.__cause__, InputError)
 
 
-def test_a_parquet_file_cut_off_in_the_middle(tmp_path: Path) -> None:
+def test_a_truncated_parquet_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "prices.parquet"
     PRICES.write_parquet(path)
     path.write_bytes(path.read_bytes()[:-200])
@@ -53,14 +53,14 @@ def test_a_folder_of_mixed_schemas_names_the_files_and_the_columns(tmp_path: Pat
         read(tmp_path)
 
 
-def test_a_mapping_that_names_an_absent_column_lists_what_is_there(tmp_path: Path) -> None:
+def test_a_mapping_to_an_absent_column_is_refused_with_the_existing_ones(tmp_path: Path) -> None:
     PRICES.write_csv(tmp_path / "p.csv")
 
     with pytest.raises(InputError, match="close → 'Adj Close'.*The file has date, code, open"):
         read(tmp_path / "p.csv", columns={"close": "Adj Close"})
 
 
-def test_a_mapping_of_a_column_that_is_not_ours(tmp_path: Path) -> None:
+def test_a_mapping_of_an_unknown_name_is_refused(tmp_path: Path) -> None:
     PRICES.write_csv(tmp_path / "p.csv")
 
     with pytest.raises(InputError, match=r"maps \['closing'\]"):

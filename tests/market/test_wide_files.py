@@ -1,4 +1,4 @@
-"""Wide files: a column per stock, and columns that are none."""
+"""Wide files: a column per stock, a date column and row indices."""
 
 from datetime import date, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ CLOSES = pl.DataFrame({"A": [10.5, 11.5, 12.5], "B": [20.5, 21.5, 22.5]})
 @pytest.mark.parametrize("name", ["", "index", "__index_level_0__", "Unnamed: 0", "level_0"])
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 @pytest.mark.parametrize("place", [0, 2])
-def test_an_index_is_no_stock(tmp_path: Path, name: str, suffix: str, place: int) -> None:
+def test_a_row_index_is_not_a_stock(tmp_path: Path, name: str, suffix: str, place: int) -> None:
     columns = [pl.Series("Date", DAYS), *CLOSES]
     columns.insert(place, pl.Series("x", [7, 8, 9]))
     path = tmp_path / f"p.{suffix}"
@@ -59,7 +59,7 @@ def test_codes_that_pandas_wrote_as_floats_are_whole(tmp_path: Path) -> None:
     assert read(path)["code"].unique().sort().to_list() == ["1301", "1305.5"]
 
 
-def test_a_file_without_dates_says_so(tmp_path: Path) -> None:
+def test_a_file_without_dates_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "p.csv", "A,B\n100.1,20.5\n101.1,21.5\n")
 
     with pytest.raises(
@@ -70,7 +70,7 @@ def test_a_file_without_dates_says_so(tmp_path: Path) -> None:
         read(path, layout="wide")
 
 
-def test_dates_in_a_format_of_their_own_are_found_in_the_first_column(tmp_path: Path) -> None:
+def test_dates_in_a_given_format_are_found_in_the_first_column(tmp_path: Path) -> None:
     path = write(tmp_path / "p.csv", "Tag,A,B\n2. Jan 24,10.5,20.5\n3. Jan 24,11.5,21.5\n")
 
     found = read(path, dates={"text": "%d. %b %y"})

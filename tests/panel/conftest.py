@@ -18,7 +18,7 @@ def panel(ml_dataset: pl.DataFrame, tmp_path: Path) -> Panel:
 
 @pytest.fixture(scope="module")
 def gappy_rows(ml_dataset: pl.DataFrame) -> pl.DataFrame:
-    """Remove a third of the days of every fifth stock: a market with young stocks, gaps and delistings."""
+    """Remove a third of the days of every fifth stock."""
     has_gaps = pl.col("code").hash(3) % 5 == 0
     return ml_dataset.filter(~has_gaps | (pl.col("date").hash(5) % 3 > 0))
 

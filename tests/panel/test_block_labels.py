@@ -28,7 +28,7 @@ def panel(gappy_panel: Panel) -> Panel:
     return gappy_panel
 
 
-def test_no_label_is_realised_after_the_day_it_must_be_known_by(panel: Panel) -> None:
+def test_no_label_ends_after_its_last_label_day(panel: Panel) -> None:
     start, limit = 100, 109
     until = np.full(len(panel.days), limit)
     block = BlockReader(panel, no_graphs(panel), LOOKBACK, DAYS, until).read(np.arange(start, start + DAYS))
@@ -41,7 +41,7 @@ def test_no_label_is_realised_after_the_day_it_must_be_known_by(panel: Panel) ->
     assert max(seen) == limit
 
 
-def test_labels_end_before_the_next_part_begins_even_for_stocks_with_gaps(panel: Panel) -> None:
+def test_labels_end_before_the_next_split_begins_even_with_gaps(panel: Panel) -> None:
     split = split_days(panel.days, make_params(SplitParams, embargo_days=0), 20)
     until = last_label_days(panel, split.ranges_of("train"))
     last = int(split.indices_of("train", panel.days)[-1])

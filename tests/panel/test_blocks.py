@@ -169,7 +169,7 @@ def test_days_before_the_first_graph_and_without_graphs_have_no_neighbours(panel
     assert (none.neighbours < 0).all()
 
 
-def test_days_that_do_not_follow_each_other_are_refused(panel: Panel) -> None:
+def test_days_that_are_not_consecutive_are_refused(panel: Panel) -> None:
     reader = BlockReader(panel, no_graphs(panel), LOOKBACK, 3)
 
     with pytest.raises(AssertionError, match="are not consecutive"):

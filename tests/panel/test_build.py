@@ -23,7 +23,7 @@ def draft(frame: pl.DataFrame) -> PanelPlan:
     return plan_panel(lazy, index, fit_scaler(lazy, index, split, catalogue, make_params(ScalerParams)), entry_lag=0)
 
 
-def test_a_held_panel_is_bit_equal_to_the_written_one(ml_dataset: pl.DataFrame, tmp_path: Path) -> None:
+def test_a_panel_in_memory_is_bit_equal_to_the_written_one(ml_dataset: pl.DataFrame, tmp_path: Path) -> None:
     write_panel(tmp_path / "panel", draft(ml_dataset))
     written = open_panel(tmp_path / "panel")
 

@@ -33,7 +33,7 @@ def test_expanding_folds_test_every_later_day_once() -> None:
         assert parts[1].max() + 41 <= parts[2].min()
 
 
-def test_rolling_folds_forget() -> None:
+def test_rolling_folds_drop_old_train_days() -> None:
     days = trading_days(1000)
 
     folds = plan_folds(days, make_params(FoldParams, kind="rolling", train_days=300), 20).folds
@@ -43,7 +43,7 @@ def test_rolling_folds_forget() -> None:
     assert folds[-1].date_ranges[0].split == "history"
 
 
-def test_yearly_folds_test_calendar_years_and_forget() -> None:
+def test_yearly_folds_test_calendar_years_and_drop_old_train_days() -> None:
     days = np.arange("2010-01-01", "2018-01-09", dtype="datetime64[D]")
     days = days[np.is_busday(days)]
 
@@ -52,12 +52,12 @@ def test_yearly_folds_test_calendar_years_and_forget() -> None:
     ).folds
 
     tested = [days[fold.indices_of("test", days)] for fold in folds]
-    assert [str(each[0].astype("datetime64[Y]")) for each in tested] == ["2013", "2014", "2015", "2016", "2017"]
-    assert str(tested[-1][-1]) == "2018-01-08"  # six days of a year are none of their own
-    assert all(len(np.unique(each.astype("datetime64[Y]"))) == 1 for each in tested[:-1])
-    for fold, mine in zip(folds, tested, strict=True):
+    assert [str(days[0].astype("datetime64[Y]")) for days in tested] == ["2013", "2014", "2015", "2016", "2017"]
+    assert str(tested[-1][-1]) == "2018-01-08"  # six days are too few for a separate fold
+    assert all(len(np.unique(days.astype("datetime64[Y]"))) == 1 for days in tested[:-1])
+    for fold, test_days in zip(folds, tested, strict=True):
         validated = days[fold.indices_of("validation", days)].astype("datetime64[Y]")
-        assert (validated == mine[0].astype("datetime64[Y]") - 1).all()
+        assert (validated == test_days[0].astype("datetime64[Y]") - 1).all()
         assert len(fold.indices_of("train", days)) == 475
     later = plan_folds(
         days[:-3], make_params(FoldParams, kind="yearly", n_folds=5, train_days=500, embargo_days=5), 20
@@ -91,7 +91,7 @@ def test_folds_that_do_not_fit_are_refused() -> None:
         plan_folds(trading_days(1000), make_params(FoldParams, embargo_days=90), 20)
 
 
-def test_a_fold_whose_universe_is_empty_is_refused() -> None:
+def test_a_fold_with_an_empty_universe_is_refused() -> None:
     days = trading_days(1000)
     split = split_days(days, make_params(SplitParams), 20)
     stocks = np.where(np.arange(1000) < 800, 10, 0)

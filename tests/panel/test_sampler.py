@@ -23,14 +23,14 @@ def test_an_epoch_has_every_day_once_over_all_ranks(lengths: list[int], days: in
 
     blocks = [list(sampler.epoch(epoch)) for sampler in samplers]
 
-    seen = np.concatenate([block for mine in blocks for block in mine])
+    seen = np.concatenate([block for own_blocks in blocks for block in own_blocks])
     assert sorted(seen[seen >= 0].tolist()) == np.concatenate(stretches).tolist()
-    assert {len(mine) for mine in blocks} == {samplers[0].steps}
-    for block in (block for mine in blocks for block in mine):
-        there = block[block >= 0]
+    assert {len(own_blocks) for own_blocks in blocks} == {samplers[0].steps}
+    for block in (block for own_blocks in blocks for block in own_blocks):
+        known_days = block[block >= 0]
         assert len(block) == days
-        assert (np.diff(there) == 1).all()
-        assert (block[len(there) :] == -1).all()
+        assert (np.diff(known_days) == 1).all()
+        assert (block[len(known_days) :] == -1).all()
 
 
 def test_epochs_differ_in_order_and_borders_and_a_seed_repeats_them() -> None:

@@ -33,7 +33,7 @@ def fit(frame: pl.DataFrame, **params: Any) -> Scaler:
 
 
 def train_values(frame: pl.DataFrame, name: str) -> np.ndarray:
-    """The slow way: join, filter, drop what is unknown."""
+    """Select the known values of eligible train rows with joins and filters."""
     _, split = split_of(frame)
     (train,) = split.ranges_of("train")
     universe = select_universe(frame.lazy(), make_params(UniverseParams)).filter("eligible")
@@ -88,7 +88,7 @@ def test_the_order_of_rows_changes_nothing(ml_dataset: pl.DataFrame) -> None:
     assert fit(shuffled, default="robust") == fit(ml_dataset, default="robust")
 
 
-def test_scaling_is_what_the_artefact_says(ml_dataset: pl.DataFrame) -> None:
+def test_features_are_scaled_with_the_stored_center_and_scale(ml_dataset: pl.DataFrame) -> None:
     scaler = fit(ml_dataset, clip=3)
     read_back = Scaler.model_validate_json(scaler.model_dump_json())
 
@@ -114,13 +114,13 @@ def test_methods_are_chosen_by_family_and_compare_the_days_stocks(ml_dataset: pl
     scaled = pl.concat([frame.select("date"), scaler.scale(frame)], how="horizontal")
 
     day = frame["date"].unique().sort()[100]
-    raw, mine = frame.filter(pl.col("date") == day), scaled.filter(pl.col("date") == day)
+    raw, scaled_day = frame.filter(pl.col("date") == day), scaled.filter(pl.col("date") == day)
     known = raw["ret_1"].is_not_nan().to_numpy()
     ranks = (stats.rankdata(raw["ret_1"].to_numpy()[known]) - 0.5) / known.sum() - 0.5
-    assert np.allclose(mine["ret_1"].to_numpy()[known], ranks * 12**0.5, atol=1e-6)
-    assert np.isnan(mine["ret_1"].to_numpy()[~known]).all()
-    assert np.allclose(mine["range"].to_numpy(), stats.zscore(raw["range"].to_numpy(), ddof=1), atol=1e-5)
-    assert mine["ret_5"].equals(raw["ret_5"])
+    assert np.allclose(scaled_day["ret_1"].to_numpy()[known], ranks * 12**0.5, atol=1e-6)
+    assert np.isnan(scaled_day["ret_1"].to_numpy()[~known]).all()
+    assert np.allclose(scaled_day["range"].to_numpy(), stats.zscore(raw["range"].to_numpy(), ddof=1), atol=1e-5)
+    assert scaled_day["ret_5"].equals(raw["ret_5"])
 
 
 def test_a_constant_feature_is_refused_by_name(ml_dataset: pl.DataFrame) -> None:
@@ -134,7 +134,7 @@ def test_a_constant_feature_is_refused_by_name(ml_dataset: pl.DataFrame) -> None
     assert fit(frame, default="none").features[-1].method == "none"
 
 
-def test_a_feature_unknown_on_all_train_days_stays_out_when_it_comes_alive(
+def test_a_feature_unknown_on_all_train_days_stays_missing_later(
     ml_dataset: pl.DataFrame, caplog: pytest.LogCaptureFixture
 ) -> None:
     _, split = split_of(ml_dataset)
@@ -193,7 +193,7 @@ def test_a_universe_without_train_rows_is_refused(ml_dataset: pl.DataFrame) -> N
         fit_scaler(ml_dataset.lazy(), index, split, catalogue_of(ml_dataset), make_params(ScalerParams))
 
 
-def test_the_fit_says_what_it_saw(ml_dataset: pl.DataFrame) -> None:
+def test_the_scaler_records_its_train_days_and_rows(ml_dataset: pl.DataFrame) -> None:
     scaler = fit(ml_dataset)
 
     assert (scaler.feature_hash, scaler.first) == ("abc", ml_dataset["date"].min())

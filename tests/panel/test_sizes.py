@@ -1,4 +1,4 @@
-"""Parts with too few days or stocks: refused where no score is defined, named where it is mostly chance."""
+"""Splits with too few days or stocks are refused, and small ones are logged."""
 
 import logging
 
@@ -19,7 +19,7 @@ def count(days: int, stocks: int) -> Split:
     return count_sizes(split, trading_days, np.full(days, stocks), make_params(SizeParams))
 
 
-def test_a_market_of_a_few_stocks_and_days_is_named_with_what_it_can_tell(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_small_split_is_logged_with_its_standard_error(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     split = count(370, 31)
 
@@ -31,7 +31,7 @@ def test_a_market_of_a_few_stocks_and_days_is_named_with_what_it_can_tell(caplog
     assert named in plot_splits([split]).layout.title.text
 
 
-def test_enough_days_and_stocks_are_no_matter(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_split_of_recommended_size_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     split = count(1000, 184)
 
@@ -40,7 +40,7 @@ def test_enough_days_and_stocks_are_no_matter(caplog: pytest.LogCaptureFixture) 
     assert plot_splits([split]).layout.title.text == "Days of each split"
 
 
-def test_parts_without_a_defined_score_are_refused() -> None:
+def test_splits_without_a_defined_score_are_refused() -> None:
     with pytest.raises(InputError, match="train has 200 days and at most 2 stocks a day; scores are undefined below"):
         count(370, 2)
     with pytest.raises(InputError, match="validation has 1 days and at most 31 stocks"):
@@ -55,6 +55,6 @@ def test_the_error_is_that_of_random_forecasts() -> None:
     assert SplitSize(days=16, stocks=31).error == pytest.approx(rank_ics.mean(1).std(), rel=0.1)
 
 
-def test_no_less_than_the_minimum_is_recommended() -> None:
+def test_recommended_sizes_below_the_minimum_are_refused() -> None:
     with pytest.raises(ValidationError, match="fewer than minimum_days 90"):
         make_params(SizeParams, minimum_days=90)

@@ -1,4 +1,4 @@
-"""Splits and folds: parts never overlap, gaps are where they must be, and what cannot be is said."""
+"""Splits do not overlap and have gaps between them; impossible ones are refused."""
 
 from datetime import date, timedelta
 from itertools import pairwise
@@ -29,16 +29,16 @@ def trading_days(count: int) -> np.ndarray:
 
 
 def roles_of(split: Split, days: np.ndarray) -> np.ndarray:
-    """Write each day's role, the slow way, and insist that it has exactly one."""
-    roles = []
+    """List the split of each day with a slow loop; every day has exactly one."""
+    splits_of_days = []
     for day in days.tolist():
-        mine = [stretch.split for stretch in split.date_ranges if stretch.first <= day <= stretch.last]
-        assert len(mine) == 1
-        roles.append(mine[0])
-    return np.array(roles)
+        found = [dates.split for dates in split.date_ranges if dates.first <= day <= dates.last]
+        assert len(found) == 1
+        splits_of_days.append(found[0])
+    return np.array(splits_of_days)
 
 
-def test_shares_cut_the_history_and_the_gap_comes_from_the_earlier_part() -> None:
+def test_shares_split_the_history_and_the_gap_is_taken_from_the_earlier_split() -> None:
     days = trading_days(1000)
 
     split = split_days(days, make_params(SplitParams), 20)
@@ -54,7 +54,7 @@ def test_shares_cut_the_history_and_the_gap_comes_from_the_earlier_part() -> Non
     ]
 
 
-def test_dates_cut_where_they_say() -> None:
+def test_given_dates_are_the_borders() -> None:
     days = trading_days(1000)
     params = make_params(
         SplitParams,
@@ -88,17 +88,15 @@ def test_dates_cut_where_they_say() -> None:
     purge=st.integers(0, 25),
     embargo=st.integers(0, 25),
 )
-def test_whatever_is_meant_to_do_what_a_label_never_reaches_into_another_part(
-    blocks: list[tuple[str, int]], purge: int, embargo: int
-) -> None:
+def test_no_label_ends_in_a_later_split_in_any_fold(blocks: list[tuple[str, int]], purge: int, embargo: int) -> None:
     meant = np.repeat([role for role, _ in blocks], [count for _, count in blocks])
     days = trading_days(len(meant))
     try:
         split = insert_gaps("any", days, meant, Gap(purge=purge, embargo=embargo))
     except InputError:
         return
-    roles = roles_of(split, days)
-    for place, role in enumerate(roles):
+    splits_of_days = roles_of(split, days)
+    for place, role in enumerate(splits_of_days):
         if role not in SPLIT_NAMES:
             continue
         assert role == meant[place]  # parts only lose days
@@ -121,7 +119,7 @@ def _something_else_lies_between(meant: np.ndarray, place: int, reach: int) -> b
     return len([1 for one, other in pairwise(near) if one != other]) > 1 or bool(set(near) & {"history", "unused"})
 
 
-def test_a_test_group_keeps_all_its_labels_whatever_follows() -> None:
+def test_a_test_group_keeps_all_its_labels() -> None:
     days = trading_days(400)
 
     folds = plan_folds(days, make_params(FoldParams, kind="combinatorial", test_groups=1), 20).folds
@@ -143,7 +141,7 @@ def test_a_test_too_short_for_its_labels_is_refused() -> None:
         split_days(trading_days(300), make_params(SplitParams, train=0.7, validation=0.27), 20)
 
 
-def test_a_stretch_inside_another_cannot_be_written_down() -> None:
+def test_overlapping_date_ranges_are_refused() -> None:
     one = DateRange(split="train", first=date(2020, 1, 1), last=date(2020, 6, 1), days=100)
     other = DateRange(split="test", first=date(2020, 5, 1), last=date(2020, 8, 1), days=60)
 
@@ -181,7 +179,7 @@ def test_a_min_date_leaves_earlier_days_as_history() -> None:
         ),
     ],
 )
-def test_a_split_that_leaves_a_part_empty_is_refused(params: SplitParams, message: str) -> None:
+def test_a_split_without_days_is_refused(params: SplitParams, message: str) -> None:
     with pytest.raises(InputError, match=message):
         split_days(trading_days(1000), params, 20)
 
@@ -195,12 +193,12 @@ def test_a_split_that_leaves_a_part_empty_is_refused(params: SplitParams, messag
         {"min_date": "2016-06-01", "train_until": "2016-01-01", "validation_until": "2017-01-01"},
     ],
 )
-def test_contradictions_are_refused(wrong: dict[str, object]) -> None:
+def test_contradictory_parameters_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         make_params(SplitParams, **wrong)
 
 
-def test_the_picture_has_a_bar_for_every_stretch_as_long_as_it_lasts() -> None:
+def test_the_figure_has_a_bar_for_every_date_range() -> None:
     days = trading_days(1000)
     folds = plan_folds(days, make_params(FoldParams), 20).folds
 

@@ -1,4 +1,4 @@
-"""The panel on disk: every number where it belongs, and nothing that was tampered with is served."""
+"""The panel on disk: every number is at its place, and changed files are refused."""
 
 import json
 import os
@@ -35,7 +35,7 @@ def find(folder: Path, name: str) -> Path:
     return folder / read_header(folder).folder / name
 
 
-def test_every_value_lies_by_stock_and_day(ml_dataset: pl.DataFrame, panel: Panel) -> None:
+def test_every_value_is_found_by_stock_and_day(ml_dataset: pl.DataFrame, panel: Panel) -> None:
     features = feature_columns(ml_dataset.schema)
     place = features.index("ret_5")
     by_stock = ml_dataset.sort("code", "date")
@@ -64,7 +64,7 @@ def stats_agree(raw: np.ndarray, scaled: np.ndarray) -> bool:
     return bool(np.abs(slope * raw[inside] + middle - scaled[inside]).max() < 3e-3)
 
 
-def test_the_markets_state_is_each_days_mean_and_deviation_over_its_universe(panel: Panel) -> None:
+def test_the_market_tensor_has_the_daily_mean_and_deviation_over_the_universe(panel: Panel) -> None:
     day, features = 200, len(panel.metadata.features)
     rows = panel.row_of[day][panel.eligible[day]].long()
     values = panel.features[rows].double().numpy()
@@ -72,7 +72,7 @@ def test_the_markets_state_is_each_days_mean_and_deviation_over_its_universe(pan
 
     assert np.allclose(panel.market[day, :features][some], np.nanmean(values[:, some], axis=0), atol=2e-3)
     assert np.allclose(panel.market[day, features:][some], np.nanstd(values[:, some], axis=0), atol=2e-3)
-    assert (panel.market[0] == 0).all()  # nobody is in the universe yet
+    assert (panel.market[0] == 0).all()  # no stock is in the universe yet
     assert panel.market.shape == (len(panel.metadata.days), 2 * features)
 
 
@@ -86,7 +86,7 @@ def test_rows_are_found_by_day_and_stock(ml_dataset: pl.DataFrame, panel: Panel)
     assert [[name for _, name in history] for history in panel.metadata.sectors] == [[sectors[code]] for code in codes]
 
 
-def test_a_stock_that_changes_its_sector_has_each_from_its_first_day_on(ml_dataset: pl.DataFrame) -> None:
+def test_sector_changes_are_listed_with_their_first_day(ml_dataset: pl.DataFrame) -> None:
     code, days = ml_dataset["code"][0], ml_dataset.filter(code=ml_dataset["code"][0])["date"].sort()
     sector = pl.when(pl.col("date") < days[30]).then(None).when(pl.col("date") < days[60]).then(pl.lit("old"))
     known = sector.otherwise(pl.when(pl.col("date") == days[80]).then(None).otherwise(pl.lit("new")))
@@ -111,7 +111,7 @@ def test_the_order_of_rows_and_the_size_of_periods_change_nothing(
     assert make_panel(ml_dataset[:-1], tmp_path / "less").identity != panel.identity
 
 
-def test_a_copied_panel_is_served_and_a_changed_one_refused(panel: Panel, tmp_path: Path) -> None:
+def test_a_copied_panel_is_opened_and_a_changed_one_refused(panel: Panel, tmp_path: Path) -> None:
     folder = tmp_path / "panel"
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy, copy_function=shutil.copyfile)
@@ -126,7 +126,7 @@ def test_a_copied_panel_is_served_and_a_changed_one_refused(panel: Panel, tmp_pa
 
 
 @pytest.mark.parametrize("name", TENSORS)
-def test_a_cut_or_lost_file_is_refused(panel: Panel, tmp_path: Path, name: str) -> None:
+def test_a_truncated_or_missing_file_is_refused(panel: Panel, tmp_path: Path, name: str) -> None:
     path = find(tmp_path / "panel", name)
     os.truncate(path, path.stat().st_size - 1)
 
@@ -140,7 +140,7 @@ def test_a_cut_or_lost_file_is_refused(panel: Panel, tmp_path: Path, name: str) 
 def test_a_changed_or_broken_header_is_refused(panel: Panel, tmp_path: Path) -> None:
     path = tmp_path / "panel" / HEADER
     header = json.loads(path.read_text())
-    header["metadata"]["features"][0] = "mine"
+    header["metadata"]["features"][0] = "other"
     path.write_text(json.dumps(header))
 
     with pytest.raises(InputError, match=r"panel.json was changed"):
@@ -152,7 +152,7 @@ def test_a_changed_or_broken_header_is_refused(panel: Panel, tmp_path: Path) -> 
         open_panel(tmp_path / "nowhere")
 
 
-def test_nothing_written_to_the_tensors_reaches_the_file(panel: Panel, tmp_path: Path) -> None:
+def test_changes_of_the_tensors_do_not_reach_the_file(panel: Panel, tmp_path: Path) -> None:
     before = {name: find(tmp_path / "panel", name).read_bytes() for name in (FEATURES, TARGETS)}
 
     panel.features[0] = 1
@@ -162,9 +162,7 @@ def test_nothing_written_to_the_tensors_reaches_the_file(panel: Panel, tmp_path:
     assert open_panel(tmp_path / "panel").features[0].ne(1).any()
 
 
-def test_a_panel_that_is_made_anew_does_not_pull_the_old_one_away(
-    panel: Panel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_open_panel_survives_a_new_build(panel: Panel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, features = tmp_path / "panel", panel.features.clone()
     (folder / "features.npy").touch()  # as an earlier version laid its tensors
     other = [piece._replace(features=piece.features + 1) for piece in batches_of(panel)]
@@ -187,16 +185,16 @@ def test_a_panel_that_is_made_anew_does_not_pull_the_old_one_away(
 def test_another_feature_catalogue_is_refused(panel: Panel) -> None:
     features = panel.metadata.features
 
-    panel.require_features("made", features)
+    panel.require_features("abc", features)
     with pytest.raises(
-        InputError, match=r"needs 58 \(hash made\). Missing in the panel: \[\]; unknown to the model: \['.*'\]"
+        InputError, match=r"needs 58 \(hash abc\). Missing in the panel: \[\]; unknown to the model: \['.*'\]"
     ):
-        panel.require_features("made", features[:-1])
-    with pytest.raises(InputError, match=r"holds 59 features \(hash made\), the model needs 59 \(hash other\)"):
+        panel.require_features("abc", features[:-1])
+    with pytest.raises(InputError, match=r"holds 59 features \(hash abc\), the model needs 59 \(hash other\)"):
         panel.require_features("other", features)
 
 
-def test_it_opens_at_once_whatever_its_size(panel: Panel, tmp_path: Path) -> None:
+def test_opening_takes_little_time_and_memory(panel: Panel, tmp_path: Path) -> None:
     """Eight sparse gigabytes, as they would be after they were written."""
     folder = tmp_path / "panel"
     matrix = np.lib.format.open_memmap(find(folder, FEATURES), mode="w+", dtype=np.float16, shape=(1_000_000, 4_000))
@@ -205,8 +203,8 @@ def test_it_opens_at_once_whatever_its_size(panel: Panel, tmp_path: Path) -> Non
     header = PanelHeader.model_validate_json((folder / HEADER).read_text())
     large = FileState(size=found.st_size, modified_ns=found.st_mtime_ns, digest="as it was written")
     files = header.files | {FEATURES: large}
-    told = header.model_copy(update={"files": files, "identity": identify(header.metadata, files)})
-    (folder / HEADER).write_text(told.model_dump_json())
+    changed = header.model_copy(update={"files": files, "identity": identify(header.metadata, files)})
+    (folder / HEADER).write_text(changed.model_dump_json())
 
     started = time.perf_counter()
     opened = open_panel(folder)

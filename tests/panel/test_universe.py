@@ -1,4 +1,4 @@
-"""The universe: each rule as of its day, whatever comes later and however the rows lie."""
+"""The universe depends on data up to each day, and not on the order of rows."""
 
 from datetime import date, timedelta
 
@@ -90,7 +90,7 @@ def test_later_prices_and_the_order_of_rows_change_nothing(ml_dataset: pl.DataFr
     assert_frame_equal(shuffled.sort("date", "code"), plain)
 
 
-def test_what_cannot_be_is_said(ml_dataset: pl.DataFrame) -> None:
+def test_impossible_parameters_are_refused(ml_dataset: pl.DataFrame) -> None:
     bare = ml_dataset.drop("volume").lazy()
 
     with pytest.raises(InputError, match=r"min_traded_value needs the columns \['volume'\]"):

@@ -1,4 +1,4 @@
-"""A panel whose writing fails: the older one stays, and the reason is told."""
+"""A panel that cannot be written: the older one stays, and the error has the reason."""
 
 import resource
 import subprocess
@@ -17,7 +17,7 @@ from factories.datasets import batches_of, plan_of
 def test_a_failure_in_the_middle_leaves_the_older_panel(panel: Panel, tmp_path: Path) -> None:
     def broken() -> Iterator[PanelRows]:
         yield batches_of(panel)[0]
-        raise RuntimeError("the dataset's disk is gone")
+        raise RuntimeError("the dataset's disk failed")
 
     with pytest.raises(RuntimeError):
         write_panel(tmp_path / "panel", replace(plan_of(panel, []), batches=broken()))
@@ -35,25 +35,23 @@ def test_a_source_that_fails_is_not_called_a_full_disk(panel: Panel, tmp_path: P
         write_panel(tmp_path / "panel", replace(plan_of(panel, []), batches=lost()))
 
 
-def test_a_swap_that_fails_leaves_the_older_panel(
-    panel: Panel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_rename_leaves_the_older_panel(panel: Panel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     replace_file = Path.replace
 
     def fails(self: Path, target: Path) -> Path:
         if target.name == HEADER:
-            raise OSError("the disk is gone")
+            raise OSError("the disk failed")
         return replace_file(self, target)
 
     monkeypatch.setattr(Path, "replace", fails)
-    with pytest.raises(OSError, match="the disk is gone"):
+    with pytest.raises(OSError, match="the disk failed"):
         write_panel(tmp_path / "panel", plan_of(panel, batches_of(panel)))
 
     assert open_panel(tmp_path / "panel").identity == panel.identity
     assert len(list((tmp_path / "panel").iterdir())) == 2
 
 
-def test_a_file_that_may_not_grow_is_told_plainly(panel: Panel, tmp_path: Path) -> None:
+def test_a_file_size_limit_is_reported_plainly(panel: Panel, tmp_path: Path) -> None:
     """The kernel's own limit, in place of a disk that fills up."""
     draft = plan_of(panel, batches_of(panel))
     old = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -70,7 +68,7 @@ def test_a_file_that_may_not_grow_is_told_plainly(panel: Panel, tmp_path: Path) 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["panel"]
 
 
-def test_a_full_disk_is_told_before_any_work(panel: Panel, tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_before_any_work(panel: Panel, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=512k", "none", str(disk)]

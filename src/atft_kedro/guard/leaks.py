@@ -58,7 +58,7 @@ def check_future_price(data: InspectedDataset, params: PriceLeakParams) -> RuleR
         return skip("the dataset has no feature or no target")
     tables = [
         _find_leaks(data, days, targets, params.max_ic).select(
-            "column", pl.lit(transformation).alias("what"), "target", "ic"
+            "column", pl.lit(transformation).alias("transformation"), "target", "ic"
         )
         for transformation, days, targets in _transform_features(data, params.entry_lag)
     ]
