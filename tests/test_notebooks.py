@@ -1,16 +1,17 @@
-"""Run the notebooks on a project in which every stage has run."""
+"""Run the notebooks: on a market of the usual size, and on a run."""
 
 from pathlib import Path
 
 import pytest
 
-from factories.project import execute_notebook
+from factories.project import execute_notebook, kedro
 
 pytestmark = pytest.mark.slow
 
 
-def test_the_notebook_of_market_and_features_runs(ran_project: Path) -> None:
-    outputs = execute_notebook(ran_project / "notebooks" / "01_market_and_features.ipynb")
+def test_the_notebook_of_market_and_features_runs(project: Path) -> None:
+    kedro(project, "run", "--pipelines", "data,guard")
+    outputs = execute_notebook(project / "notebooks" / "01_market_and_features.ipynb")
 
     assert any("measured" in output.get("data", {}).get("text/plain", "") for output in outputs)
 

@@ -18,7 +18,7 @@ ATTEMPTS, PAUSE = 4, 0.05  # pause in seconds
 
 @contextmanager
 def exclusive_lock(path: Path, refusal: str) -> Iterator[None]:
-    """Hold the lock at ``path``; raise an error that names the holder if another process holds it.
+    """Hold the lock at ``path``; raise an error that names another process that holds it.
 
     The file stays after the release, so its existence does not show whether the lock is held.
     """

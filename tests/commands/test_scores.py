@@ -50,7 +50,7 @@ def test_compare_pairs_the_runs_by_day(ran_project: Path) -> None:
 
     assert f"1 = {run.name}" in output
     assert "2 = copied" in output
-    assert " validation " in output
+    assert "validation days, forecasts that all runs have" in output
     assert "Name two or more different runs" in one
 
 

@@ -16,13 +16,13 @@ MAX_WIDTH = 100_000  # characters of a line if the output is not a terminal
 
 
 def make_console(**options: Any) -> Console:
-    """Create a command's console; it does not wrap or shorten lines if the output is not a terminal."""
+    """Create a command's console; it wraps and shortens lines on a terminal only."""
     console = Console(**options)
     return console if console.is_terminal else Console(**options, width=MAX_WIDTH)
 
 
 def log_lines(logger: logging.Logger) -> None:
-    """Replace rich's log handlers and tracebacks by plain lines if they do not write to a terminal.
+    """Log plain lines instead of rich's, with plain tracebacks, if the output is not a terminal.
 
     Kedro reads ``conf/logging.yml`` before the project, so that file cannot name a handler of the project.
     """

@@ -31,7 +31,7 @@ def hpo() -> None:
 
 
 def locate_study(catalog: CatalogProtocol, study: str | None) -> tuple[str, str]:
-    """Return the URL of the studies' database and the name of the study, by default ``hpo.study``."""
+    """Return the URL of the studies' database, and the study's name (default: ``hpo.study``)."""
     from ..search.run_search import find_storage
 
     params = SearchParams.model_validate(catalog["params:hpo"].load())

@@ -22,12 +22,13 @@ def model(catalog: CatalogProtocol) -> None:
     data = load(catalog, "training_data")
     training = choose_days_per_block(catalog["params:training"].load(), count_stocks_per_day(data.panel))
     sizes = measure_network(data.panel, data.graphs, catalog["params:network"].load(), training)
+    weights, flops = (sum(getattr(module, name) for module in sizes.modules) for name in ("weights", "flops"))
     table = Table("module", "weights", "share", "MFLOP per forecast", title=sizes.title)
     for module in sizes.modules:
-        share = f"{module.weights / sizes.weights:.1%}"
+        share = f"{module.weights / weights:.1%}"
         table.add_row(module.name, f"{module.weights:,}", share, f"{module.flops / 1e6:.3f}")
     table.add_section()
-    table.add_row("all", f"{sizes.weights:,}", "", f"{sizes.flops / 1e6:.3f}")
+    table.add_row("all", f"{weights:,}", "", f"{flops / 1e6:.3f}")
     make_console().print(table)
 
 

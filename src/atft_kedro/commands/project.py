@@ -19,7 +19,7 @@ from ..stages.in_memory import find_in_memory_nodes, load_or_compute
 
 
 def project_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options ``--env`` and ``--params`` to a command, and pass the project's metadata first."""
+    """Add the options ``--env`` and ``--params``; the first argument is the project's metadata."""
     params = click.option(
         "--params", type=click.UNPROCESSED, default="", callback=split_params, help="As in kedro run."
     )
@@ -27,14 +27,14 @@ def project_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def pass_catalog(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options ``--env`` and ``--params`` to a command, and pass the catalog that they choose first."""
+    """Add the options ``--env`` and ``--params``; the first argument is their catalog."""
 
     @wraps(command)
-    def run_command(metadata: ProjectMetadata, env: str | None, params: dict[str, Any], **options: Any) -> None:
+    def _run_command(metadata: ProjectMetadata, env: str | None, params: dict[str, Any], **options: Any) -> None:
         with open_catalog(metadata, env, params) as catalog:
             command(catalog, **options)
 
-    return project_options(run_command)
+    return project_options(_run_command)
 
 
 @contextmanager

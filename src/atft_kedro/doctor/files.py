@@ -62,12 +62,12 @@ def _find_write_error(folder: Path) -> str | None:
 
 
 def _find_existing(path: Path) -> Path:
-    """Return the path or its nearest parent that exists; a path in an unreadable folder counts as missing."""
+    """Return the path or its nearest existing parent; what cannot be read counts as missing."""
     return next(parent for parent in (path, *path.parents) if os.access(parent, os.F_OK))
 
 
 def check_data(name: str, path: Path, is_user_provided: bool, advice: str) -> CheckResult:
-    """Check that a file or folder exists; a missing one is an error if only the user can provide it."""
+    """Check that data exist; it is an error if only the user can provide missing data."""
     if not path.exists():
         report = CheckResult.error if is_user_provided else CheckResult.warn
         return report(name, f"{relative_path(path)} does not exist", advice)

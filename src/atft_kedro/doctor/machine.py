@@ -55,7 +55,7 @@ def list_gpus() -> list[Gpu]:
 
 
 def assess_gpus(gpus: list[Gpu], is_usable: bool, torch_build: str) -> CheckResult:
-    """Report the GPUs and their free memory; warn if torch cannot use them or too little is free."""
+    """Report the GPUs; warn if torch cannot use them, or if little of their memory is free."""
     if not gpus:
         return CheckResult.ok("gpu", f"{'one that NVML does not list' if is_usable else 'none'}; {torch_build}")
     names = "; ".join(f"{gpu.name}, {gpu.free_gb:.0f} of {gpu.total_gb:.0f} GB free" for gpu in gpus)

@@ -35,7 +35,7 @@ REPORTED_ERRORS = (
 
 
 def run_check(name: str, check: Callable[..., CheckResult], *arguments: Any) -> CheckResult:
-    """Run one check; report an error of the configuration, of a file or of a package as its result."""
+    """Run one check; turn an error of the configuration, a file or a package into a result."""
     try:
         return check(*arguments)
     except REPORTED_ERRORS as error:
@@ -43,7 +43,7 @@ def run_check(name: str, check: Callable[..., CheckResult], *arguments: Any) -> 
 
 
 def format_error(error: Exception) -> str:
-    """Return the message of an `InputError` in full, and the first two lines of Kedro's dataset errors."""
+    """Return an error's message; only the first two lines of Kedro's dataset errors."""
     cause = error.__cause__ if isinstance(error.__cause__, InputError) else error
     return " ".join(str(cause).splitlines()[:2]) if isinstance(cause, DatasetError) else str(cause).strip()
 
@@ -63,7 +63,7 @@ def check_machine(project: Path) -> Iterator[CheckResult]:
 
 
 def check_project(project: Path, env: str | None, params: dict[str, Any]) -> Iterator[CheckResult]:
-    """Check the configuration, the folders and files that it names, the runs and the stages."""
+    """Check the configuration, its folders and files, the runs and the stages."""
     try:
         setup = ProjectSetup.read(project, env, params)
     except REPORTED_ERRORS as error:

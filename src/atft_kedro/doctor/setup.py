@@ -54,7 +54,7 @@ class ProjectSetup:
 
     @property
     def user_entries(self) -> set[str]:
-        """Names of the catalog entries that only the user provides: the prices, and those that are read-only."""
+        """Names of the catalog entries that the user provides: prices and read-only entries."""
         return {PRICES_ENTRY, *(name for name, entry in self.catalog.items() if entry.get("read_only"))}
 
     @property
@@ -65,11 +65,11 @@ class ProjectSetup:
 
     @property
     def tracking_uri(self) -> str:
-        """The tracking store: that of ``mlflow.yml``, else of the environment variable, else ``mlruns``."""
+        """The tracking store of ``mlflow.yml``, else of MLflow's variable, else ``mlruns``."""
         return str(self.mlflow.server.mlflow_tracking_uri or MLFLOW_TRACKING_URI.get() or "mlruns")
 
     def list_output_folders(self) -> list[Path]:
-        """List the folders of all outputs and their parents, with those of MLflow's store and artifacts."""
+        """List the folders that runs write to, and the folders in which they create outputs."""
         artifacts = self.mlflow.tracking.experiment.create_experiment_kwargs.artifact_location or "mlruns"
         tracking_paths = [path for uri in (self.tracking_uri, artifacts) if (path := find_local_path(uri))]
         outputs = {name: path for name, path in self.paths.items() if name not in self.user_entries}

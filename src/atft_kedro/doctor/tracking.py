@@ -9,11 +9,9 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from sqlalchemy import create_engine
-from sqlalchemy.exc import SQLAlchemyError
-
 from ..checks import CheckResult
-from ..services.database_url import hide_password, is_url
+from ..params import InputError
+from ..services.database_url import hide_password, is_url, require_connection
 from .files import relative_path
 
 TIMEOUT = 3.0  # seconds to wait for an answer
@@ -65,12 +63,11 @@ def check_database(url: str) -> CheckResult:
     """Connect to a database server; messages hide its password."""
     if not is_url(url):
         return CheckResult.error(NAME, "server.mlflow_tracking_uri is not a database URL", "correct conf/*/mlflow.yml")
-    masked_url = hide_password(url)
     try:
-        create_engine(url, connect_args={"connect_timeout": math.ceil(TIMEOUT)}).connect().close()
-    except (SQLAlchemyError, ImportError) as error:
-        return CheckResult.error(NAME, f"{masked_url} does not answer: {str(error).splitlines()[0]}", START_SERVER)
-    return CheckResult.ok(NAME, f"{masked_url} answers")
+        require_connection(url, math.ceil(TIMEOUT))
+    except InputError as error:
+        return CheckResult.error(NAME, str(error), START_SERVER)
+    return CheckResult.ok(NAME, f"{hide_password(url)} answers")
 
 
 def check_server(address: str) -> CheckResult:

@@ -74,7 +74,7 @@ def measure_speed(size: Size, training: TrainingParams, seconds: float) -> Train
 
 
 def make_panel(features: int, stocks: int, days: int) -> tuple[Panel, DailyGraphs]:
-    """Make a random panel, in which every stock trades every day, and one random graph for all days."""
+    """Make a random panel without missing observations, and one random graph for all days."""
     random = np.random.default_rng(SEED)
     rows = stocks * days
     values = torch.from_numpy(random.standard_normal((rows + 1, features), dtype=np.float32)).half()
@@ -124,7 +124,10 @@ def measure_product(precision: str, device: torch.device, seconds: float) -> flo
 
 
 def time_steps(step: Callable[[], object], seconds: float, device: torch.device) -> float:
-    """Return the median time of a step: 3 to 1000 steps until ``seconds`` have passed, after two to warm up."""
+    """Return the median time of 3 to 1000 steps, after two to warm up.
+
+    After three steps, the measurement ends when ``seconds`` have passed.
+    """
     times: list[float] = []
     for number in range(2 + 1000):
         started = time.perf_counter()

@@ -1,6 +1,6 @@
 """The number of weights and floating point operations of a network, by module."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,8 +15,7 @@ from ..training.data import choose_horizons
 from ..training.params import TrainingParams
 
 
-@dataclass(frozen=True)
-class ModuleSize:
+class ModuleSize(NamedTuple):
     """The size of one module of the network."""
 
     name: str
@@ -24,22 +23,11 @@ class ModuleSize:
     flops: float  # of matrix products, per forecast
 
 
-@dataclass(frozen=True)
-class NetworkSize:
-    """The sizes of all modules."""
+class NetworkSize(NamedTuple):
+    """The sizes of all modules, and a title that states what was measured."""
 
     title: str
     modules: tuple[ModuleSize, ...]
-
-    @property
-    def weights(self) -> int:
-        """Number of all weights."""
-        return sum(module.weights for module in self.modules)
-
-    @property
-    def flops(self) -> float:
-        """Floating point operations of all modules, per forecast."""
-        return sum(module.flops for module in self.modules)
 
 
 def measure_network(panel: Panel, graphs: DailyGraphs, params: NetworkParams, training: TrainingParams) -> NetworkSize:

@@ -11,17 +11,18 @@ from contextlib import suppress
 from pathlib import Path
 
 import psutil
-from sqlalchemy import URL, create_engine, make_url
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
 from ..params import InputError, Params
-from .database_url import hide_password
+from .database_url import hide_password, require_connection
 
 STATE_FOLDER = ".mlflow"  # in the project: the server's state file and log
 HOST = "127.0.0.1"
 WORKERS = 2
 START_TIMEOUT = 90.0  # seconds to wait for the first answer; enough for a slow disk and a new database
 STOP_TIMEOUT = 15.0  # seconds to wait after each signal
+DATABASE_TIMEOUT = 10  # seconds
 
 
 class Server(Params):
@@ -39,7 +40,7 @@ class Server(Params):
 
 
 def start_server(project: Path, port: int, store: str) -> Server:
-    """Start the MLflow server of a project on a database URL, and wait until it answers requests."""
+    """Start the MLflow server of a project with a database URL; wait until it answers."""
     running = find_server(project)
     if running is not None:
         raise InputError(f"MLflow is already running at {running.url} (store {running.store}).")
@@ -105,20 +106,8 @@ def _parse_store(store: str) -> URL:
         examples = "sqlite:///mlflow.db or postgresql://user:password@host/database"
         raise InputError(f"The store is not the URL of a supported database; write {examples}.")
     if url.get_backend_name() == "postgresql":
-        _require_connection(url, hide_password(store))
+        require_connection(store, DATABASE_TIMEOUT)
     return url
-
-
-def _require_connection(url: URL, masked_url: str) -> None:
-    try:
-        create_engine(url, connect_args={"connect_timeout": 10}).connect().close()
-    except ModuleNotFoundError:
-        install = "pip install 'atft-kedro[postgres]'"
-        message = f"The store {masked_url} needs a driver that is not installed; {install} installs psycopg"
-        raise InputError(message) from None
-    except OperationalError as error:
-        reason = str(error.orig).strip().splitlines()[0]
-        raise InputError(f"The store {masked_url} does not answer: {reason}") from None
 
 
 def _require_free_port(port: int) -> None:

@@ -36,7 +36,7 @@ def fingerprint(node: Node, catalog: CatalogProtocol, in_memory: InMemoryNodes) 
 
 
 def hash_state(dataset: AbstractDataset) -> str:
-    """Hash a dataset's configuration, the code of its class, and its files' names, sizes and times.
+    """Hash a dataset's configuration and class, and its files' names, sizes and times.
 
     Parent folders do not count: the hash stays if the project is moved, or copied with the times of its files.
     """

@@ -63,7 +63,7 @@ def plan_stages(pipeline: Pipeline, catalog: CatalogProtocol) -> list[Stage]:
 
 
 def require_gates_passed(pipeline: Pipeline, whole: Pipeline, catalog: CatalogProtocol) -> None:
-    """Raise an error if a pipeline reads the output of a stale gate and does not run the gate itself.
+    """Raise an error if a pipeline reads the output of a stale gate that it does not run.
 
     A gate is a node of the ``whole`` project with the tag ``gate``, which raises an error on bad data.
     """
@@ -128,7 +128,7 @@ def finish_stage(
 def accept_rewritten_tables(
     pipeline: Pipeline, whole: Pipeline, catalog: CatalogProtocol, known: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return new hashes of the shared tables that another run has written again from the same inputs.
+    """Hash the shared tables that another run has written again from the same inputs.
 
     Their stages are fresh under this run's parameters and code. The gates that ``pipeline`` needs must be fresh too.
     """

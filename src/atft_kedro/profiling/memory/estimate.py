@@ -24,7 +24,7 @@ HEAP_PER_BYTE = 1.55  # bytes of heap per byte in use, if the C library keeps fr
 
 @dataclass(frozen=True)
 class MemoryPart:
-    """One part of the memory that a training needs: bytes in the machine's memory and in the GPU's."""
+    """One part of the memory of a training: bytes of the machine's memory and of the GPU's."""
 
     name: str
     memory: int
@@ -107,7 +107,7 @@ class TrainingPlan:
         return MemoryNeed((process, panel, *parts, kept), use.phase)
 
     def find_smaller(self, machine: Machine, need: MemoryNeed) -> tuple["TrainingPlan", MemoryNeed] | None:
-        """Find the first smaller training that fits; only the phase with the largest steps is estimated."""
+        """Find the first smaller training that fits, by its phase with the largest steps."""
         phases = tuple(phase for phase in self.training.phases if phase.name == need.phase)
         for plan in self._list_smaller_plans():
             with_one_phase = replace(plan, training=plan.training.model_copy(update={"phases": phases}))

@@ -49,7 +49,7 @@ class MemoryUse:
 
 
 class CopyableFakeMode(FakeTensorMode):  # type: ignore[no-untyped-call]
-    """A fake tensor mode that ``deepcopy`` does not copy: a copy would free its references twice."""
+    """A fake tensor mode that is not copied: a copy would free its references twice."""
 
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
         return self

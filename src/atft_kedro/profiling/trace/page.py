@@ -59,14 +59,14 @@ def describe_profile(training: ProfiledTraining, profile: StepProfile, seconds_w
 
 
 def tabulate_sections(profile: StepProfile) -> Table:
-    """Tabulate the time of the sections of a step: reading, forward, backward, optimizer and the rest."""
+    """Tabulate the time of a step's sections: reading, forward, backward, optimizer, rest."""
     total = sum(profile.sections.values())
     rows = [(name, f"{1000 * time:,.1f}", f"{time / total:.1%}") for name, time in profile.sections.items()]
     return Table("Sections of a step", ("section", "ms", "share"), rows)
 
 
 def tabulate_operations(profile: StepProfile, flame_graph: FlameGraph) -> Table:
-    """Tabulate the most expensive operations, each with the code line that spends most time on it."""
+    """Tabulate the most expensive operations, each with the code line that needs it most."""
     rows = []
     for operation in profile.operations[:SHOWN_OPERATIONS]:
         line, share = flame_graph.find_main_line(operation.name)

@@ -78,7 +78,7 @@ class ProfiledTraining:
     def start(
         cls, training_data: TrainingData, network: NetworkParams, training: TrainingParams, phase: PhaseParams
     ) -> Self:
-        """Create a trainer like that of a run, mark the sections of its step, and run the warm-up steps."""
+        """Create a run's trainer, mark the sections of its step, and run the warm-up steps."""
         keep_freed_memory()
         inductor.cpp.enable_kernel_profile = training.compile  # compiled kernels appear by name
         panel = choose_horizons(training_data.panel, network.horizons)
