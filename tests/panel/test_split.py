@@ -13,7 +13,6 @@ from atft_kedro.panel.folds import FoldParams, plan_folds
 from atft_kedro.panel.split import (
     SPLIT_NAMES,
     DateRange,
-    Gap,
     Split,
     SplitParams,
     insert_gaps,
@@ -89,33 +88,35 @@ def test_given_dates_are_the_borders() -> None:
     embargo=st.integers(0, 25),
 )
 def test_no_label_ends_in_a_later_split_in_any_fold(blocks: list[tuple[str, int]], purge: int, embargo: int) -> None:
-    meant = np.repeat([role for role, _ in blocks], [count for _, count in blocks])
-    days = trading_days(len(meant))
+    planned = np.repeat([role for role, _ in blocks], [count for _, count in blocks])
+    days = trading_days(len(planned))
     try:
-        split = insert_gaps("any", days, meant, Gap(purge=purge, embargo=embargo))
+        split = insert_gaps("any", days, planned, purge, embargo)
     except InputError:
         return
     splits_of_days = roles_of(split, days)
-    for place, role in enumerate(splits_of_days):
+    for day_index, role in enumerate(splits_of_days):
         if role not in SPLIT_NAMES:
             continue
-        assert role == meant[place]  # parts only lose days
-        known = next(s.last_label_day for s in split.ranges_of(role) if s.first <= days[place].item() <= s.last)
+        assert role == planned[day_index]  # parts only lose days
+        known = next(s.last_label_day for s in split.ranges_of(role) if s.first <= days[day_index].item() <= s.last)
         reach = len(days) - 1 if known is None else int(np.searchsorted(days, np.datetime64(known)))
         above = SPLIT_NAMES[SPLIT_NAMES.index(role) + 1 :]
-        assert all(meant[later] not in above for later in range(place, reach + 1))
-        # a part of more weight is as far away as the gap asks, whichever side it lies on
-        around = meant[max(place - purge - embargo, 0) : place + purge + embargo + 1]
+        assert all(planned[later] not in above for later in range(day_index, reach + 1))
+        # a split of higher rank is a whole gap away, before or after it
+        around = planned[max(day_index - purge - embargo, 0) : day_index + purge + embargo + 1]
         runs = [
-            meant[place] == other or other not in SPLIT_NAMES or SPLIT_NAMES.index(other) < SPLIT_NAMES.index(role)
+            planned[day_index] == other
+            or other not in SPLIT_NAMES
+            or SPLIT_NAMES.index(other) < SPLIT_NAMES.index(role)
             for other in around
         ]
-        assert all(runs) or _something_else_lies_between(meant, place, purge + embargo)
+        assert all(runs) or _something_else_lies_between(planned, day_index, purge + embargo)
 
 
-def _something_else_lies_between(meant: np.ndarray, place: int, reach: int) -> bool:
-    """A stretch shorter than the gap, or one that is no part, keeps two parts from meeting."""
-    near = meant[max(place - reach, 0) : place + reach + 1]
+def _something_else_lies_between(planned: np.ndarray, day_index: int, reach: int) -> bool:
+    """Check whether a date range shorter than the gap, or an unused one, separates two splits."""
+    near = planned[max(day_index - reach, 0) : day_index + reach + 1]
     return len([1 for one, other in pairwise(near) if one != other]) > 1 or bool(set(near) & {"history", "unused"})
 
 

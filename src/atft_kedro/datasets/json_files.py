@@ -69,9 +69,6 @@ class ModelDataset(InRunFolder, AbstractDataset[Params, Params]):
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._filepath), "model": self._name}
 
-    def _exists(self) -> bool:
-        return self._filepath.exists()
-
 
 class SplitDataset(ModelDataset):
     """The split into train, validation and test days; Kedro-Viz shows it as a figure.

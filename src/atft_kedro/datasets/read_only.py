@@ -12,6 +12,9 @@ class ReadOnlyDataset(AbstractDataset[None, T]):
 
     reason: ClassVar[str]  # why it is never written, as a sentence
 
+    def __init__(self, *, metadata: dict[str, Any] | None = None) -> None:
+        self.metadata = metadata
+
     def save(self, data: None) -> None:
         """Refuse to save."""
         raise DatasetError(f"{self.reason} Nothing is saved to a {type(self).__name__}.")

@@ -77,9 +77,6 @@ class RegisteredModelDataset(InRunFolder, AbstractDataset[Registration, Register
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._filepath), "name": self._name}
 
-    def _exists(self) -> bool:
-        return self._filepath.exists()
-
 
 def register(data: Registration, name: str) -> RegisteredModel:
     """Log the model to the active run with an explicit signature and requirements.

@@ -38,6 +38,9 @@ class InRunFolder:
     def _filepath(self, pattern: PurePath) -> None:
         self._pattern = pattern
 
+    def _exists(self) -> bool:
+        return self._filepath.exists()
+
 
 def read_trained_run_name(path: Path) -> str | None:
     """Read the name of the run trained last; None where the file is missing or invalid.

@@ -83,9 +83,6 @@ class TableDataset(InRunFolder, AbstractDataset[TableData, pl.LazyFrame]):
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._filepath), "compression": self._compression}
 
-    def _exists(self) -> bool:
-        return self._filepath.exists()
-
 
 def _to_lazy(data: TableData) -> pl.LazyFrame:
     """Convert frames to a lazy frame; an iterator is consumed while the file is written."""

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from math import isnan
 from pathlib import Path
-from typing import Any
 
 import mlflow
 from mlflow.entities import RunStatus
@@ -75,9 +74,6 @@ class TrackerDataset(ReadOnlyDataset[Tracker]):
 
     reason = "Metrics are logged through a tracker."
 
-    def __init__(self, *, metadata: dict[str, Any] | None = None) -> None:
-        self.metadata = metadata
-
     def load(self) -> Tracker:
         """Return a tracker of the active MLflow run."""
         return MlflowTracker() if mlflow.active_run() else NoTracker()
@@ -134,9 +130,6 @@ class TrialTrackersDataset(ReadOnlyDataset[MlflowTrials]):
     """
 
     reason = "Metrics are logged through a tracker."
-
-    def __init__(self, *, metadata: dict[str, Any] | None = None) -> None:
-        self.metadata = metadata
 
     def load(self) -> MlflowTrials:
         """Return a tracker that starts a child run for each trial."""

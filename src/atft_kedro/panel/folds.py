@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from ..params import InputError, Params
 from .sizes import SizeParams
-from .split import Gap, Split, insert_gaps
+from .split import Split, insert_gaps
 
 
 class FoldParams(Params):
@@ -46,7 +46,6 @@ class Folds(Params):
 
 def plan_folds(days: np.ndarray, params: FoldParams, target_span: int) -> Folds:
     """Split the trading days once per fold; labels end ``target_span`` days after their day."""
-    gap = Gap(purge=target_span, embargo=params.embargo_days)
     history = int(np.searchsorted(days, np.datetime64(params.min_date))) if params.min_date else 0
     if params.kind == "yearly":
         planned = _plan_years(days[history:], params, target_span)
@@ -56,7 +55,7 @@ def plan_folds(days: np.ndarray, params: FoldParams, target_span: int) -> Folds:
         planned = _plan_periods(len(days) - history, params)
     history_days = np.full(history, "history", dtype="<U10")
     folds = (
-        insert_gaps(f"fold {number}", days, np.concatenate([history_days, splits]), gap)
+        insert_gaps(f"fold {number}", days, np.concatenate([history_days, splits]), target_span, params.embargo_days)
         for number, splits in enumerate(planned, start=1)
     )
     return Folds(folds=tuple(folds))
@@ -72,15 +71,20 @@ def _plan_periods(days: int, params: FoldParams) -> list[np.ndarray]:
         )
     folds = []
     for tested in np.array_split(np.arange(first_test, days), params.n_folds):
-        splits = np.full(days, "unused", dtype="<U10")
-        validation = tested[0] - params.validation_days
-        splits[:validation] = "train"
-        if params.kind == "rolling":
-            splits[: validation - params.train_days] = "history"
-        splits[validation : tested[0]] = "validation"
-        splits[tested] = "test"
-        folds.append(splits)
+        validation = int(tested[0]) - params.validation_days
+        train = validation - params.train_days if params.kind == "rolling" else 0
+        folds.append(_mark_fold(days, train, validation, tested))
     return folds
+
+
+def _mark_fold(days: int, train: int, validation: int, tested: np.ndarray) -> np.ndarray:
+    """Mark the split of each day, given the first train and validation day and all test days."""
+    splits = np.full(days, "unused", dtype="<U10")
+    splits[:validation] = "train"
+    splits[:train] = "history"
+    splits[validation : tested[0]] = "validation"
+    splits[tested] = "test"
+    return splits
 
 
 def _plan_years(days: np.ndarray, params: FoldParams, target_span: int) -> list[np.ndarray]:
@@ -96,14 +100,10 @@ def _plan_years(days: np.ndarray, params: FoldParams, target_span: int) -> list[
             "first test, and one trains. Change `folds:` in conf/."
         )
     folds = []
-    for tested in years[-params.n_folds :]:
-        splits = np.full(len(days), "unused", dtype="<U10")
-        validation = int(np.searchsorted(year_of, tested - 1))
-        splits[:validation] = "train"
-        splits[: max(validation - params.train_days, 0)] = "history"
-        splits[year_of == tested - 1] = "validation"
-        splits[year_of == tested] = "test"
-        folds.append(splits)
+    for year in years[-params.n_folds :]:
+        validation = int(np.searchsorted(year_of, year - 1))
+        train = max(validation - params.train_days, 0)
+        folds.append(_mark_fold(len(days), train, validation, np.flatnonzero(year_of == year)))
     return folds
 
 

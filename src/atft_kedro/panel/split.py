@@ -80,13 +80,6 @@ class Split(Params):
         return np.flatnonzero(inside)
 
 
-class Gap(Params):
-    """Unused days between two splits: ``purge`` for the span of labels, then ``embargo``."""
-
-    purge: Annotated[int, Field(ge=0)]
-    embargo: Annotated[int, Field(ge=0)]
-
-
 class SplitParams(Params):
     """Borders of the three splits: dates, or shares of the days since ``min_date``.
 
@@ -151,25 +144,28 @@ def split_days(days: np.ndarray, params: SplitParams, target_span: int) -> Split
         train, validation = round(params.train * len(used)), round(params.validation * len(used))
         splits[used[:train]] = "train"
         splits[used[train : train + validation]] = "validation"
-    return insert_gaps("split", days, splits, Gap(purge=target_span, embargo=params.embargo_days))
+    return insert_gaps("split", days, splits, target_span, params.embargo_days)
 
 
-def insert_gaps(name: str, days: np.ndarray, planned: np.ndarray, gap: Gap) -> Split:
-    """Insert a gap at every border between two splits; ``planned`` is the split of each day."""
+def insert_gaps(name: str, days: np.ndarray, planned: np.ndarray, purge: int, embargo: int) -> Split:
+    """Insert a gap at every border between two splits; ``planned`` is the split of each day.
+
+    A gap has ``purge`` days for the span of labels, then ``embargo`` more unused days.
+    """
     splits = planned.astype("<U10")  # wide enough for every name
     for border in _find_borders(planned):
         earlier, later = str(planned[border - 1]), str(planned[border])
         if earlier not in SPLIT_NAMES or later not in SPLIT_NAMES:
             continue
         takes_earlier = SPLIT_NAMES.index(earlier) < SPLIT_NAMES.index(later)
-        for distance in range(gap.purge + gap.embargo):
+        for distance in range(purge + embargo):
             day = border - 1 - distance if takes_earlier else border + distance
             if not 0 <= day < len(days) or planned[day] != (earlier if takes_earlier else later):
                 break
             if splits[day] != "purge":
-                splits[day] = "purge" if distance < gap.purge else "embargo"
+                splits[day] = "purge" if distance < purge else "embargo"
     split = Split(name=name, date_ranges=tuple(_list_date_ranges(days, splits, planned)))
-    _require_all_splits(split, planned, gap)
+    _require_all_splits(split, planned, purge, embargo)
     return split
 
 
@@ -192,20 +188,20 @@ def _list_date_ranges(days: np.ndarray, splits: np.ndarray, planned: np.ndarray)
         )
 
 
-def _require_all_splits(split: Split, planned: np.ndarray, gap: Gap) -> None:
+def _require_all_splits(split: Split, planned: np.ndarray, purge: int, embargo: int) -> None:
     for name in SPLIT_NAMES:
         if split.ranges_of(name):
             continue
         count = int((planned == name).sum())
         reason = (
-            f"the gap of {gap.purge} purge and {gap.embargo} embargo days takes all {count} of them"
+            f"the gap of {purge} purge and {embargo} embargo days takes all {count} of them"
             if count
             else f"its dates or shares leave it none of the {len(planned)} days"
         )
         raise InputError(f"{split.name} has no {name} days: {reason}. Change `split:` or `folds:` in conf/.")
     tested = sum(dates.days for dates in split.ranges_of("test"))
-    if tested <= gap.purge:
-        raise InputError(f"{split.name} tests {tested} days, too few for a label that looks {gap.purge} days ahead.")
+    if tested <= purge:
+        raise InputError(f"{split.name} tests {tested} days, too few for a label that looks {purge} days ahead.")
     ranges = ", ".join(f"{dates.split} {dates.days} days from {dates.first}" for dates in split.date_ranges)
     _logger.info("%s: %s", split.name, ranges)
 

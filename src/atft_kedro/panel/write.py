@@ -103,12 +103,15 @@ def _write_files(folder: Path, plan: PanelPlan) -> PanelHeader:
     ):
         written = 0
         market = np.zeros((len(metadata.days), 2 * len(metadata.features)), dtype=np.float32)
-        for batch in itertools.chain(plan.batches, [_absent_row(plan)]):
+        for batch in plan.batches:
             market[batch.days] = batch.market
             features.write(batch.rows, batch.features)
             targets.write(batch.rows, batch.targets)
             written += len(batch.rows)
-    assert written == plan.rows + 1, f"{written - 1} of {plan.rows} rows were written"
+        assert written == plan.rows, f"{written} of {plan.rows} rows were written"
+        absent = np.array([plan.rows])  # the last row, which represents absent observations
+        features.write(absent, np.full((1, len(metadata.features)), np.nan, dtype=np.float16))
+        targets.write(absent, np.full((1, len(metadata.horizons)), np.nan, dtype=np.float32))
     np.save(folder / MARKET, market)
     files = {name: _describe_file(folder / name) for name in TENSORS}
     return PanelHeader(identity=identify(metadata, files), folder=folder.name, metadata=metadata, files=files)
@@ -117,14 +120,6 @@ def _write_files(folder: Path, plan: PanelPlan) -> PanelHeader:
 def _describe_file(path: Path) -> FileState:
     status = path.stat()
     return FileState(size=status.st_size, modified_ns=status.st_mtime_ns, digest=digest_file(path))
-
-
-def _absent_row(plan: PanelPlan) -> PanelRows:
-    """Return the last row of the panel, all NaN, which represents absent observations."""
-    features = np.full((1, len(plan.metadata.features)), np.nan, dtype=np.float16)
-    targets = np.full((1, len(plan.metadata.horizons)), np.nan, dtype=np.float32)
-    no_market = np.zeros((0, 2 * len(plan.metadata.features)), dtype=np.float32)
-    return PanelRows(np.array([plan.rows]), features, targets, np.zeros(0, dtype=np.int64), no_market)
 
 
 @dataclass(frozen=True)

@@ -1,23 +1,13 @@
-"""Nodes that build the ML dataset."""
+"""The node that builds the ML dataset."""
 
 from collections.abc import Iterator
-from datetime import date
-from typing import Any
 
 import polars as pl
 
-from atft_kedro import schema
 from atft_kedro.features import build
 from atft_kedro.features.build import FeatureParams
-from atft_kedro.market import cleaning
 from atft_kedro.market.benchmark_returns import BenchmarkReturns, replace_next_day_targets
-from atft_kedro.market.cleaning import CleaningParams
-from atft_kedro.schema import DATE, ColumnParams
-
-
-def clean_prices(prices: pl.LazyFrame, today: date, params: CleaningParams) -> tuple[pl.DataFrame, dict[str, Any]]:
-    """Clean the prices; report what was excluded."""
-    return cleaning.clean_price_table(prices, params, today)
+from atft_kedro.schema import DATE
 
 
 def build_ml_dataset(
@@ -30,8 +20,3 @@ def build_ml_dataset(
     trading_days = clean_prices.select(DATE).collect()[DATE]
     returns = benchmark_returns.list_next_day_returns(trading_days, params.entry_lag)
     return (replace_next_day_targets(rows, returns) for rows in dataset)
-
-
-def map_columns(ml_dataset: pl.LazyFrame, columns: ColumnParams) -> pl.LazyFrame:
-    """Give the ML dataset the project's column names and types."""
-    return schema.map_columns(ml_dataset, columns)

@@ -1,6 +1,9 @@
-"""Prices to ML dataset."""
+"""From prices to the ML dataset."""
 
 from kedro.pipeline import Node, Pipeline
+
+from atft_kedro.market.cleaning import clean_price_table
+from atft_kedro.schema import map_columns
 
 from . import nodes
 
@@ -10,8 +13,8 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         [
             Node(
-                nodes.clean_prices,
-                ["prices", "current_day", "params:cleaning"],
+                clean_price_table,
+                ["prices", "params:cleaning", "current_day"],
                 ["clean_prices", "price_report"],
                 name="clean_prices",
             ),
@@ -21,7 +24,7 @@ def create_pipeline() -> Pipeline:
                 "ml_dataset",
                 name="build_ml_dataset",
             ),
-            Node(nodes.map_columns, ["ml_dataset", "params:columns"], "mapped_dataset", name="map_columns"),
+            Node(map_columns, ["ml_dataset", "params:columns"], "mapped_dataset", name="map_columns"),
         ],
         tags=["data", "shared"],
     )

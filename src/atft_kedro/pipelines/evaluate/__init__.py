@@ -1,5 +1,3 @@
 """The pipeline that scores a trained network."""
 
-from .pipeline import create_pipeline
-
-__all__ = ["create_pipeline"]
+from .pipeline import create_pipeline as create_pipeline

@@ -1,5 +1,3 @@
 """From a trained and scored run to a model that others can load."""
 
-from .pipeline import create_pipeline
-
-__all__ = ["create_pipeline"]
+from .pipeline import create_pipeline as create_pipeline

@@ -1,4 +1,4 @@
-"""Scored run to exported and registered model."""
+"""From a scored run to its exported and registered model."""
 
 from kedro.pipeline import Node, Pipeline
 

@@ -1,5 +1,3 @@
 """Pipeline that trains the networks of a run."""
 
-from .pipeline import create_pipeline
-
-__all__ = ["create_pipeline"]
+from .pipeline import create_pipeline as create_pipeline

@@ -1,4 +1,4 @@
-"""Returns to daily graphs, and panel, graphs and split to training data."""
+"""From the ML dataset to daily graphs, and to the training data."""
 
 from kedro.pipeline import Node, Pipeline
 

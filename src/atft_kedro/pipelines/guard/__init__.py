@@ -1,5 +1,3 @@
 """From the ML dataset to the guard's verdict."""
 
-from .pipeline import create_pipeline
-
-__all__ = ["create_pipeline"]
+from .pipeline import create_pipeline as create_pipeline

@@ -1,4 +1,4 @@
-"""Nodes that describe the features, inspect the ML dataset and stop a run that breaks a rule."""
+"""Nodes that describe the features and inspect the ML dataset."""
 
 from datetime import date
 from typing import Any
@@ -24,11 +24,3 @@ def inspect_dataset(
     """Apply every rule; return the report as a dictionary and as an HTML page."""
     report = inspection.inspect_dataset(ml_dataset, columns, params, today)
     return report, build_guard_page(report)
-
-
-def require_no_error(guard_report: dict[str, Any]) -> dict[str, Any]:
-    """Return the verdict, or raise an error if a rule of severity ``error`` is broken.
-
-    The report is an input, so it is saved before this node runs.
-    """
-    return inspection.require_no_error(guard_report)

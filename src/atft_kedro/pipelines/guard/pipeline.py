@@ -1,6 +1,8 @@
-"""ML dataset to verdict."""
+"""From the ML dataset to the guard's verdict."""
 
 from kedro.pipeline import Node, Pipeline
+
+from atft_kedro.guard.inspection import require_no_error
 
 from . import nodes
 
@@ -22,7 +24,7 @@ def create_pipeline() -> Pipeline:
                 name="inspect_dataset",
                 tags="gate",
             ),
-            Node(nodes.require_no_error, "guard_report", "guard_verdict", name="require_no_error", tags="gate"),
+            Node(require_no_error, "guard_report", "guard_verdict", name="require_no_error", tags="gate"),
         ],
         tags=["guard", "shared"],
     )

@@ -1,5 +1,3 @@
 """Search for hyper-parameters, and confirm the winner."""
 
-from .pipeline import create_pipeline
-
-__all__ = ["create_pipeline"]
+from .pipeline import create_pipeline as create_pipeline

@@ -1,4 +1,4 @@
-"""Newest observations to live forecasts."""
+"""From the newest observations to live forecasts."""
 
 from kedro.pipeline import Node, Pipeline
 

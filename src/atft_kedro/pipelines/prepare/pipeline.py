@@ -1,4 +1,4 @@
-"""ML dataset to panel."""
+"""From the ML dataset to the panel."""
 
 from kedro.pipeline import Node, Pipeline
 

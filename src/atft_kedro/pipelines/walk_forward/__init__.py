@@ -1,5 +1,3 @@
 """A walk through the history: train networks in every fold, and pool their test days."""
 
-from .pipeline import create_pipeline
-
-__all__ = ["create_pipeline"]
+from .pipeline import create_pipeline as create_pipeline
