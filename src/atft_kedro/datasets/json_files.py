@@ -8,13 +8,14 @@ from typing import Any
 from kedro.io import AbstractDataset
 from kedro_datasets._typing import PlotlyPreview
 from kedro_datasets.json import JSONDataset
-from pydantic import ValidationError
 
-from ..files import atomic_write
+from ..files import atomic_write, parse_model, read_json
 from ..panel.split import Split
 from ..params import InputError, Params
 from ..reporting.split_figures import plot_splits
 from .run_files import InRunFolder
+
+ADVICE = "`kedro atft stages` names the stage that writes it"
 
 
 class AtomicJSONDataset(JSONDataset):
@@ -55,11 +56,11 @@ class ModelDataset(InRunFolder, AbstractDataset[Params, Params]):
     def load(self) -> Params:
         """Read and validate the document."""
         if not self._filepath.exists():
-            raise InputError(f"{self._filepath} does not exist; `kedro atft stages` names the stage that writes it.")
+            raise InputError(f"{self._filepath} does not exist; {ADVICE}.")
         try:
-            return self._model.model_validate_json(self._filepath.read_text())
-        except ValidationError as error:
-            raise InputError(f"{self._filepath} is not a valid {self._model.__name__}: {error}") from error
+            return parse_model(read_json(self._filepath), self._model, self._filepath)
+        except InputError as error:
+            raise InputError(f"{error} Write it again; {ADVICE}.") from error
 
     def save(self, data: Params) -> None:
         """Write the document completely or not at all."""

@@ -1,7 +1,6 @@
 """Panel on disk: memory-mapped tensors, identified by the hash of their content."""
 
 import hashlib
-import json
 import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ from typing import Self
 import numpy as np
 import torch
 
+from ..files import parse_model, read_json
 from ..params import InputError, Params
 
 HEADER = "panel.json"
@@ -145,9 +145,9 @@ def read_header(folder: Path) -> PanelHeader:
     if not path.exists():
         raise InputError(f"There is no panel at {folder}; `kedro run --pipelines prepare` builds one.")
     try:
-        header = PanelHeader.model_validate(json.loads(path.read_text()))
-    except ValueError as error:
-        raise InputError(f"{path} is not the header of a panel: {error}. {REBUILD}") from error
+        header = parse_model(read_json(path), PanelHeader, path)
+    except InputError as error:
+        raise InputError(f"{error} {REBUILD}") from error
     if header.identity != identify(header.metadata, header.files):
         raise InputError(f"{path} was changed after it was written. {REBUILD}")
     return header
