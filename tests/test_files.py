@@ -31,12 +31,12 @@ def test_two_writers_of_one_file_write_whole_files_and_the_dead_ones_is_removed(
         other.stdout.readline()
         with atomic_write(path) as partial:
             partial.write_text("whole")
-        beside = names(tmp_path)
+        other_files = names(tmp_path)
         other.kill()
     with atomic_write(path) as partial:
         partial.write_text("whole again")
 
-    assert len(beside) == 2  # the other one's is still there
+    assert len(other_files) == 2  # the other writer's file still exists
     assert names(tmp_path) == ["a [1].json"]
     assert path.read_text() == "whole again"
 
@@ -49,7 +49,7 @@ def test_a_folder_that_cannot_be_finished_leaves_nothing(tmp_path: Path) -> None
     assert names(tmp_path) == []
 
 
-def test_a_writer_whose_partial_is_removed_before_it_is_locked_makes_another(
+def test_a_writer_whose_partial_is_removed_before_it_is_locked_creates_a_new_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lock, removed = fcntl.flock, []

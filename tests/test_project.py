@@ -1,4 +1,4 @@
-"""The project as a person uses it: commands in a folder of its own, real kills, bad input."""
+"""Test whole runs of a copied project: stages, folds, tracking, and Kedro's own commands."""
 
 import json
 import signal
@@ -14,9 +14,9 @@ from factories.project import KEDRO, SMALL, environment, kedro, run_statuses
 pytestmark = pytest.mark.slow
 
 
-def test_a_first_run_makes_everything_and_a_second_nothing(project: Path) -> None:
+def test_a_first_run_creates_all_tables_and_a_second_run_none(project: Path) -> None:
     first = kedro(project, "run", "--params", SMALL)
-    made = {str(file.relative_to(project / "data")) for file in (project / "data").rglob("*") if file.is_file()}
+    files = {str(file.relative_to(project / "data")) for file in (project / "data").rglob("*") if file.is_file()}
     second = kedro(project, "run", "--params", SMALL)
 
     assert "0 of 23 stages are fresh" in first
@@ -28,12 +28,12 @@ def test_a_first_run_makes_everything_and_a_second_nothing(project: Path) -> Non
         "08_reporting/guard_report.html",
         "05_model_input/split.json",
         "stages.json",
-    } <= made
+    } <= files
     assert "23 of 23 stages are fresh" in second
     assert "Traceback" not in first + second
 
 
-def test_a_changed_parameter_reruns_what_depends_on_it(project: Path) -> None:
+def test_a_changed_parameter_reruns_the_stages_that_depend_on_it(project: Path) -> None:
     guard_only = kedro(project, "run", "--params", f"{SMALL},guard.leak.max_ic=0.5")
 
     assert "3 of 23 stages are fresh" in guard_only
@@ -41,7 +41,7 @@ def test_a_changed_parameter_reruns_what_depends_on_it(project: Path) -> None:
     assert "stage guard.inspect_dataset will run: params:guard changed" in guard_only
 
 
-def test_walk_forward_plans_and_draws_its_folds(project: Path) -> None:
+def test_walk_forward_plans_and_plots_its_folds(project: Path) -> None:
     folds = "folds.train_days=150,folds.validation_days=60,folds.n_folds=2"
     kedro(
         project,
@@ -56,20 +56,20 @@ def test_walk_forward_plans_and_draws_its_folds(project: Path) -> None:
     refused = kedro(project, "run", "--pipelines", "walk_forward", "--params", SMALL, fails=True)
 
     planned = json.loads((project / "data" / "05_model_input" / "folds.json").read_text())
-    drawn = json.loads((project / "data" / "08_reporting" / "folds.json").read_text())
+    figure = json.loads((project / "data" / "08_reporting" / "folds.json").read_text())
     assert [fold["name"] for fold in planned["folds"]] == ["fold 1", "fold 2"]
-    assert {"train", "embargo", "purge", "validation", "test"} <= {trace["name"] for trace in drawn["data"]}
+    assert {"train", "embargo", "purge", "validation", "test"} <= {trace["name"] for trace in figure["data"]}
     assert "Error: 5 folds do not fit the history: of 300 days" in refused
 
 
-def test_a_relative_path_starts_in_the_projects_folder_wherever_the_command_is_started(project: Path) -> None:
-    said = kedro(project / "notebooks", "run", "--env", "files", "--params", "prices=absent.csv", fails=True)
+def test_a_relative_path_starts_in_the_projects_folder(project: Path) -> None:
+    output = kedro(project / "notebooks", "run", "--env", "files", "--params", "prices=absent.csv", fails=True)
 
-    assert f"{project / 'absent.csv'} does not exist" in said
-    assert "Traceback" not in said
+    assert f"{project / 'absent.csv'} does not exist" in output
+    assert "Traceback" not in output
 
 
-def test_a_tracked_run_ends_as_what_it_was_with_its_parameters_key_by_key(project: Path) -> None:
+def test_a_tracked_run_has_its_parameters_and_its_final_status(project: Path) -> None:
     kedro(project, "run", "--no-cache", "--pipelines", "train", "--params", SMALL)
     kedro(project, "run", "--pipelines", "train", "--params", f"{SMALL},guard.recency.historical=false", fails=True)
 
@@ -80,7 +80,7 @@ def test_a_tracked_run_ends_as_what_it_was_with_its_parameters_key_by_key(projec
     assert params["guard.leak.max_ic"] == "0.4"
 
 
-def test_a_terminated_run_is_called_killed(project: Path) -> None:
+def test_a_terminated_run_has_the_status_killed(project: Path) -> None:
     words = [
         "run",
         "--no-cache",

@@ -11,23 +11,23 @@ UNLIMITED = "max"
 
 
 @dataclass(frozen=True)
-class FreeMemory:
+class MemorySize:
     """Free and total memory in bytes."""
 
     free: int
     total: int
 
 
-def measure_free_memory(cgroup: Path = CGROUP) -> FreeMemory:
+def measure_free_memory(cgroup: Path = CGROUP) -> MemorySize:
     """Measure the memory of the machine, or of the container if its limit is smaller."""
     system = psutil.virtual_memory()
     limit = _read_text(cgroup / "memory.max")
     if limit == UNLIMITED or int(limit) >= system.total:
-        return FreeMemory(system.available, system.total)
+        return MemorySize(system.available, system.total)
     statistics = dict(line.split() for line in _read_text(cgroup / "memory.stat").splitlines())
     cached = int(statistics["inactive_file"])  # files that the kernel drops when memory is needed
     used = int(_read_text(cgroup / "memory.current")) - cached
-    return FreeMemory(min(system.available, int(limit) - used), int(limit))
+    return MemorySize(min(system.available, int(limit) - used), int(limit))
 
 
 def count_processors(cgroup: Path = CGROUP) -> int:

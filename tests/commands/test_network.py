@@ -9,7 +9,7 @@ from factories.project import SMALL, kedro
 pytestmark = pytest.mark.slow
 
 
-def test_the_weights_and_operations_of_each_module_are_shown(ran_project: Path) -> None:
+def test_the_weights_and_operations_of_all_modules_are_shown(ran_project: Path) -> None:
     output = kedro(ran_project, "atft", "model", "--params", SMALL)
 
     assert "selection" in output

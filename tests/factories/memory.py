@@ -16,8 +16,7 @@ from atft_kedro.panel.split import SplitParams, split_days
 from atft_kedro.panel.store import Panel, open_panel
 from atft_kedro.panel.write import PanelPlan, PanelRows, write_panel
 from atft_kedro.profiling.bench_train import make_panel
-from atft_kedro.profiling.memory.available_memory import measure_machine
-from atft_kedro.profiling.memory.estimate import TrainingPlan
+from atft_kedro.profiling.memory.estimate import TrainingPlan, measure_machine
 from atft_kedro.profiling.memory.sizes import PanelSizes, make_metadata
 from atft_kedro.training.data import TrainingData
 from atft_kedro.training.params import TrainingParams

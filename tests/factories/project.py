@@ -1,4 +1,4 @@
-"""The project as a person uses it: a copy of its own, and its commands."""
+"""Copies of the project, its commands and its notebooks."""
 
 import atexit
 import os
@@ -33,19 +33,20 @@ SMALL = "market.stocks=24,market.days=300,training.epochs=1,baselines.lightgbm.r
 
 
 def copy_project(folder: Path) -> Path:
-    """Copy the project, with nothing run yet."""
-    kept = shutil.ignore_patterns(".git", ".venv", "*.parquet", "*.db", "mlartifacts", ".mlflow", ".viz", ".*_cache")
-    shutil.copytree(ROOT, folder, ignore=kept)
+    """Copy the project without data, so that no stage has run."""
+    ignore = shutil.ignore_patterns(".git", ".venv", "*.parquet", "*.db", "mlartifacts", ".mlflow", ".viz", ".*_cache")
+    shutil.copytree(ROOT, folder, ignore=ignore)
     shutil.rmtree(folder / "data")
-    for own in (folder / "conf" / "local").glob("*.yml"):  # what somebody has set for themselves
-        own.unlink()
+    for settings in (folder / "conf" / "local").glob("*.yml"):  # of the developer
+        settings.unlink()
     return folder
 
 
 def kedro(project: Path, *words: str, fails: bool = False) -> str:
-    """Run a command as its own process, forked from one that has imported everything: that is most of a command's time.
+    """Run a command in a new process, and return its output with single spaces.
 
-    The project's code is that of this checkout; who changes the copy's code starts ``KEDRO`` itself.
+    The process is forked from one that has imported all packages, because imports take most of a command's time. The
+    code is that of this checkout; to run changed code of the copy, start ``KEDRO``.
     """
     with tempfile.NamedTemporaryFile("r") as log:
         process = FORKS.Process(target=run_kedro, args=(words, str(project), environment(project), log.name))
@@ -54,14 +55,14 @@ def kedro(project: Path, *words: str, fails: bool = False) -> str:
         has_ended = process.exitcode is not None
         process.kill()
         process.join()
-        said = log.read()
-    assert has_ended, said
-    assert (process.exitcode != 0) == fails, said
-    return " ".join(said.split())
+        output = log.read()
+    assert has_ended, output
+    assert (process.exitcode != 0) == fails, output
+    return " ".join(output.split())
 
 
 def run_kedro(words: Sequence[str], folder: str, variables: dict[str, str], log: str) -> None:
-    """Be the command: say everything into a file, and end as a process of its own does."""
+    """Run the command in this process with its output in a file, and run the exit functions."""
     from kedro.framework.cli.cli import main
 
     with Path(log).open("ab") as file:
@@ -77,13 +78,13 @@ def run_kedro(words: Sequence[str], folder: str, variables: dict[str, str], log:
 
 
 def environment(project: Path) -> dict[str, str]:
-    """The test's own process environment, with the project's code in front and a terminal wide enough to read."""
+    """Return environment variables: the project's code comes first, lines are long."""
     code = {"PYTHONPATH": str(project / "src"), "COLUMNS": "400", "DO_NOT_TRACK": "1", "OMP_NUM_THREADS": "1"}
     return {**os.environ, **code}  # noqa: TID251
 
 
 def run_statuses(project: Path) -> list[str]:
-    """List the statuses of the tracked runs, oldest first; none before the first run has made the store."""
+    """List the statuses of the tracked runs, the oldest first; none without a store."""
     if not (project / "mlflow.db").exists():
         return []
     with sqlite3.connect(project / "mlflow.db") as store:
@@ -91,7 +92,7 @@ def run_statuses(project: Path) -> list[str]:
 
 
 def execute_notebook(path: Path) -> list[Any]:
-    """Run a notebook where it lies, and give what its cells put out."""
+    """Run a notebook in its folder, and return the outputs of its cells."""
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}}).execute()
     return [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]

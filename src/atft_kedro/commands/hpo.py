@@ -94,23 +94,24 @@ def promote(catalog: CatalogProtocol, environment: str, study: str | None, trial
 
     promotion.require_environment_name(environment)
     loaded = load_study(*locate_study(catalog, study))
-    current = read_status(loaded)
-    selected = promotion.select_trial(current, trial)
+    study_status = read_status(loaded)
+    selected = promotion.select_trial(study_status, trial)
+    # The confirmation is the training of the best trial with other seeds.
     confirmation = catalog["confirmation"].load() if catalog["confirmation"].exists() else None
     project = click.get_current_context().obj.project_path
     configured = read_base_and_local_params(project)
-    text = promotion.format_promotion(current, read_spec(loaded), selected, configured, confirmation)
+    text = promotion.format_promotion(study_status, read_spec(loaded), selected, configured, confirmation)
     path = promotion.save_promotion(project / "conf" / environment, text, force=force)
     console = make_console(highlight=False)
     console.print(promotion.format_confirmation(confirmation, selected))
-    console.print(f"Trial {selected.number} of {current.study} is now in {path.relative_to(project)}.")
+    console.print(f"Trial {selected.number} of {study_status.study} is now in {path.relative_to(project)}.")
     console.print(f"  kedro run --env {environment}  # with your own prices: --env files,{environment}")
 
 
 def read_base_and_local_params(project: Path) -> list[tuple[NetworkParams, TrainingParams]]:
     """Read the parameters of ``conf/base`` alone, and those with ``conf/local`` merged over it."""
     layers = []
-    for local in ("", settings.CONFIG_LOADER_ARGS["default_run_env"]):
+    for local in ("", settings.CONFIG_LOADER_ARGS["default_run_env"]):  # "": no environment
         arguments = {**settings.CONFIG_LOADER_ARGS, "default_run_env": local}
         blocks = settings.CONFIG_LOADER_CLASS(str(project / settings.CONF_SOURCE), **arguments)["parameters"]
         network, training = blocks["network"], blocks["training"]
@@ -118,17 +119,17 @@ def read_base_and_local_params(project: Path) -> list[tuple[NetworkParams, Train
     return layers
 
 
-def render_status(current: StudyStatus) -> Group:
+def render_status(study_status: StudyStatus) -> Group:
     """Render a study: a summary, and a table of its newest trials."""
-    time_left = "-" if current.seconds_left is None else str(timedelta(seconds=round(current.seconds_left)))
-    importances = format_values({path: f"{share:.2f}" for path, share in current.importances.items()})
-    summary = Table(show_header=False, title=f"study {current.study}")
-    summary.add_row("trials", f"{format_counts(current)}; {current.wanted_trials} wanted")
-    summary.add_row("best", format_best(current))
+    time_left = "-" if study_status.seconds_left is None else str(timedelta(seconds=round(study_status.seconds_left)))
+    importances = format_values({path: f"{share:.2f}" for path, share in study_status.importances.items()})
+    summary = Table(show_header=False, title=f"study {study_status.study}")
+    summary.add_row("trials", f"{format_counts(study_status)}; {study_status.wanted_trials} wanted")
+    summary.add_row("best", format_best(study_status))
     summary.add_row("time left", time_left)
     summary.add_row("importances", importances or "-")
     table = Table("trial", "state", "score", "epochs", "seconds", "parameters", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for trial in current.trials[-MAX_SHOWN_TRIALS:]:
+    for trial in study_status.trials[-MAX_SHOWN_TRIALS:]:
         values = format_values(trial.params)
         table.add_row(
             str(trial.number),
@@ -138,5 +139,5 @@ def render_status(current: StudyStatus) -> Group:
             format_number(trial.seconds, 0),
             f"{values}\n[red]{escape(trial.reason)}[/]" if trial.reason else values,
         )
-    earlier = len(current.trials) - MAX_SHOWN_TRIALS
+    earlier = len(study_status.trials) - MAX_SHOWN_TRIALS
     return Group(summary, table, f"and {earlier} earlier trials" if earlier > 0 else "")

@@ -8,11 +8,10 @@ from kedro.io import CatalogProtocol
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from ..cgroup import FreeMemory
+from ..cgroup import MemorySize
 from ..features.build import FEATURE_SETS
 from ..params import InputError
-from ..profiling.memory.available_memory import Machine, measure_machine
-from ..profiling.memory.estimate import MemoryNeed, TrainingPlan, compare_with_run
+from ..profiling.memory.estimate import Machine, MemoryNeed, TrainingPlan, compare_with_run, measure_machine
 from ..profiling.memory.sizes import PanelSizes, make_metadata
 from ..training.data import choose_days_per_block, count_stocks_per_day
 from ..training.run_status import format_load, read_status
@@ -115,7 +114,7 @@ def format_verdict(plan: TrainingPlan, need: MemoryNeed, machine: Machine) -> It
         yield f"With --params {plan.format_changes(smaller)} it needs {size:.2f} GB, and fits."
 
 
-def format_free(name: str, need: int, memory: FreeMemory) -> str:
+def format_free(name: str, need: int, memory: MemorySize) -> str:
     """Compare need and free memory in one sentence."""
     verdict = "it fits" if need <= memory.free else "[bold red]it does not fit[/]"
     free = f"{memory.free / 1e9:.1f} of {memory.total / 1e9:.1f} GB are free"
@@ -125,17 +124,17 @@ def format_free(name: str, need: int, memory: FreeMemory) -> str:
 def show_run(catalog: CatalogProtocol, run: str) -> None:
     """Print the memory of a run, and compare it with the estimate."""
     folder = catalog["runs"].load().find(run)
-    load = read_status(folder).load
+    measured = read_status(folder).load
     graph, split = catalog["params:graph"].load(), catalog["split"].load()
     plan = TrainingPlan.from_run(folder, catalog["panel"].load(), split, graph)
     console = make_console()
     table = Table(show_header=False, title=f"run {folder.name}")
-    for name, value in format_load(load).items():
+    for name, value in format_load(measured).items():
         table.add_row(name, value)
     if plan is None:
         table.add_row("estimate", "unknown: the run was trained on another panel")
     else:
-        machine = measure_machine("cuda" if "peak_gpu_memory_gb" in load else "cpu", EXTRA)
+        machine = measure_machine("cuda" if "peak_gpu_memory_gb" in measured else "cpu", EXTRA)
         need = plan.estimate(machine)
         console.print(render_need(plan, need, machine.has_gpu))
         table.add_row("estimate", compare_with_run(folder, need))

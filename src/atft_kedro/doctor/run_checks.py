@@ -25,7 +25,7 @@ from ..training.runs import Runs
 from .files import MAX_LISTED, check_data, check_days, check_disk, check_folders, check_panel, relative_path
 from .packages import check_lock, check_packages, check_python
 from .project import check_git, check_runs
-from .setup import DATASET_ENTRY, PRICES_ENTRY, ProjectSetup
+from .project_setup import DATASET_ENTRY, PRICES_ENTRY, ProjectSetup
 from .tracking import check_tracking
 
 REPORTED_ERRORS = (

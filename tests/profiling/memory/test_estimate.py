@@ -1,15 +1,17 @@
 """Test the memory estimate: its parts, its accuracy, smaller trainings, comparison with runs."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
-from atft_kedro.cgroup import FreeMemory
+from atft_kedro.cgroup import MemorySize, measure_free_memory
 from atft_kedro.network.params import NetworkParams
-from atft_kedro.profiling.memory.available_memory import Machine
-from atft_kedro.profiling.memory.estimate import TrainingPlan, compare_with_run
+from atft_kedro.profiling.memory.estimate import Machine, TrainingPlan, compare_with_run, measure_machine
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.runs import HEARTBEAT
 from factories.memory import PHASES, estimate_sizes, run_in_process, write_noise
@@ -19,9 +21,16 @@ from factories.training_logs import make_log, write_run
 pytestmark = pytest.mark.slow
 
 SIZES = estimate_sizes(20, 200, 200, (1, 5))
-LARGE = FreeMemory(free=10**12, total=10**12)
+LARGE = MemorySize(free=10**12, total=10**12)
 CPU = Machine(process=400_000_000, keeps_freed=True, memory=LARGE)
 GPU = Machine(process=400_000_000, keeps_freed=True, memory=LARGE, has_gpu=True, gpu=LARGE)
+MEASURE = """
+import psutil
+from atft_kedro.profiling.memory.estimate import measure_machine
+before = psutil.Process().memory_info().rss
+machine = measure_machine("cpu", extra=7)
+print(before, machine.process, machine.has_gpu)
+"""
 
 
 def make_plan(days: int = 16) -> TrainingPlan:
@@ -73,7 +82,7 @@ def test_only_the_horizons_of_the_network_count() -> None:
 
 def test_the_largest_training_that_fits_is_found() -> None:
     need = make_plan().estimate(CPU)
-    machine = replace(CPU, memory=FreeMemory(free=need.memory - 1, total=10**12))
+    machine = replace(CPU, memory=MemorySize(free=need.memory - 1, total=10**12))
 
     found = make_plan().find_smaller(machine, need)
 
@@ -87,7 +96,7 @@ def test_the_largest_training_that_fits_is_found() -> None:
 def test_with_blocks_of_one_day_the_network_becomes_narrower() -> None:
     narrow = replace(make_plan(days=1), network=make_params(NetworkParams, hidden_size=128))
     need = narrow.estimate(CPU)
-    machine = replace(CPU, memory=FreeMemory(free=need.memory - 1, total=10**12))
+    machine = replace(CPU, memory=MemorySize(free=need.memory - 1, total=10**12))
 
     found = narrow.find_smaller(machine, need)
 
@@ -96,7 +105,7 @@ def test_with_blocks_of_one_day_the_network_becomes_narrower() -> None:
 
 
 def test_no_training_fits_without_memory_for_the_process() -> None:
-    machine = replace(CPU, memory=FreeMemory(free=100_000_000, total=10**12))
+    machine = replace(CPU, memory=MemorySize(free=100_000_000, total=10**12))
 
     assert make_plan(days=2).find_smaller(machine, make_plan(days=2).estimate(machine)) is None
 
@@ -133,3 +142,25 @@ def test_a_run_is_compared_from_its_memory_at_the_start(tmp_path: Path) -> None:
     assert after_features.endswith("GB, 1.00 times the measured peak (with the measured start)")
     assert compare(peak_memory_gb=2.0).startswith("not comparable")
     assert on_gpu == "0.00 times the measured peak of the GPU's tensors"
+
+
+def test_a_training_process_needs_more_than_its_libraries() -> None:
+    process = subprocess.run([sys.executable, "-c", MEASURE], capture_output=True, text=True, check=True)
+
+    before, needed, has_gpu = process.stdout.split()
+    assert int(before) < int(needed) < 2e9
+    assert has_gpu == "False"
+
+
+def test_a_training_on_a_gpu_elsewhere_can_be_estimated() -> None:
+    machine = measure_machine("cuda")
+
+    assert machine.has_gpu
+    assert machine.gpu is None or machine.gpu.total > 0
+
+
+def test_the_memory_of_this_process_counts_as_free() -> None:
+    machine = measure_machine("cpu")
+
+    own = psutil.Process().memory_info().rss
+    assert machine.memory.free == pytest.approx(measure_free_memory().free + own, rel=0.1)

@@ -6,20 +6,44 @@ from math import ceil
 from pathlib import Path
 from typing import Self
 
+import numpy as np
+import psutil
+import torch
+
+from ...cgroup import MemorySize, measure_free_memory
 from ...files import parse_model
 from ...graph.neighbours import GraphParams
+from ...network.atft import Atft
 from ...network.params import NetworkParams
+from ...panel.blocks import BlockReader
+from ...panel.sampler import BlockSampler
 from ...panel.split import Split
 from ...panel.store import Panel
+from ...training.data import DayLoader
+from ...training.engine import Trainer
+from ...training.hardware import choose_device, keep_freed_memory
 from ...training.params import TrainingParams
 from ...training.run_status import read_status, read_training
 from ...training.runs import MANIFEST, read_manifest
 from ...training.telemetry import START
-from .available_memory import Machine
+from ..bench_train import EDGE_ATTRIBUTES, HORIZONS, NETWORK, PHASE, TRAINING, make_panel
 from .sizes import PanelSizes
 
 PROCESS_PART, GRAPHS_PART = "Python and all libraries", "graphs, and the panel's index"
 HEAP_PER_BYTE = 1.55  # bytes of heap per byte in use, if the C library keeps freed memory: see docs/performance.md
+TINY_NETWORK = NetworkParams.model_validate(NETWORK | {"hidden_size": 8, "lookback": 20, "fan_channels": 8})
+TINY_FEATURES, TINY_STOCKS, TINY_DAYS = 4, 8, 40
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The machine on which a training will run."""
+
+    process: int  # bytes of a process that has loaded all libraries
+    keeps_freed: bool  # whether the C library keeps freed memory in the process
+    memory: MemorySize
+    has_gpu: bool = False
+    gpu: MemorySize | None = None  # None if the GPU is on another machine
 
 
 @dataclass(frozen=True)
@@ -79,7 +103,7 @@ class TrainingPlan:
 
     def estimate(self, machine: Machine) -> MemoryNeed:
         """Simulate the training with tensors without data, and add up the parts of its memory."""
-        from .fake_training import simulate_training
+        from .fake_training import simulate_training  # here: its libraries would enlarge the measured process
 
         use = simulate_training(self.sizes.keep_horizons(self.network.horizons), self.network, self.training)
         gradients = min(use.weights, use.step)
@@ -146,11 +170,37 @@ def compare_with_run(folder: Path, need: MemoryNeed) -> str:
     The peak is that of the GPU's tensors, or of the process if there is no GPU. For the process, the estimate contains
     the measured memory before the training instead of an estimate of it.
     """
-    load = read_status(folder).load
-    if (gpu := load.get("peak_gpu_memory_gb")) is not None:
+    measured = read_status(folder).load
+    if (gpu := measured.get("peak_gpu_memory_gb")) is not None:
         return f"{need.gpu / (1e9 * gpu):.2f} times the measured peak of the GPU's tensors"
-    if START not in load:
+    if START not in measured:
         return "not comparable: the memory of the process before the training was not measured"
-    expected = need.with_measured_start(round(1e9 * load[START])).memory / 1e9
-    ratio = expected / load["peak_memory_gb"]
+    expected = need.with_measured_start(round(1e9 * measured[START])).memory / 1e9
+    ratio = expected / measured["peak_memory_gb"]
     return f"{expected:.2f} GB, {ratio:.2f} times the measured peak (with the measured start)"
+
+
+def measure_machine(device: str, extra: int = 0) -> Machine:
+    """Measure this machine for a training on a device (``training.device``).
+
+    The process of the training needs ``extra`` more bytes than this one.
+    """
+    has_gpu = device == "cuda" or (device == "auto" and torch.cuda.is_available())
+    local_device = choose_device("auto" if has_gpu else "cpu")
+    process, memory = measure_process(local_device) + extra, measure_free_memory()
+    own = psutil.Process().memory_info().rss  # free when the training starts: this process has ended then
+    gpu = MemorySize(*torch.cuda.mem_get_info(local_device)) if local_device.type == "cuda" else None
+    return Machine(process, keep_freed_memory(), MemorySize(memory.free + own, memory.total), has_gpu, gpu)
+
+
+def measure_process(device: torch.device) -> int:
+    """Measure this process, in bytes, after a tiny training has loaded all libraries."""
+    keep_freed_memory()
+    panel, graphs = make_panel(TINY_FEATURES, TINY_STOCKS, TINY_DAYS)
+    network = Atft(TINY_NETWORK, TINY_FEATURES, HORIZONS, EDGE_ATTRIBUTES).to(device)
+    days = TINY_NETWORK.lookback + np.arange(2)
+    reader = BlockReader(panel.to(device), graphs.to(device), TINY_NETWORK.lookback, len(days))
+    loader = DayLoader(reader, BlockSampler([days], len(days), seed=7))
+    changes = {"phases": [PHASE], "days_per_block": len(days), "precision": "fp32", "compile": False}
+    Trainer(network, loader, loader, TrainingParams.model_validate(TRAINING | changes)).fit()
+    return int(psutil.Process().memory_info().rss)

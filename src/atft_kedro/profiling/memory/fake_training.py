@@ -137,7 +137,7 @@ def simulate_training(sizes: PanelSizes, network: NetworkParams, training: Train
         graph_bytes = counter.pop_growth()
         train, validation = (_make_reader(panel, graphs, network.lookback, days, sizes.block_stocks) for _ in range(2))
         index_bytes = counter.pop_growth()
-        model = Atft(network, len(sizes.metadata.features), sizes.metadata.horizons, sizes.attributes)
+        model = Atft(network, len(sizes.metadata.features), sizes.metadata.horizons, sizes.edge_attributes)
         weight_bytes = counter.pop_growth()
         sampler = BlockSampler([np.arange(sizes.validation_days)], days, training.seed)
         trainer = Trainer(model, DayLoader(train, sampler), DayLoader(validation, sampler), training)
@@ -172,7 +172,7 @@ def _measure_scoring(
     network: Atft, panel: Panel, graphs: DailyGraphs, sizes: PanelSizes, counter: MemoryCounter
 ) -> int:
     """Measure the peak of scoring the validation days, without the network's forward pass."""
-    empty = EmptyNetwork(network.params, len(sizes.metadata.features), network.horizons, sizes.attributes)
+    empty = EmptyNetwork(network.params, len(sizes.metadata.features), network.horizons, sizes.edge_attributes)
     days = ceil(sizes.validation_days / SCORING_BLOCKS)
     reader = _make_reader(panel, graphs, 1, days, sizes.block_stocks)
     blocks = BlockSampler([np.arange(sizes.validation_days)], days, seed=0).chronological()
@@ -207,7 +207,7 @@ def _make_graphs(sizes: PanelSizes) -> DailyGraphs:
     shape = (sizes.graphs, len(sizes.metadata.codes), sizes.neighbours)
     return DailyGraphs(
         neighbours=torch.empty(shape, dtype=torch.int32),
-        edges=torch.empty((*shape, sizes.attributes), dtype=torch.float16),
+        edges=torch.empty((*shape, sizes.edge_attributes), dtype=torch.float16),
         graph_of=torch.empty(len(sizes.metadata.days), dtype=torch.int64),
     )
 

@@ -20,10 +20,10 @@ class PanelSizes:
     rows: int  # observations
     read_rows: int  # observations up to the last validation day; a training reads only these
     block_stocks: int  # of the block with the most stocks, rounded up to STOCKS_MULTIPLE
-    graphs: int
-    neighbours: int
+    graphs: int  # number of graphs
+    neighbours: int  # of a stock in a graph
     validation_days: int
-    attributes: int = len(EDGE_ATTRIBUTES)
+    edge_attributes: int = len(EDGE_ATTRIBUTES)
 
     @classmethod
     def measure(cls, panel: Panel, split: Split, graph: GraphParams, days_per_block: int) -> Self:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from kedro_mlflow.config.kedro_mlflow_config import KedroMlflowConfig
 
-from atft_kedro.doctor.setup import ProjectSetup, _require_mapping
+from atft_kedro.doctor.project_setup import ProjectSetup, _require_mapping
 from atft_kedro.params import InputError
 
 CATALOG = {
