@@ -6,7 +6,7 @@ from atft_kedro.network.temporal import CausalConvolution, WindowAttention
 
 
 def attention(window: int = 4) -> WindowAttention:
-    layer = WindowAttention(8, heads=2, window=window, dropout=0.0, start=1.0)
+    layer = WindowAttention(8, heads=2, window=window, dropout=0.0, initial_scale=1.0)
     with torch.no_grad():
         layer.lag_bias.normal_(generator=torch.Generator().manual_seed(4))
     return layer
@@ -52,7 +52,7 @@ def test_the_bias_depends_on_the_lag_alone() -> None:
 
 
 def test_the_convolution_is_torchs() -> None:
-    layer = CausalConvolution(6, kernel=3, start=1.0)
+    layer = CausalConvolution(6, kernel=3, initial_scale=1.0)
     x = torch.randn(2, 9, 6)
     weight = layer.taps.weight.view(3, 6, 6).permute(1, 2, 0)  # (out, in, tap)
 

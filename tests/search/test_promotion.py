@@ -75,7 +75,7 @@ def test_nothing_is_overwritten_without_force_and_no_other_file_is_changed(
 
 @pytest.mark.parametrize("name", ["base", "../best", "/tmp/best", "", "a b"])
 def test_base_and_paths_are_refused_as_environments(name: str) -> None:
-    with pytest.raises(InputError, match="choose an environment name such as best"):
+    with pytest.raises(InputError, match="cannot be promoted to the environment .*: choose a name such as best"):
         require_environment_name(name)
     require_environment_name("best-2")
 

@@ -48,7 +48,7 @@ def test_the_run_folder_holds_log_heartbeat_and_checkpoints(
     scores["mean of the weights of the last 1 epochs"] = lines["swa"].struct.field("rank_ic").drop_nulls().item()
     kept = position["best_weights"].item()
     assert position["best"].item() == scores[kept] == max(scores.values())
-    assert caplog.messages[-1] == f"kept: {kept}, validation rank IC {scores[kept]:.4f}"
+    assert caplog.messages[-1] == f"weights kept: {kept}, validation rank IC {scores[kept]:.4f}"
     assert (position["seconds_left"].item(), position["state"].item()) == (0, "done")
     assert sorted(path.name for path in (tmp_path / EPOCHS).iterdir()) == ["epoch_003.pt", "epoch_004.pt"]
     best = read_checkpoint(tmp_path / BEST, IDENTITY)

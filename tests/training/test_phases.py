@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from atft_kedro.params import InputError
 from atft_kedro.training.callbacks import EpochLog
 from atft_kedro.training.engine import Callback, Trainer
-from atft_kedro.training.phases import PhaseParams, is_better, learning_rate_factor, share_epochs
+from atft_kedro.training.phases import PhaseParams, distribute_epochs, is_better, learning_rate_factor
 from factories.training import PHASES, Make, Watch, train_phases
 
 
@@ -28,11 +28,11 @@ def test_horizons_weigh_one_over_their_days_or_as_configured() -> None:
 def test_epochs_are_shared_in_proportion() -> None:
     phases = [PhaseParams(name="x", epochs=epochs, learning_rate=1) for epochs in (5, 10, 8, 6)]
 
-    assert share_epochs(phases, None) == [5, 10, 8, 6]
-    assert share_epochs(phases, 58) == [10, 20, 16, 12]
-    assert share_epochs(phases, 1) == [0, 1, 0, 0]
+    assert distribute_epochs(phases, None) == [5, 10, 8, 6]
+    assert distribute_epochs(phases, 58) == [10, 20, 16, 12]
+    assert distribute_epochs(phases, 1) == [0, 1, 0, 0]
     for asked in range(1, 60):
-        assert sum(share_epochs(phases, asked)) == asked
+        assert sum(distribute_epochs(phases, asked)) == asked
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,7 @@ def test_a_validation_without_scores_keeps_the_newest_weights_and_warns(
     newest = torch.load(folder / LAST, weights_only=True)["ema"]
     assert all(weight.equal(newest[name]) for name, weight in member.network.state_dict().items())
     assert TrainedRun.model_validate_json(trained.model_dump_json()).members[0].best_score is None
-    assert "the validation days have no rank IC: the newest weights are kept until one is defined" in caplog.text
+    assert "the validation rank IC is undefined: the newest weights are kept until it is defined" in caplog.text
 
 
 def test_no_validation_days_is_an_error(training_data: TrainingData, runs: Runs) -> None:

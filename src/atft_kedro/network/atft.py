@@ -37,8 +37,9 @@ class Atft(nn.Module):
             n_features, hidden, params.selection_size, market_gate=params.market_gate
         )
         self.fan = FrequencyNorm(params.fan_channels, params.fan_window, params.fan_k, horizons)
-        rates = (params.dropout, params.layer_scale)
-        self.temporal = TemporalFusion(hidden, params.kernel, params.windows, params.heads, rates)
+        self.temporal = TemporalFusion(
+            hidden, params.kernel, params.windows, params.heads, params.dropout, params.layer_scale
+        )
         self.trend_projection = TrendProjection(params.fan_channels * len(horizons), hidden)
         self.gat = GraphFusion(
             hidden, params.graph_heads, n_attributes, params.graph_dropout, params.graph_signed_heads

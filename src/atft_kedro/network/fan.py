@@ -16,8 +16,8 @@ class FrequencyNorm(nn.Module):
 
     and the residual is :math:`x_{W-1}` minus the main component at h = 0. After "Frequency Adaptive Normalization" (Ye
     et al., 2024), which splits a whole window once and predicts the main component by a network. Ours slides: each step
-    ends a window of which only this end point is needed, so the spectrum is one matrix product; the main
-    component is extrapolated by its own waves. A gate per channel, zero at first, scales how much is removed.
+    is the end of a window, and only the end point of a window is needed, so the spectrum is one matrix product. The
+    main component is extrapolated by its own waves. A gate per channel, zero at first, scales how much is removed.
 
     Shapes: ``(stock, step, hidden) -> (stock, step − window + 1, hidden)`` and
     ``(stock, channel, step − window + 1, horizon)``

@@ -18,7 +18,7 @@ class GraphAttention(nn.Module):
     Geometric's ``GATv2Conv``. Ours gathers K neighbours per stock as a dense tensor, because K is the same for all.
 
     The last ``signed`` heads do not attend: they weigh each neighbour by the edge's correlation c, its first
-    attribute. So a neighbour that moves the opposite way enters with a negative weight, which no softmax gives.
+    attribute. So a neighbour that moves the opposite way enters with a negative weight, which a softmax cannot give.
 
     .. math:: \frac{15}{|N_i|} \sum_{j \in N_i} c_{ij} W_r h_j
 
@@ -29,16 +29,16 @@ class GraphAttention(nn.Module):
     def __init__(self, hidden: int, size: int, heads: int, attributes: int, dropout: float, signed: int = 0) -> None:
         super().__init__()
         self.heads, self.signed, self.dropout = heads, signed, dropout
-        attending = (heads - signed) * (size // heads)
-        self.target = nn.Linear(hidden, attending)
+        attending_size = (heads - signed) * (size // heads)
+        self.target = nn.Linear(hidden, attending_size)
         self.source = nn.Linear(hidden, size)
-        self.edge = nn.Linear(attributes, attending, bias=False)
+        self.edge = nn.Linear(attributes, attending_size, bias=False)
         self.attention = nn.Parameter(torch.empty(heads - signed, size // heads))
         self.bias = nn.Parameter(torch.zeros(size))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Start with the mean of the neighbours, and large edge weights because edges differ little."""
+        """Start with equal attention to all neighbours, and large edge weights because edges differ little."""
         nn.init.zeros_(self.attention)
         nn.init.normal_(self.edge.weight, std=EDGE_SPREAD)
 
@@ -69,8 +69,8 @@ class GraphAttention(nn.Module):
         """Compute the attention weights, the stock itself first, and the values.
 
         Shapes: ``(1 + neighbour, day, stock, attending head)`` and ``(1 + neighbour, day, stock, size)``. The
-        neighbours' axis comes first, so that what is added over it are contiguous rows; all operations but the
-        projections are elementwise, so that a compiler fuses them.
+        axis of neighbours comes first, so that a sum over it adds contiguous rows. All operations except the
+        projections are elementwise, so that a compiler can fuse them.
         """
         days, stocks, _ = x.shape
         own = torch.arange(stocks, device=x.device).expand(1, days, -1)

@@ -11,19 +11,19 @@ class GatedResidual(nn.Module):
     .. math:: x + \mathrm{GLU}(W_2\, \mathrm{ELU}(W_1\, \mathrm{norm}(x)))
 
     After "Temporal Fusion Transformers" (Lim et al., 2021). Ours normalises the input instead of the output, so that
-    the residual path is linear, and scales the initial ``W_2`` by ``start``, so that little is added at first.
+    the residual path is linear, and scales the initial ``W_2`` by ``initial_scale``, so that little is added at first.
     ``dropout`` drops hidden channels in training.
 
     Shapes: ``(..., size) -> (..., size)``
     """
 
-    def __init__(self, size: int, dropout: nn.Module, start: float) -> None:
+    def __init__(self, size: int, dropout: nn.Module, initial_scale: float) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(size, bias=False)
         self.hidden = nn.Linear(size, size)
         self.gate = nn.Linear(size, 2 * size)
         self.dropout = dropout
-        scale_weights(self.gate, start)
+        scale_weights(self.gate, initial_scale)
 
     def forward(self, x: Tensor) -> Tensor:
         """Add the gated output of the hidden layer to ``x``."""

@@ -19,12 +19,12 @@ class CausalConvolution(nn.Module):
     Shapes: ``(stock, step, hidden) -> (stock, step − kernel + 1, hidden)``
     """
 
-    def __init__(self, size: int, kernel: int, start: float) -> None:
+    def __init__(self, size: int, kernel: int, initial_scale: float) -> None:
         super().__init__()
         self.kernel = kernel
         self.norm = nn.LayerNorm(size, bias=False)
         self.taps = nn.Linear(size, kernel * size, bias=False)
-        scale_weights(self.taps, start)
+        scale_weights(self.taps, initial_scale)
 
     def forward(self, x: Tensor) -> Tensor:
         """Add the convolution to ``x``."""
@@ -46,7 +46,7 @@ class WindowAttention(nn.Module):
     Shapes: ``(stock, step, hidden) -> (stock, step − window + 1, hidden)``
     """
 
-    def __init__(self, size: int, heads: int, window: int, dropout: float, start: float) -> None:
+    def __init__(self, size: int, heads: int, window: int, dropout: float, initial_scale: float) -> None:
         super().__init__()
         self.heads, self.window = heads, window
         self.scale = (size // heads) ** -0.5
@@ -56,7 +56,7 @@ class WindowAttention(nn.Module):
         self.out = nn.Linear(size, size)
         self.lag_bias = nn.Parameter(torch.zeros(heads, 2 * WAVES + 1))
         self.dropout = LockedDropout(dropout)
-        scale_weights(self.out, start)
+        scale_weights(self.out, initial_scale)
 
     def forward(self, x: Tensor, present: Tensor) -> Tensor:
         """Add the attention over the window to ``x``."""
@@ -119,12 +119,11 @@ class TemporalFusion(nn.Module):
     Shapes: ``(stock, step, hidden) -> (stock, step − reach, hidden)``
     """
 
-    def __init__(self, size: int, kernel: int, windows: list[int], heads: int, rates: tuple[float, float]) -> None:
+    def __init__(self, size: int, kernel: int, windows: list[int], heads: int, dropout: float, scale: float) -> None:
         super().__init__()
-        dropout, start = rates
-        self.convolution = CausalConvolution(size, kernel, start)
-        self.attentions = nn.ModuleList(WindowAttention(size, heads, window, dropout, start) for window in windows)
-        self.refinements = nn.ModuleList(GatedResidual(size, LockedDropout(dropout), start) for _ in windows)
+        self.convolution = CausalConvolution(size, kernel, scale)
+        self.attentions = nn.ModuleList(WindowAttention(size, heads, window, dropout, scale) for window in windows)
+        self.refinements = nn.ModuleList(GatedResidual(size, LockedDropout(dropout), scale) for _ in windows)
 
     def forward(self, x: Tensor, present: Tensor) -> Tensor:
         """Summarise each stock's past in its last steps."""

@@ -30,9 +30,8 @@ class MarketTokens(nn.Module):
         """Add the gated attention to the tokens."""
         stocks = self.norm(x)
         tokens = self.tokens.expand(len(x), -1, -1)
-        mask = (present | ~present.any(-1, keepdim=True)).view(
-            len(x), 1, 1, -1
-        )  # a day without stocks attends to its padding, so that it is finite
+        # A day without stocks attends to its padding, so that the result is finite.
+        mask = (present | ~present.any(-1, keepdim=True)).view(len(x), 1, 1, -1)
         market = self._attend(tokens, self.stock_key_value(stocks), mask)
         output = self._attend(self.stock_query(stocks), self.token_key_value(market), None)
         return x + self.gate.tanh() * rescale_norm(output, output.norm(dim=-1, keepdim=True), x)

@@ -16,12 +16,12 @@ def _split_numbers(value: object) -> object:
 
 def _require_url(url: str) -> str:
     if not is_url(url):
-        raise ValueError("no database URL; it looks like postgresql://user@host/database")
+        raise ValueError("is not a database URL; an example is postgresql://user@host/database")
     return url
 
 
 class SearchSize(Params):
-    """How many trials of how many epochs, over which tiers of the space."""
+    """Number of trials, epochs per trial, and the tiers of parameters that are searched."""
 
     trials: int
     epochs: int
@@ -39,7 +39,7 @@ class SearchParams(Params):
     """Parameters of a search.
 
     ``n_trials``, ``epochs`` and ``tiers`` that are null come from the preset, else from the existing study, else from
-    the preset ``quick``. Parameters are of tier 1 unless ``parameter_tiers`` says otherwise. The score of a trial is
+    the preset ``quick``. Parameters are of tier 1 unless ``parameter_tiers`` sets another. The score of a trial is
     that of its best epoch, by ``training.selection``. Every trial gets ``prune_after`` epochs before it can be pruned.
     """
 
@@ -59,14 +59,14 @@ class SearchParams(Params):
     storage: Annotated[str, AfterValidator(_require_url)] | None = Field(repr=False)
 
     @model_validator(mode="after")
-    def _has_no_parameter_twice(self) -> Self:
-        doubled = [path for path, choices in self.choices.items() if choices and self.ranges.get(path)]
-        if doubled:
-            raise ValueError(f"{doubled[0]} has a range and choices; take one out with null")
+    def _require_one_dimension(self) -> Self:
+        repeated = [path for path, choices in self.choices.items() if choices and self.ranges.get(path)]
+        if repeated:
+            raise ValueError(f"{repeated[0]} has a range and choices; set one of them to null")
         return self
 
     @model_validator(mode="after")
-    def _tiers_are_of_known_parameters(self) -> Self:
+    def _require_known_tiers(self) -> Self:
         known = [*self.ranges, *self.choices]
         for path in self.parameter_tiers:
             if path not in known:

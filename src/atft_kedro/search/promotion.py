@@ -29,7 +29,7 @@ NOT_PROMOTED = {*FIELDS_NOT_IN_IDENTITY, *LENGTH_AND_SEEDS}
 def require_environment_name(environment: str) -> None:
     """Refuse a name that no environment, or only ``base``, can have."""
     if not ENVIRONMENT_NAME.fullmatch(environment) or environment == "base":
-        raise InputError(f"{environment!r} cannot be promoted to: choose an environment name such as best.")
+        raise InputError(f"A trial cannot be promoted to the environment {environment!r}: choose a name such as best.")
 
 
 def select_trial(status: StudyStatus, number: int | None) -> TrialSummary:
@@ -66,7 +66,7 @@ def format_promotion(
         f"{status.scored_trials} scored",
         f"trials on the panel {spec.panel}.",
         format_confirmation(confirmation, trial),
-        "If you edit this file, remove the digest: it is no longer that trial.",
+        "If you edit this file, remove the digest: the values are no longer those of the trial.",
     )
     return add_digest(comments, yaml.safe_dump(tree, sort_keys=False))
 

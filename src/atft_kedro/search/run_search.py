@@ -63,7 +63,7 @@ def search(
     trial_runs: Runs,
     trackers: TrialTrackers,
 ) -> StudyStatus:
-    """Create or continue a study; run trials until as many as wanted have started and all have ended."""
+    """Create a study, or continue an existing one with the same settings, and run its trials."""
     network, training = current_params
     if training.resume is not None:
         raise InputError("training.resume is for one run; a search resumes its trials itself. Leave it out.")
@@ -79,7 +79,7 @@ def search(
 
 
 def join_search(name: str, data: TrainingData, url: str, trial_runs: Runs, trackers: TrialTrackers) -> StudyStatus:
-    """Run trials of an existing study, in parallel to its other workers."""
+    """Run trials of an existing study, together with its other workers."""
     spec = read_spec(load_study(url, name))
     spec.require_data(name, data)
     study = load_study(url, name, spec.heartbeat_seconds)  # again, with the heartbeat that the study specifies

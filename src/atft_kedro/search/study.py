@@ -26,7 +26,7 @@ from .plan import SearchParams, SearchSize
 from .space import Dimension, check_space
 
 SPEC, SIZE, MLFLOW_RUN, STOP = "spec", "size", "mlflow_run", "stop"  # user attributes of a study
-CRASHES, SURPLUS = "crashes", "surplus"  # of a trial: how many workers died in it; that it is not wanted
+CRASHES, SURPLUS = "crashes", "surplus"  # of a trial: number of workers that died in it; that it is one too many
 RETRY_HISTORY = "retry_history"  # system attribute of Optuna: the numbers of the trials that this one repeats
 SCORED_STATES = (TrialState.COMPLETE, TrialState.PRUNED)
 STALE_HEARTBEATS = 4  # a worker counts as dead after so many missed heartbeats

@@ -22,7 +22,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass
 class MetricsLog(Callback):
-    """Log with one line for each step and each epoch, written at the end of the epoch.
+    """Metrics file with one line for each step and each epoch, written at the end of the epoch.
 
     Every ``every`` steps the line also has each module's gradient norm. A resumed training first removes the lines
     that were written after its checkpoint, because it writes them again.
@@ -172,7 +172,8 @@ class EpochLog(Callback):
             _logger.info("%s ends early: no new best for %d epochs", trainer.phase.name, progress.epochs_since_best)
         if isnan(selection.score(scores)):
             _logger.warning(
-                "the validation days have no %s: the newest weights are kept until one is defined", selection.label
+                "the validation %s is undefined: the newest weights are kept until it is defined",
+                selection.label,
             )
 
     def at_end(self, trainer: Trainer, scores: dict[str, float]) -> None:
@@ -181,4 +182,4 @@ class EpochLog(Callback):
         if scores:
             message = "mean of the weights of the last %d epochs: validation %s %.4f"
             _logger.info(message, progress.swa_epochs, selection.label, selection.score(scores))
-        _logger.info("kept: %s, validation %s %.4f", progress.best_weights, selection.label, progress.best)
+        _logger.info("weights kept: %s, validation %s %.4f", progress.best_weights, selection.label, progress.best)

@@ -30,7 +30,7 @@ FIELDS_NOT_IN_IDENTITY = (  # parameters of `training` that a resumed run may ch
     "device",
     "threads",
 )
-LABELS = {
+DIFFERENCES = {  # by field of the identity
     "feature_hash": "other features",
     "panel": "another panel",
     "params": "other parameters",
@@ -53,11 +53,11 @@ class Identity:
         for name, own in vars(self).items():
             other = stored.get(name)
             if other != own and (difference := _format_difference(other, own)):
-                raise InputError(f"{path} was trained with {LABELS[name]}: {difference}.")
+                raise InputError(f"{path} was trained with {DIFFERENCES[name]}: {difference}.")
 
 
 def make_identity(training_data: TrainingData, network: NetworkParams, training: TrainingParams) -> Identity:
-    """Create the identity of a training from everything that decides its numbers."""
+    """Create the identity of a training from everything that its results depend on."""
     params = {
         "network": network.model_dump(mode="json"),
         "training": training.model_dump(mode="json", exclude=set(FIELDS_NOT_IN_IDENTITY)),

@@ -18,7 +18,7 @@ from ..params import InputError, Params
 from .distributed import ProcessGroup
 from .params import TrainingParams
 
-DAYS_PER_BLOCK = 8  # of forecasts; it decides their speed and memory only
+DAYS_PER_BLOCK = 8  # in forecasts; it changes their speed and memory only
 
 _logger = logging.getLogger(__name__)
 
@@ -80,9 +80,9 @@ class TrainingData:
         segments = split_segments(self.panel, self.split, split)
         if not segments:
             raise InputError(f"No stock is in the universe on any {split} day.")
-        most = int(self.panel.eligible[torch.from_numpy(np.concatenate(segments))].sum(1).max())
-        if most < MIN_STOCKS:
-            raise InputError(f"Each {split} day has at most {most} stocks; a correlation needs {MIN_STOCKS}.")
+        max_stocks = int(self.panel.eligible[torch.from_numpy(np.concatenate(segments))].sum(1).max())
+        if max_stocks < MIN_STOCKS:
+            raise InputError(f"Each {split} day has at most {max_stocks} stocks; a correlation needs {MIN_STOCKS}.")
         group = group or ProcessGroup()
         return DayLoader(reader, BlockSampler(segments, days_per_block, seed, group.rank, group.size))
 

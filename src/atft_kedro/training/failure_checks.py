@@ -26,7 +26,7 @@ class TrainingFailure(InputError):
 
 @dataclass
 class NonFiniteCheck(Callback):
-    """Report of steps that were skipped because their loss or gradient was not finite.
+    """File that lists the steps that were skipped because their loss or gradient was not finite.
 
     More than ``budget`` skipped steps end the training. A step that a killed training skipped after its last
     checkpoint is trained again, and counted once.
@@ -42,7 +42,9 @@ class NonFiniteCheck(Callback):
         report = self.folder / NAN_BATCHES
         if report.exists():
             seed, steps = trainer.params.seed, trainer.progress.steps_done
-            self._skipped = [step for step in read_json(report) if step["seed"] != seed or step["step"] <= steps]
+            self._skipped = [
+                step for step in read_json(report) if step.get("seed") != seed or step.get("step", 0) <= steps
+            ]
             self._write()
 
     def after_step(self, trainer: Trainer, days: list[np.ndarray], terms: dict[str, Tensor]) -> None:

@@ -155,7 +155,7 @@ def score_days(
         """Add the loss of a block."""
         losses.add_(scoring.loss(block, forecast))
 
-    with torch.random.fork_rng(devices=[]):  # the loss rank_net draws pairs; training must not depend on that
+    with torch.random.fork_rng(devices=[]):  # the loss rank_net draws random pairs; they must not change the training
         torch.default_generator.manual_seed(0)
         forecasts = forecast_days(network, reader, blocks, modules, add_loss)
     group.all_reduce([losses])
@@ -180,14 +180,14 @@ def _compute_daily_metrics(point: Tensor, actual: Tensor) -> dict[str, Tensor]:
         "rank_ic": metrics.daily_rank_ic(point, actual),
         "ic": metrics.daily_ic(point, actual),
         "hit_rate": metrics.daily_hit_rate(point, actual),
-        "scale": metrics.daily_scale(point, actual / deviation),  # because the labels' deviation is one
+        "scale": metrics.daily_scale(point, actual / deviation),  # labels have a standard deviation of one
     }
 
 
 def _average_horizons(
     means: Mapping[str, Tensor], horizons: Sequence[int], weights: Sequence[float]
 ) -> dict[str, float]:
-    """Name each horizon's mean, and average the horizons with a defined mean."""
+    """List the mean of each horizon, and the average of the horizons with a defined mean."""
     scores: dict[str, float] = {}
     for name, mean in means.items():
         weight = torch.tensor(weights, dtype=torch.float64, device=mean.device)

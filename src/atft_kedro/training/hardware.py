@@ -21,7 +21,7 @@ UNLIMITED = 2**31 - 1  # bytes: freed memory is never returned to the system
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")  # read by OpenMP, MKL and torch
 MIN_SPEEDUP = 1.1  # more threads must be this much faster, because they slow other processes
 MAX_STEPS, MAX_SECONDS = 5, 0.5  # of a measurement of one number of threads, after one warm-up step
-ABORT_RATIO = 3  # a step this many times as long as the fastest ends the measurement of a number of threads
+ABORT_RATIO = 3  # a step that takes this many times the fastest ends the measurement
 
 
 def choose_device(wanted: str) -> torch.device:

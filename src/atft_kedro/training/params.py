@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from ..losses import LossWeights
 from ..network.params import ModuleName
 from ..params import InputError, Params
-from .phases import PhaseParams, PlateauParams, Scheduler, share_epochs
+from .phases import PhaseParams, PlateauParams, Scheduler, distribute_epochs
 
 Positive = Annotated[int, Field(gt=0)]
 NotNegative = Annotated[int, Field(ge=0)]
@@ -156,7 +156,7 @@ class TrainingParams(Params):
     def curriculum(self) -> tuple[PhaseParams, ...]:
         """List the phases that are trained, after the values that the training sets for all phases."""
         rate_factor = self.highest_learning_rate / max(phase.learning_rate for phase in self.phases)
-        all_epochs = [1] * len(self.phases) if self.steps_per_phase else share_epochs(self.phases, self.epochs)
+        all_epochs = [1] * len(self.phases) if self.steps_per_phase else distribute_epochs(self.phases, self.epochs)
         return tuple(
             phase.model_copy(
                 update={

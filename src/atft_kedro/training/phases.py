@@ -16,7 +16,7 @@ from .augmentation import AugmentParams
 Scheduler = Literal["constant", "cosine", "plateau"]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
-WARMUP_OFFSET = 1e-3  # the warm-up starts a little above zero, so that the first step changes the weights
+WARMUP_OFFSET = 1e-3  # so that the learning rate of the first step is not zero
 
 
 class PhaseParams(Params):
@@ -88,7 +88,7 @@ class PlateauParams(Params):
     min_learning_rate: Annotated[float, Field(ge=0)]
 
 
-def share_epochs(phases: Sequence[PhaseParams], total: int | None) -> list[int]:
+def distribute_epochs(phases: Sequence[PhaseParams], total: int | None) -> list[int]:
     """Distribute ``total`` epochs over phases in proportion to their epochs; None keeps these.
 
     The longest phases get their epochs first; short phases may get none.

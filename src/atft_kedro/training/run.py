@@ -1,4 +1,4 @@
-"""Training in a run folder, from the first block to the last checkpoint, of one seed or several."""
+"""Training of one network or several in a run folder, new or resumed."""
 
 import logging
 import platform
@@ -109,9 +109,8 @@ def train_in_run(
     training = choose_days_per_block(training, count_stocks_per_day(panel))
     training_data = replace(training_data, panel=panel).to(choose_device(training.device))
     group.require_same(f"{panel.identity} {training_data.digest}")
-    trainer = make_trainer(
-        training_data, network, training, group
-    )  # refuses invalid parameters before a run is created
+    # Invalid parameters are refused here, before a run is created.
+    trainer = make_trainer(training_data, network, training, group)
     steps = len(training.all_seeds) * trainer.total_steps
     folder, threads = group.broadcast(_open_run(training_data, trainer, runs) if group.is_first else None)
     del trainer
@@ -125,7 +124,7 @@ def train_in_run(
         if training.steps_per_phase:
             _logger.warning("%d steps per phase test only that training runs", training.steps_per_phase)
         if training.skipped_phases:
-            _logger.warning("%d epochs skip the phases %s", training.epochs, ", ".join(training.skipped_phases))
+            _logger.warning("%d epochs leave out the phases %s", training.epochs, ", ".join(training.skipped_phases))
         for shortage in training_data.split.shortages().values():
             _logger.warning("%s, %s", training_data.split.name, shortage)
         members = tuple(run_trainer.train(seed, stop_signal) for seed in training.all_seeds)

@@ -14,11 +14,11 @@ from ..files import parse_model, read_json_lines
 from ..params import InputError, Params
 from .params import TrainingParams
 from .runs import HEARTBEAT, MANIFEST, METRICS, STOP_FILE, TRAIN_LOG, StoredFields, read_manifest
-from .telemetry import ALLOCATOR, COUNTERS, START
+from .telemetry import ALLOCATOR_KEYS, GPU_COUNTERS, MEMORY_AT_START
 
-STALE = 120.0  # seconds without a heartbeat after which a run on another machine counts as dead
+STALE_SECONDS = 120.0  # a run on another machine without a heartbeat for so long counts as dead
 POLL_SECONDS = 0.1
-LOAD = (START, "memory_gb", "peak_memory_gb", *ALLOCATOR, *COUNTERS)
+LOAD = (MEMORY_AT_START, "memory_gb", "peak_memory_gb", *ALLOCATOR_KEYS, *GPU_COUNTERS)
 
 
 class RunStatus(Params):
@@ -54,7 +54,7 @@ class RunStatus(Params):
             "state": f"{self.state} (pid {self.pid} on {self.host}, last heartbeat {self.age:.0f} s ago)",
             "phase": f"{self.phase}, epoch {self.epoch} of {self.epochs_of_phase} done (seed {self.seed})",
             "step": f"{self.steps} of {self.total_steps}",
-            "left": left if self.state == "training" else "-",
+            "time left": left if self.state == "training" else "-",
             f"validation {self.metric}": score,
             **format_load(self.load),
         }
@@ -63,7 +63,7 @@ class RunStatus(Params):
 def read_status(folder: Path) -> RunStatus:
     """Read a run's heartbeat, and check whether its process is alive."""
     if not (folder / HEARTBEAT).exists():
-        raise InputError(f"Run {folder.name} has no heartbeat: it has not made its first step.")
+        raise InputError(f"Run {folder.name} has no heartbeat: its first step is not done.")
     heartbeat = StoredFields(folder / HEARTBEAT)
     age, state = time.time() - heartbeat["time"], heartbeat["state"]
     if state == "training" and not _is_alive(heartbeat["pid"], heartbeat["host"], age):
@@ -77,7 +77,7 @@ def read_status(folder: Path) -> RunStatus:
 def _is_alive(pid: int, host: str, age: float) -> bool:
     """Check whether a process runs here; on another machine, whether its heartbeat is recent."""
     if host != os.uname().nodename:
-        return age < STALE
+        return age < STALE_SECONDS
     try:
         process = psutil.Process(pid)
         started_later = process.create_time() > time.time() - age  # the pid now belongs to another process
@@ -121,7 +121,7 @@ def read_entry_lag(folder: Path, configured: int) -> int:
 
 
 def request_stop(folder: Path, wait: float) -> RunStatus:
-    """Ask a training to stop after its current step; wait up to ``wait`` seconds for its end."""
+    """Request a training to stop after its current step; wait up to ``wait`` seconds for its end."""
     _require_training(read_status(folder))
     (folder / STOP_FILE).touch()
     return _wait_for_end(folder, wait)
@@ -140,7 +140,7 @@ def _wait_for_end(folder: Path, wait: float) -> RunStatus:
     deadline = time.monotonic() + wait
     while (status := read_status(folder)).state == "training":
         if time.monotonic() > deadline:
-            raise InputError(f"Run {folder.name} has not ended after {wait:g} s; it will end after its step.")
+            raise InputError(f"Run {folder.name} has not ended after {wait:g} s; it will end after its current step.")
         time.sleep(POLL_SECONDS)
     return status
 
@@ -159,7 +159,7 @@ def format_load(load: Mapping[str, float]) -> dict[str, str]:
 
 def _format_memory(load: Mapping[str, float]) -> list[str]:
     now = [f"{load['memory_gb']:.2f} GB"] if "memory_gb" in load else []
-    start = f" since the training began with {load[START]:.2f} GB" if START in load else ""
+    start = f" since the training began with {load[MEMORY_AT_START]:.2f} GB" if MEMORY_AT_START in load else ""
     return now + [f"at most {load['peak_memory_gb']:.2f} GB{start}"] if "peak_memory_gb" in load else now
 
 

@@ -14,9 +14,9 @@ import torch
 
 PROCESS_STATUS = Path("/proc/self/status")  # Linux: current (VmRSS) and peak (VmHWM) memory of this process, in KiB
 CLEAR_REFS = Path("/proc/self/clear_refs")  # Linux: writing 5 resets the peak to the current memory
-START = "memory_at_start_gb"  # key of the memory of the process before the training
+MEMORY_AT_START = "memory_at_start_gb"  # key of the memory of the process before the training
 
-ALLOCATOR = {  # key in heartbeat and metrics: key in torch.cuda.memory_stats
+ALLOCATOR_KEYS = {  # key in heartbeat and metrics: key in torch.cuda.memory_stats
     "gpu_memory_allocated_gb": "allocated_bytes.all.current",
     "peak_gpu_memory_gb": "allocated_bytes.all.peak",
     "gpu_memory_reserved_gb": "reserved_bytes.all.current",
@@ -24,7 +24,7 @@ ALLOCATOR = {  # key in heartbeat and metrics: key in torch.cuda.memory_stats
     "gpu_memory_retries": "num_alloc_retries",
     "gpu_memory_ooms": "num_ooms",
 }
-COUNTERS: dict[str, Callable[[Any, Any], float]] = {
+GPU_COUNTERS: dict[str, Callable[[Any, Any], float]] = {
     "gpu_utilisation": lambda nvml, gpu: nvml.nvmlDeviceGetUtilizationRates(gpu).gpu,  # percent
     "gpu_memory_used_gb": lambda nvml, gpu: nvml.nvmlDeviceGetMemoryInfo(gpu).used / 1e9,  # by all processes
     "gpu_memory_total_gb": lambda nvml, gpu: nvml.nvmlDeviceGetMemoryInfo(gpu).total / 1e9,
@@ -49,7 +49,7 @@ def restart_peak() -> dict[str, float]:
         CLEAR_REFS.write_text("5")
     except OSError:  # not Linux, or a container that hides it
         return {}
-    return {START: measure_memory()["now"] / 1e9}
+    return {MEMORY_AT_START: measure_memory()["now"] / 1e9}
 
 
 def read_memory(device: torch.device) -> dict[str, float]:
@@ -61,8 +61,8 @@ def read_memory(device: torch.device) -> dict[str, float]:
 
 def read_allocator(stats: Mapping[str, int]) -> dict[str, float]:
     """Select numbers of torch's GPU allocator: memory in GB, and counts of retries and failures."""
-    units = {name: 1e9 if name.endswith("_gb") else 1 for name in ALLOCATOR}
-    return {name: stats[key] / units[name] for name, key in ALLOCATOR.items() if key in stats}
+    units = {name: 1e9 if name.endswith("_gb") else 1 for name in ALLOCATOR_KEYS}
+    return {name: stats[key] / units[name] for name, key in ALLOCATOR_KEYS.items() if key in stats}
 
 
 def read_devices(device: torch.device) -> dict[str, float]:
@@ -76,7 +76,7 @@ def read_devices(device: torch.device) -> dict[str, float]:
 def read_counters(nvml: Any, gpu: Any) -> dict[str, float]:
     """Read every counter of a GPU; a MIG slice or an old GPU lacks some."""
     values = {}
-    for name, read in COUNTERS.items():
+    for name, read in GPU_COUNTERS.items():
         try:
             values[name] = float(read(nvml, gpu))
         except nvml.NVMLError:

@@ -45,7 +45,7 @@ class TrainStep:
         self.loss_input_builder = LossInputBuilder(network, reader.panel.metadata, params)
         self.device = reader.panel.row_of.device
         self.read_stopwatch = Stopwatch(self.device)  # measures the reading of blocks
-        self.pieces_per_block = 1  # more after memory ran out: a smaller piece needs less
+        self.pieces_per_block = 1  # grows when memory runs out
         self.horizon_weights: dict[str, Tensor] = {}  # keys: names of phases
         self.learning_rate = 0.0  # the value that the last step used
         self.totals = torch.zeros(3, dtype=torch.float64, device=self.device)  # since the last `pop_totals`
@@ -90,8 +90,8 @@ class TrainStep:
     def _run(self, blocks: list[np.ndarray], phase: PhaseParams, learning_rate: float) -> Terms:
         terms: Terms = {}
         n_blocks, n_forecasts = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
-        for unchanged, weight in self._read_blocks(blocks):
-            block = augment(unchanged, phase.augment)
+        for original, weight in self._read_blocks(blocks):
+            block = augment(original, phase.augment)
             quantiles = self._forecast(block, phase)
             losses = self._compute_losses(block, quantiles, phase)
             (weight * losses["loss"]).backward()

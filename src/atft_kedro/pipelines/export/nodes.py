@@ -12,13 +12,12 @@ from atft_kedro.export.changelog import add_to_changelog
 from atft_kedro.export.model import Registration
 from atft_kedro.export.model_card import ModelInputs
 from atft_kedro.export.model_folder import ExportedModel
-from atft_kedro.files import read_json
 from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.panel.build import PanelPreparation
 from atft_kedro.training.data import TrainingData
 from atft_kedro.training.forecasting import load_members
 from atft_kedro.training.run_status import read_training
-from atft_kedro.training.runs import MANIFEST
+from atft_kedro.training.runs import read_manifest
 
 
 def describe_inputs(
@@ -33,7 +32,7 @@ def describe_inputs(
     """
     panel, graph = training_data.panel, training_data.graph_params
     assert isinstance(graph, GraphParams)  # they are known for graphs from the catalog
-    panel.require_same(run_folder.name, read_json(run_folder / MANIFEST)["panel"])
+    panel.require_same(run_folder.name, read_manifest(run_folder)["panel"])
     scaler, entry_lag = preparation.scaler, panel.metadata.entry_lag
     panel.require_features(scaler.feature_hash, tuple(scaler.names()))
     return ModelInputs.of(mapped_dataset.collect_schema(), scaler, preparation.universe, graph, entry_lag)

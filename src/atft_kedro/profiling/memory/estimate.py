@@ -25,7 +25,7 @@ from ...training.hardware import choose_device, keep_freed_memory
 from ...training.params import TrainingParams
 from ...training.run_status import read_status, read_training
 from ...training.runs import MANIFEST, read_manifest
-from ...training.telemetry import START
+from ...training.telemetry import MEMORY_AT_START
 from ..bench_train import EDGE_ATTRIBUTES, HORIZONS, NETWORK, PHASE, TRAINING, make_panel
 from .sizes import PanelSizes
 
@@ -173,9 +173,9 @@ def compare_with_run(folder: Path, need: MemoryNeed) -> str:
     measured = read_status(folder).load
     if (gpu := measured.get("peak_gpu_memory_gb")) is not None:
         return f"{need.gpu / (1e9 * gpu):.2f} times the measured peak of the GPU's tensors"
-    if START not in measured:
+    if MEMORY_AT_START not in measured:
         return "not comparable: the memory of the process before the training was not measured"
-    expected = need.with_measured_start(round(1e9 * measured[START])).memory / 1e9
+    expected = need.with_measured_start(round(1e9 * measured[MEMORY_AT_START])).memory / 1e9
     ratio = expected / measured["peak_memory_gb"]
     return f"{expected:.2f} GB, {ratio:.2f} times the measured peak (with the measured start)"
 
