@@ -89,7 +89,7 @@ def test_a_tiny_learning_rate_is_an_error(train: Train) -> None:
 
     found = find_check(diagnosis, "learning rate")
     assert found.severity == "error"
-    assert found.numbers["reach"] < 1e-6
+    assert found.numbers["largest_move"] < 1e-6
     assert list_root_problems(diagnosis) == {"learning rate"}
 
 
@@ -168,7 +168,7 @@ def test_small_irregularities_are_no_problem(tmp_path: Path) -> None:
     diagnosis = diagnose_run(tmp_path, [*lines, {"seed": 7, "swa": {"rank_ic": 0.423}}], phases=[phase])
 
     assert diagnosis.headline == "no problem found"
-    assert find_check(diagnosis, "loss spikes").numbers["most"] > 8
+    assert find_check(diagnosis, "loss spikes").numbers["highest"] > 8
     assert find_check(diagnosis, "clipping").numbers["share"] == pytest.approx(0.1)
     assert find_check(diagnosis, "memory").message == "1.12 GB at most, 70.0 of the GPU's 80.0 GB"
     assert find_check(diagnosis, "GPU").message == "busy 70 % of the time at the end of the median epoch, at most 80 °C"

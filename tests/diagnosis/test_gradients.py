@@ -24,8 +24,8 @@ from factories.training_logs import (
         ("gradient", "error", "0.3 at first and 20.1", {"gradient": lambda step: 0.1 * step}),
         ("gradient", "warn", "1 at first and 0.001", {"gradient": lambda step: 1e-3 ** (step > 9)}),
         ("clipping", "warn", "clipped to 1 in 66.7%", {"gradient": lambda step: 2 if step % 3 else 0.3}),
-        ("modules", "error", "gat gets the least", {"gradient/gat": 0.0, "gradient/heads": 0.3}),
-        ("modules", "warn", "gat gets the least", {"gradient/gat": 1e-7, "gradient/heads": 0.3}),
+        ("modules", "error", "gat has the smallest share", {"gradient/gat": 0.0, "gradient/heads": 0.3}),
+        ("modules", "warn", "gat has the smallest share", {"gradient/gat": 1e-7, "gradient/heads": 0.3}),
     ],
 )
 def test_a_gradient_problem_is_found_alone(

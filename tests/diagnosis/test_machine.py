@@ -27,7 +27,7 @@ from factories.training_logs import (
         ("memory", "warn", "2.00 times the memory", {"peak_memory_gb": lambda epoch: 1.0 + (epoch > 5)}),
         ("memory", "warn", "2.00 times the memory", {"memory_gb": lambda epoch: 1.0 + (epoch > 5)}),
         ("memory", "warn", "processed in 2 pieces", {"pieces": 2}),
-        ("memory", "warn", "the GPU's was short 3 times", {"gpu_memory_retries": 3}),
+        ("memory", "warn", "GPU memory was short 3 times", {"gpu_memory_retries": 3}),
         ("reading", "warn", "30.0% of the time", {"reading_seconds": 1.5}),
         ("reading", "error", "60.0% of the time", {"reading_seconds": 3.0}),
         ("GPU", "warn", "busy 30 %", {"gpu_utilisation": 30.0}),
@@ -47,7 +47,7 @@ def test_processor_time_shows_whether_a_slow_training_waited(tmp_path: Path) -> 
     waiting = find_check(diagnose_run(tmp_path / "a", make_log(*RISING, **slow)), "speed")
     working = find_check(diagnose_run(tmp_path / "b", make_log(*RISING, **slow, **more_work)), "speed")
 
-    assert "ran at 50% of its first, by processor time at 100%" in waiting.message
+    assert "ran at 50% of the first, by processor time at 100%" in waiting.message
     assert "do other programs use it" in waiting.advice[0]
     assert "by processor time at 50%" in working.message
     assert "throttled" in working.advice[0]

@@ -9,34 +9,32 @@ from ..params import list_names
 from .check_result import TrainingCheck, advise_learning_rate, advise_param, measure_noise
 from .training_log import Floats, PhaseLog, SeedLog, TrainingLog
 
-PLATEAU_EPOCHS = 5  # without a gain; fewer are often chance
-PLATEAU_SHARE = 1 / 3  # of all epochs
-LATE_GAIN = 0.1  # of the best score, gained in the last third of the epochs
-WASTED_TIME = 0.2  # of the whole, in phases without a gain
-SEED_SPREAD = 0.25  # standard deviation between seeds, as a share of their mean
-FAILED_SEED = 0.5  # of the median seed's score
+PLATEAU_EPOCHS, PLATEAU_SHARE = 5, 1 / 3  # a plateau has at least so many epochs, and this share of all epochs
+LATE_GAIN = 0.1  # share of the best score; with a larger gain in the last third of the epochs, it still rises
+MAX_WASTED_SHARE = 0.2  # of the time, in phases without a gain
+MAX_SEED_SPREAD = 0.25  # standard deviation between seeds, as a share of their mean
+FAILED_SEED = 0.5  # a seed with less than this share of the median seed's score has failed
 MIN_GAIN = 0.005  # of rank IC; a smaller gain does not justify another training
 
 
 def check_plateau(log: TrainingLog, seed: SeedLog) -> TrainingCheck | None:
-    """Check for epochs at the end that gained no more than chance does."""
+    """Check for epochs at the end whose gain is not larger than noise."""
     scores = _list_scores(seed)
     if not len(scores):
         return None
     noise = measure_noise(scores)
     best_before = np.concatenate([[-np.inf], np.maximum.accumulate(scores)[:-1]])
-    last = int(np.flatnonzero(scores > best_before + noise)[-1])
-    since = len(scores) - 1 - last
-    phase = seed.phase_of(seed.epochs[-1])
-    shorter = "kedro atft stop" if log.is_running(seed) else advise_param("training.epochs", last + 1, len(scores))
-    patience = f"--params training.patience=3 (now {phase.params.patience or 'null'})"
+    last_gain = int(np.flatnonzero(scores > best_before + noise)[-1])
+    epochs_since = len(scores) - 1 - last_gain
+    end = "kedro atft stop" if log.is_running(seed) else advise_param("training.epochs", last_gain + 1, len(scores))
+    patience = f"--params training.patience=3 (now {seed.last_phase.params.patience or 'null'})"
     return TrainingCheck(
         name="plateau",
-        severity="warn" if since >= max(PLATEAU_EPOCHS, PLATEAU_SHARE * len(scores)) else "ok",
-        message=f"validation {seed.selection.label} last rose in epoch {last + 1} of {len(scores)}, "
-        f"to {scores[last]:.4f} (best {scores.max():.4f}; one epoch varies by ± {noise:.4f} by chance)",
-        advice=(shorter, patience, advise_learning_rate(log, phase, 0.3)),
-        numbers={"since": since, "best": float(scores.max()), "noise": noise},
+        severity="warn" if epochs_since >= max(PLATEAU_EPOCHS, PLATEAU_SHARE * len(scores)) else "ok",
+        message=f"validation {seed.selection.label} last rose in epoch {last_gain + 1} of {len(scores)}, "
+        f"to {scores[last_gain]:.4f} (best {scores.max():.4f}; one epoch varies by ± {noise:.4f} by chance)",
+        advice=(end, patience, advise_learning_rate(log, seed.last_phase, 0.3)),
+        numbers={"epochs_since": epochs_since, "best": float(scores.max()), "noise": noise},
     )
 
 
@@ -47,7 +45,7 @@ def _list_scores(seed: SeedLog) -> Floats:
 
 
 def check_length(log: TrainingLog, seed: SeedLog) -> TrainingCheck | None:
-    """Check whether a finished training was still improving."""
+    """Check whether the score still rose at the end of a finished training."""
     scores = _list_scores(seed)
     no_skill = seed.selection.no_skill
     if len(scores) < 3 or not log.is_done(seed) or no_skill is None:
@@ -76,14 +74,14 @@ def check_phases(log: TrainingLog, seed: SeedLog) -> TrainingCheck | None:
     seconds = np.array([sum(epoch.seconds for epoch in phase.epochs) for phase in ended])
     names = [phase.params.name for phase in ended]
     texts = [f"{name} {gain:+.4f} in {time:.1f} s" for name, gain, time in zip(names, gains, seconds, strict=True)]
-    idle = [name for name, gain in zip(names, gains, strict=True) if gain == 0]
-    wasted = float(seconds[gains == 0].sum() / max(seconds.sum(), 1e-9))
+    useless = [name for name, gain in zip(names, gains, strict=True) if gain == 0]
+    wasted_share = float(seconds[gains == 0].sum() / max(seconds.sum(), 1e-9))
     return TrainingCheck(
         name="phases",
-        severity="warn" if wasted > WASTED_TIME else "ok",
-        message=f"added to the best validation {seed.selection.label}: {', '.join(texts)}",
-        advice=(f"training.phases: without {list_names(idle, 4)}",),
-        numbers={"wasted": wasted},
+        severity="warn" if wasted_share > MAX_WASTED_SHARE else "ok",
+        message=f"gain in the best validation {seed.selection.label} by phase: {', '.join(texts)}",
+        advice=(f"training.phases: without {list_names(useless, 4)}",),
+        numbers={"wasted_share": wasted_share},
     )
 
 
@@ -95,20 +93,20 @@ def check_swa(log: TrainingLog, seed: SeedLog) -> TrainingCheck | None:
     """Check whether the average of the last epochs' weights is clearly better than every epoch."""
     if not seed.swa or np.isnan(score := seed.selection.score(seed.swa)):
         return None
-    scores, phase = _list_scores(seed), seed.phase_of(seed.epochs[-1])
+    scores = _list_scores(seed)
     best = float(scores.max())
     return TrainingCheck(
         name="SWA",
         severity="warn" if score - best > max(MIN_GAIN, 2 * measure_noise(scores)) else "ok",
         message=f"the average of the last epochs' weights has a validation {seed.selection.label} of {score:.4f}, "
         f"the best epoch {best:.4f}; the better one is kept",
-        advice=(advise_learning_rate(log, phase, 0.3),),
+        advice=(advise_learning_rate(log, seed.last_phase, 0.3),),
         numbers={"swa": score, "best": best},
     )
 
 
 def check_seeds(log: TrainingLog) -> Iterator[TrainingCheck]:
-    """Check whether the finished seeds agree."""
+    """Check whether the finished seeds have similar scores."""
     done = [seed for seed in log.seeds if seed.epochs and log.is_done(seed)]
     if len(done) < 2:
         return
@@ -116,10 +114,11 @@ def check_seeds(log: TrainingLog) -> Iterator[TrainingCheck]:
     spread, mean, no_skill = float(best.std(ddof=1)), float(best.mean()), done[0].selection.no_skill
     floor = -np.inf if no_skill is None else no_skill + FAILED_SEED * max(float(np.median(best)) - no_skill, 0.0)
     failed = [seed.seed for seed, score in zip(done, best, strict=True) if score < floor]
-    severity = choose_severity((spread > SEED_SPREAD * abs(mean - (no_skill or 0.0)), "warn"), (bool(failed), "error"))
+    is_spread = spread > MAX_SEED_SPREAD * abs(mean - (no_skill or 0.0))
+    severity = choose_severity((is_spread, "warn"), (bool(failed), "error"))
     scores = ", ".join(f"{seed.seed} {score:.4f}" for seed, score in zip(done, best, strict=True))
-    fastest = max(done[0].phases, key=lambda phase: phase.params.learning_rate)
-    advice = [advise_learning_rate(log, fastest, 0.5), advise_param("training.seeds", 2 * len(done), len(done))]
+    lower_rate = advise_learning_rate(log, done[0].highest_rate_phase, 0.5)
+    advice = [lower_rate, advise_param("training.seeds", 2 * len(done), len(done))]
     if failed:
         advice.insert(0, f"seed {list_names(failed, 4)} learned little; lower learning rates fail less often")
     yield TrainingCheck(

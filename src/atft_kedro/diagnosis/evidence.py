@@ -1,4 +1,4 @@
-"""Checks that the scores rest on enough days and stocks, and that no baseline is better."""
+"""Checks that the splits have enough days and stocks, and that no baseline is better."""
 
 from collections.abc import Iterator
 
@@ -8,9 +8,9 @@ from .check_result import TrainingCheck
 from .training_log import TrainingLog
 
 CHECK_NAMES = {"train": "train days", "validation": "validation days", "test": "test days"}
-SIGNIFICANT = 2.0  # standard errors
-MORE_DATA = "more days or stocks: more prices, or other days in `split:`"
-COMPARED_SPLITS = ("test", "validation")  # in which a run is compared with baselines
+SIGNIFICANT_ERRORS = 2.0  # a difference of more standard errors is no chance
+MORE_DATA = "use more days or stocks: more prices, or other days in `split:`"
+COMPARED_SPLITS = ("test", "validation")  # splits in which a run is compared with baselines
 
 
 def check_sizes(log: TrainingLog) -> Iterator[TrainingCheck]:
@@ -43,7 +43,7 @@ def check_baselines(log: TrainingLog) -> Iterator[TrainingCheck]:
                     text = f"{name} over {horizon} d on the {split} days, difference {format_difference(difference)}"
                     better.append((t, text))
     better.sort()
-    significant = [text for t, text in better if t < -SIGNIFICANT]
+    significant = [text for t, text in better if t < -SIGNIFICANT_ERRORS]
     names = list_names((text for _, text in better), 4)
     yield TrainingCheck(
         name="baselines",

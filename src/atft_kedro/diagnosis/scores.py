@@ -14,23 +14,23 @@ from .check_result import (
     advise_phase_param,
     advise_weight_decay,
 )
-from .losses import LITTLE_MOVE, measure_reach
+from .losses import SMALL_MOVE, measure_largest_move
 from .training_log import EpochEntry, SeedLog, TrainingLog
 
-SIGNIFICANT = 2.0  # standard errors
-GAP, WIDE_GAP = 0.2, 0.5  # shares of the train days' rank IC that later days lack
-FALLEN = 0.25  # of the best validation score, lost since then
-SHORTER = 0.8  # of the epochs; a smaller saving changes nothing
-WIDE, FLAT = 5.0, 0.1  # scale of the forecasts, in rank ICs; the best possible forecast has about 1
-MIN_RANK_IC = 0.02  # for smaller ones the scale has no meaning
-PRECISE = 0.01  # standard error of a rank IC that would show a useful one
-LOSSES_OF_SCALE = {"mse", "huber", "quantile"}  # losses that determine how wide forecasts are
-EARLY = 1 / 3  # of the steps; a shorter training may still learn
+SIGNIFICANT_ERRORS = 2.0  # a difference of more standard errors is no chance
+LARGE_GAP, HUGE_GAP = 0.2, 0.5  # shares of the rank IC that are lost on later days: warning, error
+MAX_FALL = 0.25  # share of the best validation score that may be lost since then
+SHORTER = 0.8  # advise fewer epochs only if the best epoch is in this first share of all
+MAX_SCALE, MIN_SCALE = 5.0, 0.1  # of the forecasts, in rank ICs; the best possible forecast has about 1
+MIN_RANK_IC = 0.02  # a smaller rank IC counts as this one, because the expected scale has no meaning
+PRECISE_ERROR = 0.01  # with a smaller standard error, a useful rank IC would be seen
+LOSSES_OF_SCALE = {"mse", "huber", "quantile"}  # losses that determine the scale of the forecasts
+EARLY = 1 / 3  # share of the steps; a shorter training may still learn
 
 
 @dataclass(frozen=True)
 class RankIcGap:
-    """Rank ICs of days that were used before and of later days, with their standard errors."""
+    """Rank ICs of days used to train or select, and of later days, with standard errors."""
 
     source: str
     used: float
@@ -40,16 +40,16 @@ class RankIcGap:
 
     @property
     def lost(self) -> float:
-        """Share of the used days' rank IC that the later days lack."""
+        """Share of the rank IC on the used days that is lost on the later days."""
         return (self.used - self.later) / self.used if self.used > 0 else 0.0
 
     @property
     def is_significant(self) -> bool:
         """Whether the rank IC falls by more than chance."""
-        return self.used - self.later > SIGNIFICANT * float(np.hypot(self.used_error, self.later_error))
+        return self.used - self.later > SIGNIFICANT_ERRORS * float(np.hypot(self.used_error, self.later_error))
 
     def describe(self, horizon: int | None) -> str:
-        """Describe train and validation days."""
+        """Describe the rank ICs of train and validation days."""
         return (
             f"rank IC over {horizon} d is {self.used:.3f} ± {self.used_error:.3f} on the last train days and "
             f"{self.later:.3f} ± {self.later_error:.3f} on the validation days {self.source}"
@@ -65,32 +65,32 @@ class RankIcGap:
 
 
 def measure_gap(log: TrainingLog, seed: SeedLog) -> RankIcGap | None:
-    """Compare train and validation days, in the last epoch or in an older run's scores."""
-    scored, name = [epoch for epoch in seed.epochs if epoch.train], f"rank_ic_{log.horizon}d"
-    if not scored:
+    """Compare train and validation days in the last epoch, or in the scores of an older run."""
+    epochs, name = [epoch for epoch in seed.epochs if epoch.train], f"rank_ic_{log.horizon}d"
+    if not epochs:
         return RankIcGap.from_scores(log, "train", "validation")
-    last = scored[-1]
+    last = epochs[-1]
     values = [scores[key] for key in (name, f"se_{name}") for scores in (last.train, last.validation)]
     return RankIcGap(f"in epoch {last.epochs}", *values) if np.isfinite(values).all() else None
 
 
 def check_scale(log: TrainingLog, seed: SeedLog) -> TrainingCheck | None:
-    """Check whether the forecasts of a day differ as much as they should."""
+    """Check whether the forecasts of a day vary as much as their rank IC justifies."""
     if not seed.epochs:
         return None
     first, last = seed.epochs[0], seed.epochs[-1]
-    scale, rank_ic, phase = last.validation["scale"], last.validation["rank_ic"], seed.phase_of(last)
+    scale, rank_ic, phase = last.validation["scale"], last.validation["rank_ic"], seed.last_phase
     is_undefined = bool(np.isnan(rank_ic))
     has_collapsed, expected = not scale >= log.training.collapse.scale or is_undefined, max(abs(rank_ic), MIN_RANK_IC)
     is_trained = bool(LOSSES_OF_SCALE & set(phase.params.loss.active()))
-    is_wide, is_flat = is_trained and scale > WIDE * expected, is_trained and scale < FLAT * expected
+    is_wide, is_flat = is_trained and scale > MAX_SCALE * expected, is_trained and scale < MIN_SCALE * expected
     advice: tuple[str, ...] = ()
     if has_collapsed or is_flat:
-        loss = "training.phases: add losses that need a spread, ic or variance_floor"
+        loss = "training.phases: add the loss ic or variance_floor, which keeps forecasts from becoming equal"
         advice = (advise_weight_decay(log, 0.25), advise_learning_rate(log, phase, 0.3), loss)
     elif is_wide:
         advice = (advise_weight_decay(log, 2), advise_learning_rate(log, phase, 0.3))
-    comparison = "is undefined" if is_undefined else f"is {rank_ic:.3f}, and the best scale is about that"
+    comparison = "is undefined" if is_undefined else f"is {rank_ic:.3f}, and the best scale is about the same"
     return TrainingCheck(
         name="scale",
         severity=choose_severity((is_wide or is_flat, "warn"), (has_collapsed or (is_wide and scale > 1), "error")),
@@ -106,30 +106,30 @@ def check_overfitting(log: TrainingLog, seed: SeedLog) -> TrainingCheck | None:
     gap = measure_gap(log, seed)
     if gap is None or not seed.epochs:
         return None
-    best, fallen = _measure_fall(seed)
-    has_fallen = fallen is not None and fallen > FALLEN
-    is_lost = gap.lost > WIDE_GAP and gap.later < SIGNIFICANT * gap.later_error
+    best, fall = _measure_fall(seed)
+    has_fallen = fall is not None and fall > MAX_FALL
+    is_useless = gap.lost > HUGE_GAP and gap.later < SIGNIFICANT_ERRORS * gap.later_error
     message = gap.describe(log.horizon)
     message += f": {gap.lost:.0%} is lost" if gap.lost > 0 else ": nothing is lost"
-    if fallen is None:
+    if fall is None:
         message += "; a fall of the validation score is not checked because it is a loss"
     elif has_fallen:
-        message += f"; validation has fallen by {fallen:.0%} since epoch {best.epochs}"
+        message += f"; the validation score has fallen by {fall:.0%} since epoch {best.epochs}"
     return TrainingCheck(
         name="overfitting",
         severity=choose_severity(
-            (gap.is_significant and gap.lost > GAP, "warn"),
-            (gap.is_significant and (is_lost or has_fallen), "error"),
+            (gap.is_significant and gap.lost > LARGE_GAP, "warn"),
+            (gap.is_significant and (is_useless or has_fallen), "error"),
         ),
         message=message,
         advice=_advise_regularisation(log, seed, best),
         numbers={"train": gap.used, "validation": gap.later, "lost": gap.lost}
-        | ({} if fallen is None else {"fallen": fallen}),
+        | ({} if fall is None else {"fallen": fall}),
     )
 
 
 def _measure_fall(seed: SeedLog) -> tuple[EpochEntry, float | None]:
-    """Return the best epoch and the share of its score lost since; None for a loss, which has no zero."""
+    """Return the best epoch, and the share of its score that is lost since; None for a loss."""
     scores = np.array([seed.selection.score(epoch.validation) for epoch in seed.epochs])
     scores = np.where(np.isnan(scores), -np.inf, scores)
     best = int(scores.argmax())
@@ -141,8 +141,8 @@ def _measure_fall(seed: SeedLog) -> tuple[EpochEntry, float | None]:
 
 
 def _advise_regularisation(log: TrainingLog, seed: SeedLog, best: EpochEntry) -> tuple[str, ...]:
-    """Advise how to make the network memorise less."""
-    phase, epochs = seed.phase_of(seed.epochs[-1]), len(seed.epochs)
+    """Advise how to make the network memorise its train days less."""
+    phase, epochs = seed.last_phase, len(seed.epochs)
     noise, dropout = phase.params.augment.feature_noise, log.network["dropout"]
     sizes, half = log.network, log.network["hidden_size"] // 16 * 8
     fits = half >= sizes["fan_channels"] and not half % sizes["heads"] and not half % sizes["graph_heads"]
@@ -152,22 +152,22 @@ def _advise_regularisation(log: TrainingLog, seed: SeedLog, best: EpochEntry) ->
         advise_phase_param(phase, "augment.feature_noise", max(1.5 * noise, 0.1), noise),
         advise_weight_decay(log, 2),
         *([advise_param("network.hidden_size", half, sizes["hidden_size"])] if half and fits else []),
-        "more days or stocks, fewer features",
+        "use more days or stocks, or fewer features",
     )
 
 
 def check_underfitting(log: TrainingLog, seed: SeedLog) -> TrainingCheck | None:
-    """Check whether the network has learned anything, at least about its train days."""
+    """Check whether the network has any significant rank IC, at least on its train days."""
     gap = measure_gap(log, seed)
     if gap is None or not seed.epochs:
         return None
     steps = seed.epochs[-1].steps
     is_early = steps < EARLY * log.count_planned_steps(seed, steps)
-    has_learned = gap.used > SIGNIFICANT * gap.used_error or gap.later > SIGNIFICANT * gap.later_error
+    has_learned = gap.used > SIGNIFICANT_ERRORS * gap.used_error or gap.later > SIGNIFICANT_ERRORS * gap.later_error
     is_useless, error = not has_learned and not is_early, min(gap.used_error, gap.later_error)
     return TrainingCheck(
         name="underfitting",
-        severity=choose_severity((is_useless, "warn"), (is_useless and error < PRECISE, "error")),
+        severity=choose_severity((is_useless, "warn"), (is_useless and error < PRECISE_ERROR, "error")),
         message=gap.describe(log.horizon) + ("; too early for a verdict" if is_early else ""),
         advice=_advise_learning(log, seed),
         numbers={"train": gap.used, "validation": gap.later, "error": error},
@@ -175,16 +175,17 @@ def check_underfitting(log: TrainingLog, seed: SeedLog) -> TrainingCheck | None:
 
 
 def _advise_learning(log: TrainingLog, seed: SeedLog) -> tuple[str, ...]:
-    """Advise how to make the network learn more; if the steps are far too small, only larger ones."""
-    fastest = max(seed.phases, key=lambda phase: phase.params.learning_rate)
-    if (reach := measure_reach(seed)) < LITTLE_MOVE:
-        return (advise_learning_rate(log, fastest, 1 / max(reach, 1e-9)),)
+    """Advise how to make the network learn more; if the steps are far too small, advise only larger steps."""
+    phase = seed.highest_rate_phase
+    if (move := measure_largest_move(seed)) < SMALL_MOVE:
+        return (advise_learning_rate(log, phase, 1 / max(move, 1e-9)),)
     epochs = len(seed.epochs)
     return (
         advise_weight_decay(log, 0.25),
         advise_param("training.epochs", 3 * epochs, epochs),
-        advise_learning_rate(log, fastest, 3),
-        "compare with the ridge baseline in summary.md: if it has no rank IC either, the features hold no information",
+        advise_learning_rate(log, phase, 3),
+        "compare with the ridge baseline in summary.md: if its rank IC is about zero too, the features may contain no "
+        "information",
     )
 
 
@@ -200,12 +201,12 @@ def check_test_score(log: TrainingLog) -> Iterator[TrainingCheck]:
     gap = RankIcGap.from_scores(log, "validation", "test")
     if gap is None:
         return
-    is_lower = gap.is_significant and gap.lost > GAP
+    is_lower = gap.is_significant and gap.lost > LARGE_GAP
     yield TrainingCheck(
         name="test score",
         severity="warn" if is_lower else "ok",
         message=f"rank IC over {log.horizon} d is {gap.used:.3f} ± {gap.used_error:.3f} on the validation days, which "
         f"chose the epoch, and {gap.later:.3f} ± {gap.later_error:.3f} on the test days",
-        advice=("split.validation: more days to choose by, or fewer runs to choose from",) if is_lower else (),
+        advice=("use more validation days (split.validation), or choose among fewer runs",) if is_lower else (),
         numbers={"validation": gap.used, "test": gap.later},
     )

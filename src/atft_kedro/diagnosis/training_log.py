@@ -87,6 +87,11 @@ class PhaseLog:
         """Train losses of the epochs."""
         return np.array([epoch.train_loss for epoch in self.epochs])
 
+    def select_finite(self, column: str) -> tuple[NDArray[np.int64], Floats]:
+        """Select the numbers and values of the steps with a finite value in a column."""
+        is_finite = np.isfinite(self.steps[column])
+        return self.step_numbers[is_finite], self.steps[column][is_finite]
+
 
 @dataclass(frozen=True)
 class SeedLog:
@@ -102,9 +107,15 @@ class SeedLog:
         """Epochs of all phases."""
         return [epoch for phase in self.phases for epoch in phase.epochs]
 
-    def phase_of(self, epoch: EpochEntry) -> PhaseLog:
-        """Return the phase that an epoch belongs to."""
-        return next(phase for phase in self.phases if epoch in phase.epochs)
+    @property
+    def last_phase(self) -> PhaseLog:
+        """Phase of the last epoch."""
+        return next(phase for phase in self.phases if self.epochs[-1] in phase.epochs)
+
+    @property
+    def highest_rate_phase(self) -> PhaseLog:
+        """Phase with the highest learning rate."""
+        return max(self.phases, key=lambda phase: phase.params.learning_rate)
 
 
 @dataclass(frozen=True)
