@@ -44,8 +44,8 @@ def check_spikes(log: TrainingLog, seed: SeedLog) -> TrainingCheck | None:
     return TrainingCheck(
         name="loss spikes",
         severity=choose_severity((share > RARE_SPIKES, "warn"), (share > FREQUENT_SPIKES, "error")),
-        message=f"{name_phase(log, phase)}{text} is in step {steps[highest]:,}, {heights[highest]:.1f} deviations above "
-        "the steps around it",
+        message=f"{name_phase(log, phase)}{text} is in step {steps[highest]:,}, {heights[highest]:.1f} deviations "
+        "above the steps around it",
         advice=tuple(advice),
         numbers={"share": share, "highest": float(heights[highest])},
     )
