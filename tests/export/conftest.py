@@ -37,7 +37,7 @@ def catalogue(ml_dataset: pl.DataFrame) -> FeatureCatalogue:
 
 @pytest.fixture(scope="session")
 def dataset(ml_dataset: pl.DataFrame) -> pl.DataFrame:
-    """The market with a stock that trades on every fourth day only, and one that does not trade for 90 days."""
+    """A market in which one stock trades every fourth day, and another pauses for 90 days."""
     days = ml_dataset["date"].unique().sort()
     rare, suspended = SELDOM
     day_number = pl.col("date").rank("dense")
@@ -85,6 +85,6 @@ def model(model_folder: Path) -> Model:
 
 @pytest.fixture(scope="session")
 def refresh_day(trained: Trained) -> date:
-    """The newest day for which training's graph is as fresh as that of a live forecast, some days before the end."""
+    """The newest day on which the training has a new graph, as a live forecast always has."""
     days = trained.dataset["date"].unique().sort()
     return days[(len(days) - 8) // (4 * GRAPH.refresh_days) * 4 * GRAPH.refresh_days]  # and the rare stock trades

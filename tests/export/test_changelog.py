@@ -9,16 +9,16 @@ from atft_kedro.export.model_folder import ExportedModel
 from factories.exports import Trained
 
 
-def test_the_changelog_has_a_line_for_each_run_the_newest_first(trained: Trained, tmp_path: Path) -> None:
+def test_the_changelog_has_one_row_per_run_the_newest_first(trained: Trained, tmp_path: Path) -> None:
     names = ["20260101-a", "20260301-c", "20260201-b"]
     for name in names:
         shutil.copytree(trained.run, tmp_path / name)
 
-    def enter_run(name: str) -> None:
+    def add_run(name: str) -> None:
         add_to_changelog(tmp_path / name, ExportedModel(run=name, folder=f"gatfan_{name}", score=-0.5), trained.score)
 
     with ThreadPoolExecutor(4) as pool:  # runs that end at the same time lose no line
-        list(pool.map(enter_run, names * 4))
+        list(pool.map(add_run, names * 4))
 
     lines = (tmp_path / CHANGELOG).read_text().splitlines()
     assert [line.split(" | ")[1] for line in lines[4:]] == ["20260301-c", "20260201-b", "20260101-a"]

@@ -12,7 +12,7 @@ from atft_kedro.params import InputError
 from factories.exports import SELDOM, Trained, cut_after, without_graph
 
 
-def test_only_the_days_that_forecasts_look_at_are_scaled(trained: Trained, model: Model, refresh_day: date) -> None:
+def test_only_the_days_within_the_lookback_are_scaled(trained: Trained, model: Model, refresh_day: date) -> None:
     known = cut_after(trained.dataset, refresh_day)
     looked_at = set(known["date"].unique().sort()[-12:])
     looked_at |= {day for code in SELDOM for day in known.filter(code=code)["date"].sort()[-12:]}
@@ -23,7 +23,7 @@ def test_only_the_days_that_forecasts_look_at_are_scaled(trained: Trained, model
     assert newest.reader.panel.metadata.horizons == (1, 5)
 
 
-def test_features_that_are_not_looked_at_change_nothing(trained: Trained, model: Model, refresh_day: date) -> None:
+def test_features_before_the_lookback_change_nothing(trained: Trained, model: Model, refresh_day: date) -> None:
     known = cut_after(trained.dataset, refresh_day)
     newest = prepare_inputs(known.lazy(), model.card.inputs, InferenceWindow(12, (1, 5), True, 1))
     old = ~pl.col("date").is_in(list(newest.reader.panel.metadata.days))

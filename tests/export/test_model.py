@@ -90,9 +90,9 @@ def test_the_deviation_is_that_of_the_last_known_days(trained: Trained, model: M
     universe = select_universe(trained.dataset.lazy(), UNIVERSE)
     known = trained.dataset.filter(universe["eligible"]).drop_nulls("target_5d")
     days = known["date"].unique().sort()[-60:]
-    place = pl.col("date").rank("dense").cast(pl.Int64)
+    day_number = pl.col("date").rank("dense").cast(pl.Int64)
     ends = (
-        trained.dataset.with_columns(place.alias("place"))
+        trained.dataset.with_columns(day_number.alias("place"))
         .sort("date")
         .select("date", "code", days=pl.col("place").shift(-5).over("code") - pl.col("place"))
     )
@@ -107,7 +107,7 @@ def test_the_deviation_is_that_of_the_last_known_days(trained: Trained, model: M
     assert model.forecast(trained.dataset.drop("target_5d")).filter(horizon=5)["deviation"].null_count() > 0
 
 
-def test_a_past_days_deviation_knows_no_later_return(trained: Trained) -> None:
+def test_the_deviation_of_a_past_day_uses_no_later_return(trained: Trained) -> None:
     days = trained.dataset["date"].unique().sort()
     universe = select_universe(trained.dataset.lazy(), UNIVERSE)
     past = days[-15]

@@ -61,7 +61,7 @@ def test_models_are_found_by_their_run_and_latest_is_the_newest_that_has_one(tra
         models.find("unknown")
 
 
-def test_a_run_whose_manifest_was_written_by_another_version_is_not_exported(trained: Trained, tmp_path: Path) -> None:
+def test_a_run_with_a_manifest_of_another_version_is_not_exported(trained: Trained, tmp_path: Path) -> None:
     run = tmp_path / trained.run.name
     run.mkdir()
     manifest = json.loads((trained.run / MANIFEST).read_text())

@@ -35,7 +35,7 @@ def test_a_run_is_chosen_and_its_model_forecasts(
     assert summary == {"run": trained.run.name, "forecasts_from": str(last), "stocks": stocks, "left_out": 0}
 
 
-def forget(dataset: pl.DataFrame, codes: list[str], features: list[str]) -> pl.DataFrame:
+def remove_features(dataset: pl.DataFrame, codes: list[str], features: list[str]) -> pl.DataFrame:
     """Make features of some stocks null on the newest day."""
     dead = (pl.col("date") == pl.col("date").max()) & pl.col("code").is_in(codes)
     return dataset.with_columns(pl.when(~dead).then(pl.col(features)).name.keep())
@@ -50,7 +50,7 @@ def test_a_stock_with_unknown_features_is_not_forecast(
     code, other = whole["code"].unique().sort()[:2].to_list()
     few = list(catalogue.families)[:10]
 
-    unknown = forget(forget(trained.dataset, [code], list(catalogue.families)), [other], few)
+    unknown = remove_features(remove_features(trained.dataset, [code], list(catalogue.families)), [other], few)
     left, summary = predict(unknown.lazy(), catalogue, 0, models, params)
 
     assert set(whole["code"]) - set(left["code"]) == {code}
@@ -63,7 +63,7 @@ def test_a_stock_with_unknown_features_is_not_forecast(
 @pytest.mark.usefixtures("model_folder")
 def test_a_day_with_unknown_features_is_refused(trained: Trained, catalogue: FeatureCatalogue) -> None:
     codes, features = trained.dataset["code"].unique().to_list(), list(catalogue.families)
-    unknown = forget(trained.dataset, codes, features[: 2 * len(features) // 3])
+    unknown = remove_features(trained.dataset, codes, features[: 2 * len(features) // 3])
     models = ExportedModels(trained.runs)
 
     with pytest.raises(
@@ -71,8 +71,8 @@ def test_a_day_with_unknown_features_is_refused(trained: Trained, catalogue: Fea
         match=r"22 of 22 stocks lack more than 50 % of the features .* training: .* \(\+100 percentage points\), ",
     ):
         predict(unknown.lazy(), catalogue, 0, models, make_params(PredictParams))
-    patient = make_params(PredictParams, max_unknown_features=0.9)
-    assert len(predict(unknown.lazy(), catalogue, 0, models, patient)[0])
+    tolerant = make_params(PredictParams, max_unknown_features=0.9)
+    assert len(predict(unknown.lazy(), catalogue, 0, models, tolerant)[0])
 
 
 @pytest.mark.usefixtures("model_folder")
@@ -88,7 +88,7 @@ def test_a_day_with_three_stocks_is_refused(trained: Trained, catalogue: Feature
 
 
 @pytest.mark.usefixtures("model_folder")
-def test_other_features_are_named(trained: Trained, catalogue: FeatureCatalogue) -> None:
+def test_a_dataset_with_other_features_is_refused(trained: Trained, catalogue: FeatureCatalogue) -> None:
     name, *others = catalogue.families
     fewer = FeatureCatalogue("fewer", dict.fromkeys([*others, "extra"], "own"))
     models = ExportedModels(trained.runs)
@@ -101,7 +101,7 @@ def test_other_features_are_named(trained: Trained, catalogue: FeatureCatalogue)
         predict(trained.dataset.lazy(), catalogue, 1, models, make_params(PredictParams))
 
 
-def test_live_data_may_be_so_many_trading_days_old() -> None:
+def test_data_older_than_max_age_days_are_refused() -> None:
     rows = pl.LazyFrame({"date": [FRIDAY - timedelta(days=1), FRIDAY]})
     params, live = make_params(PredictParams, max_age_days=2), make_params(RecencyParams)
 
@@ -111,7 +111,7 @@ def test_live_data_may_be_so_many_trading_days_old() -> None:
         require_recent(rows, FRIDAY + timedelta(days=5), params, live)
 
 
-def test_zero_days_demand_the_newest_trading_day() -> None:
+def test_a_max_age_of_zero_requires_the_newest_trading_day() -> None:
     rows, params = pl.LazyFrame({"date": [FRIDAY]}), make_params(PredictParams, max_age_days=0)
 
     ages = [
@@ -123,7 +123,7 @@ def test_zero_days_demand_the_newest_trading_day() -> None:
         require_recent(rows, FRIDAY + timedelta(days=3), params, make_params(RecencyParams))
 
 
-def test_data_may_be_any_age_where_that_is_asked_for() -> None:
+def test_without_a_max_age_data_of_any_age_are_accepted() -> None:
     rows = pl.LazyFrame({"date": [FRIDAY]})
 
     assert (

@@ -27,8 +27,8 @@ NONE: frozenset[ModuleName] = frozenset()
 ALL: frozenset[ModuleName] = frozenset({"fan", "gat", "tokens"})
 
 
-def alive(features: int = 6, seed: int = 0, params: NetworkParams = SMALL) -> Atft:
-    """A network in which every gate is open."""
+def open_network(features: int = 6, seed: int = 0, params: NetworkParams = SMALL) -> Atft:
+    """Create a network in which no gate is zero."""
     torch.manual_seed(seed)
     network = Atft(params, features, (1, 5), 3).eval()
     with torch.no_grad():
@@ -38,7 +38,7 @@ def alive(features: int = 6, seed: int = 0, params: NetworkParams = SMALL) -> At
     return network
 
 
-def test_switching_a_part_on_changes_no_forecast_before_the_first_step() -> None:
+def test_switching_a_module_on_changes_no_forecast_before_the_first_step() -> None:
     block = random_block()
     torch.manual_seed(0)
     network = Atft(SMALL, 6, (1, 5), 3).eval()
@@ -47,13 +47,13 @@ def test_switching_a_part_on_changes_no_forecast_before_the_first_step() -> None
 
     for modules in ({"fan"}, {"gat"}, {"tokens"}, {"fan", "gat", "tokens"}):
         assert torch.allclose(network(block, frozenset(modules)), plain, atol=1e-6)
-        assert not torch.allclose(alive()(block, frozenset(modules)), alive()(block, NONE), atol=1e-3)
+        assert not torch.allclose(open_network()(block, frozenset(modules)), open_network()(block, NONE), atol=1e-3)
 
 
 def test_a_forecast_depends_on_exactly_the_lookback() -> None:
     block = random_block(days=4)
     block = replace(block, features=block.features.float().requires_grad_())
-    network = alive()
+    network = open_network()
 
     forecast = network(block, frozenset({"fan"}))
     reach = torch.autograd.grad(forecast[2, 3].sum(), block.features)[0].abs().amax(-1)  # (stock, step)
@@ -85,7 +85,7 @@ def test_every_feature_can_move_a_forecast_and_every_parameter_learns() -> None:
     assert (block.features.grad.nan_to_num().abs().amax((0, 1)) > 0).all()  # type: ignore[union-attr]
 
 
-def test_one_day_can_be_learned_by_heart() -> None:
+def test_one_day_can_be_overfitted() -> None:
     torch.manual_seed(2)
     network = Atft(SMALL, 6, (1, 5), 3)
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-2)
@@ -105,7 +105,7 @@ def test_a_small_change_of_the_input_is_a_small_change_of_the_forecast() -> None
     block = random_block()
     exact = replace(block, features=block.features.float())
     nudged = replace(exact, features=exact.features * (1 + 1e-6))
-    network = alive()
+    network = open_network()
 
     for modules in (NONE, frozenset({"fan"}), ALL):
         assert (network(nudged, modules) - network(exact, modules)).abs().max() < 1e-3
@@ -114,12 +114,14 @@ def test_a_small_change_of_the_input_is_a_small_change_of_the_forecast() -> None
 def test_removing_the_targets_changes_no_forecast() -> None:
     block = random_block()
 
-    assert torch.equal(alive()(replace(block, targets=block.targets * torch.nan), ALL), alive()(block, ALL))
+    assert torch.equal(
+        open_network()(replace(block, targets=block.targets * torch.nan), ALL), open_network()(block, ALL)
+    )
 
 
 def test_missing_days_and_padding_change_nothing_for_the_others() -> None:
     block = random_block()
-    network = alive()
+    network = open_network()
     garbage = replace(block, features=block.features.clone(), rows=block.rows.clone(), slot=block.slot.clone())
     garbage.rows[2] = -1
     garbage.features[2] = torch.nan
@@ -134,9 +136,9 @@ def test_missing_days_and_padding_change_nothing_for_the_others() -> None:
     assert after.isfinite().all()
 
 
-def test_a_stock_listed_yesterday_gets_a_forecast_that_hangs_on_its_two_days_alone() -> None:
+def test_a_stock_listed_yesterday_gets_a_forecast_from_its_two_days_only() -> None:
     block = random_block()
-    network = alive()
+    network = open_network()
     rows = block.rows.clone()
     rows[4, :-2] = -1
     young = replace(block, rows=rows)
@@ -166,9 +168,9 @@ def forecasts(
 
 
 @torch.no_grad()
-def test_a_forecast_is_the_same_whatever_block_computed_it(ml_dataset: pl.DataFrame, panel: Panel) -> None:
+def test_a_forecast_does_not_depend_on_its_block(ml_dataset: pl.DataFrame, panel: Panel) -> None:
     graphs = make_graphs(ml_dataset, make_params(GraphParams, neighbours=4))
-    network = alive(features=len(panel.metadata.features))
+    network = open_network(features=len(panel.metadata.features))
 
     for modules in (frozenset({"fan"}), ALL):
         one = forecasts(network, panel, graphs, range(240, 260, 8), modules)  # type: ignore[arg-type]
@@ -184,7 +186,7 @@ def test_renaming_stocks_permutes_the_forecasts(ml_dataset: pl.DataFrame, panel:
     renamed = ml_dataset.with_columns(pl.col("code").replace(names))
     other = make_panel(renamed, tmp_path / "panel")
     params = make_params(GraphParams, neighbours=4)
-    network = alive(features=len(panel.metadata.features))
+    network = open_network(features=len(panel.metadata.features))
 
     original = forecasts(network, panel, make_graphs(ml_dataset, params), range(240, 256, 8), ALL)
     permuted = forecasts(network, other, make_graphs(renamed, params), range(240, 256, 8), ALL)

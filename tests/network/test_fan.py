@@ -1,4 +1,4 @@
-"""The Fourier split against a window-by-window one."""
+"""The sliding Fourier split equals a split of every window."""
 
 import numpy as np
 import pytest
@@ -8,21 +8,21 @@ from atft_kedro.network.fan import FrequencyNorm
 
 
 def strongest_waves(window: np.ndarray, k: int, ahead: int) -> float:
-    """The main part of one window of one channel, ``ahead`` steps behind its end, by NumPy's transform."""
+    """Compute the main component of one window, ``ahead`` steps after its end, with NumPy."""
     spectrum = np.fft.rfft(window)
     kept = np.argsort(-np.abs(spectrum))[:k]
-    place = len(window) - 1 + ahead
+    step = len(window) - 1 + ahead
     total = 0.0
     for frequency in kept:
         mirrored = 0 < frequency < len(window) / 2
-        wave = spectrum[frequency] * np.exp(2j * np.pi * frequency * place / len(window))
+        wave = spectrum[frequency] * np.exp(2j * np.pi * frequency * step / len(window))
         total += (2 if mirrored else 1) * wave.real / len(window)
     return total
 
 
 @pytest.mark.parametrize("window", [8, 7])
 @pytest.mark.parametrize("k", [1, 3])
-def test_the_fourier_split_is_the_window_by_window_one(window: int, k: int) -> None:
+def test_the_fourier_split_equals_a_split_of_every_window(window: int, k: int) -> None:
     x = torch.randn(3, 20, 4, generator=torch.Generator().manual_seed(1))
     fan = FrequencyNorm(channels=4, window=window, k=k, horizons=(1, 5))
 
@@ -36,7 +36,7 @@ def test_the_fourier_split_is_the_window_by_window_one(window: int, k: int) -> N
                 assert np.allclose(main[stock, channel, end], expected, atol=1e-5)
 
 
-def test_with_all_frequencies_the_main_part_is_everything() -> None:
+def test_with_all_frequencies_the_main_component_is_the_whole_signal() -> None:
     x = torch.randn(2, 15, 3, generator=torch.Generator().manual_seed(2))
     fan = FrequencyNorm(channels=3, window=8, k=5, horizons=(1,))
     with torch.no_grad():
@@ -47,7 +47,7 @@ def test_with_all_frequencies_the_main_part_is_everything() -> None:
     assert residual.abs().max() < 1e-5
 
 
-def test_a_pure_wave_is_taken_out_and_continued_exactly() -> None:
+def test_a_pure_wave_is_removed_and_extrapolated_exactly() -> None:
     step = torch.arange(40.0)
     x = torch.cos(2 * torch.pi * 2 * step / 16 + 0.7).view(1, -1, 1)
     fan = FrequencyNorm(channels=1, window=16, k=1, horizons=(1, 5))

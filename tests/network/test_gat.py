@@ -69,7 +69,7 @@ def test_signed_heads_weigh_neighbours_by_correlation_and_the_others_attend() ->
     assert torch.allclose(wider, attended, atol=1e-6)
 
 
-def test_the_graph_starts_silent_and_speaks_at_the_stocks_own_length() -> None:
+def test_the_graph_adds_nothing_at_first_and_then_at_the_norm_of_the_stock() -> None:
     x = torch.randn(2, 5, 8)
     block = random_block(stocks=5, days=2)
     fusion = GraphFusion(8, heads=2, attributes=3, dropout=0.0)
@@ -85,7 +85,7 @@ def test_the_graph_starts_silent_and_speaks_at_the_stocks_own_length() -> None:
     assert torch.allclose(louder, 10 * loud, rtol=1e-3, atol=1e-3)
 
 
-def test_neighbours_who_agree_are_louder_than_those_who_do_not() -> None:
+def test_neighbours_with_similar_values_add_more_than_different_ones() -> None:
     fusion = GraphFusion(8, heads=2, attributes=3, dropout=0.0)
     x = torch.randn(1, 3, 8).repeat(1, 1, 1)
     x[0, 1:] = x[0, :1]  # all alike

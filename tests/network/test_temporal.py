@@ -12,7 +12,7 @@ def attention(window: int = 4) -> WindowAttention:
     return layer
 
 
-def test_attention_sees_its_window_and_nothing_else() -> None:
+def test_attention_depends_on_its_window_only() -> None:
     x = torch.randn(1, 10, 8, generator=torch.Generator().manual_seed(5))
     layer, present = attention(), torch.ones(1, 10, dtype=torch.bool)
     moved = x.clone()
@@ -38,7 +38,7 @@ def test_attention_weighs_by_content_lag_and_presence() -> None:
     assert torch.allclose(weights[0, 1, 3], score, atol=1e-5)
 
 
-def test_the_bias_depends_on_the_lag_alone() -> None:
+def test_the_bias_depends_on_the_lag_only() -> None:
     layer = attention(window=6)
     with torch.no_grad():
         layer.query.weight.zero_()

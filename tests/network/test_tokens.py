@@ -5,7 +5,7 @@ import torch
 from atft_kedro.network.tokens import MarketTokens
 
 
-def test_tokens_change_nothing_before_their_gate_opens() -> None:
+def test_tokens_change_nothing_while_their_gate_is_zero() -> None:
     x, present = torch.randn(2, 5, 8), torch.ones(2, 5, dtype=torch.bool)
 
     assert torch.equal(MarketTokens(8, n_tokens=3, heads=2)(x, present), x)

@@ -19,7 +19,7 @@ def test_selection_weighs_to_one_on_average_and_starts_nearly_even() -> None:
     assert (weights - 1).abs().max() < 0.2
 
 
-def test_without_its_gate_the_market_weighs_no_feature() -> None:
+def test_without_the_market_gate_the_market_changes_no_weight() -> None:
     block = random_block(stocks=6, days=2, neighbours=2)
     other = replace(block, market=block.market + 3)
     features = block.features.shape[-1]

@@ -21,7 +21,7 @@ def test_a_parameter_has_a_range_or_choices() -> None:
     assert replaced.select_space((1,)) == {"network.layers": (1, 2)}
 
 
-def test_tiers_select_a_part_of_the_space_and_null_removes_a_parameter() -> None:
+def test_tiers_select_parameters_and_null_removes_one() -> None:
     ranges = {"network.dropout": {"low": 0.0, "high": 0.5}, "network.layers": {"low": 1, "high": 3}}
     space = {
         "ranges": ranges,

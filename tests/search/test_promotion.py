@@ -38,9 +38,7 @@ def test_a_promoted_file_makes_the_configuration_of_its_trial_and_nothing_else(
     assert "Retrained, " in text
 
 
-def test_a_promoted_file_holds_the_losses_of_the_phases_that_the_study_trained_with(
-    status: StudyStatus, spec: StudySpec
-) -> None:
+def test_a_promoted_file_contains_the_phase_losses_of_the_study(status: StudyStatus, spec: StudySpec) -> None:
     phase = spec.training.phases[-1].name
     training = TrainingParams.model_validate(spec.training.model_dump() | {"phase_losses": {phase: "ic:1.0"}})
     study = spec.model_copy(update={"training": training})

@@ -50,7 +50,7 @@ def test_trials_are_sorted_by_state_and_score_also_if_scores_are_negative(status
     assert [row[2] for row in table.rows] == ["0.0000", "-2.0000", "-3.0000", "-9.0000", "–"]
 
 
-def test_the_figures_hold_the_scores_of_the_complete_trials(status: StudyStatus, search_folder: Path) -> None:
+def test_the_figures_show_the_scores_of_the_complete_trials(status: StudyStatus, search_folder: Path) -> None:
     figures = plot_study(load_study(url_in(search_folder), "s"))
 
     titles = ["History", "Importance", "Parallel coordinates", "Slice", "Curves"]

@@ -19,7 +19,7 @@ TRIALS = 5
 
 @pytest.fixture
 def processes() -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Hold the started processes; kill those that still run at the end."""
+    """List the started processes; kill those that still run at the end."""
     started: list[subprocess.Popen[bytes]] = []
     yield started
     for process in started:
@@ -38,7 +38,7 @@ def find_running(url: str, pid: int | None = None, epochs: int = 2) -> TrialSumm
 
 
 def require_no_trial_lost(status: StudyStatus | None, trials: int) -> None:
-    """Check that every wanted trial has ended, and that each killed one was tried again."""
+    """Check that every wanted trial has ended, and that each killed one was repeated."""
     assert status is not None
     assert [trial.number for trial in status.trials] == list(range(len(status.trials)))
     assert set(status.counts) <= {"complete", "pruned", "retried"}

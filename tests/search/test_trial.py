@@ -72,7 +72,7 @@ def test_a_stopped_trial_resumes_to_the_same_score(
     assert [retried.score, second.score] == [trial.score for trial in undisturbed.trials]
 
 
-def test_a_worker_that_missed_its_heartbeats_leaves_its_trial_to_others_and_continues(
+def test_a_worker_that_missed_its_heartbeats_gives_up_its_trial_and_continues(
     training_data: TrainingData, tmp_path: Path, add_callback: Callable[[Callback], None]
 ) -> None:
     def mark_as_stale() -> None:
@@ -106,7 +106,7 @@ def test_a_run_that_another_process_trains_is_not_resumed(
     assert status.trials[1].run != run
 
 
-def test_a_trial_of_a_worker_that_died_before_its_first_heartbeat_is_tried_again(
+def test_a_trial_of_a_worker_that_died_before_its_first_heartbeat_is_repeated(
     training_data: TrainingData, tmp_path: Path
 ) -> None:
     run_search(training_data, tmp_path, n_trials=1)

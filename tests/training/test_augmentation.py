@@ -1,4 +1,4 @@
-"""Augmentation: the size of each change, and no change that shows a forecast later days."""
+"""Augmentation: the size of each change; no change moves information from later days to a forecast."""
 
 from dataclasses import replace
 

@@ -70,7 +70,7 @@ def test_the_average_of_the_last_epochs_is_their_weights_mean(make: Make, tmp_pa
 
 
 class Killed(BaseException):
-    """Ends a training as a kill does: no callback sees it."""
+    """Ends a training like a kill signal: no callback handles it."""
 
 
 def test_a_training_killed_between_its_log_and_its_checkpoint_ends_with_the_log_of_an_uninterrupted_one(
@@ -113,8 +113,8 @@ def test_an_epoch_with_a_stop_inside_is_measured_as_a_whole(make: Make, tmp_path
         time.sleep(1)
         (tmp_path / STOP_FILE).touch()
 
-    log, asked = MetricsLog(tmp_path), Watch(make(**one_epoch).total_steps - 1, wait)
-    stopped = make([asked, log, Checkpoints(tmp_path, IDENTITY), StopFile(tmp_path)], **one_epoch)
+    log, stop_request = MetricsLog(tmp_path), Watch(make(**one_epoch).total_steps - 1, wait)
+    stopped = make([stop_request, log, Checkpoints(tmp_path, IDENTITY), StopFile(tmp_path)], **one_epoch)
     started = time.perf_counter()
     with pytest.raises(Stop):
         stopped.fit()

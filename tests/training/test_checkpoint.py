@@ -41,7 +41,7 @@ def test_a_full_disk_keeps_the_previous_checkpoint_and_is_an_error(make: Make, t
     assert [path.name for path in tmp_path.iterdir()] == [LAST]
 
 
-def test_a_checkpoint_of_another_make_cut_off_or_malicious_is_refused(make: Make, tmp_path: Path) -> None:
+def test_a_checkpoint_that_is_truncated_malicious_or_of_another_training_is_refused(make: Make, tmp_path: Path) -> None:
     trainer = make()
     Checkpoints(tmp_path, IDENTITY).write(trainer, LAST)
     path = tmp_path / LAST

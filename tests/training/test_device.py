@@ -50,7 +50,7 @@ UNFIT = {"cumsum", "histc", "median", "nanmedian", "put_", "bincount"}  # not de
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes the operations on the GPU that have no deterministic implementation there."""
+    """Records operations on the GPU that have no deterministic implementation there."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -64,8 +64,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 @contextmanager
-def guarding_no_gpu() -> Iterator[None]:
-    """Lend CUDA the device guard of ``meta``, which does nothing: a torch without CUDA has none to index with."""
+def without_device_guard() -> Iterator[None]:
+    """Use the device guard of ``meta`` for CUDA, because a torch without CUDA has no guard."""
     library = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libc10.so"))
     guards = (ctypes.c_void_p * (META + 1)).in_dll(library, "_ZN3c104impl26device_guard_impl_registryE")
     before = guards[CUDA]
@@ -77,16 +77,16 @@ def guarding_no_gpu() -> Iterator[None]:
 
 
 @contextmanager
-def imagining(rows: int) -> Iterator[Recorder]:
-    """Let tensors have shapes and devices, and no numbers."""
+def simulating_gpu(rows: int) -> Iterator[Recorder]:
+    """Create tensors with shapes and devices but without numbers."""
     imagination = CopyableFakeMode(allow_non_fake_inputs=True)
-    with warnings.catch_warnings(), guarding_no_gpu(), imagination, MemoryCounter(rows), Recorder() as recorder:
+    with warnings.catch_warnings(), without_device_guard(), imagination, MemoryCounter(rows), Recorder() as recorder:
         warnings.filterwarnings("ignore", "Accessing the data pointer of FakeTensor")
         yield recorder
 
 
 def to_gpu(holder: Any) -> Any:
-    """Imagine every tensor of a dataclass on a GPU."""
+    """Move every tensor of a dataclass to a simulated GPU."""
     tensors = {field.name: getattr(holder, field.name) for field in fields(holder)}
     moved = {
         name: torch.empty(tensor.shape, dtype=tensor.dtype, device="cuda")
@@ -97,7 +97,7 @@ def to_gpu(holder: Any) -> Any:
 
 
 def make_gpu_trainer(training_data: TrainingData, monkeypatch: pytest.MonkeyPatch) -> Trainer:
-    """Make a trainer on a GPU; its losses give every weight a gradient at once, for autograd asks for a real GPU."""
+    """Make a trainer on a simulated GPU; gradients are set by hand, as autograd needs a real GPU."""
     panel, graphs = to_gpu(training_data.panel), to_gpu(training_data.graphs)
     reader = BlockReader(panel, graphs, SIZE.lookback, DAYS)
     reader.stocks = 16
@@ -120,7 +120,7 @@ def make_gpu_trainer(training_data: TrainingData, monkeypatch: pytest.MonkeyPatc
 def test_a_step_a_validation_and_forecasts_stay_on_a_gpu(
     training_data: TrainingData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with imagining(len(training_data.panel.features)) as recorder:
+    with simulating_gpu(len(training_data.panel.features)) as recorder:
         trainer = make_gpu_trainer(training_data, monkeypatch)
         network, loader, phase = trainer.network, trainer.train, TRAINING.phases[0]
         terms = trainer.train_step.run(list(loader.sampler.chronological()), phase, 1e-3)
@@ -140,7 +140,7 @@ def test_a_step_a_validation_and_forecasts_stay_on_a_gpu(
 
 
 def test_a_tensor_on_the_wrong_device_is_found(training_data: TrainingData, monkeypatch: pytest.MonkeyPatch) -> None:
-    with imagining(len(training_data.panel.features)):
+    with simulating_gpu(len(training_data.panel.features)):
         trainer = make_gpu_trainer(training_data, monkeypatch)
         trainer.train_step.loss_input_builder.quantile_levels = (
             trainer.train_step.loss_input_builder.quantile_levels.cpu()

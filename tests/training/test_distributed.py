@@ -78,7 +78,7 @@ def test_processes_that_have_read_different_tables_do_not_train_together() -> No
         Two().require_same("a panel")
 
 
-def test_stopped_ranks_write_one_checkpoint_and_go_on_to_the_same_numbers(folder: Path) -> None:
+def test_stopped_processes_write_one_checkpoint_and_resume_to_the_same_numbers(folder: Path) -> None:
     long = {"phases": [PHASES[0] | {"epochs": 6}]}
     finish(start(folder, 2, **long))
     whole = read_log(folder)["validation"].struct.field("rank_ic").drop_nulls().to_list()
@@ -96,7 +96,7 @@ def test_stopped_ranks_write_one_checkpoint_and_go_on_to_the_same_numbers(folder
 
     assert before < 6
     assert read_log(folder)["validation"].struct.field("rank_ic").drop_nulls().to_list() == whole
-    assert count_forecasts(folder) == forecasts  # each process goes on with its own count
+    assert count_forecasts(folder) == forecasts  # each process continues its own count
 
 
 def test_a_terminated_training_ends_with_a_checkpoint_and_its_own_code(folder: Path) -> None:

@@ -41,12 +41,12 @@ def test_two_trainings_with_one_seed_agree_bit_for_bit_and_another_seed_does_not
 
 
 @pytest.mark.parametrize("at", [1, 10, 13, 27])
-def test_a_stopped_training_goes_on_to_the_same_numbers(make: Make, tmp_path: Path, at: int) -> None:
+def test_a_stopped_training_resumes_to_the_same_numbers(make: Make, tmp_path: Path, at: int) -> None:
     make = partial(make, phases=[PHASES[0], PHASES[1] | {"newest_days": 90}])
     whole = make()
     whole.fit()
-    asked = Watch(at, lambda trainer: (tmp_path / STOP_FILE).touch())
-    stopped = make([asked, Checkpoints(tmp_path, IDENTITY), StopFile(tmp_path)])
+    stop_request = Watch(at, lambda trainer: (tmp_path / STOP_FILE).touch())
+    stopped = make([stop_request, Checkpoints(tmp_path, IDENTITY), StopFile(tmp_path)])
     with pytest.raises(Stop):
         stopped.fit()
 
@@ -61,7 +61,7 @@ def test_a_stopped_training_goes_on_to_the_same_numbers(make: Make, tmp_path: Pa
         assert torch.equal(resumed.network.state_dict()[name], weight), name
 
 
-def test_a_training_that_was_cut_into_pieces_goes_on_in_pieces(make: Make, tmp_path: Path) -> None:
+def test_a_training_with_blocks_in_pieces_resumes_with_pieces(make: Make, tmp_path: Path) -> None:
     whole, stopped, resumed = make(), make(), make()
     stopped.callbacks = [
         Watch(10, lambda trainer: (tmp_path / STOP_FILE).touch()),
@@ -108,7 +108,7 @@ def test_accumulated_blocks_are_one_larger_step(make: Make) -> None:
     assert len(watches[0].terms) > len(watches[1].terms)
 
 
-def test_an_epoch_without_a_score_forgets_nothing(make: Make) -> None:
+def test_an_epoch_without_a_score_keeps_the_best_weights(make: Make) -> None:
     scores = iter([0.03, float("nan"), 0.01, 0.02])
     trainer = make()
     trainer.validate = lambda network: {"rank_ic": next(scores)}  # type: ignore[method-assign]
@@ -118,7 +118,7 @@ def test_an_epoch_without_a_score_forgets_nothing(make: Make) -> None:
     assert (trainer.progress.best, trainer.progress.best_epoch) == (0.03, 1)
 
 
-def test_frozen_children_stay_and_parts_that_are_off_do_not_learn(make: Make) -> None:
+def test_weights_of_frozen_and_inactive_modules_do_not_change(make: Make) -> None:
     trainer = make(phases=[{"name": "x", "epochs": 1, "learning_rate": 1e-2, "freeze": ["variable_selection"]}])
     before = {name: weight.clone() for name, weight in trainer.network.state_dict().items()}
 
@@ -148,7 +148,7 @@ def test_a_phase_can_start_from_the_best(make: Make) -> None:
 
 
 def untrained_share(decay: float, steps: int) -> float:
-    """Let a weight be 1 untrained and 0 from the first step on: what the average holds is the untrained share."""
+    """Return the share of the initial weights in the average after some steps."""
     network = nn.Linear(1, 1, bias=False)
     nn.init.ones_(network.weight)
     average = frozen_copy(network)
@@ -185,7 +185,7 @@ def test_a_trainer_warms_its_average_up_over_the_whole_training(make: Make) -> N
 
 
 def next_weights(network: nn.Module, weights: list[torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Move a network by one in each weight, and remember."""
+    """Add one to each weight of a network, and store a copy."""
     with torch.no_grad():
         weights.append(next(network.parameters()).add_(1).clone())
     return {}

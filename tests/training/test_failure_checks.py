@@ -15,7 +15,7 @@ from factories.params import make_params
 from factories.training import PHASES, Make, Watch
 
 
-def poison(training_data: TrainingData, day: int, stock: int, feature: int) -> TrainingData:
+def set_infinite(training_data: TrainingData, day: int, stock: int, feature: int) -> TrainingData:
     features = training_data.panel.features.clone()
     features[training_data.panel.row_of[day, stock], feature] = torch.inf
     return replace(training_data, panel=replace(training_data.panel, features=features))
@@ -25,13 +25,13 @@ def train_day(training_data: TrainingData) -> int:
     return int(training_data.split.indices_of("train", training_data.panel.days)[30])
 
 
-def test_a_wild_value_in_the_panel_skips_its_steps_and_is_named(
+def test_an_infinite_value_in_the_panel_skips_its_steps_and_is_reported(
     make: Make, training_data: TrainingData, tmp_path: Path
 ) -> None:
     day = train_day(training_data)
     watch = Watch()
     trainer = make(
-        [watch, NonFiniteCheck(tmp_path, budget=50)], data=poison(training_data, day, 5, 7), phases=PHASES[:1]
+        [watch, NonFiniteCheck(tmp_path, budget=50)], data=set_infinite(training_data, day, 5, 7), phases=PHASES[:1]
     )
 
     trainer.fit()
@@ -66,7 +66,9 @@ def test_a_skipped_step_leaves_weights_and_optimizer_as_they_were(make: Make) ->
 def test_too_many_skipped_steps_end_the_training_with_their_report(
     make: Make, training_data: TrainingData, tmp_path: Path
 ) -> None:
-    trainer = make([NonFiniteCheck(tmp_path, budget=0)], data=poison(training_data, train_day(training_data), 5, 7))
+    trainer = make(
+        [NonFiniteCheck(tmp_path, budget=0)], data=set_infinite(training_data, train_day(training_data), 5, 7)
+    )
 
     with pytest.raises(TrainingFailure, match="1 steps had a loss or gradient that is not finite, more than nan_bud"):
         trainer.fit()
@@ -77,7 +79,10 @@ def test_too_many_skipped_steps_end_the_training_with_their_report(
 def test_a_step_that_is_trained_again_after_a_kill_is_skipped_and_counted_once(
     make: Make, training_data: TrainingData, tmp_path: Path
 ) -> None:
-    poisoned, one_epoch = poison(training_data, train_day(training_data), 5, 7), {"phases": [PHASES[0] | {"epochs": 1}]}
+    poisoned, one_epoch = (
+        set_infinite(training_data, train_day(training_data), 5, 7),
+        {"phases": [PHASES[0] | {"epochs": 1}]},
+    )
     whole = make([NonFiniteCheck(tmp_path, budget=50)], data=poisoned, **one_epoch)
     whole.fit()
     skipped = json.loads((tmp_path / NAN_BATCHES).read_text())

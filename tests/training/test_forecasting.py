@@ -57,7 +57,7 @@ def test_the_validation_loss_is_the_phases_over_all_validation_days(make: Make) 
     assert {"hit_rate_5d", "net_sharpe_20d", "loss"} <= set(scores)
 
 
-def test_a_runs_networks_are_read_back_as_they_were_best(training_data: TrainingData, tmp_path: Path) -> None:
+def test_the_best_weights_of_a_run_are_loaded(training_data: TrainingData, tmp_path: Path) -> None:
     training = make_params(TrainingParams, phases=PHASES, seeds=2, days_per_block=16)
     runs = Runs(tmp_path, "abc", is_dirty=False)
 

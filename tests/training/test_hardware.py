@@ -98,10 +98,10 @@ def test_the_parameter_and_the_environment_fix_the_threads_without_a_measurement
 ) -> None:
     monkeypatch.setattr(hardware, "measure_step", lambda trainer, count, longest=0.0: pytest.fail("it was measured"))
 
-    asked, safe = choose_threads(make(threads=3)).threads, choose_threads(make(deterministic=True)).threads
+    configured, safe = choose_threads(make(threads=3)).threads, choose_threads(make(deterministic=True)).threads
     monkeypatch.setenv("OMP_NUM_THREADS", "4")
 
-    assert (asked, safe) == (3, 1)
+    assert (configured, safe) == (3, 1)
     assert choose_threads(make()).threads == 4
 
 

@@ -31,8 +31,8 @@ def test_epochs_are_shared_in_proportion() -> None:
     assert distribute_epochs(phases, None) == [5, 10, 8, 6]
     assert distribute_epochs(phases, 58) == [10, 20, 16, 12]
     assert distribute_epochs(phases, 1) == [0, 1, 0, 0]
-    for asked in range(1, 60):
-        assert sum(distribute_epochs(phases, asked)) == asked
+    for total in range(1, 60):
+        assert sum(distribute_epochs(phases, total)) == total
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ class Days(Callback):
         self.begun.append(trainer.planned_steps_done)
 
 
-def test_a_phase_can_see_the_newest_days_only_and_its_steps_are_counted(make: Make) -> None:
+def test_a_phase_can_use_only_the_newest_days_and_its_steps_are_counted(make: Make) -> None:
     watch = Days()
     late = PHASES[1] | {"newest_days": 30}
     trainer = make([watch], phases=[PHASES[0], late])
@@ -98,7 +98,7 @@ def test_a_short_training_ends_in_the_longest_phase(make: Make) -> None:
 
 
 def score_as(trainer: Trainer, *scores: float) -> Trainer:
-    """Let the epochs of a trainer have these scores, and train its phases by a step each."""
+    """Set the scores of a trainer's epochs, and train every epoch for one step."""
     given = iter(scores)
     trainer.validate = lambda network: {"rank_ic": next(given)}  # type: ignore[method-assign]
     trainer.steps_per_epoch = [1] * len(trainer.steps_per_epoch)
@@ -135,7 +135,7 @@ def test_a_plateau_lowers_the_rate_by_its_parameters(make: Make) -> None:
 
 
 def test_the_best_weights_are_chosen_by_one_score_for_all_phases(make: Make) -> None:
-    """The second phase trains only the horizon of 20 days, so its own weights would give another score."""
+    """The second phase trains one horizon only: its loss weights would give another score."""
     phases = [PHASES[0] | {"epochs": 1}, PHASES[1] | {"epochs": 1, "horizon_weights": [0, 0, 0, 1]}]
     short = {"phases": phases, "steps_per_phase": 2, "swa_share": 0.0}
     weekly_best = {"metric": "net_sharpe_5d", "horizon_weights": {1: 1, 20: 1}}

@@ -55,7 +55,7 @@ def make_training_data(strengths: Strengths, folder: Path, kind: str = "correlat
 
 
 def train(training_data: TrainingData, modules: list[str], seed: int) -> Tensor:
-    """Train on next-day returns, and give the IC of each test day."""
+    """Train on next-day returns, and return the IC of each test day."""
     phase = {"name": "all", "epochs": 7, "learning_rate": 8e-3, "modules": modules, "horizon_weights": [1, 0, 0, 0]}
     params = {"phases": [phase | {"augment": {"feature_noise": 0.5}}], "seed": seed, "ema_decay": 0.98}
     training = make_params(TrainingParams, **params)

@@ -30,7 +30,7 @@ def runs(tmp_path: Path) -> Runs:
     return Runs(tmp_path / "runs", commit="abc", is_dirty=True)
 
 
-def test_a_manifest_holds_parameters_and_data(
+def test_a_manifest_contains_parameters_and_data(
     training_data: TrainingData, runs: Runs, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "atft_kedro")
@@ -138,7 +138,7 @@ def test_a_market_of_one_stock_is_refused(training_data: TrainingData, runs: Run
         train_in_run(one_stock, NETWORK, TRAINING, runs)
 
 
-def test_a_graph_that_lacks_a_day_leaves_its_stocks_alone(training_data: TrainingData, runs: Runs) -> None:
+def test_stocks_have_no_neighbours_on_a_day_without_a_graph(training_data: TrainingData, runs: Runs) -> None:
     graph_of = training_data.graphs.graph_of.clone()
     graph_of[training_data.split.indices_of("train", training_data.panel.days)[:40]] = -1
     graphs = replace(training_data.graphs, graph_of=graph_of)

@@ -14,7 +14,7 @@ def runs(tmp_path: Path) -> Runs:
     return Runs(tmp_path / "runs", commit="abc", is_dirty=True)
 
 
-def test_runs_have_folders_of_their_own_and_latest_is_the_newest(runs: Runs) -> None:
+def test_every_run_has_its_own_folder_and_latest_is_the_newest(runs: Runs) -> None:
     one, other = runs.create({"panel": "p"}), runs.create({"panel": "p"})
 
     assert one != other

@@ -26,7 +26,7 @@ from atft_kedro.training.telemetry import (
 
 
 class Nvml:
-    """NVML of a machine with two GPUs, which are listed the other way round than torch lists them."""
+    """NVML of a machine with two GPUs, in the opposite order of torch's list."""
 
     NVMLError = pynvml.NVMLError
     NVML_TEMPERATURE_GPU = pynvml.NVML_TEMPERATURE_GPU
@@ -44,7 +44,7 @@ class Nvml:
         return uuid
 
     def __getattr__(self, name: str) -> Any:
-        """Answer every question about a GPU."""
+        """Return a function for every counter of a GPU."""
         answers = {
             "nvmlDeviceGetUtilizationRates": SimpleNamespace(gpu=87, memory=40),
             "nvmlDeviceGetMemoryInfo": SimpleNamespace(used=12_300_000_000, free=67_700_000_000, total=80_000_000_000),
@@ -72,7 +72,7 @@ def test_every_counter_has_its_unit() -> None:
     }
 
 
-def test_a_counter_that_a_gpu_lacks_is_left_out_alone() -> None:
+def test_only_the_counters_that_a_gpu_lacks_are_left_out() -> None:
     values = read_counters(Nvml("Utilization", "Power"), "MIG-one")
 
     assert set(values) == {"gpu_memory_used_gb", "gpu_memory_total_gb", "gpu_temperature"}
@@ -84,15 +84,15 @@ def test_a_gpu_is_found_by_its_uuid() -> None:
     assert find_by_uuid(Nvml(), "unknown") is None
 
 
-def test_a_driver_that_does_not_answer_is_no_error() -> None:
+def test_a_driver_without_a_response_is_not_an_error() -> None:
     assert find_by_uuid(Nvml(driver=False), "one") is None
 
 
 def test_all_functions_exist_in_nvml() -> None:
-    asked = ["nvmlInit", "nvmlDeviceGetHandleByUUID", "nvmlDeviceGetUtilizationRates", "nvmlDeviceGetMemoryInfo"]
-    asked += ["nvmlDeviceGetTemperature", "nvmlDeviceGetPowerUsage", "nvmlDeviceGetEnforcedPowerLimit"]
+    command = ["nvmlInit", "nvmlDeviceGetHandleByUUID", "nvmlDeviceGetUtilizationRates", "nvmlDeviceGetMemoryInfo"]
+    command += ["nvmlDeviceGetTemperature", "nvmlDeviceGetPowerUsage", "nvmlDeviceGetEnforcedPowerLimit"]
 
-    assert all(callable(getattr(pynvml, name)) for name in asked)
+    assert all(callable(getattr(pynvml, name)) for name in command)
 
 
 @pytest.mark.skipif(not PROCESS_STATUS.exists(), reason="only Linux shows the current memory of a process")
@@ -119,9 +119,9 @@ def test_allocated_memory_is_measured() -> None:
 @pytest.mark.skipif(not PROCESS_STATUS.exists(), reason="elsewhere the system counts the parent's peak as the child's")
 def test_a_peak_is_the_process_s_own_and_not_its_parent_s() -> None:
     held = torch.ones(500_000_000)
-    asked = "from atft_kedro.training.telemetry import measure_memory; print(measure_memory()['peak'])"
+    command = "from atft_kedro.training.telemetry import measure_memory; print(measure_memory()['peak'])"
 
-    peak = int(subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout)
+    peak = int(subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True).stdout)
 
     assert peak < held.nbytes / 2
 

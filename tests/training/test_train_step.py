@@ -17,10 +17,10 @@ from factories.params import make_params
 from factories.training import NETWORK, PHASES, Make, Watch
 
 PHASE = {"name": "x", "epochs": 1, "learning_rate": 1e-3, "modules": ["fan", "gat"]}
-CALM = NETWORK.model_copy(update={"dropout": 0.0, "head_dropout": 0.0})
+WITHOUT_DROPOUT = NETWORK.model_copy(update={"dropout": 0.0, "head_dropout": 0.0})
 
 
-def learn(trainer: Trainer, steps: int) -> dict[str, float]:
+def train_steps(trainer: Trainer, steps: int) -> dict[str, float]:
     trainer.network.train()
     blocks = list(trainer.train.sampler.epoch(0))
     for step in range(steps):
@@ -31,14 +31,14 @@ def learn(trainer: Trainer, steps: int) -> dict[str, float]:
 def test_a_gradient_penalty_flattens_the_forecasts(make: Make) -> None:
     slopes = []
     for penalty in (1e-9, 30.0):
-        trainer = make(size=CALM, phases=[PHASE | {"gradient_penalty": penalty}])
-        slopes.append(learn(trainer, 25)["gradient_penalty"])
+        trainer = make(size=WITHOUT_DROPOUT, phases=[PHASE | {"gradient_penalty": penalty}])
+        slopes.append(train_steps(trainer, 25)["gradient_penalty"])
 
     assert slopes[1] < slopes[0] / 3
 
 
 def test_the_gradient_penalty_is_the_squared_gradient_of_the_forecasts(make: Make) -> None:
-    trainer = make(size=CALM, phases=[PHASE])
+    trainer = make(size=WITHOUT_DROPOUT, phases=[PHASE])
     block = trainer.train.reader.read(next(iter(trainer.train.sampler.epoch(0))))
     trainer.network.eval()
 
@@ -58,11 +58,11 @@ def test_the_gradient_penalty_is_the_squared_gradient_of_the_forecasts(make: Mak
     assert float(slope) == pytest.approx(np.mean(squares) / float(block.is_forecast.sum()), rel=0.3)
 
 
-def test_the_exposure_loss_turns_forecasts_away_from_a_feature(make: Make) -> None:
+def test_the_exposure_loss_lowers_the_correlation_of_forecasts_with_a_feature(make: Make) -> None:
     shares = []
     for loss in ({"mse": 1.0}, {"mse": 1.0, "exposure": 5.0}):
-        trainer = make(size=CALM, phases=[PHASE | {"loss": loss}], exposures=["vol_20"])
-        learn(trainer, 40)
+        trainer = make(size=WITHOUT_DROPOUT, phases=[PHASE | {"loss": loss}], exposures=["vol_20"])
+        train_steps(trainer, 40)
         trainer.network.eval()
         block = trainer.train.reader.read(next(iter(trainer.train.sampler.epoch(0))))
         point = trainer.network.point_forecast(trainer.network(block))[..., 0].detach()
@@ -94,15 +94,15 @@ def test_a_sector_is_that_of_the_day_not_of_the_newest_day(make: Make, training_
             phases=[PHASE],
             data=replace(training_data, panel=replace(moved, metadata=nameless)),
         )
-    places = range(len(names))
+    sectors = range(len(names))
     blocks = [trainer.train.reader.read(days) for days in trainer.train.sampler.chronological()]
     for block in blocks:
-        place = block.stock.tolist().index(code)
-        exposures = trainer.train_step.loss_input_builder.read_exposures(block)[:, :, place]
-        for day, present, exposure in zip(block.day.tolist(), block.is_forecast[:, place], exposures, strict=True):
+        column = block.stock.tolist().index(code)
+        exposures = trainer.train_step.loss_input_builder.read_exposures(block)[:, :, column]
+        for day, present, exposure in zip(block.day.tolist(), block.is_forecast[:, column], exposures, strict=True):
             if present:
                 assert exposure.nan_to_num(-1).tolist() == [
-                    -1 if numbers[day] < 0 else numbers[day] == n for n in places
+                    -1 if numbers[day] < 0 else numbers[day] == n for n in sectors
                 ]
 
 
@@ -113,12 +113,12 @@ def test_exposures_are_the_features_of_the_forecast_days_and_the_sectors(make: M
 
     values = trainer.train_step.loss_input_builder.read_exposures(block)
 
-    panel, place = reader.panel, reader.panel.metadata.features.index("beta_60")
+    panel, column = reader.panel, reader.panel.metadata.features.index("beta_60")
     assert values.shape[1] == 1 + len({name for history in panel.metadata.sectors for _, name in history})
     for day, stock in ((0, 0), (3, 5), (7, 11)):
         row = panel.row_of[block.day[day], block.stock[stock]]
         assert block.slot[day, stock] >= 0
-        assert values[day, 0, stock] == panel.features[row, place].float()
+        assert values[day, 0, stock] == panel.features[row, column].float()
         ((_, sector),) = panel.metadata.sectors[int(block.stock[stock])]
         peers = [
             number for number, code in enumerate(block.stock[:12]) if panel.metadata.sectors[code][-1][1] == sector
@@ -141,7 +141,7 @@ def test_bf16_trains_nearly_as_well_as_fp32(make: Make) -> None:
     losses = []
     for precision in ("fp32", "bf16"):
         watch = Watch()
-        make([watch], size=CALM, precision=precision, phases=[PHASE]).fit()
+        make([watch], size=WITHOUT_DROPOUT, precision=precision, phases=[PHASE]).fit()
         losses.append([terms["loss"] for terms in watch.terms])
 
     assert losses[0] != losses[1]
@@ -180,13 +180,15 @@ def run_out_above(days: int) -> Callable[..., None]:
     return hook
 
 
-def test_a_block_that_does_not_fit_is_learned_in_pieces(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_block_that_does_not_fit_into_memory_is_trained_in_pieces(
+    make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
     phase = {"name": "x", "epochs": 1, "learning_rate": 1e-3, "loss": {"mse": 1, "turnover": 1e-9}}
-    calm = NETWORK.model_copy(update={"dropout": 0.0, "head_dropout": 0.0})
+    without_dropout = NETWORK.model_copy(update={"dropout": 0.0, "head_dropout": 0.0})
     watches = [Watch(), Watch()]
     pieces = []
     for watch, most in zip(watches, (16, 5), strict=True):
-        trainer = make([watch], size=calm, phases=[phase])
+        trainer = make([watch], size=without_dropout, phases=[phase])
         trainer.network.register_forward_pre_hook(run_out_above(most))
         trainer.fit()
         pieces.append(trainer.train_step.pieces_per_block)
@@ -239,8 +241,8 @@ def test_a_compiled_training_gives_nearly_the_same_numbers(make: Make) -> None:
     losses = []
     for compile in (False, True):
         watch = Watch()
-        calm = NETWORK.model_copy(update={"dropout": 0.0, "head_dropout": 0.0})
-        make([watch], size=calm, compile=compile, phases=[PHASES[1] | {"epochs": 1}]).fit()
+        without_dropout = NETWORK.model_copy(update={"dropout": 0.0, "head_dropout": 0.0})
+        make([watch], size=without_dropout, compile=compile, phases=[PHASES[1] | {"epochs": 1}]).fit()
         losses.append([terms["loss"] for terms in watch.terms])
 
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
