@@ -20,7 +20,7 @@ from atft_kedro.panel.store import (
     FileState,
     Panel,
     PanelHeader,
-    identify,
+    compute_identity,
     open_panel,
     read_header,
 )
@@ -203,7 +203,7 @@ def test_opening_takes_little_time_and_memory(panel: Panel, tmp_path: Path) -> N
     header = PanelHeader.model_validate_json((folder / HEADER).read_text())
     large = FileState(size=found.st_size, modified_ns=found.st_mtime_ns, digest="as it was written")
     files = header.files | {FEATURES: large}
-    changed = header.model_copy(update={"files": files, "identity": identify(header.metadata, files)})
+    changed = header.model_copy(update={"files": files, "identity": compute_identity(header.metadata, files)})
     (folder / HEADER).write_text(changed.model_dump_json())
 
     started = time.perf_counter()

@@ -39,7 +39,7 @@ def test_the_newest_day_is_forecast_as_by_python(ran_project: Path) -> None:
     summary = json.loads((ran_project / "data" / "07_model_output" / "predictions.json").read_text())
     assert summary["forecasts_from"] == str(dataset["date"].max())
     assert summary["stocks"] == forecasts["code"].n_unique()
-    assert f"stocks from the close of {dataset['date'].max()}" in output
+    assert f"from the close of {dataset['date'].max()} (the newest day)" in output
 
 
 def test_new_prices_are_forecast_without_training(ran_project: Path) -> None:
@@ -73,6 +73,6 @@ def test_a_dataset_without_targets_is_forecast(ran_project: Path) -> None:
     kedro(ran_project, *own, f"ml_dataset={path},predict.max_age_days=null")
 
     forecasts = read_predictions(ran_project)
-    assert "raise predict.max_age_days (3; null: any age)" in old
+    assert "increase predict.max_age_days (now 3; null allows any age)" in old
     assert forecasts["date"].unique().to_list() == [dataset["date"].max()]
     assert forecasts["deviation"].null_count() == len(forecasts)

@@ -88,7 +88,7 @@ def register(data: Registration, name: str) -> RegisteredModel:
         name=name,
         python_model=served_model.__file__,
         artifacts={served_model.FOLDER: str(data.folder)},
-        signature=ModelSignature(_columns(data.example.schema, data.optional), _columns(data.output)),
+        signature=ModelSignature(_to_mlflow_schema(data.example.schema, data.optional), _to_mlflow_schema(data.output)),
         code_paths=[str(PACKAGE)],
         pip_requirements=[f"{package}=={version(package).partition('+')[0]}" for package in REQUIREMENTS],
         registered_model_name=name,
@@ -96,17 +96,19 @@ def register(data: Registration, name: str) -> RegisteredModel:
         metadata={"run": data.run, "folder": data.folder.name},
     )
     mlflow.log_text(data.example.write_csv(), f"{name}/columns.csv")
-    made = logged.registered_model_version
-    return RegisteredModel(name=name, version=str(made), uri=f"models:/{name}/{made}", run=data.run)
+    number = logged.registered_model_version
+    return RegisteredModel(name=name, version=str(number), uri=f"models:/{name}/{number}", run=data.run)
 
 
-def _columns(schema: pl.Schema, optional: Mapping[str, pl.DataType] = MappingProxyType({})) -> Schema:
+def _to_mlflow_schema(schema: pl.Schema, optional: Mapping[str, pl.DataType] = MappingProxyType({})) -> Schema:
     """Convert a schema to MLflow's: dates as text, floats in double precision."""
-    needed = [ColSpec(_type(dtype), name) for name, dtype in schema.items()]
-    return Schema([*needed, *(ColSpec(_type(dtype), name, required=False) for name, dtype in optional.items())])
+    needed = [ColSpec(_to_mlflow_type(dtype), name) for name, dtype in schema.items()]
+    return Schema(
+        [*needed, *(ColSpec(_to_mlflow_type(dtype), name, required=False) for name, dtype in optional.items())]
+    )
 
 
-def _type(dtype: pl.DataType) -> DataType:
+def _to_mlflow_type(dtype: pl.DataType) -> DataType:
     if dtype.is_float():
         return DataType.double
     return DataType.integer if dtype.is_integer() else DataType.string

@@ -91,7 +91,7 @@ def _build_graphs(
 ) -> DailyGraphs:
     """Build a graph for each day to forecast, of the stocks lately in the universe."""
     days_back = max(inputs.graph.window + inputs.graph.lag_days, inputs.graph.refresh_days)
-    returns = read_returns(history, index, inputs.entry_lag).newest(days_back + window.days - 1)
+    returns = read_returns(history, index, inputs.entry_lag).keep_newest_days(days_back + window.days - 1)
     dates = np.arange(len(returns.index.days))[-window.days :]
     edges = pl.concat(build_graphs_of(dates, returns, inputs.graph))
     in_panel = [pl.col(name).is_in(list(panel.metadata.codes)) for name in (CODE, NEIGHBOUR)]

@@ -12,7 +12,7 @@ from ..progress import track_progress
 from ..schema import CLOSE, CODE, DATE, KEY, QUOTES, SECTOR, Horizons, target
 from .alpha158 import ALPHA158
 from .daily import CORE
-from .feature import SHARED, Feature, Scope, unknown_unless_finite
+from .feature import SHARED, Feature, Scope, null_unless_finite
 from .market_summary import MARKET_RETURN, compute_returns, summarise_market
 from .period_store import PeriodStore
 from .wide import WIDE
@@ -53,10 +53,10 @@ def build_ml_dataset(prices: pl.LazyFrame, params: FeatureParams) -> Iterator[pl
         for period, rows in build_stock_features(prices, params):
             store.put(period, rows)
         for period in track_progress(store.periods(), "features, days"):
-            yield _compare_stocks(store.pop(period), params)
+            yield _add_day_features(store.pop(period), params)
 
 
-def _compare_stocks(rows: pl.LazyFrame, params: FeatureParams) -> pl.DataFrame:
+def _add_day_features(rows: pl.LazyFrame, params: FeatureParams) -> pl.DataFrame:
     """Add the features of scope ``day``; sort rows and columns."""
     day_features = [feature.as_float32().over(DATE) for feature in params.features("day")]
     features = [feature.name for feature in params.features()]
@@ -96,7 +96,7 @@ def _compute_stocks(prices: pl.DataFrame, market: pl.DataFrame, params: FeatureP
         prices.lazy()
         .with_columns(expression.over(CODE).alias(name) for name, expression in SHARED.items())
         .select(*KEY, SECTOR, *QUOTES, *(expression.over(CODE) for expression in expressions))
-        .with_columns(unknown_unless_finite())
+        .with_columns(null_unless_finite())
         .collect(engine="streaming")
     )
 
@@ -114,7 +114,7 @@ def target_expression(horizon: int, entry_lag: int) -> pl.Expr:
 def _compute_daily(histories: list[pl.DataFrame], keys: list[str], features: list[Feature]) -> pl.DataFrame:
     """Compute the features of the market's or each sector's daily history."""
     computed = (history.select(*keys, *(feature.as_float32() for feature in features)) for history in histories)
-    return pl.concat(computed).with_columns(unknown_unless_finite())
+    return pl.concat(computed).with_columns(null_unless_finite())
 
 
 def _select_stocks(prices: pl.LazyFrame, codes: list[str]) -> pl.DataFrame:

@@ -39,7 +39,7 @@ SHARED: dict[str, pl.Expr] = {
 
 
 def min_samples(window: int) -> int:
-    """Return the default minimum of known observations in a window: four fifths of it, at least 2."""
+    """Return the default minimum of known observations: four fifths of the window, at least 2."""
     return max(2, ceil(0.8 * window))
 
 
@@ -115,7 +115,7 @@ def declare(family: str, *declarations: tuple[str, pl.Expr, int, str], scope: Sc
     ]
 
 
-def unknown_unless_finite() -> pl.Expr:
+def null_unless_finite() -> pl.Expr:
     """Select all Float32 columns, with null for undefined values (0/0, log 0)."""
     value = pl.selectors.by_dtype(pl.Float32)
     return pl.when(value.is_finite()).then(value)

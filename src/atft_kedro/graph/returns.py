@@ -35,8 +35,8 @@ class MarketHistory:
         relative: np.ndarray = self.returns - market
         return relative
 
-    def newest(self, days: int) -> Self:
-        """Return the history of only the newest days."""
+    def keep_newest_days(self, days: int) -> Self:
+        """Drop all but the newest days."""
         last = slice(max(len(self.index.days) - days, 0), None)
         index = replace(
             self.index, days=self.index.days[last], row_of=self.index.row_of[last], eligible=self.index.eligible[last]

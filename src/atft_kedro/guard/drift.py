@@ -41,7 +41,7 @@ def check_drift(data: InspectedDataset, params: DriftParams) -> RuleResult:
 
 
 class NewestFeaturesParams(RuleParams):
-    """Number of newest days, and the minimum known share as a part of the usual known share."""
+    """Number of newest days, and the minimum known share relative to the usual known share."""
 
     days: Annotated[int, Field(gt=0)]
     min_share: Share

@@ -50,7 +50,7 @@ Rule = Callable[[InspectedDataset, Any], RuleResult]
 
 
 def list_rules(today: date, historical: bool) -> dict[str, Rule]:
-    """Map the names of all rules to their functions; ``today`` is the newest day that a row may have."""
+    """Map the names of all rules to their functions; later days than ``today`` are errors."""
     return {
         "columns": keys.check_columns,
         "unused": keys.check_unused,

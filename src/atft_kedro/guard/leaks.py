@@ -13,9 +13,10 @@ from .dataset import InspectedDataset
 from .rule import RuleParams, RuleResult, report_columns, skip
 
 EQUAL = 0.9999  # correlation of two columns that count as the same
-MAX_ERRORS, MIN_DAYS = 6, 20  # a mean IC within so many standard errors, or of fewer days, is not significant
-EARLIER = 2  # a shifted target is also searched this many observations in the future
-DAYS = 250  # of the sampled stocks' histories, evenly spaced
+MAX_ERRORS = 6  # a mean IC within so many standard errors of 0 is not significant
+MIN_DAYS = 20  # a mean IC of fewer days is not significant
+MAX_LEAD = 2  # observations by which a feature may precede the target that it equals
+DAYS = 250  # evenly spaced days of the sampled stocks
 
 Floats = NDArray[np.float64]
 
@@ -76,7 +77,7 @@ def check_shifted_target(data: InspectedDataset, params: ShiftParams) -> RuleRes
     shifted = stocks.select(
         pl.col(name).shift(shift).over(CODE).alias(f"{name} moved by {shift}")
         for name, horizon in data.targets.items()
-        for shift in range(-EARLIER, horizon + params.entry_lag)
+        for shift in range(-MAX_LEAD, horizon + params.entry_lag)
     )
     correlation = correlate(_to_matrix(stocks, data.features), _to_matrix(shifted, shifted.columns))
     strength = np.where(np.isfinite(correlation), np.abs(correlation), 0)

@@ -17,7 +17,10 @@ class MissingParams(RuleParams):
 
 
 class OutlierParams(RuleParams):
-    """``ranges``: interquartile ranges from the median to an outlier; maximum share of outliers."""
+    """Maximum share of outliers.
+
+    An outlier is further than ``ranges`` interquartile ranges from the median.
+    """
 
     ranges: Annotated[float, Field(gt=0)]
     max_share: Share

@@ -12,14 +12,17 @@ from pydantic import Field
 from ..params import InputError, Params, list_names
 from ..schema import CLOSE, CODE, DATE, HIGH, KEY, LOW, OPEN, QUOTES, SECTOR, VOLUME, VWAP, plain_rows
 
-TOLERANCE = 1e-5  # relative: 32-bit prices and rounded text exceed their bounds by this much
+TOLERANCE = 1e-5  # largest relative excess over a bound that rounding explains (32-bit prices, rounded text)
 EXAMPLES = 5  # repeated rows that an error names
 
 _logger = logging.getLogger(__name__)
 
 
 class CleaningParams(Params):
-    """Minimum size of a price table, and the largest share of rows that may be excluded."""
+    """Minimum size of a price table, and the largest share of rows that may be excluded.
+
+    ``examples`` is the number of excluded rows that the report lists per rule.
+    """
 
     max_excluded_share: Annotated[float, Field(ge=0, le=1)]
     min_stocks: Annotated[int, Field(ge=1)]
@@ -56,7 +59,7 @@ def require_clean_prices(table: pl.DataFrame) -> pl.DataFrame:
 
 @dataclass(frozen=True)
 class Rule:
-    """A condition for bad prices; the named cells become null, without any the row is excluded."""
+    """A condition of bad prices: its ``cells`` become null; without cells the row is excluded."""
 
     name: str
     is_broken: pl.Expr

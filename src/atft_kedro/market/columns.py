@@ -13,18 +13,20 @@ from pydantic import Field
 
 from ..params import InputError, Params, list_names
 from ..schema import CLOSE, CODE, DATE, HIGH, KEY, LOW, OPEN, QUOTES, SECTOR, VOLUME, VWAP
-from .parse_cells import DateFormat, known
+from .parse_cells import DateFormat, strip_text
 
 ADJUSTED_CLOSE = "adjusted_close"
 FIELDS = (*QUOTES, VWAP, ADJUSTED_CLOSE)
 Layout = Literal["auto", "long", "per_stock", "wide"]
 DATE_TEXT = r"^\d{1,4}\D{1,2}\d{1,2}\D{1,2}\d{1,4}($|\D)|^(19|20)\d{2}[01]\d[0-3]\d$"
-ROWS, COLUMNS = 1000, 30  # of a sample
+ROWS, COLUMNS = 1000, 30  # of a file that are read to recognise its columns
 MAX_NUMERIC = 12  # numeric columns of a file of one stock; a file with a column per stock has more
 MIN_DAYS = 10
 MIN_SHARE = 0.98  # share of the days on which the high is the highest and the low the lowest price
 MAX_RANGE = 1.5  # high over low on the median day
-MIN_CHANGE = 0.2  # change of a day's spread over the spread: about 0.45 in one stock's files, 0.04 between two stocks
+# Mean change of the log of high over low from day to day, relative to its mean: about 0.45 for one stock, 0.04 for
+# columns of several stocks.
+MIN_CHANGE = 0.2
 SYNONYMS = {
     **dict.fromkeys(("last", "last_price", "price", "px_last", "close_price", "closing_price", "settle"), CLOSE),
     **dict.fromkeys(("vol", "volumen", "shares_traded"), VOLUME),
@@ -135,7 +137,7 @@ def text_columns(sample: pl.DataFrame) -> list[str]:
 
 def _text(column: pl.Series) -> pl.Series:
     """Return the known cells of a column as text."""
-    return pl.select(known(pl.lit(column.cast(pl.String)))).to_series().drop_nulls()
+    return pl.select(strip_text(pl.lit(column.cast(pl.String)))).to_series().drop_nulls()
 
 
 def _numbers(column: pl.Series) -> pl.Series:

@@ -85,14 +85,14 @@ def parse_numbers(frame: pl.LazyFrame, columns: list[str], origin: RowOrigin) ->
     return frame.with_columns(number.fill_nan(None).alias(name) for name, number in numbers.items())
 
 
-def known(text: pl.Expr) -> pl.Expr:
-    """Strip text; usual markers of an unknown value become null."""
+def strip_text(text: pl.Expr) -> pl.Expr:
+    """Strip text; markers of an unknown value (NA, -, …) become null."""
     stripped = text.str.strip_chars()
     return pl.when(~stripped.is_in(UNKNOWN)).then(stripped)
 
 
 def _from_text(frame: pl.LazyFrame, formats: DateFormat) -> pl.Expr:
-    text = known(pl.col(DATE))
+    text = strip_text(pl.col(DATE))
     if formats.text is not None:
         return text.str.to_date(formats.text, strict=False)
     first = frame.select(text.drop_nulls().first()).collect().item()
@@ -141,7 +141,7 @@ def _require_parsed(frame: pl.LazyFrame, parsed: dict[str, pl.Expr], expected: s
     more_nulls = [(cell.null_count() > pl.col(name).null_count()).alias(name) for name, cell in parsed.items()]
     candidates = frame.select(more_nulls).collect(engine="streaming").row(0, named=True)
     for name in (name for name, has_more_nulls in candidates.items() if has_more_nulls):
-        written = known(pl.col(name).cast(pl.String)).is_not_null()
+        written = strip_text(pl.col(name).cast(pl.String)).is_not_null()
         cells = frame.select(pl.col(name), (parsed[name].is_null() & written).alias("_unparsed")).with_row_index("row")
         bad = cells.filter("_unparsed").drop("_unparsed").collect()
         if bad.height:

@@ -33,7 +33,7 @@ def read_prices(path: Path, params: PriceFileParams) -> pl.LazyFrame:
         frame = pl.concat(_read_folder(files, params)).lazy()
     else:
         frame = _read_file(path, params)
-    return _complete(_adjust(frame))
+    return _add_missing_columns(_apply_adjusted_close(frame))
 
 
 def _read_file(file: Path, params: PriceFileParams) -> pl.LazyFrame:
@@ -111,7 +111,7 @@ def _read_long(frame: pl.LazyFrame, origin: RowOrigin, params: PriceFileParams) 
     return parsed.with_columns(code_text(pl.col(name)) for name in texts)
 
 
-def _complete(frame: pl.LazyFrame) -> pl.LazyFrame:
+def _add_missing_columns(frame: pl.LazyFrame) -> pl.LazyFrame:
     """Select the columns in order, null where the files have none."""
     schema = frame.collect_schema()
     kept = [SECTOR, *QUOTES, VWAP]
@@ -121,7 +121,7 @@ def _complete(frame: pl.LazyFrame) -> pl.LazyFrame:
     return frame.with_columns(nulls).select(*KEY, *kept)
 
 
-def _adjust(frame: pl.LazyFrame) -> pl.LazyFrame:
+def _apply_adjusted_close(frame: pl.LazyFrame) -> pl.LazyFrame:
     """Scale prices by adjusted close / close; without an adjusted close they become null."""
     if ADJUSTED_CLOSE not in frame.collect_schema():
         return frame

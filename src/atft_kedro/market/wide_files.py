@@ -23,7 +23,7 @@ from .columns import (
 from .parse_cells import RowOrigin, parse_dates, parse_numbers
 from .table_files import scan_table, stem
 
-CHECKED_FILES = 3  # of a folder; one is not enough, as a stock without trades has no pattern
+CHECKED_FILES = 3  # files of a folder that are checked; a single one may be of a stock without trades
 INDEX = r"index|level_\d+|unnamed:_\d+|__index_level_\d+__|"
 
 _logger = logging.getLogger(__name__)

@@ -133,7 +133,7 @@ def open_panel(folder: Path) -> Panel:
             header = newer  # another process has just replaced the panel
 
 
-def identify(metadata: PanelMetadata, files: dict[str, FileState]) -> str:
+def compute_identity(metadata: PanelMetadata, files: dict[str, FileState]) -> str:
     """Hash a panel's metadata and tensors."""
     lines = [metadata.model_dump_json(), *(f"{name} {files[name].digest}" for name in sorted(files))]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
@@ -148,7 +148,7 @@ def read_header(folder: Path) -> PanelHeader:
         header = parse_model(read_json(path), PanelHeader, path)
     except InputError as error:
         raise InputError(f"{error} {REBUILD}") from error
-    if header.identity != identify(header.metadata, header.files):
+    if header.identity != compute_identity(header.metadata, header.files):
         raise InputError(f"{path} was changed after it was written. {REBUILD}")
     return header
 

@@ -28,8 +28,8 @@ from .store import (
     Panel,
     PanelHeader,
     PanelMetadata,
+    compute_identity,
     digest_file,
-    identify,
 )
 
 IN_MEMORY = "held in memory"  # identity of a panel without files
@@ -114,7 +114,7 @@ def _write_files(folder: Path, plan: PanelPlan) -> PanelHeader:
         targets.write(absent, np.full((1, len(metadata.horizons)), np.nan, dtype=np.float32))
     np.save(folder / MARKET, market)
     files = {name: _describe_file(folder / name) for name in TENSORS}
-    return PanelHeader(identity=identify(metadata, files), folder=folder.name, metadata=metadata, files=files)
+    return PanelHeader(identity=compute_identity(metadata, files), folder=folder.name, metadata=metadata, files=files)
 
 
 def _describe_file(path: Path) -> FileState:

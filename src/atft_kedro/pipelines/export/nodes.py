@@ -61,5 +61,5 @@ def export_model(
 
 
 def prepare_registration(exported: ExportedModel, run_folder: Path, mapped_dataset: pl.LazyFrame) -> Registration:
-    """Collect what MLflow's registry needs; saving the dataset `registered_model` registers the model."""
+    """Collect what MLflow's registry needs; the model is registered when this is saved."""
     return model.prepare_registration(run_folder / exported.folder, mapped_dataset)

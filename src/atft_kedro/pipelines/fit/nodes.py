@@ -49,5 +49,8 @@ def tabulate_weights(
 def fit_network(
     training_data: TrainingData, runs: Runs, tracker: Tracker, network: NetworkParams, training: TrainingParams
 ) -> TrainedRun:
-    """Train a network per seed in a new run folder; ``training.resume`` continues an older run in its folder."""
+    """Train a network per seed in a new run folder.
+
+    ``training.resume`` continues an earlier run in its folder.
+    """
     return train_in_run(training_data, network, training, runs, tracker=tracker, callbacks=progress_callbacks())
