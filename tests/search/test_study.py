@@ -7,7 +7,7 @@ import pytest
 
 from atft_kedro.params import InputError
 from atft_kedro.search.plan import PRESETS
-from atft_kedro.search.study import SPEC, load_study, make_spec, open_storage
+from atft_kedro.search.study import SIZE, SPEC, find_size, load_study, make_spec, open_storage
 from atft_kedro.search.study_status import StudyStatus
 from atft_kedro.training.data import TrainingData
 from factories.searches import NETWORK, TRAINING, make_search_params, url_in
@@ -29,6 +29,9 @@ def test_a_study_of_another_version_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match="old was created by another version of this project"):
         load_study(url_in(tmp_path), "old")
+    study.set_user_attr(SIZE, '{"trials": 3}')
+    with pytest.raises(InputError, match="old was created by another version of this project"):
+        find_size(url_in(tmp_path), "old")
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..dotted import diff
+from ..files import Model
 from ..network.params import NetworkParams
 from ..params import InputError, Params, list_names
 from ..services.database_url import hide_password
@@ -155,16 +156,20 @@ def find_size(url: str, name: str) -> SearchSize | None:
 
 
 def read_size(study: optuna.Study) -> SearchSize:
-    """Read the size of a study."""
-    return SearchSize.model_validate_json(study.user_attrs[SIZE])
+    """Read the size of a study; refuse a study of another program or version."""
+    return _read_attribute(study, SIZE, SearchSize)
 
 
 def read_spec(study: optuna.Study) -> StudySpec:
-    """Read the specification of a study; refuse one of another program or version."""
-    if SPEC not in study.user_attrs:
-        raise InputError(f"The study {study.study_name} was not created by this project: it has no specification.")
+    """Read the specification of a study; refuse a study of another program or version."""
+    return _read_attribute(study, SPEC, StudySpec)
+
+
+def _read_attribute(study: optuna.Study, name: str, model: type[Model]) -> Model:
+    if name not in study.user_attrs:
+        raise InputError(f"The study {study.study_name} was not created by this project: it has no {name}.")
     try:
-        return StudySpec.model_validate_json(study.user_attrs[SPEC])
+        return model.model_validate_json(study.user_attrs[name])
     except ValidationError as error:
         raise InputError(
             f"The study {study.study_name} was created by another version of this project and cannot be continued. "

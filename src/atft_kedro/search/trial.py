@@ -21,16 +21,7 @@ from ..training.run import train_in_run
 from ..training.runs import Runs
 from ..training.tracking import Tracker
 from .space import Dimension, ParamValue, ParamValues, Range, apply_values, is_integer
-from .study import (
-    MLFLOW_RUN,
-    RETRY_HISTORY,
-    STOP,
-    SURPLUS,
-    StudySpec,
-    list_first_attempts,
-    read_size,
-    requeue_trial,
-)
+from .study import MLFLOW_RUN, RETRY_HISTORY, STOP, SURPLUS, StudySpec, list_first_attempts, read_size, requeue_trial
 
 RUN, REASON, HOST, PID, TRACKED = "run", "reason", "host", "pid", "tracked"  # user attributes of a trial
 MAX_REASON = 500  # characters

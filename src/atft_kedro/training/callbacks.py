@@ -172,8 +172,7 @@ class EpochLog(Callback):
             _logger.info("%s ends early: no new best for %d epochs", trainer.phase.name, progress.epochs_since_best)
         if isnan(selection.score(scores)):
             _logger.warning(
-                "the validation %s is undefined: the newest weights are kept until it is defined",
-                selection.label,
+                "the validation %s is undefined: the newest weights are kept until it is defined", selection.label
             )
 
     def at_end(self, trainer: Trainer, scores: dict[str, float]) -> None:

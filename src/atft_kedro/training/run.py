@@ -18,14 +18,7 @@ from .data import TrainingData, choose_days_per_block, choose_horizons, count_st
 from .distributed import ProcessGroup, join_process_group
 from .engine import Callback, Trainer
 from .failure_checks import CollapseCheck, NonFiniteCheck, debug_mode, set_deterministic_workspace
-from .hardware import (
-    ThreadChoice,
-    choose_device,
-    choose_threads,
-    keep_freed_memory,
-    keep_threads,
-    using_threads,
-)
+from .hardware import ThreadChoice, choose_device, choose_threads, keep_freed_memory, keep_threads, using_threads
 from .params import TrainingParams
 from .process_control import Heartbeat, StopFile, StopSignal, receive_stop_signals
 from .runs import MANIFEST, METRICS, STOP_FILE, EnsembleMember, Runs, TrainedRun, read_manifest
