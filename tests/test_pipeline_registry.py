@@ -30,6 +30,14 @@ def test_shared_tables_are_written_under_the_lock_and_before_all_else(tmp_path: 
         assert not pipeline.only_nodes_with_tags(SHARED).inputs() & later
 
 
+def test_only_tables_that_other_steps_read_are_outside_the_box_of_prepare() -> None:
+    """Kedro-Viz draws a dataset between two boxes if it is written in one and read in the other."""
+    whole = register_pipelines()["__default__"]
+    box = whole.only_nodes_with_namespaces(["prepare"])
+
+    assert box.all_outputs() & (whole - box).inputs() == {"universe", "split", "panel", "panel_preparation"}
+
+
 def test_no_node_or_pipeline_leads_to_an_earlier_layer_of_kedro_viz() -> None:
     """Kedro-Viz draws no layers at all if one node, or one pipeline as a box, leads back."""
     catalog = open_catalog(Path("data"))

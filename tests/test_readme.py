@@ -1,4 +1,4 @@
-"""What the README and the pages beside it say is so."""
+"""The commands, parameters, paths and counts in the README and its pages exist."""
 
 import re
 import shlex
@@ -18,8 +18,12 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 TEXT = README + "".join(page.read_text() for page in sorted((ROOT / "docs").glob("*.md")))
 MAKEFILE = (ROOT / "Makefile").read_text()
-OTHERS = {"viz", "package", "airflow", "…"}  # commands of Kedro and its plugins, and those that are not told
-MISTAKES = {"market.stoks"}  # shown for what is answered to them
+OTHERS = {"viz", "package", "airflow", "…"}  # commands of Kedro and its plugins, and unnamed ones
+MISTAKES = {"market.stoks"}  # shown with the error that they cause
+# Paths of the checkout in the pages and in comments of the configuration; those of the user's own files are examples.
+CONFIGURATION = "".join(path.read_text() for path in sorted((ROOT / "conf").rglob("*.yml")))
+PATHS = sorted(set(re.findall(r"(?<![\w./$}])(?:src|tests|docs|conf)/[\w./-]*\w", TEXT + CONFIGURATION)))
+EXAMPLES = ("conf/local/", "conf/best")
 
 
 def list_commands(program: str) -> list[str]:
@@ -97,6 +101,16 @@ def test_every_make_target_in_the_readme_exists(typed: str) -> None:
         for target in targets
         if not re.search(rf"^(?:[\w-]+ )*{target}(?: [\w-]+)*:", MAKEFILE, flags=re.MULTILINE)
     ] == []
+
+
+@pytest.mark.parametrize("path", [path for path in PATHS if not path.startswith(EXAMPLES)])
+def test_every_named_path_exists(path: str) -> None:
+    assert (ROOT / path).exists()
+
+
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"data/(0[2-8]_\w+/[\w-]+\.\w+)", TEXT))))
+def test_every_named_data_file_is_in_the_catalog(path: str) -> None:
+    assert path in (ROOT / "conf" / "base" / "catalog.yml").read_text()
 
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
