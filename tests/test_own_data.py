@@ -1,4 +1,4 @@
-"""People's own prices and datasets, as a person runs them."""
+"""Test runs on a user's prices and on a user's dataset."""
 
 import json
 from pathlib import Path
@@ -18,22 +18,22 @@ def test_prices_come_from_a_users_files(ran_project: Path) -> None:
     for (code,), rows in prices.drop("vwap").partition_by("code", as_dict=True).items():
         rows.drop("code").rename({"date": "Date", "close": "Close"}).write_csv(folder / f"{code}.csv")
 
-    made = ran_project / "files"  # beside the other tests' dataset, whose returns count from the same close
+    data = ran_project / "files"  # apart from the dataset of other tests, whose returns start at the same close
     kedro(ran_project, "run", "--env", "files,smoke", "--params", "data_root=files")
 
-    report = json.loads((made / "08_reporting" / "price_report.json").read_text())
+    report = json.loads((data / "08_reporting" / "price_report.json").read_text())
     assert (report["rows_in"], report["exclusions"]) == (prices.height, [])
-    score = json.loads((made / "06_models" / "runs" / "latest" / "metrics.json").read_text())
+    score = json.loads((data / "06_models" / "runs" / "latest" / "metrics.json").read_text())
     assert (score["entry_lag"], score["next_close"]) == (1, None)
     assert list(score["same_close"]["split"]) == list(score["split"])
 
 
 def test_a_users_own_dataset_enters_at_the_guard_and_is_never_overwritten(ran_project: Path) -> None:
     rows = pl.read_parquet(ran_project / "data" / "05_model_input" / "ml_dataset.parquet")
-    mine = ran_project / "mine.parquet"
-    rows.filter(pl.col("code") != rows["code"][0]).write_parquet(mine)
-    before = mine.read_bytes()
-    own = ("--env", "dataset", "--params", f"ml_dataset={mine}")
+    own_dataset = ran_project / "own.parquet"
+    rows.filter(pl.col("code") != rows["code"][0]).write_parquet(own_dataset)
+    before = own_dataset.read_bytes()
+    own = ("--env", "dataset", "--params", f"ml_dataset={own_dataset}")
 
     kedro(ran_project, "run", "--pipelines", "train", "--from-inputs", "ml_dataset", *own)
     refused = kedro(ran_project, "run", *own, fails=True)
@@ -41,7 +41,7 @@ def test_a_users_own_dataset_enters_at_the_guard_and_is_never_overwritten(ran_pr
     report = json.loads((ran_project / "data" / "08_reporting" / "guard_report.json").read_text())
     assert report["stocks"] == rows["code"].n_unique() - 1
     assert "is your own table and is not overwritten" in refused
-    assert mine.read_bytes() == before
+    assert own_dataset.read_bytes() == before
 
 
 def test_an_entry_lag_makes_targets_that_the_guard_expects(ran_project: Path) -> None:

@@ -28,14 +28,12 @@ def _walk(path: str, value: Any, is_leaf: Callable[[Any], bool]) -> Iterator[tup
 
 def diff(first: Tree, second: Tree) -> dict[str, tuple[Any, Any]]:
     """Map each path whose values differ to both values; missing, null and empty are the same."""
-    first_values, second_values = map(_flatten_known, (first, second))
+    first_values, second_values = (
+        {path: value for path, value in flatten(tree).items() if value not in EMPTY} for tree in (first, second)
+    )
     paths = sorted({*first_values, *second_values})
     pairs = {path: (first_values.get(path), second_values.get(path)) for path in paths}
     return {path: pair for path, pair in pairs.items() if pair[0] != pair[1]}
-
-
-def _flatten_known(tree: Tree) -> dict[str, Any]:
-    return {path: value for path, value in flatten(tree).items() if value not in EMPTY}
 
 
 def get_value(tree: Tree, path: str) -> Any:

@@ -1,4 +1,4 @@
-"""Hashes of the source code that a definition depends on; comments and formatting do not count."""
+"""Hash the source code that a definition depends on, without comments and formatting."""
 
 import ast
 import hashlib
@@ -12,14 +12,15 @@ PACKAGE = __package__.split(".")[0]
 
 
 def digest(*parts: str) -> str:
-    """Hash texts."""
+    """Hash texts to 16 hexadecimal digits."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
 def hash_code(definition: Callable[..., Any] | type) -> str:
     """Hash a definition and the code of this package that it depends on.
 
-    In its module only the names that it reaches count; imported modules of this package count as a whole.
+    In its module only the names that it uses count; of this package's other modules all code counts. A definition of
+    another package is represented by the name of its module.
     """
     if not _is_in_package(definition.__module__):
         return definition.__module__
@@ -34,30 +35,31 @@ def hash_code(definition: Callable[..., Any] | type) -> str:
 
 
 def _hash_reachable(module: str, name: str) -> tuple[str, list[str]]:
-    """Hash what a definition reaches inside its module; list the package modules imported there."""
-    tree, home, _ = _parse(module)
+    """Hash the code of its module that a definition uses; list the package modules that it imports."""
+    tree, package, _ = _parse(module)
     defined: dict[str, ast.AST] = {}
     for node in tree.body:
-        for target in _names_bound(node):
+        for target in _list_bound_names(node):
             defined[target] = node
     reached: dict[str, str] = {}
     imported: list[str] = []
     waiting = [name]
     while waiting:
-        found = defined.get(current := waiting.pop())
-        if found is None or current in reached:
+        definition = defined.get(current := waiting.pop())
+        if definition is None or current in reached:
             continue
-        reached[current] = ast.dump(found)
-        imported += _imports(found, home)
-        waiting += [used.id for used in ast.walk(found) if isinstance(used, ast.Name)]
-    return digest(*(f"{key} {reached[key]}" for key in sorted(reached))), [m for m in imported if _is_module(m)]
+        reached[current] = ast.dump(definition)
+        imported += _list_imports(definition, package)
+        waiting += [used.id for used in ast.walk(definition) if isinstance(used, ast.Name)]
+    modules = [imported_name for imported_name in imported if _is_module(imported_name)]
+    return digest(*(f"{key} {reached[key]}" for key in sorted(reached))), modules
 
 
 @cache
 def _read_module(module: str) -> tuple[str, list[str]]:
     """Hash a module's syntax tree and template; list the package modules that it imports."""
-    tree, home, template = _parse(module)
-    names = [name for node in ast.walk(tree) for name in _imports(node, home)]
+    tree, package, template = _parse(module)
+    names = [name for node in ast.walk(tree) for name in _list_imports(node, package)]
     return digest(ast.dump(tree), template), sorted({name for name in names if _is_module(name)})
 
 
@@ -67,11 +69,11 @@ def _parse(module: str) -> tuple[ast.Module, str, str]:
     assert spec is not None
     assert spec.origin is not None
     source, template = Path(spec.origin), Path(spec.origin).with_suffix(".html")
-    home = module if source.name == "__init__.py" else module.rpartition(".")[0]
-    return ast.parse(source.read_text()), home, template.read_text() if template.exists() else ""
+    package = module if source.name == "__init__.py" else module.rpartition(".")[0]
+    return ast.parse(source.read_text()), package, template.read_text() if template.exists() else ""
 
 
-def _names_bound(node: ast.stmt) -> list[str]:
+def _list_bound_names(node: ast.stmt) -> list[str]:
     """List the names that a statement at module level binds."""
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
         return [node.name]
@@ -80,12 +82,12 @@ def _names_bound(node: ast.stmt) -> list[str]:
     return [name.id for name in ast.walk(node) if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store)]
 
 
-def _imports(node: ast.AST, home: str) -> list[str]:
+def _list_imports(node: ast.AST, package: str) -> list[str]:
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names if _is_in_package(alias.name)]
     if not isinstance(node, ast.ImportFrom):
         return []
-    base = home.rsplit(".", node.level - 1)[0] if node.level else ""
+    base = package.rsplit(".", node.level - 1)[0] if node.level else ""
     origin = ".".join(part for part in (base, node.module) if part)
     if not _is_in_package(origin):
         return []

@@ -31,18 +31,11 @@ def pass_catalog(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def _run_command(metadata: ProjectMetadata, env: str | None, params: dict[str, Any], **options: Any) -> None:
-        with open_catalog(metadata, env, params) as catalog:
-            command(catalog, **options)
+        session = KedroSession.create(project_path=metadata.project_path, env=env, runtime_params=params)
+        with session, plain_errors():
+            command(session.load_context().catalog, **options)
 
     return project_options(_run_command)
-
-
-@contextmanager
-def open_catalog(metadata: ProjectMetadata, env: str | None, params: dict[str, Any]) -> Iterator[CatalogProtocol]:
-    """Open the project's catalog in one environment."""
-    session = KedroSession.create(project_path=metadata.project_path, env=env, runtime_params=params)
-    with session, plain_errors():
-        yield session.load_context().catalog
 
 
 def load(catalog: CatalogProtocol, name: str) -> Any:
@@ -52,7 +45,7 @@ def load(catalog: CatalogProtocol, name: str) -> Any:
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """Show errors in the user's input as one message; other errors keep their traceback."""
+    """Show an error in the user's input as one message; other errors keep their traceback."""
     try:
         yield
     except Exception as error:
@@ -63,7 +56,7 @@ def plain_errors() -> Iterator[None]:
 
 
 def _find_input_error(error: BaseException | None) -> BaseException | None:
-    """Find wrong input, an unknown pipeline or a missing environment among an error and its causes."""
+    """Return the first cause that is wrong input, an unknown pipeline or a missing environment."""
     while error is not None and not isinstance(error, InputError | MissingConfigException):
         if isinstance(error, ValueError) and str(error).startswith("Failed to find the pipeline"):
             return error

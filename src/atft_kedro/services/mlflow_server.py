@@ -51,8 +51,12 @@ def start_server(project: Path, port: int, store: str) -> Server:
     started = psutil.Process(process.pid).create_time()
     server = Server(pid=process.pid, started=started, port=port, store=hide_password(store))
     try:
-        _write_state(project, server)
+        with _state_path(project).open("x") as file:
+            file.write(server.model_dump_json(indent=2))
         _wait_until_healthy(server, process, log_path(project))
+    except FileExistsError:
+        _end_processes(server)
+        raise InputError("Another process is starting MLflow at this moment.") from None
     except BaseException:
         _end_processes(server)
         raise
@@ -86,14 +90,6 @@ def log_path(project: Path) -> Path:
 
 def _state_path(project: Path) -> Path:
     return project / STATE_FOLDER / "server.json"
-
-
-def _write_state(project: Path, server: Server) -> None:
-    try:
-        with _state_path(project).open("x") as file:
-            file.write(server.model_dump_json(indent=2))
-    except FileExistsError:
-        raise InputError("Another process is starting MLflow at this moment.") from None
 
 
 def _parse_store(store: str) -> URL:

@@ -66,7 +66,7 @@ def test_blocks_have_as_many_samples_as_in_a_training(profile_case: ProfileCase)
         profile_case.training.model_dump() | {"samples_per_block": round(3 * stocks)}
     )
 
-    assert len(profile_case.start(training=training).groups[0][0]) == 3
+    assert len(profile_case.start(training=training).step_blocks[0][0]) == 3
 
 
 def test_disabled_modules_are_not_run(profile_case: ProfileCase, trace: Path) -> None:

@@ -28,8 +28,8 @@ from ...training.run import make_trainer
 from ...training.telemetry import Stopwatch
 
 WARM_UP_STEPS = 3  # the first compiles, and all allocate memory that is used again later
-STEP, READING, FORWARD = "step", "reading", "forward"
-BACKWARD, OPTIMIZER = "autograd::engine::evaluate_function", "Optimizer."
+STEP, READING, FORWARD = "step", "reading", "forward"  # events that this module adds to the profile
+BACKWARD, OPTIMIZER = "autograd::engine::evaluate_function", "Optimizer."  # names of torch's events start so
 SECTIONS = {READING: "reading the block", FORWARD: "forward", BACKWARD: "backward", OPTIMIZER: "optimizer"}
 MARKS = (STEP, *SECTIONS, "PyTorch Profiler")  # names of events that enclose operations
 REST = "losses, clipping and the rest"
@@ -72,7 +72,7 @@ class ProfiledTraining:
 
     trainer: Trainer
     phase: PhaseParams
-    groups: list[list[np.ndarray]]  # the blocks of each step
+    step_blocks: list[list[np.ndarray]]  # the blocks of each step
 
     @classmethod
     def start(
@@ -111,7 +111,7 @@ class ProfiledTraining:
         for step in range(steps):
             started = time.perf_counter()
             with record_function(STEP):
-                blocks = self.groups[step % len(self.groups)]
+                blocks = self.step_blocks[step % len(self.step_blocks)]
                 self.trainer.train_step.run(blocks, self.phase, self.phase.learning_rate)
             if self.is_on_gpu:
                 torch.cuda.synchronize()
