@@ -52,8 +52,8 @@ def check_leak(data: InspectedDataset, params: LeakParams) -> RuleResult:
 def check_future_price(data: InspectedDataset, params: PriceLeakParams) -> RuleResult:
     """Correlate each feature's change, and its ratio to the close, with the following returns.
 
-    A future price correlates with no return, but its change over a target's horizon and its ratio to the day's close
-    do.
+    A feature that is a later price hardly correlates with a return itself. Its change over a target's horizon and its
+    ratio to the day's close do.
     """
     if not data.features or not data.targets:
         return skip("the dataset has no feature or no target")

@@ -186,7 +186,11 @@ def _find_prices(values: Numbers) -> dict[str, int]:
 
 
 def _order_quotes(quotes: Numbers) -> tuple[int, int, int, int] | None:
-    """Return the indices of open, high, low and close; None if four columns are not these."""
+    """Return the indices of open, high, low and close; None if four columns are not these.
+
+    The high is the largest on nearly all days, the low the smallest. The open is nearer to the previous close than the
+    close is to the previous open.
+    """
     if len(quotes) < MIN_DAYS:
         return None
     highest = (quotes == quotes.max(axis=1, keepdims=True)).mean(axis=0)
