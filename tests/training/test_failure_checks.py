@@ -105,7 +105,7 @@ def test_collapsed_forecasts_end_the_training(make: Make) -> None:
             network.heads.nonlinear.weight.zero_()
 
     with pytest.raises(
-        TrainingFailure, match="for 2 epochs their deviation within a day was .* of the labels', less than"
+        TrainingFailure, match="for 2 epochs their standard deviation within a day was .* of the labels', less than"
     ):
         trainer.fit()
 

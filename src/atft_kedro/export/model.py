@@ -89,7 +89,7 @@ class Model:
 
 
 def load_model(folder: Path, device: torch.device = CPU) -> Model:
-    """Load a model from its folder to a device; the files hold JSON and tensors, so no code is loaded."""
+    """Load a model from its folder to a device; JSON and tensors only, so no code is run."""
     card = read_card(folder / CARD_FILE)
     path = folder / WEIGHTS_FILE
     if not path.exists():
@@ -116,7 +116,7 @@ def _load_member(card: ModelCard, member: MemberCard, weights: dict[str, Tensor]
 def measure_deviations(
     frame: pl.LazyFrame, universe: pl.DataFrame, horizons: tuple[int, ...], entry_lag: int, days: int
 ) -> pl.DataFrame:
-    """Average the cross-sectional standard deviation of recent returns for each of the newest days.
+    """Average the daily standard deviation of recent returns for each of the newest days.
 
     Returns ``date, horizon, deviation``. The average is over at most the last `DEVIATION_DAYS` days whose returns had
     ended by the forecast's day; null if no such day has enough stocks, or if the observations have no targets.

@@ -30,7 +30,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class PredictParams(Params):
-    """The model, the days to forecast, and limits for the age of the newest day and for missing data.
+    """The model, the days to forecast, and limits for old and for missing data.
 
     ``run`` is a run's name, or ``latest``: the newest run with an exported model. ``max_age_days`` is the largest age
     of the newest day, in trading days of ``guard.recency.calendar``; null allows any age. A stock is not forecast if
@@ -55,7 +55,7 @@ def predict(
     params: PredictParams,
     device: torch.device = CPU,
 ) -> tuple[pl.DataFrame, dict[str, Any]]:
-    """Forecast the newest days of a dataset; return the forecasts and a summary of the newest day."""
+    """Forecast the newest days of a dataset, and summarise the newest one."""
     model = load_model(models.find(params.run), device)
     model.card.inputs.require_features(catalogue, entry_lag)
     inputs = model.prepare(dataset, params.days)

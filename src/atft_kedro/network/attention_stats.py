@@ -15,7 +15,7 @@ from .temporal import WindowAttention
 
 @dataclass
 class AttentionStats:
-    """Weights of a network, averaged over stocks; each list has one tensor per block, on the CPU."""
+    """Weights of a network, averaged over stocks; lists of one CPU tensor per block."""
 
     day: list[Tensor] = field(default_factory=list)  # (day,): index in the panel
     features: list[Tensor] = field(default_factory=list)  # (day, feature): weights with mean one

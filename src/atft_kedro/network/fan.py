@@ -55,7 +55,7 @@ class FrequencyNorm(nn.Module):
         return (x @ self.make_sliding_matrix(x.shape[-1])).unflatten(-1, (-1, self.fourier_matrix.shape[1]))
 
     def mark_strongest(self, spectrum: Tensor) -> Tensor:
-        """Mark the k strongest frequencies (…, 2 frequency), real parts first, with ones; ties mark more."""
+        """Mark the k strongest frequencies (…, 2 frequency) with ones; with ties more than k."""
         with torch.no_grad():
             real, imaginary = spectrum.chunk(2, -1)
             power = real.square() + imaginary.square()

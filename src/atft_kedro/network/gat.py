@@ -38,7 +38,7 @@ class GraphAttention(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Start with equal attention to all neighbours, and large edge weights because edges differ little."""
+        """Start with equal attention, and with large edge weights because edges differ little."""
         nn.init.zeros_(self.attention)
         nn.init.normal_(self.edge.weight, std=EDGE_SPREAD)
 

@@ -8,7 +8,7 @@ from ..panel.blocks import Block
 
 
 class VariableSelection(nn.Module):
-    r"""Weights of the features by a softmax over all features, and an embedding of the weighted features.
+    r"""Softmax weights of the features, and an embedding of the weighted features.
 
     .. math:: W\,(F \cdot \mathrm{softmax}(W_2\, \mathrm{ELU}(W_1 x + W_3 m)) \odot x)
 

@@ -66,7 +66,7 @@ class Confirmation(Params):
 
 @dataclass
 class BestScores(Callback):
-    """Records the best validation score of each seed, computed in the same way as the score of a trial."""
+    """Records the best validation score of each seed, computed as for a trial."""
 
     by_seed: dict[int, float] = field(default_factory=dict)
 
@@ -78,7 +78,7 @@ class BestScores(Callback):
 
 @dataclass(frozen=True)
 class ConfirmationTrainer:
-    """Trains configurations again, each in a folder named by a hash of its parameters, data and code."""
+    """Trains configurations again, each in its own folder; see `name_folder`."""
 
     training_data: TrainingData
     runs: Runs

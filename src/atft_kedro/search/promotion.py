@@ -52,7 +52,7 @@ def format_promotion(
     lower_params: Sequence[tuple[NetworkParams, TrainingParams]],
     confirmation: Confirmation | None,
 ) -> str:
-    """Format the file of a trial: its origin, and its values that differ from any of ``lower_params``.
+    """Format the file of a trial: origin, and values that differ from any ``lower_params``.
 
     ``lower_params`` are those that the file's environment can be merged over.
     """

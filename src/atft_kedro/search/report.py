@@ -77,7 +77,7 @@ def build_search_tables(status: StudyStatus, confirmation: Confirmation, current
 
 
 def tabulate_result(status: StudyStatus, confirmation: Confirmation) -> Table:
-    """Tabulate the number of trials, the best trial, the scores after retraining, and the verdict."""
+    """Tabulate the number of trials, the best one, its retrained scores, and the verdict."""
     rows = [("trials", f"{status.wanted_trials} wanted: {format_counts(status)}")]
     if status.best_trial is not None:
         rows.append(("best", format_best(status)))

@@ -26,7 +26,7 @@ ParamValues = dict[str, ParamValue]  # by dotted path
 
 
 class Range(Params):
-    """The values of a parameter from ``low`` to ``high``: on a linear or a log scale, or in multiples of ``step``."""
+    """Values of a parameter from ``low`` to ``high``, optionally in steps or on a log scale."""
 
     low: int | float
     high: int | float
@@ -69,7 +69,7 @@ def format_values(values: Mapping[str, object]) -> str:
 
 
 def find_field(path: str) -> FieldInfo:
-    """Find the field of a path such as ``training.loss.rank_ic``; refuse one that cannot be searched."""
+    """Find the field of a path such as ``training.loss.rank_ic`` if it can be searched."""
     block, *names = path.split(".")
     if block not in BLOCKS or not names:
         raise ValueError(

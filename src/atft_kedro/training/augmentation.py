@@ -56,7 +56,7 @@ def mask_time(block: Block, max_steps: float) -> Block:
 
 
 def permute_segments(block: Block, length: float) -> Block:
-    """Exchange two segments of the past, the same steps for all stocks; forecast days keep their order."""
+    """Exchange two segments of the past, at the same steps for all stocks."""
     past, size = _count_past_steps(block), int(length)
     if past < 2 * size:
         return block

@@ -107,7 +107,7 @@ def read_checkpoint(path: Path, identity: Identity) -> Tree:
 
 @contextmanager
 def explain_other_version(path: Path) -> Iterator[None]:
-    """Turn an error about keys or shapes of a checkpoint into an `InputError` that names the file."""
+    """Turn an error about a checkpoint's keys or shapes into an `InputError`."""
     try:
         yield
     except (InputError, torch.OutOfMemoryError):

@@ -127,8 +127,8 @@ class CollapseCheck(Callback):
         has_collapsed = len(last) == self.params.epochs and not any(scale >= self.params.scale for scale in last)
         if self.params.epochs and has_collapsed:
             raise TrainingFailure(
-                f"The forecasts have collapsed: for {self.params.epochs} epochs their deviation within a day was "
-                f"{scores['scale']:.2g} of the labels', less than training.collapse.scale {self.params.scale:g}. "
+                f"The forecasts have collapsed: for {self.params.epochs} epochs their standard deviation within a "
+                f"day was {scores['scale']:.2g} of the labels', less than training.collapse.scale {self.params.scale:g}. "
                 f"Phase {trainer.phase.name}, learning rate {trainer.phase.learning_rate:g}, weight decay "
                 f"{trainer.params.weight_decay:g}, losses {trainer.phase.loss.active()}: a lower weight decay, or "
                 "losses that reward dispersion (ic, variance_floor), may help."
@@ -136,7 +136,7 @@ class CollapseCheck(Callback):
 
 
 def set_deterministic_workspace(training: TrainingParams) -> None:
-    """Set CUBLAS_WORKSPACE_CONFIG if the training is deterministic and the variable is not set yet.
+    """Set CUBLAS_WORKSPACE_CONFIG for a deterministic training, if it is not set yet.
 
     Call it before CUDA starts.
     """
@@ -146,7 +146,7 @@ def set_deterministic_workspace(training: TrainingParams) -> None:
 
 @contextmanager
 def debug_mode(network: nn.Module, training: TrainingParams) -> Iterator[None]:
-    """Enable deterministic algorithms and anomaly detection as configured; restore the settings on exit.
+    """Enable deterministic algorithms and anomaly detection as configured, until the exit.
 
     Does nothing if neither ``training.deterministic`` nor ``training.detect_anomaly`` is true.
     """

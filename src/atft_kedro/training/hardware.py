@@ -73,7 +73,7 @@ def keep_threads(stored: int, wanted: int | None) -> ThreadChoice:
 
 
 def choose_threads(trainer: Trainer) -> ThreadChoice:
-    """Choose the number of threads of a new training; measured steps change the trainer's weights.
+    """Choose the number of threads; measured steps change the trainer's weights.
 
     If neither ``training.threads``, the environment, ``torchrun``, a GPU nor ``training.deterministic`` decides, steps
     are measured with 1, 2, 4, … threads until more are not clearly faster: the best number depends on the network and

@@ -29,9 +29,10 @@ class LabelParams(Params):
 
 
 class CollapseParams(Params):
-    """Limits of the collapse check, which ends a training after ``epochs`` epochs in a row below ``scale``.
+    """Limits of the check that ends a training if its forecasts have collapsed.
 
-    The scale of an epoch is the deviation of the forecasts divided by that of the labels. 0 epochs: no check.
+    They have collapsed after ``epochs`` epochs in a row with a scale below ``scale``. The scale of an epoch is the
+    standard deviation of the forecasts divided by that of the labels. With 0 epochs nothing is checked.
     """
 
     scale: Annotated[float, Field(ge=0)]

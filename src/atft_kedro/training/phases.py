@@ -125,7 +125,7 @@ class Progress:
 
 
 class Schedule:
-    """Base of `Trainer`, which sets the attributes: properties computed from the plan and the progress."""
+    """Base of `Trainer`: properties that are computed from the plan and the progress."""
 
     phases: tuple[PhaseParams, ...]
     progress: Progress
@@ -184,7 +184,7 @@ def start_phase(progress: Progress, phase: int) -> Progress:
 
 
 def update_after_epoch(progress: Progress, score: float, phase: PhaseParams, plateau: PlateauParams) -> Progress:
-    """Update the phase's best score, the epochs since it, and the factor of the scheduler ``plateau``."""
+    """Update the phase's best score, the epochs since it, and the rate of ``plateau``."""
     if is_better(score, progress.best_of_phase):
         return replace(progress, best_of_phase=score, epochs_since_best=0)
     since, factor = progress.epochs_since_best + 1, progress.rate_factor

@@ -121,7 +121,7 @@ def read_entry_lag(folder: Path, configured: int) -> int:
 
 
 def request_stop(folder: Path, wait: float) -> RunStatus:
-    """Request a training to stop after its current step; wait up to ``wait`` seconds for its end."""
+    """Request a stop after the current step; wait up to ``wait`` seconds for the end."""
     _require_training(read_status(folder))
     (folder / STOP_FILE).touch()
     return _wait_for_end(folder, wait)

@@ -44,7 +44,7 @@ def measure_memory() -> dict[str, int]:
 
 
 def restart_peak() -> dict[str, float]:
-    """Reset the process's peak memory; return the current memory, or {} where the system cannot reset it."""
+    """Reset the process's peak memory; return the current memory, or {} if it cannot be reset."""
     try:
         CLEAR_REFS.write_text("5")
     except OSError:  # not Linux, or a container that hides it

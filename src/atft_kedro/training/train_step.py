@@ -61,7 +61,7 @@ class TrainStep:
         self.optimizer = torch.optim.AdamW(groups, betas=self.params.betas, fused=True)  # each step sets the rate
 
     def run(self, blocks: list[np.ndarray], phase: PhaseParams, learning_rate: float) -> Terms:
-        """Train one step on some blocks; if memory runs out, split them into smaller pieces and repeat.
+        """Train one step on some blocks; if memory runs out, split them and repeat.
 
         The error is raised if a piece has only one day, or if several processes train.
         """
@@ -138,7 +138,7 @@ class TrainStep:
         return losses
 
     def compute_gradient_penalty(self, block: Block, phase: PhaseParams) -> Tensor:
-        """Compute the squared norm of d(sum of forecasts) / d(features), divided by the number of forecasts."""
+        """Compute the squared norm of d(sum of forecasts) / d(features), per forecast."""
         features = block.features.float().requires_grad_()
         block = replace(block, features=features)
         with sdpa_kernel(SDPBackend.MATH):  # the fused kernels have no second derivative
