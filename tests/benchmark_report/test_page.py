@@ -1,4 +1,4 @@
-"""The benchmark page compared with the folders of its runs."""
+"""Test the benchmark page, compared with the folders of its runs."""
 
 from dataclasses import replace
 from datetime import date
@@ -36,7 +36,7 @@ def test_the_page_holds_the_numbers_of_the_folders(returns: pl.DataFrame, tmp_pa
     assert "| as above | 2, 2 | 4 s | 0.1 min | 500 | 25.0% | one 2.0 s | cpu, 2 |" in page
 
 
-def test_a_longer_history_has_its_own_tables_and_only_clear_differences_are_called_so(
+def test_a_longer_history_has_its_own_tables_and_only_clear_differences_are_listed(
     returns: pl.DataFrame, tmp_path: Path
 ) -> None:
     shares = {"a": 0.3, "same": 0.3, "worse": 0.0, "longer": 0.6}

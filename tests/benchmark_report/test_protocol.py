@@ -1,4 +1,4 @@
-"""The protocol and the training time of a run."""
+"""Test the protocol and the training time of a run."""
 
 from pathlib import Path
 

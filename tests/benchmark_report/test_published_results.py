@@ -1,4 +1,4 @@
-"""Scores as published tables define them."""
+"""Test the scores as papers define them."""
 
 from datetime import date
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The folder of a run, and the description of differences between runs."""
+"""Test reading the folder of a run, and the description of differences between runs."""
 
 import json
 from pathlib import Path

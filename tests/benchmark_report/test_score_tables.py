@@ -1,4 +1,4 @@
-"""The tables of scores of a benchmark page."""
+"""Test the tables of scores of a benchmark page."""
 
 from pathlib import Path
 

@@ -53,7 +53,7 @@ def test_processor_time_shows_whether_a_slow_training_waited(tmp_path: Path) -> 
     assert "throttled" in working.advice[0]
 
 
-def test_the_status_tells_how_a_run_ended(tmp_path: Path) -> None:
+def test_the_status_shows_how_a_run_ended(tmp_path: Path) -> None:
     lines = make_log(*RISING)
     stopped, dead = (write_run(tmp_path / state, lines, state=state) for state in ("stopped", "training"))
     heartbeat = json.loads((dead / HEARTBEAT).read_text())

@@ -20,16 +20,16 @@ def training_data(ml_dataset: pl.DataFrame, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture(scope="session")
 def keys(training_data: TrainingData) -> pl.DataFrame:
-    """Ask for all that a network would forecast."""
+    """List all keys that a network would forecast."""
     tables = []
-    for part in ("train", "validation", "test"):
-        rows = Observations.join(list(read_observations(training_data, part, "gaussian_rank")))
+    for split in ("train", "validation", "test"):
+        rows = Observations.join(list(read_observations(training_data, split, "gaussian_rank")))
         columns = {"date": training_data.panel.days[rows.day.numpy()], "stock": rows.stock.numpy()}
         codes = pl.Series(training_data.panel.metadata.codes)
         tables += [
             pl.DataFrame(columns).select(
-                "date", code=codes.gather(rows.stock.numpy()), split=pl.lit(part), horizon=pl.lit(h, pl.Int16)
+                "date", code=codes.gather(rows.stock.numpy()), split=pl.lit(split), horizon=pl.lit(horizon, pl.Int16)
             )
-            for h in (1, 5)
+            for horizon in (1, 5)
         ]
     return pl.concat(tables)

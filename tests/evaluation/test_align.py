@@ -30,7 +30,7 @@ from factories.forecasts import FIRST, IN_RETURNS, evaluate, forecast, realise, 
         ),
     ],
 )
-def test_forecasts_that_are_none_are_refused(change, message: str) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def test_empty_forecasts_are_refused(change, message: str) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
     with pytest.raises(InputError, match=message):
         evaluate(change(forecast(realise(days=30, stocks=12), pl.col("target_1d"))), realise(days=30, stocks=12))
 
@@ -49,7 +49,7 @@ def test_no_returns_are_refused() -> None:
 
 
 @pytest.mark.parametrize("stocks", [1, 2])
-def test_days_of_one_or_two_stocks_are_counted_and_are_no_number(stocks: int) -> None:
+def test_days_of_one_or_two_stocks_are_counted_and_have_no_value(stocks: int) -> None:
     scored = evaluate(
         forecast(realise(days=30, stocks=stocks), pl.col("target_1d")), realise(days=30, stocks=stocks)
     ).horizons[1]

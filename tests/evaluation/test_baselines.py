@@ -46,7 +46,7 @@ def test_every_baseline_forecasts_the_networks_keys(
     assert table["forecast"].is_finite().all()
 
 
-def test_rules_look_at_closes_and_not_ahead(
+def test_rules_use_closes_up_to_the_forecast_day(
     keys: pl.DataFrame, training_data: TrainingData, ml_dataset: pl.DataFrame
 ) -> None:
     params = make_params(BaselineParams, names=("reversal", "momentum"), momentum_days=40, momentum_skip=10)

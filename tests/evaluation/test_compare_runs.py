@@ -50,7 +50,7 @@ def compare(table: dict[str, pl.DataFrame], trials: int = 0) -> list[RunComparis
     return compare_runs(table, returns, EVALUATION, trials)
 
 
-def test_the_better_run_is_ahead_by_day() -> None:
+def test_the_better_run_has_a_positive_paired_difference() -> None:
     rows = compare({"poor": forecasts_with_noise(9, seed=1), "good": forecasts_with_noise(2, seed=2)})
     good, poor = (next(row for row in rows if row.run == name and row.horizon == 1) for name in ("good", "poor"))
 
@@ -118,7 +118,7 @@ def test_a_return_that_one_run_did_not_know_yet_is_taken_from_the_other() -> Non
     assert {row.score.ic.days for row in rows} == {120}
 
 
-def test_horizons_that_not_all_have_are_named() -> None:
+def test_horizons_that_some_runs_lack_are_listed() -> None:
     table = {"both": forecasts_with_noise(2), "one": forecasts_with_noise(2).filter(horizon=1)}
 
     assert list_horizons_not_compared(table) == [5]
@@ -134,7 +134,7 @@ def test_a_table_that_is_cut_short_is_named(tmp_path: Path) -> None:
         read_split_forecasts(tmp_path, "test")
 
 
-def test_books_go_on_holding_stocks_that_have_left_the_universe() -> None:
+def test_portfolios_keep_stocks_that_have_left_the_universe() -> None:
     everything = forecasts_with_noise(2)
     returns = {0: pivot_returns(everything)}
     leaving = pl.col("date") < FIRST + timedelta(days=10) + pl.duration(days=2 * pl.col("code").str.tail(2).cast(int))
@@ -149,7 +149,7 @@ def test_books_go_on_holding_stocks_that_have_left_the_universe() -> None:
         assert row.score.long_short.unknown_returns == 0
 
 
-def test_runs_without_horizon_1_have_books_by_the_returns_that_scoring_used() -> None:
+def test_runs_without_horizon_1_have_portfolios_of_the_returns_that_scoring_used() -> None:
     returns = {run: {0: pivot_returns(forecasts_with_noise(2))} for run in ("one", "other")}
     table = {"one": forecasts_with_noise(2).filter(horizon=5), "other": forecasts_with_noise(3).filter(horizon=5)}
 

@@ -1,4 +1,4 @@
-"""Conformal correction: exact on the validation days, near the truth on others, blind to the test days."""
+"""Test conformal shifts: exact on validation days, close on test days, independent of test days."""
 
 from datetime import date, timedelta
 
@@ -19,7 +19,7 @@ START = date(2020, 1, 1)
 
 
 def simulate(days: int = 60, stocks: int = 50, seed: int = 3) -> pl.DataFrame:
-    """Forecasts of returns that are half known, with quantiles too near to the median; half of the days validate."""
+    """Make forecasts with quantiles that are too near to the median."""
     random = np.random.default_rng(seed)
     signal = random.normal(size=(days, stocks))
     returns = 0.02 * (signal + random.normal(size=(days, stocks))) + 0.01 * random.normal(size=(days, 1))
@@ -54,7 +54,7 @@ def coverage(rows: pl.DataFrame, corrections: Corrections | None) -> np.ndarray:
 
 def test_coverage_is_exact_on_validation_and_near_on_test() -> None:
     rows = simulate()
-    validation, test = (rows.filter(split=part) for part in ("validation", "test"))
+    validation, test = (rows.filter(split=split) for split in ("validation", "test"))
     corrections = fit_corrections(rows, "gaussian_rank")
 
     outer = [0, 1, 3, 4]

@@ -36,7 +36,7 @@ def test_the_error_is_that_of_a_slow_loop(lags: int) -> None:
     assert newey_west(values, lags) == pytest.approx(slow_newey_west(values, lags), rel=1e-12)
 
 
-def test_overlapping_days_are_less_sure_than_they_look() -> None:
+def test_overlapping_days_have_larger_errors() -> None:
     random = np.random.default_rng(5)
     runs = [np.convolve(random.normal(size=519), np.ones(20), "valid") for _ in range(300)]
     truth = np.std([run.mean() for run in runs])
@@ -46,7 +46,7 @@ def test_overlapping_days_are_less_sure_than_they_look() -> None:
 
 
 @pytest.mark.parametrize(("days", "horizon"), [(110, 1), (60, 20), (110, 20), (180, 20), (180, 5)])
-def test_few_days_that_share_returns_have_errors_as_large_as_they_should_be(days: int, horizon: int) -> None:
+def test_few_days_that_share_returns_have_correct_errors(days: int, horizon: int) -> None:
     random = np.random.default_rng(8)
     runs = [np.convolve(random.normal(size=days + horizon - 1), np.ones(horizon), "valid") for _ in range(800)]
     truth = np.std([run.mean() for run in runs])
@@ -70,7 +70,7 @@ def test_less_than_two_spans_have_no_error() -> None:
     assert standard_error(np.random.default_rng(1).normal(size=40), 20) > 0
 
 
-def test_missing_days_count_for_nothing() -> None:
+def test_missing_days_are_ignored() -> None:
     daily = np.array([1.0, np.nan, 3.0, np.nan])
     scored = average(daily, 1)
 
@@ -86,7 +86,7 @@ def test_nonoverlapping_days_are_every_hth() -> None:
     assert scored.nonoverlapping_se == pytest.approx(2.5)
 
 
-def test_nothing_has_no_mean() -> None:
+def test_an_empty_series_has_no_mean() -> None:
     scored = average(np.full(3, np.nan), 1)
 
     assert (scored.mean, scored.std, scored.ir, scored.se, scored.days, scored.undefined) == (
@@ -118,7 +118,7 @@ def test_the_interval_of_independent_days_is_the_known_one() -> None:
     assert (low, high) == bootstrap_sharpe(returns, block=5)
 
 
-def test_blocks_keep_days_together_that_hang_together() -> None:
+def test_blocks_keep_correlated_days_together() -> None:
     shocks = np.random.default_rng(2).normal(0, 0.01, 2019)
     smooth = np.convolve(shocks, np.ones(20) / 20, "valid")
 

@@ -1,4 +1,4 @@
-"""Returns from the same close and from the next, against slow loops over hand-made closes."""
+"""Test returns at the same close and at the next, compared with slow loops over made closes."""
 
 import math
 from datetime import date, timedelta
@@ -19,7 +19,7 @@ Closes = dict[str, dict[date, float]]
 
 
 def draw_closes() -> Closes:
-    """Draw closes of stocks that miss days here and there; one is listed late and one leaves early."""
+    """Draw closes of stocks with missing days; one is listed late and one is delisted early."""
     random = np.random.default_rng(4)
     closes: Closes = {}
     for stock in range(STOCKS):
@@ -44,7 +44,7 @@ def realised_return(code: str, day: date, horizon: int, entry_lag: int) -> float
 
 
 def make_dataset(entry_lag: int) -> pl.DataFrame:
-    """Make an ML dataset without prices, whose targets are entered after ``entry_lag`` observations."""
+    """Make an ML dataset without prices; targets are entered after ``entry_lag`` observations."""
     rows = sorted((day, code) for code, closes in CLOSES.items() for day in closes)
     return pl.DataFrame(rows, schema=["date", "code"], orient="row").with_columns(
         pl.Series(f"target_{h}d", [realised_return(code, day, h, entry_lag) for day, code in rows]) for h in HORIZONS
@@ -72,7 +72,7 @@ def test_returns_at_both_entries_match_the_closes(entry_lag: int) -> None:
 
 @pytest.fixture(scope="module")
 def judged() -> tuple[RunScore, pl.DataFrame, pl.DataFrame]:
-    """Score forecasts that know a part of both entries' returns."""
+    """Score forecasts that contain a share of the returns at both entries."""
     dataset = make_dataset(0)
     random = np.random.default_rng(5)
     keys = dataset.filter(pl.col("date").is_between(DAYS[20], DAYS[50])).select("date", "code")

@@ -38,7 +38,7 @@ def trade(
     return portfolio.collect_trades()
 
 
-def test_the_best_tenth_is_bought_and_the_worst_sold() -> None:
+def test_the_best_decile_is_bought_and_the_worst_sold() -> None:
     weights = weigh(torch.arange(20.0, dtype=torch.float64).unsqueeze(0), "decile")[0]
 
     assert weights[:2].tolist() == [-0.25, -0.25]
@@ -46,7 +46,7 @@ def test_the_best_tenth_is_bought_and_the_worst_sold() -> None:
     assert (weights[2:-2] == 0).all()
 
 
-def test_an_epochs_net_sharpe_is_that_of_a_books_record() -> None:
+def test_the_net_sharpe_of_an_epoch_is_that_of_a_portfolio() -> None:
     random = torch.Generator().manual_seed(3)
     forecast, returns = torch.randn(2, 60, 40, generator=random, dtype=torch.float64)
     returns = (0.01 * (returns + 0.3 * forecast)).where(forecast < 2, NAN)
@@ -65,7 +65,7 @@ def test_an_epochs_net_sharpe_is_that_of_a_books_record() -> None:
     assert metrics.net_sharpe(torch.ones(60, 40), returns, horizon=1, cost=1e-3).isnan()
 
 
-def test_signal_weights_are_the_losss() -> None:
+def test_signal_weights_are_those_of_the_sharpe_loss() -> None:
     forecast = torch.tensor([[1.0, 2.0, 4.0, NAN]], dtype=torch.float64)
     weights = weigh(forecast, "signal")[0]
 
@@ -76,7 +76,7 @@ def test_signal_weights_are_the_losss() -> None:
 
 
 @pytest.mark.parametrize("how", ["decile", "signal"])
-def test_weights_are_neutral_and_of_gross_one(how: str) -> None:
+def test_weights_sum_to_zero_and_absolute_weights_to_one(how: str) -> None:
     forecast = torch.randn(30, 37, dtype=torch.float64)
     forecast[torch.rand(forecast.shape) < 0.3] = NAN
 
@@ -87,7 +87,7 @@ def test_weights_are_neutral_and_of_gross_one(how: str) -> None:
     assert (weights[forecast.isnan()] == 0).all()
 
 
-def test_days_that_say_nothing_hold_nothing() -> None:
+def test_days_without_a_difference_have_no_weights() -> None:
     constant, few = torch.full((1, 30), 0.1, dtype=torch.float64), torch.randn(1, 9, dtype=torch.float64)
 
     assert (weigh(constant, "decile") == 0).all()
@@ -96,7 +96,7 @@ def test_days_that_say_nothing_hold_nothing() -> None:
     assert (deciles(rank(few)) == -1).all()
 
 
-def test_equal_forecasts_share_a_tenth() -> None:
+def test_equal_forecasts_share_a_decile() -> None:
     forecast = torch.tensor([[0.0] * 5 + list(range(1, 16))], dtype=torch.float64)
     group = deciles(rank(forecast))[0]
 
@@ -104,7 +104,7 @@ def test_equal_forecasts_share_a_tenth() -> None:
     assert group[-2:].tolist() == [9, 9]
 
 
-def test_the_best_are_held_in_equal_parts() -> None:
+def test_the_best_stocks_have_equal_weights() -> None:
     held = weight_top(rank(torch.tensor([[1.0, 3.0, 2.0, NAN]], dtype=torch.float64)), 2)[0]
 
     assert held.tolist() == [0, 0.5, 0.5, 0]
@@ -149,7 +149,7 @@ def test_stocks_without_a_return_earn_zero_and_are_counted() -> None:
     assert book.gross_mean == pytest.approx((0.01 + 0.005) / 2)
 
 
-def test_costs_turn_a_good_record_into_a_bad_one_and_none_change_nothing() -> None:
+def test_costs_lower_the_returns_and_zero_costs_do_not() -> None:
     returns = 0.01 * torch.randn(300, 40, dtype=torch.float64)
     weights = weigh(returns + 0.02 * torch.randn(300, 40), "decile")
 
@@ -174,7 +174,7 @@ def test_a_reversed_forecast_has_the_opposite_return() -> None:
         assert good.drawdown == 0
 
 
-def test_capacity_is_that_of_the_days_median_stock() -> None:
+def test_the_traded_value_is_that_of_the_median_stock_held() -> None:
     weights = torch.tensor([[0.5, -0.25, -0.25, 0.0], [0.5, -0.25, -0.25, 0.0]], dtype=torch.float64)
     value = torch.tensor([[10.0, 30.0, 20.0, 99.0], [NAN, 40.0, NAN, 99.0]], dtype=torch.float64)
     book = score_portfolio(trade(weights, weights, value), cost_bp=0, holding_days=1)

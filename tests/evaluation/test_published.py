@@ -1,4 +1,4 @@
-"""The columns of published tables, against a slow loop over every stock."""
+"""Test the scores as papers define them, compared with a slow loop over every stock."""
 
 import math
 from datetime import date, timedelta
@@ -13,7 +13,7 @@ DAYS, STOCKS = 12, 40
 
 
 def make_table(forecast: np.ndarray, realised_values: np.ndarray) -> pl.DataFrame:
-    """Write (day, stock) as rows; a NaN forecast has none."""
+    """Write (day, stock) as rows; a NaN forecast has no row."""
     day, stock = np.nonzero(np.isfinite(forecast))
     first = date(2020, 1, 1)
     table = {
@@ -26,7 +26,7 @@ def make_table(forecast: np.ndarray, realised_values: np.ndarray) -> pl.DataFram
 
 
 def draw() -> tuple[np.ndarray, np.ndarray]:
-    """Draw forecasts and returns of which some are missing, here and there and for a whole stock and day."""
+    """Draw forecasts and returns; some are missing, also for a whole stock and a whole day."""
     random = np.random.default_rng(3)
     forecast, realised_values = random.standard_normal((2, DAYS, STOCKS))
     realised_values = realised_values + 0.3 * forecast
@@ -62,7 +62,7 @@ def test_the_columns_are_those_of_a_loop_over_every_stock() -> None:
     assert score.sharpe == pytest.approx(np.mean(earned) / np.std(earned) * 15.87)
 
 
-def test_forecasts_that_say_nothing_have_no_score() -> None:
+def test_constant_forecasts_have_no_score() -> None:
     _, realised_values = draw()
 
     score = score_as_published(make_table(np.zeros((DAYS, STOCKS)), realised_values))

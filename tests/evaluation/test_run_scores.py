@@ -1,4 +1,4 @@
-"""A run's scores in its folder: read beside others that cannot be."""
+"""Test reading the scores of run folders, and adding new returns."""
 
 import json
 from datetime import date, timedelta
@@ -32,7 +32,7 @@ def test_a_run_that_cannot_be_read_is_named_and_the_others_are_shown(tmp_path: P
     assert [reason.split(":")[0] for reason in unreadable] == ["Run cut is omitted", "Run older is omitted"]
 
 
-def test_a_run_is_scored_by_the_entry_that_it_was_trained_for_whatever_is_configured_now(tmp_path: Path) -> None:
+def test_a_run_is_scored_at_its_trained_entry_and_not_at_the_configured_one(tmp_path: Path) -> None:
     run = make_run(
         tmp_path / "run", make_returns(20, [date(2024, 3, 1) + timedelta(days=day) for day in range(30)]), 0.3
     )
@@ -42,7 +42,7 @@ def test_a_run_is_scored_by_the_entry_that_it_was_trained_for_whatever_is_config
     assert (before, read_entry_lag(run.folder, 0)) == (0, 1)
 
 
-def test_a_dataset_without_a_horizon_takes_no_forecast_away() -> None:
+def test_a_dataset_without_a_horizon_is_refused_and_forecasts_are_kept() -> None:
     returns = make_returns(5, [date(2024, 3, 1) + timedelta(days=day) for day in range(10)])
     dataset = returns.select("date", "code", "target_1d", target_5d=pl.col("noise"))
     forecasts = pl.concat(

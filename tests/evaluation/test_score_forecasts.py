@@ -35,7 +35,7 @@ def test_a_perfect_forecast_is_one_and_a_reversed_one_minus_one_everywhere(sign:
             assert abs(book.gross_sharpe or 0) > 10
 
 
-def test_a_constant_forecast_is_worth_no_number() -> None:
+def test_a_constant_forecast_has_no_score() -> None:
     realised = realise()
     scored = score(forecast(realised, pl.lit(0.1)), realised)
 
@@ -144,7 +144,10 @@ def test_weekly_portfolios_match_a_slow_loop() -> None:
     book = np.zeros((29, 23))
     for day in range(29):
         order = table[day].argsort()
-        book[day, order[-2:]], book[day, order[:2]] = 0.25, -0.25  # ranks 1, 2 and 22, 23 are within a tenth of 23
+        book[day, order[-2:]], book[day, order[:2]] = (
+            0.25,
+            -0.25,
+        )  # ranks 1, 2 and 22, 23 are in the outer deciles of 23
     earned, traded, before = [], [], np.zeros(23)
     for day in range(29):
         held = sum(book[day - back] for back in range(5) if day >= back) / 5
@@ -160,7 +163,7 @@ def test_weekly_portfolios_match_a_slow_loop() -> None:
     assert own.net_mean == pytest.approx(np.mean(earned) - 10e-4 * np.mean(traded))
 
 
-def test_a_forecast_fades_over_other_horizons() -> None:
+def test_the_ic_decays_over_other_horizons() -> None:
     realised = realise().with_columns(target_5d=pl.col("target_1d") + pl.col("target_5d"))
     scored = score(forecast(realised, pl.col("target_1d")), realised)
 
@@ -182,7 +185,7 @@ def test_days_without_returns_yet_have_no_return_and_no_cost() -> None:
 
 
 @pytest.mark.parametrize("stocks", [15, 39])
-def test_nothing_traded_has_no_ratio(stocks: int) -> None:
+def test_without_trades_there_is_no_sharpe_ratio(stocks: int) -> None:
     realised = realise(stocks=stocks)
     scored = score(forecast(realised, pl.lit(0.1)), realised)
 

@@ -57,7 +57,7 @@ def test_the_figure_has_the_monthly_means_of_the_features_with_the_largest_weigh
     assert "for the 2 features with the largest mean weight, of 3." in figure.layout.meta["caption"]
 
 
-def test_the_lags_of_each_head_are_a_line() -> None:
+def test_the_lags_of_a_head_are_a_line() -> None:
     weights = pl.DataFrame({"layer": 0, "head": [0, 0, 1, 1], "lag": [1, 0, 0, 1], "weight": [0.4, 0.6, 0.9, 0.1]})
 
     figure = plot_lags(weights)

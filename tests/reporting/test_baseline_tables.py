@@ -7,14 +7,14 @@ from atft_kedro.reporting.baseline_tables import tabulate_baselines
 from factories.training_logs import make_mean, score_horizon
 
 
-def note_of(days: int) -> str:
+def tabulate_note(days: int) -> str:
     horizons = {horizon: score_horizon(make_mean(0.1, days=days)) for horizon in (1, 20)}
     return tabulate_baselines(RunScore(run="a", split={"test": horizons}, days={}), "test").note
 
 
 @pytest.mark.parametrize(("days", "periods", "one_in"), [(110, "5.5", 7), (50, "2.5", 5)])
 def test_the_note_warns_of_few_nonoverlapping_periods(days: int, periods: str, one_in: int) -> None:
-    note = note_of(days)
+    note = tabulate_note(days)
 
     assert (
         f"{days} days contain only {periods} non-overlapping periods of 20 d: without skill, |t| > 2 occurs in about "
@@ -24,4 +24,4 @@ def test_the_note_warns_of_few_nonoverlapping_periods(days: int, periods: str, o
 
 
 def test_enough_days_need_no_warning() -> None:
-    assert "periods" not in note_of(500)
+    assert "periods" not in tabulate_note(500)

@@ -1,4 +1,4 @@
-"""The table that compares a run's scores at the same close and at the next close."""
+"""Test the table that compares a run's scores at the same close and at the next close."""
 
 import pytest
 
@@ -35,14 +35,14 @@ def test_a_rank_ic_that_is_more_than_halved_is_reported() -> None:
 
 
 @pytest.mark.parametrize(("same", "later"), [(0.06, 0.04), (0.06, 0.031), (0.009, -0.009), (-0.005, 0.001)])
-def test_rank_ics_that_differ_less_or_are_noise_are_not(same: float, later: float) -> None:
+def test_rank_ics_that_differ_less_or_are_noise_are_not_reported(same: float, later: float) -> None:
     note = tabulate(same, later).note
 
     assert "Over 1 d" not in note
     assert "No significant rank IC differs by more than half between the two entries." in note
 
 
-def test_a_rank_ic_that_is_better_at_the_next_close_is_named_too() -> None:
+def test_a_rank_ic_that_is_better_at_the_next_close_is_reported_too() -> None:
     note = tabulate(0.01, 0.05).note
 
     assert "Over 1 d the rank IC is 0.0100 at the same close and 0.0500 at the next" in note
@@ -75,8 +75,8 @@ def test_tables_hold_both_closes_and_mark_the_one_that_was_trained_for(entry_lag
     score = make_score(0.05, 0.04, entry_lag)
     names = [["same close*", "next close"], ["same close", "next close*"]][entry_lag]
 
-    for grid in (tabulate_split(score, "test"), tabulate_portfolios(score, "test"), tabulate_oracle(score, "test")):
-        assert [row[1] for row in grid.rows][:2] == names or not grid.rows
+    for table in (tabulate_split(score, "test"), tabulate_portfolios(score, "test"), tabulate_oracle(score, "test")):
+        assert [row[1] for row in table.rows][:2] == names or not table.rows
     assert [row[2] for row in tabulate_split(score, "test").rows] == ["0.0500", "0.0400"]
     numbers = collect_metrics("test", {lag: entry.split["test"] for lag, entry in score.entries.items()}, entry_lag)
     assert numbers["test/rank_ic_1d"] == (0.05, 0.04)[entry_lag]

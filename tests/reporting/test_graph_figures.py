@@ -1,4 +1,4 @@
-"""What is drawn of the graphs."""
+"""Test the figures of the graphs."""
 
 from datetime import date
 
@@ -18,9 +18,9 @@ def test_turnover_is_the_share_of_new_neighbours() -> None:
     pairs = [["ab", "ac", "bc"], ["ab", "ac", "bd"], ["xb", "xc", "bd"]]
     edges = pl.DataFrame(
         [
-            {"graph_date": day, "code": p[0], "neighbour": p[1]}
-            for day, some in zip(days, pairs, strict=True)
-            for p in some
+            {"graph_date": day, "code": pair[0], "neighbour": pair[1]}
+            for day, pairs_of_day in zip(days, pairs, strict=True)
+            for pair in pairs_of_day
         ]
     )
 
@@ -31,7 +31,7 @@ def test_turnover_is_the_share_of_new_neighbours() -> None:
     assert plot_turnover(turnover).data[0].y == pytest.approx([1 / 3, 2 / 3])
 
 
-def test_the_picture_shows_the_newest_graph(ml_dataset: pl.DataFrame) -> None:
+def test_the_figure_shows_the_newest_graph(ml_dataset: pl.DataFrame) -> None:
     edges = make_graphs(ml_dataset, PARAMS)
 
     figure = plot_graph(edges.lazy())

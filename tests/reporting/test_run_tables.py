@@ -1,4 +1,4 @@
-"""What a run's pages say in tables."""
+"""Test the tables of one run."""
 
 from atft_kedro.panel.sizes import SizeParams, SplitSize
 from atft_kedro.panel.split import Split
@@ -6,7 +6,7 @@ from atft_kedro.reporting.run_tables import tabulate_shortages
 from factories.params import make_params
 
 
-def test_parts_with_too_few_days_or_stocks_have_a_table() -> None:
+def test_splits_with_too_few_days_or_stocks_have_a_table() -> None:
     sizes = {"train": SplitSize(days=300, stocks=90), "test": SplitSize(days=30, stocks=90)}
     split = Split(name="split", date_ranges=(), sizes=sizes, needed=make_params(SizeParams))
 

@@ -15,7 +15,7 @@ def make_split(name: str, test_days: int = 100) -> Split:
     return Split(name=name, date_ranges=(train, test), sizes=sizes, needed=make_params(SizeParams))
 
 
-def test_each_split_is_a_bar_from_its_first_to_its_last_day() -> None:
+def test_every_split_is_a_bar_from_its_first_to_its_last_day() -> None:
     train, test = plot_splits([make_split("first"), make_split("second")]).data
 
     assert (train.name, test.name) == ("train", "test")

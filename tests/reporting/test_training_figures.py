@@ -10,7 +10,7 @@ def make_epoch(seed: int, phase: str, rank_ic: float) -> dict[str, Any]:
     return {"seed": seed, "phase": phase, "train_loss": 0.8, "validation": validation}
 
 
-def test_each_horizon_and_each_loss_is_a_line_and_phases_are_marked() -> None:
+def test_every_horizon_and_loss_is_a_line_and_phases_are_marked() -> None:
     figure = plot_learning([make_epoch(7, "one", 0.1), make_epoch(7, "one", 0.2), make_epoch(7, "two", 0.3)])
 
     lines = {line.name: list(line.y) for line in figure.data}

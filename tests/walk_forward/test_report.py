@@ -1,4 +1,4 @@
-"""The page, the figure and the metrics of a walk."""
+"""Test the page, the figure and the metrics of a walk."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The scores of a walk's folds and of their pooled test days."""
+"""Test the scores of a walk's folds and of their pooled test days."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A walk: folds that fail, are killed, are resumed, or are finished already."""
+"""Test walks whose folds fail, are killed, are resumed, or are already finished."""
 
 import json
 import os
