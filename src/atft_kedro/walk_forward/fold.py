@@ -58,10 +58,10 @@ class FoldRecipe:
     scaler: ScalerParams
     network: NetworkParams
     training: TrainingParams
-    graph: GraphParams  # for the manifest only; the identity holds the edges
+    graph: GraphParams  # for the manifest only; the folder's name contains the hash of the edges
 
     def list_identity(self) -> list[str]:
-        """List everything in here that decides forecasts, as texts."""
+        """List all parameters and library versions that decide forecasts, as strings."""
         training = self.training.model_dump_json(exclude=set(FIELDS_NOT_IN_IDENTITY))
         params = [self.scaler.model_dump_json(), self.network.model_dump_json(), training]
         versions = [np.__version__, pl.__version__, torch.__version__]
@@ -70,14 +70,14 @@ class FoldRecipe:
 
 @dataclass(frozen=True)
 class MarketTables:
-    """The tables of a market that a fold is made from."""
+    """The tables of a market that folds are cut from."""
 
     dataset: pl.LazyFrame
     universe: pl.LazyFrame
     graphs: pl.LazyFrame
 
     def up_to(self, day: date) -> Self:
-        """Remove every later day."""
+        """Remove all days after a day."""
         return type(self)(
             self.dataset.filter(pl.col(DATE) <= day),
             self.universe.filter(pl.col(DATE) <= day),
@@ -85,7 +85,7 @@ class MarketTables:
         )
 
     def hash_days(self) -> list[pl.DataFrame]:
-        """Hash each day of each table; the order of rows does not count."""
+        """Hash each day of each table; the order of rows has no effect."""
         return [
             table.select(pl.col(day).alias("day"), pl.struct(pl.all()).hash().alias("digest"))
             .group_by("day")
@@ -122,7 +122,8 @@ class Fold:
     def mask_future_targets(self) -> pl.LazyFrame:
         """Set targets of paused stocks to null where they end after the fold's last day.
 
-        Within the fold, a paused stock looks like a delisted one, whose last returns are known.
+        Within the fold, a paused stock looks like a delisted one, whose last targets are known, but its last targets
+        contain later prices.
         """
         dataset = self.tables.dataset
         targets = target_columns(dataset.collect_schema())
@@ -194,7 +195,7 @@ def train_fold(fold: Fold, runs: Runs, threads: int) -> None:
         members = load_members(runs.find(trained.run), data)
         with atomic_write(folder / FORECASTS) as partial:
             forecasts = pl.concat([forecast_split(members, data, split) for split in FORECAST_SPLITS])
-            forecasts.drop(REALISED).write_parquet(partial)  # the fold does not have all realised returns
+            forecasts.drop(REALISED).write_parquet(partial)  # the fold lacks the last realised returns
         with atomic_write(folder / RECORD) as partial:
             size = (folder / FORECASTS).stat().st_size
             record = FoldRecord(trained=trained, seconds=time.monotonic() - started, size=size)

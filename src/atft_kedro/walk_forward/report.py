@@ -40,7 +40,7 @@ def format_folds(score: WalkScore, horizon: int) -> Iterator[list[str]]:
         for lag, horizons in fold_score.by_entry(score.entry_lag).items():
             if horizon in horizons:
                 values = _format_score(horizons[horizon], mark_entry(lag, score.entry_lag), str(fold_score.stocks))
-                # Between several test ranges there are no positions, which a Sharpe ratio would count as returns.
+                # Days between several test ranges have no positions; a Sharpe ratio would count them as zero returns.
                 yield [fold.name, days, *(values if len(fold.tested) == 1 else [*values[:-1], "–"])]
     for lag, horizons in score.entries.items():
         yield [POOLED, " to ".join(score.days), *_format_score(horizons[horizon], mark_entry(lag, score.entry_lag), "")]
@@ -64,10 +64,9 @@ def plot_walk(score: WalkScore, daily: pl.DataFrame) -> go.Figure:
                 for fold_score in score.folds
                 if horizon in (horizons := fold_score.by_entry(score.entry_lag).get(lag, {}))
             }
-            is_own = lag == score.entry_lag
-            pale = {} if is_own else {"opacity": 0.5, "name": f"{horizon} d, {name_entry(lag)}"}
+            changes = {} if lag == score.entry_lag else {"opacity": 0.5, "name": f"{horizon} d, {name_entry(lag)}"}
             heights, errors = [mean.mean for mean in means.values()], error_bars(list(means.values()))
-            figure.add_bar(x=list(means), y=heights, error_y=errors, row=1, col=1, **(style | pale))
+            figure.add_bar(x=list(means), y=heights, error_y=errors, row=1, col=1, **(style | changes))
         is_shown = (pl.col(HORIZON) == horizon) & (pl.col(ENTRY_LAG) == score.entry_lag)
         days = daily.filter(is_shown).sort(DATE).drop_nulls("rank_ic")
         sums = days["rank_ic"].cum_sum().to_list()
@@ -77,8 +76,8 @@ def plot_walk(score: WalkScore, daily: pl.DataFrame) -> go.Figure:
     return apply_theme(
         figure,
         "The walk, fold by fold",
-        "Top: rank IC of each fold on its test days, which its networks have never seen. Bottom: cumulative daily rank "
-        "IC of all test days. A result that holds in one fold only can be chance.",
+        "Top: rank IC of each fold on its test days, which were not used to train its networks. Bottom: cumulative "
+        "daily rank IC of all test days. A result that holds in one fold only can be chance.",
         height=640,
     )
 

@@ -66,7 +66,7 @@ class ScoredWalk:
 def pool_forecasts(trained: TrainedFolds, folder: Path, dataset: pl.LazyFrame) -> pl.LazyFrame:
     """Pool the test days of all finished folds: one row per horizon, date and code.
 
-    Where several folds test a day, as combinatorial ones do, the mean of their forecasts counts.
+    If several folds test a day, as combinatorial folds do, the row has the mean of their forecasts.
     """
     tables = [_read_test_forecasts(folder, fold) for fold in trained.finished]
     pooled = pl.concat(tables).group_by(KEY).agg(pl.col(SPLIT).first(), pl.exclude(SPLIT).mean())
