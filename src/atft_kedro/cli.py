@@ -4,15 +4,23 @@ import click
 
 from .commands.bench import bench
 from .commands.benchmarks import benchmarks
+from .commands.compare import compare
 from .commands.diagnose import diagnose_run
 from .commands.doctor import doctor
+from .commands.evaluate import evaluate
+from .commands.folds import folds
 from .commands.hpo import hpo
 from .commands.memory import memory
+from .commands.metrics import metrics
 from .commands.mlflow import mlflow
-from .commands.network import model, profile
-from .commands.run import run, stages
-from .commands.runs import monitor, status, stop
-from .commands.scores import compare, evaluate, folds, metrics, oracle
+from .commands.model import model
+from .commands.monitor import monitor
+from .commands.oracle import oracle
+from .commands.profile import profile
+from .commands.run import run
+from .commands.stages import stages
+from .commands.status import status
+from .commands.stop import stop
 
 
 @click.group(name="atft_kedro")

@@ -16,6 +16,14 @@ from kedro.io import CatalogProtocol
 
 from ..params import InputError
 from ..stages.in_memory import find_in_memory_nodes, load_or_compute
+from ..training.runs import LATEST
+
+run_argument = click.argument("run", default=LATEST)
+
+
+def split_option(*splits: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make the option ``--split`` with these choices."""
+    return click.option("--split", type=click.Choice(splits), default="test", show_default=True)
 
 
 def project_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -1,4 +1,4 @@
-"""``kedro run``, which skips unchanged stages and trains in the processes of torchrun, and ``kedro atft stages``."""
+"""``kedro run``, which skips unchanged stages and trains in the processes of torchrun."""
 
 from typing import Any
 
@@ -6,11 +6,8 @@ import click
 from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
-from kedro.io import CatalogProtocol
-from rich.table import Table
 
-from .console import make_console
-from .project import load, pass_catalog, plain_errors
+from .project import load, plain_errors
 
 STAGE_RUNNER = "atft_kedro.stages.runner.StageSequentialRunner"
 NO_MORE_NODES = ""  # rank 0 broadcasts the name of each node that all ranks run, and this at its end
@@ -56,19 +53,3 @@ run = click.Command(
     callback=_run,
     help="Run the pipeline. Stages whose inputs, parameters and code are unchanged are not run again.",
 )
-
-
-@click.command()
-@click.option("--pipeline", "-p", default="__default__", show_default=True, help="The pipeline with the stages.")
-@pass_catalog
-def stages(catalog: CatalogProtocol, pipeline: str) -> None:
-    """Show which stages are fresh, which are stale, and why."""
-    from ..stages.ledger import plan_stages
-
-    if pipeline not in pipelines:
-        raise click.UsageError(f"Unknown pipeline {pipeline!r}; the pipelines are {', '.join(sorted(pipelines))}.")
-    table = Table("stage", "state", "why")
-    for stage in plan_stages(pipelines[pipeline], catalog):
-        state = "[yellow]stale[/]" if stage.reasons else "[green]fresh[/]"
-        table.add_row(stage.node.name, state, "; ".join(stage.reasons))
-    make_console().print(table)

@@ -1,4 +1,4 @@
-"""Test ``kedro atft model`` and ``kedro atft profile``."""
+"""Test ``kedro atft profile``."""
 
 from pathlib import Path
 
@@ -7,13 +7,6 @@ import pytest
 from factories.project import SMALL, kedro
 
 pytestmark = pytest.mark.slow
-
-
-def test_the_weights_and_operations_of_all_modules_are_shown(ran_project: Path) -> None:
-    output = kedro(ran_project, "atft", "model", "--params", SMALL)
-
-    assert "selection" in output
-    assert "MFLOP per forecast" in output
 
 
 def test_a_profile_is_written_and_printed(ran_project: Path) -> None:

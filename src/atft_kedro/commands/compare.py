@@ -1,0 +1,32 @@
+"""``kedro atft compare``: compare runs on their common forecasts."""
+
+import click
+from kedro.io import CatalogProtocol
+
+from ..evaluation.compare_runs import compare_runs, list_horizons_not_compared, read_split_forecasts, require_several
+from ..evaluation.run_scores import read_all_returns
+from ..reporting.comparison_tables import tabulate_comparison
+from .console import make_console, render_table
+from .project import pass_catalog, split_option
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True)
+@split_option("train", "validation", "test")
+@click.option(
+    "--trials", default=0, help="Number of tried runs from which RUNS were selected.  [default: the number of RUNS]"
+)
+@pass_catalog
+def compare(catalog: CatalogProtocol, runs: tuple[str, ...], split: str, trials: int) -> None:
+    """Compare RUNS on the forecasts that all of them have.
+
+    The difference of each run to the first is paired by day.
+    """
+    folders = [catalog["runs"].load().find(run) for run in runs]
+    require_several(folders)
+    forecasts = {folder.name: read_split_forecasts(folder, split) for folder in folders}
+    compared = compare_runs(forecasts, read_all_returns(folders), catalog["params:evaluation"].load(), trials)
+    console = make_console()
+    console.print(render_table(tabulate_comparison(compared, split, trials)))
+    for horizon in list_horizons_not_compared(forecasts):
+        console.print(f"{horizon}d is not compared: some of these runs do not forecast it.")

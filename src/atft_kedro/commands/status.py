@@ -1,0 +1,43 @@
+"""``kedro atft status``: show the state of a run."""
+
+from pathlib import Path
+
+import click
+from kedro.io import CatalogProtocol
+from rich.table import Table
+
+from ..diagnosis.diagnosis import diagnose
+from ..params import InputError
+from ..training.run_status import RunStatus, read_status
+from .console import make_console
+from .project import pass_catalog, run_argument
+
+STATE_STYLES = {"training": "green", "done": "blue", "stopped": "yellow", "dead": "red"}
+
+
+@click.command()
+@run_argument
+@pass_catalog
+def status(catalog: CatalogProtocol, run: str) -> None:
+    """Show the progress of a RUN (default: the latest), and whether its process is alive."""
+    folder = catalog["runs"].load().find(run)
+    make_console().print(render_status(read_status(folder), read_health(folder)))
+
+
+def read_health(folder: Path) -> str:
+    """Return the headline of a run's diagnosis, or why it is unknown."""
+    try:
+        return diagnose(folder).headline
+    except InputError as error:
+        return f"unknown: {error}"
+
+
+def render_status(run_status: RunStatus, health: str) -> Table:
+    """Render the state of a run as a table."""
+    table = Table(show_header=False, title=f"run {run_status.run}")
+    for name, value in run_status.rows().items():
+        style = STATE_STYLES.get(value.split(" ")[0], "") if name == "state" else ""
+        table.add_row(name, f"[{style}]{value}[/]" if style else value)
+    has_problems = "errors:" in health or "warnings:" in health
+    table.add_row("health", f"{health}\n(kedro atft diagnose)" if has_problems else health)
+    return table

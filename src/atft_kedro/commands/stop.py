@@ -1,0 +1,28 @@
+"""``kedro atft stop``: stop a run."""
+
+import click
+from kedro.io import CatalogProtocol
+
+from ..training.run_status import kill_training, request_stop
+from .console import make_console
+from .project import pass_catalog, run_argument
+
+ENDINGS = {"done": "done after step", "stopped": "stopped after step", "dead": "killed after step"}
+
+
+@click.command()
+@run_argument
+@click.option("--now", is_flag=True, help="Kill the process at once; the steps after its last checkpoint are lost.")
+@click.option("--wait", default=120.0, show_default=True, help="Seconds to wait for the end of the current step.")
+@pass_catalog
+def stop(catalog: CatalogProtocol, run: str, now: bool, wait: float) -> None:
+    """Stop a RUN (default: the latest) after its current step.
+
+    It writes a checkpoint from which it can be resumed.
+    """
+    folder = catalog["runs"].load().find(run)
+    run_status = kill_training(folder) if now else request_stop(folder, wait)
+    console = make_console()
+    console.print(f"{run_status.run}: {ENDINGS[run_status.state]} {run_status.steps}.")
+    if run_status.state != "done":
+        console.print(f"  kedro run --pipelines fit --params training.resume={run_status.run}  # resumes it")
