@@ -1,6 +1,7 @@
 """Trading days of an exchange or all weekdays, and the current day of a time zone."""
 
 from datetime import date, datetime, timedelta
+from types import ModuleType
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -19,13 +20,11 @@ def sessions(calendar: str, first: date, last: date) -> pl.Series:
     if calendar == WEEKDAYS:
         days = np.arange(np.datetime64(first), np.datetime64(last) + 1)
         return pl.Series("date", days[np.is_busday(days)])
-    import exchange_calendars  # imports pandas, which takes a second
-
-    _require_known(calendar)
+    package = _import_calendars(calendar)
     try:
         end = last + timedelta(days=1)  # the package requires an end after the start
-        trading_days = exchange_calendars.get_calendar(calendar, start=str(first), end=str(end)).sessions
-    except exchange_calendars.errors.NoSessionsError:
+        trading_days = package.get_calendar(calendar, start=str(first), end=str(end)).sessions
+    except package.errors.NoSessionsError:
         return pl.Series("date", [], pl.Date)
     except ValueError as error:
         raise InputError(f"The calendar {calendar!r} does not cover {first} to {last}: {error}") from error
@@ -41,16 +40,15 @@ def count_sessions(calendar: str, first: date, last: date) -> int:
 def current_day(calendar: str, time_zone: str | None) -> date:
     """Return the date in ``time_zone``; null: the exchange's, or the machine's for weekdays."""
     if time_zone is None and calendar != WEEKDAYS:
-        import exchange_calendars
-
-        _require_known(calendar)
-        return datetime.now(exchange_calendars.get_calendar(calendar).tz).date()
+        return datetime.now(_import_calendars(calendar).get_calendar(calendar).tz).date()
     return datetime.now(ZoneInfo(time_zone) if time_zone else None).date()
 
 
-def _require_known(calendar: str) -> None:
+def _import_calendars(calendar: str) -> ModuleType:
+    """Import the package of exchange calendars, which takes a second; refuse an unknown calendar."""
     import exchange_calendars
 
     known = exchange_calendars.get_calendar_names(include_aliases=True)
     if calendar not in known:
         raise InputError(f"Unknown calendar {calendar!r}: use {WEEKDAYS!r} or one of {', '.join(sorted(known))}.")
+    return exchange_calendars

@@ -1,1 +1,1 @@
-"""Thin pipelines over the core."""
+"""Kedro pipelines: their nodes adapt the functions of the other packages to the catalog."""
