@@ -1,7 +1,7 @@
 """Trading days of an exchange or all weekdays, and the current day of a time zone."""
 
 from datetime import date, datetime, timedelta
-from types import ModuleType
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -44,7 +44,7 @@ def current_day(calendar: str, time_zone: str | None) -> date:
     return datetime.now(ZoneInfo(time_zone) if time_zone else None).date()
 
 
-def _import_calendars(calendar: str) -> ModuleType:
+def _import_calendars(calendar: str) -> Any:
     """Import the package of exchange calendars, which takes a second; refuse an unknown calendar."""
     import exchange_calendars
 
