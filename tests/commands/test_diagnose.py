@@ -27,7 +27,7 @@ def test_errors_are_shown_with_numbers_and_advice(project: Path, runs: Path) -> 
     status = kedro(project, "atft", "status", "diverges")
 
     assert "run diverges: errors: divergence" in output
-    assert "train loss 2 in its epoch 1, 5 in epoch 6, lowest 1 in epoch 2" in output
+    assert "train loss 2 in epoch 1, 5 in epoch 6, lowest 1 in epoch 2" in output
     assert "→ --params training.learning_rate=0.0003 (now 0.001)" in output
     assert "errors: divergence" in status
 

@@ -68,4 +68,4 @@ def test_a_phase_that_ends_far_above_its_first_loss_diverges_even_if_another_los
     found = find_check(diagnose_run(tmp_path, lines, phases=phases), "divergence")
 
     assert found.severity == "error"
-    assert found.message.startswith("phase two: train loss 2.5 in epoch 1 of the phase; the phase's first step had 1")
+    assert found.message.startswith("phase two: train loss 2.5 in epoch 1; the phase's first step had 1")

@@ -74,7 +74,7 @@ def check_divergence(log: TrainingLog, seed: SeedLog) -> TrainingCheck | None:
     phase, lost_share = found
     first, losses = float(phase.select_finite("loss")[1][0]), phase.train_losses
     last, best = float(losses[-1]), int(np.nanargmin(losses))
-    message = f"{name_phase(log, phase)}train loss {losses[0]:.4g} in epoch 1 of the phase"
+    message = f"{name_phase(log, phase)}train loss {losses[0]:.4g} in epoch 1"
     message += f", {last:.4g} in epoch {len(losses)}" if len(losses) > 1 else ""
     message += f", lowest {losses[best]:.4g} in epoch {best + 1}" if 0 < best < len(losses) - 1 else ""
     message += f"; the phase's first step had {first:.4g}" if np.isinf(lost_share) else ""
