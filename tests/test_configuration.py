@@ -1,4 +1,4 @@
-"""Parameters: each environment is valid, and whatever is wrong is named with its value and its file."""
+"""Test that every environment is valid, and that a wrong parameter is named with its value and its file."""
 
 import shutil
 from pathlib import Path
@@ -20,9 +20,9 @@ ENVIRONMENTS = ["local", "safe", "smoke", "production", "classic", "files", "dat
 
 
 def loader(conf: Path = CONF, env: str = "local", params: dict[str, Any] | None = None) -> ProjectConfigLoader:
-    made = ProjectConfigLoader(str(conf), env=env, runtime_params=params or {}, **CONFIG_LOADER_ARGS)
-    assert isinstance(made, AbstractConfigLoader)
-    return made
+    config_loader = ProjectConfigLoader(str(conf), env=env, runtime_params=params or {}, **CONFIG_LOADER_ARGS)
+    assert isinstance(config_loader, AbstractConfigLoader)
+    return config_loader
 
 
 def resolved(env: str) -> dict[str, dict[str, Any]]:
@@ -35,11 +35,11 @@ def test_every_environment_is_valid(env: str) -> None:
     loader(env=env).require_valid_parameters()
 
 
-def test_the_environments_are_what_they_are_called() -> None:
+def test_environments_set_the_parameters_of_their_purpose() -> None:
     safe, smoke, production, classic = (resolved(env) for env in ("safe", "smoke", "production", "classic"))
 
-    suspicious = {"precision": "fp32", "compile": False, "deterministic": True, "detect_anomaly": True}
-    assert suspicious.items() <= safe["training"].items()
+    debugging = {"precision": "fp32", "compile": False, "deterministic": True, "detect_anomaly": True}
+    assert debugging.items() <= safe["training"].items()
     assert (smoke["training"]["steps_per_phase"], smoke["universe"]["max_stocks_per_day"]) == (3, 512)
     assert (production["training"]["epochs"], production["training"]["precision"]) == (120, "bf16")
     assert (production["network"]["hidden_size"], production["features"]["set"]) == (256, "wide")
@@ -52,19 +52,20 @@ def test_the_environments_are_what_they_are_called() -> None:
     assert {phase.patience for phase in phases[120].curriculum} == {10}
 
 
-def test_targets_of_peoples_own_prices_are_entered_at_the_next_close_and_those_of_the_demo_at_the_same() -> None:
-    lags = {env: resolved(env) for env in ("local", "benchmark", "files", "files,safe")}
+def test_targets_start_at_the_next_close_for_own_prices_and_at_the_same_close_for_the_demo() -> None:
+    environments = {env: resolved(env) for env in ("local", "benchmark", "files", "files,safe")}
 
-    assert {env: each["features"]["entry_lag"] for env, each in lags.items()} == {
+    assert {env: params["features"]["entry_lag"] for env, params in environments.items()} == {
         "local": 0,
         "benchmark": 0,
         "files": 1,
         "files,safe": 1,
     }
-    for each in lags.values():
-        own = each["features"]["entry_lag"]
-        assert own == each["guard"]["targets"]["entry_lag"] == each["guard"]["shifted_target"]["entry_lag"]
-        assert own == each["market"]["entry_lag"]
+    for params in environments.values():
+        entry_lag = params["features"]["entry_lag"]
+        guard = params["guard"]
+        assert entry_lag == guard["targets"]["entry_lag"] == guard["shifted_target"]["entry_lag"]
+        assert entry_lag == params["market"]["entry_lag"]
 
 
 def test_a_benchmark_trains_on_its_own_days_or_on_all_history() -> None:
@@ -79,12 +80,12 @@ def test_a_benchmark_trains_on_its_own_days_or_on_all_history() -> None:
 
 
 @pytest.mark.parametrize("given", ["none", None, True, {"benchmark": 1}])
-def test_a_choice_that_there_is_not_is_refused_with_those_that_there_are(given: Any) -> None:
+def test_an_unknown_choice_is_refused_with_the_known_ones(given: Any) -> None:
     with pytest.raises(InputError, match=r"--params span = .*: must be one of benchmark, all\."):
         loader(env="benchmark", params={"span": given}).require_valid_parameters()
 
 
-def test_a_mistake_in_what_is_chosen_names_the_file_that_holds_it(tmp_path: Path) -> None:
+def test_a_wrong_value_of_a_chosen_block_is_named_with_its_file(tmp_path: Path) -> None:
     shutil.copytree(CONF, tmp_path / "conf")
     file = tmp_path / "conf" / "benchmark" / "parameters.yml"
     file.write_text(file.read_text().replace("epochs: 6,", "epochs: -6,", 1))

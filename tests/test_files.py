@@ -49,7 +49,7 @@ def test_a_folder_that_cannot_be_finished_leaves_nothing(tmp_path: Path) -> None
     assert names(tmp_path) == []
 
 
-def test_a_writer_whose_partial_is_removed_before_it_is_locked_creates_a_new_one(
+def test_a_writer_creates_its_partial_file_again_if_it_is_removed_before_the_lock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lock, removed = fcntl.flock, []

@@ -51,7 +51,7 @@ def test_nothing_of_the_report_is_wider_than_its_window(report: str, width: int)
             assert (plot.bounding_box() or {"width": width + 1})["width"] <= width
 
 
-def test_every_axis_of_the_report_says_what_it_shows(report: str) -> None:
+def test_every_axis_of_the_report_has_a_title(report: str) -> None:
     with open_page(report) as looked:
         looked.page.wait_for_selector(f"{PLOTS} .main-svg")
         unlabelled = looked.page.evaluate(
@@ -69,8 +69,8 @@ def test_every_axis_of_the_report_says_what_it_shows(report: str) -> None:
             }).length"""
         )
 
-    first_axis_speaks_for_all = {"Returns by decile of the forecast", "The run and its baselines"}
-    assert {title for title, _ in unlabelled} <= first_axis_speaks_for_all
+    titled_on_first_axis_only = {"Returns by decile of the forecast", "The run and its baselines"}
+    assert {title for title, _ in unlabelled} <= titled_on_first_axis_only
     assert clipped == 0
 
 
@@ -86,7 +86,7 @@ def _find(viz: str, name: str) -> str:
     return next(node["id"] for node in nodes if node["name"] == name)
 
 
-def test_kedro_viz_shows_a_box_for_each_pipeline(viz: str) -> None:
+def test_kedro_viz_shows_one_box_per_pipeline(viz: str) -> None:
     with open_page(f"{viz}/?pid=train", 1600) as looked:
         looked.page.wait_for_selector(".pipeline-node >> text=evaluate", timeout=30_000)
         shown = [text.strip() for text in looked.page.locator(".pipeline-node__text").all_text_contents()]

@@ -114,7 +114,7 @@ def _decile_of(twice: Tensor, count: Tensor) -> Tensor:
 
 
 def equal_weights(selected: Tensor) -> Tensor:
-    """Compute equal weights of each day's selected stocks, with sum 1; all 0 if none is selected."""
+    """Weight each day's selected stocks equally, with sum 1; all 0 if none is selected."""
     return selected.double() / selected.sum(-1, keepdim=True).clamp(min=1)
 
 

@@ -185,7 +185,7 @@ def test_days_without_returns_yet_have_no_return_and_no_cost() -> None:
 
 
 @pytest.mark.parametrize("stocks", [15, 39])
-def test_without_trades_there_is_no_sharpe_ratio(stocks: int) -> None:
+def test_the_sharpe_ratio_is_undefined_without_trades(stocks: int) -> None:
     realised = realise(stocks=stocks)
     scored = score(forecast(realised, pl.lit(0.1)), realised)
 

@@ -117,8 +117,7 @@ def confirm(
     evaluation: EvaluationParams,
 ) -> Confirmation:
     """Retrain the winner and the current configuration with all epochs, and compare them."""
-    winner = status.best_trial
-    if winner is None:
+    if (winner := status.best_trial) is None:
         raise InputError(f"No trial of the study {status.study} is complete: there is nothing to confirm.")
     network, training = current_params
     confirmation = Confirmation(
@@ -134,17 +133,10 @@ def confirm(
     training = training.model_copy(update={"seed": training.seed + 1, "seeds": params.confirm_seeds, "keep_epochs": 0})
     current_scores, current_forecasts = trainer.train(CURRENT, network, training)
     winner_scores, winner_forecasts = trainer.train(WINNER, *apply_values(winner.params, network, training))
-    seed_error = None
-    if training.selection.metric.startswith("rank_ic"):  # the unit of the differences; other errors cannot be added
-        seed_error = compute_seed_error(current_scores, winner_scores)
+    has_same_unit = training.selection.metric.startswith("rank_ic")  # otherwise the errors cannot be added
+    seed_error = compute_seed_error(current_scores, winner_scores) if has_same_unit else None
     forecasts = {CURRENT: current_forecasts, WINNER: winner_forecasts}
-    entry_lag = trainer.training_data.panel.metadata.entry_lag
-    returns = {run: {entry_lag: pivot_returns(table)} for run, table in forecasts.items()}
-    means = {
-        row.horizon: row.differences["rank_ic"]
-        for row in compare_runs(forecasts, returns, evaluation)
-        if row.run == WINNER
-    }
+    means = _compare_winner(forecasts, trainer.training_data.panel.metadata.entry_lag, evaluation)
     differences = {
         horizon: WinnerDifference(rank_ic=mean, probability=compute_probability(mean, status.scored_trials, seed_error))
         for horizon, mean in means.items()
@@ -157,6 +149,15 @@ def confirm(
             "horizon": find_main_horizon(training.selection, tuple(means)),
         }
     )
+
+
+def _compare_winner(
+    forecasts: dict[str, pl.DataFrame], entry_lag: int, evaluation: EvaluationParams
+) -> dict[int, Mean]:
+    """Compute the mean daily difference in rank IC, winner minus current configuration, by horizon."""
+    returns = {run: {entry_lag: pivot_returns(table)} for run, table in forecasts.items()}
+    rows = compare_runs(forecasts, returns, evaluation)
+    return {row.horizon: row.differences["rank_ic"] for row in rows if row.run == WINNER}
 
 
 def find_main_horizon(selection: SelectionParams, horizons: tuple[int, ...]) -> int:
