@@ -13,11 +13,11 @@ MIN_PERIODS_FOR_T = 20  # from so many non-overlapping periods on, |t| exceeds 2
 METRICS = {  # title, scale, digits
     "rank_ic": ("rank IC", 1, 4),
     "ic": ("IC", 1, 4),
-    "long_short_net": ("long-short net return, bp per day", 1e4, 2),
+    "long_short_net": ("net bp per day", 1e4, 2),
 }
 BASELINE_NOTE = (
     "Run minus baseline: mean of the daily differences on the forecasts that run and baseline share, ± standard error, "
-    "and t. The `zero` baseline has an IC of 0 by definition."
+    "and t. The `zero` baseline has an IC of 0 by definition. Net bp: return of the long-short portfolio after costs."
 )
 MEMBER_COLUMNS = ("ic", "rank_ic", "ic_ir", "rank_ic_ir")
 

@@ -12,7 +12,7 @@ from plotly.offline import get_plotlyjs
 from .table import Table
 
 PLOTLY_CONFIG = {"displaylogo": False, "responsive": True, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
-BADGES = {"error": "must be corrected", "warn": "please check", "ok": "kept", "skipped": "not checked"}
+BADGES = {"error": "must be corrected", "warn": "please check", "ok": "passed", "skipped": "not checked"}
 
 
 def build_html_report(title: str, tables: Sequence[Table], figures: Sequence[go.Figure]) -> str:
@@ -36,7 +36,7 @@ def figure_title(figure: go.Figure) -> str:
 
 
 def build_guard_page(report: dict[str, Any]) -> str:
-    """Build the guard report: broken rules, kept rules, statistics of every column."""
+    """Build the guard report: broken rules, passed rules, statistics of every column."""
     order = list(BADGES)
     checks = sorted(report["checks"], key=lambda check: order.index(check["severity"]))
     return _render("guard_page.html", report=report, checks=checks, badges=BADGES)

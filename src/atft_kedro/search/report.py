@@ -49,7 +49,7 @@ def plot_study(study: optuna.Study) -> tuple[go.Figure, ...]:
                 visualization.plot_param_importances(study, evaluator=PedAnovaImportanceEvaluator()),
                 visualization.plot_parallel_coordinate(study, target_name="score"),
                 visualization.plot_slice(study, target_name="score"),
-                visualization.plot_intermediate_values(study),
+                visualization.plot_intermediate_values(study).update_layout(xaxis_title="epoch", yaxis_title="score"),
             )
     return tuple(
         apply_theme(go.Figure(figure), name.capitalize(), caption).update_layout(hovermode="closest", colorway=SHADES)
