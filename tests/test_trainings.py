@@ -116,7 +116,7 @@ def test_a_training_is_monitored_and_stopped_while_others_run(project: Path) -> 
     assert (newest / "last.pt").exists()
     assert not (newest / "stop").exists()
     assert run_statuses(project)[-2:] == ["KILLED", "FINISHED"]
-    assert "stage predict.forecast_newest done" in predicted
+    assert "stage predict.forecast_newest_days done" in predicted
     assert second != newest
     assert json.loads((second / "metrics.json").read_text())["run"] == second.name
     assert not (newest / "metrics.json").exists()

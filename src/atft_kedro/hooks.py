@@ -20,7 +20,7 @@ from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES, MLFLOW
 from pydantic import BaseModel
 
 from .configuration import ProjectConfigLoader
-from .datasets.tracker import UntilFailure
+from .datasets.tracker import StopAfterFailure
 
 RETRIES = 2  # of a request to a tracking server; MLflow's own seven take minutes
 
@@ -76,7 +76,7 @@ class ExperimentHook(MlflowHook):
 
     def __init__(self) -> None:
         super().__init__()
-        self._attempt = UntilFailure("MLflow does not answer; the run is not tracked")
+        self._attempt = StopAfterFailure("MLflow does not answer; the run is not tracked")
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:

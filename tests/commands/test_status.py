@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from atft_kedro.commands.console import make_console
-from atft_kedro.commands.status import read_health, render_status
+from atft_kedro.commands.status import describe_health, render_status
 from atft_kedro.training.run_status import read_status
 from factories.training_logs import RISING, make_log, write_run
 
@@ -16,7 +16,7 @@ def test_the_state_and_the_problems_of_a_run_are_shown(tmp_path: Path, capsys: p
 
     texts = []
     for folder in (healthy, diverging):
-        make_console().print(render_status(read_status(folder), read_health(folder)))
+        make_console().print(render_status(read_status(folder), describe_health(folder)))
         texts.append(capsys.readouterr().out)
 
     assert "run healthy" in texts[0]

@@ -4,13 +4,13 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from atft_kedro.datasets import TrackerDataset, TrialTrackersDataset
-from atft_kedro.datasets.tracker import UntilFailure
+from atft_kedro.datasets.tracker import StopAfterFailure
 from atft_kedro.training.tracking import NoTracker
 
 
 def test_the_first_failure_is_logged_and_later_calls_are_skipped(caplog: pytest.LogCaptureFixture) -> None:
     calls: list[str] = []
-    attempt = UntilFailure("MLflow does not answer")
+    attempt = StopAfterFailure("MLflow does not answer")
 
     def fail() -> None:
         calls.append("fail")

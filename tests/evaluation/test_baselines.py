@@ -12,7 +12,7 @@ from atft_kedro.evaluation.baselines import BaselineParams, forecast_baselines
 from atft_kedro.evaluation.boosting import BoostingParams
 from atft_kedro.evaluation.ridge import RidgeParams
 from atft_kedro.graph.neighbours import GraphParams
-from atft_kedro.graph.to_panel import graphs_to_panel
+from atft_kedro.graph.panel_indices import index_graphs
 from atft_kedro.pipelines.evaluate import nodes
 from atft_kedro.schema import target_columns
 from atft_kedro.training.data import TrainingData
@@ -100,9 +100,7 @@ def test_baselines_are_learned_in_the_units_of_the_labels_that_the_run_was_train
     training = make_params(TrainingParams, labels={"transform": "zscore"})
     runs = Runs(tmp_path, commit="", is_dirty=False)
     folder = runs.create({"training": training.model_dump(mode="json")})
-    graphs = graphs_to_panel(
-        make_graphs(ml_dataset, make_params(GraphParams, neighbours=4)).lazy(), training_data.panel
-    )
+    graphs = index_graphs(make_graphs(ml_dataset, make_params(GraphParams, neighbours=4)).lazy(), training_data.panel)
     params = make_params(BaselineParams, names=("ridge",), ridge=make_ridge((0.1,)))
     scored = nodes.forecast_baselines(
         keys.lazy(),

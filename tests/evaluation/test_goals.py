@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from atft_kedro.evaluation.goals import GoalParams, Scores, check_goals, measure_train_gap
+from atft_kedro.evaluation.goals import GoalParams, ScoresBySplit, check_goals, measure_train_validation_gap
 from atft_kedro.evaluation.score import GoalResult
 from factories.baseline_runs import make_noisy_returns, score_with_baselines
 from factories.params import make_params
@@ -11,11 +11,11 @@ from factories.training_logs import make_mean, score_horizon
 
 
 @pytest.fixture(scope="module")
-def split_scores() -> Scores:
+def split_scores() -> ScoresBySplit:
     return score_with_baselines(make_noisy_returns())[0].split
 
 
-def test_goals_are_met_or_missed(split_scores: Scores) -> None:
+def test_goals_are_met_or_missed(split_scores: ScoresBySplit) -> None:
     ic = split_scores["test"][1].ic.mean or 0
     ratio = split_scores["test"][1].ic.ir or 0
     params = make_params(
@@ -57,9 +57,9 @@ def test_a_goal_smaller_than_its_error_has_no_verdict() -> None:
     assert check_goals(overfitted, None, params)["train_gap"].verdict == "missed"
 
 
-def test_the_train_gap_is_the_share_lost_on_validation_days(split_scores: Scores) -> None:
+def test_the_train_gap_is_the_share_lost_on_validation_days(split_scores: ScoresBySplit) -> None:
     train, validation = split_scores["test"], split_scores["validation"]
 
-    lost, _ = measure_train_gap({"train": train, "validation": validation})
+    lost, _ = measure_train_validation_gap({"train": train, "validation": validation})
     assert lost == pytest.approx(1 - (validation[1].rank_ic.mean or 0) / (train[1].rank_ic.mean or 1))
-    assert measure_train_gap({"validation": validation}) == (None, None)
+    assert measure_train_validation_gap({"validation": validation}) == (None, None)

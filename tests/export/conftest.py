@@ -9,10 +9,10 @@ import pytest
 from atft_kedro.evaluation.compare_baselines import score_run
 from atft_kedro.evaluation.conformal import fit_corrections
 from atft_kedro.evaluation.entries import collect_returns
-from atft_kedro.evaluation.forecast_table import forecast_splits
+from atft_kedro.evaluation.forecast_table import forecast_all_splits
 from atft_kedro.export.model import Model, load_model
 from atft_kedro.export.model_card import ModelInputs
-from atft_kedro.graph.to_panel import graphs_to_panel
+from atft_kedro.graph.panel_indices import index_graphs
 from atft_kedro.panel.build import plan_panel
 from atft_kedro.panel.index import index_observations
 from atft_kedro.panel.scaler import FeatureCatalogue, ScalerParams, fit_scaler
@@ -53,11 +53,11 @@ def trained(dataset: pl.DataFrame, catalogue: FeatureCatalogue, tmp_path_factory
     split = split_days(index.days, make_params(SplitParams, embargo_days=0), 20)
     scaler = fit_scaler(lazy, index, split, catalogue, make_params(ScalerParams))
     panel = build_panel_in_memory(plan_panel(lazy, index, scaler, entry_lag=0))
-    training_data = TrainingData(panel, graphs_to_panel(make_graphs(dataset, GRAPH, UNIVERSE).lazy(), panel), split)
+    training_data = TrainingData(panel, index_graphs(make_graphs(dataset, GRAPH, UNIVERSE).lazy(), panel), split)
     runs = Runs(tmp_path_factory.mktemp("exports") / "runs", commit="abcdef0123456", is_dirty=True)
     run = runs.find(train_in_run(training_data, NETWORK, TRAINING, runs).run)
     members = load_members(run, training_data)
-    forecasts, _ = forecast_splits(dict(enumerate(members)), training_data)
+    forecasts, _ = forecast_all_splits(dict(enumerate(members)), training_data)
     no_baselines = forecasts.clear().with_columns(pl.lit("").alias(FORECASTER))
     returns = collect_returns(lazy, forecasts["date"], 0)
     return Trained(

@@ -8,8 +8,8 @@ import polars as pl
 from atft_kedro.features.build import FeatureParams, build_ml_dataset
 from atft_kedro.graph.daily import build_graphs
 from atft_kedro.graph.neighbours import GraphParams
-from atft_kedro.graph.returns import read_returns
-from atft_kedro.graph.to_panel import graphs_to_panel
+from atft_kedro.graph.panel_indices import index_graphs
+from atft_kedro.graph.returns import compute_market_history
 from atft_kedro.panel.build import plan_panel
 from atft_kedro.panel.index import index_observations
 from atft_kedro.panel.scaler import FeatureCatalogue, ScalerParams, fit_scaler
@@ -49,14 +49,14 @@ def make_panel(
 def make_graphs(frame: pl.DataFrame, params: GraphParams, universe: UniverseParams | None = None) -> pl.DataFrame:
     """Build all graphs at once."""
     index = index_observations(select_universe(frame.lazy(), universe or make_params(UniverseParams)))
-    return pl.concat(build_graphs(read_returns(frame.lazy(), index, 0), params))
+    return pl.concat(build_graphs(compute_market_history(frame.lazy(), index, 0), params))
 
 
 def make_training_data(frame: pl.DataFrame, folder: Path) -> TrainingData:
     """Make all that a network is trained on."""
     panel = make_panel(frame, folder)
     split = split_days(panel.days, make_params(SplitParams, embargo_days=0), 20)
-    graphs = graphs_to_panel(make_graphs(frame, make_params(GraphParams, neighbours=4)).lazy(), panel)
+    graphs = index_graphs(make_graphs(frame, make_params(GraphParams, neighbours=4)).lazy(), panel)
     return TrainingData(panel, graphs, split)
 
 

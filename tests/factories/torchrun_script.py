@@ -9,7 +9,7 @@ import polars as pl
 import torch
 
 from atft_kedro.graph.neighbours import GraphParams
-from atft_kedro.graph.to_panel import graphs_to_panel
+from atft_kedro.graph.panel_indices import index_graphs
 from atft_kedro.panel.split import SplitParams, split_days
 from atft_kedro.panel.store import open_panel
 from atft_kedro.training.data import TrainingData
@@ -31,7 +31,7 @@ atexit.register(report_threads)  # registered first, so it runs last
 torch.set_num_threads(1)
 folder, training = Path(sys.argv[1]), make_params(TrainingParams, **json.loads(sys.argv[2]))
 panel = open_panel(folder / "panel")
-graphs = graphs_to_panel(
+graphs = index_graphs(
     make_graphs(pl.read_parquet(folder / "ml_dataset.parquet"), make_params(GraphParams, neighbours=4)).lazy(), panel
 )
 training_data = TrainingData(panel, graphs, split_days(panel.days, make_params(SplitParams, embargo_days=0), 20))

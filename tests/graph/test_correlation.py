@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 import torch
 
-from atft_kedro.graph.correlation import correlate, decay, standardise
+from atft_kedro.graph.correlation import correlate, make_decay_weights, standardise
 from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.panel.index import index_observations
 from atft_kedro.panel.universe import UniverseParams, select_universe
@@ -27,7 +27,7 @@ def test_the_matrix_product_is_the_slow_correlation() -> None:
     returns[:, 5] = -returns[:, 6]
     returns[:, 7] = 0.01  # flat
     returns[60, 8] = 9.0  # a wrong price
-    weights = decay(120, 30)
+    weights = make_decay_weights(120, 30)
 
     shape = standardise(torch.from_numpy(returns.astype(np.float32)), weights, CLIP)
     found = correlate(shape, shape)
@@ -44,14 +44,14 @@ def test_the_matrix_product_is_the_slow_correlation() -> None:
 def test_without_gaps_it_is_the_textbook_weighted_correlation() -> None:
     random = np.random.default_rng(5)
     returns = random.normal(0, 0.02, (90, 8))
-    weights = decay(90, 20)
+    weights = make_decay_weights(90, 20)
 
     shape = standardise(torch.from_numpy(returns.astype(np.float32)), weights, CLIP)
 
     covariance = np.cov(returns.T, aweights=weights.double().numpy())
     deviation = np.sqrt(np.diag(covariance))
     assert np.abs(correlate(shape, shape).numpy() - covariance / np.outer(deviation, deviation)).max() < 1e-5
-    assert decay(90, 20)[-21].item() == pytest.approx(0.5)
+    assert make_decay_weights(90, 20)[-21].item() == pytest.approx(0.5)
 
 
 def test_the_edges_are_the_strongest_slow_correlations(ml_dataset: pl.DataFrame) -> None:

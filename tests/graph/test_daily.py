@@ -11,7 +11,7 @@ from polars.testing import assert_frame_equal
 
 from atft_kedro.graph.daily import build_graphs
 from atft_kedro.graph.neighbours import GraphParams
-from atft_kedro.graph.returns import read_returns
+from atft_kedro.graph.returns import compute_market_history
 from atft_kedro.panel.index import index_observations
 from atft_kedro.panel.universe import UniverseParams, select_universe
 from atft_kedro.params import InputError
@@ -103,7 +103,9 @@ def test_impossible_parameters_are_refused(
 
 def test_graphs_are_yielded_in_batches(ml_dataset: pl.DataFrame) -> None:
     index = index_observations(select_universe(ml_dataset.lazy(), make_params(UniverseParams)))
-    frames = build_graphs(read_returns(ml_dataset.lazy(), index, 0), PARAMS.model_copy(update={"refresh_days": 1}))
+    frames = build_graphs(
+        compute_market_history(ml_dataset.lazy(), index, 0), PARAMS.model_copy(update={"refresh_days": 1})
+    )
 
     assert isinstance(frames, Iterator)
     assert len([frame for frame in frames if frame.height]) == 320 // 64

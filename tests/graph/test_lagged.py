@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from atft_kedro.graph.neighbours import GraphParams
-from atft_kedro.graph.returns import read_returns
+from atft_kedro.graph.returns import compute_market_history
 from atft_kedro.panel.index import index_observations
 from atft_kedro.panel.universe import UniverseParams, select_universe
 from factories.datasets import make_graphs
@@ -68,7 +68,7 @@ def test_a_leading_stock_is_a_neighbour_of_the_following_one_and_not_reversed(re
 def test_every_edge_has_the_correlation_of_a_slow_loop(returns: np.ndarray, lag: int, subtract_market: bool) -> None:
     params = PARAMS.model_copy(update={"lag_days": lag, "subtract_market": subtract_market})
     frame = dataset_of(returns)
-    market = read_returns(
+    market = compute_market_history(
         frame.lazy(), index_observations(select_universe(frame.lazy(), make_params(UniverseParams))), 0
     )
     relative = market.subtract_market_median() if subtract_market else market.returns

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from atft_kedro.graph.neighbours import GraphParams
-from atft_kedro.graph.to_panel import graphs_to_panel
+from atft_kedro.graph.panel_indices import index_graphs
 from atft_kedro.network.atft import Atft
 from atft_kedro.network.params import ModuleName, NetworkParams
 from atft_kedro.panel.blocks import Block, BlockReader
@@ -157,7 +157,7 @@ def forecasts(
     network: Atft, panel: Panel, graphs: pl.DataFrame, starts: range, modules: frozenset[ModuleName]
 ) -> Tensor:
     """Forecasts of days 240 … 255 (day, stock), from blocks that begin at each start."""
-    reader = BlockReader(panel, graphs_to_panel(graphs.lazy(), panel), SMALL.lookback, 8)
+    reader = BlockReader(panel, index_graphs(graphs.lazy(), panel), SMALL.lookback, 8)
     whole = torch.full((len(panel.days), len(panel.metadata.codes)), torch.nan)
     for start in starts:
         block: Block = reader.read(np.arange(start, start + 8))

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atft_kedro.graph.neighbours import GraphParams
-from atft_kedro.graph.to_panel import graphs_to_panel
+from atft_kedro.graph.panel_indices import index_graphs
 from atft_kedro.panel.blocks import Block, BlockReader, DailyGraphs, no_graphs, split_segments
 from atft_kedro.panel.split import SplitParams, split_days
 from atft_kedro.panel.store import Panel
@@ -34,7 +34,7 @@ def panel(gappy_panel: Panel) -> Panel:
 @pytest.fixture(scope="module")
 def graphs(rows: pl.DataFrame, panel: Panel) -> DailyGraphs:
     params = make_params(GraphParams, neighbours=4, window=60, min_observations=20)
-    return graphs_to_panel(make_graphs(rows, params, make_params(UniverseParams, min_history=3)).lazy(), panel)
+    return index_graphs(make_graphs(rows, params, make_params(UniverseParams, min_history=3)).lazy(), panel)
 
 
 def window_of(panel: Panel, day: int, stock: int, lookback: int) -> list[int]:

@@ -30,7 +30,7 @@ def test_the_newest_day_is_forecast_as_by_python(ran_project: Path) -> None:
     dataset = pl.read_parquet(ran_project / "data" / "05_model_input" / "ml_dataset.parquet")
     forecasts = read_predictions(ran_project)
     written = pl.read_csv(ran_project / "data" / "07_model_output" / "predictions.csv", try_parse_dates=True)
-    assert "stage predict.forecast_newest done" in output
+    assert "stage predict.forecast_newest_days done" in output
     assert "5 of 6 stages are fresh" in output
     assert forecasts["date"].unique().to_list() == [dataset["date"].max()]
     assert forecasts["horizon"].unique().sort().to_list() == [1, 5, 10, 20]

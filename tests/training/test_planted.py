@@ -11,7 +11,7 @@ from atft_kedro import metrics
 from atft_kedro.evaluation.oracle import align_oracle, measure_oracle_share
 from atft_kedro.features.build import FeatureParams
 from atft_kedro.graph.neighbours import GraphParams
-from atft_kedro.graph.to_panel import graphs_to_panel
+from atft_kedro.graph.panel_indices import index_graphs
 from atft_kedro.market.simulated_drivers import MarketParams, Strengths
 from atft_kedro.market.simulation import simulate_market
 from atft_kedro.network.params import NetworkParams
@@ -48,7 +48,7 @@ def make_training_data(strengths: Strengths, folder: Path, kind: str = "correlat
     graphs = make_graphs(dataset, make_params(GraphParams, **{"kind": kind, "neighbours": 6}))
     training_data = TrainingData(
         panel,
-        graphs_to_panel(graphs.lazy(), panel),
+        index_graphs(graphs.lazy(), panel),
         split_days(panel.days, make_params(SplitParams, embargo_days=0), 20),
     )
     return training_data, align_oracle(market.oracle, training_data, 1)
@@ -100,7 +100,7 @@ def test_an_untrained_network_agrees_little_with_the_oracle_and_the_oracle_is_fo
     market = simulate_market(make_params(MarketParams, stocks=40, days=400, seed=5))
     dataset = make_ml_dataset(market.prices, make_params(FeatureParams))
     panel = make_panel(dataset, tmp_path / "panel")
-    graphs = graphs_to_panel(make_graphs(dataset, make_params(GraphParams)).lazy(), panel)
+    graphs = index_graphs(make_graphs(dataset, make_params(GraphParams)).lazy(), panel)
     training_data = TrainingData(panel, graphs, split_days(panel.days, make_params(SplitParams, embargo_days=0), 20))
     training = make_params(TrainingParams)
     network = make_trainer(training_data, SMALL, training, ProcessGroup()).network

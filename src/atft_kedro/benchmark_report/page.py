@@ -10,7 +10,7 @@ from ..evaluation.baselines import ZERO
 from ..evaluation.compare_baselines import IS_ONE_DAY_TEST, NETWORK
 from ..evaluation.compare_runs import RunComparison
 from ..evaluation.entries import name_entry
-from ..evaluation.forecast_table import FORECASTS, open_table
+from ..evaluation.forecast_table import FORECASTS_FILE, open_table
 from ..evaluation.score import EntryScore
 from ..reporting.format import format_difference, format_number
 from ..reporting.run_tables import tabulate_goals
@@ -57,7 +57,7 @@ def build_benchmark_page(
     test_days = first.score.split["test"][horizon].ic.days
     tables = _build_tables(first, longer, horizon)
     if first.score.published:
-        one_day = open_table(first.folder / FORECASTS).filter(IS_ONE_DAY_TEST).select(DATE, CODE, REALISED)
+        one_day = open_table(first.folder / FORECASTS_FILE).filter(IS_ONE_DAY_TEST).select(DATE, CODE, REALISED)
         tables.append(tabulate_published_scores(runs, score_random_forecasts(one_day.collect())))
     if len(runs) > 1:
         tables.append(tabulate_ablations(comparisons, runs, horizon))

@@ -8,9 +8,9 @@ from typing import Any, Self
 
 import polars as pl
 
-from ..dotted import flatten
+from ..dotted_paths import flatten
 from ..evaluation.compare_baselines import NETWORK
-from ..evaluation.forecast_table import FORECASTS, open_table
+from ..evaluation.forecast_table import FORECASTS_FILE, open_table
 from ..evaluation.run_scores import DAILY, read_score
 from ..evaluation.score import RunScore
 from ..panel.split import SPLIT_NAMES, DateRange, Split, SplitName
@@ -63,7 +63,7 @@ class RunEvidence:
 
     def count_stocks(self) -> int:
         """Count the stocks with forecasts."""
-        count: int = open_table(self.folder / FORECASTS).select(pl.col(CODE).n_unique()).collect().item()
+        count: int = open_table(self.folder / FORECASTS_FILE).select(pl.col(CODE).n_unique()).collect().item()
         return count
 
     def dates_of(self, split: SplitName) -> DateRange:

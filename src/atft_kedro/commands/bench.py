@@ -4,8 +4,8 @@ import click
 from kedro.io import CatalogProtocol
 from rich.table import Table
 
+from .command_helpers import pass_catalog
 from .console import make_console
-from .project import pass_catalog
 
 
 @click.group()
@@ -20,15 +20,15 @@ def bench() -> None:
 @pass_catalog
 def data(catalog: CatalogProtocol, lookback: int, days: int, blocks: int) -> None:
     """Measure how fast the panel opens and its blocks are read, compared with a plain copy."""
-    from ..graph.to_panel import graphs_to_panel
+    from ..graph.panel_indices import index_graphs
     from ..profiling.bench_data import time_once, time_reading
 
     opening = time_once("open the panel", catalog["panel"].load)
     panel, edges = catalog["panel"].load(), catalog["graphs"].load()
-    indexing = time_once("convert the graphs to panel indices", lambda: graphs_to_panel(edges, panel))
+    indexing = time_once("convert the graphs to panel indices", lambda: index_graphs(edges, panel))
     rows, features = panel.features.shape
     table = Table("operation", "ms", "GB/s", title=f"A panel of {rows - 1:,} observations x {features} features")
-    for entry in [opening, indexing, *time_reading(panel, graphs_to_panel(edges, panel), lookback, days, blocks)]:
+    for entry in [opening, indexing, *time_reading(panel, index_graphs(edges, panel), lookback, days, blocks)]:
         speed = "" if entry.gb_per_second is None else f"{entry.gb_per_second:.2f}"
         table.add_row(entry.operation, f"{1000 * entry.seconds:.1f}", speed)
     make_console().print(table)

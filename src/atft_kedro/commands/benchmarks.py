@@ -14,7 +14,7 @@ from ..files import atomic_write
 from ..schema import DATE
 from ..training.runs import LATEST
 from ..walk_forward.score import WalkScore, concat_daily, score_by_entry
-from .project import load, pass_catalog
+from .command_helpers import load_dataset, pass_catalog
 
 PAGE = "docs/benchmarks.md"
 
@@ -55,6 +55,6 @@ def _read_walk(catalog: CatalogProtocol) -> WalkEvidence:
     """Read the score of the newest walk, and compute its daily statistics."""
     forecasts, evaluation = catalog["walk_forecasts"].load().collect(), catalog["params:evaluation"].load()
     score: WalkScore = catalog["walk_score"].load()
-    returns = collect_returns(load(catalog, "mapped_dataset"), forecasts[DATE], score.entry_lag)
+    returns = collect_returns(load_dataset(catalog, "mapped_dataset"), forecasts[DATE], score.entry_lag)
     daily = concat_daily(score_by_entry(forecasts, returns_by_lag(returns, score.entry_lag), evaluation))
     return WalkEvidence(score, daily, catalog["fold_folders"].load().folder)

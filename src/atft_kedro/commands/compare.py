@@ -6,8 +6,8 @@ from kedro.io import CatalogProtocol
 from ..evaluation.compare_runs import compare_runs, list_horizons_not_compared, read_split_forecasts, require_several
 from ..evaluation.run_scores import read_all_returns
 from ..reporting.comparison_tables import tabulate_comparison
+from .command_helpers import pass_catalog, split_option
 from .console import make_console, render_table
-from .project import pass_catalog, split_option
 
 
 @click.command()

@@ -11,8 +11,8 @@ from ..checks import Severity
 from ..diagnosis.check_result import TrainingCheck
 from ..diagnosis.diagnosis import Diagnosis, diagnose
 from ..training.runs import LATEST
+from .command_helpers import pass_catalog
 from .console import make_console
-from .project import pass_catalog
 
 TITLES: dict[Severity, tuple[str, str]] = {
     "error": ("errors", "bold red"),

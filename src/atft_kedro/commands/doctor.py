@@ -14,8 +14,8 @@ from rich.text import Text
 
 from ..checks import CheckResult, Severity, find_worst
 from ..doctor.run_checks import check_machine, check_project
+from .command_helpers import project_options
 from .console import make_console
-from .project import project_options
 
 SEVERITY_TITLES: dict[Severity, str] = {"ok": "ok", "skipped": "skipped", "warn": "warnings", "error": "errors"}
 SEVERITY_STYLES = {"ok": "green", "skipped": "dim", "warn": "yellow", "error": "bold red"}

@@ -6,8 +6,8 @@ from rich.table import Table
 
 from ..walk_forward.report import HEADER, format_folds
 from ..walk_forward.score import WalkScore
+from .command_helpers import pass_catalog
 from .console import make_console
-from .project import pass_catalog
 
 
 @click.command()

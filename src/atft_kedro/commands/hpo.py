@@ -17,8 +17,8 @@ from ..search.plan import SearchParams
 from ..search.space import format_values
 from ..search.study_status import StudyStatus, format_best, format_counts, read_status
 from ..training.params import TrainingParams
+from .command_helpers import load_dataset, pass_catalog
 from .console import make_console
-from .project import load, pass_catalog
 
 STYLES = {"complete": "green", "pruned": "yellow", "failed": "red", "running": "blue"}
 study_option = click.option("--study", help="Name of the study.  [default: hpo.study]")
@@ -49,7 +49,7 @@ def worker(catalog: CatalogProtocol, study: str | None) -> None:
     from ..search.run_search import join_search
 
     url, name = locate_study(catalog, study)
-    training_data, trackers = load(catalog, "training_data"), catalog["trial_trackers"].load()
+    training_data, trackers = load_dataset(catalog, "training_data"), catalog["trial_trackers"].load()
     joined = join_search(name, training_data, url, catalog["trial_folders"].load(), trackers)
     make_console().print(render_status(joined))
 

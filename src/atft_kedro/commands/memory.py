@@ -15,8 +15,8 @@ from ..profiling.memory.estimate import Machine, MemoryNeed, TrainingPlan, compa
 from ..profiling.memory.sizes import PanelSizes, make_metadata
 from ..training.data import choose_days_per_block, count_stocks_per_day
 from ..training.run_status import format_load, read_status
+from .command_helpers import pass_catalog
 from .console import make_console
-from .project import pass_catalog
 
 SIZE = click.IntRange(min=1)
 EXTRA = 90_000_000  # bytes that `kedro run` uses in addition to this command: runner, tables, tracking, checkpoints

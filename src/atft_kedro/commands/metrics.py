@@ -5,8 +5,8 @@ from kedro.io import CatalogProtocol
 
 from ..evaluation.run_scores import read_scores
 from ..reporting.comparison_tables import tabulate_scores
+from .command_helpers import pass_catalog, split_option
 from .console import make_console, render_table
-from .project import pass_catalog, split_option
 
 
 @click.command()

@@ -7,8 +7,8 @@ from kedro.config import MissingConfigException
 from kedro.framework.project import settings
 from kedro.framework.startup import ProjectMetadata
 
+from .command_helpers import show_input_errors_briefly
 from .console import make_console
-from .project import plain_errors
 
 CREDENTIAL = "mlflow_store"  # key in conf/local/credentials.yml
 DEFAULT_STORE = "sqlite:///mlflow.db"
@@ -29,7 +29,7 @@ def up(metadata: ProjectMetadata, port: int, store: str | None) -> None:
     from ..services.mlflow_server import log_path, start_server
 
     project = metadata.project_path
-    with plain_errors():
+    with show_input_errors_briefly():
         server = start_server(project, port, store or _read_default_store(project))
     message = f"MLflow is running at {server.url} (store {server.store}, log {log_path(project)})."
     make_console(soft_wrap=True).print(message)

@@ -4,8 +4,8 @@ import click
 from kedro.io import CatalogProtocol
 from rich.table import Table
 
+from .command_helpers import load_dataset, pass_catalog
 from .console import make_console
-from .project import load, pass_catalog
 
 
 @click.command()
@@ -15,7 +15,7 @@ def model(catalog: CatalogProtocol) -> None:
     from ..profiling.network_size import measure_network
     from ..training.data import choose_days_per_block, count_stocks_per_day
 
-    data = load(catalog, "training_data")
+    data = load_dataset(catalog, "training_data")
     training = choose_days_per_block(catalog["params:training"].load(), count_stocks_per_day(data.panel))
     sizes = measure_network(data.panel, data.graphs, catalog["params:network"].load(), training)
     weights, flops = (sum(getattr(module, name) for module in sizes.modules) for name in ("weights", "flops"))

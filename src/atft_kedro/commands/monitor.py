@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from ..training.run_status import read_history, read_log, read_status
+from .command_helpers import pass_catalog, run_argument
 from .console import make_console
-from .project import pass_catalog, run_argument
-from .status import read_health, render_status
+from .status import describe_health, render_status
 
 SHOWN_LOG_LINES = 8
 SHOWN_EPOCHS = 12
@@ -30,7 +30,7 @@ def monitor(catalog: CatalogProtocol, run: str, every: float) -> None:
     Ctrl-C ends only the display.
     """
     folder = catalog["runs"].load().find(run)
-    run_status, health = read_status(folder), read_health(folder)
+    run_status, health = read_status(folder), describe_health(folder)
     with Live(console=make_console(), auto_refresh=False) as live:
         while True:
             log = Text("\n".join(read_log(folder, SHOWN_LOG_LINES)), style="dim")
@@ -41,7 +41,7 @@ def monitor(catalog: CatalogProtocol, run: str, every: float) -> None:
             time.sleep(every)
             before, run_status = run_status, read_status(folder)
             if any(getattr(run_status, name) != getattr(before, name) for name in HEALTH_TRIGGERS):
-                health = read_health(folder)
+                health = describe_health(folder)
 
 
 def render_epochs(epochs: list[dict[str, Any]]) -> Table:

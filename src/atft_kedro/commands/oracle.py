@@ -8,8 +8,8 @@ from rich.table import Table
 
 from ..panel.split import SplitName
 from ..reporting.format import format_number
+from .command_helpers import load_dataset, pass_catalog, run_argument, split_option
 from .console import make_console
-from .project import load, pass_catalog, run_argument, split_option
 
 
 @click.command()
@@ -25,7 +25,7 @@ def oracle(catalog: CatalogProtocol, run: str, split: SplitName) -> None:
     from ..training.forecasting import load_members
     from ..training.hardware import choose_device
 
-    training_data = load(catalog, "training_data").to(choose_device(catalog["params:training.device"].load()))
+    training_data = load_dataset(catalog, "training_data").to(choose_device(catalog["params:training.device"].load()))
     folder = catalog["runs"].load().find(run)
     members = load_members(folder, training_data)
     shares = measure_oracle_share(members, training_data, catalog["oracle"].load().collect(), split)

@@ -7,8 +7,8 @@ import click
 from kedro.io import CatalogProtocol
 
 from ..params import InputError
+from .command_helpers import load_dataset, pass_catalog
 from .console import make_console, render_table
-from .project import load, pass_catalog
 
 
 @click.command()
@@ -32,7 +32,7 @@ def profile(catalog: CatalogProtocol, steps: int, phase: str | None, out: Path |
         raise InputError(f"{folder} already exists: name another folder with --out.")
     training_params, network_params = catalog["params:training"].load(), catalog["params:network"].load()
     chosen = choose_phase(training_params, phase)
-    training = ProfiledTraining.start(load(catalog, "training_data"), network_params, training_params, chosen)
+    training = ProfiledTraining.start(load_dataset(catalog, "training_data"), network_params, training_params, chosen)
     report = write_profile(training, steps, folder)
     console = make_console()
     console.print(render_table(report.sections), render_table(report.operations), *report.notes, sep="\n")

@@ -7,7 +7,7 @@ from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
 
-from .project import load, plain_errors
+from .command_helpers import load_dataset, show_input_errors_briefly
 
 STAGE_RUNNER = "atft_kedro.stages.runner.StageSequentialRunner"
 NO_MORE_NODES = ""  # rank 0 broadcasts the name of each node that all ranks run, and this at its end
@@ -19,12 +19,12 @@ def _run(no_cache: bool, runner: str | None, **options: Any) -> Any:
     from ..training.distributed import is_torchrun, join_process_group
 
     if is_torchrun() and not join_process_group().is_first:
-        with plain_errors():
+        with show_input_errors_briefly():
             return run_as_other_rank(options)
     runner = runner or STAGE_RUNNER
     if no_cache and runner == STAGE_RUNNER:
         options["runner_params"] = {**options["runner_params"], "use_cache": False}
-    with plain_errors():
+    with show_input_errors_briefly():
         result = kedro_run.callback(runner=runner, **options)
     join_process_group().broadcast(NO_MORE_NODES)
     return result
@@ -44,7 +44,7 @@ def run_as_other_rank(options: dict[str, Any]) -> None:
         with session:
             catalog = session.load_context().catalog
             node = next(node for node in pipelines["__default__"].nodes if node.name == name)
-            node.run({entry: load(catalog, entry) for entry in node.inputs})
+            node.run({entry: load_dataset(catalog, entry) for entry in node.inputs})
 
 
 run = click.Command(

@@ -5,8 +5,8 @@ from kedro.framework.project import pipelines
 from kedro.io import CatalogProtocol
 from rich.table import Table
 
+from .command_helpers import pass_catalog
 from .console import make_console
-from .project import pass_catalog
 
 
 @click.command()

@@ -9,8 +9,8 @@ from rich.table import Table
 from ..diagnosis.diagnosis import diagnose
 from ..params import InputError
 from ..training.run_status import RunStatus, read_status
+from .command_helpers import pass_catalog, run_argument
 from .console import make_console
-from .project import pass_catalog, run_argument
 
 STATE_STYLES = {"training": "green", "done": "blue", "stopped": "yellow", "dead": "red"}
 
@@ -21,10 +21,10 @@ STATE_STYLES = {"training": "green", "done": "blue", "stopped": "yellow", "dead"
 def status(catalog: CatalogProtocol, run: str) -> None:
     """Show the progress of a RUN (default: the latest), and whether its process is alive."""
     folder = catalog["runs"].load().find(run)
-    make_console().print(render_status(read_status(folder), read_health(folder)))
+    make_console().print(render_status(read_status(folder), describe_health(folder)))
 
 
-def read_health(folder: Path) -> str:
+def describe_health(folder: Path) -> str:
     """Return the headline of a run's diagnosis, or why it is unknown."""
     try:
         return diagnose(folder).headline

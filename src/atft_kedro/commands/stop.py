@@ -4,8 +4,8 @@ import click
 from kedro.io import CatalogProtocol
 
 from ..training.run_status import kill_training, request_stop
+from .command_helpers import pass_catalog, run_argument
 from .console import make_console
-from .project import pass_catalog, run_argument
 
 ENDINGS = {"done": "done after step", "stopped": "stopped after step", "dead": "killed after step"}
 

@@ -19,7 +19,7 @@ from ..files import atomic_write
 from ..params import InputError, Params
 from . import served_model
 from .run_files import InRunFolder
-from .tracker import UntilFailure
+from .tracker import StopAfterFailure
 
 PACKAGE = Path(__file__).parent.parent
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "polars", "pyarrow", "pydantic", "rich", "safetensors", "torch")
@@ -67,7 +67,7 @@ class RegisteredModelDataset(InRunFolder, AbstractDataset[Registration, Register
         if mlflow.active_run() is None:
             _logger.warning("the model of run %s is not registered: no MLflow run is active", data.run)
             return
-        attempt = UntilFailure(f"MLflow does not answer; the model of run {data.run} is not registered")
+        attempt = StopAfterFailure(f"MLflow does not answer; the model of run {data.run} is not registered")
         attempt(lambda: self._write(register(data, self._name)))
 
     def _write(self, registered: RegisteredModel) -> None:

@@ -20,7 +20,7 @@ TRACKER_FAILURES = (MlflowException, SQLAlchemyError, OSError)  # the exceptions
 _logger = logging.getLogger(__name__)
 
 
-class UntilFailure:
+class StopAfterFailure:
     """Run MLflow calls until one fails; log the failure and skip the later ones."""
 
     def __init__(self, message: str) -> None:
@@ -42,7 +42,7 @@ class MlflowTracker:
     """The active MLflow run."""
 
     def __init__(self) -> None:
-        self._attempt = UntilFailure("MLflow does not answer; the run folder has all results")
+        self._attempt = StopAfterFailure("MLflow does not answer; the run folder has all results")
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Set tags; the tag ``run`` also names the MLflow run."""
@@ -83,7 +83,7 @@ class MlflowTrials:
     """Child runs of one MLflow run, from this process or another one."""
 
     def __init__(self) -> None:
-        self._attempt = UntilFailure("MLflow does not answer; trials are not tracked")
+        self._attempt = StopAfterFailure("MLflow does not answer; trials are not tracked")
 
     def current(self) -> str | None:
         """Return the id of the active run."""

@@ -7,13 +7,7 @@ from typing import Self
 import numpy as np
 
 from ..checks import choose_severity
-from .check_result import (
-    TrainingCheck,
-    advise_learning_rate,
-    advise_param,
-    advise_phase_param,
-    advise_weight_decay,
-)
+from .check_result import TrainingCheck, advise_learning_rate, advise_param, advise_phase_param, advise_weight_decay
 from .losses import SMALL_MOVE, measure_largest_move
 from .training_log import EpochEntry, SeedLog, TrainingLog
 

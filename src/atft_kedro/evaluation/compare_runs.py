@@ -13,7 +13,7 @@ from .align import index_returns
 from .compare_baselines import compute_paired_differences, join_days
 from .daily_statistics import Mean, deflated_sharpe, finite_or_none, sharpe
 from .entries import ReturnsByLag, returns_by_lag
-from .forecast_table import FORECASTS, open_table
+from .forecast_table import FORECASTS_FILE, open_table
 from .score import EvaluationParams, HorizonScore
 from .score_forecasts import ScoredForecasts, score_forecasts
 
@@ -38,7 +38,7 @@ class RunComparison:
 
 def read_split_forecasts(folder: Path, split: str) -> pl.DataFrame:
     """Read a run's forecasts of one split."""
-    path = folder / FORECASTS
+    path = folder / FORECASTS_FILE
     if not path.exists():
         raise InputError(
             f"Run {folder.name} has no forecasts. kedro run --pipelines evaluate writes them for the latest run."

@@ -15,7 +15,7 @@ from ..schema import CODE, DATE, FORECAST, FORECASTER, HORIZON, MEMBER_PREFIX, R
 from ..training.data import TrainingData
 from ..training.forecasting import Forecasts, TrainedNetwork, forecast_ensemble, forecast_members, mean_forecasts
 
-FORECASTS = "forecasts.parquet"
+FORECASTS_FILE = "forecasts.parquet"
 FORECAST_KEYS = (DATE, CODE, SPLIT, HORIZON)
 
 
@@ -29,7 +29,7 @@ def open_table(path: Path) -> pl.LazyFrame:
     return table
 
 
-def forecast_splits(
+def forecast_all_splits(
     members: Mapping[int, TrainedNetwork], training_data: TrainingData
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Forecast the validation and test days, and as many last train days as validation days.
@@ -54,7 +54,9 @@ def forecast_splits(
     return pl.concat(means), pl.concat([add_forecaster("", means[0].clear()), *singles])
 
 
-def forecast_split(members: Sequence[TrainedNetwork], training_data: TrainingData, split: SplitName) -> pl.DataFrame:
+def forecast_one_split(
+    members: Sequence[TrainedNetwork], training_data: TrainingData, split: SplitName
+) -> pl.DataFrame:
     """Forecast the days of a split with the mean of all ensemble members."""
     forecasts = forecast_ensemble(members, training_data, split)
     return tabulate_forecasts(forecasts, members[0].network, training_data, split)

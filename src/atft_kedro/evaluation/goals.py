@@ -10,8 +10,8 @@ from ..params import Params
 from ..schema import HorizonKey
 from .score import GoalResult, HorizonScore
 
-ByHorizon = dict[HorizonKey, float | None]  # null: no goal
-Scores = Mapping[str, Mapping[int, HorizonScore]]  # by split and horizon
+GoalByHorizon = dict[HorizonKey, float | None]  # null: no goal
+ScoresBySplit = Mapping[str, Mapping[int, HorizonScore]]  # by split and horizon
 
 
 class GoalParams(Params):
@@ -22,19 +22,19 @@ class GoalParams(Params):
     gradient norm of a step before clipping.
     """
 
-    ic: ByHorizon
-    ic_ir: ByHorizon
-    rank_ic: ByHorizon
-    net_sharpe: ByHorizon
+    ic: GoalByHorizon
+    ic_ir: GoalByHorizon
+    rank_ic: GoalByHorizon
+    net_sharpe: GoalByHorizon
     train_gap: float | None
     gradient_norm: Annotated[float, Field(gt=0)] | None
 
 
-def check_goals(scores: Scores, gradient: float | None, params: GoalParams) -> dict[str, GoalResult]:
+def check_goals(scores: ScoresBySplit, gradient: float | None, params: GoalParams) -> dict[str, GoalResult]:
     """Compare each goal with the value reached; None for a horizon without forecasts."""
     results = dict(_check_test_scores(scores.get("test", {}), params))
     if params.train_gap is not None:
-        gap, se = measure_train_gap(scores)
+        gap, se = measure_train_validation_gap(scores)
         results["train_gap"] = GoalResult(wanted=params.train_gap, is_minimum=False, value=gap, se=se)
     if params.gradient_norm is not None:
         results["gradient_norm"] = GoalResult(wanted=params.gradient_norm, is_minimum=False, value=gradient)
@@ -59,7 +59,7 @@ def _read_value(score: HorizonScore, name: str) -> tuple[float | None, float | N
     }[name]
 
 
-def measure_train_gap(scores: Scores) -> tuple[float | None, float | None]:
+def measure_train_validation_gap(scores: ScoresBySplit) -> tuple[float | None, float | None]:
     """Compute the share of the train rank IC that is lost on validation days, and its error.
 
     The error is the first-order error of a ratio of two independent means.

@@ -13,14 +13,7 @@ from ..params import InputError
 from ..schema import DATE, HORIZON
 from .align import HorizonForecasts, RealisedReturns, align_forecasts, format_excluded, index_returns, require_forecasts
 from .daily_statistics import Floats, average, mean_or_none
-from .portfolio import (
-    DailyTrades,
-    PortfolioParams,
-    StaggeredPortfolio,
-    score_portfolio,
-    weight_by_signal,
-    weight_top,
-)
+from .portfolio import DailyTrades, PortfolioParams, StaggeredPortfolio, score_portfolio, weight_by_signal, weight_top
 from .quantiles import Units, daily_coverage, label_returns, quantile_levels
 from .score import EvaluationParams, HorizonScore, Score
 

@@ -7,8 +7,8 @@ import polars as pl
 import torch
 
 from ..graph.daily import build_graphs_of
-from ..graph.returns import read_returns
-from ..graph.to_panel import graphs_to_panel
+from ..graph.panel_indices import index_graphs
+from ..graph.returns import compute_market_history
 from ..panel.blocks import BlockReader, DailyGraphs, no_graphs
 from ..panel.build import plan_panel
 from ..panel.index import PanelIndex, index_observations
@@ -91,11 +91,11 @@ def _build_graphs(
 ) -> DailyGraphs:
     """Build a graph for each day to forecast, of the stocks lately in the universe."""
     days_back = max(inputs.graph.window + inputs.graph.lag_days, inputs.graph.refresh_days)
-    returns = read_returns(history, index, inputs.entry_lag).keep_newest_days(days_back + window.days - 1)
+    returns = compute_market_history(history, index, inputs.entry_lag).keep_newest_days(days_back + window.days - 1)
     dates = np.arange(len(returns.index.days))[-window.days :]
     edges = pl.concat(build_graphs_of(dates, returns, inputs.graph))
     in_panel = [pl.col(name).is_in(list(panel.metadata.codes)) for name in (CODE, NEIGHBOUR)]
-    return graphs_to_panel(edges.filter(in_panel).lazy(), panel)
+    return index_graphs(edges.filter(in_panel).lazy(), panel)
 
 
 def parse_keys(frame: pl.LazyFrame) -> pl.LazyFrame:

@@ -6,7 +6,7 @@ from torch import Tensor
 FLAT = 1e-7  # a smaller deviation of returns counts as 0: it is rounding error
 
 
-def decay(window: int, half_life: float) -> Tensor:
+def make_decay_weights(window: int, half_life: float) -> Tensor:
     """Return the weights of a window's days (day,); the newest has weight 1."""
     age = torch.arange(window - 1, -1, -1, dtype=torch.float64)
     return torch.exp2(-age / half_life).float()

@@ -10,10 +10,10 @@ from torch import Tensor
 from ..params import InputError
 from ..progress import track_progress
 from ..schema import CODE, CORRELATION, GRAPH_DATE, NEIGHBOUR, RANK, SAME_SECTOR, SIZE_SIMILARITY
-from .correlation import decay, is_flat, standardise
+from .correlation import is_flat, make_decay_weights, standardise
 from .neighbours import Edges, GraphParams, Members, choose_neighbours, hash_codes
+from .panel_indices import GRAPHS_AT_ONCE
 from .returns import MarketHistory
-from .to_panel import GRAPHS_AT_ONCE
 
 EDGES = pl.Schema(
     {
@@ -92,7 +92,7 @@ def _select_members(
 def _standardise_window(returns: np.ndarray, days: int, params: GraphParams) -> Tensor:
     """Standardise returns (day, member); a window with fewer than ``days`` rows starts with unknown ones."""
     missing = np.full((days - len(returns), returns.shape[1]), np.nan, dtype=returns.dtype)
-    weights = decay(params.window, params.half_life)[-days:]
+    weights = make_decay_weights(params.window, params.half_life)[-days:]
     return standardise(torch.from_numpy(np.concatenate([missing, returns])), weights, params.clip)
 
 

@@ -46,7 +46,7 @@ class MarketHistory:
         )
 
 
-def read_returns(frame: pl.LazyFrame, index: PanelIndex, entry_lag: int) -> MarketHistory:
+def compute_market_history(frame: pl.LazyFrame, index: PanelIndex, entry_lag: int) -> MarketHistory:
     """Compute each stock's returns from its closes, or from past targets if there are no closes."""
     schema = frame.collect_schema()
     traded = traded_value() if {CLOSE, VOLUME} <= schema.keys() else pl.lit(None)

@@ -5,7 +5,7 @@ import numpy as np
 import plotly.graph_objects as go
 import polars as pl
 
-from ..graph.to_panel import read_in_batches
+from ..graph.panel_indices import read_in_batches
 from ..schema import CODE, CORRELATION, GRAPH_DATE, NEIGHBOUR, RANK
 
 MAX_STOCKS = 120  # a graph of more stocks is not readable

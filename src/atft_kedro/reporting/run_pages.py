@@ -9,7 +9,7 @@ import polars as pl
 from ..evaluation.compare_baselines import score_run
 from ..evaluation.compare_runs import RETURNS
 from ..evaluation.entries import collect_returns
-from ..evaluation.forecast_table import FORECASTS, open_table
+from ..evaluation.forecast_table import FORECASTS_FILE, open_table
 from ..evaluation.goals import GoalParams
 from ..evaluation.run_scores import BASELINES, DAILY, SCORE, SEEDS, add_goals, update_returns, use_run_units
 from ..evaluation.score import EvaluationParams, RunScore
@@ -43,13 +43,13 @@ def rescore_run(
     plots, optional_plots = (
         [folder / PLOTS / f"{name}.json" for name in names] for names in (TRAINING_FIGURES, OPTIONAL_FIGURES)
     )
-    missing = [path.name for path in (folder / FORECASTS, folder / BASELINES, *plots) if not path.exists()]
+    missing = [path.name for path in (folder / FORECASTS_FILE, folder / BASELINES, *plots) if not path.exists()]
     if missing:
         raise InputError(
             f"Run {folder.name} has no {', '.join(missing)}. kedro run --pipelines fit,evaluate writes them for the "
             "latest run."
         )
-    forecasts = update_returns(folder.name, open_table(folder / FORECASTS).collect(), dataset)
+    forecasts = update_returns(folder.name, open_table(folder / FORECASTS_FILE).collect(), dataset)
     files = [folder / name for name in (BASELINES, SEEDS)]
     baselines = pl.concat(open_table(path).collect() for path in files if path.exists())
     entry_lag = read_entry_lag(folder, configured_lag)
@@ -58,7 +58,7 @@ def rescore_run(
     score = add_goals(score, folder, goals)
     learning, *others = (go.Figure(read_json(path)) for path in (*plots, *filter(Path.exists, optional_plots)))
     summary, report = build_run_pages(folder, score, [learning, *plot_scores(score, daily), *others])
-    for name, table in ((FORECASTS, forecasts), (DAILY, daily), (RETURNS, returns)):
+    for name, table in ((FORECASTS_FILE, forecasts), (DAILY, daily), (RETURNS, returns)):
         with atomic_write(folder / name) as partial:
             table.write_parquet(partial)
     for name, text in ((SCORE, score.model_dump_json(indent=2)), (SUMMARY, summary), (REPORT, report)):

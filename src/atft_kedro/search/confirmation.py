@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ..evaluation.compare_runs import compare_runs, pivot_returns
 from ..evaluation.daily_statistics import NORMAL, Mean, expected_maximum
-from ..evaluation.forecast_table import forecast_split
+from ..evaluation.forecast_table import forecast_one_split
 from ..evaluation.score import EvaluationParams
 from ..network.params import NetworkParams
 from ..params import InputError, Params
@@ -97,7 +97,7 @@ class ConfirmationTrainer:
             trial_tracker = TrialTracker(tracker)
             trained = train_in_run(self.training_data, network, resumed, runs, tracker=trial_tracker, callbacks=[best])
         data = self.training_data.to(choose_device(training.device))
-        forecasts = forecast_split(load_members(runs.find(trained.run), data), data, "validation")
+        forecasts = forecast_one_split(load_members(runs.find(trained.run), data), data, "validation")
         return tuple(best.by_seed[member.seed] for member in trained.members), forecasts
 
     def name_folder(self, name: str, network: NetworkParams, training: TrainingParams) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from ..dotted import select_changes, set_value
+from ..dotted_paths import select_differing_values, set_value
 from ..files import atomic_write
 from ..network.params import NetworkParams
 from ..params import InputError
@@ -57,7 +57,7 @@ def format_promotion(
     ``lower_params`` are those that the file's environment can be merged over.
     """
     trained = apply_values(trial.params, spec.network, spec.training)
-    tree = select_changes(_dump(*trained), [_dump(*params) for params in lower_params])
+    tree = select_differing_values(_dump(*trained), [_dump(*params) for params in lower_params])
     for path, value in trial.params.items():
         set_value(tree, path, value)
     comments = (

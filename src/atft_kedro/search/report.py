@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from optuna import visualization
 from optuna.importance import PedAnovaImportanceEvaluator
 
-from ..dotted import get_value
+from ..dotted_paths import get_value
 from ..network.params import NetworkParams
 from ..reporting.format import format_difference, format_number
 from ..reporting.html_pages import build_html_report

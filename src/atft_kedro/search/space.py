@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self, get_args
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
-from ..dotted import set_value
+from ..dotted_paths import set_value
 from ..network.params import NetworkParams
 from ..params import InputError, Params, suggest_name
 from ..training.checkpoint import FIELDS_NOT_IN_IDENTITY

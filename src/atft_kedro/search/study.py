@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from ..dotted import diff
+from ..dotted_paths import compare_trees
 from ..files import Model
 from ..network.params import NetworkParams
 from ..params import InputError, Params, list_names
@@ -52,7 +52,7 @@ class StudySpec(Params):
     def require_same(self, study: str, stored: "StudySpec") -> None:
         """Refuse to continue a study whose stored specification differs from this one."""
         ignored = {"training": set(FIELDS_NOT_IN_IDENTITY)}
-        changes = diff(*(spec.model_dump(mode="json", exclude=ignored) for spec in (stored, self)))
+        changes = compare_trees(*(spec.model_dump(mode="json", exclude=ignored) for spec in (stored, self)))
         if changes:
             listed = list_names([f"{path} was {old}, is {new}" for path, (old, new) in changes.items()], 5, "; ")
             raise InputError(

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from ..dotted import diff
+from ..dotted_paths import compare_trees
 from ..files import atomic_write
 from ..network.params import NetworkParams
 from ..params import InputError
@@ -77,7 +77,7 @@ def _format_difference(stored: object, own: object) -> str:
         trees = []
     if not trees or not all(isinstance(tree, dict) for tree in trees):  # a hash may be valid JSON: a number
         return f"{str(stored)[: MAX_LENGTH // 4]} instead of {str(own)[: MAX_LENGTH // 4]}"
-    changes = diff(*trees)
+    changes = compare_trees(*trees)
     return "; ".join(f"{path} = {old} instead of {new}" for path, (old, new) in changes.items())[:MAX_LENGTH]
 
 

@@ -13,10 +13,10 @@ import numpy as np
 import polars as pl
 import torch
 
-from ..evaluation.forecast_table import FORECASTS, forecast_split
+from ..evaluation.forecast_table import FORECASTS_FILE, forecast_one_split
 from ..files import atomic_write
 from ..graph.neighbours import GraphParams
-from ..graph.to_panel import graphs_to_panel
+from ..graph.panel_indices import index_graphs
 from ..network.params import NetworkParams
 from ..panel.build import plan_panel
 from ..panel.index import index_observations
@@ -169,7 +169,7 @@ def name_folders(folds: Sequence[Fold], tables: MarketTables) -> list[str]:
 
 def read_record(folder: Path) -> FoldRecord | None:
     """Read the record of a fold; None if it is unfinished or its forecasts are damaged."""
-    path, forecasts = folder / RECORD, folder / FORECASTS
+    path, forecasts = folder / RECORD, folder / FORECASTS_FILE
     if not path.exists() or not forecasts.exists():
         return None
     record = FoldRecord.model_validate_json(path.read_text())
@@ -186,18 +186,18 @@ def train_fold(fold: Fold, runs: Runs, threads: int) -> None:
     folder, recipe = runs.folder, fold.recipe
     with runs.lock(folder):
         panel = _prepare_panel(fold, folder / PANEL)
-        data = TrainingData(panel, graphs_to_panel(fold.tables.graphs, panel), fold.split, recipe.graph)
+        data = TrainingData(panel, index_graphs(fold.tables.graphs, panel), fold.split, recipe.graph)
         _require_unchanged(fold, folder)
         data = data.to(choose_device(recipe.training.device))
         resume = LATEST if (folder / LATEST / MANIFEST).exists() else None
         training = recipe.training.model_copy(update={"resume": resume})
         trained = train_in_run(data, recipe.network, training, runs)
         members = load_members(runs.find(trained.run), data)
-        with atomic_write(folder / FORECASTS) as partial:
-            forecasts = pl.concat([forecast_split(members, data, split) for split in FORECAST_SPLITS])
+        with atomic_write(folder / FORECASTS_FILE) as partial:
+            forecasts = pl.concat([forecast_one_split(members, data, split) for split in FORECAST_SPLITS])
             forecasts.drop(REALISED).write_parquet(partial)  # the fold lacks the last realised returns
         with atomic_write(folder / RECORD) as partial:
-            size = (folder / FORECASTS).stat().st_size
+            size = (folder / FORECASTS_FILE).stat().st_size
             record = FoldRecord(trained=trained, seconds=time.monotonic() - started, size=size)
             partial.write_text(record.model_dump_json(indent=2))
         shutil.rmtree(folder / PANEL, ignore_errors=True)

@@ -8,7 +8,7 @@ import polars as pl
 
 from ..evaluation.align import index_returns
 from ..evaluation.entries import ReturnsByLag
-from ..evaluation.forecast_table import FORECASTS, open_table
+from ..evaluation.forecast_table import FORECASTS_FILE, open_table
 from ..evaluation.score import ByEntry, EvaluationParams, HorizonScore
 from ..evaluation.score_forecasts import ScoredForecasts, score_forecasts
 from ..params import InputError
@@ -79,7 +79,7 @@ def pool_forecasts(trained: TrainedFolds, folder: Path, dataset: pl.LazyFrame) -
 
 
 def _read_test_forecasts(folder: Path, fold: TrainedFold) -> pl.LazyFrame:
-    return open_table(folder / fold.folder / FORECASTS).filter(pl.col(SPLIT) == "test")
+    return open_table(folder / fold.folder / FORECASTS_FILE).filter(pl.col(SPLIT) == "test")
 
 
 def score_walk(

@@ -33,7 +33,7 @@ def forecast_splits(training_data: TrainingData, run_folder: Path, device: str) 
     training_data = training_data.to(choose_device(device))
     networks = load_members(run_folder, training_data)
     seeds = read_training(run_folder).all_seeds
-    return forecast_table.forecast_splits(dict(zip(seeds, networks, strict=True)), training_data)
+    return forecast_table.forecast_all_splits(dict(zip(seeds, networks, strict=True)), training_data)
 
 
 def forecast_baselines(

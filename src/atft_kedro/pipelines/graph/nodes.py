@@ -6,8 +6,8 @@ import polars as pl
 
 from atft_kedro.graph import daily
 from atft_kedro.graph.neighbours import GraphParams
-from atft_kedro.graph.returns import read_returns
-from atft_kedro.graph.to_panel import graphs_to_panel
+from atft_kedro.graph.panel_indices import index_graphs
+from atft_kedro.graph.returns import compute_market_history
 from atft_kedro.panel.index import index_observations
 from atft_kedro.panel.split import Split
 from atft_kedro.panel.store import Panel
@@ -19,10 +19,10 @@ def build_graphs(
 ) -> tuple[Iterator[pl.DataFrame], GraphParams]:
     """Build a graph for each refresh day; return its parameters too, for storage."""
     index = index_observations(universe.collect())
-    returns = read_returns(mapped_dataset, index, entry_lag)
+    returns = compute_market_history(mapped_dataset, index, entry_lag)
     return daily.build_graphs(returns, params), params
 
 
 def make_training_data(panel: Panel, graphs: pl.LazyFrame, graph_params: GraphParams, split: Split) -> TrainingData:
     """Join the panel with its graphs, keyed by array position, and the split."""
-    return TrainingData(panel, graphs_to_panel(graphs, panel), split, graph_params)
+    return TrainingData(panel, index_graphs(graphs, panel), split, graph_params)

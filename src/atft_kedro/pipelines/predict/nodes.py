@@ -13,7 +13,7 @@ from atft_kedro.panel.scaler import FeatureCatalogue
 from atft_kedro.training.hardware import choose_device
 
 
-def check_age(
+def check_data_age(
     mapped_dataset: pl.LazyFrame,
     guard_verdict: dict[str, Any],
     today: date,
@@ -28,7 +28,7 @@ def check_age(
     return {"made_on": str(today), "age_in_trading_days": age}
 
 
-def forecast_newest(  # noqa: PLR0913, PLR0917 — the data and its description, the models and the parameters
+def forecast_newest_days(  # noqa: PLR0913, PLR0917 — the data and its description, the models and the parameters
     mapped_dataset: pl.LazyFrame,
     data_age: dict[str, Any],
     feature_catalogue: dict[str, Any],

@@ -10,19 +10,19 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         [
             Node(
-                nodes.check_age,
+                nodes.check_data_age,
                 ["mapped_dataset", "guard_verdict", "prediction_day", "params:guard", "params:predict"],
                 "data_age",
-                name="check_age",
+                name="check_data_age",
             ),
             Node(
-                nodes.forecast_newest,
+                nodes.forecast_newest_days,
                 [
                     *("mapped_dataset", "data_age", "feature_catalogue", "exported_models"),
                     *("params:features.entry_lag", "params:predict", "params:training.device"),
                 ],
                 ["predictions", "predictions_csv", "predictions_summary"],
-                name="forecast_newest",
+                name="forecast_newest_days",
             ),
         ],
         tags=["predict", "shared"],

@@ -4,13 +4,13 @@ import click
 import pytest
 from kedro.config import MissingConfigException
 
-from atft_kedro.commands.project import plain_errors
+from atft_kedro.commands.command_helpers import show_input_errors_briefly
 from atft_kedro.params import InputError
 
 
 @pytest.mark.parametrize("error", [InputError("wrong"), MissingConfigException("wrong")])
 def test_wrong_input_is_one_message_even_as_a_cause(error: Exception) -> None:
-    with pytest.raises(click.ClickException, match="wrong"), plain_errors():
+    with pytest.raises(click.ClickException, match="wrong"), show_input_errors_briefly():
         try:
             raise error
         except Exception as cause:
@@ -18,10 +18,10 @@ def test_wrong_input_is_one_message_even_as_a_cause(error: Exception) -> None:
 
 
 def test_other_errors_keep_their_traceback() -> None:
-    with pytest.raises(ZeroDivisionError), plain_errors():
+    with pytest.raises(ZeroDivisionError), show_input_errors_briefly():
         _ = 1 / 0
 
 
 def test_an_unknown_pipeline_is_one_message() -> None:
-    with pytest.raises(click.ClickException, match="Failed to find the pipeline"), plain_errors():
+    with pytest.raises(click.ClickException, match="Failed to find the pipeline"), show_input_errors_briefly():
         raise ValueError("Failed to find the pipeline named 'x'")

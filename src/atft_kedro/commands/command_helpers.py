@@ -40,19 +40,19 @@ def pass_catalog(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def _run_command(metadata: ProjectMetadata, env: str | None, params: dict[str, Any], **options: Any) -> None:
         session = KedroSession.create(project_path=metadata.project_path, env=env, runtime_params=params)
-        with session, plain_errors():
+        with session, show_input_errors_briefly():
             command(session.load_context().catalog, **options)
 
     return project_options(_run_command)
 
 
-def load(catalog: CatalogProtocol, name: str) -> Any:
+def load_dataset(catalog: CatalogProtocol, name: str) -> Any:
     """Load a catalog entry; compute it as a run does if it is kept in memory only."""
     return load_or_compute(name, catalog, find_in_memory_nodes(pipelines["__default__"], catalog))
 
 
 @contextmanager
-def plain_errors() -> Iterator[None]:
+def show_input_errors_briefly() -> Iterator[None]:
     """Show an error in the user's input as one message; other errors keep their traceback."""
     try:
         yield

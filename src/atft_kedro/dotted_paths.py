@@ -26,7 +26,7 @@ def _walk(path: str, value: Any, is_leaf: Callable[[Any], bool]) -> Iterator[tup
         yield path, value
 
 
-def diff(first: Tree, second: Tree) -> dict[str, tuple[Any, Any]]:
+def compare_trees(first: Tree, second: Tree) -> dict[str, tuple[Any, Any]]:
     """Map each path whose values differ to both values; missing, null and empty are the same."""
     first_values, second_values = (
         {path: value for path, value in flatten(tree).items() if value not in EMPTY} for tree in (first, second)
@@ -54,14 +54,14 @@ def set_value(tree: dict[str, Any], path: str, value: Any) -> None:
     tree[name] = value
 
 
-def select_changes(tree: Tree, others: Sequence[Tree]) -> dict[str, Any]:
+def select_differing_values(tree: Tree, others: Sequence[Tree]) -> dict[str, Any]:
     """Select the values of ``tree`` that differ from at least one of ``others``."""
     changes: dict[str, Any] = {}
     for name, value in tree.items():
         values = [other.get(name) for other in others]
         blocks = [other for other in values if isinstance(other, Mapping)]
         if isinstance(value, Mapping) and len(blocks) == len(values):
-            inner = select_changes(value, blocks)
+            inner = select_differing_values(value, blocks)
             changes |= {name: inner} if inner else {}
         elif any(value != other for other in values):
             changes[name] = value

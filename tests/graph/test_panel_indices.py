@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from atft_kedro.graph.neighbours import GraphParams
-from atft_kedro.graph.to_panel import graphs_to_panel
+from atft_kedro.graph.panel_indices import index_graphs
 from atft_kedro.panel.blocks import ABSENT
 from atft_kedro.panel.store import Panel
 from atft_kedro.params import InputError
@@ -26,7 +26,7 @@ def edges(ml_dataset: pl.DataFrame) -> pl.DataFrame:
 
 
 def test_every_edge_is_at_its_graph_stock_and_rank(panel: Panel, edges: pl.DataFrame) -> None:
-    graphs = graphs_to_panel(edges.lazy(), panel)
+    graphs = index_graphs(edges.lazy(), panel)
 
     dates, codes = edges["graph_date"].unique().sort().to_list(), panel.metadata.codes
     assert int((graphs.neighbours != ABSENT).sum()) == edges.height
@@ -37,7 +37,7 @@ def test_every_edge_is_at_its_graph_stock_and_rank(panel: Panel, edges: pl.DataF
 
 
 def test_a_day_has_its_newest_graph_and_no_graph_before_the_first(panel: Panel, edges: pl.DataFrame) -> None:
-    graphs = graphs_to_panel(edges.lazy(), panel)
+    graphs = index_graphs(edges.lazy(), panel)
 
     dates = edges["graph_date"].unique().sort()
     for day, graph in zip(panel.metadata.days, graphs.graph_of.tolist(), strict=True):
@@ -46,8 +46,8 @@ def test_a_day_has_its_newest_graph_and_no_graph_before_the_first(panel: Panel, 
 
 
 def test_the_order_of_the_table_does_not_matter(panel: Panel, edges: pl.DataFrame) -> None:
-    graphs = graphs_to_panel(edges.lazy(), panel)
-    shuffled = graphs_to_panel(edges.sample(fraction=1, shuffle=True, seed=2).lazy(), panel)
+    graphs = index_graphs(edges.lazy(), panel)
+    shuffled = index_graphs(edges.sample(fraction=1, shuffle=True, seed=2).lazy(), panel)
 
     assert graphs.neighbours.equal(shuffled.neighbours)
     assert graphs.edges.equal(shuffled.edges)
@@ -60,10 +60,10 @@ def test_a_graph_with_a_stock_that_the_panel_lacks_is_refused(
     smaller = make_panel(ml_dataset.filter(pl.col("code") != code), tmp_path / "panel")
 
     with pytest.raises(InputError, match=f"contain the stock {code!r}, the panel does not"):
-        graphs_to_panel(edges.lazy(), smaller)
+        index_graphs(edges.lazy(), smaller)
 
 
 def test_graphs_after_the_last_day_of_the_panel_are_not_used(panel: Panel, edges: pl.DataFrame) -> None:
     later = edges.with_columns(pl.col("graph_date") + timedelta(days=3650))
 
-    assert (graphs_to_panel(later.lazy(), panel).graph_of == ABSENT).all()
+    assert (index_graphs(later.lazy(), panel).graph_of == ABSENT).all()

@@ -14,7 +14,7 @@ from ..schema import CODE, EDGE_ATTRIBUTES, GRAPH_DATE, NEIGHBOUR, RANK
 GRAPHS_AT_ONCE = 64  # graphs that are in memory together
 
 
-def graphs_to_panel(edges: pl.LazyFrame, panel: Panel) -> DailyGraphs:
+def index_graphs(edges: pl.LazyFrame, panel: Panel) -> DailyGraphs:
     """Convert the edge table to arrays (graph, stock, rank); each day has its newest graph."""
     sizes = edges.group_by(GRAPH_DATE).agg(pl.col(RANK).max()).sort(GRAPH_DATE).collect(engine="streaming")
     dates, codes = sizes[GRAPH_DATE], panel.metadata.codes
