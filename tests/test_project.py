@@ -59,7 +59,7 @@ def test_walk_forward_plans_and_plots_its_folds(project: Path) -> None:
     figure = json.loads((project / "data" / "08_reporting" / "folds.json").read_text())
     assert [fold["name"] for fold in planned["folds"]] == ["fold 1", "fold 2"]
     assert {"train", "embargo", "purge", "validation", "test"} <= {trace["name"] for trace in figure["data"]}
-    assert "Error: 5 folds do not fit the history: of 300 days" in refused
+    assert "Error: 5 folds do not fit the data of 300 days" in refused
 
 
 def test_a_relative_path_starts_in_the_projects_folder(project: Path) -> None:

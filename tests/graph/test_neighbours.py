@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from atft_kedro.graph import neighbours as choice
 from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.market.simulation import SimulatedMarket
-from atft_kedro.reporting.graph_figures import measure_turnover
+from atft_kedro.reporting.graph_figures import measure_new_neighbours
 from factories.datasets import make_graphs
 from factories.params import make_params
 
@@ -46,7 +46,7 @@ def test_a_random_graph_is_the_real_one_with_other_neighbours_drawn_once(ml_data
 
     assert random.drop("neighbour").equals(real.drop("neighbour"))
     assert random.join(real, on=["graph_date", "code", "neighbour"], how="semi").height < 0.5 * real.height
-    assert measure_turnover(whole.lazy())["turnover"].mean() < 0.1  # type: ignore[operator]
+    assert measure_new_neighbours(whole.lazy())["share_of_new_neighbours"].mean() < 0.1  # type: ignore[operator]
     kept = whole.join(fewer, on=["graph_date", "code", "neighbour"], how="semi").height
     assert kept > 0.7 * whole.height
 

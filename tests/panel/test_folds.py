@@ -65,7 +65,7 @@ def test_yearly_folds_test_calendar_years_and_drop_old_train_days() -> None:
     assert [fold.date_ranges[:-1] for fold in later[:-1]] == [
         fold.date_ranges[:-1] for fold in folds[:-1]
     ]  # all else stays
-    with pytest.raises(InputError, match="7 yearly folds do not fit the history: of its 8 years"):
+    with pytest.raises(InputError, match="7 yearly folds do not fit the data: .* has 8 years"):
         plan_folds(days, make_params(FoldParams, kind="yearly", n_folds=7), 20)
 
 
@@ -85,7 +85,9 @@ def test_combinatorial_folds_test_every_choice_and_keep_a_gap_on_both_sides() ->
 
 
 def test_folds_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(InputError, match="5 folds do not fit the history: of 590 days, 500 train and 100 validate"):
+    with pytest.raises(
+        InputError, match="5 folds do not fit the data of 590 days: 500 train days and 100 validation days"
+    ):
         plan_folds(trading_days(590), make_params(FoldParams), 20)
     with pytest.raises(InputError, match="fold 1 has no validation days: the gap of 20 purge and 90 embargo"):
         plan_folds(trading_days(1000), make_params(FoldParams, embargo_days=90), 20)

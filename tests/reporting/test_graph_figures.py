@@ -6,14 +6,14 @@ import polars as pl
 import pytest
 
 from atft_kedro.graph.neighbours import GraphParams
-from atft_kedro.reporting.graph_figures import measure_turnover, plot_graph, plot_turnover
+from atft_kedro.reporting.graph_figures import measure_new_neighbours, plot_graph, plot_new_neighbours
 from factories.datasets import make_graphs
 from factories.params import make_params
 
 PARAMS = make_params(GraphParams, neighbours=5, window=120, min_observations=40, half_life=30, floor=0.0, shrinkage=0.0)
 
 
-def test_turnover_is_the_share_of_new_neighbours() -> None:
+def test_a_pair_is_new_if_the_graph_before_does_not_contain_it() -> None:
     days = [date(2020, 1, 1), date(2020, 1, 8), date(2020, 1, 15)]
     pairs = [["ab", "ac", "bc"], ["ab", "ac", "bd"], ["xb", "xc", "bd"]]
     edges = pl.DataFrame(
@@ -24,11 +24,11 @@ def test_turnover_is_the_share_of_new_neighbours() -> None:
         ]
     )
 
-    turnover = measure_turnover(edges.lazy())
+    shares = measure_new_neighbours(edges.lazy())
 
-    assert turnover["graph_date"].to_list() == days[1:]
-    assert turnover["turnover"].to_list() == pytest.approx([1 / 3, 2 / 3])
-    assert plot_turnover(turnover).data[0].y == pytest.approx([1 / 3, 2 / 3])
+    assert shares["graph_date"].to_list() == days[1:]
+    assert shares["share_of_new_neighbours"].to_list() == pytest.approx([1 / 3, 2 / 3])
+    assert plot_new_neighbours(shares).data[0].y == pytest.approx([1 / 3, 2 / 3])
 
 
 def test_the_figure_shows_the_newest_graph(ml_dataset: pl.DataFrame) -> None:

@@ -26,13 +26,13 @@ def test_horizons_weigh_one_over_their_days_or_as_configured() -> None:
 
 
 def test_epochs_are_shared_in_proportion() -> None:
-    phases = [PhaseParams(name="x", epochs=epochs, learning_rate=1) for epochs in (5, 10, 8, 6)]
+    epochs = (5, 10, 8, 6)
 
-    assert distribute_epochs(phases, None) == [5, 10, 8, 6]
-    assert distribute_epochs(phases, 58) == [10, 20, 16, 12]
-    assert distribute_epochs(phases, 1) == [0, 1, 0, 0]
+    assert distribute_epochs(epochs, None) == [5, 10, 8, 6]
+    assert distribute_epochs(epochs, 58) == [10, 20, 16, 12]
+    assert distribute_epochs(epochs, 1) == [0, 1, 0, 0]
     for total in range(1, 60):
-        assert sum(distribute_epochs(phases, total)) == total
+        assert sum(distribute_epochs(epochs, total)) == total
 
 
 @pytest.mark.parametrize(

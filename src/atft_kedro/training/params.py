@@ -157,11 +157,11 @@ class TrainingParams(Params):
     def curriculum(self) -> tuple[PhaseParams, ...]:
         """List the phases that are trained, after the values that the training sets for all phases."""
         rate_factor = self.highest_learning_rate / max(phase.learning_rate for phase in self.phases)
-        all_epochs = [1] * len(self.phases) if self.steps_per_phase else distribute_epochs(self.phases, self.epochs)
+        epochs = [1 if self.steps_per_phase else phase.epochs for phase in self.phases]
         return tuple(
             phase.model_copy(
                 update={
-                    "epochs": epochs,
+                    "epochs": phase_epochs,
                     "learning_rate": phase.learning_rate * rate_factor,
                     "modules": tuple(module for module in phase.modules if module not in self.without),
                     "loss": self.phase_losses.get(phase.name) or self.loss or phase.loss,
@@ -169,8 +169,8 @@ class TrainingParams(Params):
                     "patience": self.patience or phase.patience,
                 }
             )
-            for phase, epochs in zip(self.phases, all_epochs, strict=True)
-            if epochs
+            for phase, phase_epochs in zip(self.phases, distribute_epochs(epochs, self.epochs), strict=True)
+            if phase_epochs
         )
 
     @property

@@ -88,18 +88,17 @@ class PlateauParams(Params):
     min_learning_rate: Annotated[float, Field(ge=0)]
 
 
-def distribute_epochs(phases: Sequence[PhaseParams], total: int | None) -> list[int]:
-    """Distribute ``total`` epochs over phases in proportion to their epochs; None keeps these.
+def distribute_epochs(epochs: Sequence[int], total: int | None) -> list[int]:
+    """Distribute ``total`` epochs over phases in proportion to ``epochs``; None keeps these.
 
     The longest phases get their epochs first; short phases may get none.
     """
     if total is None:
-        return [phase.epochs for phase in phases]
-    configured_total = sum(phase.epochs for phase in phases)
-    exact = [total * phase.epochs / configured_total for phase in phases]
-    shares = [0] * len(phases)
+        return list(epochs)
+    exact = [total * configured / sum(epochs) for configured in epochs]
+    shares = [0] * len(epochs)
     for _ in range(total):
-        largest_deficit = max(range(len(phases)), key=lambda index: exact[index] - shares[index])
+        largest_deficit = max(range(len(epochs)), key=lambda index: exact[index] - shares[index])
         shares[largest_deficit] += 1
     return shares
 

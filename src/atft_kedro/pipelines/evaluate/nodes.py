@@ -15,7 +15,7 @@ from atft_kedro.evaluation.score import EvaluationParams, RunScore
 from atft_kedro.panel.split import Split
 from atft_kedro.reporting import run_pages, score_figures
 from atft_kedro.reporting.attention import plot_features, plot_lags
-from atft_kedro.reporting.graph_figures import measure_turnover, plot_graph, plot_turnover
+from atft_kedro.reporting.graph_figures import measure_new_neighbours, plot_graph, plot_new_neighbours
 from atft_kedro.reporting.html_pages import figure_title
 from atft_kedro.reporting.score_columns import collect_metrics
 from atft_kedro.reporting.split_figures import plot_splits
@@ -92,7 +92,7 @@ def plot_training(
         plot_features(feature_weights.collect()),
         plot_lags(lag_weights.collect()),
         plot_graph(graphs),
-        plot_turnover(measure_turnover(graphs)),
+        plot_new_neighbours(measure_new_neighbours(graphs)),
         plot_splits([split]),
     )
 
