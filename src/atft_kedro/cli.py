@@ -12,7 +12,7 @@ from .commands.folds import folds
 from .commands.hpo import hpo
 from .commands.memory import memory
 from .commands.metrics import metrics
-from .commands.mlflow import mlflow
+from .commands.mlflow import mlflow_group
 from .commands.model import model
 from .commands.monitor import monitor
 from .commands.oracle import oracle
@@ -38,6 +38,6 @@ def atft() -> None:
 
 for command in (
     *(bench, doctor, status, monitor, stop, diagnose_run, model, oracle, memory, profile, stages),
-    *(evaluate, metrics, compare, benchmarks, folds, hpo, mlflow),
+    *(evaluate, metrics, compare, benchmarks, folds, hpo, mlflow_group),
 ):
     atft.add_command(command)

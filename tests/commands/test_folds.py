@@ -6,16 +6,16 @@ import pytest
 
 from atft_kedro.commands.console import make_console
 from atft_kedro.commands.folds import render_folds
-from atft_kedro.walk_forward.walk import TrainedFold, TrainedFolds
+from atft_kedro.walk_forward.walk import FoldResult, FoldResults
 from factories.walks import make_returns, score_trained, write_fold
 
 
 def test_folds_are_shown_with_their_scores_or_the_reason_of_their_failure(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    finished = write_fold(tmp_path, "one", (10, 30), seed=2)
-    failed = TrainedFold(name="two", folder="two", tested=finished.tested, reason="killed by SIGKILL")
-    score = score_trained(TrainedFolds(folds=(finished, failed)), tmp_path, make_returns()).score
+    succeeded = write_fold(tmp_path, "one", (10, 30), seed=2)
+    failed = FoldResult(name="two", folder="two", tested=succeeded.tested, reason="killed by SIGKILL")
+    score = score_trained(FoldResults(folds=(succeeded, failed)), tmp_path, make_returns()).score
 
     make_console().print(render_folds(score))
 

@@ -19,7 +19,7 @@ from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.runs import Runs
 from atft_kedro.walk_forward.fold import FoldRecipe, MarketTables
 from atft_kedro.walk_forward.score import ScoredWalk, pool_forecasts, score_walk
-from atft_kedro.walk_forward.walk import TrainedFold, TrainedFolds, WalkParams, train_folds
+from atft_kedro.walk_forward.walk import FoldResult, FoldResults, WalkParams, train_folds
 from factories.datasets import make_graphs, make_ml_dataset
 from factories.forecasts import EVALUATION
 from factories.params import make_params
@@ -58,13 +58,13 @@ def make_splits(tables: MarketTables, params: FoldParams = FOLDS) -> tuple[Split
 
 def run_walk(
     tables: MarketTables, folder: Path, training: TrainingParams = SHORT, folds: FoldParams = FOLDS, processes: int = 2
-) -> TrainedFolds:
+) -> FoldResults:
     runs = Runs(folder, "commit", is_dirty=False)
     recipe, splits = make_recipe(tables, training), make_splits(tables, folds)
     return train_folds(splits, tables, recipe, runs, WalkParams(processes=processes))
 
 
-def score_trained(trained: TrainedFolds, folder: Path, dataset: pl.LazyFrame) -> ScoredWalk:
+def score_trained(trained: FoldResults, folder: Path, dataset: pl.LazyFrame) -> ScoredWalk:
     """Score the forecasts of a walk, entered at the same close as its targets."""
     pooled = pool_forecasts(trained, folder, dataset).collect()
     returns = returns_by_lag(collect_returns(dataset, pooled["date"], 0), 0)
@@ -90,10 +90,10 @@ def make_forecasts(first: int, last: int, seed: int, split: str = "test") -> pl.
     return keys.with_columns(**columns)
 
 
-def write_fold(folder: Path, name: str, *ranges: tuple[int, int], seed: int) -> TrainedFold:
+def write_fold(folder: Path, name: str, *ranges: tuple[int, int], seed: int) -> FoldResult:
     """Write the forecasts of a fold, including validation days, to its folder."""
     (folder / name).mkdir()
     tested = [make_forecasts(first, last, seed) for first, last in ranges]
     pl.concat([make_forecasts(0, 5, 9, "validation"), *tested]).write_parquet(folder / name / "forecasts.parquet")
     days = [DateRange(split="test", first=DAYS[a], last=DAYS[b - 1], days=b - a) for a, b in ranges]
-    return TrainedFold(name=name, folder=name, tested=tuple(days))
+    return FoldResult(name=name, folder=name, tested=tuple(days))

@@ -17,12 +17,12 @@ def test_the_diagonal_spans_all_forecasts_and_unknown_deciles_are_omitted() -> N
 
 
 def test_coverage_is_plotted_as_the_difference_from_the_level() -> None:
-    coverage = {"q10": make_mean(0.15, 0.01), "q90": make_mean(None)}
+    coverage = {"q2.5": make_mean(0.075, 0.01), "q90": make_mean(None)}
     score = score_horizon(make_mean(0.1)).model_copy(update={"coverage": coverage})
 
     (line,) = plot_coverage({5: score}).data
 
-    assert list(line.x) == ["10%", "90%"]
+    assert list(line.x) == ["2.5%", "90%"]
     assert line.y[0] == pytest.approx(0.05)
     assert line.y[1] is None
     assert line.error_y.array[0] == pytest.approx(0.02)

@@ -36,6 +36,14 @@ def have_ended(processes: list[psutil.Process]) -> bool:
     return not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes)
 
 
+def test_a_broken_state_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / STATE_FOLDER).mkdir()
+    (tmp_path / STATE_FOLDER / "server.json").write_text('{"pid": 1')
+
+    with pytest.raises(InputError, match=r"server\.json does not describe a server"):
+        stop_server(tmp_path)
+
+
 def test_all_processes_of_a_server_are_stopped(tmp_path: Path) -> None:
     processes = start_processes(tmp_path)
 

@@ -2,8 +2,10 @@
 
 import json
 import logging
+import math
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 import torch
 
 from atft_kedro.training.callbacks import Checkpoints, EpochLog, MetricsLog
-from atft_kedro.training.checkpoint import BEST, EPOCHS, FINAL, LAST, SWA, read_checkpoint
+from atft_kedro.training.checkpoint import BEST, EPOCH_FOLDER, FINAL, LAST, SWA, read_checkpoint
 from atft_kedro.training.engine import Stop, Trainer
 from atft_kedro.training.process_control import Heartbeat, StopFile
 from atft_kedro.training.runs import METRICS, STOP_FILE
@@ -23,7 +25,7 @@ def test_the_run_folder_holds_log_heartbeat_and_checkpoints(
     make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    log, heartbeat = MetricsLog(tmp_path, every=5), Heartbeat(tmp_path, every=0.0)
+    log, heartbeat = MetricsLog(tmp_path, norm_interval=5), Heartbeat(tmp_path, every=0.0)
     trainer = make([log, heartbeat, Checkpoints(tmp_path, IDENTITY, keep=2), EpochLog()])
 
     trainer.fit()
@@ -44,16 +46,32 @@ def test_the_run_folder_holds_log_heartbeat_and_checkpoints(
     assert (epochs["cpu_seconds"] > 0).all()
     assert epochs["pieces"].to_list() == [1, 1, 1, 1]
     assert lines["swa"].struct.field("rank_ic").drop_nulls().len() == 1
-    scores = {f"averaged weights, epoch {n}": epoch["rank_ic"] for n, epoch in enumerate(trainer.progress.history, 1)}
-    scores["mean of the weights of the last 1 epochs"] = lines["swa"].struct.field("rank_ic").drop_nulls().item()
+    scores = {f"EMA weights, epoch {n}": epoch["rank_ic"] for n, epoch in enumerate(trainer.progress.history, 1)}
+    scores["SWA weights, mean of the last 1 epochs"] = lines["swa"].struct.field("rank_ic").drop_nulls().item()
     kept = position["best_weights"].item()
     assert position["best"].item() == scores[kept] == max(scores.values())
-    assert caplog.messages[-1] == f"weights kept: {kept}, validation rank IC {scores[kept]:.4f}"
+    assert caplog.messages[-1] == f"best weights: {kept}, validation rank IC {scores[kept]:.4f}"
     assert (position["seconds_left"].item(), position["state"].item()) == (0, "done")
-    assert sorted(path.name for path in (tmp_path / EPOCHS).iterdir()) == ["epoch_003.pt", "epoch_004.pt"]
+    assert sorted(path.name for path in (tmp_path / EPOCH_FOLDER).iterdir()) == ["epoch_003.pt", "epoch_004.pt"]
     best = read_checkpoint(tmp_path / BEST, IDENTITY)
     assert best["progress"]["best"] == pytest.approx(max(scores["rank_ic"] for scores in trainer.progress.history))
     assert read_checkpoint(tmp_path / FINAL, IDENTITY)["progress"]["steps_done"] == trainer.total_steps
+
+
+@pytest.mark.parametrize(
+    ("best", "consequence"),
+    [(0.1, "the best weights do not change"), (math.nan, "the newest weights count as the best")],
+)
+def test_an_undefined_score_is_logged_with_its_consequence(
+    make: Make, caplog: pytest.LogCaptureFixture, best: float, consequence: str
+) -> None:
+    trainer = make([])
+    trainer.fit()
+    trainer.progress = replace(trainer.progress, best=best)
+
+    EpochLog().after_epoch(trainer, dict.fromkeys(trainer.progress.history[-1], math.nan))
+
+    assert f"the validation rank IC of this epoch is undefined: {consequence}" in caplog.text
 
 
 def test_the_average_of_the_last_epochs_is_their_weights_mean(make: Make, tmp_path: Path) -> None:

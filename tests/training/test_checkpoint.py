@@ -14,9 +14,9 @@ from atft_kedro.training.callbacks import Checkpoints
 from atft_kedro.training.checkpoint import (
     LAST,
     Identity,
-    Tree,
-    explain_other_version,
+    State,
     read_checkpoint,
+    report_as_other_version,
     write_checkpoint,
 )
 from factories.training import IDENTITY, NETWORK, Make
@@ -63,23 +63,23 @@ def test_a_checkpoint_that_is_truncated_malicious_or_of_another_training_is_refu
         read_checkpoint(tmp_path / "absent.pt", IDENTITY)
 
 
-def rename_field_of_progress(tree: Tree) -> None:
+def rename_field_of_progress(tree: State) -> None:
     tree["progress"]["step"] = tree["progress"].pop("step_of_epoch")
 
 
-def rename_weight(tree: Tree) -> None:
+def rename_weight(tree: State) -> None:
     tree["ema"]["output.bias"] = tree["ema"].pop("heads.linear.bias")
 
 
-def drop_optimizer_groups(tree: Tree) -> None:
+def drop_optimizer_groups(tree: State) -> None:
     tree["optimizer"]["param_groups"] = []
 
 
-def drop_pieces(tree: Tree) -> None:
+def drop_pieces(tree: State) -> None:
     del tree["pieces_per_block"]
 
 
-def drop_identity(tree: Tree) -> None:
+def drop_identity(tree: State) -> None:
     del tree["identity"]
 
 
@@ -87,16 +87,16 @@ def drop_identity(tree: Tree) -> None:
     "change", [rename_field_of_progress, rename_weight, drop_optimizer_groups, drop_pieces, drop_identity]
 )
 def test_a_checkpoint_with_other_keys_was_written_by_another_version(
-    make: Make, tmp_path: Path, change: Callable[[Tree], None]
+    make: Make, tmp_path: Path, change: Callable[[State], None]
 ) -> None:
     trainer, path = make(), tmp_path / LAST
-    tree: Tree = {"identity": vars(IDENTITY), **trainer.state()}
+    tree: State = {"identity": vars(IDENTITY), **trainer.state()}
     change(tree)
     write_checkpoint(path, tree)
 
     with (
-        pytest.raises(InputError, match=r"last.pt was written by another version of this project \("),
-        explain_other_version(path),
+        pytest.raises(InputError, match=r"last.pt cannot be used; probably another version .* wrote it \("),
+        report_as_other_version(path),
     ):
         trainer.resume(read_checkpoint(path, IDENTITY))
 

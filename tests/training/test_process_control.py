@@ -15,7 +15,7 @@ from factories.training import Make, Watch
 
 
 @pytest.mark.parametrize(
-    ("best", "text"), [(math.nan, "-"), (0.05, "undefined, averaged weights of the last epoch (best 0.0500)")]
+    ("best", "text"), [(math.nan, "-"), (0.05, "undefined, EMA weights of the last epoch (best 0.0500)")]
 )
 def test_a_run_with_an_undefined_newest_score_has_a_status(make: Make, tmp_path: Path, best: float, text: str) -> None:
     trainer = make()

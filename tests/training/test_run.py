@@ -115,7 +115,7 @@ def test_a_run_of_several_seeds_is_done_after_the_last(training_data: TrainingDa
     states: list[tuple[str, float]] = []
 
     class Read(Callback):
-        def at_end(self, trainer: Trainer, scores: dict[str, float]) -> None:
+        def after_fit(self, trainer: Trainer, scores: dict[str, float]) -> None:
             heartbeat = json.loads((runs.find(LATEST) / HEARTBEAT).read_text())
             states.append((heartbeat["state"], heartbeat["seconds_left"]))
 
@@ -167,7 +167,7 @@ def test_a_validation_without_scores_keeps_the_newest_weights_and_warns(
     newest = torch.load(folder / LAST, weights_only=True)["ema"]
     assert all(weight.equal(newest[name]) for name, weight in member.network.state_dict().items())
     assert TrainedRun.model_validate_json(trained.model_dump_json()).members[0].best_score is None
-    assert "the validation rank IC is undefined: the newest weights are kept until it is defined" in caplog.text
+    assert "the validation rank IC of this epoch is undefined: the newest weights count as the best" in caplog.text
 
 
 def test_no_validation_days_is_an_error(training_data: TrainingData, runs: Runs) -> None:

@@ -34,11 +34,11 @@ COUNTERS = {
 def test_a_status_names_the_weights_of_its_scores(tmp_path: Path) -> None:
     folder = write_run(tmp_path, make_log(0.05))
     heartbeat = json.loads((folder / HEARTBEAT).read_text())
-    scored = {"score": 0.05, "best": 0.08, "best_weights": "mean of the weights of the last 3 epochs"}
+    scored = {"score": 0.05, "best": 0.08, "best_weights": "SWA weights, mean of the last 3 epochs"}
     (folder / HEARTBEAT).write_text(json.dumps(heartbeat | scored))
 
     assert read_status(folder).rows()["validation rank IC"] == (
-        "0.0500, averaged weights of the last epoch (best 0.0800: mean of the weights of the last 3 epochs)"
+        "0.0500, EMA weights of the last epoch (best 0.0800: SWA weights, mean of the last 3 epochs)"
     )
 
 

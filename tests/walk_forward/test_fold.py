@@ -53,7 +53,7 @@ def pause(prices: pl.DataFrame, split: Split) -> pl.DataFrame:
 
 def forecast(prices: pl.DataFrame, split: Split, folder: Path) -> pl.DataFrame:
     tables = write_tables(prices, folder / "tables")
-    fold = Fold.cut(split, tables, make_recipe(tables))
+    fold = Fold.from_tables(split, tables, make_recipe(tables))
     fold_folder = folder / name_folders([fold], tables)[0]
     fold_folder.mkdir()
     train_fold(fold, Runs(fold_folder, "commit", is_dirty=False), threads=1)
@@ -64,7 +64,7 @@ def test_a_fold_is_refused_after_another_run_has_changed_its_tables(
     market: SimulatedMarket, split: Split, tmp_path: Path
 ) -> None:
     tables = write_tables(market.prices, tmp_path / "tables")
-    fold = Fold.cut(split, tables, make_recipe(tables))
+    fold = Fold.from_tables(split, tables, make_recipe(tables))
     fold_folder = tmp_path / name_folders([fold], tables)[0]
     fold_folder.mkdir()
     other = tables.dataset.collect().with_columns(pl.col("ret_1") * 2)
@@ -97,7 +97,7 @@ def test_a_stock_that_pauses_over_the_folds_end_has_no_returns_that_end_after_it
     market: SimulatedMarket, split: Split, tmp_path: Path, entry_lag: int
 ) -> None:
     tables = write_tables(pause(market.prices, split), tmp_path / "tables")
-    fold = Fold.cut(split, tables, replace(make_recipe(tables), entry_lag=entry_lag))
+    fold = Fold.from_tables(split, tables, replace(make_recipe(tables), entry_lag=entry_lag))
     (code,) = fold.pauses
 
     masked, unmasked = (
@@ -113,7 +113,7 @@ def test_a_stock_that_pauses_over_the_folds_end_has_no_returns_that_end_after_it
 
 
 def name_folder(tables: MarketTables, split: Split, recipe: FoldRecipe) -> str:
-    return name_folders([Fold.cut(split, tables, recipe)], tables)[0]
+    return name_folders([Fold.from_tables(split, tables, recipe)], tables)[0]
 
 
 def test_the_folder_name_depends_on_the_content_up_to_the_last_day(tables: MarketTables, split: Split) -> None:
@@ -155,7 +155,7 @@ import polars as pl
 from factories.walks import MarketTables, make_recipe, make_splits
 from atft_kedro.walk_forward.fold import Fold, name_folders
 tables = MarketTables(*(pl.scan_parquet(f"{name}.parquet") for name in ("dataset", "universe", "graphs")))
-print(name_folders([Fold.cut(make_splits(tables)[0], tables, make_recipe(tables))], tables)[0])
+print(name_folders([Fold.from_tables(make_splits(tables)[0], tables, make_recipe(tables))], tables)[0])
 """
 
 

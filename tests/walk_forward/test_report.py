@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from atft_kedro.walk_forward.report import build_walk_page, collect_walk_metrics, plot_walk
-from atft_kedro.walk_forward.walk import TrainedFold, TrainedFolds
+from atft_kedro.walk_forward.walk import FoldResult, FoldResults
 from factories.walks import make_returns, score_trained, write_fold
 
 
 def test_a_fold_with_several_test_ranges_has_no_sharpe_ratio(tmp_path: Path) -> None:
     folds = (write_fold(tmp_path, "one", (10, 20), (40, 50), seed=2), write_fold(tmp_path, "two", (15, 45), seed=3))
 
-    page = build_walk_page(score_trained(TrainedFolds(folds=folds), tmp_path, make_returns()).score)
+    page = build_walk_page(score_trained(FoldResults(folds=folds), tmp_path, make_returns()).score)
 
     rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| one")]
     assert rows[0][1] == "2020-01-11 to 2020-01-20, 2020-02-10 to 2020-02-19"
@@ -20,9 +20,9 @@ def test_a_fold_with_several_test_ranges_has_no_sharpe_ratio(tmp_path: Path) -> 
 
 
 def test_the_page_the_figure_and_the_metrics_hold_the_scores(tmp_path: Path) -> None:
-    finished = write_fold(tmp_path, "one", (10, 30), seed=2)
-    failed = TrainedFold(name="two", folder="two", tested=finished.tested, reason="killed")
-    walk = score_trained(TrainedFolds(folds=(finished, failed)), tmp_path, make_returns())
+    succeeded = write_fold(tmp_path, "one", (10, 30), seed=2)
+    failed = FoldResult(name="two", folder="two", tested=succeeded.tested, reason="killed")
+    walk = score_trained(FoldResults(folds=(succeeded, failed)), tmp_path, make_returns())
 
     page, metrics = build_walk_page(walk.score), dict(collect_walk_metrics(walk.score))
     bars, next_bars, line = plot_walk(walk.score, walk.daily).data

@@ -7,14 +7,14 @@ from polars.testing import assert_frame_equal
 
 from atft_kedro.evaluation.score_forecasts import evaluate
 from atft_kedro.walk_forward.score import pool_forecasts
-from atft_kedro.walk_forward.walk import TrainedFolds
+from atft_kedro.walk_forward.walk import FoldResults
 from factories.forecasts import EVALUATION
 from factories.walks import DAYS, make_forecasts, make_returns, score_trained, write_fold
 
 
 def test_the_pooled_forecasts_are_the_test_days_of_all_folds(tmp_path: Path) -> None:
     returns = make_returns()
-    trained = TrainedFolds(
+    trained = FoldResults(
         folds=(write_fold(tmp_path, "one", (10, 30), seed=2), write_fold(tmp_path, "two", (30, 60), seed=3))
     )
 
@@ -37,7 +37,7 @@ def test_the_pooled_forecasts_are_the_test_days_of_all_folds(tmp_path: Path) -> 
 def test_days_that_several_folds_test_have_the_mean_forecast(tmp_path: Path) -> None:
     folds = (write_fold(tmp_path, "one", (10, 20), (40, 50), seed=2), write_fold(tmp_path, "two", (15, 45), seed=3))
 
-    pooled = pool_forecasts(TrainedFolds(folds=folds), tmp_path, make_returns()).collect()
+    pooled = pool_forecasts(FoldResults(folds=folds), tmp_path, make_returns()).collect()
 
     one, two = (pl.read_parquet(tmp_path / name / "forecasts.parquet").filter(split="test") for name in ("one", "two"))
     both = one.join(two.select("date", "code", second="forecast"), on=["date", "code"])

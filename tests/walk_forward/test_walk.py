@@ -14,7 +14,7 @@ from polars.testing import assert_frame_equal
 from atft_kedro.market.simulation import SimulatedMarket
 from atft_kedro.params import InputError
 from atft_kedro.walk_forward.fold import MarketTables
-from atft_kedro.walk_forward.walk import TrainedFolds
+from atft_kedro.walk_forward.walk import FoldResults
 from factories.processes import wait_for
 from factories.walks import SHORT, run_walk, score_trained, write_tables
 
@@ -32,7 +32,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def walked(tables: MarketTables, undisturbed: Path) -> TrainedFolds:
+def walked(tables: MarketTables, undisturbed: Path) -> FoldResults:
     return run_walk(tables, undisturbed, TRAINING)
 
 
@@ -40,13 +40,13 @@ def list_files(folder: Path) -> dict[str, int]:
     return {str(file.relative_to(folder)): file.stat().st_mtime_ns for file in folder.rglob("*")}
 
 
-def assert_same_forecasts(folder: Path, other: Path, trained: TrainedFolds) -> None:
+def assert_same_forecasts(folder: Path, other: Path, trained: FoldResults) -> None:
     for fold in trained.folds:
         one, two = (pl.read_parquet(parent / fold.folder / "forecasts.parquet") for parent in (folder, other))
         assert_frame_equal(one, two, check_exact=True)
 
 
-def test_every_fold_keeps_its_run_and_its_forecasts_but_not_its_panel(undisturbed: Path, walked: TrainedFolds) -> None:
+def test_every_fold_keeps_its_run_and_its_forecasts_but_not_its_panel(undisturbed: Path, walked: FoldResults) -> None:
     for fold in walked.folds:
         fold_folder = undisturbed / fold.folder
         assert fold.record is not None
@@ -59,7 +59,7 @@ def test_every_fold_keeps_its_run_and_its_forecasts_but_not_its_panel(undisturbe
     assert walked.is_complete(undisturbed)
 
 
-def test_finished_folds_are_not_trained_again(tables: MarketTables, undisturbed: Path, walked: TrainedFolds) -> None:
+def test_finished_folds_are_not_trained_again(tables: MarketTables, undisturbed: Path, walked: FoldResults) -> None:
     before = list_files(undisturbed)
 
     again = run_walk(tables, undisturbed, TRAINING, processes=1)
@@ -69,7 +69,7 @@ def test_finished_folds_are_not_trained_again(tables: MarketTables, undisturbed:
 
 
 def test_a_failed_fold_is_reported_and_the_other_is_scored(
-    tables: MarketTables, undisturbed: Path, walked: TrainedFolds, tmp_path: Path
+    tables: MarketTables, undisturbed: Path, walked: FoldResults, tmp_path: Path
 ) -> None:
     first, second = (fold.folder for fold in walked.folds)
     (tmp_path / second).write_text("a file in place of the fold's folder")
@@ -94,7 +94,7 @@ def test_a_failed_fold_is_reported_and_the_other_is_scored(
 
 
 def test_a_killed_fold_resumes_from_its_checkpoint_to_the_same_forecasts(
-    tables: MarketTables, undisturbed: Path, walked: TrainedFolds, tmp_path: Path
+    tables: MarketTables, undisturbed: Path, walked: FoldResults, tmp_path: Path
 ) -> None:
     fold_folder = tmp_path / walked.folds[0].folder
 
@@ -121,15 +121,15 @@ def test_a_killed_fold_resumes_from_its_checkpoint_to_the_same_forecasts(
 
 
 def test_a_walk_without_a_finished_fold_lists_the_reasons(
-    tables: MarketTables, walked: TrainedFolds, tmp_path: Path
+    tables: MarketTables, walked: FoldResults, tmp_path: Path
 ) -> None:
     for fold in walked.folds:
         (tmp_path / fold.folder).touch()
 
-    with pytest.raises(InputError, match=r"No fold of the walk has finished:\n  fold 1: FileExists.*\n  fold 2: File"):
+    with pytest.raises(InputError, match=r"All folds of the walk failed:\n  fold 1: FileExists.*\n  fold 2: File"):
         run_walk(tables, tmp_path, TRAINING)
 
 
 def test_a_walk_refuses_training_resume(tables: MarketTables, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="a walk resumes its folds itself"):
+    with pytest.raises(InputError, match="a walk resumes its folds automatically"):
         run_walk(tables, tmp_path, SHORT.model_copy(update={"resume": "latest"}))

@@ -10,17 +10,20 @@ from kedro.framework.startup import ProjectMetadata
 from .command_helpers import show_input_errors_briefly
 from .console import make_console
 
-CREDENTIAL = "mlflow_store"  # key in conf/local/credentials.yml
+STORE_CREDENTIAL_KEY = "mlflow_store"  # key in conf/local/credentials.yml
 DEFAULT_STORE = "sqlite:///mlflow.db"
-STORE_HELP = f"Database URL.  [default: `{CREDENTIAL}` in conf/local/credentials.yml, else {DEFAULT_STORE}]"
+STORE_HELP = (
+    "URL of the database for runs and models.  [default: the environment variable, else "
+    f"`{STORE_CREDENTIAL_KEY}` in conf/local/credentials.yml, else {DEFAULT_STORE}]"
+)
 
 
-@click.group()
-def mlflow() -> None:
+@click.group(name="mlflow")
+def mlflow_group() -> None:
     """Start and stop the MLflow server, which shows the tracked runs in a browser."""
 
 
-@mlflow.command()
+@mlflow_group.command()
 @click.option("--port", default=5000, show_default=True, type=click.IntRange(1, 65535))
 @click.option("--store", envvar="MLFLOW_BACKEND_STORE_URI", show_envvar=True, help=STORE_HELP)
 @click.pass_obj
@@ -35,21 +38,22 @@ def up(metadata: ProjectMetadata, port: int, store: str | None) -> None:
     make_console(soft_wrap=True).print(message)
 
 
-@mlflow.command()
+@mlflow_group.command()
 @click.pass_obj
 def down(metadata: ProjectMetadata) -> None:
-    """Stop the server with all its processes."""
+    """Stop the server and its child processes."""
     from ..services.mlflow_server import stop_server
 
-    server = stop_server(metadata.project_path)
+    with show_input_errors_briefly():
+        server = stop_server(metadata.project_path)
     make_console().print("MLflow is not running." if server is None else f"MLflow at {server.url} is stopped.")
 
 
 def _read_default_store(project: Path) -> str:
-    """Read the store's URL from the project's credentials; without one it is a SQLite file."""
+    """Read the database URL from the project's credentials; if there is none, use a SQLite file."""
     loader = settings.CONFIG_LOADER_CLASS(str(project / settings.CONF_SOURCE), **settings.CONFIG_LOADER_ARGS)
     try:
-        store = loader["credentials"].get(CREDENTIAL)
+        store = loader["credentials"].get(STORE_CREDENTIAL_KEY)
     except MissingConfigException:
         store = None
     return store or DEFAULT_STORE

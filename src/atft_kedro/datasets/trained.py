@@ -9,7 +9,7 @@ from kedro.io import CatalogProtocol, DatasetError
 from ..params import Params
 from ..source_code import digest
 from ..training.runs import TrainedRun
-from ..walk_forward.walk import TrainedFolds
+from ..walk_forward.walk import FoldResults
 from .json_files import ModelDataset
 from .run_files import InRunFolder
 
@@ -73,7 +73,7 @@ class TrainedFoldsDataset(ModelDataset):
     """
 
     def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
-        name = f"{TrainedFolds.__module__}.{TrainedFolds.__name__}"
+        name = f"{FoldResults.__module__}.{FoldResults.__name__}"
         super().__init__(filepath=filepath, model=name, metadata=metadata)
 
     def _describe(self) -> dict[str, Any]:
@@ -85,7 +85,7 @@ class TrainedFoldsDataset(ModelDataset):
         if not self._filepath.exists():
             return False
         folds = self.load()
-        assert isinstance(folds, TrainedFolds)
+        assert isinstance(folds, FoldResults)
         return folds.is_complete(self._filepath.parent)
 
 

@@ -13,19 +13,19 @@ from ..progress import track_progress
 from ..schema import CLOSE, CODE, DATE, KEY, PRICES, QUOTES, SECTOR, VOLUME, VWAP, code_text
 from .columns import ADJUSTED_CLOSE, FIELDS, PriceFileParams, advise_mapping, find_columns, read_sample, require_known
 from .parse_cells import RowOrigin, are_midnights, parse_dates, parse_numbers
-from .table_files import load_table, scan_table, stem, table_files
+from .table_files import file_stem, list_table_files, load_table, scan_table
 from .wide_files import is_wide, read_wide
 
-BATCH_BYTES = 32_000_000  # size of files that are read together
+MIN_BATCH_BYTES = 32_000_000  # a batch ends when its files reach this size
 
 
 def read_prices(path: Path, params: PriceFileParams) -> pl.LazyFrame:
-    """Read the prices at ``path`` as date, code, sector, open … volume, vwap.
+    """Read the prices at ``path`` as date, code, sector, open, high, low, close, volume, vwap.
 
     A folder has one file per stock (without a code column the file's name is the code), or one wide file per field
     (``close.csv``, ``volume.csv``, with a column per stock).
     """
-    files = table_files(path)
+    files = list_table_files(path)
     require_known(params.columns)
     if is_wide(files, params):
         frame = read_wide(files, params)
@@ -39,22 +39,26 @@ def read_prices(path: Path, params: PriceFileParams) -> pl.LazyFrame:
 def _read_file(file: Path, params: PriceFileParams) -> pl.LazyFrame:
     frame = scan_table(file)
     if params.layout == "per_stock" and CODE not in find_columns(frame.collect_schema().names(), params, file):
-        frame = frame.with_columns(pl.lit(stem(file)).alias(CODE))
+        frame = frame.with_columns(pl.lit(file_stem(file)).alias(CODE))
     return _read_long(frame, RowOrigin.of(file), params)
 
 
 def _read_folder(files: list[Path], params: PriceFileParams) -> Iterator[pl.DataFrame]:
-    """Read one file per stock in batches; the time of one Polars query is quadratic in its files."""
+    """Read one file per stock in batches.
+
+    The time of one Polars query grows with the square of the number of files.
+    """
     batches = list(_cut_into_batches(files))
-    first_columns: dict[Path, list[str]] = {}
+    reference: tuple[Path, list[str]] | None = None  # the first file and its columns
     with ThreadPoolExecutor() as pool:
         for batch in track_progress(batches, "batches of price files"):
             tables = dict(zip(batch, pool.map(load_table, batch), strict=True))
             for group in _group_by_format(tables, params):
                 prices = _read_group(group, params)
-                first_columns = first_columns or {next(iter(group)): prices.columns}
-                _require_same_columns(first_columns, {next(iter(group)): prices.columns})
-                yield prices.select(*first_columns.values())
+                file = next(iter(group))
+                reference_file, columns = reference = reference or (file, prices.columns)
+                _require_same_columns(reference_file, columns, file, prices.columns)
+                yield prices.select(columns)
 
 
 def _cut_into_batches(files: list[Path]) -> Iterator[list[Path]]:
@@ -63,7 +67,7 @@ def _cut_into_batches(files: list[Path]) -> Iterator[list[Path]]:
     for file in files:
         batch.append(file)
         size += file.stat().st_size
-        if size >= BATCH_BYTES:
+        if size >= MIN_BATCH_BYTES:
             yield batch
             batch, size = [], 0
     if batch:
@@ -71,9 +75,10 @@ def _cut_into_batches(files: list[Path]) -> Iterator[list[Path]]:
 
 
 def _group_by_format(tables: dict[Path, pl.DataFrame], params: PriceFileParams) -> Iterable[dict[Path, pl.DataFrame]]:
-    """Group tables with equal columns, types and date patterns (0000-00-00).
+    """Group tables with equal columns, types and date patterns (each digit replaced by 0).
 
-    With a time zone, tables of midnights, which are days, are separate groups.
+    If a time zone is configured, tables whose times are all 00:00 form their own groups: they contain dates, not
+    times.
     """
     groups: dict[object, dict[Path, pl.DataFrame]] = {}
     for file, table in tables.items():
@@ -85,11 +90,11 @@ def _group_by_format(tables: dict[Path, pl.DataFrame], params: PriceFileParams) 
 
 
 def _read_group(tables: dict[Path, pl.DataFrame], params: PriceFileParams) -> pl.DataFrame:
-    """Read tables of one format as one; without a code column the file's name is the code."""
+    """Concatenate tables of one format and parse them; without a code column the file's name is the code."""
     files = tuple(tables)
     starts = itertools.accumulate((table.height for table in tables.values()), initial=0)
     if CODE not in find_columns(tables[files[0]].columns, params, files[0]):
-        tables = {file: table.with_columns(pl.lit(stem(file)).alias(CODE)) for file, table in tables.items()}
+        tables = {file: table.with_columns(pl.lit(file_stem(file)).alias(CODE)) for file, table in tables.items()}
     frame = pl.concat(tables.values()).lazy()
     return _read_long(frame, RowOrigin(files, tuple(starts)[:-1]), params).collect()
 
@@ -102,7 +107,7 @@ def _read_long(frame: pl.LazyFrame, origin: RowOrigin, params: PriceFileParams) 
         raise InputError(
             f"{file}: no column for {', '.join(missing)} among {list_names(frame.collect_schema().names())}. "
             f"{advise_mapping(read_sample(frame))}. If the file has a column per stock, write "
-            "`layout: wide` there."
+            "`layout: wide` in the same entry."
         )
     frame = frame.select(pl.col(names[name]).alias(name) for name in (*KEY, SECTOR, *FIELDS) if name in names)
     numbers = [name for name in FIELDS if name in names]
@@ -112,7 +117,7 @@ def _read_long(frame: pl.LazyFrame, origin: RowOrigin, params: PriceFileParams) 
 
 
 def _add_missing_columns(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Select the columns in order, null where the files have none."""
+    """Add missing columns as null, and order the columns."""
     schema = frame.collect_schema()
     kept = [SECTOR, *QUOTES, VWAP]
     nulls = [
@@ -122,20 +127,24 @@ def _add_missing_columns(frame: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _apply_adjusted_close(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Scale prices by adjusted close / close; without an adjusted close they become null."""
+    """Multiply prices by adjusted close / close, and divide the volume by it.
+
+    Without a column for the adjusted close nothing changes. Where its value is null, prices and volume become null.
+    """
     if ADJUSTED_CLOSE not in frame.collect_schema():
         return frame
     factor = pl.col(ADJUSTED_CLOSE) / pl.col(CLOSE)
     schema = frame.collect_schema()
     prices = [pl.col(name) * factor for name in (*PRICES, VWAP) if name in schema]
-    volume = [pl.col(VOLUME) / factor] if VOLUME in schema else []  # keeps price times volume
+    volume = [pl.col(VOLUME) / factor] if VOLUME in schema else []  # so that price times volume does not change
     return frame.with_columns(*prices, *volume).drop(ADJUSTED_CLOSE)
 
 
-def _require_same_columns(first: dict[Path, list[str]], second: dict[Path, list[str]]) -> None:
-    (path, names), (other_path, other_names) = *first.items(), *second.items()
-    different = sorted(set(names) ^ set(other_names))
-    if different:
-        raise InputError(
-            f"{other_path} and {path} do not have the same columns: {list_names(different)} is only in one of them."
-        )
+def _require_same_columns(reference_file: Path, reference: list[str], file: Path, columns: list[str]) -> None:
+    differences = [
+        f"only {path} has {list_names(sorted(extra))}"
+        for path, extra in ((reference_file, {*reference} - {*columns}), (file, {*columns} - {*reference}))
+        if extra
+    ]
+    if differences:
+        raise InputError(f"{file} and {reference_file} do not have the same columns: {'; '.join(differences)}.")

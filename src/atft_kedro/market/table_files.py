@@ -17,7 +17,7 @@ LONGEST = 200  # characters of a line in a message
 _logger = logging.getLogger(__name__)
 
 
-def table_files(path: Path) -> list[Path]:
+def list_table_files(path: Path) -> list[Path]:
     """List the table files at ``path``, a file or a folder, sorted by name.
 
     Text files (.txt) are tables only in a folder without other tables. Ignored files are logged.
@@ -118,7 +118,7 @@ def _require_complete_lines(file: Path, width: int) -> None:
         )
 
 
-def stem(file: Path) -> str:
+def file_stem(file: Path) -> str:
     """Return a file's name without its format's suffix: 7203.T for 7203.T.csv."""
     return file.name[: len(file.name) - len(_suffix(file))]
 

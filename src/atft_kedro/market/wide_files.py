@@ -21,7 +21,7 @@ from .columns import (
     text_columns,
 )
 from .parse_cells import RowOrigin, parse_dates, parse_numbers
-from .table_files import scan_table, stem
+from .table_files import file_stem, scan_table
 
 CHECKED_FILES = 3  # files of a folder that are checked; a single one may be of a stock without trades
 INDEX = r"index|level_\d+|unnamed:_\d+|__index_level_\d+__|"
@@ -43,7 +43,7 @@ def is_wide(files: list[Path], params: PriceFileParams) -> bool:
 
 def read_wide(files: list[Path], params: PriceFileParams) -> pl.LazyFrame:
     """Read and join one wide table per field; a single file is the closes."""
-    by_field = {stem(file).lower(): file for file in files}
+    by_field = {file_stem(file).lower(): file for file in files}
     if len(files) == 1:
         by_field = {CLOSE: files[0]}
     unknown = sorted(set(by_field) - set(FIELDS))
@@ -123,5 +123,5 @@ def _require_stocks(file: Path, params: PriceFileParams) -> None:
         return
     raise InputError(
         f"{file}: {reason}, so the columns {list_names(frame.collect_schema())} are not one per stock. "
-        f"{advise_mapping(sample)}. If each column is a stock, write `layout: wide` there."
+        f"{advise_mapping(sample)}. If each column is a stock, write `layout: wide` in the same entry."
     )

@@ -70,7 +70,7 @@ class BestScores(Callback):
 
     by_seed: dict[int, float] = field(default_factory=dict)
 
-    def at_end(self, trainer: Trainer, scores: dict[str, float]) -> None:
+    def after_fit(self, trainer: Trainer, scores: dict[str, float]) -> None:
         """Record the highest score of all epochs and of the weights averaged over the last epochs."""
         by_epoch = [*trainer.progress.history, *([scores] if scores else [])]
         self.by_seed[trainer.params.seed] = max(map(trainer.params.selection.score, by_epoch))

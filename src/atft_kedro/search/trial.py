@@ -146,7 +146,7 @@ class ReportScores(Callback):
         if self.trial.study.user_attrs.get(STOP):
             raise Stop
 
-    def at_end(self, trainer: Trainer, scores: dict[str, float]) -> None:
+    def after_fit(self, trainer: Trainer, scores: dict[str, float]) -> None:
         """Include the score of the weights averaged over the last epochs."""
         self._report(trainer)
         if scores:

@@ -67,7 +67,13 @@ def find_server(project: Path) -> Server | None:
     """Return the running server, else None; delete the state file of a server that has ended."""
     if not _state_path(project).exists():
         return None
-    server = Server.model_validate_json(_state_path(project).read_text())
+    try:
+        server = Server.model_validate_json(_state_path(project).read_text())
+    except ValueError as error:
+        raise InputError(
+            f"{_state_path(project)} does not describe a server. End the process of MLflow if it runs, and delete this "
+            "file."
+        ) from error
     if _list_processes(server):
         return server
     _state_path(project).unlink()

@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from ..files import atomic_write, explain_full_disk, read_json_lines
-from .checkpoint import BEST, EPOCHS, FINAL, LAST, SWA, Identity, write_checkpoint
+from .checkpoint import BEST, EPOCH_FOLDER, FINAL, LAST, SWA, Identity, write_checkpoint
 from .engine import Callback, Trainer
 from .process_control import describe_position
 from .runs import METRICS
@@ -22,14 +22,15 @@ _logger = logging.getLogger(__name__)
 
 @dataclass
 class MetricsLog(Callback):
-    """Metrics file with one line for each step and each epoch, written at the end of the epoch.
+    """Metrics file with one line for each step, each epoch, and the SWA weights.
 
-    Every ``every`` steps the line also has each module's gradient norm. A resumed training first removes the lines
-    that were written after its checkpoint, because it writes them again.
+    The lines are written at the end of an epoch, when the training is interrupted, and when it finishes. Every
+    ``norm_interval`` steps the line of a step also has each module's gradient norm. A resumed training first removes
+    the lines that were written after its checkpoint, because it writes them again.
     """
 
     folder: Path
-    every: int = 20
+    norm_interval: int = 20
     _steps: list[tuple[int, float, dict[str, Tensor]]] = field(default_factory=list)
 
     def before_fit(self, trainer: Trainer) -> None:
@@ -42,9 +43,13 @@ class MetricsLog(Callback):
             partial.write_text(_format_lines(kept))
 
     def after_step(self, trainer: Trainer, days: list[np.ndarray], terms: dict[str, Tensor]) -> None:
-        """Keep a step's losses on their device."""
+        """Store a step's losses and gradient norms.
+
+        They stay on their device, because moving them to the CPU would wait for the GPU.
+        """
         step = trainer.progress.steps_done
-        kept = {name: term for name, term in terms.items() if "/" not in name or step % self.every == 0}
+        with_norms = step % self.norm_interval == 0
+        kept = {name: term for name, term in terms.items() if with_norms or not _is_module_norm(name)}
         self._steps.append((step, trainer.train_step.learning_rate, kept))
 
     def after_epoch(self, trainer: Trainer, scores: dict[str, float]) -> None:
@@ -65,22 +70,23 @@ class MetricsLog(Callback):
         )
         self._append(lines)
 
-    def at_stop(self, trainer: Trainer) -> None:
+    def on_interrupt(self, trainer: Trainer) -> None:
         """Write the steps since the last epoch."""
         self._append(self._pop_steps(trainer))
 
-    def at_end(self, trainer: Trainer, scores: dict[str, float]) -> None:
+    def after_fit(self, trainer: Trainer, scores: dict[str, float]) -> None:
         """Write the scores of the SWA weights."""
         if scores:
             self._append([{"seed": trainer.params.seed, "swa": scores}])
 
     def _pop_steps(self, trainer: Trainer) -> list[dict[str, object]]:
-        steps = [
-            {"step": step, "learning_rate": rate, **{name: float(term) for name, term in terms.items()}}
+        position = {"seed": trainer.params.seed, "phase": trainer.phase.name}
+        lines: list[dict[str, object]] = [
+            {"step": step, "learning_rate": rate, **{name: float(term) for name, term in terms.items()}, **position}
             for step, rate, terms in self._steps
         ]
         self._steps.clear()
-        return [{**line, "seed": trainer.params.seed, "phase": trainer.phase.name} for line in steps]
+        return lines
 
     def _append(self, lines: list[dict[str, object]]) -> None:
         path = self.folder / METRICS
@@ -88,12 +94,17 @@ class MetricsLog(Callback):
             file.write(_format_lines(lines))
 
 
+def _is_module_norm(name: str) -> bool:
+    """Return whether a term of a step is the gradient norm of a module, such as ``gradient/heads``."""
+    return "/" in name
+
+
 def _is_after_checkpoint(line: dict[str, Any], trainer: Trainer) -> bool:
-    """Return whether a line is of this seed and of a step or epoch after the checkpoint."""
+    """Return whether a line of this seed is of SWA, or of a step or epoch after the checkpoint."""
     if line["seed"] != trainer.params.seed:
         return False
-    progress = trainer.progress
-    return "swa" in line or line.get("step", 0) > progress.steps_done or line.get("epochs", 0) > len(progress.history)
+    progress, total_epochs = trainer.progress, line.get("epochs", 0)
+    return "swa" in line or line.get("step", 0) > progress.steps_done or total_epochs > len(progress.history)
 
 
 def _format_lines(lines: list[dict[str, Any]]) -> str:
@@ -102,44 +113,49 @@ def _format_lines(lines: list[dict[str, Any]]) -> str:
 
 @dataclass
 class Checkpoints(Callback):
-    """Checkpoints of the last, best, final and newest epochs, and of the SWA weights."""
+    """Checkpoints of a training.
+
+    ``last.pt`` is the newest state, to resume from; ``best.pt`` is the state after the epoch of the best score;
+    ``final.pt`` is the state at the end of the training. The folder ``checkpoints`` has the states after the newest
+    ``keep`` epochs, and ``swa.pt`` has the SWA weights.
+    """
 
     folder: Path
     identity: Identity
     keep: int = 3  # number of newest epochs whose checkpoints are kept; 0: none
 
     def after_epoch(self, trainer: Trainer, scores: dict[str, float]) -> None:
-        """Write the epoch once, and link it under each of its names."""
+        """Write ``last.pt``, and add hard links for the best checkpoint and for that of the epoch."""
         self.write(trainer, LAST)
         self._link_best(trainer)
         if self.keep:
-            self._link(f"{EPOCHS}/epoch_{len(trainer.progress.history):03d}.pt")
-            for old in sorted((self.folder / EPOCHS).glob("epoch_*.pt"))[: -self.keep]:
+            self._link(f"{EPOCH_FOLDER}/epoch_{len(trainer.progress.history):03d}.pt")
+            for old in sorted((self.folder / EPOCH_FOLDER).glob("epoch_*.pt"))[: -self.keep]:
                 old.unlink()
 
-    def at_stop(self, trainer: Trainer) -> None:
+    def on_interrupt(self, trainer: Trainer) -> None:
         """Write the state to resume from."""
         self.write(trainer, LAST)
 
-    def at_end(self, trainer: Trainer, scores: dict[str, float]) -> None:
+    def after_fit(self, trainer: Trainer, scores: dict[str, float]) -> None:
         """Write the final state and the SWA weights."""
         self.write(trainer, FINAL)
         self._link_best(trainer, FINAL)  # the SWA weights may be the best
         if trainer.progress.swa_epochs:
-            swa = {"identity": vars(self.identity), "best": trainer.swa.state_dict()}
-            write_checkpoint(self.folder / SWA, swa)
+            weights = {"best": trainer.swa.state_dict()}  # the key whose weights a network is loaded from
+            write_checkpoint(self.folder / SWA, {"identity": vars(self.identity), **weights})
 
     def write(self, trainer: Trainer, name: str) -> None:
-        """Write the whole state, so that a training can resume from any checkpoint."""
+        """Write the whole state, so that a training can resume from any checkpoint except ``swa.pt``."""
         write_checkpoint(self.folder / name, {"identity": vars(self.identity), **trainer.state()})
 
     def _link_best(self, trainer: Trainer, source: str = LAST) -> None:
-        """Link a checkpoint as the best one if its best weights are new."""
+        """Link a checkpoint as the best one if the newest epoch has the best score so far."""
         if trainer.progress.best_epoch == len(trainer.progress.history):
             self._link(BEST, source)
 
     def _link(self, name: str, source: str = LAST) -> None:
-        """Add another name to a checkpoint, atomically."""
+        """Create a hard link to a checkpoint, atomically."""
         target = self.folder / name
         target.parent.mkdir(exist_ok=True)
         partial = target.with_name(f".{target.name}")
@@ -149,14 +165,15 @@ class Checkpoints(Callback):
 
 
 class EpochLog(Callback):
-    """Log lines with each epoch's scores and, at the end, the weights that are kept."""
+    """Log lines with each epoch's scores and, at the end, the weights that are chosen as the best."""
 
     def after_epoch(self, trainer: Trainer, scores: dict[str, float]) -> None:
-        """Log the score of the epoch's averaged weights."""
+        """Log the scores of the epoch's EMA weights."""
         selection, progress = trainer.params.selection, trainer.progress
         train = f", train {selection.score(trainer.train_scores):.4f}" if trainer.train_scores else ""
         _logger.info(
-            "%s %d/%d: validation %s %.4f of the averaged weights (best %.4f%s), scale %.3f, loss %.4f (train %.4f)",
+            "%s %d/%d: validation %s %.4f of the EMA weights (best %.4f%s), forecast/label standard deviation %.3f, "
+            "loss %.4f (train %.4f)",
             trainer.phase.name,
             progress.epoch,
             trainer.epochs_per_phase[progress.phase],
@@ -171,14 +188,14 @@ class EpochLog(Callback):
         if trainer.has_ended_early and progress.epoch < trainer.epochs_per_phase[progress.phase]:
             _logger.info("%s ends early: no new best for %d epochs", trainer.phase.name, progress.epochs_since_best)
         if isnan(selection.score(scores)):
-            _logger.warning(
-                "the validation %s is undefined: the newest weights are kept until it is defined", selection.label
-            )
+            no_score_yet = progress.best is None or isnan(progress.best)
+            consequence = "the newest weights count as the best" if no_score_yet else "the best weights do not change"
+            _logger.warning("the validation %s of this epoch is undefined: %s", selection.label, consequence)
 
-    def at_end(self, trainer: Trainer, scores: dict[str, float]) -> None:
-        """Log the score of the SWA weights, and which weights are kept."""
+    def after_fit(self, trainer: Trainer, scores: dict[str, float]) -> None:
+        """Log the score of the SWA weights, and which weights are the best."""
         selection, progress = trainer.params.selection, trainer.progress
         if scores:
-            message = "mean of the weights of the last %d epochs: validation %s %.4f"
+            message = "SWA weights (mean of the last %d epochs): validation %s %.4f"
             _logger.info(message, progress.swa_epochs, selection.label, selection.score(scores))
-        _logger.info("weights kept: %s, validation %s %.4f", progress.best_weights, selection.label, progress.best)
+        _logger.info("best weights: %s, validation %s %.4f", progress.best_weights, selection.label, progress.best)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..network.atft import Atft
-from .checkpoint import Tree, get_random_state, set_random_state
+from .checkpoint import State, get_random_state, set_random_state
 from .data import DayLoader
 from .distributed import ProcessGroup
 from .forecasting import Scoring, score_days
@@ -46,10 +46,10 @@ class Callback:
     def after_epoch(self, trainer: "Trainer", scores: dict[str, float]) -> None:
         """Run after an epoch with its validation scores."""
 
-    def at_stop(self, trainer: "Trainer") -> None:
+    def on_interrupt(self, trainer: "Trainer") -> None:
         """Run when the training stops before its end."""
 
-    def at_end(self, trainer: "Trainer", scores: dict[str, float]) -> None:
+    def after_fit(self, trainer: "Trainer", scores: dict[str, float]) -> None:
         """Run at the end, with the validation scores of the SWA weights if there are any."""
 
     def close(self) -> None:
@@ -79,7 +79,7 @@ class Trainer(Schedule):
         all_steps = [-(-loader.sampler.steps // params.accumulate) for loader in self.loaders]
         self.steps_per_epoch = [min(steps, params.steps_per_phase or steps) for steps in all_steps]
         self.train_step = TrainStep(network, train.reader, params, self.group)
-        self.process_states: list[Tree] = []  # state that differs between processes
+        self.process_states: list[State] = []  # state that differs between processes
         self.timer = EpochTimer(self.train_step.read_stopwatch)
         self.n_forecasts, self.times = 0, self.timer.read()  # of the last epoch
         n_scored = max(round(params.scored_share * len(train.days)), MIN_SCORED_DAYS)
@@ -100,7 +100,7 @@ class Trainer(Schedule):
                 self._train_phase(phase)
             scores = self._score_swa() if self.progress.swa_epochs else {}
             for callback in self.callbacks:
-                callback.at_end(self, scores)
+                callback.after_fit(self, scores)
 
     def _train_phase(self, phase: int) -> None:
         if self.progress.phase != phase:
@@ -137,11 +137,11 @@ class Trainer(Schedule):
     def _stop(self) -> None:
         self.process_states = self.group.all_gather(self._process_state())
         for callback in self.callbacks:
-            callback.at_stop(self)
+            callback.on_interrupt(self)
         self.group.all_gather(None)  # waits until the first process has written the checkpoint
         raise Stop
 
-    def _process_state(self) -> Tree:
+    def _process_state(self) -> State:
         return {"random": get_random_state(), "totals": self.train_step.totals.cpu()}
 
     def _end_epoch(self) -> None:
@@ -162,7 +162,7 @@ class Trainer(Schedule):
             history=[*self.progress.history, scores],
         )
         score = self.params.selection.score(scores)
-        self._keep_best(self.ema, score, f"averaged weights, epoch {len(self.progress.history)}")
+        self._keep_best(self.ema, score, f"EMA weights, epoch {len(self.progress.history)}")
         self.progress = update_after_epoch(self.progress, score, self.phase, self.params.plateau)
         self.process_states = self.group.all_gather(self._process_state())
         for callback in self.callbacks:
@@ -193,11 +193,11 @@ class Trainer(Schedule):
     def _score_swa(self) -> dict[str, float]:
         """Score the mean of the last epochs' weights, which may be the best of the run."""
         scores = self.validate(self.swa)
-        weights = f"mean of the weights of the last {self.progress.swa_epochs} epochs"
+        weights = f"SWA weights, mean of the last {self.progress.swa_epochs} epochs"
         self._keep_best(self.swa, self.params.selection.score(scores), weights)
         return scores
 
-    def state(self) -> Tree:
+    def state(self) -> State:
         """Collect the state of the training that a checkpoint stores."""
         return {
             "progress": asdict(self.progress),
@@ -212,16 +212,16 @@ class Trainer(Schedule):
             "processes": self.process_states or [self._process_state()],
         }
 
-    def resume(self, tree: Tree) -> None:
+    def resume(self, checkpoint: State) -> None:
         """Restore the state that a checkpoint stores."""
-        self.progress = Progress(**tree["progress"])
+        self.progress = Progress(**checkpoint["progress"])
         for name, network in (("network", self.network), ("ema", self.ema), ("swa", self.swa)):
-            network.load_state_dict(tree[name])
-        self.best = tree["best"]
-        self.train_step.optimizer.load_state_dict(tree["optimizer"])
-        self.train_step.split_blocks(tree["pieces_per_block"])
-        self.timer.resume(tree["times"])
-        self.process_states = tree["processes"]
+            network.load_state_dict(checkpoint[name])
+        self.best = checkpoint["best"]
+        self.train_step.optimizer.load_state_dict(checkpoint["optimizer"])
+        self.train_step.split_blocks(checkpoint["pieces_per_block"])
+        self.timer.resume(checkpoint["times"])
+        self.process_states = checkpoint["processes"]
         self.group.require_size(len(self.process_states))
         state = self.process_states[self.group.rank]
         self.train_step.totals.copy_(state["totals"])

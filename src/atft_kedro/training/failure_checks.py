@@ -57,7 +57,7 @@ class NonFiniteCheck(Callback):
         """Check the remaining steps."""
         self._check(trainer)
 
-    def at_stop(self, trainer: Trainer) -> None:
+    def on_interrupt(self, trainer: Trainer) -> None:
         """Check the remaining steps, because the resumed training does not see them."""
         self._check(trainer)
 

@@ -15,7 +15,7 @@ from ..network.atft import Atft
 from ..network.params import ModuleName, NetworkParams
 from ..panel.blocks import Block, BlockReader
 from ..panel.split import SplitName
-from .checkpoint import BEST, explain_other_version, make_identity, read_checkpoint
+from .checkpoint import BEST, make_identity, read_checkpoint, report_as_other_version
 from .data import TrainingData, choose_horizons
 from .distributed import ProcessGroup
 from .params import TrainingParams
@@ -87,10 +87,10 @@ def load_members(folder: Path, training_data: TrainingData) -> list[TrainedNetwo
         network = Atft(params, len(panel.metadata.features), panel.metadata.horizons, graphs.edges.shape[-1])
         identity = make_identity(training_data, params, training.model_copy(update={"seed": seed}))
         path = folder / training.member_folder(seed) / BEST
-        tree = read_checkpoint(path, identity)
-        with explain_other_version(path):
-            network.load_state_dict(tree["best"])
-            modules: frozenset[ModuleName] = frozenset(tree["progress"]["best_modules"])
+        checkpoint = read_checkpoint(path, identity)
+        with report_as_other_version(path):
+            network.load_state_dict(checkpoint["best"])
+            modules: frozenset[ModuleName] = frozenset(checkpoint["progress"]["best_modules"])
         members.append(TrainedNetwork(network.eval().to(panel.row_of.device), modules))
     return members
 

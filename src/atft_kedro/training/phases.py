@@ -113,7 +113,7 @@ class Progress:
     steps_done: int = 0  # finished steps of the whole training
     best: float | None = None  # best score so far; NaN while all are undefined, None before the first epoch ends
     best_epoch: int = 0  # number of the epoch of the best score, counted over all phases from 1 on; 0: none yet
-    best_weights: str = ""  # description of the best weights, such as "averaged weights, epoch 3"
+    best_weights: str = ""  # description of the best weights, such as "EMA weights, epoch 3"
     best_modules: list[ModuleName] = field(default_factory=list)  # modules that were switched on for the best weights
     best_of_phase: float | None = None  # best score of the current phase
     epochs_since_best: int = 0  # epochs since the best score of the phase

@@ -51,11 +51,11 @@ class Heartbeat(Callback):
         self._scores = scores
         self._write(trainer, "training")
 
-    def at_stop(self, trainer: Trainer) -> None:
+    def on_interrupt(self, trainer: Trainer) -> None:
         """Write that the training has stopped."""
         self._write(trainer, "stopped")
 
-    def at_end(self, trainer: Trainer, scores: dict[str, float]) -> None:
+    def after_fit(self, trainer: Trainer, scores: dict[str, float]) -> None:
         """Write that the training is done, unless other seeds follow."""
         self._write(trainer, "training" if self.seeds_after else "done")
 
@@ -117,7 +117,7 @@ class StopFile(Callback):
         """Return whether the file exists."""
         return (self.folder / STOP_FILE).exists()
 
-    def at_stop(self, trainer: Trainer) -> None:
+    def on_interrupt(self, trainer: Trainer) -> None:
         """Remove the file, so that the run can be resumed."""
         (self.folder / STOP_FILE).unlink(missing_ok=True)
 

@@ -49,7 +49,7 @@ class RunStatus(Params):
         score = "-"
         if self.score is not None or self.best is not None:
             last, best = ("undefined" if value is None else f"{value:.4f}" for value in (self.score, self.best))
-            score = f"{last}, averaged weights of the last epoch (best {best}{weights})"
+            score = f"{last}, EMA weights of the last epoch (best {best}{weights})"
         return {
             "state": f"{self.state} (pid {self.pid} on {self.host}, last heartbeat {self.age:.0f} s ago)",
             "phase": f"{self.phase}, epoch {self.epoch} of {self.epochs_of_phase} done (seed {self.seed})",

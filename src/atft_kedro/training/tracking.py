@@ -71,13 +71,13 @@ class TrackerLog(Callback):
         }
         self.tracker.log_metrics({f"{self.prefix}{name}": value for name, value in values.items()}, self.n_logged)
 
-    def at_end(self, trainer: Trainer, scores: dict[str, float]) -> None:
+    def after_fit(self, trainer: Trainer, scores: dict[str, float]) -> None:
         """Log the best weights and the files of the run."""
         for folder, files in ((self.prefix.rstrip("/"), self.seed_files), ("", self.run_files)):
             for file in files:
                 if file.exists():
                     self.tracker.log_file(file, folder)
 
-    def at_stop(self, trainer: Trainer) -> None:
+    def on_interrupt(self, trainer: Trainer) -> None:
         """Log the files that exist."""
-        self.at_end(trainer, {})
+        self.after_fit(trainer, {})

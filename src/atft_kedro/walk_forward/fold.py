@@ -112,7 +112,7 @@ class Fold:
     pauses: Pauses
 
     @classmethod
-    def cut(cls, split: Split, tables: MarketTables, recipe: FoldRecipe) -> Self:
+    def from_tables(cls, split: Split, tables: MarketTables, recipe: FoldRecipe) -> Self:
         """Cut the tables after the last day that the fold uses."""
         last = last_day(split)
         used = tuple(dates for dates in split.date_ranges if dates.first <= last)

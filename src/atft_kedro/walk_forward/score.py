@@ -13,7 +13,7 @@ from ..evaluation.score import ByEntry, EvaluationParams, HorizonScore
 from ..evaluation.score_forecasts import ScoredForecasts, score_forecasts
 from ..params import InputError
 from ..schema import CODE, DATE, ENTRY_LAG, ENTRY_LAGS, HORIZON, REALISED, SPLIT, Entry, HorizonKey, target_columns
-from .walk import TrainedFold, TrainedFolds, format_failures
+from .walk import FoldResult, FoldResults, format_failures
 
 KEY = (HORIZON, DATE, CODE)
 
@@ -23,7 +23,7 @@ Horizons = dict[HorizonKey, HorizonScore]
 class FoldScore(ByEntry[Horizons]):
     """The score of a fold's test days by horizon; empty if the fold failed."""
 
-    fold: TrainedFold
+    fold: FoldResult
     stocks: int
     horizons: Horizons
 
@@ -63,12 +63,12 @@ class ScoredWalk:
     daily: pl.DataFrame
 
 
-def pool_forecasts(trained: TrainedFolds, folder: Path, dataset: pl.LazyFrame) -> pl.LazyFrame:
+def pool_forecasts(trained: FoldResults, folder: Path, dataset: pl.LazyFrame) -> pl.LazyFrame:
     """Pool the test days of all finished folds: one row per horizon, date and code.
 
     If several folds test a day, as combinatorial folds do, the row has the mean of their forecasts.
     """
-    tables = [_read_test_forecasts(folder, fold) for fold in trained.finished]
+    tables = [_read_test_forecasts(folder, fold) for fold in trained.succeeded]
     pooled = pl.concat(tables).group_by(KEY).agg(pl.col(SPLIT).first(), pl.exclude(SPLIT).mean())
     realised = [
         dataset.select(pl.lit(horizon, pl.Int16).alias(HORIZON), DATE, CODE, pl.col(name).alias(REALISED))
@@ -78,12 +78,12 @@ def pool_forecasts(trained: TrainedFolds, folder: Path, dataset: pl.LazyFrame) -
     return pooled.join(pl.concat(realised), on=KEY, how="left").sort(KEY).select(order)
 
 
-def _read_test_forecasts(folder: Path, fold: TrainedFold) -> pl.LazyFrame:
+def _read_test_forecasts(folder: Path, fold: FoldResult) -> pl.LazyFrame:
     return open_table(folder / fold.folder / FORECASTS_FILE).filter(pl.col(SPLIT) == "test")
 
 
 def score_walk(
-    trained: TrainedFolds, folder: Path, pooled: pl.DataFrame, returns: ReturnsByLag, params: EvaluationParams
+    trained: FoldResults, folder: Path, pooled: pl.DataFrame, returns: ReturnsByLag, params: EvaluationParams
 ) -> ScoredWalk:
     """Score each fold and the pooled forecasts; ``returns`` of the targets come first."""
     scored = score_by_entry(pooled, returns, params)
@@ -99,7 +99,7 @@ def score_walk(
     return ScoredWalk(score, concat_daily(scored))
 
 
-def _score_fold(fold: TrainedFold, folder: Path, returns: ReturnsByLag, params: EvaluationParams) -> FoldScore:
+def _score_fold(fold: FoldResult, folder: Path, returns: ReturnsByLag, params: EvaluationParams) -> FoldScore:
     if fold.reason is not None:
         return FoldScore(fold=fold, stocks=0, horizons={})
     forecasts = _read_test_forecasts(folder, fold).collect()

@@ -1,4 +1,4 @@
-"""A walk: train every unfinished fold in a separate process."""
+"""A walk, the training of a walk-forward evaluation: each unfinished fold in a separate process."""
 
 import logging
 import math
@@ -22,29 +22,29 @@ _logger = logging.getLogger(__name__)
 
 
 class WalkParams(Params):
-    """Parameters of a walk; ``processes`` folds are trained at once."""
+    """Parameters of a walk; ``processes`` is the number of folds trained at the same time."""
 
     processes: Annotated[int, Field(gt=0)]
 
 
-class TrainedFold(Params):
-    """A fold with its record, or with the reason of its failure."""
+class FoldResult(Params):
+    """The result of a fold: its record, or the reason of its failure."""
 
     name: str
-    folder: str  # within the folder of the walk
-    tested: tuple[DateRange, ...]
+    folder: str  # name of the fold's folder
+    tested: tuple[DateRange, ...]  # ranges of test days
     record: FoldRecord | None = None
-    reason: str | None = None
+    reason: str | None = None  # of the failure
 
 
-class TrainedFolds(Params):
-    """All folds of a walk."""
+class FoldResults(Params):
+    """The results of all folds of a walk."""
 
-    folds: tuple[TrainedFold, ...]
+    folds: tuple[FoldResult, ...]
 
     @property
-    def finished(self) -> list[TrainedFold]:
-        """List the folds that have forecasts."""
+    def succeeded(self) -> list[FoldResult]:
+        """List the folds that did not fail."""
         return [fold for fold in self.folds if fold.reason is None]
 
     def is_complete(self, folder: Path) -> bool:
@@ -54,13 +54,15 @@ class TrainedFolds(Params):
 
 def train_folds(
     splits: Sequence[Split], tables: MarketTables, recipe: FoldRecipe, runs: Runs, params: WalkParams
-) -> TrainedFolds:
-    """Train the folds that are not finished, each in its own folder in that of ``runs``."""
+) -> FoldResults:
+    """Train the unfinished folds, each in its own subfolder of ``runs.folder``."""
     if recipe.training.resume is not None:
-        raise InputError("training.resume is for one run; a walk resumes its folds itself. Leave it out.")
+        raise InputError("Do not set training.resume: a walk resumes its folds automatically.")
     if is_torchrun():
-        raise InputError("The folds of a walk are processes already (walk_forward.processes): run it without torchrun.")
-    folds = [Fold.cut(split, tables, recipe) for split in splits]
+        raise InputError(
+            "Each fold already runs in its own process (see walk_forward.processes). Start the walk without torchrun."
+        )
+    folds = [Fold.from_tables(split, tables, recipe) for split in splits]
     folders = [runs.folder / name for name in name_folders(folds, tables)]
     threads = max(torch.get_num_threads() // params.processes, 1)
     tasks = []
@@ -68,17 +70,16 @@ def train_folds(
         if read_record(folder) is None:
             tasks.append(Task(split.name, train_fold, (fold, replace(runs, folder=folder), threads), folder / LOG))
         else:
-            shutil.rmtree(folder / PANEL, ignore_errors=True)  # a kill can leave it
+            shutil.rmtree(folder / PANEL, ignore_errors=True)  # remains if the process was killed
             _logger.info("%s is already finished: %s", split.name, _format_score(folder))
-    results = run_tasks(tasks, params.processes, _log_result)
-    trained = TrainedFolds(
-        folds=tuple(
-            _summarize(split, folder, results.get(split.name)) for split, folder in zip(splits, folders, strict=True)
-        )
+    task_results = run_tasks(tasks, params.processes, _log_result)
+    fold_results = (
+        _summarise(split, folder, task_results.get(split.name)) for split, folder in zip(splits, folders, strict=True)
     )
-    if not trained.finished:
-        raise InputError("No fold of the walk has finished:\n" + format_failures(trained.folds))
-    return trained
+    results = FoldResults(folds=tuple(fold_results))
+    if not results.succeeded:
+        raise InputError("All folds of the walk failed:\n" + format_failures(results.folds))
+    return results
 
 
 def _log_result(task: Task, result: TaskResult) -> None:
@@ -89,22 +90,20 @@ def _log_result(task: Task, result: TaskResult) -> None:
 
 
 def _format_score(folder: Path) -> str:
-    """Format the mean validation score of a finished fold's networks."""
+    """Format the mean of the best validation scores of a finished fold's networks."""
     record = read_record(folder)
     assert record is not None
     scores = [math.nan if member.best_score is None else member.best_score for member in record.trained.members]
-    return f"best validation score {math.fsum(scores) / len(scores):.4f} ({folder.name})"
+    return f"mean of the networks' best validation scores {math.fsum(scores) / len(scores):.4f} ({folder.name})"
 
 
-def _summarize(split: Split, folder: Path, result: TaskResult | None) -> TrainedFold:
-    """Summarize a fold; one that was finished before has no task result."""
+def _summarise(split: Split, folder: Path, result: TaskResult | None) -> FoldResult:
+    """Build the result of a fold; a fold finished in an earlier run has no task result."""
     reason = None if result is None else result.reason
     record = read_record(folder) if reason is None else None
-    return TrainedFold(
-        name=split.name, folder=folder.name, tested=split.ranges_of("test"), record=record, reason=reason
-    )
+    return FoldResult(name=split.name, folder=folder.name, tested=split.ranges_of("test"), record=record, reason=reason)
 
 
-def format_failures(folds: Sequence[TrainedFold]) -> str:
+def format_failures(folds: Sequence[FoldResult]) -> str:
     """Format one line with the reason for each failed fold."""
     return "\n".join(f"  {fold.name}: {fold.reason}" for fold in folds if fold.reason is not None)

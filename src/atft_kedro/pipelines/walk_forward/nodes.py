@@ -24,7 +24,7 @@ from atft_kedro.walk_forward import walk as walk_module
 from atft_kedro.walk_forward.fold import FoldRecipe, MarketTables
 from atft_kedro.walk_forward.report import build_walk_page, collect_walk_metrics, plot_walk
 from atft_kedro.walk_forward.score import WalkScore
-from atft_kedro.walk_forward.walk import TrainedFolds, WalkParams
+from atft_kedro.walk_forward.walk import FoldResults, WalkParams
 
 
 def plan_folds(mapped_dataset: pl.LazyFrame, universe: pl.LazyFrame, entry_lag: int, params: FoldParams) -> Folds:
@@ -59,18 +59,18 @@ def collect_recipe(
 
 def train_folds(
     folds: Folds, market_tables: MarketTables, fold_recipe: FoldRecipe, fold_folders: Runs, walk: WalkParams
-) -> TrainedFolds:
+) -> FoldResults:
     """Train and forecast every unfinished fold, each in its own process and folder."""
     return walk_module.train_folds(folds.folds, market_tables, fold_recipe, fold_folders, walk)
 
 
-def pool_forecasts(trained_folds: TrainedFolds, fold_folders: Runs, mapped_dataset: pl.LazyFrame) -> pl.LazyFrame:
+def pool_forecasts(trained_folds: FoldResults, fold_folders: Runs, mapped_dataset: pl.LazyFrame) -> pl.LazyFrame:
     """Pool the test days of all finished folds."""
     return walk_score_module.pool_forecasts(trained_folds, fold_folders.folder, mapped_dataset)
 
 
 def score_folds(
-    trained_folds: TrainedFolds,
+    trained_folds: FoldResults,
     fold_folders: Runs,
     walk_forecasts: pl.LazyFrame,
     mapped_dataset: pl.LazyFrame,
