@@ -1,4 +1,4 @@
-"""Nested parameters by dotted path."""
+"""Test nested parameters by dotted path."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ def test_get_value_returns_none_where_a_path_ends_early() -> None:
     assert get_value({"a": None}, "a.b") is None
 
 
-def test_set_value_creates_missing_and_null_blocks() -> None:
+def test_set_value_creates_missing_and_null_parents() -> None:
     tree: dict[str, Any] = {"a": None, "b": {"c": 1}}
 
     for path, value in (("a.x.y", 2), ("b.d", 3), ("e", 4)):

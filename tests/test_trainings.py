@@ -180,7 +180,7 @@ def test_a_training_continues_without_its_tracking_server(project: Path) -> None
     finally:
         dead.unlink()
 
-    assert "MLflow does not answer; the run is not tracked" in output
+    assert "MLflow failed; the rest of the run is not tracked" in output
     assert "stage fit.fit_network done" in output
     assert "Traceback" not in output
 

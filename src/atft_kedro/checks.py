@@ -1,4 +1,4 @@
-"""Results of checks, which the guard, the doctor and the diagnosis share."""
+"""The result of a check; `guard/`, `doctor/` and `diagnosis/` use it."""
 
 from collections.abc import Iterable
 from typing import Literal, Self, get_args
@@ -6,7 +6,7 @@ from typing import Literal, Self, get_args
 from .params import Params
 
 Severity = Literal["ok", "skipped", "warn", "error"]
-SEVERITIES: tuple[Severity, ...] = get_args(Severity)  # the worst last
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)  # from best to worst; skipped: the check was not possible
 
 
 class CheckResult(Params):
@@ -19,17 +19,17 @@ class CheckResult(Params):
 
     @classmethod
     def ok(cls, name: str, message: str) -> Self:
-        """Report that there is nothing to do."""
+        """Create a result that needs no action."""
         return cls(name=name, severity="ok", message=message)
 
     @classmethod
     def warn(cls, name: str, message: str, *advice: str) -> Self:
-        """Report something that may become a problem."""
+        """Create a result that may become a problem."""
         return cls(name=name, severity="warn", message=message, advice=advice)
 
     @classmethod
     def error(cls, name: str, message: str, *advice: str) -> Self:
-        """Report something that must be corrected."""
+        """Create a result that must be corrected."""
         return cls(name=name, severity="error", message=message, advice=advice)
 
 

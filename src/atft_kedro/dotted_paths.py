@@ -1,10 +1,10 @@
-"""Nested parameters by dotted path, such as ``training.phases.gat.epochs``."""
+"""Read, set and compare nested parameters by dotted paths, such as ``training.selection.metric``."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 Tree = Mapping[str, Any]
-EMPTY: tuple[Any, ...] = (None, {}, [])  # values that `diff` treats like a missing path
+EMPTY_VALUES: tuple[Any, ...] = (None, {}, [])  # values that `diff` treats like a missing path
 
 
 def flatten(tree: Tree, is_leaf: Callable[[Any], bool] = lambda value: False) -> dict[str, Any]:
@@ -27,9 +27,12 @@ def _walk(path: str, value: Any, is_leaf: Callable[[Any], bool]) -> Iterator[tup
 
 
 def compare_trees(first: Tree, second: Tree) -> dict[str, tuple[Any, Any]]:
-    """Map each path whose values differ to both values; missing, null and empty are the same."""
+    """Return both values of every path at which the trees differ.
+
+    Missing, null and empty values are the same.
+    """
     first_values, second_values = (
-        {path: value for path, value in flatten(tree).items() if value not in EMPTY} for tree in (first, second)
+        {path: value for path, value in flatten(tree).items() if value not in EMPTY_VALUES} for tree in (first, second)
     )
     paths = sorted({*first_values, *second_values})
     pairs = {path: (first_values.get(path), second_values.get(path)) for path in paths}
@@ -37,7 +40,7 @@ def compare_trees(first: Tree, second: Tree) -> dict[str, tuple[Any, Any]]:
 
 
 def get_value(tree: Tree, path: str) -> Any:
-    """Return the value at a dotted path; None if the path does not exist."""
+    """Return the value at a dotted path; None if the path does not exist or enters a list."""
     value: Any = tree
     for name in path.split("."):
         value = value.get(name) if isinstance(value, Mapping) else None
@@ -45,24 +48,30 @@ def get_value(tree: Tree, path: str) -> Any:
 
 
 def set_value(tree: dict[str, Any], path: str, value: Any) -> None:
-    """Set the value at a dotted path in place; create missing or null parent blocks."""
-    *blocks, name = path.split(".")
-    for block in blocks:
-        if tree.get(block) is None:
-            tree[block] = {}
-        tree = tree[block]
+    """Set the value at a dotted path in place; missing or null parents become mappings.
+
+    The path cannot enter a list.
+    """
+    *parents, name = path.split(".")
+    for parent in parents:
+        if tree.get(parent) is None:
+            tree[parent] = {}
+        tree = tree[parent]
     tree[name] = value
 
 
-def select_differing_values(tree: Tree, others: Sequence[Tree]) -> dict[str, Any]:
-    """Select the values of ``tree`` that differ from at least one of ``others``."""
-    changes: dict[str, Any] = {}
+def select_differing_values(tree: Tree, references: Sequence[Tree]) -> dict[str, Any]:
+    """Select the values of ``tree`` that differ from at least one of the references.
+
+    A mapping is compared value by value if all references have a mapping there, else as a whole.
+    """
+    differing: dict[str, Any] = {}
     for name, value in tree.items():
-        values = [other.get(name) for other in others]
-        blocks = [other for other in values if isinstance(other, Mapping)]
-        if isinstance(value, Mapping) and len(blocks) == len(values):
-            inner = select_differing_values(value, blocks)
-            changes |= {name: inner} if inner else {}
-        elif any(value != other for other in values):
-            changes[name] = value
-    return changes
+        reference_values = [reference.get(name) for reference in references]
+        mappings = [reference for reference in reference_values if isinstance(reference, Mapping)]
+        if isinstance(value, Mapping) and len(mappings) == len(reference_values):
+            inner = select_differing_values(value, mappings)
+            differing |= {name: inner} if inner else {}
+        elif any(value != reference for reference in reference_values):
+            differing[name] = value
+    return differing

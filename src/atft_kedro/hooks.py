@@ -1,4 +1,4 @@
-"""Kedro hooks: check parameters, track experiments and end each with its true status."""
+"""Kedro hooks for parameters, SIGTERM, MLflow and the processes of torchrun."""
 
 import atexit
 import logging
@@ -22,13 +22,13 @@ from pydantic import BaseModel
 from .configuration import ProjectConfigLoader
 from .datasets.tracker import StopAfterFailure
 
-RETRIES = 2  # of a request to a tracking server; MLflow's own seven take minutes
+RETRIES = 2  # of a request to the tracking server; MLflow's default of 7 takes minutes
 
-logging.getLogger("kedro_mlflow").setLevel(logging.WARNING)  # its import sets INFO
+logging.getLogger("kedro_mlflow").setLevel(logging.WARNING)  # importing kedro_mlflow sets the level INFO
 
 
 class ParameterHook:
-    """Refuse invalid parameters before anything else happens."""
+    """Validation of all parameters as soon as Kedro's context exists."""
 
     @hook_impl(tryfirst=True)
     def after_context_created(self, context: KedroContext) -> None:
@@ -39,7 +39,10 @@ class ParameterHook:
 
 
 class TerminationHook:
-    """End a run on SIGTERM, and again if a library catches the first exit."""
+    """Exit on SIGTERM.
+
+    If a library catches the exit, the process exits before the next node or after the next save.
+    """
 
     _signal: int | None = None
 
@@ -47,7 +50,7 @@ class TerminationHook:
     def before_pipeline_run(self) -> None:
         """Install the signal handler."""
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, self._end)
+            signal.signal(signal.SIGTERM, self._receive_signal)
 
     @hook_impl(tryfirst=True)
     def before_node_run(self) -> None:
@@ -56,10 +59,10 @@ class TerminationHook:
 
     @hook_impl(tryfirst=True)
     def after_dataset_saved(self) -> None:
-        """Exit after a save, so that an interrupted stage does not count as finished."""
+        """Exit after a save if SIGTERM was received, before the stage is recorded as finished."""
         self._exit_if_received()
 
-    def _end(self, number: int, frame: FrameType | None) -> None:
+    def _receive_signal(self, number: int, frame: FrameType | None) -> None:
         self._signal = number
         self._exit_if_received()
 
@@ -69,71 +72,72 @@ class TerminationHook:
 
 
 class ExperimentHook(MlflowHook):
-    """kedro-mlflow's hook with parameters logged key by key and the true status of each run.
+    """kedro-mlflow's hook, with three changes.
 
-    If the tracking server does not answer, the run continues without it.
+    A parameter model is logged as one value per key. An interrupted run gets the status KILLED. If MLflow fails, the
+    run continues without it.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._attempt = StopAfterFailure("MLflow does not answer; the run is not tracked")
+        self._call_mlflow = StopAfterFailure("MLflow failed; the rest of the run is not tracked")
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
         """Set up tracking, with few retries if the server does not answer."""
         if not MLFLOW_HTTP_REQUEST_MAX_RETRIES.is_set():
             MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(RETRIES)
-        MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.set(True)  # printed once for every node
-        self._attempt(lambda: super(ExperimentHook, self).after_context_created(context))
+        MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.set(True)  # else MLflow prints the run's URL once per node
+        self._call_mlflow(lambda: super(ExperimentHook, self).after_context_created(context))
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
-        """Start the MLflow run; one that is killed gets the status KILLED."""
-        self._attempt(lambda: super(ExperimentHook, self).before_pipeline_run(run_params, pipeline, catalog))
-        atexit.register(self._end, RunStatus.KILLED)
+        """Start the MLflow run; if the process exits before the run ends, its status is KILLED."""
+        self._call_mlflow(lambda: super(ExperimentHook, self).before_pipeline_run(run_params, pipeline, catalog))
+        atexit.register(self._end_mlflow_run, RunStatus.KILLED)
 
     @hook_impl
     def before_node_run(self, node: Node, catalog: CatalogProtocol, inputs: dict[str, Any], is_async: bool) -> None:
-        """Log a node's parameters as plain values."""
+        """Log a node's parameters; a parameter model is logged as one value per key."""
         plain = {
             name: value.model_dump(mode="json") if isinstance(value, BaseModel) else value
             for name, value in inputs.items()
         }
-        self._attempt(lambda: super(ExperimentHook, self).before_node_run(node, catalog, plain, is_async))
+        self._call_mlflow(lambda: super(ExperimentHook, self).before_node_run(node, catalog, plain, is_async))
 
     @hook_impl
     def after_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         """End the run as finished."""
-        self._attempt(lambda: super(ExperimentHook, self).after_pipeline_run(run_params, pipeline, catalog))
-        self._end(RunStatus.FINISHED)
+        self._call_mlflow(lambda: super(ExperimentHook, self).after_pipeline_run(run_params, pipeline, catalog))
+        self._end_mlflow_run(RunStatus.FINISHED)
 
     @hook_impl
     def on_pipeline_error(
         self, error: Exception, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
     ) -> None:
         """End the run as failed."""
-        self._attempt(lambda: super(ExperimentHook, self).on_pipeline_error(error, run_params, pipeline, catalog))
-        self._end(RunStatus.FAILED)
+        self._call_mlflow(lambda: super(ExperimentHook, self).on_pipeline_error(error, run_params, pipeline, catalog))
+        self._end_mlflow_run(RunStatus.FAILED)  # kedro-mlflow has ended it; this cancels the status KILLED
 
-    def _end(self, status: int) -> None:
-        atexit.unregister(self._end)
-        if not self._attempt.has_failed and not self._already_active_mlflow:
-            self._attempt(lambda: _end_runs(status))
+    def _end_mlflow_run(self, status: int) -> None:
+        atexit.unregister(self._end_mlflow_run)
+        if not self._call_mlflow.has_failed and not self._already_active_mlflow:
+            self._call_mlflow(lambda: _end_active_runs(status))
 
 
-def _end_runs(status: int) -> None:
-    """End all runs on MLflow's stack; kedro-mlflow adds the run once per node."""
+def _end_active_runs(status: int) -> None:
+    """End all runs on MLflow's stack; kedro-mlflow pushes the same run again at every node."""
     while mlflow.active_run():
         mlflow.end_run(RunStatus.to_string(status))
 
 
 class DistributedHook:
-    """Start the other ``torchrun`` processes on a node that trains."""
+    """Running of a node that trains in all ``torchrun`` processes."""
 
     @hook_impl
     def before_node_run(self, node: Node) -> None:
-        """Broadcast the name of the node to run."""
+        """Tell the other processes, which wait for it, the name of the Kedro node to run too."""
         if "distributed" in node.tags:
-            from .training.distributed import join_process_group  # only a training imports torch
+            from .training.distributed import join_process_group  # imported here so that other runs do not import torch
 
             join_process_group().broadcast(node.name)

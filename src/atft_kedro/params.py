@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 
 
 class Params(BaseModel):
-    """A frozen block of ``conf/``: an unknown key is an error, not a no-op."""
+    """A frozen model of a block of ``conf/`` or of a result; an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 

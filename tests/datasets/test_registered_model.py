@@ -88,4 +88,4 @@ def test_a_registry_that_does_not_answer_does_not_stop_the_run(
         dataset.save(registration)
 
     assert not dataset.exists()
-    assert "MLflow does not answer; the model of run 20200101-a is not registered" in caplog.text
+    assert "MLflow failed; the model of run 20200101-a is not registered" in caplog.text

@@ -10,7 +10,7 @@ from atft_kedro.training.tracking import NoTracker
 
 def test_the_first_failure_is_logged_and_later_calls_are_skipped(caplog: pytest.LogCaptureFixture) -> None:
     calls: list[str] = []
-    attempt = StopAfterFailure("MLflow does not answer")
+    attempt = StopAfterFailure("MLflow failed")
 
     def fail() -> None:
         calls.append("fail")
@@ -21,7 +21,7 @@ def test_the_first_failure_is_logged_and_later_calls_are_skipped(caplog: pytest.
     attempt(lambda: calls.append("later"))
 
     assert calls == ["first", "fail"]
-    assert caplog.messages == ["MLflow does not answer: no connection"]
+    assert caplog.messages == ["MLflow failed: no connection"]
 
 
 def test_without_a_run_nothing_is_tracked() -> None:

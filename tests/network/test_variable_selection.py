@@ -1,4 +1,4 @@
-"""Variable selection."""
+"""Test the variable selection."""
 
 from dataclasses import replace
 
@@ -11,9 +11,9 @@ from factories.blocks import random_block
 def test_selection_weighs_to_one_on_average_and_starts_nearly_even() -> None:
     block = random_block()
     selection = VariableSelection(6, 16, 8)
-    x = selection.fill_missing(block)
+    x = selection.replace_missing(block)
 
-    weights = selection.weights(x, block)
+    weights = selection.compute_weights(x, block)
 
     assert torch.allclose(weights.mean(-1), torch.ones(weights.shape[:2]), atol=1e-5)
     assert (weights - 1).abs().max() < 0.2
@@ -41,5 +41,5 @@ def test_a_missing_feature_has_its_learned_value() -> None:
     with torch.no_grad():
         selection.missing[1] = 7.0
 
-    assert selection.fill_missing(block)[2, 4, 1] == 7
+    assert selection.replace_missing(block)[2, 4, 1] == 7
     assert selection(block).isfinite().all()

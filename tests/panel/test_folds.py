@@ -8,7 +8,7 @@ from atft_kedro.panel.sizes import SizeParams
 from atft_kedro.panel.split import (
     SPLIT_NAMES,
     SplitParams,
-    count_sizes,
+    add_sizes,
     split_days,
 )
 from atft_kedro.params import InputError
@@ -99,4 +99,4 @@ def test_a_fold_with_an_empty_universe_is_refused() -> None:
     stocks = np.where(np.arange(1000) < 800, 10, 0)
 
     with pytest.raises(InputError, match="no stock is in the universe on any test day"):
-        count_sizes(split, days, stocks, make_params(SizeParams))
+        add_sizes(split, days, stocks, make_params(SizeParams))

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from atft_kedro.panel.sizes import SizeParams, SplitSize
-from atft_kedro.panel.split import Split, SplitParams, count_sizes, split_days
+from atft_kedro.panel.split import Split, SplitParams, add_sizes, split_days
 from atft_kedro.params import InputError
 from atft_kedro.reporting.split_figures import plot_splits
 from factories.params import make_params
@@ -16,7 +16,7 @@ from factories.params import make_params
 def count(days: int, stocks: int) -> Split:
     trading_days = np.arange("2015-01-01", days, dtype="datetime64[D]")
     split = split_days(trading_days, make_params(SplitParams), 20)
-    return count_sizes(split, trading_days, np.full(days, stocks), make_params(SizeParams))
+    return add_sizes(split, trading_days, np.full(days, stocks), make_params(SizeParams))
 
 
 def test_a_small_split_is_logged_with_its_standard_error(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,4 +1,4 @@
-"""Options, catalog and error handling that all commands share."""
+"""Options, access to the catalog and error handling that several commands share."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,20 +22,23 @@ run_argument = click.argument("run", default=LATEST)
 
 
 def split_option(*splits: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Make the option ``--split`` with these choices."""
+    """Create the option ``--split`` with these choices; they include the default, test."""
     return click.option("--split", type=click.Choice(splits), default="test", show_default=True)
 
 
 def project_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options ``--env`` and ``--params``; the first argument is the project's metadata."""
-    params = click.option(
-        "--params", type=click.UNPROCESSED, default="", callback=split_params, help="As in kedro run."
-    )
+    """Add the options ``--env`` and ``--params``; the command first gets the project's metadata."""
+    help_text = "Parameters to override, as in kedro run --params name=value."
+    params = click.option("--params", type=click.UNPROCESSED, default="", callback=split_params, help=help_text)
     return click.pass_obj(env_option(params(command)))
 
 
 def pass_catalog(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options ``--env`` and ``--params``; the first argument is their catalog."""
+    """Run the command in a Kedro session; its first argument is the catalog.
+
+    The options ``--env`` and ``--params`` choose the session's configuration. Errors in the user's input are shown as
+    one message.
+    """
 
     @wraps(command)
     def _run_command(metadata: ProjectMetadata, env: str | None, params: dict[str, Any], **options: Any) -> None:
@@ -47,13 +50,16 @@ def pass_catalog(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def load_dataset(catalog: CatalogProtocol, name: str) -> Any:
-    """Load a catalog entry; compute it as a run does if it is kept in memory only."""
+    """Load a catalog entry; one that exists only in memory is computed from its inputs."""
     return load_or_compute(name, catalog, find_in_memory_nodes(pipelines["__default__"], catalog))
 
 
 @contextmanager
 def show_input_errors_briefly() -> Iterator[None]:
-    """Show an error in the user's input as one message; other errors keep their traceback."""
+    """Show an error in the user's input as one message; all others keep their traceback.
+
+    With Kedro's option ``--verbose`` errors in the user's input keep it too.
+    """
     try:
         yield
     except Exception as error:
@@ -64,7 +70,10 @@ def show_input_errors_briefly() -> Iterator[None]:
 
 
 def _find_input_error(error: BaseException | None) -> BaseException | None:
-    """Return the first cause that is wrong input, an unknown pipeline or a missing environment."""
+    """Return the error or its first cause that reports wrong input; None if none does.
+
+    Wrong input includes an unknown pipeline and a missing environment.
+    """
     while error is not None and not isinstance(error, InputError | MissingConfigException):
         if isinstance(error, ValueError) and str(error).startswith("Failed to find the pipeline"):
             return error

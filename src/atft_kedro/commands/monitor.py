@@ -17,7 +17,7 @@ from .status import describe_health, render_status
 
 SHOWN_LOG_LINES = 8
 SHOWN_EPOCHS = 12
-HEALTH_TRIGGERS = ("state", "seed", "phase", "epoch")  # the health is read again when one of them changes
+HEALTH_TRIGGERS = ("state", "seed", "phase", "epoch")  # the run is diagnosed again when one of them changes
 
 
 @click.command()

@@ -25,19 +25,19 @@ def status(catalog: CatalogProtocol, run: str) -> None:
 
 
 def describe_health(folder: Path) -> str:
-    """Return the headline of a run's diagnosis, or why it is unknown."""
+    """Return the headline of a run's diagnosis, or why the run cannot be diagnosed."""
     try:
-        return diagnose(folder).headline
+        diagnosis = diagnose(folder)
     except InputError as error:
         return f"unknown: {error}"
+    has_problems = diagnosis.severity in {"warn", "error"}
+    return f"{diagnosis.headline}\n(details: kedro atft diagnose)" if has_problems else diagnosis.headline
 
 
 def render_status(run_status: RunStatus, health: str) -> Table:
     """Render the state of a run as a table."""
     table = Table(show_header=False, title=f"run {run_status.run}")
     for name, value in run_status.rows().items():
-        style = STATE_STYLES.get(value.split(" ")[0], "") if name == "state" else ""
-        table.add_row(name, f"[{style}]{value}[/]" if style else value)
-    has_problems = "errors:" in health or "warnings:" in health
-    table.add_row("health", f"{health}\n(kedro atft diagnose)" if has_problems else health)
+        table.add_row(name, value, style=STATE_STYLES.get(run_status.state) if name == "state" else None)
+    table.add_row("health", health)
     return table

@@ -67,7 +67,7 @@ class RegisteredModelDataset(InRunFolder, AbstractDataset[Registration, Register
         if mlflow.active_run() is None:
             _logger.warning("the model of run %s is not registered: no MLflow run is active", data.run)
             return
-        attempt = StopAfterFailure(f"MLflow does not answer; the model of run {data.run} is not registered")
+        attempt = StopAfterFailure(f"MLflow failed; the model of run {data.run} is not registered")
         attempt(lambda: self._write(register(data, self._name)))
 
     def _write(self, registered: RegisteredModel) -> None:

@@ -42,25 +42,25 @@ class MlflowTracker:
     """The active MLflow run."""
 
     def __init__(self) -> None:
-        self._attempt = StopAfterFailure("MLflow does not answer; the run folder has all results")
+        self._call_mlflow = StopAfterFailure("MLflow failed; the run folder has all results")
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Set tags; the tag ``run`` also names the MLflow run."""
         named = {MLFLOW_RUN_NAME: tags["run"]} if "run" in tags else {}
-        self._attempt(lambda: mlflow.set_tags({**tags, **named}))
+        self._call_mlflow(lambda: mlflow.set_tags({**tags, **named}))
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """Log the metrics that are not NaN."""
         defined = {name: value for name, value in metrics.items() if not isnan(value)}
-        self._attempt(lambda: mlflow.log_metrics(defined, step))
+        self._call_mlflow(lambda: mlflow.log_metrics(defined, step))
 
     def log_file(self, file: Path, folder: str) -> None:
         """Copy a file to a folder of the run's artifacts."""
-        self._attempt(lambda: mlflow.log_artifact(str(file), folder or None))
+        self._call_mlflow(lambda: mlflow.log_artifact(str(file), folder or None))
 
     def log_text(self, text: str, name: str) -> None:
         """Write a text to a file of the run's artifacts."""
-        self._attempt(lambda: mlflow.log_text(text, name))
+        self._call_mlflow(lambda: mlflow.log_text(text, name))
 
 
 class TrackerDataset(ReadOnlyDataset[Tracker]):
@@ -83,7 +83,7 @@ class MlflowTrials:
     """Child runs of one MLflow run, from this process or another one."""
 
     def __init__(self) -> None:
-        self._attempt = StopAfterFailure("MLflow does not answer; trials are not tracked")
+        self._call_mlflow = StopAfterFailure("MLflow failed; trials are not tracked")
 
     def current(self) -> str | None:
         """Return the id of the active run."""
@@ -100,9 +100,9 @@ class MlflowTrials:
         """
         started: list[str] = []
         if parent is not None:
-            self._attempt(lambda: started.append(_start_child(name, parent, former)))
+            self._call_mlflow(lambda: started.append(_start_child(name, parent, former)))
         if started:
-            self._attempt(lambda: mlflow.log_params(dict(params)))
+            self._call_mlflow(lambda: mlflow.log_params(dict(params)))
         status = RunStatus.FAILED
         try:
             yield MlflowTracker() if started else NO_TRACKER
@@ -112,7 +112,7 @@ class MlflowTrials:
             raise
         finally:
             if started:
-                self._attempt(lambda: mlflow.end_run(RunStatus.to_string(status)))
+                self._call_mlflow(lambda: mlflow.end_run(RunStatus.to_string(status)))
 
 
 def _start_child(name: str, parent: str, former: str | None) -> str:

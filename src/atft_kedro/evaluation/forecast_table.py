@@ -20,7 +20,7 @@ FORECAST_KEYS = (DATE, CODE, SPLIT, HORIZON)
 
 
 def open_table(path: Path) -> pl.LazyFrame:
-    """Open a table in a run's folder; an `InputError` names a file that cannot be read."""
+    """Open a Parquet table; raise an `InputError` with its path if it cannot be read."""
     table = pl.scan_parquet(path, glob=False)
     try:
         table.collect_schema()
@@ -32,26 +32,27 @@ def open_table(path: Path) -> pl.LazyFrame:
 def forecast_all_splits(
     members: Mapping[int, TrainedNetwork], training_data: TrainingData
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Forecast the validation and test days, and as many last train days as validation days.
+    """Forecast the validation and test days, and the last train days.
 
-    The first table has the mean of all ensemble members. The second has the validation and test forecasts of each
-    member, without quantiles; it is empty for one member.
+    There are as many train days as validation days. ``members`` are by seed. The first table has the mean of all members. The second has the validation and test
+    forecasts of each member, without quantiles and realised returns; it is empty if the ensemble has one member.
     """
     days, split = training_data.panel.days, training_data.split
     last_days = split.keep_last_days("train", days, len(split.indices_of("validation", days)))
     splits: list[tuple[TrainingData, SplitName]] = [(replace(training_data, split=last_days), "train")]
     splits += [(training_data, "validation"), (training_data, "test")]
     network = next(iter(members.values())).network
-    means, singles = [], []
+    mean_tables, member_tables = [], []
     for data, name in splits:
         forecasts = forecast_members(list(members.values()), data, name)
-        means.append(tabulate_forecasts(mean_forecasts(forecasts), network, data, name))
+        mean_tables.append(tabulate_forecasts(mean_forecasts(forecasts), network, data, name))
         if len(members) > 1 and name != "train":
-            singles += [
+            member_tables += [
                 add_forecaster(f"{MEMBER_PREFIX}{seed}", tabulate_forecasts(forecast, network, data, name))
                 for seed, forecast in zip(members, forecasts, strict=True)
             ]
-    return pl.concat(means), pl.concat([add_forecaster("", means[0].clear()), *singles])
+    empty = add_forecaster("", mean_tables[0].clear())  # defines the columns if there is one member
+    return pl.concat(mean_tables), pl.concat([empty, *member_tables])
 
 
 def forecast_one_split(
@@ -63,14 +64,14 @@ def forecast_one_split(
 
 
 def add_forecaster(name: str, forecasts: pl.DataFrame) -> pl.DataFrame:
-    """Select the forecasts of one forecaster with its name as a column."""
+    """Keep the keys and the forecasts, and add the forecaster's name as a column."""
     return forecasts.select(pl.lit(name).alias(FORECASTER), *FORECAST_KEYS, pl.col(FORECAST).cast(pl.Float32))
 
 
 def tabulate_forecasts(
     forecasts: Forecasts, network: Atft, training_data: TrainingData, split: SplitName
 ) -> pl.DataFrame:
-    """Build the table of a split's forecasts, with all quantiles and the realised return."""
+    """Build the table of a split's finite forecasts, with all quantiles and the realised return."""
     days = training_data.panel.days[forecasts.day.numpy()]
     codes = pl.Series(training_data.panel.metadata.codes, dtype=pl.String)
     point = network.point_forecast(forecasts.quantiles)

@@ -15,11 +15,11 @@ ScoresBySplit = Mapping[str, Mapping[int, HorizonScore]]  # by split and horizon
 
 
 class GoalParams(Params):
-    """Thresholds: those by horizon are minimums of test scores, the other two are maximums.
+    """Goals: minimums of test scores by horizon, and two maximums.
 
-    ``ic_ir`` is the mean of the daily IC divided by its standard deviation. ``train_gap`` is the share of the rank IC
-    on the train days that is lost on the validation days, over the shortest horizon. ``gradient_norm`` is the largest
-    gradient norm of a step before clipping.
+    ``ic_ir`` is the mean of the daily IC divided by its standard deviation. The maximums are ``train_gap`` and
+    ``gradient_norm``. ``train_gap`` is the share of the rank IC on the last train days that is lost on the validation
+    days, over the shortest horizon. ``gradient_norm`` is the largest gradient norm of a step before clipping.
     """
 
     ic: GoalByHorizon
@@ -30,18 +30,21 @@ class GoalParams(Params):
     gradient_norm: Annotated[float, Field(gt=0)] | None
 
 
-def check_goals(scores: ScoresBySplit, gradient: float | None, params: GoalParams) -> dict[str, GoalResult]:
-    """Compare each goal with the value reached; None for a horizon without forecasts."""
-    results = dict(_check_test_scores(scores.get("test", {}), params))
+def check_goals(scores: ScoresBySplit, max_gradient_norm: float | None, params: GoalParams) -> dict[str, GoalResult]:
+    """Pair each goal with the value that the run reached.
+
+    The value is None for a horizon without forecasts and for an unknown score.
+    """
+    results = dict(_list_test_goals(scores.get("test", {}), params))
     if params.train_gap is not None:
         gap, se = measure_train_validation_gap(scores)
         results["train_gap"] = GoalResult(wanted=params.train_gap, is_minimum=False, value=gap, se=se)
     if params.gradient_norm is not None:
-        results["gradient_norm"] = GoalResult(wanted=params.gradient_norm, is_minimum=False, value=gradient)
+        results["gradient_norm"] = GoalResult(wanted=params.gradient_norm, is_minimum=False, value=max_gradient_norm)
     return results
 
 
-def _check_test_scores(scores: Mapping[int, HorizonScore], params: GoalParams) -> Iterator[tuple[str, GoalResult]]:
+def _list_test_goals(scores: Mapping[int, HorizonScore], params: GoalParams) -> Iterator[tuple[str, GoalResult]]:
     for name in ("ic", "ic_ir", "rank_ic", "net_sharpe"):
         for horizon, wanted in getattr(params, name).items():
             if wanted is not None:
@@ -50,7 +53,7 @@ def _check_test_scores(scores: Mapping[int, HorizonScore], params: GoalParams) -
 
 
 def _read_value(score: HorizonScore, name: str) -> tuple[float | None, float | None]:
-    """Read the value of a metric and its standard error; the error of a ratio is None."""
+    """Read a metric and its standard error, which ic_ir and net_sharpe do not have."""
     return {
         "ic": (score.ic.mean, score.ic.se),
         "rank_ic": (score.rank_ic.mean, score.rank_ic.se),
@@ -60,13 +63,14 @@ def _read_value(score: HorizonScore, name: str) -> tuple[float | None, float | N
 
 
 def measure_train_validation_gap(scores: ScoresBySplit) -> tuple[float | None, float | None]:
-    """Compute the share of the train rank IC that is lost on validation days, and its error.
+    """Compute the share of the train rank IC that is lost on the validation days.
 
-    The error is the first-order error of a ratio of two independent means.
+    Returns the share and its standard error (delta method, independent means). Both are None if a split is not scored,
+    or if the train rank IC is not positive. The train scores are of the last train days, as many as validation days.
     """
     if not {"train", "validation"} <= scores.keys():
         return None, None
-    shortest = next(iter(scores["train"]))
+    shortest = min(scores["train"])
     train, validation = (scores[split][shortest].rank_ic for split in ("train", "validation"))
     if not train.mean or train.mean < 0 or validation.mean is None:
         return None, None

@@ -1,4 +1,4 @@
-"""Conversion of graphs from codes to stock indices of a panel."""
+"""Conversion of the stock codes of graphs to a panel's stock indices."""
 
 from collections.abc import Iterator
 

@@ -37,7 +37,7 @@ class Split(Params):
 
     name: str
     date_ranges: tuple[DateRange, ...]
-    sizes: dict[SplitName, SplitSize] = Field(default_factory=dict)  # filled in by `count_sizes`
+    sizes: dict[SplitName, SplitSize] = Field(default_factory=dict)  # filled in by `add_sizes`
     needed: SizeParams | None = None
 
     @model_validator(mode="after")
@@ -206,8 +206,11 @@ def _require_all_splits(split: Split, planned: np.ndarray, purge: int, embargo: 
     _logger.info("%s: %s", split.name, ranges)
 
 
-def count_sizes(split: Split, days: np.ndarray, stocks_per_day: np.ndarray, needed: SizeParams) -> Split:
-    """Count each split's days and stocks; refuse undefined scores, warn of small splits."""
+def add_sizes(split: Split, days: np.ndarray, stocks_per_day: np.ndarray, needed: SizeParams) -> Split:
+    """Add the number of days and stocks of train, validation and test.
+
+    A size below which scores are undefined is an error; one below the recommended size is logged as a warning.
+    """
     sizes = {}
     for name in SPLIT_NAMES:
         stocks = stocks_per_day[split.indices_of(name, days)]

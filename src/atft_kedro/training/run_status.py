@@ -16,7 +16,7 @@ from .params import TrainingParams
 from .runs import HEARTBEAT, MANIFEST, METRICS, STOP_FILE, TRAIN_LOG, StoredFields, read_manifest
 from .telemetry import ALLOCATOR_KEYS, GPU_COUNTERS, MEMORY_AT_START
 
-STALE_SECONDS = 120.0  # a run on another machine without a heartbeat for so long counts as dead
+STALE_SECONDS = 120.0  # after so long without a heartbeat, the process of a run on another machine counts as dead
 POLL_SECONDS = 0.1
 LOAD = (MEMORY_AT_START, "memory_gb", "peak_memory_gb", *ALLOCATOR_KEYS, *GPU_COUNTERS)
 
@@ -25,7 +25,7 @@ class RunStatus(Params):
     """A run's last heartbeat, and the state of its process."""
 
     run: str
-    state: str  # training, stopped, done or dead
+    state: str  # training, stopped, done, or dead: the process ended without finishing
     seed: int
     phase: str
     epoch: int

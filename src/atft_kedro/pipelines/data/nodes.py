@@ -13,10 +13,13 @@ from atft_kedro.schema import DATE
 def build_ml_dataset(
     clean_prices: pl.LazyFrame, benchmark_returns: BenchmarkReturns, params: FeatureParams
 ) -> Iterator[pl.DataFrame]:
-    """Compute features and targets; a benchmark's returns replace the one-day targets."""
-    dataset = build.build_ml_dataset(clean_prices, params)
-    if benchmark_returns.rows.is_empty():
-        return dataset
+    """Compute features and targets, period by period.
+
+    If benchmark returns are given, they replace the one-day targets of the rows that they have.
+    """
+    periods = build.build_ml_dataset(clean_prices, params)
+    if benchmark_returns.rows.is_empty():  # no benchmark returns are given
+        return periods
     trading_days = clean_prices.select(DATE).collect()[DATE]
     returns = benchmark_returns.list_next_day_returns(trading_days, params.entry_lag)
-    return (replace_next_day_targets(rows, returns) for rows in dataset)
+    return (replace_next_day_targets(period, returns) for period in periods)

@@ -1,4 +1,4 @@
-"""Nodes that build the daily graphs and join them with the panel."""
+"""Nodes that build the graphs of the refresh days and combine them with the panel."""
 
 from collections.abc import Iterator
 
@@ -17,12 +17,15 @@ from atft_kedro.training.data import TrainingData
 def build_graphs(
     mapped_dataset: pl.LazyFrame, universe: pl.LazyFrame, entry_lag: int, params: GraphParams
 ) -> tuple[Iterator[pl.DataFrame], GraphParams]:
-    """Build a graph for each refresh day; return its parameters too, for storage."""
+    """Build a graph every ``refresh_days`` days.
+
+    The graph parameters are returned too: they are stored with the graphs.
+    """
     index = index_observations(universe.collect())
     returns = compute_market_history(mapped_dataset, index, entry_lag)
     return daily.build_graphs(returns, params), params
 
 
 def make_training_data(panel: Panel, graphs: pl.LazyFrame, graph_params: GraphParams, split: Split) -> TrainingData:
-    """Join the panel with its graphs, keyed by array position, and the split."""
+    """Convert the graphs' stock codes to the panel's indices; combine panel, graphs and split."""
     return TrainingData(panel, index_graphs(graphs, panel), split, graph_params)

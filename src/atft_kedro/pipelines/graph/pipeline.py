@@ -6,7 +6,7 @@ from . import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """Build a graph for each refresh day and join it with the panel."""
+    """Build a graph for each refresh day, and combine the graphs with the panel."""
     return Pipeline(
         [
             Node(

@@ -28,7 +28,7 @@ def create_pipeline() -> Pipeline:
                 name="fit_scaler",
             ),
             Node(
-                nodes.write_panel,
+                nodes.plan_panel,
                 ["mapped_dataset", "universe", "scaler", "params:features.entry_lag", "params:universe"],
                 ["panel", "panel_preparation"],
                 name="write_panel",

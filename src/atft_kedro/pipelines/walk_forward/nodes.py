@@ -13,7 +13,7 @@ from atft_kedro.panel import folds as fold_planning
 from atft_kedro.panel.folds import FoldParams, Folds
 from atft_kedro.panel.index import index_observations
 from atft_kedro.panel.scaler import FeatureCatalogue, ScalerParams
-from atft_kedro.panel.split import count_sizes
+from atft_kedro.panel.split import add_sizes
 from atft_kedro.reporting.split_figures import plot_splits
 from atft_kedro.schema import DATE, target_span
 from atft_kedro.training.params import TrainingParams
@@ -32,7 +32,7 @@ def plan_folds(mapped_dataset: pl.LazyFrame, universe: pl.LazyFrame, entry_lag: 
     index = index_observations(universe.collect())
     planned = fold_planning.plan_folds(index.days, params, target_span(mapped_dataset, entry_lag))
     stocks = index.stocks_per_day()
-    return Folds(folds=tuple(count_sizes(fold, index.days, stocks, params.sizes) for fold in planned.folds))
+    return Folds(folds=tuple(add_sizes(fold, index.days, stocks, params.sizes) for fold in planned.folds))
 
 
 def plot_folds(folds: Folds) -> go.Figure:
