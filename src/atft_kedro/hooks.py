@@ -28,7 +28,7 @@ logging.getLogger("kedro_mlflow").setLevel(logging.WARNING)  # importing kedro_m
 
 
 class ParameterHook:
-    """Validation of all parameters as soon as Kedro's context exists."""
+    """Hook that validates all parameters as soon as Kedro's context exists."""
 
     @hook_impl(tryfirst=True)
     def after_context_created(self, context: KedroContext) -> None:
@@ -39,7 +39,7 @@ class ParameterHook:
 
 
 class TerminationHook:
-    """Exit on SIGTERM.
+    """Hook that exits on SIGTERM.
 
     If a library catches the exit, the process exits before the next node or after the next save.
     """
@@ -132,11 +132,11 @@ def _end_active_runs(status: int) -> None:
 
 
 class DistributedHook:
-    """Running of a node that trains in all ``torchrun`` processes."""
+    """Hook that makes all ``torchrun`` processes run a node that trains."""
 
     @hook_impl
     def before_node_run(self, node: Node) -> None:
-        """Tell the other processes, which wait for it, the name of the Kedro node to run too."""
+        """Broadcast the name of the Kedro node to the other processes, which wait for it."""
         if "distributed" in node.tags:
             from .training.distributed import join_process_group  # imported here so that other runs do not import torch
 

@@ -34,8 +34,9 @@ def forecast_all_splits(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Forecast the validation and test days, and the last train days.
 
-    There are as many train days as validation days. ``members`` are by seed. The first table has the mean of all members. The second has the validation and test
-    forecasts of each member, without quantiles and realised returns; it is empty if the ensemble has one member.
+    There are as many train days as validation days. ``members`` are by seed. The first table has the mean of all
+    members. The second has the validation and test forecasts of each member, without quantiles and realised returns;
+    it is empty if the ensemble has one member.
     """
     days, split = training_data.panel.days, training_data.split
     last_days = split.keep_last_days("train", days, len(split.indices_of("validation", days)))
