@@ -1,9 +1,11 @@
-"""The masked correlation against a plain reference."""
+"""Rules for leaks: the masked correlation against a reference, and the reported features."""
 
 import numpy as np
+import polars as pl
 from scipy.stats import pearsonr
 
 from atft_kedro.guard.leaks import correlate
+from factories.guard_reports import get_check, inspect, later, set_to
 
 
 def test_correlation_over_known_pairs_equals_scipys() -> None:
@@ -26,3 +28,17 @@ def test_constant_or_too_short_columns_have_no_correlation() -> None:
     x[:8, 1] = np.nan
 
     assert np.isnan(correlate(x, y)).all()
+
+
+def test_a_feature_that_leaks_several_targets_is_counted_once(ml_dataset: pl.DataFrame) -> None:
+    report = inspect(set_to("hint", pl.col("target_5d") + pl.col("target_10d"))(ml_dataset))
+
+    found = get_check(report, "leak")
+    assert (found["columns"], found["count"], len(found["rows"])) == (["hint"], 1, 1)
+
+
+def test_a_shifted_target_is_named_with_its_direction(ml_dataset: pl.DataFrame) -> None:
+    report = inspect(set_to("hint", later("target_5d", 1))(set_to("old", later("target_5d", -2))(ml_dataset)))
+
+    found = {row["column"]: row["same as"] for row in get_check(report, "shifted_target")["rows"]}
+    assert found == {"hint": "target_5d of 1 observation later", "old": "target_5d of 2 observations earlier"}

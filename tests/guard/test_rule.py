@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import polars as pl
 
-from atft_kedro.guard.rule import EXAMPLES, report_columns, report_rows, skip
+from atft_kedro.guard.rule import EXAMPLES, report_columns, report_rows, report_skipped
 
 ROWS = pl.DataFrame(
     {
@@ -44,7 +44,7 @@ def test_broken_columns_are_listed_in_the_order_of_the_table() -> None:
 
 
 def test_a_rule_that_does_not_apply_is_skipped_with_its_reason() -> None:
-    assert skip("the dataset has no close").model_dump(include={"severity", "message"}) == {
+    assert report_skipped("the dataset has no close").model_dump(include={"severity", "message"}) == {
         "severity": "skipped",
         "message": "the dataset has no close",
     }

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ..schema import DATE
 from .dataset import InspectedDataset
-from .rule import RuleParams, RuleResult, Share, report_columns, skip
+from .rule import RuleParams, RuleResult, Share, report_columns, report_skipped
 
 BINS = 10
 MIN_SHARE = 1e-4  # of a bin; an empty bin would make the index infinite
@@ -29,7 +29,7 @@ def check_drift(data: InspectedDataset, params: DriftParams) -> RuleResult:
     """
     days = data.days[DATE]
     if len(days) < 3 * params.days:
-        return skip(f"{len(days)} days are too few for a comparison with the newest {params.days}")
+        return report_skipped(f"{len(days)} days are too few for a comparison with the newest {params.days}")
     since = days[-params.days]
     new = data.read_rows(pl.col(DATE) >= since)
     old = data.sampled_days.filter(pl.col(DATE) < since).select(data.features)
@@ -50,9 +50,9 @@ class NewestFeaturesParams(RuleParams):
 def check_newest_features(data: InspectedDataset, params: NewestFeaturesParams, historical: bool) -> RuleResult:
     """Require of live data that usually known features are known on the newest days."""
     if historical:
-        return skip("historical data may end without some of its features")
+        return report_skipped("historical data may end without some of its features")
     if not data.features:
-        return skip("the dataset has no feature")
+        return report_skipped("the dataset has no feature")
     days = data.days[DATE][-params.days :]
     newest = data.read_rows(pl.col(DATE) >= days[0])
     unknown = pl.col("nulls") + pl.col("nans") + pl.col("infinite")

@@ -11,7 +11,7 @@ import polars as pl
 from ..params import InputError, Params, list_names
 from ..progress import track_progress
 from ..schema import ColumnParams, map_columns
-from . import keys, leaks, quotes, values
+from . import keys, leaks, price_rules, values
 from .dataset import InspectedDataset
 from .drift import DriftParams, NewestFeaturesParams, check_drift, check_newest_features
 from .rule import RuleParams, RuleResult
@@ -37,8 +37,8 @@ class GuardParams(Params):
     constant: RuleParams
     outliers: values.OutlierParams
     prices: RuleParams
-    splits: quotes.StockSplitParams
-    targets: quotes.TargetRuleParams
+    splits: price_rules.StockSplitParams
+    targets: price_rules.TargetRuleParams
     leak: leaks.LeakParams
     shifted_target: leaks.ShiftParams
     future_price: leaks.PriceLeakParams
@@ -66,9 +66,9 @@ def list_rules(today: date, historical: bool) -> dict[str, Rule]:
         "missing": values.check_missing,
         "constant": values.check_constant,
         "outliers": values.check_outliers,
-        "prices": quotes.check_prices,
-        "splits": quotes.check_splits,
-        "targets": quotes.check_targets,
+        "prices": price_rules.check_prices,
+        "splits": price_rules.check_splits,
+        "targets": price_rules.check_targets,
         "leak": leaks.check_leak,
         "shifted_target": leaks.check_shifted_target,
         "future_price": leaks.check_future_price,

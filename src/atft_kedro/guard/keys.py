@@ -10,7 +10,7 @@ from ..params import TimeZone
 from ..schema import CODE, DATE, KEY
 from .calendars import count_sessions, sessions
 from .dataset import InspectedDataset
-from .rule import EXAMPLES, RuleParams, RuleResult, Share, report_rows, skip
+from .rule import MAX_COLUMNS, RuleParams, RuleResult, Share, report_rows, report_skipped
 
 
 class CalendarParams(RuleParams):
@@ -58,7 +58,7 @@ def check_unused(data: InspectedDataset, params: RuleParams) -> RuleResult:
         message=f"columns that are not floats and not used: {len(data.columns_without_role)}",
         count=len(data.columns_without_role),
         columns=data.columns_without_role,
-        rows=[{"column": name, "type": str(data.schema[name])} for name in data.columns_without_role[: 4 * EXAMPLES]],
+        rows=[{"column": name, "type": str(data.schema[name])} for name in data.columns_without_role[:MAX_COLUMNS]],
         advice=("Convert them to floats to make them features, or list them under columns.ignore.",),
     )
 
@@ -104,7 +104,7 @@ def check_recency(data: InspectedDataset, params: RecencyParams, today: date) ->
     last = data.days[DATE].max()
     assert isinstance(last, date)
     if params.historical:
-        return skip(f"historical data may have any age; the newest day is {last}")
+        return report_skipped(f"historical data may have any age; the newest day is {last}")
     age = 24 * count_sessions(params.calendar, last, today) if last < today else 0
     if age <= params.max_age_hours:
         return RuleResult(message=f"the newest day is {last}, {age} trading hours old")

@@ -13,7 +13,7 @@ from factories.guard_reports import (
 )
 
 
-def test_decimal_quotes_and_targets_are_numbers(ml_dataset: pl.DataFrame) -> None:
+def test_decimal_prices_and_targets_are_numbers(ml_dataset: pl.DataFrame) -> None:
     exact = pl.col("open", "high", "low", "close", "volume", "target_5d").cast(pl.Decimal(38, 8))
 
     report = inspect(ml_dataset.with_columns(exact))
@@ -35,3 +35,9 @@ def test_rules_for_prices_are_skipped_without_prices(ml_dataset: pl.DataFrame) -
     assert {name: get_check(report, name)["severity"] for name in ("prices", "splits", "targets")} == dict.fromkeys(
         ("prices", "splits", "targets"), "skipped"
     )
+
+
+def test_the_rule_for_targets_is_skipped_without_targets(ml_dataset: pl.DataFrame) -> None:
+    report = inspect(ml_dataset.drop(name for name in ml_dataset.columns if name.startswith("target_")))
+
+    assert get_check(report, "targets")["severity"] == "skipped"
