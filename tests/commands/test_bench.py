@@ -13,7 +13,7 @@ def test_reading_the_panel_is_measured_and_a_missing_panel_is_named(ran_project:
     output = kedro(ran_project, "atft", "bench", "data", "--blocks", "2")
     missing = kedro(ran_project, "atft", "bench", "data", "--params", "data_root=nowhere", fails=True)
 
-    assert "plain copy of the same bytes" in output
+    assert "plain copy of as many bytes" in output
     assert "open the panel" in output
     assert "There is no panel at" in missing
 

@@ -63,7 +63,7 @@ def test_an_interrupted_save_keeps_the_old_table_and_leaves_no_other_file(tmp_pa
 
 
 def test_an_iterator_without_frames_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="yielded no frame"):
+    with pytest.raises(DatasetError, match="without any frame"):
         TableDataset(filepath=str(tmp_path / "t.parquet")).save(iter([]))
 
     assert not list(tmp_path.iterdir())
@@ -76,7 +76,7 @@ def test_missing_and_incomplete_tables_are_refused(tmp_path: Path) -> None:
         table.load()
     table.save(FRAME)
     path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(DatasetError, match="not a complete parquet file"):
+    with pytest.raises(DatasetError, match="cannot be read as a parquet file"):
         table.load()
 
     assert isinstance(missing.value.__cause__, InputError)

@@ -155,7 +155,7 @@ def test_the_error_names_the_rule_columns_dates_codes_and_the_remedy(ml_dataset:
         "target_1d",
         str(row["date"]),
         row["code"],
-        "close[t+6] / close[t+1] - 1",
+        "close[t+1] / close[t] - 1",
         "guard.targets.entry_lag",
     ):
         assert word in str(stopped.value)

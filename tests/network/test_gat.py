@@ -13,7 +13,7 @@ def test_graph_attention_is_pytorch_geometrics() -> None:
     block = random_block(stocks=9, days=2, neighbours=4)
     block.neighbours[0, 3, 2:] = -1
     x = torch.randn(2, 9, 16, generator=torch.Generator().manual_seed(3))
-    attention = GraphAttention(16, size=12, heads=3, attributes=3, dropout=0.0)
+    attention = GraphAttention(16, output_size=12, heads=3, attributes=3, dropout=0.0)
     reference = GATv2Conv(16, 4, heads=3, edge_dim=3, add_self_loops=False, negative_slope=0.2)
     with torch.no_grad():
         reference.lin_l.weight.copy_(attention.source.weight)
@@ -43,8 +43,8 @@ def test_signed_heads_weigh_neighbours_by_correlation_and_the_others_attend() ->
     block = random_block(stocks=9, days=2, neighbours=4)
     block.neighbours[0, 3, 2:] = -1
     x = torch.randn(2, 9, 16, generator=torch.Generator().manual_seed(3))
-    attention = GraphAttention(16, size=12, heads=3, attributes=3, dropout=0.0, signed=1)
-    plain = GraphAttention(16, size=12, heads=3, attributes=3, dropout=0.0)
+    attention = GraphAttention(16, output_size=12, heads=3, attributes=3, dropout=0.0, signed_heads=1)
+    plain = GraphAttention(16, output_size=12, heads=3, attributes=3, dropout=0.0)
     with torch.no_grad():
         plain.source.load_state_dict(attention.source.state_dict())
         for name in ("target", "edge"):

@@ -1,4 +1,4 @@
-"""Parquet tables that are scanned lazily and written as a stream."""
+"""Parquet tables that are read lazily and written piece by piece."""
 
 import itertools
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from ..files import atomic_write
 from ..params import InputError
 from .run_files import InRunFolder
 
-ROW_GROUP_SIZE = 131_072
+ROW_GROUP_SIZE = 131_072  # rows
 TableData = pl.DataFrame | pl.LazyFrame | Iterator[pl.DataFrame]
 
 
@@ -23,8 +23,9 @@ class TableDataset(InRunFolder, AbstractDataset[TableData, pl.LazyFrame]):
     """A table in one parquet file, scanned lazily on load.
 
     ``save`` takes a frame, a lazy frame or an iterator of frames, streams it to a temporary file and then renames the
-    file. Of an iterator only a few frames are in memory at a time. With ``read_only: true`` the file is provided by the
-    user, and saving to it is an error. In the file's path ``<run>`` stands for the name of a run.
+    file. If it takes an iterator, only a few of its frames are in memory at a time. ``read_only: true`` is for a file
+    that the user provides: saving to it is an error. In the file's path ``<run>`` stands for the name of a run.
+    ``metadata`` is for Kedro and its plugins.
 
     Example usage for the YAML API:
 
@@ -55,28 +56,28 @@ class TableDataset(InRunFolder, AbstractDataset[TableData, pl.LazyFrame]):
         try:
             frame.collect_schema()
         except (ComputeError, OSError) as error:
-            raise InputError(f"{self._filepath} is not a complete parquet file: {error}") from error
+            raise InputError(f"{self._filepath} cannot be read as a parquet file: {error}") from error
         return frame
 
     def save(self, data: TableData) -> None:
         """Write the table completely or not at all; refuse an iterator without frames."""
         if self._read_only:
             raise InputError(
-                f"{self._filepath} is your own table and is not overwritten (read_only). Run only the steps after "
-                "it: kedro run --pipelines guard, or kedro run --from-inputs with this entry's name."
+                f"{self._filepath} is your own table and is not overwritten (read_only). Run only the nodes that "
+                "read it: kedro run --pipelines guard, or kedro run --from-inputs with its name in the catalog."
             )
-        with atomic_write(self._filepath) as partial:
-            _to_lazy(data).sink_parquet(partial, compression=self._compression, row_group_size=ROW_GROUP_SIZE)  # type: ignore[call-overload]
+        with atomic_write(self._filepath) as temporary_path:
+            _to_lazy(data).sink_parquet(temporary_path, compression=self._compression, row_group_size=ROW_GROUP_SIZE)  # type: ignore[call-overload]
 
     def preview(self, nrows: int = 8) -> TablePreview:
         """Return the first rows for Kedro-Viz."""
         rows = self.load().head(nrows).collect().with_columns(pl.selectors.float().round_sig_figs(5))
-        text = rows.with_columns(pl.selectors.temporal().cast(pl.String))
+        printable = rows.with_columns(pl.selectors.temporal().cast(pl.String))
         return TablePreview(
             {
-                "index": list(range(text.height)),
-                "columns": text.columns,
-                "data": [list(row) for row in text.iter_rows()],
+                "index": list(range(printable.height)),
+                "columns": printable.columns,
+                "data": [list(row) for row in printable.iter_rows()],
             }
         )
 
@@ -91,6 +92,9 @@ def _to_lazy(data: TableData) -> pl.LazyFrame:
     frames = iter(data)
     first = next(frames, None)
     if first is None:
-        raise InputError("The table cannot be written: the node yielded no frame, not even an empty one.")
-    # Polars passes the columns, filter and number of rows that it needs; all are written, so they are ignored.
+        raise InputError(
+            "The table cannot be written: the node returned an iterator without any frame. An empty table needs one "
+            "frame without rows."
+        )
+    # Polars passes the columns, filter and number of rows to read. The whole table is written, so they are ignored.
     return register_io_source(lambda *_: itertools.chain([first], frames), schema=first.schema)

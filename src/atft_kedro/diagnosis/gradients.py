@@ -12,8 +12,8 @@ from .check_result import (
     advise_learning_rate,
     advise_phase_param,
     advise_weight_decay,
-    find_largest,
-    name_phase,
+    find_phase_with_largest,
+    phase_prefix,
 )
 from .training_log import MODULE_GRADIENT, Floats, PhaseLog, SeedLog, SkippedStep, TrainingLog
 
@@ -71,7 +71,7 @@ def _advise_finite(log: TrainingLog, first: SkippedStep, features: list[str]) ->
 
 def check_growth(log: TrainingLog, seed: SeedLog) -> TrainingCheck | None:
     """Check whether the gradient norm explodes or vanishes within a phase."""
-    found = find_largest(
+    found = find_phase_with_largest(
         seed.phases,
         lambda phase: abs(np.log(_measure_growth(phase))) if len(phase.select_finite("gradient")[0]) else None,
     )
@@ -89,7 +89,7 @@ def check_growth(log: TrainingLog, seed: SeedLog) -> TrainingCheck | None:
     return TrainingCheck(
         name="gradient",
         severity=choose_severity((growth > MAX_GROWTH, "error"), (growth < MIN_GROWTH, "warn")),
-        message=f"{name_phase(log, phase)}the norm is {first:.3g} at first and {last:.3g} at the end, at most "
+        message=f"{phase_prefix(log, phase)}the norm is {first:.3g} at first and {last:.3g} at the end, at most "
         f"{norms.max():.3g} (step {steps[norms.argmax()]:,})",
         advice=advice,
         numbers={"first": first, "last": last, "highest": float(norms.max())},
@@ -115,7 +115,7 @@ def check_clipping(log: TrainingLog, seed: SeedLog) -> TrainingCheck | None:
         _, norms = phase.select_finite("gradient")
         return float(np.mean(norms > phase.params.clip_norm)) if len(norms) >= MIN_STEPS else None
 
-    found = find_largest(seed.phases, _measure_share)
+    found = find_phase_with_largest(seed.phases, _measure_share)
     if found is None:
         return None
     phase, share = found
@@ -127,7 +127,7 @@ def check_clipping(log: TrainingLog, seed: SeedLog) -> TrainingCheck | None:
     return TrainingCheck(
         name="clipping",
         severity="warn" if share > MAX_CLIPPED_SHARE else "ok",
-        message=f"{name_phase(log, phase)}the gradient is clipped to {clip:g} in {share:.1%} of the steps; "
+        message=f"{phase_prefix(log, phase)}the gradient is clipped to {clip:g} in {share:.1%} of the steps; "
         f"the norm of 90% of the steps is at most {high_norm:.3g}",
         advice=(advice,),
         numbers={"share": share, "clip_norm": clip},
@@ -144,7 +144,7 @@ def check_modules(log: TrainingLog, seed: SeedLog) -> TrainingCheck | None:
     return TrainingCheck(
         name="modules",
         severity=choose_severity((share < MIN_MODULE_SHARE, "warn"), (share == 0, "error")),
-        message=f"{name_phase(log, phase)}{name} has the smallest share of the gradient norm, {share:.1g}",
+        message=f"{phase_prefix(log, phase)}{name} has the smallest share of the gradient norm, {share:.1g}",
         advice=(compare if name in MODULES else advise_weight_decay(log, 0.25),),
         numbers={"share": share},
     )

@@ -10,8 +10,8 @@ from .check_result import (
     TrainingCheck,
     advise_learning_rate,
     advise_phase_param,
-    find_largest,
-    name_phase,
+    find_phase_with_largest,
+    phase_prefix,
 )
 from .training_log import Floats, PhaseLog, SeedLog, TrainingLog
 
@@ -27,7 +27,7 @@ MIN_MOVE, SMALL_MOVE = 1e-3, 1e-2  # a smaller largest move of a weight is an er
 
 def check_spikes(log: TrainingLog, seed: SeedLog) -> TrainingCheck | None:
     """Check for steps whose loss is far above that of the steps around them."""
-    found = find_largest(seed.phases, _measure_spike_share)
+    found = find_phase_with_largest(seed.phases, _measure_spike_share)
     if found is None:
         return None
     phase, share = found
@@ -44,7 +44,7 @@ def check_spikes(log: TrainingLog, seed: SeedLog) -> TrainingCheck | None:
     return TrainingCheck(
         name="loss spikes",
         severity=choose_severity((share > RARE_SPIKES, "warn"), (share > FREQUENT_SPIKES, "error")),
-        message=f"{name_phase(log, phase)}{text} is in step {steps[highest]:,}, {heights[highest]:.1f} deviations "
+        message=f"{phase_prefix(log, phase)}{text} is in step {steps[highest]:,}, {heights[highest]:.1f} deviations "
         "above the steps around it",
         advice=tuple(advice),
         numbers={"share": share, "highest": float(heights[highest])},
@@ -68,13 +68,13 @@ def _measure_spike_share(phase: PhaseLog) -> float | None:
 
 def check_divergence(log: TrainingLog, seed: SeedLog) -> TrainingCheck | None:
     """Check for a train loss that rises again, or ends far above that of the first step."""
-    found = find_largest(seed.phases, _measure_lost_share)
+    found = find_phase_with_largest(seed.phases, _measure_lost_share)
     if found is None:
         return None
     phase, lost_share = found
     first, losses = float(phase.select_finite("loss")[1][0]), phase.train_losses
     last, best = float(losses[-1]), int(np.nanargmin(losses))
-    message = f"{name_phase(log, phase)}train loss {losses[0]:.4g} in epoch 1"
+    message = f"{phase_prefix(log, phase)}train loss {losses[0]:.4g} in epoch 1"
     message += f", {last:.4g} in epoch {len(losses)}" if len(losses) > 1 else ""
     message += f", lowest {losses[best]:.4g} in epoch {best + 1}" if 0 < best < len(losses) - 1 else ""
     message += f"; the phase's first step had {first:.4g}" if np.isinf(lost_share) else ""

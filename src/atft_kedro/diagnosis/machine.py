@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..checks import choose_severity
-from .check_result import TrainingCheck, advise_param, name_phase
+from .check_result import TrainingCheck, advise_param, phase_prefix
 from .training_log import SeedLog, TrainingLog
 
 MIN_SILENCE, COMPILE_SILENCE = 60.0, 600.0  # seconds without a step after which a training may hang
@@ -159,7 +159,7 @@ def check_speed(log: TrainingLog, seed: SeedLog) -> TrainingCheck | None:
     return TrainingCheck(
         name="speed",
         severity="warn" if speed < MIN_SPEED else "ok",
-        message=f"{name_phase(log, phase)}{message}",
+        message=f"{phase_prefix(log, phase)}{message}",
         advice=(f"check the machine: {cause}",),
         numbers={"speed": speed} | ({} if cpu_speed is None else {"cpu_speed": cpu_speed}),
     )
