@@ -15,7 +15,7 @@ def random_block(
         day=torch.arange(steps - days, steps),
         stock=torch.arange(stocks),
         rows=torch.arange(stocks * steps).view(stocks, steps),
-        slot=torch.arange(lookback - 1, steps).view(-1, 1).expand(days, stocks),
+        step_of_day=torch.arange(lookback - 1, steps).view(-1, 1).expand(days, stocks),
         row_day=torch.arange(steps).expand(stocks, steps),
         market=torch.randn(steps, 2 * features, generator=random),
         features=torch.randn(stocks, steps, features, generator=random).half(),

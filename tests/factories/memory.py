@@ -11,7 +11,7 @@ import torch
 
 from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.network.params import NetworkParams
-from atft_kedro.panel.blocks import DailyGraphs
+from atft_kedro.panel.blocks import PanelGraphs
 from atft_kedro.panel.split import SplitParams, split_days
 from atft_kedro.panel.store import Panel, open_panel
 from atft_kedro.panel.write import PanelPlan, PanelRows, write_panel
@@ -76,7 +76,7 @@ def train(panel: Panel, network: NetworkParams, training: TrainingParams, folder
     split = split_days(panel.days, make_params(SplitParams, embargo_days=0), 20)
     neighbours = torch.randint(0, stocks, (-(-days // 5), stocks, 10), dtype=torch.int32)
     edges = torch.zeros((*neighbours.shape, 3), dtype=torch.float16)
-    graphs = DailyGraphs(neighbours, edges, torch.arange(days) // 5)
+    graphs = PanelGraphs(neighbours, edges, torch.arange(days) // 5)
     train_in_run(TrainingData(panel, graphs, split), network, training, Runs(folder / "runs", "made", is_dirty=False))
     return measure_memory()["peak"]
 

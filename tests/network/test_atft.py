@@ -122,10 +122,12 @@ def test_removing_the_targets_changes_no_forecast() -> None:
 def test_missing_days_and_padding_change_nothing_for_the_others() -> None:
     block = random_block()
     network = open_network()
-    garbage = replace(block, features=block.features.clone(), rows=block.rows.clone(), slot=block.slot.clone())
+    garbage = replace(
+        block, features=block.features.clone(), rows=block.rows.clone(), step_of_day=block.step_of_day.clone()
+    )
     garbage.rows[2] = -1
     garbage.features[2] = torch.nan
-    garbage.slot[:, 2] = -1
+    garbage.step_of_day[:, 2] = -1
     alone = torch.where(block.neighbours == 2, -1, block.neighbours)
 
     before = network(replace(block, neighbours=alone), frozenset({"fan", "gat"}))

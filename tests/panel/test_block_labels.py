@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from atft_kedro.panel.blocks import BlockReader, last_label_days, no_graphs
+from atft_kedro.panel.blocks import BlockReader, find_last_label_days, no_graphs
 from atft_kedro.panel.split import SplitName, SplitParams, split_days
 from atft_kedro.panel.store import Panel
 from atft_kedro.panel.universe import UniverseParams
@@ -43,7 +43,7 @@ def test_no_label_ends_after_its_last_label_day(panel: Panel) -> None:
 
 def test_labels_end_before_the_next_split_begins_even_with_gaps(panel: Panel) -> None:
     split = split_days(panel.days, make_params(SplitParams, embargo_days=0), 20)
-    until = last_label_days(panel, split.ranges_of("train"))
+    until = find_last_label_days(panel, split.ranges_of("train"))
     last = int(split.indices_of("train", panel.days)[-1])
     days = np.arange(last - DAYS + 1, last + 1)
 
@@ -84,7 +84,7 @@ def test_the_last_return_of_a_stock_that_disappears_is_a_label(
     code = rows.filter(date=last)["code"][0]
     shortened = make_panel(disappear(rows, code, last), tmp_path / "panel", make_params(UniverseParams, min_history=3))
     end = int(split.indices_of(name, shortened.days)[-1])
-    until = last_label_days(shortened, split.ranges_of(name))
+    until = find_last_label_days(shortened, split.ranges_of(name))
 
     def label(limit: np.ndarray) -> list[float]:
         block = BlockReader(shortened, no_graphs(shortened), LOOKBACK, 1, limit).read(np.array([end]))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.graph.panel_indices import index_graphs
-from atft_kedro.panel.blocks import Block, BlockReader, DailyGraphs, no_graphs, split_segments
+from atft_kedro.panel.blocks import Block, BlockReader, PanelGraphs, no_graphs, split_segments
 from atft_kedro.panel.split import SplitParams, split_days
 from atft_kedro.panel.store import Panel
 from atft_kedro.panel.universe import UniverseParams
@@ -32,7 +32,7 @@ def panel(gappy_panel: Panel) -> Panel:
 
 
 @pytest.fixture(scope="module")
-def graphs(rows: pl.DataFrame, panel: Panel) -> DailyGraphs:
+def graphs(rows: pl.DataFrame, panel: Panel) -> PanelGraphs:
     params = make_params(GraphParams, neighbours=4, window=60, min_observations=20)
     return index_graphs(make_graphs(rows, params, make_params(UniverseParams, min_history=3)).lazy(), panel)
 
@@ -49,9 +49,9 @@ def test_every_forecast_sees_its_stocks_last_observations(panel: Panel, start: i
 
     forecast = set()
     for d, s in block.is_forecast.nonzero().tolist():
-        day, stock, slot = int(block.day[d]), int(block.stock[s]), int(block.slot[d, s])
+        day, stock, step_of_day = int(block.day[d]), int(block.stock[s]), int(block.step_of_day[d, s])
         forecast.add((day, stock))
-        window = block.rows[s, slot - LOOKBACK + 1 : slot + 1].tolist()
+        window = block.rows[s, step_of_day - LOOKBACK + 1 : step_of_day + 1].tolist()
         assert [row for row in window if row >= 0] == window_of(panel, day, stock, LOOKBACK)
         assert torch.equal(block.targets[d, s].nan_to_num(9), panel.targets[panel.row_of[day, stock]].nan_to_num(9))
     expected = {(d, s) for d in range(start, start + DAYS) for s in panel.eligible[d].nonzero().flatten().tolist()}
@@ -88,10 +88,10 @@ def _inputs(reader: BlockReader, day: int, index: int) -> dict[int, tuple[torch.
     block = reader.read(np.append(days, np.full(DAYS - len(days), -1)))
     index = int(np.flatnonzero(days == day)[0])
     stocks = block.is_forecast[index].nonzero().flatten().tolist()
-    slots = {s: int(block.slot[index, s]) for s in stocks}
+    slots = {s: int(block.step_of_day[index, s]) for s in stocks}
     return {
-        int(block.stock[s]): (block.features[s, slot - LOOKBACK + 1 : slot + 1], block.targets[index, s])
-        for s, slot in slots.items()
+        int(block.stock[s]): (block.features[s, step_of_day - LOOKBACK + 1 : step_of_day + 1], block.targets[index, s])
+        for s, step_of_day in slots.items()
     }
 
 
@@ -127,7 +127,7 @@ def test_all_blocks_have_one_shape_with_room_for_the_largest(panel: Panel) -> No
 
 
 def test_neighbours_are_those_of_the_newest_graph_that_are_forecast(
-    rows: pl.DataFrame, panel: Panel, graphs: DailyGraphs
+    rows: pl.DataFrame, panel: Panel, graphs: PanelGraphs
 ) -> None:
     params = make_params(GraphParams, neighbours=4, window=60, min_observations=20)
     edges = make_graphs(rows, params, make_params(UniverseParams, min_history=3))
@@ -160,7 +160,7 @@ def _named_edges(block: Block, panel: Panel) -> dict[tuple[int, str, str], float
     }
 
 
-def test_days_before_the_first_graph_and_without_graphs_have_no_neighbours(panel: Panel, graphs: DailyGraphs) -> None:
+def test_days_before_the_first_graph_and_without_graphs_have_no_neighbours(panel: Panel, graphs: PanelGraphs) -> None:
     early = BlockReader(panel, graphs, LOOKBACK, DAYS).read(np.arange(DAYS))
     none = BlockReader(panel, no_graphs(panel), LOOKBACK, DAYS).read(np.arange(200, 200 + DAYS))
 

@@ -6,7 +6,7 @@ import pytest
 
 from atft_kedro.network.params import NetworkParams
 from atft_kedro.training.data import TrainingData
-from atft_kedro.training.distributed import ProcessGroup
+from atft_kedro.training.distributed import TrainingProcesses
 from atft_kedro.training.engine import Trainer
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.run import make_trainer
@@ -20,7 +20,7 @@ def make(training_data: TrainingData) -> Make:
         callbacks: Any = (), size: NetworkParams = NETWORK, data: TrainingData = training_data, **params: Any
     ) -> Trainer:
         training = make_params(TrainingParams, **({"phases": PHASES, "days_per_block": 16} | params))
-        trainer = make_trainer(data, size, training, ProcessGroup())
+        trainer = make_trainer(data, size, training, TrainingProcesses())
         trainer.callbacks = callbacks
         return trainer
 

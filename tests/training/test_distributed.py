@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from atft_kedro.params import InputError
-from atft_kedro.training.distributed import ProcessGroup
+from atft_kedro.training.distributed import TrainingProcesses
 from atft_kedro.training.engine import STOPPED
 from factories.datasets import make_panel
 from factories.training import PHASES
@@ -70,7 +70,7 @@ def test_two_processes_equal_one_with_twice_the_blocks(folder: Path) -> None:
 
 
 def test_processes_that_have_read_different_tables_do_not_train_together() -> None:
-    class Two(ProcessGroup):
+    class Two(TrainingProcesses):
         def all_gather(self, value: str) -> list[str]:
             return [value, "another panel"]
 

@@ -12,7 +12,7 @@ from atft_kedro.losses import mse
 from atft_kedro.params import InputError
 from atft_kedro.training.checkpoint import BEST
 from atft_kedro.training.data import TrainingData
-from atft_kedro.training.distributed import ProcessGroup
+from atft_kedro.training.distributed import TrainingProcesses
 from atft_kedro.training.forecasting import forecast_days, load_members, make_plain_scoring, score_days
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.run import train_in_run
@@ -26,7 +26,9 @@ def test_a_rank_ic_has_the_error_of_days_that_share_returns(make: Make) -> None:
     network, loader = trainer.ema, trainer.validation
 
     scoring = replace(make_plain_scoring(4), weights=[1, 0, 0, 0])
-    scores = score_days(network, loader.reader, loader.sampler.chronological(), frozenset(), scoring, ProcessGroup())
+    scores = score_days(
+        network, loader.reader, loader.sampler.chronological(), frozenset(), scoring, TrainingProcesses()
+    )
 
     forecasts = forecast_days(network, loader.reader, loader.sampler.chronological(), frozenset())
     point = network.point_forecast(forecasts.quantiles)
@@ -69,7 +71,7 @@ def test_the_best_weights_of_a_run_are_loaded(training_data: TrainingData, tmp_p
     for member, best in zip(trained.members, members, strict=True):
         loader = training_data.loader("validation", NETWORK.lookback, training.days_per_block)
         days, scoring = loader.sampler.chronological(), make_plain_scoring(4)
-        scores = score_days(best.network, loader.reader, days, best.modules, scoring, ProcessGroup())
+        scores = score_days(best.network, loader.reader, days, best.modules, scoring, TrainingProcesses())
         weighed = [scores[f"rank_ic_{horizon}d"] / horizon for horizon in (1, 5, 10, 20)]
         assert np.isclose(sum(weighed) / (1 + 1 / 5 + 1 / 10 + 1 / 20), member.best_score, atol=1e-6)
     (runs.find(trained.run) / "seed_8" / BEST).unlink()

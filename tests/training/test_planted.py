@@ -17,7 +17,7 @@ from atft_kedro.market.simulation import simulate_market
 from atft_kedro.network.params import NetworkParams
 from atft_kedro.panel.split import SplitParams, split_days
 from atft_kedro.training.data import TrainingData, choose_horizons
-from atft_kedro.training.distributed import ProcessGroup
+from atft_kedro.training.distributed import TrainingProcesses
 from atft_kedro.training.forecasting import TrainedNetwork, forecast_days
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.run import make_trainer
@@ -59,7 +59,7 @@ def train(training_data: TrainingData, modules: list[str], seed: int) -> Tensor:
     phase = {"name": "all", "epochs": 7, "learning_rate": 8e-3, "modules": modules, "horizon_weights": [1, 0, 0, 0]}
     params = {"phases": [phase | {"augment": {"feature_noise": 0.5}}], "seed": seed, "ema_decay": 0.98}
     training = make_params(TrainingParams, **params)
-    trainer = make_trainer(training_data, SMALL, training, ProcessGroup())
+    trainer = make_trainer(training_data, SMALL, training, TrainingProcesses())
     trainer.fit()
     loader = training_data.loader("test", LOOKBACK, training.days_per_block)
     forecasts = forecast_days(trainer.ema, loader.reader, loader.sampler.chronological(), frozenset(modules))  # type: ignore[arg-type]
@@ -103,10 +103,10 @@ def test_an_untrained_network_agrees_little_with_the_oracle_and_the_oracle_is_fo
     graphs = index_graphs(make_graphs(dataset, make_params(GraphParams)).lazy(), panel)
     training_data = TrainingData(panel, graphs, split_days(panel.days, make_params(SplitParams, embargo_days=0), 20))
     training = make_params(TrainingParams)
-    network = make_trainer(training_data, SMALL, training, ProcessGroup()).network
+    network = make_trainer(training_data, SMALL, training, TrainingProcesses()).network
     weekly = SMALL.model_copy(update={"horizons": (5,)})
     chosen = replace(training_data, panel=choose_horizons(panel, (5,)))
-    alone = TrainedNetwork(make_trainer(chosen, weekly, training, ProcessGroup()).network, frozenset())
+    alone = TrainedNetwork(make_trainer(chosen, weekly, training, TrainingProcesses()).network, frozenset())
 
     shares = measure_oracle_share([TrainedNetwork(network, frozenset())] * 2, training_data, market.oracle, "test")
     (week,) = measure_oracle_share([alone], training_data, market.oracle, "test")

@@ -117,13 +117,13 @@ def test_exposures_are_the_features_of_the_forecast_days_and_the_sectors(make: M
     assert values.shape[1] == 1 + len({name for history in panel.metadata.sectors for _, name in history})
     for day, stock in ((0, 0), (3, 5), (7, 11)):
         row = panel.row_of[block.day[day], block.stock[stock]]
-        assert block.slot[day, stock] >= 0
+        assert block.step_of_day[day, stock] >= 0
         assert values[day, 0, stock] == panel.features[row, column].float()
         ((_, sector),) = panel.metadata.sectors[int(block.stock[stock])]
         peers = [
             number for number, code in enumerate(block.stock[:12]) if panel.metadata.sectors[code][-1][1] == sector
         ]
-        assert all(values[0, 1:, peer].equal(values[0, 1:, stock]) for peer in peers if block.slot[0, peer] >= 0)
+        assert all(values[0, 1:, peer].equal(values[0, 1:, stock]) for peer in peers if block.step_of_day[0, peer] >= 0)
         assert values[day, 1:, stock].sum() == 1
     with pytest.raises(
         InputError, match=r"training.exposures: \['size'\] are neither features of the dataset nor 'sector'"

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from ..checks import choose_severity
 from .check_result import (
-    STD_PER_MEDIAN_DEVIATION,
+    STD_PER_MEDIAN_ABSOLUTE_DEVIATION,
     TrainingCheck,
     advise_learning_rate,
     advise_phase_param,
@@ -56,7 +56,7 @@ def _measure_heights(phase: PhaseLog) -> tuple[Floats, NDArray[np.bool_]]:
     _, losses = phase.select_finite("loss")
     median = np.median(sliding_window_view(np.pad(losses, WINDOW // 2, mode="reflect"), WINDOW), axis=1)
     excess = losses - median
-    heights = excess / max(float(STD_PER_MEDIAN_DEVIATION * np.median(np.abs(excess))), 1e-12)
+    heights = excess / max(float(STD_PER_MEDIAN_ABSOLUTE_DEVIATION * np.median(np.abs(excess))), 1e-12)
     return heights, (heights > SPIKE_DEVIATIONS) & (excess > SPIKE_SHARE * np.abs(median))
 
 
@@ -100,7 +100,9 @@ def _measure_lost_share(phase: PhaseLog) -> float | None:
         return np.inf
     lost, fall = epochs[-1] - epochs.min(), epochs[0] - epochs.min()
     # successive losses differ by sqrt(2) times the noise of one; the mean of an epoch has the noise of all its steps
-    noise = STD_PER_MEDIAN_DEVIATION * np.median(np.abs(np.diff(steps))) / np.sqrt(2) if len(steps) > 2 else 0.0
+    noise = (
+        STD_PER_MEDIAN_ABSOLUTE_DEVIATION * np.median(np.abs(np.diff(steps))) / np.sqrt(2) if len(steps) > 2 else 0.0
+    )
     smallest_significant = SIGNIFICANT_ERRORS * float(noise) * np.sqrt(len(epochs) / len(steps))
     return float(lost / max(fall, smallest_significant, 1e-12)) if lost > smallest_significant else 0.0
 

@@ -61,6 +61,6 @@ def read_observations(training_data: TrainingData, split: SplitName, units: Unit
         yield Observations(
             day=block.day[day],
             stock=block.stock[stock],
-            features=block.features[stock, block.slot[day, stock]],
+            features=block.features[stock, block.step_of_day[day, stock]],
             labels=labels[day, stock],
         )

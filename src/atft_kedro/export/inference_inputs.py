@@ -9,7 +9,7 @@ import torch
 from ..graph.daily import build_graphs_of
 from ..graph.panel_indices import index_graphs
 from ..graph.returns import compute_market_history
-from ..panel.blocks import BlockReader, DailyGraphs, no_graphs
+from ..panel.blocks import BlockReader, PanelGraphs, no_graphs
 from ..panel.build import plan_panel
 from ..panel.index import PanelIndex, index_observations
 from ..panel.store import Panel
@@ -88,7 +88,7 @@ def _build_panel(frame: pl.LazyFrame, universe: pl.DataFrame, inputs: ModelInput
 
 def _build_graphs(
     history: pl.LazyFrame, index: PanelIndex, panel: Panel, inputs: ModelInputs, window: InferenceWindow
-) -> DailyGraphs:
+) -> PanelGraphs:
     """Build a graph for each day to forecast, of the stocks lately in the universe."""
     days_back = max(inputs.graph.window + inputs.graph.lag_days, inputs.graph.refresh_days)
     returns = compute_market_history(history, index, inputs.entry_lag).keep_newest_days(days_back + window.days - 1)

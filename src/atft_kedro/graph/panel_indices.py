@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import torch
 
-from ..panel.blocks import ABSENT, DailyGraphs
+from ..panel.blocks import ABSENT, PanelGraphs
 from ..panel.store import Panel
 from ..params import InputError
 from ..schema import CODE, EDGE_ATTRIBUTES, GRAPH_DATE, NEIGHBOUR, RANK
@@ -14,7 +14,7 @@ from ..schema import CODE, EDGE_ATTRIBUTES, GRAPH_DATE, NEIGHBOUR, RANK
 GRAPHS_AT_ONCE = 64  # graphs that are in memory together
 
 
-def index_graphs(edges: pl.LazyFrame, panel: Panel) -> DailyGraphs:
+def index_graphs(edges: pl.LazyFrame, panel: Panel) -> PanelGraphs:
     """Convert the edge table to arrays (graph, stock, rank); each day has its newest graph."""
     sizes = edges.group_by(GRAPH_DATE).agg(pl.col(RANK).max()).sort(GRAPH_DATE).collect(engine="streaming")
     dates, codes = sizes[GRAPH_DATE], panel.metadata.codes
@@ -28,7 +28,7 @@ def index_graphs(edges: pl.LazyFrame, panel: Panel) -> DailyGraphs:
         for index, name in enumerate(EDGE_ATTRIBUTES):
             attributes[(*edge, index)] = batch[name].cast(pl.Float32).fill_null(0).to_numpy()
     graph_of = np.searchsorted(dates.to_numpy(), panel.days, side="right") - 1
-    return DailyGraphs(torch.from_numpy(neighbours), torch.from_numpy(attributes), torch.from_numpy(graph_of))
+    return PanelGraphs(torch.from_numpy(neighbours), torch.from_numpy(attributes), torch.from_numpy(graph_of))
 
 
 def _find_stocks(codes: pl.Series, panel_codes: tuple[str, ...]) -> np.ndarray:

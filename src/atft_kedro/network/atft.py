@@ -94,7 +94,7 @@ def select_forecast_days(x: Tensor, block: Block) -> Tensor:
 
     Uses ``embedding``, because its gradient is deterministic with several threads; that of indexing is not.
     """
-    step = (block.slot - (block.rows.shape[1] - x.shape[1])).clamp(min=0)  # (day, stock)
+    step = (block.step_of_day - (block.rows.shape[1] - x.shape[1])).clamp(min=0)  # (day, stock)
     first = x.shape[1] * torch.arange(len(x), device=x.device)
     return functional.embedding(first + step, x.flatten(0, 1))
 

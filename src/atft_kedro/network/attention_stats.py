@@ -51,7 +51,7 @@ def _add_block(network: Atft, block: Block, inputs: dict[nn.Module, tuple[Tensor
     is_day, is_forecast = block.day >= 0, block.is_forecast
     selection = network.variable_selection
     weights = selection.compute_weights(selection.replace_missing(block), block)  # (stock, step, feature)
-    index = block.slot.clamp(min=0) + weights.shape[1] * torch.arange(len(weights), device=weights.device)
+    index = block.step_of_day.clamp(min=0) + weights.shape[1] * torch.arange(len(weights), device=weights.device)
     stats.day.append(block.day[is_day].cpu())
     stats.features.append(_mean_over_stocks(weights.flatten(0, 1)[index], is_forecast)[is_day].cpu())
     if network.gat in inputs:

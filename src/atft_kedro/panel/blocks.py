@@ -1,4 +1,4 @@
-"""Blocks: consecutive days with all stocks that are forecast on them, read from the panel."""
+"""Blocks read from the panel: consecutive days, and the stocks that are forecast on at least one of them."""
 
 import copy
 from collections.abc import Sequence
@@ -14,27 +14,27 @@ from .split import DateRange, Split, SplitName
 from .store import Panel
 
 ABSENT = -1  # index of a day, stock, row or graph that does not exist
-NO_LIMIT = np.iinfo(np.int64).max  # last label day where labels are not limited
+NO_LIMIT = np.iinfo(np.int64).max  # later than any day index: the targets are not limited
 STOCKS_MULTIPLE = 8  # the stocks of a block are padded to a multiple of this
 
 
 @dataclass(frozen=True)
-class DailyGraphs:
-    """Neighbours of each graph as stock indices of the panel, and the graph of each day."""
+class PanelGraphs:
+    """The graphs of a panel; neighbours are stock indices of the panel, and a graph serves several days."""
 
     neighbours: Tensor  # int32 (graph, stock, neighbour); −1: none
     edges: Tensor  # float16 (graph, stock, neighbour, attribute)
-    graph_of: Tensor  # int64 (day,); −1: no graph is old enough
+    graph_of: Tensor  # int64 (day,); −1: there is no graph on or before the day
 
     def to(self, device: torch.device | str) -> Self:
         """Copy the graphs to a device."""
         return type(self)(self.neighbours.to(device), self.edges.to(device), self.graph_of.to(device))
 
 
-def no_graphs(panel: Panel) -> DailyGraphs:
+def no_graphs(panel: Panel) -> PanelGraphs:
     """Return graphs without any neighbour."""
     days, stocks = panel.row_of.shape
-    return DailyGraphs(
+    return PanelGraphs(
         neighbours=torch.full((1, stocks, 1), ABSENT, dtype=torch.int32),
         edges=torch.zeros((1, stocks, 1, 1), dtype=torch.float16),
         graph_of=torch.full((days,), ABSENT),
@@ -43,44 +43,45 @@ def no_graphs(panel: Panel) -> DailyGraphs:
 
 @dataclass(frozen=True)
 class Block:
-    """Consecutive trading days and the stocks forecast on them; −1 marks padding.
+    """Consecutive trading days, and the stocks that are forecast on at least one of them.
 
-    ``step`` runs over each stock's observations, the newest last; ``slot`` is the step of each day.
+    A step is the position of one of a stock's observations in the block, the newest last. A feature is missing if the
+    observation has no value, absent if the step has no observation.
     """
 
-    day: Tensor  # int64 (day,) in the panel
-    stock: Tensor  # int64 (stock,) in the panel
-    rows: Tensor  # int64 (stock, step) in the panel
-    slot: Tensor  # int64 (day, stock)
+    day: Tensor  # int64 (day,) in the panel; −1: padding
+    stock: Tensor  # int64 (stock,) in the panel; −1: padding
+    rows: Tensor  # int64 (stock, step) in the panel; −1: padding, or before the stock's first observation
+    step_of_day: Tensor  # int64 (day, stock); −1: the stock is not forecast on the day
     row_day: Tensor  # int64 (stock, step) in the panel; the day of each row
-    market: Tensor  # float32 (panel day, 2 features)
+    market: Tensor  # float32 (panel day, 2 × feature) for all days of the panel
     features: Tensor  # float16 (stock, step, feature); NaN where missing or absent
     targets: Tensor  # float32 (day, stock, horizon); NaN where unknown
-    neighbours: Tensor  # int64 (day, stock, neighbour) in this block
+    neighbours: Tensor  # int64 (day, stock, neighbour) in this block; −1: none
     edges: Tensor  # float16 (day, stock, neighbour, attribute)
 
     @property
     def is_forecast(self) -> Tensor:
-        """Mark the stocks that are forecast on each day."""
-        return self.slot >= 0  # bool (day, stock)
+        """Return the mask (day, stock) of the stocks that are forecast on each day."""
+        return self.step_of_day >= 0
 
     @property
     def is_present(self) -> Tensor:
-        """Mark the steps at which a stock has an observation."""
-        return self.rows >= 0  # bool (stock, step)
+        """Return the mask (stock, step) of the steps at which a stock has an observation."""
+        return self.rows >= 0
 
     def fill_missing(self, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
-        """Return the features with missing values as 0, and the mask of missing values."""
+        """Return the features with 0 for missing and absent values, and the mask of these values."""
         values = self.features.to(dtype)
         missing = values.isnan()
         return values.masked_fill(missing, 0), missing
 
 
 class BlockReader:
-    """Reads blocks of one shape from a panel, on the panel's device."""
+    """Reads blocks of a fixed shape from a panel, on the panel's device."""
 
     def __init__(
-        self, panel: Panel, graphs: DailyGraphs, lookback: int, days: int, last_label_days: np.ndarray | None = None
+        self, panel: Panel, graphs: PanelGraphs, lookback: int, days: int, last_label_days: np.ndarray | None = None
     ) -> None:
         self.panel, self.graphs = panel, graphs
         self.days, self.steps = days, lookback - 1 + days
@@ -89,94 +90,101 @@ class BlockReader:
         self._last_label_days = torch.from_numpy(limits).to(panel.row_of.device)
         self._last_row = panel.row_of.amax(0).long()  # (stock,)
         self._day_of, self._stock_of = _invert_index(panel)
-        spans = torch.tensor(panel.metadata.horizons, device=panel.row_of.device)
-        self._target_spans = spans + panel.metadata.entry_lag  # (horizon,)
+        horizons = torch.tensor(panel.metadata.horizons, device=panel.row_of.device)
+        self._rows_to_target_end = horizons + panel.metadata.entry_lag  # (horizon,)
 
     def with_days(self, days: int) -> Self:
-        """Return a reader of blocks with fewer days and the same lookback."""
+        """Return a reader of blocks with another number of days and the same lookback."""
         other = copy.copy(self)
         other.days, other.steps = days, self.steps - self.days + days
         other.stocks = _max_stocks(self.panel.eligible, days)
         return other
 
     def read(self, days: np.ndarray) -> Block:
-        """Read the block of consecutive days; −1 pads the end of a shorter block."""
+        """Read the block of consecutive day indices.
+
+        ``days`` has the number of days of the reader; it ends with −1 if there are fewer days.
+        """
         known_days = days[days >= 0]
-        assert len(days) == self.days, f"{len(days)} days are no block of {self.days}"
+        assert len(days) == self.days, f"expected {self.days} days, got {len(days)}"
         assert (np.diff(known_days) == 1).all(), f"{known_days} are not consecutive"
         day = torch.from_numpy(days).to(self.panel.row_of.device)
         is_day = (day >= 0).unsqueeze(-1)
         row_of = self.panel.row_of[day.clamp(min=0)].long().where(is_day, ABSENT)  # (day, all stocks)
         eligible = self.panel.eligible[day.clamp(min=0)] & is_day
         stock = self._select_stocks(eligible)
-        rows, slot = self._find_rows(stock, row_of, eligible)
-        neighbours, edges = self._find_neighbours(day, stock, slot)
+        rows, step_of_day = self._find_rows(stock, row_of, eligible)
+        neighbours, edges = self._find_neighbours(day, stock, step_of_day)
         return Block(
             day=day,
             stock=stock,
             rows=rows,
-            slot=slot,
+            step_of_day=step_of_day,
             row_day=self._day_of[rows.clamp(min=0)],
             market=self.panel.market,
             features=_gather(self.panel.features, rows),
-            targets=self._read_targets(day, stock, rows, slot),
+            targets=self._read_targets(day, stock, rows, step_of_day),
             neighbours=neighbours,
             edges=edges,
         )
 
     def _select_stocks(self, eligible: Tensor) -> Tensor:
         """Return the stocks that are forecast on any of the days, padded with −1."""
-        active = pad(eligible.any(0), (0, STOCKS_MULTIPLE))
-        first = torch.argsort(~active, stable=True)[: self.stocks]
-        return first.where(active[first], ABSENT)
+        is_forecast = pad(eligible.any(0), (0, STOCKS_MULTIPLE))  # self.stocks may exceed the number of all stocks
+        selected = torch.argsort(~is_forecast, stable=True)[: self.stocks]  # the stocks that are forecast come first
+        return selected.where(is_forecast[selected], ABSENT)
 
     def _find_rows(self, stock: Tensor, row_of: Tensor, eligible: Tensor) -> tuple[Tensor, Tensor]:
-        """Return each stock's last rows up to the end of the block, and the slots of the days."""
+        """Return each stock's last rows up to the end of the block, and the step of each day."""
         is_stock = stock >= 0
         row_of = row_of[:, stock.clamp(min=0)].where(is_stock, ABSENT)  # (day, stock)
         newest = row_of.amax(0)  # (stock,)
         age = torch.arange(self.steps - 1, -1, -1, device=row_of.device)
         rows = newest.unsqueeze(-1) - age  # (stock, step)
-        is_own = self._stock_of[rows.clamp(min=0)] == stock.unsqueeze(-1)
+        belongs_to_stock = self._stock_of[rows.clamp(min=0)] == stock.unsqueeze(-1)
         is_forecast = eligible[:, stock.clamp(min=0)] & (row_of >= 0) & is_stock
-        slot = (row_of - newest + self.steps - 1).where(is_forecast, ABSENT)
-        return rows.where(is_own & (rows >= 0), ABSENT), slot
+        step_of_day = (row_of - newest + self.steps - 1).where(is_forecast, ABSENT)
+        return rows.where(belongs_to_stock & (rows >= 0), ABSENT), step_of_day
 
-    def _read_targets(self, day: Tensor, stock: Tensor, rows: Tensor, slot: Tensor) -> Tensor:
-        """Read the targets (day, stock, horizon) that end on or before their last label day.
+    def _read_targets(self, day: Tensor, stock: Tensor, rows: Tensor, step_of_day: Tensor) -> Tensor:
+        """Read the targets (day, stock, horizon); those that end after the day's last label day are NaN (purge).
 
-        A target may end after the last row of its stock, for example of a delisted one. Each row that the stock lacks
-        then counts as one trading day after its last row.
+        A target may end after the last row of its stock, for example of a delisted one. Its end day is then estimated:
+        one trading day for each row that the stock lacks.
         """
-        row = rows.t().gather(0, slot.clamp(min=0)).where(slot >= 0, ABSENT)
-        end = row.unsqueeze(-1) + self._target_spans  # (day, stock, horizon)
+        row = rows.t().gather(0, step_of_day.clamp(min=0)).where(step_of_day >= 0, ABSENT)
+        end = row.unsqueeze(-1) + self._rows_to_target_end  # (day, stock, horizon)
         last = self._last_row[stock.clamp(min=0)][None, :, None]
         end_day = self._day_of[end.minimum(last).clamp(min=0)] + (end - last).clamp(min=0)
         is_in_time = end_day <= self._last_label_days[day.clamp(min=0)][:, None, None]
         return _gather(self.panel.targets, row).where(is_in_time, torch.nan)
 
-    def _find_neighbours(self, day: Tensor, stock: Tensor, slot: Tensor) -> tuple[Tensor, Tensor]:
+    def _find_neighbours(self, day: Tensor, stock: Tensor, step_of_day: Tensor) -> tuple[Tensor, Tensor]:
         """Convert the days' graphs to stock indices of the block; only stocks forecast on the day are neighbours."""
         all_stocks = self.panel.row_of.shape[1]
         index_of = torch.full((all_stocks + 1,), ABSENT, device=stock.device)  # the last entry is for −1
         index_of[stock] = torch.arange(len(stock), device=stock.device).where(stock >= 0, ABSENT)
         graph = self.graphs.graph_of[day.clamp(min=0)]
-        own = (graph.clamp(min=0).unsqueeze(-1), stock.clamp(min=0))
+        own_index = (graph.clamp(min=0).unsqueeze(-1), stock.clamp(min=0))
         has_graph = ((graph >= 0) & (day >= 0)).view(-1, 1, 1) & (stock >= 0).view(1, -1, 1)
-        neighbour = index_of[self.graphs.neighbours[own].long()].where(has_graph, ABSENT)  # (day, stock, neighbour)
-        is_forecast = slot.unsqueeze(-1).expand_as(neighbour).gather(1, neighbour.clamp(min=0)) >= 0
+        neighbour = index_of[self.graphs.neighbours[own_index].long()]  # (day, stock, neighbour)
+        neighbour = neighbour.where(has_graph, ABSENT)
+        is_forecast = step_of_day.unsqueeze(-1).expand_as(neighbour).gather(1, neighbour.clamp(min=0)) >= 0
         neighbour = neighbour.where(is_forecast & (neighbour >= 0), ABSENT)
-        return neighbour, self.graphs.edges[own] * (neighbour >= 0).unsqueeze(-1)
+        return neighbour, self.graphs.edges[own_index] * (neighbour >= 0).unsqueeze(-1)
 
 
 def _gather(matrix: Tensor, rows: Tensor) -> Tensor:
-    """Gather rows of a matrix; −1 selects its last row, which is all NaN."""
+    """Gather rows of a panel tensor; −1 selects its last row, which is all NaN in a panel."""
     selected = rows.where(rows >= 0, len(matrix) - 1).flatten()
     return matrix.index_select(0, selected).view(*rows.shape, matrix.shape[1])
 
 
 def _max_stocks(eligible: Tensor, days: int) -> int:
-    """Count the most stocks of any ``days`` consecutive days, rounded up to a multiple."""
+    """Count the stocks that are eligible within ``days`` consecutive days, and return the largest count.
+
+    It is rounded up to a multiple of STOCKS_MULTIPLE.
+    """
     if days >= len(eligible):
         most = int(eligible.any(0).sum())
     else:
@@ -192,11 +200,11 @@ def _invert_index(panel: Panel) -> tuple[Tensor, Tensor]:
     return torch.empty_like(row).scatter(0, row, day), torch.empty_like(row).scatter(0, row, stock)
 
 
-def last_label_days(panel: Panel, date_ranges: Sequence[DateRange]) -> np.ndarray:
-    """Return for each day of the panel (day,) the last day whose closes its labels may use.
+def find_last_label_days(panel: Panel, date_ranges: Sequence[DateRange]) -> np.ndarray:
+    """Find for each day of the panel (day,) the last day index at which its targets may end.
 
-    Labels of the last split are not limited and may end after the panel's last day: a stock that was delisted has its
-    last return.
+    The targets of the last split are not limited, because the estimated end of a delisted stock's target may be after
+    the panel's last day (see ``BlockReader``).
     """
     days = panel.days
     limits = np.full(len(days), NO_LIMIT)
@@ -208,7 +216,7 @@ def last_label_days(panel: Panel, date_ranges: Sequence[DateRange]) -> np.ndarra
 
 
 def split_segments(panel: Panel, split: Split, name: SplitName) -> list[np.ndarray]:
-    """List the days of a split that have stocks, as arrays of consecutive day indices."""
+    """List the arrays of consecutive day indices of a split; days without eligible stocks are left out."""
     days = split.indices_of(name, panel.days)
     days = days[panel.eligible.any(1).cpu().numpy()[days]]
     return [segment for segment in np.split(days, np.flatnonzero(np.diff(days) != 1) + 1) if len(segment)]

@@ -82,7 +82,7 @@ class Panel:
     targets: torch.Tensor  # float32 (row, horizon)
     row_of: torch.Tensor  # int32 (day, stock); −1: the stock has no observation
     eligible: torch.Tensor  # bool (day, stock)
-    market: torch.Tensor  # float32 (day, 2 features), mean and deviation of each feature over the day's universe
+    market: torch.Tensor  # float32 (day, 2 × feature): means of the features over the day's universe, then deviations
 
     @property
     def days(self) -> np.ndarray:

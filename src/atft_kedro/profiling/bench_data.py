@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from ..panel.blocks import BlockReader, DailyGraphs
+from ..panel.blocks import BlockReader, PanelGraphs
 from ..panel.store import Panel
 
 SEED = 7
@@ -23,7 +23,7 @@ class ReadTime(NamedTuple):
     gb_per_second: float | None = None
 
 
-def time_reading(panel: Panel, graphs: DailyGraphs, lookback: int, days: int, blocks: int) -> list[ReadTime]:
+def time_reading(panel: Panel, graphs: PanelGraphs, lookback: int, days: int, blocks: int) -> list[ReadTime]:
     """Measure the time to read random blocks, to gather only their features, and to copy as many bytes."""
     reader = BlockReader(panel, graphs, lookback, min(days, len(panel.days)))
     starts = np.random.default_rng(SEED).integers(0, len(panel.days) - reader.days + 1, blocks)

@@ -19,9 +19,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ..network.atft import Atft
 from ..network.params import NetworkParams
-from ..panel.blocks import BlockReader, DailyGraphs
+from ..panel.blocks import BlockReader, PanelGraphs
 from ..panel.store import Panel, PanelMetadata
-from ..training.distributed import ProcessGroup
+from ..training.distributed import TrainingProcesses
 from ..training.hardware import keep_freed_memory
 from ..training.params import TrainingParams
 from ..training.telemetry import measure_memory
@@ -73,7 +73,7 @@ def measure_speed(size: Size, training: TrainingParams, seconds: float) -> Train
     )
 
 
-def make_panel(features: int, stocks: int, days: int) -> tuple[Panel, DailyGraphs]:
+def make_panel(features: int, stocks: int, days: int) -> tuple[Panel, PanelGraphs]:
     """Make a random panel without missing observations, and one random graph for all days."""
     random = np.random.default_rng(SEED)
     rows = stocks * days
@@ -100,7 +100,7 @@ def make_panel(features: int, stocks: int, days: int) -> tuple[Panel, DailyGraph
     )
     neighbours = random.integers(0, stocks, (1, stocks, NEIGHBOURS), dtype=np.int32)
     edges = torch.from_numpy(random.random((1, stocks, NEIGHBOURS, EDGE_ATTRIBUTES), dtype=np.float32)).half()
-    return panel, DailyGraphs(torch.from_numpy(neighbours), edges, torch.zeros(days, dtype=torch.int64))
+    return panel, PanelGraphs(torch.from_numpy(neighbours), edges, torch.zeros(days, dtype=torch.int64))
 
 
 def _make_step(size: Size, training: TrainingParams, days: int, device: torch.device) -> Callable[[], object]:
@@ -111,7 +111,7 @@ def _make_step(size: Size, training: TrainingParams, days: int, device: torch.de
     params = NetworkParams.model_validate(NETWORK | {"hidden_size": hidden, "lookback": lookback})
     network = Atft(params, features, HORIZONS, EDGE_ATTRIBUTES).to(device)
     reader = BlockReader(panel.to(device), graphs.to(device), lookback, days)
-    train_step = TrainStep(network, reader, training, ProcessGroup())
+    train_step = TrainStep(network, reader, training, TrainingProcesses())
     block = lookback - 1 + DAYS_PER_BLOCK + np.arange(days)
     return lambda: train_step.run([block], training.phases[0], 1e-3)
 

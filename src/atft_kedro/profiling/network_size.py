@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ..network.atft import Atft
 from ..network.params import NetworkParams
-from ..panel.blocks import Block, BlockReader, DailyGraphs
+from ..panel.blocks import Block, BlockReader, PanelGraphs
 from ..panel.store import Panel
 from ..training.data import choose_horizons
 from ..training.params import TrainingParams
@@ -30,7 +30,7 @@ class NetworkSize(NamedTuple):
     modules: tuple[ModuleSize, ...]
 
 
-def measure_network(panel: Panel, graphs: DailyGraphs, params: NetworkParams, training: TrainingParams) -> NetworkSize:
+def measure_network(panel: Panel, graphs: PanelGraphs, params: NetworkParams, training: TrainingParams) -> NetworkSize:
     """Count the weights and operations of a network on the newest block of a panel."""
     panel = choose_horizons(panel, params.horizons)
     network = Atft(params, len(panel.metadata.features), panel.metadata.horizons, graphs.edges.shape[-1])

@@ -74,7 +74,7 @@ def mix_stocks(block: Block, concentration: float) -> Block:
     """Mix each stock, features and targets, with another that is present on the same days."""
     other = torch.randperm(len(block.stock), device=block.stock.device)
     has_same_days = (block.row_day == block.row_day[other]) & (block.is_present == block.is_present[other])
-    is_mixed = (has_same_days.all(1) & (block.slot == block.slot[:, other]).all(0)).view(-1, 1, 1)
+    is_mixed = (has_same_days.all(1) & (block.step_of_day == block.step_of_day[:, other]).all(0)).view(-1, 1, 1)
     drawn = torch.distributions.Beta(concentration, concentration).sample((len(other), 1, 1))
     share = torch.maximum(drawn, 1 - drawn).to(block.features).where(is_mixed, 1)
     features = block.features.lerp(block.features[other], 1 - share)  # missing where either is missing

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 
 from ..metrics import MIN_STOCKS
-from ..panel.blocks import BlockReader, DailyGraphs, last_label_days, split_segments
+from ..panel.blocks import BlockReader, PanelGraphs, find_last_label_days, split_segments
 from ..panel.sampler import BlockSampler
 from ..panel.split import Split, SplitName
 from ..panel.store import Panel
 from ..params import InputError, Params
-from .distributed import ProcessGroup
+from .distributed import TrainingProcesses
 from .params import TrainingParams
 
 DAYS_PER_BLOCK = 8  # in forecasts; it changes their speed and memory only
@@ -47,7 +47,7 @@ class TrainingData:
     """Panel, graphs and split: all that a network is trained on."""
 
     panel: Panel
-    graphs: DailyGraphs
+    graphs: PanelGraphs
     split: Split
     graph_params: Params | None = None  # parameters of the graphs where they are known, for the manifest
 
@@ -69,13 +69,13 @@ class TrainingData:
         lookback: int,
         days_per_block: int = DAYS_PER_BLOCK,
         seed: int = 0,
-        group: ProcessGroup | None = None,
+        group: TrainingProcesses | None = None,
     ) -> DayLoader:
         """Create a loader of the days of a split.
 
         Targets that end after the next split begins are unknown. ``seed`` decides the order of the blocks in training.
         """
-        until = last_label_days(self.panel, self.split.ranges_of(split))
+        until = find_last_label_days(self.panel, self.split.ranges_of(split))
         reader = BlockReader(self.panel, self.graphs, lookback, days_per_block, until)
         segments = split_segments(self.panel, self.split, split)
         if not segments:
@@ -83,7 +83,7 @@ class TrainingData:
         max_stocks = int(self.panel.eligible[torch.from_numpy(np.concatenate(segments))].sum(1).max())
         if max_stocks < MIN_STOCKS:
             raise InputError(f"Each {split} day has at most {max_stocks} stocks; a correlation needs {MIN_STOCKS}.")
-        group = group or ProcessGroup()
+        group = group or TrainingProcesses()
         return DayLoader(reader, BlockSampler(segments, days_per_block, seed, group.rank, group.size))
 
 

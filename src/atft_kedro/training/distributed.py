@@ -15,7 +15,7 @@ from ..params import InputError
 TIMEOUT = timedelta(hours=12)  # the first process may have to run other stages before
 
 
-class ProcessGroup:
+class TrainingProcesses:
     """All processes that train together: those of ``torchrun``, or this one alone."""
 
     def __init__(self) -> None:
@@ -81,7 +81,7 @@ def is_torchrun() -> bool:
     return dist.is_available() and dist.is_torchelastic_launched()
 
 
-def join_process_group() -> ProcessGroup:
+def join_process_group() -> TrainingProcesses:
     """Connect to the other processes that ``torchrun`` has started."""
     if is_torchrun() and not dist.is_initialized():
         # Imported before the group exists: the optimizer imports it later, when its default arguments would hold the
@@ -92,4 +92,4 @@ def join_process_group() -> ProcessGroup:
         atexit.register(dist.destroy_process_group)  # its threads must not outlive the interpreter
         if has_gpu:
             torch.cuda.set_device(dist.get_node_local_rank())
-    return ProcessGroup()
+    return TrainingProcesses()

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ..network.atft import Atft
 from .checkpoint import State, get_random_state, set_random_state
 from .data import DayLoader
-from .distributed import ProcessGroup
+from .distributed import TrainingProcesses
 from .forecasting import Scoring, score_days
 from .params import TrainingParams
 from .phases import Progress, Schedule, is_better, learning_rate_factor, start_phase, update_after_epoch
@@ -66,10 +66,10 @@ class Trainer(Schedule):
         validation: DayLoader,
         params: TrainingParams,
         callbacks: Sequence[Callback] = (),
-        group: ProcessGroup | None = None,
+        group: TrainingProcesses | None = None,
     ) -> None:
         self.network, self.train, self.validation, self.params = network, train, validation, params
-        self.callbacks, self.group = callbacks, group or ProcessGroup()
+        self.callbacks, self.group = callbacks, group or TrainingProcesses()
         self.progress = Progress()
         self.ema, self.swa = frozen_copy(network), frozen_copy(network)
         self.best = copy.deepcopy(network.state_dict())

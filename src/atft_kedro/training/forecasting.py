@@ -17,7 +17,7 @@ from ..panel.blocks import Block, BlockReader
 from ..panel.split import SplitName
 from .checkpoint import BEST, make_identity, read_checkpoint, report_as_other_version
 from .data import TrainingData, choose_horizons
-from .distributed import ProcessGroup
+from .distributed import TrainingProcesses
 from .params import TrainingParams
 from .runs import MANIFEST, read_manifest
 
@@ -143,7 +143,7 @@ def score_days(
     blocks: Iterable[np.ndarray],
     modules: frozenset[ModuleName],
     scoring: Scoring,
-    group: ProcessGroup,
+    group: TrainingProcesses,
 ) -> dict[str, float]:
     """Score the days of all processes by every metric, per horizon and on average.
 
@@ -197,7 +197,7 @@ def _average_horizons(
     return scores
 
 
-def _gather_days(day: Tensor, tensors: list[Tensor], group: ProcessGroup) -> list[Tensor]:
+def _gather_days(day: Tensor, tensors: list[Tensor], group: TrainingProcesses) -> list[Tensor]:
     """Gather tensors (day, …) of all processes, in chronological order."""
     if group.size == 1:
         return tensors

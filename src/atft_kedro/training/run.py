@@ -15,7 +15,7 @@ from ..network.params import NetworkParams
 from .callbacks import Checkpoints, EpochLog, MetricsLog
 from .checkpoint import BEST, LAST, Identity, make_identity, read_checkpoint, report_as_other_version
 from .data import TrainingData, choose_days_per_block, choose_horizons, count_stocks_per_day
-from .distributed import ProcessGroup, join_process_group
+from .distributed import TrainingProcesses, join_process_group
 from .engine import Callback, Trainer
 from .failure_checks import CollapseCheck, NonFiniteCheck, debug_mode, set_deterministic_workspace
 from .hardware import ThreadChoice, choose_device, choose_threads, keep_freed_memory, keep_threads, using_threads
@@ -37,7 +37,7 @@ class RunTrainer:
     training: TrainingParams
     folder: Path
     tracker: Tracker
-    group: ProcessGroup
+    group: TrainingProcesses
     callbacks: Sequence[Callback]
     memory_at_start: Mapping[str, float]  # of this process, before the training
 
@@ -139,7 +139,7 @@ def _open_run(training_data: TrainingData, trainer: Trainer, runs: Runs) -> tupl
 
 
 def make_trainer(
-    training_data: TrainingData, network: NetworkParams, training: TrainingParams, group: ProcessGroup
+    training_data: TrainingData, network: NetworkParams, training: TrainingParams, group: TrainingProcesses
 ) -> Trainer:
     """Create the network and its loaders; refuse parameters that do not fit the data."""
     torch.manual_seed(training.seed)

@@ -19,7 +19,7 @@ from ..panel.sampler import pad_days
 from ..panel.store import PanelMetadata
 from ..params import InputError
 from .augmentation import augment
-from .distributed import ProcessGroup
+from .distributed import TrainingProcesses
 from .params import TrainingParams
 from .phases import PhaseParams
 from .telemetry import Stopwatch
@@ -39,7 +39,7 @@ class TrainStep:
     the step changes no weights.
     """
 
-    def __init__(self, network: Atft, reader: BlockReader, params: TrainingParams, group: ProcessGroup) -> None:
+    def __init__(self, network: Atft, reader: BlockReader, params: TrainingParams, group: TrainingProcesses) -> None:
         self.network, self.reader, self.params, self.group = network, reader, params, group
         self.run_network = compile_network(network) if params.compile else network
         self.loss_input_builder = LossInputBuilder(network, reader.panel.metadata, params)
@@ -231,7 +231,9 @@ class LossInputBuilder:
     def read_exposures(self, block: Block) -> Tensor:
         """Read the exposures of the forecasts (day, exposure, stock); NaN where unknown."""
         # Index (day, stock) of the step at which a stock is forecast, in the flattened (stock, step).
-        index = block.slot.clamp(min=0) + block.rows.shape[1] * torch.arange(len(block.stock), device=block.slot.device)
+        index = block.step_of_day.clamp(min=0) + block.rows.shape[1] * torch.arange(
+            len(block.stock), device=block.step_of_day.device
+        )
         exposures = block.features[..., self.columns].float().flatten(0, 1)[index]  # (day, stock, exposure)
         exposures = exposures.where(block.is_forecast.unsqueeze(-1), torch.nan)
         if self.sector_index is not None:

@@ -18,7 +18,7 @@ from atft_kedro.panel.blocks import BlockReader
 from atft_kedro.panel.sampler import BlockSampler
 from atft_kedro.profiling.bench_train import EDGE_ATTRIBUTES, HORIZONS, make_panel
 from atft_kedro.profiling.memory.fake_training import CopyableFakeMode, simulate_training
-from atft_kedro.training.distributed import ProcessGroup
+from atft_kedro.training.distributed import TrainingProcesses
 from atft_kedro.training.forecasting import make_plain_scoring, score_days
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.telemetry import read_memory
@@ -56,7 +56,7 @@ def test_the_estimate_of_a_step_equals_its_measured_peak(precision: str, tmp_pat
     training = params(precision=precision)
     panel, graphs = make_panel(FEATURES, STOCKS, DAYS)
     network = Atft(NETWORK, FEATURES, HORIZONS, EDGE_ATTRIBUTES)
-    train_step = TrainStep(network, BlockReader(panel, graphs, NETWORK.lookback, BLOCK), training, ProcessGroup())
+    train_step = TrainStep(network, BlockReader(panel, graphs, NETWORK.lookback, BLOCK), training, TrainingProcesses())
     days = [30 + np.arange(BLOCK)]
     train_step.run(days, training.phases[0], 1e-3)
 
@@ -76,7 +76,7 @@ def test_the_estimate_of_scoring_is_near_its_measured_peak(tmp_path: Path) -> No
     used = simulate_training(replace(SIZES, validation_days=600), NETWORK, params())
 
     measured = measure_peak(
-        lambda: score_days(network, reader, blocks, frozenset(), scoring, ProcessGroup()), tmp_path / "trace.json"
+        lambda: score_days(network, reader, blocks, frozenset(), scoring, TrainingProcesses()), tmp_path / "trace.json"
     )
     assert used.scoring == pytest.approx(measured, rel=0.1)
 

@@ -17,11 +17,11 @@ from torch.utils._pytree import tree_leaves
 
 from ...network.atft import Atft
 from ...network.params import ModuleName, NetworkParams
-from ...panel.blocks import Block, BlockReader, DailyGraphs
+from ...panel.blocks import Block, BlockReader, PanelGraphs
 from ...panel.sampler import BlockSampler
 from ...panel.store import Panel
 from ...training.data import DayLoader
-from ...training.distributed import ProcessGroup
+from ...training.distributed import TrainingProcesses
 from ...training.engine import Trainer
 from ...training.forecasting import make_plain_scoring, score_days
 from ...training.params import TrainingParams
@@ -165,11 +165,11 @@ class EmptyNetwork(Atft):
 
     def forward(self, block: Block, modules: frozenset[ModuleName] = frozenset()) -> Tensor:
         """Allocate the forecasts."""
-        return torch.empty((*block.slot.shape, len(self.horizons), len(self.params.quantiles)))
+        return torch.empty((*block.step_of_day.shape, len(self.horizons), len(self.params.quantiles)))
 
 
 def _measure_scoring(
-    network: Atft, panel: Panel, graphs: DailyGraphs, sizes: PanelSizes, counter: MemoryCounter
+    network: Atft, panel: Panel, graphs: PanelGraphs, sizes: PanelSizes, counter: MemoryCounter
 ) -> int:
     """Measure the peak of scoring the validation days, without the network's forward pass."""
     empty = EmptyNetwork(network.params, len(sizes.metadata.features), network.horizons, sizes.edge_attributes)
@@ -177,7 +177,7 @@ def _measure_scoring(
     reader = _make_reader(panel, graphs, 1, days, sizes.block_stocks)
     blocks = BlockSampler([np.arange(sizes.validation_days)], days, seed=0).chronological()
     counter.pop_peak()
-    score_days(empty, reader, blocks, frozenset(), make_plain_scoring(len(network.horizons)), ProcessGroup())
+    score_days(empty, reader, blocks, frozenset(), make_plain_scoring(len(network.horizons)), TrainingProcesses())
     return counter.pop_peak()
 
 
@@ -203,16 +203,16 @@ def _make_panel(sizes: PanelSizes) -> Panel:
     )
 
 
-def _make_graphs(sizes: PanelSizes) -> DailyGraphs:
+def _make_graphs(sizes: PanelSizes) -> PanelGraphs:
     shape = (sizes.graphs, len(sizes.metadata.codes), sizes.neighbours)
-    return DailyGraphs(
+    return PanelGraphs(
         neighbours=torch.empty(shape, dtype=torch.int32),
         edges=torch.empty((*shape, sizes.edge_attributes), dtype=torch.float16),
         graph_of=torch.empty(len(sizes.metadata.days), dtype=torch.int64),
     )
 
 
-def _make_reader(panel: Panel, graphs: DailyGraphs, lookback: int, days: int, stocks: int) -> BlockReader:
+def _make_reader(panel: Panel, graphs: PanelGraphs, lookback: int, days: int, stocks: int) -> BlockReader:
     reader = BlockReader(panel, graphs, lookback, days)
     reader.stocks = stocks
     return reader

@@ -19,7 +19,7 @@ from ...network.params import ModuleName, NetworkParams
 from ...panel.blocks import Block
 from ...params import InputError
 from ...training.data import TrainingData, choose_days_per_block, choose_horizons, count_stocks_per_day
-from ...training.distributed import ProcessGroup
+from ...training.distributed import TrainingProcesses
 from ...training.engine import Trainer
 from ...training.hardware import choose_device, keep_freed_memory
 from ...training.params import TrainingParams
@@ -84,7 +84,7 @@ class ProfiledTraining:
         panel = choose_horizons(training_data.panel, network.horizons)
         on_device = replace(training_data, panel=panel).to(choose_device(training.device))
         training = choose_days_per_block(training, count_stocks_per_day(panel))
-        trainer = make_trainer(on_device, network, training, ProcessGroup())
+        trainer = make_trainer(on_device, network, training, TrainingProcesses())
         loader, size = trainer.loaders[training.curriculum.index(phase)], training.accumulate
         blocks = list(loader.sampler.epoch(0))
         train_step, run_network = trainer.train_step, trainer.train_step.run_network
