@@ -58,8 +58,9 @@ def check_leak(data: InspectedDataset, params: LeakParams) -> RuleResult:
 
 
 def check_future_price(data: InspectedDataset, params: PriceLeakParams) -> RuleResult:
-    """Correlate each feature's change, and its ratio to the close, with the returns that begin at the close.
+    """Correlate each feature's change, and its ratio to the close, with future returns.
 
+    The returns begin at the day's close.
     A feature that is a later price correlates little with a return. But its change over a target's horizon and its
     ratio to the day's close correlate strongly.
     """
@@ -133,7 +134,7 @@ def _find_leaks(data: InspectedDataset, rows: pl.DataFrame, targets: dict[str, i
 def compute_mean_ics(
     rows: pl.DataFrame, features: list[str], targets: dict[str, int]
 ) -> tuple[Floats, NDArray[np.bool_]]:
-    """Compute the mean daily correlations (feature, target) and the mask of the significant ones.
+    """Compute the mean daily correlations (feature, target) and the mask of significant ones.
 
     ``rows`` are sorted by date; ``targets`` maps columns to horizons. An undefined mean is 0.
     """
@@ -160,7 +161,7 @@ def _transform_features(data: InspectedDataset, entry_lag: int) -> Iterator[tupl
     sampled = days.gather(np.unique(np.linspace(0, len(days) - 1, min(MAX_SAMPLED_DAYS, len(days))).astype(int)))
 
     def select_days(features: list[pl.Expr], targets: list[str]) -> pl.DataFrame:
-        """Compute the features on complete histories, because they need shifts; keep the sampled days."""
+        """Compute the features on complete histories for their shifts; keep the sampled days."""
         shifted = [pl.col(name).shift(entry_lag).over(CODE) for name in targets]
         rows = complete.select(DATE, *features, *shifted).filter(pl.col(DATE).is_in(sampled.implode()))
         return rows.sort(DATE, maintain_order=True)

@@ -50,7 +50,7 @@ def check_prices(data: InspectedDataset, params: RuleParams) -> RuleResult:
 
 
 def check_splits(data: InspectedDataset, params: StockSplitParams) -> RuleResult:
-    """Find closes that change by a usual split ratio from one observation of a stock to the next."""
+    """Find closes that change by a usual split ratio from one observation to the next."""
     if CLOSE not in data.schema:
         return report_skipped("the dataset has no close")
     ratio = pl.max_horizontal(pl.col("jump"), 1 / pl.col("jump"))

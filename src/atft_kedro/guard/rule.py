@@ -17,13 +17,13 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class RuleParams(Params):
-    """Parameters of a rule: the severity that it has if it is broken; ``off`` skips the rule."""
+    """Parameters of a rule: its severity if it is broken; ``off`` skips the rule."""
 
     severity: RuleSeverity
 
 
 class RuleResult(CheckResult):
-    """The result of a rule; ``count`` is the number of rows, days, stocks or columns that break the rule.
+    """The result of a rule; ``count`` is the number of rows, days or others that break it.
 
     The inspection fills in the name and, if the rule is broken, the severity.
     """
@@ -43,7 +43,7 @@ def report_skipped(reason: str) -> RuleResult:
 
 
 def report_rows(noun_phrase: str, rows: pl.DataFrame, columns: list[str], advice: str) -> RuleResult:
-    """Create the result of a rule from the rows that break it; without rows the rule has passed.
+    """Create the result of a rule from the rows that break it; without any it has passed.
 
     ``noun_phrase`` is in the plural: "rows with …".
     """
@@ -61,7 +61,7 @@ def report_rows(noun_phrase: str, rows: pl.DataFrame, columns: list[str], advice
 
 
 def report_columns(noun_phrase: str, table: pl.DataFrame, advice: str) -> RuleResult:
-    """Create the result of a rule from the columns that break it; without columns the rule has passed.
+    """Create the result of a rule from the columns that break it; without any it has passed.
 
     ``table`` has one row per column, the worst first. ``noun_phrase`` is in the plural: "columns with …".
     """

@@ -1,4 +1,4 @@
-"""Blocks read from the panel: consecutive days, and the stocks that are forecast on at least one of them."""
+"""Blocks: consecutive days with all stocks that are forecast on one of them, read from the panel."""
 
 import copy
 from collections.abc import Sequence
@@ -20,7 +20,10 @@ STOCKS_MULTIPLE = 8  # the stocks of a block are padded to a multiple of this
 
 @dataclass(frozen=True)
 class PanelGraphs:
-    """The graphs of a panel; neighbours are stock indices of the panel, and a graph serves several days."""
+    """The graphs of a panel; a graph serves several days.
+
+    Neighbours are stock indices of the panel.
+    """
 
     neighbours: Tensor  # int32 (graph, stock, neighbour); −1: none
     edges: Tensor  # float16 (graph, stock, neighbour, attribute)
@@ -216,7 +219,7 @@ def find_last_label_days(panel: Panel, date_ranges: Sequence[DateRange]) -> np.n
 
 
 def split_segments(panel: Panel, split: Split, name: SplitName) -> list[np.ndarray]:
-    """List the arrays of consecutive day indices of a split; days without eligible stocks are left out."""
+    """List arrays of consecutive day indices of a split, without days that have no stocks."""
     days = split.indices_of(name, panel.days)
     days = days[panel.eligible.any(1).cpu().numpy()[days]]
     return [segment for segment in np.split(days, np.flatnonzero(np.diff(days) != 1) + 1) if len(segment)]

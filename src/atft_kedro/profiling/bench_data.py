@@ -24,7 +24,7 @@ class ReadTime(NamedTuple):
 
 
 def time_reading(panel: Panel, graphs: PanelGraphs, lookback: int, days: int, blocks: int) -> list[ReadTime]:
-    """Measure the time to read random blocks, to gather only their features, and to copy as many bytes."""
+    """Measure reading random blocks, gathering only features, and copying as many bytes."""
     reader = BlockReader(panel, graphs, lookback, min(days, len(panel.days)))
     starts = np.random.default_rng(SEED).integers(0, len(panel.days) - reader.days + 1, blocks)
     block_days = [np.arange(start, start + reader.days) for start in starts.tolist()]

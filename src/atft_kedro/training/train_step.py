@@ -230,10 +230,8 @@ class LossInputBuilder:
 
     def read_exposures(self, block: Block) -> Tensor:
         """Read the exposures of the forecasts (day, exposure, stock); NaN where unknown."""
-        # Index (day, stock) of the step at which a stock is forecast, in the flattened (stock, step).
-        index = block.step_of_day.clamp(min=0) + block.rows.shape[1] * torch.arange(
-            len(block.stock), device=block.step_of_day.device
-        )
+        offset = block.rows.shape[1] * torch.arange(len(block.stock), device=block.rows.device)
+        index = block.step_of_day.clamp(min=0) + offset  # (day, stock), into the flattened (stock, step)
         exposures = block.features[..., self.columns].float().flatten(0, 1)[index]  # (day, stock, exposure)
         exposures = exposures.where(block.is_forecast.unsqueeze(-1), torch.nan)
         if self.sector_index is not None:
