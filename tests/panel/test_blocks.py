@@ -88,10 +88,10 @@ def _inputs(reader: BlockReader, day: int, index: int) -> dict[int, tuple[torch.
     block = reader.read(np.append(days, np.full(DAYS - len(days), -1)))
     index = int(np.flatnonzero(days == day)[0])
     stocks = block.is_forecast[index].nonzero().flatten().tolist()
-    slots = {s: int(block.step_of_day[index, s]) for s in stocks}
+    steps = {s: int(block.step_of_day[index, s]) for s in stocks}
     return {
         int(block.stock[s]): (block.features[s, step_of_day - LOOKBACK + 1 : step_of_day + 1], block.targets[index, s])
-        for s, step_of_day in slots.items()
+        for s, step_of_day in steps.items()
     }
 
 
