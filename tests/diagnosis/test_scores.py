@@ -8,7 +8,15 @@ import pytest
 
 from atft_kedro.diagnosis.diagnosis import diagnose
 from atft_kedro.training.runs import HEARTBEAT
-from factories.training_logs import STEPS, diagnose_run, find_check, list_root_problems, make_log, write_run
+from factories.training_logs import (
+    STEPS,
+    diagnose_run,
+    find_check,
+    list_root_problems,
+    make_log,
+    write_run,
+    write_score,
+)
 
 
 @pytest.mark.parametrize(("validation", "severity"), [(0.11, "ok"), (0.085, "ok"), (0.04, "warn"), (0.008, "error")])
@@ -31,11 +39,18 @@ def test_falling_validation_with_rising_train_scores_is_overfitting(tmp_path: Pa
     found = find_check(diagnosis, "overfitting")
     assert found.severity == "error"
     assert "rank IC over 1 d is 0.085 ± 0.005 on the last train days and 0.050 ± 0.005 on the" in found.message
-    assert "fallen by 38% since epoch 2" in found.message
+    assert "since epoch 2 the validation score has lost 38% of its gain over forecasts without" in found.message
     assert found.advice[0] == "--params training.epochs=2 (now 5)"
     assert "--params network.hidden_size=32 (now 64)" in found.advice
     assert not any("hidden_size" in advice for advice in find_check(small, "overfitting").advice)  # fan_channels is 16
     assert list_root_problems(diagnosis) == {"overfitting"}
+
+
+def test_the_horizon_of_the_scores_is_named_if_no_epoch_is_logged(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, [])
+    write_score(folder, {"validation": 0.1, "test": 0.02})
+
+    assert find_check(diagnose(folder), "test score").message.startswith("rank IC over 1 d is 0.100 ± 0.010 on the val")
 
 
 def test_the_fall_of_a_loss_is_not_checked(tmp_path: Path) -> None:

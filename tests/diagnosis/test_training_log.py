@@ -114,7 +114,7 @@ def test_unreadable_scores_and_manifests_are_reported(tmp_path: Path) -> None:
         diagnose(folder)
 
     assert "metrics.json is not readable as JSON" in find_check(cut, "scores").message
-    assert find_check(cut, "scores").advice == (f"kedro atft evaluate {folder.name} writes them again",)
+    assert find_check(cut, "scores").advice == (f"run kedro atft evaluate {folder.name} to compute them again",)
     assert {check.name for check in cut.checks} == {check.name for check in before.checks} | {"scores"}
 
 

@@ -19,7 +19,7 @@ from .run_evidence import RunEvidence, describe_difference
 
 LEARNED_BASELINES = ("ridge", "lightgbm")
 METRICS = {name: SCORE_COLUMNS[name].header for name in ("rank_ic", "ic")}
-SIGNIFICANT_ERRORS = 2  # a difference of more than so many standard errors is clear
+SIGNIFICANT_STANDARD_ERRORS = 2  # a difference of more than so many standard errors is clear
 COLUMNS = ("ic_with_se", "ic_ir", "rank_ic_with_se", "rank_ic_ir")
 OTHER_COLUMNS = ("ic_with_se", "rank_ic_with_se")  # at the entries that the targets do not have
 SPREAD_COLUMNS, OTHER_SPREAD_COLUMNS = ("ic", "ic_ir", "rank_ic", "rank_ic_ir"), ("ic", "rank_ic")
@@ -127,7 +127,7 @@ def _format_days(title: str, days: pl.DataFrame, differences: Mapping[str, Diffe
 def _count_positive(name: str, halves: Sequence[Mean], members: Sequence[Mean]) -> str:
     """Count the halves and the networks with a higher rank IC than a baseline."""
     positive = [mean for mean in members if (mean.mean or 0) > 0]
-    clear = f"{sum(map(_is_clear, positive))} by over {SIGNIFICANT_ERRORS} standard errors"
+    clear = f"{sum(map(_is_clear, positive))} by over {SIGNIFICANT_STANDARD_ERRORS} standard errors"
     counts = f" and in {len(positive)} of {len(members)} networks alone ({clear})"
     positive_halves = sum((mean.mean or 0) > 0 for mean in halves)
     return f"Higher rank IC than {name} in {positive_halves} of 2 halves{counts if members else ''}."
@@ -137,7 +137,7 @@ def _is_clear(difference: Mean | None) -> bool:
     """Return whether a difference is more than `SIGNIFICANT_ERRORS` standard errors from zero."""
     if difference is None or difference.mean is None or not difference.se:
         return False
-    return abs(difference.mean) > SIGNIFICANT_ERRORS * difference.se
+    return abs(difference.mean) > SIGNIFICANT_STANDARD_ERRORS * difference.se
 
 
 def _average_days(days: pl.DataFrame, metric: str, horizon: int) -> Mean:
@@ -196,7 +196,7 @@ def tabulate_ablations(comparisons: Sequence[RunComparison], runs: Sequence[RunE
         rows,
         "Each row is a run, scored on the same test days. A difference below zero means that the first run is better. "
         "The mean of more networks is better than that of fewer; therefore differences are between networks of the "
-        f"same seed, averaged over seeds. More than {SIGNIFICANT_ERRORS} standard errors from zero are: "
+        f"same seed, averaged over seeds. More than {SIGNIFICANT_STANDARD_ERRORS} standard errors from zero are: "
         f"{'; '.join(clear) or 'none'}. For the other rows it is not known whether the change helps or hurts.",
     )
 

@@ -13,7 +13,7 @@ RUN_CHECKS: tuple[Callable[[TrainingLog], Iterator[TrainingCheck]], ...] = (
     machine.check_status,
     gradients.check_skipped_steps,
     epochs.check_seeds,
-    scores.check_readable,
+    scores.check_scores_readable,
     evidence.check_sizes,
     evidence.check_baselines,
     scores.check_test_score,

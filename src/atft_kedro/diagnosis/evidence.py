@@ -8,7 +8,7 @@ from .check_result import TrainingCheck
 from .training_log import TrainingLog
 
 CHECK_NAMES = {"train": "train days", "validation": "validation days", "test": "test days"}
-SIGNIFICANT_ERRORS = 2.0  # a difference of more standard errors is no chance
+SIGNIFICANT_STANDARD_ERRORS = 2.0  # a difference of more standard errors counts as significant
 MORE_DATA = "use more days or stocks: more prices, or other days in `split:`"
 COMPARED_SPLITS = ("test", "validation")  # splits in which a run is compared with baselines
 
@@ -43,7 +43,7 @@ def check_baselines(log: TrainingLog) -> Iterator[TrainingCheck]:
                     text = f"{name} over {horizon} d on the {split} days, difference {format_difference(difference)}"
                     better.append((t, text))
     better.sort()
-    significant = [text for t, text in better if t < -SIGNIFICANT_ERRORS]
+    significant = [text for t, text in better if t < -SIGNIFICANT_STANDARD_ERRORS]
     names = list_names((text for _, text in better), 4)
     yield TrainingCheck(
         name="baselines",

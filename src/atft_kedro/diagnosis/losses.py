@@ -19,7 +19,7 @@ MIN_STEPS = 30  # a phase with fewer steps is not checked for spikes
 WINDOW = 25  # each loss is compared with the median of so many steps around it
 SPIKE_DEVIATIONS, SPIKE_SHARE = 8.0, 0.1  # a spike is above the median by both: 8 deviations and 10 % of the median
 RARE_SPIKES, FREQUENT_SPIKES = 0.01, 0.05  # more spikes than these shares of steps are a warning and an error
-SIGNIFICANT_ERRORS = 3.0  # a rise of the loss by fewer standard errors may be chance
+SIGNIFICANT_STANDARD_ERRORS = 3.0  # a rise of the loss by fewer standard errors may be chance
 MAX_LOST_SHARE = 0.5  # of the fall of the loss; a larger share is a warning, more than all of it an error
 MAX_RISE = 0.5  # above the loss of the first step, as a share of it (of 1 if it is smaller); more is an error
 MIN_MOVE, SMALL_MOVE = 1e-3, 1e-2  # a smaller largest move of a weight is an error and a warning; weights are about 0.1
@@ -103,7 +103,7 @@ def _measure_lost_share(phase: PhaseLog) -> float | None:
     noise = (
         STD_PER_MEDIAN_ABSOLUTE_DEVIATION * np.median(np.abs(np.diff(steps))) / np.sqrt(2) if len(steps) > 2 else 0.0
     )
-    smallest_significant = SIGNIFICANT_ERRORS * float(noise) * np.sqrt(len(epochs) / len(steps))
+    smallest_significant = SIGNIFICANT_STANDARD_ERRORS * float(noise) * np.sqrt(len(epochs) / len(steps))
     return float(lost / max(fall, smallest_significant, 1e-12)) if lost > smallest_significant else 0.0
 
 

@@ -149,7 +149,13 @@ class TrainingLog:
     def rank_ic(self) -> dict[str, Mean]:
         """Rank IC over the shortest horizon, by split; empty for a run without scores."""
         splits = self.score.split if self.score else {}
-        return {name: next(iter(horizons.values())).rank_ic for name, horizons in splits.items()}
+        return {name: horizons[min(horizons)].rank_ic for name, horizons in splits.items()}
+
+    @property
+    def scored_horizon(self) -> int | None:
+        """Shortest horizon of the run's scores, in days; None without scores."""
+        splits = self.score.split.values() if self.score else ()
+        return min((horizon for horizons in splits for horizon in horizons), default=None)
 
     @property
     def horizon(self) -> int | None:

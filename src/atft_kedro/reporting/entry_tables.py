@@ -16,7 +16,7 @@ ENTRY_NOTE = (
     "at the next close, the first at which one can trade on the forecast. * marks the entry that the run was trained "
     "for."
 )
-SIGNIFICANT_ERRORS = 2  # a rank IC of more than so many standard errors differs from zero
+SIGNIFICANT_STANDARD_ERRORS = 2  # a rank IC of more than so many standard errors differs from zero
 REPORTED_DIFFERENCE = 0.5  # share of the larger rank IC; larger differences are reported
 
 
@@ -76,7 +76,7 @@ def _compare_rank_ics(horizon: int, same_close: Mean, next_close: Mean) -> str |
         return None
     same, later, same_error, later_error = known
     larger, error = (same, same_error) if abs(same) >= abs(later) else (later, later_error)
-    if abs(larger) <= SIGNIFICANT_ERRORS * error or abs(same - later) <= REPORTED_DIFFERENCE * abs(larger):
+    if abs(larger) <= SIGNIFICANT_STANDARD_ERRORS * error or abs(same - later) <= REPORTED_DIFFERENCE * abs(larger):
         return ""
     sentence = (
         f"Over {horizon} d the rank IC is {format_number(same)} at the same close and {format_number(later)} at the "

@@ -36,7 +36,7 @@ PORTFOLIO_NOTE = (
 )
 GOAL_METRICS = {"ic": "IC", "ic_ir": "ICIR", "rank_ic": "rank IC", "net_sharpe": "net Sharpe ratio"}
 OTHER_GOALS = {
-    "train_gap": "share of the rank IC on the train days that is lost on the validation days",
+    "train_gap": "share of the rank IC on the last train days that is lost on the validation days",
     "gradient_norm": "largest gradient norm of a step",
 }
 
