@@ -178,7 +178,7 @@ def test_terms_and_horizons_are_weighed() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{}, {"mse": 0}, {"mse": -1}, {"mae": 1}, "mse:0.5,mae:1", "mse:0.5 mae:1", "mse", ""]
+    "wrong", [{}, {"mse": 0}, {"mse": -1}, {"unknown": 1}, "mse:0.5,unknown:1", "mse:0.5 unknown:1", "mse", ""]
 )
 def test_weights_that_mean_nothing_are_refused(wrong: Any) -> None:
     with pytest.raises(ValidationError):

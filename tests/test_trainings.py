@@ -15,6 +15,7 @@ import pytest
 from atft_kedro.params import InputError
 from atft_kedro.training.engine import STOPPED
 from atft_kedro.training.run_status import read_status, request_stop
+from factories.processes import wait_for
 from factories.project import KEDRO, SMALL, environment, kedro, run_statuses
 
 pytestmark = pytest.mark.slow
@@ -89,10 +90,8 @@ def training(project: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    deadline = time.monotonic() + 60
-    while ((runs / "latest").resolve() == before or not _epochs(runs / "latest")) and time.monotonic() < deadline:
-        time.sleep(0.05)
     try:
+        wait_for(lambda: (runs / "latest").resolve() != before and _epochs(runs / "latest") > 0, seconds=240)
         yield process
     finally:
         process.kill()

@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from atft_kedro.evaluation.baselines import BASELINES
 from atft_kedro.market.simulated_drivers import MarketParams
 from atft_kedro.market.simulation import simulate_market
 from factories.params import make_params
@@ -60,16 +61,7 @@ def test_one_run_scores_the_forecasts_by_the_benchmark_returns(project: Path, ma
     assert matched["observed"].all()
     assert (matched["target"] - matched["return_1d"]).abs().max() < 1e-6
     assert sorted(score["seeds"]) == ["7", "8"]
-    assert set(score["published"]) == {
-        "network",
-        "zero",
-        "reversal",
-        "momentum",
-        "ridge",
-        "lightgbm",
-        "seed 7",
-        "seed 8",
-    }
+    assert set(score["published"]) == {"network", *BASELINES, "seed 7", "seed 8"}
     page = (run / "summary.md").read_text()
     assert "Each ensemble member on the test days" in page
     assert "Metrics as in published papers" in page

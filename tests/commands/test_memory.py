@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from atft_kedro.features.daily import CORE
+from atft_kedro.features.wide import WIDE
 from factories.project import SMALL, kedro
 
 pytestmark = pytest.mark.slow
@@ -21,7 +23,7 @@ def test_the_estimate_lists_its_parts(ran_project: Path) -> None:
     assert "it fits" in output
     assert "blocks of 8 days x 24 stocks, fp32" in output
     assert "blocks of 16 days x 24 stocks" in larger
-    assert "7,200 observations x 434 features" in wider
+    assert f"7,200 observations x {len(WIDE)} features" in wider
 
 
 def test_a_run_is_compared_with_its_estimate(ran_project: Path) -> None:
@@ -43,7 +45,7 @@ def test_a_training_that_does_not_fit_is_reported_with_a_smaller_one(ran_project
     )
 
     assert "it does not fit" in output
-    assert "30,000,000 observations x 59 features" in output
+    assert f"30,000,000 observations x {len(CORE)} features" in output
     assert "With --params training.days_per_block=" in output or "smaller panel or a larger machine" in output
 
 
@@ -63,7 +65,7 @@ def test_without_a_panel_its_size_is_required(project: Path, tmp_path: Path) -> 
     no_stocks = kedro(project, "atft", "memory", "--stocks", "0", fails=True)
 
     assert "The project has no panel yet: give its size with --stocks and --days" in output
-    assert "10,000 observations x 59 features" in sized
+    assert f"10,000 observations x {len(CORE)} features" in sized
     assert "There is no run 'unknown'" in unknown_run
     assert "Invalid value for '--stocks'" in no_stocks
     assert "Traceback" not in output + unknown_run

@@ -1,7 +1,7 @@
 """Graphs do not depend on the order of rows, the names of stocks or later prices."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import polars as pl
 import pytest
@@ -18,10 +18,11 @@ from atft_kedro.params import InputError
 from factories.datasets import make_graphs
 from factories.params import make_params
 
+KINDS = get_args(GraphParams.model_fields["kind"].annotation)
 PARAMS = make_params(GraphParams, neighbours=5, window=120, min_observations=40, half_life=30, floor=0.0, shrinkage=0.0)
 
 
-@pytest.mark.parametrize("kind", ["correlation", "sector", "random"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_shuffled_rows_give_the_same_edges(ml_dataset: pl.DataFrame, kind: Any) -> None:
     params = PARAMS.model_copy(update={"kind": kind})
 
@@ -44,7 +45,7 @@ def test_renamed_stocks_have_the_same_neighbours_under_their_new_names(ml_datase
     assert_frame_equal(renamed_edges.sort(order), edges_of_renamed.sort(order), abs_tol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["correlation", "sector", "random"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_later_prices_change_no_graph(ml_dataset: pl.DataFrame, kind: Any) -> None:
     params, universe = PARAMS.model_copy(update={"kind": kind}), make_params(UniverseParams, min_price=20)
     edges = make_graphs(ml_dataset, params, universe)

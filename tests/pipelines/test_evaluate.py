@@ -6,6 +6,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from atft_kedro.evaluation.baselines import BASELINES
+
 pytestmark = pytest.mark.slow
 
 
@@ -57,7 +59,7 @@ def test_baselines_the_oracle_and_goals_are_scored_with_a_run(ran_project: Path)
     summary = (models / "summary.md").read_text()
     manifest = json.loads((models / "manifest.json").read_text())
 
-    assert list(values["baselines"]) == ["zero", "reversal", "momentum", "ridge", "lightgbm"]
+    assert list(values["baselines"]) == list(BASELINES)
     assert values["oracle"]["test"]["h1"]["ic"]["mean"] > values["split"]["test"]["h1"]["ic"]["mean"]
     later = values["next_close"]
     assert later["oracle"]["test"]["h5"]["ic"]["mean"] > later["split"]["test"]["h5"]["ic"]["mean"]

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from atft_kedro.export.model import load_model
+from atft_kedro.features.daily import CORE
 from factories.project import SMALL, kedro
 
 pytestmark = pytest.mark.slow
@@ -59,7 +60,7 @@ def test_other_features_are_refused(ran_project: Path) -> None:
 
     output = kedro(ran_project, "run", "--pipeline", "predict", "--params", params, fails=True)
 
-    assert "Error: The model needs the 59 features of catalogue" in output
+    assert f"Error: The model needs the {len(CORE)} features of catalogue" in output
     assert "it lacks ['ret_1', 'ret_2', " in output
 
 

@@ -32,6 +32,6 @@ def test_the_note_names_the_number_of_runs_of_the_deflated_ratio(trials: int, co
 
     table = tabulate_comparison(rows, "test", trials)
 
-    assert list(table.header[4:7]) == ["net Sharpe", "deflated", "rank IC difference to run 1"]
+    assert {"net Sharpe", "deflated", "rank IC difference to run 1"} <= set(table.header)
     assert table.rows[1][:2] == ["1d same*", "2"]
     assert f"above the best that {counted} runs without skill reach by chance." in table.note

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from atft_kedro.losses import LOSSES
 from atft_kedro.network.atft import Atft
 from atft_kedro.network.attention_stats import collect_attention
 from atft_kedro.panel.blocks import BlockReader
@@ -34,8 +35,7 @@ EVERYTHING = {
     "epochs": 1,
     "learning_rate": 1e-3,
     "modules": ["fan", "gat", "tokens"],
-    "loss": dict.fromkeys(("mse", "huber", "ic", "rank_ic", "sharpe", "list_net", "rank_net", "quantile"), 0.1)
-    | dict.fromkeys(("turnover", "exposure", "variance_floor"), 0.1),
+    "loss": dict.fromkeys(LOSSES, 0.1),
     "augment": {"feature_noise": 0.1, "time_mask": 2, "segment_permutation": 2, "mixup": 0.2, "edge_dropout": 0.1},
 }
 TRAINING = make_params(

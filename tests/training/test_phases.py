@@ -39,7 +39,7 @@ def test_epochs_are_shared_in_proportion() -> None:
     "wrong",
     [
         {"modules": ["gatt"]},
-        {"loss": {"mae": 1}},
+        {"loss": {"unknown": 1}},
         {"scheduler": "linear"},
         {"epochs": 0},
         {"start_from": "first"},

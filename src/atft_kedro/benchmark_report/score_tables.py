@@ -12,7 +12,13 @@ from ..evaluation.daily_statistics import Mean, average
 from ..evaluation.entries import name_entry
 from ..evaluation.score import EntryScore, HorizonScore, RunScore
 from ..reporting.format import MISSING, format_difference, format_number
-from ..reporting.score_columns import SCORE_COLUMNS
+from ..reporting.score_columns import (
+    BENCHMARK_COLUMNS,
+    BENCHMARK_OTHER_COLUMNS,
+    SCORE_COLUMNS,
+    SPREAD_COLUMNS,
+    SPREAD_OTHER_COLUMNS,
+)
 from ..reporting.table import Row, Table, format_cells, list_headers
 from ..schema import DATE
 from .run_evidence import RunEvidence, describe_difference
@@ -20,9 +26,6 @@ from .run_evidence import RunEvidence, describe_difference
 LEARNED_BASELINES = ("ridge", "lightgbm")
 METRICS = {name: SCORE_COLUMNS[name].header for name in ("rank_ic", "ic")}
 SIGNIFICANT_STANDARD_ERRORS = 2  # a difference of more than so many standard errors is clear
-COLUMNS = ("ic_with_se", "ic_ir", "rank_ic_with_se", "rank_ic_ir")
-OTHER_COLUMNS = ("ic_with_se", "rank_ic_with_se")  # at the entries that the targets do not have
-SPREAD_COLUMNS, OTHER_SPREAD_COLUMNS = ("ic", "ic_ir", "rank_ic", "rank_ic_ir"), ("ic", "rank_ic")
 SPREAD_TITLE = "single network, mean ± standard deviation over seeds"
 Differences = Mapping[str, Mean]  # by metric
 
@@ -34,15 +37,15 @@ def list_other_entries(score: RunScore) -> dict[int, EntryScore]:
 
 def _list_score_headers(score: RunScore) -> list[str]:
     """List the headers of the cells of `_format_score`."""
-    others = list_headers(SCORE_COLUMNS, OTHER_COLUMNS)
+    others = list_headers(SCORE_COLUMNS, BENCHMARK_OTHER_COLUMNS)
     other_headers = [f"{header}, {name_entry(lag)}" for lag in list_other_entries(score) for header in others]
-    return list_headers(SCORE_COLUMNS, COLUMNS) + other_headers
+    return list_headers(SCORE_COLUMNS, BENCHMARK_COLUMNS) + other_headers
 
 
 def _format_score(own: HorizonScore, others: Iterable[HorizonScore]) -> list[str]:
     """Format the scores of a forecaster at the entry of the targets, and at the other entries."""
-    cells = format_cells(SCORE_COLUMNS, COLUMNS, own)
-    return cells + [cell for score in others for cell in format_cells(SCORE_COLUMNS, OTHER_COLUMNS, score)]
+    cells = format_cells(SCORE_COLUMNS, BENCHMARK_COLUMNS, own)
+    return cells + [cell for score in others for cell in format_cells(SCORE_COLUMNS, BENCHMARK_OTHER_COLUMNS, score)]
 
 
 def tabulate_forecasters(run: RunEvidence, horizon: int, suffix: str = "") -> Table:
@@ -53,7 +56,7 @@ def tabulate_forecasters(run: RunEvidence, horizon: int, suffix: str = "") -> Ta
     rows = [[name_network(run), *_format_score(own, others)]]
     if score.seeds:
         members, *later = ([splits["test"][horizon].score for splits in entry.seeds.values()] for entry in entries)
-        spreads = [spread for scores in later for spread in _format_spreads(scores, OTHER_SPREAD_COLUMNS)]
+        spreads = [spread for scores in later for spread in _format_spreads(scores, SPREAD_OTHER_COLUMNS)]
         rows.append([SPREAD_TITLE, *_format_spreads(members, SPREAD_COLUMNS), *spreads])
     for name in score.baselines:
         own, *others = (entry.baselines[name]["test"][horizon].score for entry in entries)
@@ -64,9 +67,9 @@ def tabulate_forecasters(run: RunEvidence, horizon: int, suffix: str = "") -> Ta
         rows,
         "Means over the test days ± Newey-West standard error; ICIR is the mean divided by the standard deviation of "
         "the days. IC is the Pearson correlation of forecasts and returns over the stocks of a day, rank IC the "
-        "Spearman correlation; both are undefined for the forecast zero. Reversal and momentum are rules. Ridge and "
-        "LightGBM are trained on the features and train days of the network; the validation days select their penalty "
-        "and number of trees.",
+        "Spearman correlation; both are undefined for the forecast zero. Ridge and LightGBM are trained on the "
+        "features and train days of the network; the validation days select their penalty and number of trees. The "
+        "other baselines are rules.",
     )
 
 

@@ -63,7 +63,7 @@ def _simulate(market: str) -> SimulatedMarket:
 
 
 class PriceFilesDataset(ReadOnlyDataset[pl.LazyFrame]):
-    """Prices from a CSV or parquet file, or a folder of them, with any column names.
+    """Prices from a file of a user, or from a folder of files, with any column names.
 
     Example usage for the YAML API:
 

@@ -1,4 +1,4 @@
-"""The feature set `core`: 59 features of daily prices and volume."""
+"""The feature set `core`: features of daily prices and volume."""
 
 import polars as pl
 

@@ -16,6 +16,7 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 class NetworkParams(Params):
     """Sizes of the network.
 
+    A new field has a default: the value that older networks were built with. Their stored parameters lack it.
     A forecast depends on exactly the last ``lookback`` observations of its stock: the Fourier split uses
     ``fan_window`` of them, the convolution ``kernel``, and the attention ``layers`` share the rest. With
     ``market_gate`` the day's market state also weighs the features. ``graph_signed_heads`` of the ``graph_heads``

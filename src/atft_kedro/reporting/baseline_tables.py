@@ -6,7 +6,7 @@ from ..evaluation.daily_statistics import compute_false_positive_rate
 from ..evaluation.score import HorizonScore, RunScore
 from .entry_tables import ENTRY_HEADER, mark_entry
 from .format import MISSING, format_difference
-from .score_columns import PUBLISHED_COLUMNS, SCORE_COLUMNS
+from .score_columns import MEMBER_COLUMNS, PUBLISHED_COLUMNS, SCORE_COLUMNS
 from .table import Table, format_cells, list_headers
 
 MIN_PERIODS_FOR_T = 20  # from so many non-overlapping periods on, |t| exceeds 2 by chance in about 5 % of samples
@@ -19,7 +19,6 @@ BASELINE_NOTE = (
     "Run minus baseline: mean of the daily differences on the forecasts that run and baseline share, ± standard error, "
     "and t. The `zero` baseline has an IC of 0 by definition. Net bp: return of the long-short portfolio after costs."
 )
-MEMBER_COLUMNS = ("ic", "rank_ic", "ic_ir", "rank_ic_ir")
 
 
 def tabulate_baselines(score: RunScore, split: str) -> Table:

@@ -6,11 +6,9 @@ from ..evaluation.compare_runs import RunComparison
 from ..evaluation.score import RunScore
 from .entry_tables import mark_horizon
 from .format import format_difference, format_number
-from .score_columns import SCORE_COLUMNS
+from .score_columns import COMPARED_COLUMNS, RUN_COLUMNS, SCORE_COLUMNS
 from .table import Table, format_cells, list_headers
 
-COLUMNS = ("ic", "ic_se", "rank_ic", "rank_ic_se", "hit_rate", "net_sharpe", "days")  # fit a terminal of 80 characters
-COMPARED_COLUMNS = ("ic_with_se", "rank_ic_with_se", "net_sharpe")
 ENTRY_NOTE = (
     "same, next: entry at the close of the forecast day or at the next close; * the entry that the run was trained for"
 )
@@ -27,7 +25,7 @@ def tabulate_scores(scores: Sequence[RunScore], split: str | None = None) -> Tab
             str(number),
             name,
             mark_horizon(horizon, lag, score.entry_lag),
-            *format_cells(SCORE_COLUMNS, COLUMNS, entry.split[name][horizon]),
+            *format_cells(SCORE_COLUMNS, RUN_COLUMNS, entry.split[name][horizon]),
         ]
         for number, score in enumerate(scores, start=1)
         for name, horizons in score.split.items()
@@ -35,7 +33,7 @@ def tabulate_scores(scores: Sequence[RunScore], split: str | None = None) -> Tab
         for horizon in horizons
         for lag, entry in score.entries.items()
     ]
-    header = ("run", "split", "horizon", *list_headers(SCORE_COLUMNS, COLUMNS))
+    header = ("run", "split", "horizon", *list_headers(SCORE_COLUMNS, RUN_COLUMNS))
     return Table(_number_runs([score.run for score in scores]), header, rows, ENTRY_NOTE)
 
 

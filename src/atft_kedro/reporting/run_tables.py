@@ -12,15 +12,11 @@ from ..panel.split import Split
 from .baseline_tables import tabulate_baselines, tabulate_members, tabulate_oracle, tabulate_published
 from .entry_tables import ENTRY_HEADER, mark_entry, tabulate_entries
 from .format import format_number
-from .score_columns import PORTFOLIO_COLUMNS, SCORE_COLUMNS
+from .score_columns import PORTFOLIO_COLUMNS, SCORE_COLUMNS, SPLIT_COLUMNS
 from .table import Table, format_cells, list_headers
 
 History = Sequence[Mapping[str, Any]]
 
-SPLIT_COLUMNS = (
-    *("ic", "ic_se", "rank_ic", "rank_ic_se", "nonoverlapping_ic", "nonoverlapping_ic_se", "ic_ir"),
-    *("hit_rate", "scale", "stocks", "days"),
-)
 PORTFOLIOS = {"long_short": "long-short", "long_only": "long only"}
 SPLIT_NOTE = (
     "ICIR is the mean of the daily IC divided by its standard deviation. Scale is the standard deviation of the "

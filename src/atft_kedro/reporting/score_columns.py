@@ -48,6 +48,20 @@ SCORE_COLUMNS: Columns[HorizonScore] = {
     "days": Column("days", lambda score: score.ic.days, str),
 }
 
+# The columns of each table of scores
+SPLIT_COLUMNS = (
+    *("ic", "ic_se", "rank_ic", "rank_ic_se", "nonoverlapping_ic", "nonoverlapping_ic_se", "ic_ir"),
+    *("hit_rate", "scale", "stocks", "days"),
+)
+RUN_COLUMNS = ("ic", "ic_se", "rank_ic", "rank_ic_se", "hit_rate", "net_sharpe", "days")  # 80 characters wide
+COMPARED_COLUMNS = ("ic_with_se", "rank_ic_with_se", "net_sharpe")
+MEMBER_COLUMNS = ("ic", "rank_ic", "ic_ir", "rank_ic_ir")
+FOLD_COLUMNS = ("ic", "ic_se", "rank_ic", "rank_ic_se", "net_sharpe_interval")
+BENCHMARK_COLUMNS = ("ic_with_se", "ic_ir", "rank_ic_with_se", "rank_ic_ir")
+BENCHMARK_OTHER_COLUMNS = ("ic_with_se", "rank_ic_with_se")  # at the entries that the targets do not have
+SPREAD_COLUMNS = ("ic", "ic_ir", "rank_ic", "rank_ic_ir")
+SPREAD_OTHER_COLUMNS = ("ic", "rank_ic")
+
 PORTFOLIO_COLUMNS: Columns[PortfolioScore] = {
     "gross_bp": Column("gross bp", lambda score: score.gross_mean, _basis_points),
     "net_bp": Column("net bp", lambda score: score.net_mean, _basis_points),

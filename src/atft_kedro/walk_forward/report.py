@@ -9,15 +9,14 @@ from plotly.subplots import make_subplots
 from ..evaluation.entries import name_entry
 from ..evaluation.score import HorizonScore
 from ..reporting.entry_tables import ENTRY_HEADER, ENTRY_NOTE, mark_entry
-from ..reporting.score_columns import SCORE_COLUMNS, collect_metrics
+from ..reporting.score_columns import FOLD_COLUMNS, SCORE_COLUMNS, collect_metrics
 from ..reporting.table import Table, format_cells, format_markdown_table, list_headers
 from ..reporting.theme import apply_theme, error_bars, horizon_colour
 from ..schema import DATE, ENTRY_LAG, HORIZON
 from .score import WalkScore
 from .walk import format_failures
 
-COLUMNS = ("ic", "ic_se", "rank_ic", "rank_ic_se", "net_sharpe_interval")
-HEADER = ("fold", "tested", "days", "stocks", ENTRY_HEADER, *list_headers(SCORE_COLUMNS, COLUMNS))
+HEADER = ("fold", "tested", "days", "stocks", ENTRY_HEADER, *list_headers(SCORE_COLUMNS, FOLD_COLUMNS))
 POOLED = "all"
 
 
@@ -47,7 +46,7 @@ def format_folds(score: WalkScore, horizon: int) -> Iterator[list[str]]:
 
 
 def _format_score(score: HorizonScore, entry: str, stocks: str) -> list[str]:
-    return [str(score.ic.days), stocks, entry, *format_cells(SCORE_COLUMNS, COLUMNS, score)]
+    return [str(score.ic.days), stocks, entry, *format_cells(SCORE_COLUMNS, FOLD_COLUMNS, score)]
 
 
 def plot_walk(score: WalkScore, daily: pl.DataFrame) -> go.Figure:
