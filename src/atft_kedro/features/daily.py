@@ -46,7 +46,7 @@ PARKINSON_VARIANCE = mean((HIGH / LOW).log() ** 2, 20) / PARKINSON
 VOLATILITY = declare(
     "volatility",
     *((f"vol_{d}", deviation(RETURN, d), d, f"standard deviation of {d} returns") for d in (5, 20, 60)),
-    ("vol_ratio", deviation(RETURN, 5) / deviation(RETURN, 60), 60, "vol_5 over vol_60"),
+    ("vol_ratio", deviation(RETURN, 5) / deviation(RETURN, 60), 60, "vol_5 divided by vol_60"),
     ("downside_20", mean(FALL**2, 20).sqrt(), 20, "root mean square return of 20 observations, rises counted as 0"),
     ("residual_vol_20", deviation(EXCESS_RETURN, 20), 20, "standard deviation of residual_1, 20 observations"),
     ("highest_ret_20", highest(RETURN, 20), 20, "highest return of 20 observations"),
@@ -57,9 +57,9 @@ DAY = declare(
     "day shape",
     ("gap", OPEN / PREVIOUS_CLOSE - 1, 1, "overnight return"),
     ("intraday", CLOSE / OPEN - 1, 0, "return from open to close"),
-    ("range", RANGE / CLOSE, 0, "high minus low over close"),
-    ("range_ratio_20", RANGE / mean(RANGE, 20), 20, "range over its mean of 20 observations"),
-    ("close_location", CLOSE_LOCATION, 0, "close between low (0) and high (1)"),
+    ("range", RANGE / CLOSE, 0, "high minus low, divided by close"),
+    ("range_ratio_20", RANGE / mean(RANGE, 20), 20, "range divided by its mean of 20 observations"),
+    ("close_location", CLOSE_LOCATION, 0, "position of the close between low (0) and high (1)"),
     ("close_location_5", mean(CLOSE_LOCATION, 5), 5, "mean close location of 5 observations"),
     ("gap_5", mean(OPEN / PREVIOUS_CLOSE - 1, 5), 6, "mean overnight return of 5 observations"),
 )
@@ -89,7 +89,7 @@ VOLUMES = declare(
         "signed_volume_5",
         mean(RETURN.sign() * VOLUME, 5) / mean(VOLUME, 20),
         20,
-        "mean volume of rises minus that of falls, 5 observations, over the mean volume of 20",
+        "mean volume of rises minus that of falls, 5 observations, divided by the mean volume of 20",
     ),
 )
 PRICE_IMPACT = mean(RETURN.abs() / (TRADED_VALUE + 1), 20) * PER_BILLION
@@ -122,12 +122,17 @@ AUTOCORRELATION = declare(
 LEVELS = declare(
     "price level",
     *(
-        (f"from_high_{d}", CLOSE / highest(HIGH, d) - 1, d, f"close over the highest high of {d} observations, minus 1")
+        (
+            f"from_high_{d}",
+            CLOSE / highest(HIGH, d) - 1,
+            d,
+            f"close divided by the highest high of {d} observations, minus 1",
+        )
         for d in (20, 60, 250)
     ),
-    ("from_low_250", CLOSE / lowest(LOW, 250) - 1, 250, "close over the lowest low of 250 observations, minus 1"),
+    ("from_low_250", CLOSE / lowest(LOW, 250) - 1, 250, "close divided by the lowest low of 250 observations, minus 1"),
     *(
-        (f"from_mean_{d}", CLOSE / mean(CLOSE, d) - 1, d, f"close over its mean of {d} observations, minus 1")
+        (f"from_mean_{d}", CLOSE / mean(CLOSE, d) - 1, d, f"close divided by its mean of {d} observations, minus 1")
         for d in (20, 60)
     ),
 )
