@@ -67,7 +67,7 @@ def trained(dataset: pl.DataFrame, catalogue: FeatureCatalogue, tmp_path_factory
         run=run,
         members=members,
         forecasts=forecasts,
-        inputs=ModelInputs.of(dataset.schema, scaler, UNIVERSE, GRAPH, 0),
+        inputs=ModelInputs.from_schema(dataset.schema, scaler, UNIVERSE, GRAPH, 0),
         corrections=fit_corrections(forecasts, "gaussian_rank"),
         score=score_run(run.name, forecasts, no_baselines, returns, EVALUATION, 0)[0],
     )

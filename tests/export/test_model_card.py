@@ -75,7 +75,7 @@ def test_a_truncated_or_missing_card_is_refused(model_folder: Path, tmp_path: Pa
 def test_the_extra_columns_are_those_that_the_dataset_has(trained: Trained) -> None:
     without_close = pl.Schema({"date": pl.Date, "code": pl.String, "target_1d": pl.Float32, "volume": pl.Float32})
 
-    inputs = ModelInputs.of(without_close, trained.inputs.scaler, UNIVERSE, GRAPH, 0)
+    inputs = ModelInputs.from_schema(without_close, trained.inputs.scaler, UNIVERSE, GRAPH, 0)
 
     assert inputs.extra_columns == ("target_1d", "volume")
     assert inputs.columns[:4] == ("date", "code", "target_1d", "volume")

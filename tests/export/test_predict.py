@@ -93,9 +93,11 @@ def test_a_dataset_with_other_features_is_refused(trained: Trained, catalogue: F
     fewer = FeatureCatalogue("fewer", dict.fromkeys([*others, "extra"], "own"))
     models = ExportedModels(trained.runs)
 
-    with pytest.raises(InputError, match=rf"of fewer: it lacks \['{name}'\] and adds \['extra'\]"):
+    with pytest.raises(
+        InputError, match=rf"of fewer: missing in the dataset: \['{name}'\], unknown to the model: \['extra'\]"
+    ):
         predict(trained.dataset.lazy(), fewer, 0, models, make_params(PredictParams))
-    with pytest.raises(InputError, match="of redefined: definitions differ"):
+    with pytest.raises(InputError, match="of redefined: the names are the same, but the definitions differ"):
         predict(trained.dataset.lazy(), replace(catalogue, hash="redefined"), 0, models, make_params(PredictParams))
     with pytest.raises(InputError, match="features.entry_lag is 1, but the model was trained with 0"):
         predict(trained.dataset.lazy(), catalogue, 1, models, make_params(PredictParams))

@@ -61,7 +61,7 @@ def test_other_features_are_refused(ran_project: Path) -> None:
     output = kedro(ran_project, "run", "--pipeline", "predict", "--params", params, fails=True)
 
     assert f"Error: The model needs the {len(CORE)} features of catalogue" in output
-    assert "it lacks ['ret_1', 'ret_2', " in output
+    assert "missing in the dataset: ['ret_1', 'ret_2', " in output
 
 
 def test_a_dataset_without_targets_is_forecast(ran_project: Path) -> None:

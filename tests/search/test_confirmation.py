@@ -2,6 +2,7 @@
 
 import ast
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from scipy.stats import norm
 from atft_kedro import source_code
 from atft_kedro.evaluation.daily_statistics import average, expected_maximum
 from atft_kedro.search.confirmation import (
+    BestScores,
     Confirmation,
     ConfirmationTrainer,
     compute_probability,
@@ -18,6 +20,7 @@ from atft_kedro.search.confirmation import (
 )
 from atft_kedro.search.study_status import StudyStatus
 from atft_kedro.training.data import TrainingData
+from atft_kedro.training.failure_checks import TrainingFailure
 from atft_kedro.training.params import SelectionParams
 from factories.params import make_params
 from factories.searches import NETWORK, TRAINING, RecordingTrackers, confirm_winner, runs_in
@@ -95,3 +98,17 @@ def test_the_probability_is_corrected_for_the_best_of_all_trials_and_for_the_see
     assert compute_seed_error((0.1, 0.3), (0.2, 0.2)) == pytest.approx(np.sqrt(0.02 / 2))
     both_errors = np.hypot(difference.se, difference.mean)
     assert compute_probability(difference, 1, difference.mean) == pytest.approx(norm.cdf(difference.mean / both_errors))
+
+
+def test_an_epoch_without_a_score_fails_a_confirmation_as_it_fails_a_trial() -> None:
+    params = SimpleNamespace(seed=7, selection=make_params(SelectionParams, metric="rank_ic"))
+
+    def record(*scores: float) -> dict[int, float]:
+        best = BestScores()
+        progress = SimpleNamespace(history=[{"rank_ic": score} for score in scores])
+        best.after_fit(SimpleNamespace(params=params, progress=progress), {})  # type: ignore[arg-type]
+        return best.by_seed
+
+    assert record(0.1, 0.3, 0.2) == {7: 0.3}
+    with pytest.raises(TrainingFailure, match="Epoch 1 has no rank IC on the validation days"):
+        record(np.nan, 0.2)

@@ -75,7 +75,7 @@ def test_processes_that_have_read_different_tables_do_not_train_together() -> No
             return [value, "another panel"]
 
     with pytest.raises(InputError, match="have read different tables"):
-        Two().require_same("a panel")
+        Two().require_same_tables("a panel")
 
 
 def test_stopped_processes_write_one_checkpoint_and_resume_to_the_same_numbers(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The card of an exported model (`model.json`): its network, inputs, origin and score."""
+"""The card of an exported model (`model.json`): its network, inputs, score, and the run that it is from."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +21,7 @@ WEIGHTS_FILE, CARD_FILE = "weights.safetensors", "model.json"  # the two files o
 class ModelInputs(Params):
     """The inputs of a model and the parameters that prepare them.
 
-    ``extra_columns`` are those that the universe and the graph need.
+    ``extra_columns`` are the columns besides features that the universe and the graph read, if the dataset has them.
     """
 
     scaler: Scaler
@@ -31,12 +31,12 @@ class ModelInputs(Params):
     extra_columns: tuple[str, ...]
 
     @classmethod
-    def of(
+    def from_schema(
         cls, schema: pl.Schema, scaler: Scaler, universe: UniverseParams, graph: GraphParams, entry_lag: int
     ) -> Self:
-        """Collect the inputs; the extra columns are those that the dataset has."""
-        returns = CLOSE if CLOSE in schema else target(1)
-        extra_columns = tuple(name for name in (SECTOR, returns, VOLUME) if name in schema)
+        """Collect the inputs; ``schema`` is that of the dataset."""
+        return_source_column = CLOSE if CLOSE in schema else target(1)
+        extra_columns = tuple(name for name in (SECTOR, return_source_column, VOLUME) if name in schema)
         return cls(scaler=scaler, universe=universe, graph=graph, entry_lag=entry_lag, extra_columns=extra_columns)
 
     @property
@@ -53,8 +53,8 @@ class ModelInputs(Params):
                 f"{len(self.scaler.features)} features of catalogue {self.scaler.feature_hash}."
             )
 
-    def require_features(self, catalogue: FeatureCatalogue, entry_lag: int) -> None:
-        """Refuse a dataset whose features, their definitions or entry lag differ from the model's."""
+    def require_same_features(self, catalogue: FeatureCatalogue, entry_lag: int) -> None:
+        """Refuse a dataset with other features, feature definitions or entry lag than the model's."""
         if entry_lag != self.entry_lag:
             raise InputError(f"features.entry_lag is {entry_lag}, but the model was trained with {self.entry_lag}.")
         if catalogue.hash == self.scaler.feature_hash:
@@ -62,7 +62,10 @@ class ModelInputs(Params):
         names = self.scaler.names()
         missing = [name for name in names if name not in catalogue.families]
         added = [name for name in catalogue.families if name not in names]
-        difference = f"it lacks {missing[:5]} and adds {added[:5]}" if missing or added else "definitions differ"
+        if missing or added:
+            difference = f"missing in the dataset: {missing[:5]}, unknown to the model: {added[:5]}"
+        else:
+            difference = "the names are the same, but the definitions differ"
         raise InputError(
             f"The model needs the {len(names)} features of catalogue {self.scaler.feature_hash}, the dataset has "
             f"{len(catalogue.families)} of {catalogue.hash}: {difference}. Build it with the model's `features:`."
@@ -70,7 +73,7 @@ class ModelInputs(Params):
 
 
 class MemberCard(Params):
-    """One network of a model and its modules at its best epoch."""
+    """One network of the ensemble: its seed, and the modules switched on at its best epoch."""
 
     seed: int
     modules: tuple[ModuleName, ...]
@@ -79,12 +82,12 @@ class MemberCard(Params):
 class ModelCard(Params):
     """The origin, score and configuration of a model."""
 
-    run: str
-    commit: str
-    is_dirty: bool
-    version: str  # of this package
+    run: str  # name
+    commit: str  # of the code that trained it
+    is_dirty: bool  # the code had uncommitted changes
+    version: str  # version of this package
     panel: str  # hash of the panel that it was trained on
-    score: float | None  # annualised net Sharpe ratio on the test days: long-short portfolio of the shortest horizon
+    score: float | None  # net Sharpe ratio (annualised) of the long-short portfolio, shortest horizon, test days
     network: NetworkParams
     members: tuple[MemberCard, ...]
     horizons: tuple[int, ...]
@@ -95,7 +98,7 @@ class ModelCard(Params):
 
 
 def read_card(path: Path) -> ModelCard:
-    """Read a model's card; refuse one that is missing, invalid or of other edge attributes."""
+    """Read a model's card; refuse one that is missing, invalid or has other edge attributes."""
     if not path.exists():
         raise InputError(f"{path.parent} is not an exported model: it has no {path.name}.")
     try:
@@ -103,5 +106,8 @@ def read_card(path: Path) -> ModelCard:
     except InputError as error:
         raise InputError(f"{error} Export the run again.") from error
     if card.edge_attributes != EDGE_ATTRIBUTES:
-        raise InputError(f"{path}: the model has the edge attributes {card.edge_attributes}, not {EDGE_ATTRIBUTES}.")
+        raise InputError(
+            f"{path}: the model has the edge attributes {card.edge_attributes}, not {EDGE_ATTRIBUTES}. "
+            "Export the run again."
+        )
     return card

@@ -57,7 +57,7 @@ def predict(
 ) -> tuple[pl.DataFrame, dict[str, Any]]:
     """Forecast the newest days of a dataset, and summarise the newest one."""
     model = load_model(models.find(params.run), device)
-    model.card.inputs.require_features(catalogue, entry_lag)
+    model.card.inputs.require_same_features(catalogue, entry_lag)
     inputs = model.prepare(dataset, params.days)
     require_enough_stocks(inputs, params)
     known_inputs = exclude_stocks_with_unknown_features(inputs, model.card.inputs.scaler, params)

@@ -1,4 +1,4 @@
-"""HTML pages that are complete in one file: a report of tables and figures, and the guard report."""
+"""Self-contained HTML pages: a report of tables and figures, and the guard report."""
 
 import re
 from collections.abc import Sequence
@@ -12,7 +12,9 @@ from plotly.offline import get_plotlyjs
 from .table import Table
 
 PLOTLY_CONFIG = {"displaylogo": False, "responsive": True, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
-BADGES = {"error": "must be corrected", "warn": "please check", "ok": "passed", "skipped": "not checked"}
+SEVERITY_LABELS = {"error": "must be corrected", "warn": "please check", "ok": "passed", "skipped": "not checked"}
+SEVERITY_ORDER = ("error", "warn", "ok", "skipped")
+FIGURE_TOP_MARGIN = 50  # pixels
 
 
 def build_html_report(title: str, tables: Sequence[Table], figures: Sequence[go.Figure]) -> str:
@@ -21,8 +23,8 @@ def build_html_report(title: str, tables: Sequence[Table], figures: Sequence[go.
         {
             "title": figure_title(figure),
             "caption": (figure.layout.meta or {}).get("caption", ""),
-            "html": go.Figure(figure)  # the page shows the title
-            .update_layout(title=None, margin_t=50)
+            "html": go.Figure(figure)  # the template prints the title
+            .update_layout(title=None, margin_t=FIGURE_TOP_MARGIN)
             .to_html(full_html=False, include_plotlyjs=False, config=PLOTLY_CONFIG),
         }
         for figure in figures
@@ -31,15 +33,14 @@ def build_html_report(title: str, tables: Sequence[Table], figures: Sequence[go.
 
 
 def figure_title(figure: go.Figure) -> str:
-    """Return a figure's title up to a colon or a line break."""
+    """Return the part of a figure's title before the first colon or ``<br>``."""
     return re.split(":|<br>", figure.layout.title.text)[0]
 
 
 def build_guard_page(report: dict[str, Any]) -> str:
-    """Build the guard report: broken rules, passed rules, statistics of every column."""
-    order = list(BADGES)
-    checks = sorted(report["checks"], key=lambda check: order.index(check["severity"]))
-    return _render("guard_page.html", report=report, checks=checks, badges=BADGES)
+    """Build the guard report: broken, passed and skipped rules, statistics of every column."""
+    checks = sorted(report["checks"], key=lambda check: SEVERITY_ORDER.index(check["severity"]))
+    return _render("guard_page.html", report=report, checks=checks, labels=SEVERITY_LABELS)
 
 
 def _render(template: str, **values: Any) -> str:

@@ -24,7 +24,7 @@ from ..training.runs import LATEST, MANIFEST, Runs
 from .plan import SearchParams
 from .space import ParamValues, apply_values
 from .study_status import StudyStatus
-from .trial import TrialTracker, TrialTrackers
+from .trial import TrialTracker, TrialTrackers, require_finite_score
 
 CURRENT, WINNER = "current", "winner"
 
@@ -32,7 +32,8 @@ CURRENT, WINNER = "current", "winner"
 class WinnerDifference(Params):
     """The winner's daily rank IC minus that of the current configuration, over one horizon.
 
-    ``probability`` is the probability that the true difference is above zero, see `compute_probability`.
+    ``rank_ic`` is the mean difference. ``probability`` is the probability that the true difference is above zero, see
+    `compute_probability`.
     """
 
     rank_ic: Mean
@@ -42,12 +43,12 @@ class WinnerDifference(Params):
 class Confirmation(Params):
     """Validation scores of the winner and of the current configuration.
 
-    Without confirmation seeds there are no scores and differences. ``horizon`` is that of the metric; if the metric
-    has none, the horizon with the largest weight in it.
+    The winner is the best trial of the search. If ``confirm_seeds`` is 0, scores and differences are empty.
+    ``horizon`` is that of the metric; if the metric averages over horizons, it is the one with the largest weight.
     """
 
     study: str
-    trial: int
+    trial: int  # number of the winner
     metric: str  # label of the score
     params: ParamValues
     scored_trials: int
@@ -58,7 +59,7 @@ class Confirmation(Params):
 
     @property
     def gain(self) -> float | None:
-        """Return the mean score of the winner minus that of the current configuration."""
+        """Return the winner's mean score minus the current one's; None if there are no scores."""
         if not self.winner_scores:
             return None
         return sum(self.winner_scores) / len(self.winner_scores) - sum(self.current_scores) / len(self.current_scores)
@@ -73,12 +74,15 @@ class BestScores(Callback):
     def after_fit(self, trainer: Trainer, scores: dict[str, float]) -> None:
         """Record the highest score of all epochs and of the weights averaged over the last epochs."""
         by_epoch = [*trainer.progress.history, *([scores] if scores else [])]
-        self.by_seed[trainer.params.seed] = max(map(trainer.params.selection.score, by_epoch))
+        selection = trainer.params.selection
+        for epoch, epoch_scores in enumerate(trainer.progress.history):
+            require_finite_score(selection, epoch, epoch_scores)
+        self.by_seed[trainer.params.seed] = max(map(selection.score, by_epoch))
 
 
 @dataclass(frozen=True)
 class ConfirmationTrainer:
-    """Trains configurations again, each in its own folder; see `name_folder`."""
+    """Trains configurations with new seeds, each in its own folder; see `name_folder`."""
 
     training_data: TrainingData
     runs: Runs
@@ -87,7 +91,11 @@ class ConfirmationTrainer:
     def train(
         self, name: str, network: NetworkParams, training: TrainingParams
     ) -> tuple[tuple[float, ...], pl.DataFrame]:
-        """Train or resume; return the best score of each seed and the validation forecasts."""
+        """Train or resume; return the best score of each seed and the validation forecasts.
+
+        The folder's name contains a hash of parameters, data and code, so a run in it is the same training: it is
+        resumed, or only read if it is finished.
+        """
         folder = self.runs.folder / "_confirmed" / self.name_folder(name, network, training)
         runs = replace(self.runs, folder=folder)
         resume = LATEST if (folder / LATEST / MANIFEST).exists() else None
@@ -102,21 +110,27 @@ class ConfirmationTrainer:
 
     def name_folder(self, name: str, network: NetworkParams, training: TrainingParams) -> str:
         """Name the folder of a configuration by a hash of its parameters, data and code."""
-        params = (network.model_dump_json(), training.model_dump_json(exclude=set(FIELDS_NOT_IN_IDENTITY)))
+        params_as_json = (network.model_dump_json(), training.model_dump_json(exclude=set(FIELDS_NOT_IN_IDENTITY)))
         content = digest(
-            *params, self.training_data.panel.identity, self.training_data.digest, hash_code(ConfirmationTrainer)
+            *params_as_json,
+            self.training_data.panel.identity,
+            self.training_data.digest,
+            hash_code(ConfirmationTrainer),
         )
         return f"{name}-{content}"
 
 
 def confirm(
     status: StudyStatus,
-    trainer: ConfirmationTrainer,
+    retrainer: ConfirmationTrainer,
     current_params: tuple[NetworkParams, TrainingParams],
-    params: SearchParams,
+    search_params: SearchParams,
     evaluation: EvaluationParams,
 ) -> Confirmation:
-    """Retrain the winner and the current configuration with all epochs, and compare them."""
+    """Retrain the winner and the current configuration, and compare them.
+
+    Both are trained with the epochs of the current configuration, because a trial may have fewer.
+    """
     if (winner := status.best_trial) is None:
         raise InputError(f"No trial of the study {status.study} is complete: there is nothing to confirm.")
     network, training = current_params
@@ -127,16 +141,18 @@ def confirm(
         params=winner.params,
         scored_trials=status.scored_trials,
     )
-    if not params.confirm_seeds:
+    if not search_params.confirm_seeds:
         return confirmation
     # The trials used training.seed, so the new seeds start at training.seed + 1.
-    training = training.model_copy(update={"seed": training.seed + 1, "seeds": params.confirm_seeds, "keep_epochs": 0})
-    current_scores, current_forecasts = trainer.train(CURRENT, network, training)
-    winner_scores, winner_forecasts = trainer.train(WINNER, *apply_values(winner.params, network, training))
-    has_same_unit = training.selection.metric.startswith("rank_ic")  # otherwise the errors cannot be added
+    new_seeds = {"seed": training.seed + 1, "seeds": search_params.confirm_seeds, "keep_epochs": 0}
+    retraining = training.model_copy(update=new_seeds)
+    current_scores, current_forecasts = retrainer.train(CURRENT, network, retraining)
+    winner_scores, winner_forecasts = retrainer.train(WINNER, *apply_values(winner.params, network, retraining))
+    # The differences are in rank IC. The error over seeds can be added only if the metric has the same unit.
+    has_same_unit = training.selection.metric.startswith("rank_ic")
     seed_error = compute_seed_error(current_scores, winner_scores) if has_same_unit else None
     forecasts = {CURRENT: current_forecasts, WINNER: winner_forecasts}
-    means = _compare_winner(forecasts, trainer.training_data.panel.metadata.entry_lag, evaluation)
+    means = _compare_winner(forecasts, retrainer.training_data.panel.metadata.entry_lag, evaluation)
     differences = {
         horizon: WinnerDifference(rank_ic=mean, probability=compute_probability(mean, status.scored_trials, seed_error))
         for horizon, mean in means.items()
@@ -161,7 +177,7 @@ def _compare_winner(
 
 
 def find_main_horizon(selection: SelectionParams, horizons: tuple[int, ...]) -> int:
-    """Return the horizon of the metric; if it has none, the one with the largest weight in it."""
+    """Return the horizon of the metric; if it averages over horizons, the one of largest weight."""
     weights = dict(zip(horizons, selection.weigh_horizons(horizons), strict=True))
     return selection.horizon or max(horizons, key=weights.__getitem__)
 
@@ -169,7 +185,7 @@ def find_main_horizon(selection: SelectionParams, horizons: tuple[int, ...]) -> 
 def compute_seed_error(current: tuple[float, ...], winner: tuple[float, ...]) -> float:
     """Compute the standard error of the difference of two means over seeds.
 
-    The error of a single seed is unknown and counts as 0.
+    A configuration with a single seed adds no error, because its variance is unknown.
     """
     return float(sum(variance(scores) / len(scores) for scores in (current, winner) if len(scores) > 1) ** 0.5)
 
@@ -177,9 +193,9 @@ def compute_seed_error(current: tuple[float, ...], winner: tuple[float, ...]) ->
 def compute_probability(difference: Mean, scored_trials: int, seed_error: float | None) -> float | None:
     """Compute the probability that a difference in rank IC is above zero.
 
-    To correct for choosing the best of all trials, the expected maximum of as many standard normal numbers is
-    subtracted from the difference over its error. None where the difference, its error or the error over seeds (in
-    rank IC) is unknown.
+    It is Φ(difference / error − M). M is the expected maximum of ``scored_trials`` standard normal numbers; it corrects
+    for choosing the best trial. ``seed_error`` is None if the metric is not a rank IC. The probability is None if it,
+    the difference or the error of the difference is None.
     """
     if difference.mean is None or not difference.se or seed_error is None:
         return None

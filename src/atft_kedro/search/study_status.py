@@ -16,12 +16,17 @@ from .study import SCORED_STATES, SURPLUS, ignore_warnings, list_first_attempts,
 from .trial import HOST, PID, REASON, RUN
 
 State = Literal["complete", "pruned", "failed", "retried", "surplus", "running", "waiting"]
-# retried: its worker died, and another trial repeats it; surplus: started after the wanted number of trials
+# retried: its worker ended before the trial, and another trial repeats it
+# surplus: started although the wanted number of trials existed
 MIN_COMPLETE_TRIALS = 5  # for parameter importances
+TOP_SHARE = 0.1  # of the trials: the best ones, which the importances are about
 
 
 class TrialSummary(Params):
-    """One trial; the score of a trial that is not complete is that of its best epoch."""
+    """One trial.
+
+    ``score`` is the final score of a complete trial, else the best score of its epochs.
+    """
 
     number: int
     state: State
@@ -35,13 +40,13 @@ class TrialSummary(Params):
 
 
 class StudyStatus(Params):
-    """A study at one moment."""
+    """The state of a study at the time it was read."""
 
     study: str
     wanted_trials: int
     trials: tuple[TrialSummary, ...]
-    best_number: int | None  # of the best complete trial
-    importances: dict[str, float]  # by parameter
+    best_number: int | None  # number of the best complete trial
+    importances: dict[str, float]  # by the path of the parameter
     seconds_left: float | None
 
     @property
@@ -56,8 +61,8 @@ class StudyStatus(Params):
 
     @property
     def best_trial(self) -> TrialSummary | None:
-        """Return the best trial; None where no trial is complete."""
-        return None if self.best_number is None else self.trials[self.best_number]
+        """Return the best trial; None if no trial is complete."""
+        return None if self.best_number is None else self.trials[self.best_number]  # numbers are positions
 
 
 def read_status(study: optuna.Study) -> StudyStatus:
@@ -65,7 +70,7 @@ def read_status(study: optuna.Study) -> StudyStatus:
     trials = study.get_trials(deepcopy=False)
     retried = list_retried(trials)
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-    best = max(complete, key=lambda trial: trial.value or 0.0, default=None)
+    best = max(complete, key=lambda trial: cast("float", trial.value), default=None)
     wanted_trials = read_size(study).trials
     return StudyStatus(
         study=study.study_name,
@@ -93,24 +98,25 @@ def _summarize(trial: FrozenTrial, *, is_retried: bool) -> TrialSummary:
         run=attributes.get(RUN),
         worker=f"{attributes[PID]} on {attributes[HOST]}" if HOST in attributes else None,
         reason=attributes.get(REASON)
-        or ("no reason recorded; its worker probably crashed" if state == "failed" else None),
+        or ("no reason recorded; the worker probably crashed" if state == "failed" else None),
     )
 
 
 def compute_importances(study: optuna.Study) -> dict[str, float]:
-    """Compute each parameter's importance for being in the best 10 % of trials (PED-ANOVA).
+    """Compute each parameter's importance for being among the best trials (PED-ANOVA).
 
-    The importances sum to 1. Those that are not finite are left out.
+    The importances of all parameters sum to 1. Values that are not finite are then left out.
     """
     with ignore_warnings():
-        importances = optuna.importance.get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
+        evaluator = PedAnovaImportanceEvaluator(target_quantile=TOP_SHARE)
+        importances = optuna.importance.get_param_importances(study, evaluator=evaluator)
     return {path: importance for path, importance in importances.items() if isfinite(importance)}
 
 
 def _estimate_seconds_left(trials: list[FrozenTrial], wanted_trials: int) -> float | None:
-    """Estimate the time left from the mean duration of scored trials and the number of running ones.
+    """Estimate the time left from the mean duration of the complete and pruned trials.
 
-    None before a trial has a score.
+    The number of workers is assumed to stay that of the running trials. None until one trial is complete or pruned.
     """
     durations = [
         seconds for trial in trials if trial.state in SCORED_STATES and (seconds := _measure_seconds(trial)) is not None
@@ -126,6 +132,7 @@ def _estimate_seconds_left(trials: list[FrozenTrial], wanted_trials: int) -> flo
 
 
 def _measure_seconds(trial: FrozenTrial) -> float | None:
+    """Measure the duration of a trial; of a running one, the time so far."""
     if trial.datetime_start is None:
         return None
     end = trial.datetime_complete or datetime.now(trial.datetime_start.tzinfo)

@@ -17,6 +17,7 @@ from ..params import InputError
 from ..training.data import TrainingData
 from ..training.engine import Callback, Stop, Trainer
 from ..training.failure_checks import TrainingFailure
+from ..training.params import SelectionParams
 from ..training.run import train_in_run
 from ..training.runs import Runs
 from ..training.tracking import Tracker
@@ -129,6 +130,14 @@ def _suggest_value(trial: optuna.Trial, path: str, dimension: Dimension) -> Para
     return trial.suggest_float(path, dimension.low, dimension.high, step=dimension.step, log=dimension.log)
 
 
+def require_finite_score(selection: SelectionParams, epoch: int, scores: Mapping[str, float]) -> float:
+    """Select the score of an epoch (from 0); raise an error if it is not finite."""
+    score = selection.score(scores)
+    if not isfinite(score):
+        raise TrainingFailure(f"Epoch {epoch + 1} has no {selection.label} on the validation days: it diverged.")
+    return score
+
+
 @dataclass
 class ReportScores(Callback):
     """Reports the score of each epoch to Optuna, and ends pruned or stopped trials."""
@@ -156,11 +165,7 @@ class ReportScores(Callback):
         """Report the epochs that were not reported yet; after a resume, those before it too."""
         history, selection = trainer.progress.history, trainer.params.selection
         for epoch in range(self.reported, len(history)):
-            score = selection.score(history[epoch])
-            if not isfinite(score):
-                raise TrainingFailure(
-                    f"Epoch {epoch + 1} has no {selection.label} on the validation days: it diverged."
-                )
+            score = require_finite_score(selection, epoch, history[epoch])
             self.best = max(self.best, score)
             self.trial.report(score, epoch + 1)
         self.reported = len(history)

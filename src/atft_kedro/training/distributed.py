@@ -1,4 +1,4 @@
-"""The processes of a training that ``torchrun`` starts, and what they exchange."""
+"""Communication between the processes that ``torchrun`` starts for one training."""
 
 import atexit
 import importlib
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..params import InputError
 
-TIMEOUT = timedelta(hours=12)  # the first process may have to run other stages before
+WAIT_TIMEOUT = timedelta(hours=12)  # while the first process runs earlier pipeline stages, the others wait
 
 
 class TrainingProcesses:
@@ -24,26 +24,26 @@ class TrainingProcesses:
 
     @property
     def is_first(self) -> bool:
-        """Return whether this process writes the files of the run."""
+        """Return whether this is the first process (rank 0), which writes the files of the run."""
         return self.rank == 0
 
     def require_size(self, size: int) -> None:
-        """Refuse to resume a training that another number of processes started."""
+        """Refuse to resume a training with another number of processes than it was started with."""
         if size != self.size:
             raise InputError(
-                f"This training was started by {size} processes and now runs in {self.size}: resume it with {size}."
+                f"This training was started with {size} processes, not {self.size}: resume it with {size}."
             )
 
-    def require_same(self, digest: str) -> None:
+    def require_same_tables(self, tables_hash: str) -> None:
         """Refuse to train on tables that differ between processes."""
-        if len(set(self.all_gather(digest))) > 1:
+        if len(set(self.all_gather(tables_hash))) > 1:
             raise InputError(
                 "The processes of this training have read different tables, because another run has written new ones "
                 "meanwhile. Start the training again."
             )
 
     def all_reduce(self, tensors: Sequence[Tensor]) -> None:
-        """Replace each tensor by its sum over all processes, in one message."""
+        """Replace each tensor by its sum over all processes, in one call; all have the same dtype."""
         if self.size == 1 or not tensors:
             return
         flat = torch.cat([tensor.flatten() for tensor in tensors])
@@ -51,8 +51,8 @@ class TrainingProcesses:
         for tensor, values in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
             tensor.copy_(values.view_as(tensor))
 
-    def any(self, value: bool, device: torch.device) -> bool:
-        """Return whether the value is true in any process."""
+    def any_true(self, value: bool, device: torch.device) -> bool:
+        """Return whether the value is true in at least one process."""
         if self.size == 1:
             return value
         total = torch.tensor(float(value), device=device)
@@ -82,14 +82,14 @@ def is_torchrun() -> bool:
 
 
 def join_process_group() -> TrainingProcesses:
-    """Connect to the other processes that ``torchrun`` has started."""
+    """Connect to the other processes under ``torchrun``; otherwise return a group of one."""
     if is_torchrun() and not dist.is_initialized():
-        # Imported before the group exists: the optimizer imports it later, when its default arguments would hold the
-        # group and keep it alive.
+        # Import this module before the group is created. If the optimizer imports it later, default arguments of its
+        # functions keep a reference to the group, and the group is never freed.
         importlib.import_module("torch.distributed.nn")
         has_gpu = torch.cuda.is_available()
-        dist.init_process_group("cpu:gloo,cuda:nccl" if has_gpu else "gloo", timeout=TIMEOUT)
-        atexit.register(dist.destroy_process_group)  # its threads must not outlive the interpreter
+        dist.init_process_group("cpu:gloo,cuda:nccl" if has_gpu else "gloo", timeout=WAIT_TIMEOUT)
+        atexit.register(dist.destroy_process_group)  # stops its threads before Python exits
         if has_gpu:
             torch.cuda.set_device(dist.get_node_local_rank())
     return TrainingProcesses()

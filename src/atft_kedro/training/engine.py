@@ -131,7 +131,7 @@ class Trainer(Schedule):
             update_average(self.ema, self.network, 1 - ema_decay_at(self.params.ema_decay, self.progress.steps_done))
             self.progress = replace(self.progress, step_of_epoch=step + 1, steps_done=self.progress.steps_done + 1)
             stop_requests = [callback.after_step(self, groups[step], terms) for callback in self.callbacks]
-            if self.group.any(True in stop_requests, self.train_step.device):
+            if self.group.any_true(True in stop_requests, self.train_step.device):
                 self._stop()
 
     def _stop(self) -> None:

@@ -101,7 +101,7 @@ def train_in_run(
     panel = choose_horizons(training_data.panel, network.horizons)
     training = choose_days_per_block(training, count_stocks_per_day(panel))
     training_data = replace(training_data, panel=panel).to(choose_device(training.device))
-    group.require_same(f"{panel.identity} {training_data.digest}")
+    group.require_same_tables(f"{panel.identity} {training_data.digest}")
     # Invalid parameters are refused here, before a run is created.
     trainer = make_trainer(training_data, network, training, group)
     steps = len(training.all_seeds) * trainer.total_steps

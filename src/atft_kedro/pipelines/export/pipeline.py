@@ -1,4 +1,4 @@
-"""From a scored run to its exported and registered model."""
+"""Pipeline that exports the model of a scored run and registers it in MLflow."""
 
 from kedro.pipeline import Node, Pipeline
 
@@ -6,7 +6,10 @@ from . import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """Correct the quantiles, export the model and register it in MLflow."""
+    """Describe the model's inputs, fit the quantile corrections, export and register it.
+
+    ``forecasts`` and ``metrics`` are those of the run in ``run_folder``.
+    """
     return Pipeline(
         [
             Node(
@@ -22,7 +25,7 @@ def create_pipeline() -> Pipeline:
                 "exported_model",
                 name="export_model",
             ),
-            Node(
+            Node(  # the catalog entry registers the model when it is saved
                 nodes.prepare_registration,
                 ["exported_model", "run_folder", "mapped_dataset"],
                 "registered_model",

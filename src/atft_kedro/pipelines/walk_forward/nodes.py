@@ -1,4 +1,4 @@
-"""Nodes of a walk: plan the folds, train them, and score them."""
+"""Nodes of the walk-forward validation (walk): plan the folds, train them, and score them."""
 
 from typing import Any
 
@@ -19,8 +19,7 @@ from atft_kedro.schema import DATE, target_span
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.runs import Runs
 from atft_kedro.training.tracking import Tracker
-from atft_kedro.walk_forward import score as walk_score_module
-from atft_kedro.walk_forward import walk as walk_module
+from atft_kedro.walk_forward import score, walk
 from atft_kedro.walk_forward.fold import FoldRecipe, MarketTables
 from atft_kedro.walk_forward.report import build_walk_page, collect_walk_metrics, plot_walk
 from atft_kedro.walk_forward.score import WalkScore
@@ -28,7 +27,7 @@ from atft_kedro.walk_forward.walk import FoldResults, WalkParams
 
 
 def plan_folds(mapped_dataset: pl.LazyFrame, universe: pl.LazyFrame, entry_lag: int, params: FoldParams) -> Folds:
-    """Split the trading days once for each fold."""
+    """Split the trading days into train, validation and test days for each fold."""
     index = index_observations(universe.collect())
     planned = fold_planning.plan_folds(index.days, params, target_span(mapped_dataset, entry_lag))
     stocks = index.stocks_per_day()
@@ -40,12 +39,12 @@ def plot_folds(folds: Folds) -> go.Figure:
     return plot_splits(folds.folds)
 
 
-def collect_tables(mapped_dataset: pl.LazyFrame, universe: pl.LazyFrame, graphs: pl.LazyFrame) -> MarketTables:
-    """Collect the tables that every fold is cut from."""
+def group_tables(mapped_dataset: pl.LazyFrame, universe: pl.LazyFrame, graphs: pl.LazyFrame) -> MarketTables:
+    """Put the lazy tables that every fold reads into one object."""
     return MarketTables(mapped_dataset, universe, graphs)
 
 
-def collect_recipe(
+def group_fold_params(
     feature_catalogue: dict[str, Any],
     entry_lag: int,
     scaler: ScalerParams,
@@ -53,25 +52,25 @@ def collect_recipe(
     training: TrainingParams,
     graph_params: GraphParams,
 ) -> FoldRecipe:
-    """Collect the parameters that all folds have in common."""
+    """Put the parameters that all folds have in common into one object."""
     return FoldRecipe(FeatureCatalogue.of(feature_catalogue), entry_lag, scaler, network, training, graph_params)
 
 
 def train_folds(
-    folds: Folds, market_tables: MarketTables, fold_recipe: FoldRecipe, fold_folders: Runs, walk: WalkParams
+    folds: Folds, market_tables: MarketTables, fold_recipe: FoldRecipe, fold_runs: Runs, params: WalkParams
 ) -> FoldResults:
     """Train and forecast every unfinished fold, each in its own process and folder."""
-    return walk_module.train_folds(folds.folds, market_tables, fold_recipe, fold_folders, walk)
+    return walk.train_folds(folds.folds, market_tables, fold_recipe, fold_runs, params)
 
 
-def pool_forecasts(trained_folds: FoldResults, fold_folders: Runs, mapped_dataset: pl.LazyFrame) -> pl.LazyFrame:
-    """Pool the test days of all finished folds."""
-    return walk_score_module.pool_forecasts(trained_folds, fold_folders.folder, mapped_dataset)
+def pool_forecasts(trained_folds: FoldResults, fold_runs: Runs, mapped_dataset: pl.LazyFrame) -> pl.LazyFrame:
+    """Join the test-day forecasts of all finished folds into one table."""
+    return score.pool_forecasts(trained_folds, fold_runs.folder, mapped_dataset)
 
 
 def score_folds(
     trained_folds: FoldResults,
-    fold_folders: Runs,
+    fold_runs: Runs,
     walk_forecasts: pl.LazyFrame,
     mapped_dataset: pl.LazyFrame,
     fold_recipe: FoldRecipe,
@@ -80,13 +79,14 @@ def score_folds(
     """Score the folds and the pooled forecasts, and plot the scores."""
     pooled, entry_lag = walk_forecasts.collect(), fold_recipe.entry_lag
     returns = returns_by_lag(collect_returns(mapped_dataset, pooled[DATE], entry_lag), entry_lag)
+    # The forecasts have the units of the training labels.
     params = params.model_copy(update={"units": fold_recipe.training.labels.transform})
-    scored = walk_score_module.score_walk(trained_folds, fold_folders.folder, pooled, returns, params)
-    return scored.score, plot_walk(scored.score, scored.daily)
+    result = score.score_walk(trained_folds, fold_runs.folder, pooled, returns, params)
+    return result.score, plot_walk(result.score, result.daily)
 
 
-def write_walk(walk_score: WalkScore, walk_figure: go.Figure, tracker: Tracker) -> str:
-    """Build the page of the walk; log it, the figure and the metrics to the tracker."""
+def report_walk(walk_score: WalkScore, walk_figure: go.Figure, tracker: Tracker) -> str:
+    """Build the report page of the walk; log it, the figure and the metrics to the tracker."""
     page = build_walk_page(walk_score)
     for step, metrics in collect_walk_metrics(walk_score):
         tracker.log_metrics(metrics, step)
@@ -96,6 +96,9 @@ def write_walk(walk_score: WalkScore, walk_figure: go.Figure, tracker: Tracker) 
 
 
 def require_every_fold(walk_score: WalkScore) -> dict[str, int]:
-    """Fail if a fold failed; this runs after the results of the other folds are written."""
+    """Raise an error if a fold failed; else return the number of folds.
+
+    The pipeline runs this node last, so that the results of the other folds are saved before.
+    """
     walk_score.require_every_fold()
     return {"folds": len(walk_score.folds)}

@@ -1,4 +1,4 @@
-"""From ML dataset, universe and graphs to the scores of networks trained in each fold."""
+"""Pipeline that trains networks in each fold of an ML dataset and scores them."""
 
 from kedro.pipeline import Node, Pipeline
 
@@ -6,7 +6,7 @@ from . import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """Plan the folds, train and forecast in each, and score them."""
+    """Plan the folds, train networks and forecast in each fold, and score the forecasts."""
     return Pipeline(
         [
             Node(
@@ -17,17 +17,15 @@ def create_pipeline() -> Pipeline:
                 tags="shared",
             ),
             Node(nodes.plot_folds, "folds", "folds_figure", name="plot_folds", tags="shared"),
+            Node(nodes.group_tables, ["mapped_dataset", "universe", "graphs"], "market_tables", name="group_tables"),
             Node(
-                nodes.collect_tables, ["mapped_dataset", "universe", "graphs"], "market_tables", name="collect_tables"
-            ),
-            Node(
-                nodes.collect_recipe,
+                nodes.group_fold_params,
                 [
                     *("feature_catalogue", "params:features.entry_lag", "params:scaler"),
                     *("params:network", "params:training", "graph_params"),
                 ],
                 "fold_recipe",
-                name="collect_recipe",
+                name="group_fold_params",
             ),
             Node(
                 nodes.train_folds,
@@ -51,7 +49,7 @@ def create_pipeline() -> Pipeline:
                 ["walk_score", "walk_figure"],
                 name="score_folds",
             ),
-            Node(nodes.write_walk, ["walk_score", "walk_figure", "tracker"], "walk_summary", name="write_walk"),
+            Node(nodes.report_walk, ["walk_score", "walk_figure", "tracker"], "walk_summary", name="report_walk"),
             Node(nodes.require_every_fold, "walk_score", "walk_verdict", name="require_every_fold"),
         ],
         tags="walk_forward",
