@@ -127,10 +127,7 @@ def confirm(
     search_params: SearchParams,
     evaluation: EvaluationParams,
 ) -> Confirmation:
-    """Retrain the winner and the current configuration, and compare them.
-
-    Both are trained with the epochs of the current configuration, because a trial may have fewer.
-    """
+    """Retrain the winner and the current configuration, and compare them."""
     if (winner := status.best_trial) is None:
         raise InputError(f"No trial of the study {status.study} is complete: there is nothing to confirm.")
     network, training = current_params
@@ -143,7 +140,7 @@ def confirm(
     )
     if not search_params.confirm_seeds:
         return confirmation
-    # The trials used training.seed, so the new seeds start at training.seed + 1.
+    # The trials used training.seed, and may have had fewer epochs than the configuration, which both have now.
     new_seeds = {"seed": training.seed + 1, "seeds": search_params.confirm_seeds, "keep_epochs": 0}
     retraining = training.model_copy(update=new_seeds)
     current_scores, current_forecasts = retrainer.train(CURRENT, network, retraining)
@@ -153,15 +150,12 @@ def confirm(
     seed_error = compute_seed_error(current_scores, winner_scores) if has_same_unit else None
     forecasts = {CURRENT: current_forecasts, WINNER: winner_forecasts}
     means = _compare_winner(forecasts, retrainer.training_data.panel.metadata.entry_lag, evaluation)
-    differences = {
-        horizon: WinnerDifference(rank_ic=mean, probability=compute_probability(mean, status.scored_trials, seed_error))
-        for horizon, mean in means.items()
-    }
+    probabilities = {h: compute_probability(mean, status.scored_trials, seed_error) for h, mean in means.items()}
     return confirmation.model_copy(
         update={
             "current_scores": current_scores,
             "winner_scores": winner_scores,
-            "differences": differences,
+            "differences": {h: WinnerDifference(rank_ic=means[h], probability=probabilities[h]) for h in means},
             "horizon": find_main_horizon(training.selection, tuple(means)),
         }
     )
