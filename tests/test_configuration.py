@@ -190,7 +190,7 @@ def test_losses_are_given_on_the_command_line_for_all_phases_and_for_one() -> No
     given.require_valid_parameters()
 
     training = TrainingParams.model_validate(given["parameters"]["training"])
-    losses = {phase.name: phase.loss.active() for phase in training.curriculum}
+    losses = {phase.name: phase.loss.positive_weights() for phase in training.curriculum}
     assert training.seeds == 2
     assert losses.pop("finetune") == {"ic": 1}
     assert len(losses) == 4

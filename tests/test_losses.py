@@ -161,7 +161,7 @@ def test_a_portfolio_is_neutral_and_of_gross_one() -> None:
     "text", ["mse:0.6,rankic:0.4", "mse:0.6 rankic:0.4", "mse: 0.6, rank_ic: 0.4", " mse :0.6 ,rank_ic:0.4 "]
 )
 def test_weights_are_written_as_text_with_commas_or_spaces(text: str) -> None:
-    assert LossWeights.model_validate(text).active() == {"mse": 0.6, "rank_ic": 0.4}
+    assert LossWeights.model_validate(text).positive_weights() == {"mse": 0.6, "rank_ic": 0.4}
 
 
 def test_terms_and_horizons_are_weighed() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from atft_kedro.commands.console import make_console
-from atft_kedro.commands.hpo import MAX_SHOWN_TRIALS, render_status
+from atft_kedro.commands.hpo import MAX_SHOWN_TRIALS, render_study
 from atft_kedro.search.study_status import StudyStatus, TrialSummary
 
 
@@ -35,7 +35,7 @@ def make_status(trials: int) -> StudyStatus:
 
 
 def test_a_study_is_shown_with_its_newest_trials(capsys: pytest.CaptureFixture[str]) -> None:
-    make_console().print(render_status(make_status(MAX_SHOWN_TRIALS + 5)))
+    make_console().print(render_study(make_status(MAX_SHOWN_TRIALS + 5)))
 
     output = capsys.readouterr().out
     assert "study s" in output
@@ -43,4 +43,4 @@ def test_a_study_is_shown_with_its_newest_trials(capsys: pytest.CaptureFixture[s
     assert "0:01:30" in output
     assert "diverged [x]" in output
     assert output.count("hidden_size 16") == MAX_SHOWN_TRIALS
-    assert "and 5 earlier trials" in output
+    assert "5 earlier trials are not shown" in output

@@ -13,7 +13,7 @@ from factories.training_logs import RISING, make_log, write_run
 def test_the_last_epochs_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = write_run(tmp_path / "run", make_log(*RISING))
 
-    make_console().print(render_epochs(read_history(folder, 2)))
+    make_console().print(render_epochs(read_history(folder, 2), "rank IC"))
 
     output = capsys.readouterr().out
     assert [f"{rank_ic:.4f}" in output for rank_ic in RISING] == [False, False, False, False, True, True]

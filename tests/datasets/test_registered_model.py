@@ -3,12 +3,14 @@
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import mlflow
 import polars as pl
 import pytest
+from kedro.io import DatasetError
 
-from atft_kedro.datasets import RegisteredModelDataset
+from atft_kedro.datasets import RegisteredModelDataset, registered_model
 from atft_kedro.export.model import Registration
 from atft_kedro.export.model_card import CARD_FILE
 
@@ -71,6 +73,18 @@ def test_without_an_active_run_a_warning_is_logged_and_the_old_file_removed(
 
     assert not dataset.exists()
     assert "the model of run 20200101-a is not registered: no MLflow run is active" in caplog.text
+
+
+def test_a_file_that_cannot_be_written_is_no_failure_of_mlflow(
+    registration: Registration, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registered = registered_model.RegisteredModel(name="mine", version="1", uri="models:/mine/1", run="20200101-a")
+    monkeypatch.setattr(registered_model, "register", lambda data, name: registered)
+    monkeypatch.setattr(mlflow, "active_run", lambda: "a run")
+    monkeypatch.setattr(registered_model, "atomic_write", Mock(side_effect=OSError("the disk is broken")))
+
+    with pytest.raises(DatasetError, match="the disk is broken"):
+        RegisteredModelDataset(filepath=str(tmp_path / "registered.json"), name="mine").save(registration)
 
 
 @pytest.mark.slow

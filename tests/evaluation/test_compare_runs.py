@@ -14,7 +14,7 @@ from atft_kedro.evaluation.compare_runs import (
     list_horizons_not_compared,
     pivot_returns,
     read_split_forecasts,
-    require_several,
+    require_two_or_more_runs,
 )
 from atft_kedro.evaluation.score_forecasts import score_forecasts
 from atft_kedro.params import InputError
@@ -100,7 +100,7 @@ def test_a_run_without_forecasts_or_twice_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has no forecasts"):
         read_split_forecasts(tmp_path, "test")
     with pytest.raises(InputError, match="two or more different runs"):
-        require_several([tmp_path, tmp_path])
+        require_two_or_more_runs([tmp_path, tmp_path])
 
 
 def test_more_trials_lower_the_deflated_ratio() -> None:

@@ -72,12 +72,12 @@ def test_trials_are_child_runs_of_one_mlflow_run(searched: Path) -> None:
 
 def test_a_search_is_shown_and_continued(searched: Path) -> None:
     output = kedro(searched, "atft", "hpo", "status", "--study", "mine")
-    assert "4 wanted" in output
+    assert "target: 4 trials" in output
     assert "learning_rate" in output
 
     kedro(searched, "run", "--pipelines", "hpo", "--params", PARAMS.replace("n_trials=4", "n_trials=5"))
     assert [trial["number"] for trial in read(searched, "study.json")["trials"]] == [0, 1, 2, 3, 4]
-    assert "5 wanted" in kedro(searched, "atft", "hpo", "worker", "--study", "mine")
+    assert "target: 5 trials" in kedro(searched, "atft", "hpo", "worker", "--study", "mine")
 
 
 def test_a_promoted_winner_is_trained_with_exactly_its_values(searched: Path) -> None:

@@ -68,7 +68,7 @@ def test_values_are_applied_and_change_nothing_else() -> None:
     assert changed_network == network.model_copy(update={"dropout": 0.3})
     assert changed_training.accumulate == 3
     assert changed_training.loss is not None
-    assert changed_training.loss.active() == {"ic": 1.0}
+    assert changed_training.loss.positive_weights() == {"ic": 1.0}
     rates = [phase.learning_rate for phase in changed_training.curriculum]
     assert max(rates) == 1e-4
     fastest = max(phase.learning_rate for phase in training.phases)

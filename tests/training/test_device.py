@@ -130,7 +130,7 @@ def test_a_step_a_validation_and_forecasts_stay_on_a_gpu(
         (forecasts,) = forecast_blocks([TrainedNetwork(network, frozenset(phase.modules))], loader.reader, days)
         stats = collect_attention(network, loader.reader, days)
 
-    assert {terms[name].device.type for name in phase.loss.active()} == {"cuda"}
+    assert {terms[name].device.type for name in phase.loss.positive_weights()} == {"cuda"}
     assert {weight.device.type for weight in network.state_dict().values()} == {"cuda"}
     assert isinstance(loss, float)
     assert "rank_ic" in scores

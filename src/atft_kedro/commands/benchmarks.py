@@ -7,7 +7,7 @@ from kedro.io import CatalogProtocol
 
 from ..benchmark_report.page import WalkEvidence, build_benchmark_page
 from ..benchmark_report.run_evidence import RunEvidence
-from ..evaluation.compare_runs import compare_runs, read_split_forecasts, require_several
+from ..evaluation.compare_runs import compare_runs, read_split_forecasts, require_two_or_more_runs
 from ..evaluation.entries import collect_returns, returns_by_lag
 from ..evaluation.run_scores import read_all_returns
 from ..files import atomic_write
@@ -34,7 +34,7 @@ def benchmarks(catalog: CatalogProtocol, runs: tuple[str, ...], output: Path | N
     evidence = [RunEvidence.read(folder) for folder in folders]
     comparisons = []
     if len(folders) > 1:
-        require_several(folders)
+        require_two_or_more_runs(folders)
         forecasts = {folder.name: read_split_forecasts(folder, "test") for folder in folders}
         comparisons = compare_runs(forecasts, read_all_returns(folders), evaluation)
     walk_evidence = _read_walk(catalog) if walk and catalog["walk_score"].exists() else None

@@ -1,9 +1,14 @@
-"""``kedro atft compare``: compare runs on their common forecasts."""
+"""``kedro atft compare``: compare runs on the forecasts that all of them have."""
 
 import click
 from kedro.io import CatalogProtocol
 
-from ..evaluation.compare_runs import compare_runs, list_horizons_not_compared, read_split_forecasts, require_several
+from ..evaluation.compare_runs import (
+    compare_runs,
+    list_horizons_not_compared,
+    read_split_forecasts,
+    require_two_or_more_runs,
+)
 from ..evaluation.run_scores import read_all_returns
 from ..reporting.comparison_tables import tabulate_comparison
 from .command_helpers import pass_catalog, split_option
@@ -14,19 +19,23 @@ from .console import make_console, render_table
 @click.argument("runs", nargs=-1, required=True)
 @split_option("train", "validation", "test")
 @click.option(
-    "--trials", default=0, help="Number of tried runs from which RUNS were selected.  [default: the number of RUNS]"
+    "--trials",
+    default=0,
+    type=click.IntRange(min=0),
+    help="Number of all runs that you tried, at least the number of RUNS, for the deflated Sharpe ratio.  "
+    "[default: the number of RUNS]",
 )
 @pass_catalog
 def compare(catalog: CatalogProtocol, runs: tuple[str, ...], split: str, trials: int) -> None:
-    """Compare RUNS on the forecasts that all of them have.
+    """Compare RUNS on the forecasts of the same date, stock and horizon that all of them have.
 
-    The difference of each run to the first is paired by day.
+    Each run is compared with the first RUN by the mean of daily differences.
     """
     folders = [catalog["runs"].load().find(run) for run in runs]
-    require_several(folders)
+    require_two_or_more_runs(folders)
     forecasts = {folder.name: read_split_forecasts(folder, split) for folder in folders}
     compared = compare_runs(forecasts, read_all_returns(folders), catalog["params:evaluation"].load(), trials)
     console = make_console()
     console.print(render_table(tabulate_comparison(compared, split, trials)))
     for horizon in list_horizons_not_compared(forecasts):
-        console.print(f"{horizon}d is not compared: some of these runs do not forecast it.")
+        console.print(f"The horizon {horizon} d is not compared: not all runs forecast it.")

@@ -50,7 +50,7 @@ def down(metadata: ProjectMetadata) -> None:
 
 
 def _read_default_store(project: Path) -> str:
-    """Read the database URL from the project's credentials; if there is none, use a SQLite file."""
+    """Read the database URL from the project's credentials; the default is a SQLite file."""
     loader = settings.CONFIG_LOADER_CLASS(str(project / settings.CONF_SOURCE), **settings.CONFIG_LOADER_ARGS)
     try:
         store = loader["credentials"].get(STORE_CREDENTIAL_KEY)

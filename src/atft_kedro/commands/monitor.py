@@ -1,4 +1,4 @@
-"""``kedro atft monitor``: watch a run."""
+"""``kedro atft monitor``: show the progress of a run until it no longer trains."""
 
 import time
 from typing import Any
@@ -17,42 +17,46 @@ from .status import describe_health, render_status
 
 SHOWN_LOG_LINES = 8
 SHOWN_EPOCHS = 12
-HEALTH_TRIGGERS = ("state", "seed", "phase", "epoch")  # the run is diagnosed again when one of them changes
+DIAGNOSIS_FIELDS = ("state", "seed", "phase", "epoch")  # the diagnosis is repeated when one of them changes
 
 
 @click.command()
 @run_argument
-@click.option("--every", default=1.0, show_default=True, help="Seconds between updates.")
+@click.option("--every", "interval", default=1.0, show_default=True, help="Seconds between updates.")
 @pass_catalog
-def monitor(catalog: CatalogProtocol, run: str, every: float) -> None:
-    """Show the progress of a RUN (default: the latest) until it ends.
+def monitor(catalog: CatalogProtocol, run: str, interval: float) -> None:
+    """Show the progress of a RUN (default: the latest) until it no longer trains.
 
-    Ctrl-C ends only the display.
+    Ctrl-C ends only the display, not the training.
     """
     folder = catalog["runs"].load().find(run)
     run_status, health = read_status(folder), describe_health(folder)
     with Live(console=make_console(), auto_refresh=False) as live:
         while True:
             log = Text("\n".join(read_log(folder, SHOWN_LOG_LINES)), style="dim")
-            epochs = render_epochs(read_history(folder, SHOWN_EPOCHS))
+            epochs = render_epochs(read_history(folder, SHOWN_EPOCHS), run_status.metric)
             live.update(Group(render_status(run_status, health), epochs, log), refresh=True)
             if run_status.state != "training":
                 break
-            time.sleep(every)
+            time.sleep(interval)
             before, run_status = run_status, read_status(folder)
-            if any(getattr(run_status, name) != getattr(before, name) for name in HEALTH_TRIGGERS):
+            if any(getattr(run_status, name) != getattr(before, name) for name in DIAGNOSIS_FIELDS):
                 health = describe_health(folder)
 
 
-def render_epochs(epochs: list[dict[str, Any]]) -> Table:
-    """Render a table with one row per epoch."""
-    table = Table("seed", "phase", "epoch", "train loss", "rank IC", "best score", "scale", "seconds")
+def render_epochs(epochs: list[dict[str, Any]], metric: str) -> Table:
+    """Render a row per epoch; ``metric`` names the score that chooses the best weights."""
+    table = Table("seed", "phase", "epoch", "train loss", "rank IC", f"best {metric}", "forecast/label std", "seconds")
     for epoch in epochs:
         scores = epoch["validation"]
-        numbers = (epoch["train_loss"], scores["rank_ic"], epoch["best"])
         table.add_row(
-            *(str(epoch["seed"]), epoch["phase"], str(epoch["epoch"])),
-            *(f"{number:.4f}" for number in numbers),
-            *(f"{scores['scale']:.3f}", f"{epoch['seconds']:.1f}"),
+            str(epoch["seed"]),
+            epoch["phase"],
+            str(epoch["epoch"]),
+            f"{epoch['train_loss']:.4f}",
+            f"{scores['rank_ic']:.4f}",
+            f"{epoch['best']:.4f}",
+            f"{scores['scale']:.3f}",
+            f"{epoch['seconds']:.1f}",
         )
     return table

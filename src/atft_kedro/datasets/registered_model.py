@@ -1,10 +1,9 @@
-"""The model in MLflow's registry."""
+"""Dataset that registers a run's exported model in MLflow."""
 
 import logging
 from collections.abc import Mapping
-from importlib.metadata import version
+from importlib.metadata import version as installed_version
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import mlflow
@@ -21,7 +20,7 @@ from . import served_model
 from .run_files import InRunFolder
 from .tracker import StopAfterFailure
 
-PACKAGE = Path(__file__).parent.parent
+PACKAGE_FOLDER = Path(__file__).parent.parent
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "polars", "pyarrow", "pydantic", "rich", "safetensors", "torch")
 
 _logger = logging.getLogger(__name__)
@@ -37,10 +36,11 @@ class RegisteredModel(Params):
 
 
 class RegisteredModelDataset(InRunFolder, AbstractDataset[Registration, RegisteredModel]):
-    """A model in MLflow's registry; the file records its version.
+    """A model in MLflow's registry; ``filepath`` stores its name, version and URI.
 
     It is logged to the active MLflow run. Nothing is pickled: MLflow gets the exported folder and a copy of the
-    package's code. Without an active MLflow run or an answering server a warning is logged and no file is written.
+    package's code. If no MLflow run is active, or the server does not answer, a warning is logged and no
+    file is written.
 
     Example usage for the YAML API:
 
@@ -62,17 +62,17 @@ class RegisteredModelDataset(InRunFolder, AbstractDataset[Registration, Register
         return RegisteredModel.model_validate_json(self._filepath.read_text())
 
     def save(self, data: Registration) -> None:
-        """Log and register the model, or log the reason why it is not."""
+        """Log the model to MLflow and register it, or write a warning with the reason."""
         self._filepath.unlink(missing_ok=True)
         if mlflow.active_run() is None:
             _logger.warning("the model of run %s is not registered: no MLflow run is active", data.run)
             return
         attempt = StopAfterFailure(f"MLflow failed; the model of run {data.run} is not registered")
-        attempt(lambda: self._write(register(data, self._name)))
-
-    def _write(self, registered: RegisteredModel) -> None:
-        with atomic_write(self._filepath) as partial:
-            partial.write_text(registered.model_dump_json(indent=2))
+        registered: list[RegisteredModel] = []
+        attempt(lambda: registered.append(register(data, self._name)))
+        for model in registered:  # outside of the attempt: an error of this file is not an error of MLflow
+            with atomic_write(self._filepath) as partial:
+                partial.write_text(model.model_dump_json(indent=2))
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._filepath), "name": self._name}
@@ -81,31 +81,31 @@ class RegisteredModelDataset(InRunFolder, AbstractDataset[Registration, Register
 def register(data: Registration, name: str) -> RegisteredModel:
     """Log the model to the active run with an explicit signature and requirements.
 
-    Example rows go to a separate file: as MLflow's input example they would be forecast, and they are too few.
+    Example rows go to a separate file. MLflow would run the model on an input example, and these rows are too few for
+    that.
     """
-    MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)  # for two small files
+    MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)  # the model has only two small files
     logged = mlflow.pyfunc.log_model(
         name=name,
         python_model=served_model.__file__,
         artifacts={served_model.FOLDER: str(data.folder)},
         signature=ModelSignature(_to_mlflow_schema(data.example.schema, data.optional), _to_mlflow_schema(data.output)),
-        code_paths=[str(PACKAGE)],
-        pip_requirements=[f"{package}=={version(package).partition('+')[0]}" for package in REQUIREMENTS],
+        code_paths=[str(PACKAGE_FOLDER)],
+        pip_requirements=[f"{package}=={installed_version(package).partition('+')[0]}" for package in REQUIREMENTS],
         registered_model_name=name,
         tags={"run": data.run},
         metadata={"run": data.run, "folder": data.folder.name},
     )
     mlflow.log_text(data.example.write_csv(), f"{name}/columns.csv")
-    number = logged.registered_model_version
-    return RegisteredModel(name=name, version=str(number), uri=f"models:/{name}/{number}", run=data.run)
+    version = logged.registered_model_version
+    return RegisteredModel(name=name, version=str(version), uri=f"models:/{name}/{version}", run=data.run)
 
 
-def _to_mlflow_schema(schema: pl.Schema, optional: Mapping[str, pl.DataType] = MappingProxyType({})) -> Schema:
-    """Convert a schema to MLflow's: dates as text, floats in double precision."""
-    needed = [ColSpec(_to_mlflow_type(dtype), name) for name, dtype in schema.items()]
-    return Schema(
-        [*needed, *(ColSpec(_to_mlflow_type(dtype), name, required=False) for name, dtype in optional.items())]
-    )
+def _to_mlflow_schema(schema: pl.Schema, optional: Mapping[str, pl.DataType] | None = None) -> Schema:
+    """Convert a schema to MLflow's: double for floats, 32-bit integers, and text for all else."""
+    required = [ColSpec(_to_mlflow_type(dtype), name) for name, dtype in schema.items()]
+    others = [ColSpec(_to_mlflow_type(dtype), name, required=False) for name, dtype in (optional or {}).items()]
+    return Schema([*required, *others])
 
 
 def _to_mlflow_type(dtype: pl.DataType) -> DataType:

@@ -85,7 +85,7 @@ def check_scale(log: TrainingLog, seed: SeedLog) -> TrainingCheck | None:
     is_undefined = bool(np.isnan(rank_ic))
     has_collapsed = not scale >= log.training.collapse.scale or is_undefined  # forecasts are nearly equal
     expected = max(abs(rank_ic), MIN_RANK_IC)
-    is_trained = bool(LOSSES_OF_SCALE & set(phase.params.loss.active()))
+    is_trained = bool(LOSSES_OF_SCALE & set(phase.params.loss.positive_weights()))
     is_too_wide, is_too_narrow = (
         is_trained and scale > MAX_SCALE_RATIO * expected,
         is_trained and scale < MIN_SCALE_RATIO * expected,

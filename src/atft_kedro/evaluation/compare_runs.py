@@ -66,7 +66,7 @@ def pivot_returns(forecasts: pl.DataFrame) -> pl.DataFrame:
     return wide.rename({name: target(int(name)) for name in wide.columns if name not in (DATE, CODE)})
 
 
-def require_several(folders: Sequence[Path]) -> None:
+def require_two_or_more_runs(folders: Sequence[Path]) -> None:
     """Refuse fewer than two runs, and the same run twice."""
     if len(set(folders)) < 2 or len(set(folders)) < len(folders):
         raise InputError(

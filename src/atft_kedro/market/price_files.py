@@ -90,7 +90,10 @@ def _group_by_format(tables: dict[Path, pl.DataFrame], params: PriceFileParams) 
 
 
 def _read_group(tables: dict[Path, pl.DataFrame], params: PriceFileParams) -> pl.DataFrame:
-    """Concatenate tables of one format and parse them; without a code column the file's name is the code."""
+    """Concatenate tables of one format and parse them.
+
+    Without a code column the file's name is the code.
+    """
     files = tuple(tables)
     starts = itertools.accumulate((table.height for table in tables.values()), initial=0)
     if CODE not in find_columns(tables[files[0]].columns, params, files[0]):

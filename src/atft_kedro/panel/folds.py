@@ -88,7 +88,7 @@ def _plan_periods(n_days: int, params: FoldParams) -> list[np.ndarray]:
 
 
 def _mark_fold(n_days: int, first_train: int, first_validation: int, test_indices: np.ndarray) -> np.ndarray:
-    """Mark the split of each day, given the indices of the first train and validation day and of all test days."""
+    """Mark the split of each day, given the first train and validation day and the test days."""
     splits = np.full(n_days, "unused", dtype=SPLIT_DTYPE)
     splits[:first_validation] = "train"
     splits[:first_train] = "history"
@@ -121,7 +121,10 @@ def _plan_years(days: np.ndarray, params: FoldParams, target_span: int) -> list[
 
 
 def _plan_combinations(n_days: int, params: FoldParams) -> list[np.ndarray]:
-    """Plan a fold for every choice of test groups; the newest other group validates, the rest trains."""
+    """Plan a fold for every choice of test groups.
+
+    The newest other group validates, the rest trains.
+    """
     if n_days < params.n_folds:
         raise InputError(f"{params.n_folds} groups do not fit {n_days} days. Change `folds:` in conf/.")
     groups = np.array_split(np.arange(n_days), params.n_folds)

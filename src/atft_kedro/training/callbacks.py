@@ -95,7 +95,7 @@ class MetricsLog(Callback):
 
 
 def _is_module_norm(name: str) -> bool:
-    """Return whether a term of a step is the gradient norm of a module, such as ``gradient/heads``."""
+    """Return whether a term is the gradient norm of a module, such as ``gradient/heads``."""
     return "/" in name
 
 
@@ -146,7 +146,7 @@ class Checkpoints(Callback):
             write_checkpoint(self.folder / SWA, {"identity": vars(self.identity), **weights})
 
     def write(self, trainer: Trainer, name: str) -> None:
-        """Write the whole state, so that a training can resume from any checkpoint except ``swa.pt``."""
+        """Write the whole state: a training can resume from any checkpoint but ``swa.pt``."""
         write_checkpoint(self.folder / name, {"identity": vars(self.identity), **trainer.state()})
 
     def _link_best(self, trainer: Trainer, source: str = LAST) -> None:
@@ -165,7 +165,7 @@ class Checkpoints(Callback):
 
 
 class EpochLog(Callback):
-    """Log lines with each epoch's scores and, at the end, the weights that are chosen as the best."""
+    """Log lines with each epoch's scores and, at the end, the best weights."""
 
     def after_epoch(self, trainer: Trainer, scores: dict[str, float]) -> None:
         """Log the scores of the epoch's EMA weights."""

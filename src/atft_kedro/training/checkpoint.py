@@ -51,7 +51,7 @@ class Identity:
     graphs_and_split: str = ""  # hash of the graphs and the split
 
     def require_same(self, path: Path, stored: Mapping[str, object]) -> None:
-        """Raise an error that names the difference if the stored identity of a checkpoint or run is another one."""
+        """Raise an error that names the difference if a checkpoint or run has another identity."""
         for name, expected in vars(self).items():
             found = stored.get(name)
             if found != expected and (difference := _format_difference(found, expected)):

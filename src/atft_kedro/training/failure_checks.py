@@ -130,8 +130,8 @@ class CollapseCheck(Callback):
                 f"The forecasts have collapsed: for {self.params.epochs} epochs their standard deviation within a "
                 f"day was {scores['scale']:.2g} of the labels', less than training.collapse.scale "
                 f"{self.params.scale:g}. Phase {trainer.phase.name}, learning rate {trainer.phase.learning_rate:g}, "
-                f"weight decay {trainer.params.weight_decay:g}, losses {trainer.phase.loss.active()}: a lower "
-                "weight decay, or losses that reward dispersion (ic, variance_floor), may help."
+                f"weight decay {trainer.params.weight_decay:g}, losses {trainer.phase.loss.positive_weights()}: a "
+                "lower weight decay, or losses that reward dispersion (ic, variance_floor), may help."
             )
 
 

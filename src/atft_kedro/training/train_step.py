@@ -12,7 +12,7 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ..labels import transform_labels
-from ..losses import ACROSS_DAYS, LossInputs, combine_losses, sum_losses
+from ..losses import ACROSS_DAYS, LossInputs, combine_losses, combine_losses_per_horizon
 from ..network.atft import Atft, compile_network
 from ..panel.blocks import Block, BlockReader
 from ..panel.sampler import pad_days
@@ -78,7 +78,7 @@ class TrainStep:
             self.split_blocks(2 * self.pieces_per_block)
             pieces, days = self.pieces_per_block, self.reader.days
             _logger.warning("out of memory: each block is now split into %d pieces of at most %d days", pieces, days)
-            if changed := [name for name in ACROSS_DAYS if name in phase.loss.active()]:
+            if changed := [name for name in ACROSS_DAYS if name in phase.loss.positive_weights()]:
                 _logger.warning("losses that compare days now compare only days of one piece: %s", ", ".join(changed))
 
     def split_blocks(self, pieces: int) -> None:
@@ -180,7 +180,7 @@ class TrainStep:
         """Return the loss summed over the days of a block, and the number of days (2, horizon)."""
         inputs = self.loss_input_builder(block, forecast)
         days = inputs.count_days()
-        return torch.stack([sum_losses(inputs, phase.loss) * days, days])
+        return torch.stack([combine_losses_per_horizon(inputs, phase.loss) * days, days])
 
 
 def _gradient_norm(module: nn.Module) -> Tensor:

@@ -1,4 +1,4 @@
-"""A walk, the training of a walk-forward evaluation: each unfinished fold in a separate process."""
+"""A walk (walk-forward run): train each unfinished fold in a separate process."""
 
 import logging
 import math
