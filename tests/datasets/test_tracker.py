@@ -10,15 +10,15 @@ from atft_kedro.training.tracking import NoTracker
 
 def test_the_first_failure_is_logged_and_later_calls_are_skipped(caplog: pytest.LogCaptureFixture) -> None:
     calls: list[str] = []
-    attempt = StopAfterFailure("MLflow failed")
+    call_mlflow = StopAfterFailure("MLflow failed")
 
     def fail() -> None:
         calls.append("fail")
         raise MlflowException("no connection\nand more lines")
 
-    attempt(lambda: calls.append("first"))
-    attempt(fail)
-    attempt(lambda: calls.append("later"))
+    call_mlflow(lambda: calls.append("first"))
+    call_mlflow(fail)
+    call_mlflow(lambda: calls.append("later"))
 
     assert calls == ["first", "fail"]
     assert caplog.messages == ["MLflow failed: no connection"]

@@ -63,3 +63,12 @@ def test_the_train_gap_is_the_share_lost_on_validation_days(split_scores: Scores
     lost, _ = measure_train_validation_gap({"train": train, "validation": validation})
     assert lost == pytest.approx(1 - (validation[1].rank_ic.mean or 0) / (train[1].rank_ic.mean or 1))
     assert measure_train_validation_gap({"validation": validation}) == (None, None)
+
+
+def test_the_train_gap_is_over_the_shortest_horizon_in_any_order() -> None:
+    means = {"train": (0.2, 0.1), "validation": (0.3, 0.05)}
+    scores = {
+        split: {5: score_horizon(make_mean(h5)), 1: score_horizon(make_mean(h1))} for split, (h5, h1) in means.items()
+    }
+
+    assert measure_train_validation_gap(scores)[0] == pytest.approx(0.5)

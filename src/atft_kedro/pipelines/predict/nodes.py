@@ -27,7 +27,7 @@ def check_data_age(
     ``guard_verdict`` is not read. As an input, it makes Kedro check the data first.
     """
     age = require_recent(mapped_dataset, today, params, guard.recency)
-    return {"forecast_date": str(today), "age_in_trading_days": age}
+    return {"made_on": str(today), "age_in_trading_days": age}  # made_on: the date of the forecasts
 
 
 def forecast_newest_days(  # noqa: PLR0913, PLR0917 — each argument is a separate dataset
