@@ -137,7 +137,7 @@ def _count_positive(name: str, halves: Sequence[Mean], members: Sequence[Mean]) 
 
 
 def _is_clear(difference: Mean | None) -> bool:
-    """Return whether a difference is more than `SIGNIFICANT_ERRORS` standard errors from zero."""
+    """Return whether a difference is more than `SIGNIFICANT_STANDARD_ERRORS` standard errors from zero."""
     if difference is None or difference.mean is None or not difference.se:
         return False
     return abs(difference.mean) > SIGNIFICANT_STANDARD_ERRORS * difference.se

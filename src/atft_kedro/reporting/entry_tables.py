@@ -68,7 +68,7 @@ def _compare_entries(rank_ics: Mapping[int, tuple[Mean, Mean]]) -> Iterator[str]
 def _compare_rank_ics(horizon: int, same_close: Mean, next_close: Mean) -> str | None:
     """Return a sentence if two rank ICs differ by more than half of the larger, else an empty string.
 
-    The larger must be more than `SIGNIFICANT_ERRORS` standard errors from zero. None if a value is unknown.
+    The larger must be more than `SIGNIFICANT_STANDARD_ERRORS` standard errors from zero. None if a value is unknown.
     """
     values = (same_close.mean, next_close.mean, same_close.se, next_close.se)
     known = [value for value in values if value is not None]
