@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from pydantic import ValidationError
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from ..dotted_paths import compare_trees
 from ..files import Model
@@ -90,7 +91,11 @@ def make_spec(
 
 
 def open_storage(url: str, heartbeat: int | None = None) -> RDBStorage:
-    """Connect to the database of studies; with a heartbeat, trials of dead workers are repeated."""
+    """Connect to the database of studies; with a heartbeat, trials of dead workers are repeated.
+
+    Every query opens and closes its connection: many readers do not exhaust the server's connections, and a restart of
+    the server breaks no worker.
+    """
     address = make_url(url)
     backend = address.get_backend_name()
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # workers log their trials themselves
@@ -101,7 +106,7 @@ def open_storage(url: str, heartbeat: int | None = None) -> RDBStorage:
         with ignore_warnings():
             return RDBStorage(
                 url,
-                engine_kwargs={"connect_args": CONNECT_ARGUMENTS.get(backend, {}), "pool_pre_ping": True},
+                engine_kwargs={"connect_args": CONNECT_ARGUMENTS.get(backend, {}), "poolclass": NullPool},
                 heartbeat_interval=heartbeat,
                 grace_period=STALE_HEARTBEATS * heartbeat if heartbeat else None,
                 heartbeat_stale_trial_callback=retry_stale_trial,
