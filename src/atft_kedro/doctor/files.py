@@ -12,6 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from ..checks import CheckResult
+from ..files import parse_model, read_json
 from ..guard.calendars import count_sessions, current_day
 from ..guard.keys import RecencyParams
 from ..panel.store import HEADER, REBUILD, PanelHeader
@@ -104,7 +105,7 @@ def hash_size_and_end(path: Path) -> str:
 
 def check_panel(folder: Path) -> CheckResult:
     """Check that the panel's files have the length that its header states."""
-    header = PanelHeader.model_validate_json((folder / HEADER).read_text())
+    header = parse_model(read_json(folder / HEADER), PanelHeader, folder / HEADER)
     if damaged := header.find_damaged(folder):
         return CheckResult.error("panel", f"cut off or missing: {list_names(damaged, MAX_LISTED, '; ')}", REBUILD)
     days, stocks = header.metadata.days, len(header.metadata.codes)

@@ -14,7 +14,7 @@ import polars as pl
 import torch
 
 from ..evaluation.forecast_table import FORECASTS_FILE, forecast_one_split
-from ..files import atomic_write
+from ..files import atomic_write, parse_model, read_json
 from ..graph.neighbours import GraphParams
 from ..graph.panel_indices import index_graphs
 from ..network.params import NetworkParams
@@ -172,7 +172,7 @@ def read_record(folder: Path) -> FoldRecord | None:
     path, forecasts = folder / RECORD, folder / FORECASTS_FILE
     if not path.exists() or not forecasts.exists():
         return None
-    record = FoldRecord.model_validate_json(path.read_text())
+    record = parse_model(read_json(path), FoldRecord, path)
     return record if forecasts.stat().st_size == record.size else None
 
 
