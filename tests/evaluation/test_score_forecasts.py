@@ -76,7 +76,9 @@ def test_signal_weights_and_top_stocks_are_parameters() -> None:
     scored = evaluate(
         forecasts,
         realised,
-        EvaluationParams.model_validate({"portfolio": {"weights": "signal", "top": 5, "cost_bp": 0}}),
+        EvaluationParams.model_validate(
+            {"portfolio": {"weights": "signal", "top": 5, "cost_bp": 0}, "units": "gaussian_rank"}
+        ),
     ).horizons[1]
 
     assert scored.long_short is not None

@@ -11,7 +11,7 @@ from atft_kedro.evaluation.score import EvaluationParams, HorizonScore, Score
 from factories.params import make_params
 
 FIRST = date(2024, 1, 1)
-EVALUATION = EvaluationParams(portfolio=make_params(PortfolioParams))  # of conf/base
+EVALUATION = EvaluationParams(portfolio=make_params(PortfolioParams), units="gaussian_rank")  # of conf/base
 IN_RETURNS = EVALUATION.model_copy(update={"units": "returns"})
 
 

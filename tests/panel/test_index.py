@@ -19,5 +19,5 @@ def test_the_index_finds_every_row_by_stock_and_day(ml_dataset: pl.DataFrame) ->
     assert index.row_of[index.find(by_stock)].tolist() == list(range(ml_dataset.height))
     assert int(index.eligible.sum()) == universe["eligible"].sum()
     assert ((index.row_of < 0) & index.eligible).sum() == 0
-    with pytest.raises(InputError, match="1 rows of the ML dataset repeat a date and code"):
+    with pytest.raises(InputError, match="1 rows repeat the date and code of another row"):
         index_observations(pl.concat([universe, universe[:1]]))

@@ -78,7 +78,7 @@ def test_the_average_of_the_last_epochs_is_their_weights_mean(make: Make, tmp_pa
     seen: list[torch.Tensor] = []
     keep = Watch()
     keep.after_epoch = lambda trainer, scores: seen.append(trainer.network.heads.linear.weight.detach().clone())  # type: ignore[method-assign]
-    trainer = make([keep, Checkpoints(tmp_path, IDENTITY)], swa_share=0.5)
+    trainer = make([keep, Checkpoints(tmp_path, IDENTITY, keep=3)], swa_share=0.5)
 
     trainer.fit()
 
@@ -100,13 +100,13 @@ def test_a_training_killed_between_its_log_and_its_checkpoint_ends_with_the_log_
         folder.mkdir()
         kill = Watch()
         kill.after_epoch = lambda trainer, scores, ends=ends: kill_at(trainer, ends)  # type: ignore[method-assign]
-        trainer = make([MetricsLog(folder), kill, Checkpoints(folder, IDENTITY)])
+        trainer = make([MetricsLog(folder, norm_interval=20), kill, Checkpoints(folder, IDENTITY, keep=3)])
         if ends:
             with pytest.raises(Killed):
                 trainer.fit()
             with (folder / METRICS).open("a") as log:
                 log.write('{"step": 1, "lo')
-            trainer = make([MetricsLog(folder), Checkpoints(folder, IDENTITY)])
+            trainer = make([MetricsLog(folder, norm_interval=20), Checkpoints(folder, IDENTITY, keep=3)])
             trainer.resume(read_checkpoint(folder / LAST, IDENTITY))
         trainer.fit()
         logs.append([without_clocks(json.loads(line)) for line in (folder / METRICS).read_text().splitlines()])
@@ -131,14 +131,14 @@ def test_an_epoch_with_a_stop_inside_is_measured_as_a_whole(make: Make, tmp_path
         time.sleep(1)
         (tmp_path / STOP_FILE).touch()
 
-    log, stop_request = MetricsLog(tmp_path), Watch(make(**one_epoch).total_steps - 1, wait)
-    stopped = make([stop_request, log, Checkpoints(tmp_path, IDENTITY), StopFile(tmp_path)], **one_epoch)
+    log, stop_request = MetricsLog(tmp_path, norm_interval=20), Watch(make(**one_epoch).total_steps - 1, wait)
+    stopped = make([stop_request, log, Checkpoints(tmp_path, IDENTITY, keep=3), StopFile(tmp_path)], **one_epoch)
     started = time.perf_counter()
     with pytest.raises(Stop):
         stopped.fit()
     longest = time.perf_counter() - started
     time.sleep(0.5)  # time without training
-    resumed = make([MetricsLog(tmp_path)], **one_epoch)
+    resumed = make([MetricsLog(tmp_path, norm_interval=20)], **one_epoch)
     resumed.resume(read_checkpoint(tmp_path / LAST, IDENTITY))
     started = time.perf_counter()
     resumed.fit()

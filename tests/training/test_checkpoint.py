@@ -16,7 +16,7 @@ from atft_kedro.training.checkpoint import (
     Identity,
     State,
     read_checkpoint,
-    report_as_other_version,
+    require_same_structure,
     write_checkpoint,
 )
 from factories.training import IDENTITY, NETWORK, Make
@@ -24,7 +24,7 @@ from factories.training import IDENTITY, NETWORK, Make
 
 def test_a_full_disk_keeps_the_previous_checkpoint_and_is_an_error(make: Make, tmp_path: Path) -> None:
     trainer = make(size=NETWORK.model_copy(update={"hidden_size": 128, "selection_size": 512}))
-    checkpoints = Checkpoints(tmp_path, IDENTITY)
+    checkpoints = Checkpoints(tmp_path, IDENTITY, keep=3)
     checkpoints.write(trainer, LAST)
     before = (tmp_path / LAST).read_bytes()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -43,7 +43,7 @@ def test_a_full_disk_keeps_the_previous_checkpoint_and_is_an_error(make: Make, t
 
 def test_a_checkpoint_that_is_truncated_malicious_or_of_another_training_is_refused(make: Make, tmp_path: Path) -> None:
     trainer = make()
-    Checkpoints(tmp_path, IDENTITY).write(trainer, LAST)
+    Checkpoints(tmp_path, IDENTITY, keep=3).write(trainer, LAST)
     path = tmp_path / LAST
 
     with pytest.raises(InputError, match="was trained with other features: made instead of other"):
@@ -71,6 +71,10 @@ def rename_weight(tree: State) -> None:
     tree["ema"]["output.bias"] = tree["ema"].pop("heads.linear.bias")
 
 
+def reshape_weight(tree: State) -> None:
+    tree["swa"]["heads.linear.bias"] = tree["swa"]["heads.linear.bias"][1:]
+
+
 def drop_optimizer_groups(tree: State) -> None:
     tree["optimizer"]["param_groups"] = []
 
@@ -84,21 +88,33 @@ def drop_identity(tree: State) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [rename_field_of_progress, rename_weight, drop_optimizer_groups, drop_pieces, drop_identity]
+    ("change", "name"),
+    [
+        (rename_field_of_progress, "progress.step, progress.step_of_epoch"),
+        (rename_weight, "ema.heads.linear.bias, ema.output.bias"),
+        (reshape_weight, "swa.heads.linear.bias"),
+        (drop_optimizer_groups, "optimizer"),
+        (drop_pieces, "pieces_per_block"),
+        (drop_identity, "identity"),
+    ],
 )
 def test_a_checkpoint_with_other_keys_was_written_by_another_version(
-    make: Make, tmp_path: Path, change: Callable[[State], None]
+    make: Make, tmp_path: Path, change: Callable[[State], None], name: str
 ) -> None:
     trainer, path = make(), tmp_path / LAST
     tree: State = {"identity": vars(IDENTITY), **trainer.state()}
     change(tree)
     write_checkpoint(path, tree)
 
-    with (
-        pytest.raises(InputError, match=r"last.pt cannot be used; probably another version .* wrote it \("),
-        report_as_other_version(path),
-    ):
-        trainer.resume(read_checkpoint(path, IDENTITY))
+    with pytest.raises(InputError, match=rf"last.pt was written by another version .* missing: {name}"):
+        require_same_structure(path, read_checkpoint(path, IDENTITY), trainer.state())
+
+
+def test_an_error_of_the_disk_is_not_reported_as_a_broken_file(tmp_path: Path) -> None:
+    (tmp_path / LAST).symlink_to("/proc/self/mem")  # its first bytes cannot be read
+
+    with pytest.raises(OSError, match="Input/output error"):
+        read_checkpoint(tmp_path / LAST, IDENTITY)
 
 
 class Malicious:

@@ -46,7 +46,7 @@ def test_a_stopped_training_resumes_to_the_same_numbers(make: Make, tmp_path: Pa
     whole = make()
     whole.fit()
     stop_request = Watch(at, lambda trainer: (tmp_path / STOP_FILE).touch())
-    stopped = make([stop_request, Checkpoints(tmp_path, IDENTITY), StopFile(tmp_path)])
+    stopped = make([stop_request, Checkpoints(tmp_path, IDENTITY, keep=3), StopFile(tmp_path)])
     with pytest.raises(Stop):
         stopped.fit()
 
@@ -65,7 +65,7 @@ def test_a_training_with_blocks_in_pieces_resumes_with_pieces(make: Make, tmp_pa
     whole, stopped, resumed = make(), make(), make()
     stopped.callbacks = [
         Watch(10, lambda trainer: (tmp_path / STOP_FILE).touch()),
-        Checkpoints(tmp_path, IDENTITY),
+        Checkpoints(tmp_path, IDENTITY, keep=3),
         StopFile(tmp_path),
     ]
     for trainer in (whole, stopped):

@@ -28,7 +28,7 @@ class RecordingTracker(NoTracker):
 
 def test_a_new_tracker_receives_all_earlier_epochs(make: Make, tmp_path: Path) -> None:
     first, second = RecordingTracker(), RecordingTracker()
-    stopped = make([TrackerLog(first, "", (), ()), Checkpoints(tmp_path, IDENTITY), StopFile(tmp_path)])
+    stopped = make([TrackerLog(first, "", (), ()), Checkpoints(tmp_path, IDENTITY, keep=3), StopFile(tmp_path)])
     stopped.callbacks = [Watch(15, lambda trainer: (tmp_path / STOP_FILE).touch()), *stopped.callbacks]
     with pytest.raises(Stop):
         stopped.fit()

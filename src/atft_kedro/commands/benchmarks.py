@@ -9,7 +9,7 @@ from ..benchmark_report.page import WalkEvidence, build_benchmark_page
 from ..benchmark_report.run_evidence import RunEvidence
 from ..evaluation.compare_runs import compare_runs, read_split_forecasts, require_two_or_more_runs
 from ..evaluation.entries import collect_returns, returns_by_lag
-from ..evaluation.run_scores import read_all_returns
+from ..evaluation.run_scores import read_all_returns, use_run_units
 from ..files import atomic_write
 from ..schema import DATE
 from ..training.runs import LATEST
@@ -29,13 +29,14 @@ def benchmarks(catalog: CatalogProtocol, runs: tuple[str, ...], output: Path | N
 
     The other runs are compared with it.
     """
-    run_folders, evaluation = catalog["runs"].load(), catalog["params:evaluation"].load()
+    run_folders = catalog["runs"].load()
     folders = [run_folders.find(run) for run in runs or [LATEST]]
     evidence = [RunEvidence.read(folder) for folder in folders]
     comparisons = []
     if len(folders) > 1:
         require_two_or_more_runs(folders)
         forecasts = {folder.name: read_split_forecasts(folder, "test") for folder in folders}
+        evaluation = use_run_units(catalog["params:evaluation"].load(), folders[0])
         comparisons = compare_runs(forecasts, read_all_returns(folders), evaluation)
     walk_evidence = _read_walk(catalog) if walk and catalog["walk_score"].exists() else None
     context = click.get_current_context()
@@ -53,7 +54,8 @@ def benchmarks(catalog: CatalogProtocol, runs: tuple[str, ...], output: Path | N
 
 def _read_walk(catalog: CatalogProtocol) -> WalkEvidence:
     """Read the score of the newest walk, and compute its daily statistics."""
-    forecasts, evaluation = catalog["walk_forecasts"].load().collect(), catalog["params:evaluation"].load()
+    forecasts, params = catalog["walk_forecasts"].load().collect(), catalog["params:evaluation"].load()
+    evaluation = params.with_units(catalog["params:training"].load().labels.transform)
     score: WalkScore = catalog["walk_score"].load()
     returns = collect_returns(load_dataset(catalog, "mapped_dataset"), forecasts[DATE], score.entry_lag)
     daily = concat_daily(score_by_entry(forecasts, returns_by_lag(returns, score.entry_lag), evaluation))

@@ -9,7 +9,7 @@ from ..evaluation.compare_runs import (
     read_split_forecasts,
     require_two_or_more_runs,
 )
-from ..evaluation.run_scores import read_all_returns
+from ..evaluation.run_scores import read_all_returns, use_run_units
 from ..reporting.comparison_tables import tabulate_comparison
 from .command_helpers import pass_catalog, split_option
 from .console import make_console, render_table
@@ -34,7 +34,8 @@ def compare(catalog: CatalogProtocol, runs: tuple[str, ...], split: str, trials:
     folders = [catalog["runs"].load().find(run) for run in runs]
     require_two_or_more_runs(folders)
     forecasts = {folder.name: read_split_forecasts(folder, split) for folder in folders}
-    compared = compare_runs(forecasts, read_all_returns(folders), catalog["params:evaluation"].load(), trials)
+    evaluation = use_run_units(catalog["params:evaluation"].load(), folders[0])
+    compared = compare_runs(forecasts, read_all_returns(folders), evaluation, trials)
     console = make_console()
     console.print(render_table(tabulate_comparison(compared, split, trials)))
     for horizon in list_horizons_not_compared(forecasts):

@@ -3,15 +3,13 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Self
 
-import numpy as np
 import polars as pl
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from .. import metrics
+from ..panel.index import DayStockIndex, IndexedRows
 from ..params import InputError, Params
 from ..schema import CLOSE, CODE, DATE, FORECAST, HORIZON, VOLUME, target, target_columns
 from .quantiles import quantile_levels
@@ -39,61 +37,6 @@ def format_excluded(excluded: Iterable[ExcludedForecasts]) -> list[str]:
     counts = list(excluded)
     totals = {reason: sum(getattr(count, name) for count in counts) for name, reason in EXCLUSION_REASONS.items()}
     return [f"{total:,} {reason}" for reason, total in totals.items() if total]
-
-
-@dataclass(frozen=True)
-class IndexedRows:
-    """Rows of a table and their positions in a flattened (day, stock) array."""
-
-    rows: pl.DataFrame
-    positions: NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class DayStockIndex:
-    """Sorted days and codes: the axes of (day, stock) arrays."""
-
-    days: pl.Series
-    codes: pl.Series
-
-    @classmethod
-    def of(cls, table: pl.DataFrame) -> Self:
-        """Create the index of all dates and codes in a table."""
-        return cls(table[DATE].unique().sort(), table[CODE].cast(pl.String).unique().sort())
-
-    def find(self, table: pl.DataFrame) -> IndexedRows:
-        """Find the position of each row; rows of unknown dates or codes are omitted."""
-        stock = table[CODE].cast(pl.String).cast(pl.Enum(self.codes), strict=False).to_physical()
-        known_days = self.days.to_physical().to_numpy()
-        first = known_days[0]
-        # index_of_day is -1 for dates that are not known. Its last entry is always -1: dates outside its range use it.
-        index_of_day = np.full(known_days[-1] - first + 2, -1, dtype=np.int32)
-        index_of_day[known_days - first] = np.arange(len(known_days))
-        offset = table[DATE].to_physical().to_numpy() - first
-        day = index_of_day[np.where((offset >= 0) & (offset < len(index_of_day)), offset, -1)]
-        is_known = (day >= 0) & stock.is_not_null().to_numpy()
-        if not is_known.all():
-            table, day, stock = table.filter(is_known), day[is_known], stock.filter(is_known)
-        indexed = IndexedRows(table, day.astype(np.int64) * len(self.codes) + stock.to_numpy())
-        self._require_unique(indexed)
-        return indexed
-
-    def to_array(self, indexed: IndexedRows, column: str) -> Tensor:
-        """Return a column as a float64 tensor (day, stock); NaN where no row exists."""
-        values = np.full(len(self.days) * len(self.codes), np.nan, dtype=np.float64)
-        values[indexed.positions] = indexed.rows[column].cast(pl.Float64).fill_null(float("nan")).to_numpy()
-        return torch.from_numpy(values).view(len(self.days), len(self.codes))
-
-    def _require_unique(self, indexed: IndexedRows) -> None:
-        """Refuse two rows of the same date and code."""
-        seen = np.zeros(len(self.days) * len(self.codes), dtype=bool)
-        seen[indexed.positions] = True
-        repeats = len(indexed.rows) - int(seen.sum())
-        if repeats:
-            row = indexed.rows.filter(pl.struct(DATE, CODE).is_duplicated()).row(0, named=True)
-            raise InputError(
-                f"{repeats} rows repeat the date and code of another row, for example {row[DATE]} {row[CODE]}."
-            )
 
 
 @dataclass(frozen=True)
@@ -141,8 +84,13 @@ class HorizonForecasts:
         """Return the forecast quantiles (day, stock) by column name."""
         index = self.realised.index
         return {
-            name: index.to_array(self.indexed, name)[self.days] for name in quantile_levels(self.indexed.rows.columns)
+            name: to_tensor(index, self.indexed, name)[self.days] for name in quantile_levels(self.indexed.rows.columns)
         }
+
+
+def to_tensor(index: DayStockIndex, indexed: IndexedRows, column: str) -> Tensor:
+    """Return a column as a float64 tensor (day, stock); NaN where no row or no value exists."""
+    return torch.from_numpy(index.to_array(indexed, column))
 
 
 def index_returns(realised: pl.DataFrame) -> RealisedReturns:
@@ -153,8 +101,8 @@ def index_returns(realised: pl.DataFrame) -> RealisedReturns:
     has_traded_value = {CLOSE, VOLUME} <= realised.schema.keys()
     return RealisedReturns(
         index,
-        {horizon: index.to_array(indexed, name) for name, horizon in target_columns(realised.schema).items()},
-        index.to_array(indexed, CLOSE) * index.to_array(indexed, VOLUME) if has_traded_value else None,
+        {horizon: to_tensor(index, indexed, name) for name, horizon in target_columns(realised.schema).items()},
+        to_tensor(index, indexed, CLOSE) * to_tensor(index, indexed, VOLUME) if has_traded_value else None,
     )
 
 
@@ -168,7 +116,7 @@ def align_forecasts(forecasts: pl.DataFrame, realised: RealisedReturns, horizon:
     selected = forecasts.filter(pl.col(HORIZON) == horizon).select(names)
     finite = selected.filter(pl.col(FORECAST).is_finite())
     indexed = realised.index.find(finite)
-    forecast, actual = realised.index.to_array(indexed, FORECAST), realised.returns[horizon]
+    forecast, actual = to_tensor(realised.index, indexed, FORECAST), realised.returns[horizon]
     has_forecast = forecast.isfinite()
     excluded = ExcludedForecasts(
         unknown=len(finite) - len(indexed.rows),

@@ -6,9 +6,10 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from ..panel.index import DayStockIndex
 from ..params import InputError, Params
 from ..schema import HORIZON, REALISED, SPLIT
-from .align import DayStockIndex
+from .align import to_tensor
 from .quantiles import Units, label_returns, quantile_levels
 
 CALIBRATION_SPLIT = "validation"
@@ -97,5 +98,5 @@ def _compute_labels(rows: pl.DataFrame, units: Units) -> Tensor:
     """Transform the realised return of each row into the units of the forecasts."""
     index = DayStockIndex.of(rows)
     indexed = index.find(rows)
-    realised = index.to_array(indexed, REALISED)
+    realised = to_tensor(index, indexed, REALISED)
     return label_returns(realised, realised.isfinite(), units).flatten()[torch.from_numpy(indexed.positions)]

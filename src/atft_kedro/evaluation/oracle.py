@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from .. import metrics
+from ..panel.index import DayStockIndex
 from ..panel.split import SplitName
 from ..schema import CODE, DATE, ENTRY_LAGS, FORECAST, HORIZON, oracle_column
 from ..training.data import TrainingData
 from ..training.forecasting import TrainedNetwork, forecast_ensemble
-from .align import DayStockIndex
+from .align import to_tensor
 from .daily_statistics import Mean, average
 from .forecast_table import FORECAST_KEYS, add_forecaster
 
@@ -74,4 +75,4 @@ def align_oracle(oracle: pl.DataFrame, training_data: TrainingData, horizon: int
     """Return the oracle's expected targets as an array (day, stock) of the panel."""
     metadata = training_data.panel.metadata
     index = DayStockIndex(pl.Series(metadata.days, dtype=pl.Date), pl.Series(metadata.codes, dtype=pl.String))
-    return index.to_array(index.find(oracle), oracle_column(horizon, metadata.entry_lag)).float()
+    return to_tensor(index, index.find(oracle), oracle_column(horizon, metadata.entry_lag)).float()

@@ -7,9 +7,9 @@ adopted. All stocks count on every day: a stock without a forecast or a return i
 import numpy as np
 import polars as pl
 
+from ..panel.index import DayStockIndex
 from ..params import Params
 from ..schema import FORECAST, REALISED
-from .align import DayStockIndex
 from .daily_statistics import finite_or_none
 
 PRECISION_STOCKS, PORTFOLIO_STOCKS = 10, 5  # best stocks of a day
@@ -29,7 +29,7 @@ def score_as_published(forecasts: pl.DataFrame) -> PublishedScore:
     """Score forecasts of one horizon by their realised returns, which are null where unknown."""
     index = DayStockIndex.of(forecasts)
     indexed = index.find(forecasts)
-    forecast, target = (index.to_array(indexed, name).numpy() for name in (FORECAST, REALISED))
+    forecast, target = (index.to_array(indexed, name) for name in (FORECAST, REALISED))
     is_known = np.isfinite(forecast) & np.isfinite(target)
     forecast, target = np.where(is_known, forecast, 0.0), np.where(is_known, target, 0.0)
     correlations, precisions, returns = [], [], []

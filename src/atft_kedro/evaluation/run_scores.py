@@ -12,15 +12,15 @@ from ..training.run_status import read_max_gradient, read_training
 from .compare_runs import RETURN_TOLERANCE, read_returns
 from .entries import ReturnsByLag
 from .goals import GoalParams, check_goals
-from .score import EvaluationParams, RunScore
+from .score import EvaluationParams, RunScore, ScoringParams
 
 BASELINES, SEEDS, SCORE, DAILY = "baselines.parquet", "seeds.parquet", "metrics.json", "daily.parquet"
 NEW_RETURN = "new return"  # column of the returns that are known now
 
 
-def use_run_units(params: EvaluationParams, folder: Path) -> EvaluationParams:
-    """Set the units to those of the labels that a run was trained on."""
-    return params.model_copy(update={"units": read_training(folder).labels.transform})
+def use_run_units(params: ScoringParams, folder: Path) -> EvaluationParams:
+    """Add the units of the labels that a run was trained on."""
+    return params.with_units(read_training(folder).labels.transform)
 
 
 def add_goals(score: RunScore, folder: Path, goals: GoalParams) -> RunScore:

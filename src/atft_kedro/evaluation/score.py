@@ -13,19 +13,24 @@ from .published import PublishedScore
 from .quantiles import Units
 
 
+class EvaluationParams(Params):
+    """How forecasts are scored, and their units."""
+
+    portfolio: PortfolioParams
+    units: Units
+
+
 class ScoringParams(Params):
-    """How forecasts are scored."""
+    """How forecasts are scored.
+
+    Their units are those of the labels that a run was trained on, so ``conf/`` cannot set them.
+    """
 
     portfolio: PortfolioParams
 
-
-class EvaluationParams(ScoringParams):
-    """How forecasts are scored, and their units.
-
-    The units are those of the labels that a run was trained on, so ``conf/`` cannot set them.
-    """
-
-    units: Units = "gaussian_rank"
+    def with_units(self, units: Units) -> EvaluationParams:
+        """Add the units of the forecasts."""
+        return EvaluationParams(portfolio=self.portfolio, units=units)
 
 
 class HorizonScore(Params):

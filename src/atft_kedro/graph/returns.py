@@ -38,9 +38,8 @@ class MarketHistory:
     def keep_newest_days(self, days: int) -> Self:
         """Drop all but the newest days."""
         last = slice(max(len(self.index.days) - days, 0), None)
-        index = replace(
-            self.index, days=self.index.days[last], row_of=self.index.row_of[last], eligible=self.index.eligible[last]
-        )
+        axes = replace(self.index.axes, days=self.index.axes.days[last])
+        index = replace(self.index, axes=axes, row_of=self.index.row_of[last], eligible=self.index.eligible[last])
         return replace(
             self, index=index, returns=self.returns[last], traded=self.traded[last], sector=self.sector[last]
         )
@@ -56,17 +55,23 @@ def compute_market_history(frame: pl.LazyFrame, index: PanelIndex, entry_lag: in
     columns = rows.select(
         DATE,
         CODE,
-        _return(schema, entry_lag).cast(pl.Float32).alias(RETURN),
-        traded.cast(pl.Float32).alias(TRADED),
+        _keep_finite(_return(schema, entry_lag)).alias(RETURN),
+        _keep_finite(traded).alias(TRADED),
         sector.rank("dense").cast(pl.Int16).fill_null(-1).alias(SECTOR),
     ).collect()
-    cells = index.find(columns)
+    indexed = index.axes.find(columns)
     return MarketHistory(
         index=index,
-        returns=_to_matrix(columns[RETURN], index, cells),
-        traded=_to_matrix(columns[TRADED], index, cells),
-        sector=_to_matrix(columns[SECTOR], index, cells, unknown=-1),
+        returns=index.axes.to_array(indexed, RETURN, np.float32),
+        traded=index.axes.to_array(indexed, TRADED, np.float32),
+        sector=index.axes.to_array(indexed, SECTOR, np.int16, unknown=-1),
     )
+
+
+def _keep_finite(value: pl.Expr) -> pl.Expr:
+    """Convert a column to float32; values that are not finite become null."""
+    number = value.cast(pl.Float32)
+    return pl.when(number.is_finite()).then(number)
 
 
 def _return(schema: pl.Schema, entry_lag: int) -> pl.Expr:
@@ -77,13 +82,3 @@ def _return(schema: pl.Schema, entry_lag: int) -> pl.Expr:
     if target(1) in schema:
         return pl.col(target(1)).shift(1 + entry_lag).over(CODE)
     raise InputError(f"Graphs need returns: the ML dataset has neither {CLOSE!r} nor {target(1)!r}.")
-
-
-def _to_matrix(
-    column: pl.Series, index: PanelIndex, cells: tuple[np.ndarray, np.ndarray], unknown: float = np.nan
-) -> np.ndarray:
-    """Convert a column to a matrix (day, stock); values that are not finite become ``unknown``."""
-    values = column.to_numpy()
-    matrix = np.full(index.row_of.shape, unknown, dtype=values.dtype)
-    matrix[cells] = np.where(np.isfinite(values), values, unknown)
-    return matrix

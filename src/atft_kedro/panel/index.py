@@ -1,23 +1,91 @@
-"""Index of the panel: rows sorted by (code, date), looked up by (day, stock)."""
+"""Values aligned as arrays over (day, stock), and the index of the panel: rows sorted by (code, date)."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
 
 import numpy as np
 import polars as pl
+from numpy.typing import DTypeLike, NDArray
 
 from ..params import InputError
 from ..schema import CODE, DATE, ELIGIBLE
 
 
 @dataclass(frozen=True)
+class IndexedRows:
+    """Rows of a table and their positions in a flattened (day, stock) array."""
+
+    rows: pl.DataFrame
+    positions: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class DayStockIndex:
+    """Sorted days and codes: the axes of (day, stock) arrays."""
+
+    days: pl.Series
+    codes: pl.Series
+
+    @classmethod
+    def of(cls, table: pl.DataFrame) -> Self:
+        """Create the index of all dates and codes in a table."""
+        return cls(table[DATE].unique().sort(), table[CODE].cast(pl.String).unique().sort())
+
+    def find(self, table: pl.DataFrame) -> IndexedRows:
+        """Find the position of each row; rows of unknown dates or codes are omitted."""
+        stock = table[CODE].cast(pl.String).cast(pl.Enum(self.codes), strict=False).to_physical()
+        known_days = self.days.to_physical().to_numpy()
+        first = known_days[0]
+        # index_of_day is -1 for dates that are not known. Its last entry is always -1: dates outside its range use it.
+        index_of_day = np.full(known_days[-1] - first + 2, -1, dtype=np.int32)
+        index_of_day[known_days - first] = np.arange(len(known_days))
+        offset = table[DATE].to_physical().to_numpy() - first
+        day = index_of_day[np.where((offset >= 0) & (offset < len(index_of_day)), offset, -1)]
+        is_known = (day >= 0) & stock.is_not_null().to_numpy()
+        if not is_known.all():
+            table, day, stock = table.filter(is_known), day[is_known], stock.filter(is_known)
+        indexed = IndexedRows(table, day.astype(np.int64) * len(self.codes) + stock.to_numpy())
+        self._require_unique(indexed)
+        return indexed
+
+    def to_array(
+        self, indexed: IndexedRows, column: str, dtype: DTypeLike = np.float64, unknown: float = np.nan
+    ) -> np.ndarray:
+        """Return a column as an array (day, stock); ``unknown`` where no row or no value exists."""
+        values = np.full(len(self.days) * len(self.codes), unknown, dtype=dtype)
+        values[indexed.positions] = indexed.rows[column].fill_null(unknown).to_numpy()
+        return values.reshape(len(self.days), len(self.codes))
+
+    def _require_unique(self, indexed: IndexedRows) -> None:
+        """Refuse two rows of the same date and code."""
+        seen = np.zeros(len(self.days) * len(self.codes), dtype=bool)
+        seen[indexed.positions] = True
+        repeats = len(indexed.rows) - int(seen.sum())
+        if repeats:
+            row = indexed.rows.filter(pl.struct(DATE, CODE).is_duplicated()).row(0, named=True)
+            raise InputError(
+                f"{repeats} rows repeat the date and code of another row, for example {row[DATE]} {row[CODE]}."
+            )
+
+
+@dataclass(frozen=True)
 class PanelIndex:
     """Days and codes of a market, and the panel row of each observation."""
 
-    days: np.ndarray  # datetime64[D] (day,)
-    codes: Sequence[str]
+    axes: DayStockIndex
     row_of: np.ndarray  # int32 (day, stock); −1: the stock has no observation
     eligible: np.ndarray  # bool (day, stock)
+
+    @cached_property
+    def days(self) -> np.ndarray:
+        """Return the days as datetime64[D]."""
+        return self.axes.days.to_numpy()
+
+    @cached_property
+    def codes(self) -> list[str]:
+        """Return the codes of the stocks."""
+        return self.axes.codes.to_list()
 
     @property
     def rows(self) -> int:
@@ -26,9 +94,7 @@ class PanelIndex:
 
     def find(self, keys: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         """Return the day index and stock index of each date and code."""
-        day = np.searchsorted(self.days, keys[DATE].to_numpy())
-        stock = keys[CODE].cast(pl.Enum(self.codes)).to_physical().to_numpy()
-        return day, stock.astype(np.int64)
+        return np.divmod(self.axes.find(keys).positions, len(self.axes.codes))
 
     def stocks_per_day(self) -> np.ndarray:
         """Count the stocks that are forecast on each day."""
@@ -38,18 +104,12 @@ class PanelIndex:
 
 def index_observations(universe: pl.DataFrame) -> PanelIndex:
     """Assign a panel row to every observation of the universe."""
-    days = universe[DATE].unique().sort().to_numpy()
-    codes = universe[CODE].unique().sort().to_list()
-    shape = (len(days), len(codes))
-    index = PanelIndex(days, codes, np.full(shape, -1, dtype=np.int32), np.zeros(shape, dtype=bool))
+    axes = DayStockIndex.of(universe)
+    shape = (len(axes.days), len(axes.codes))
+    index = PanelIndex(axes, np.full(shape, -1, dtype=np.int32), np.zeros(shape, dtype=bool))
     day, stock = index.find(universe)
-    index.row_of[day, stock] = 0  # marks the observations, which are numbered below
-    by_stock = index.row_of.T  # (stock, day)
-    observed = by_stock == 0
-    if (count := int(observed.sum())) != universe.height:
-        raise InputError(
-            f"{universe.height - count} rows of the ML dataset repeat a date and code; the guard report lists them."
-        )
-    by_stock[observed] = np.arange(count, dtype=np.int32)  # a view: this sets row_of
     index.eligible[day, stock] = universe[ELIGIBLE].to_numpy()
+    index.row_of[day, stock] = 0  # marks the observations, which are numbered below
+    by_stock = index.row_of.T  # (stock, day), a view: the next line sets row_of
+    by_stock[by_stock == 0] = np.arange(universe.height, dtype=np.int32)
     return index

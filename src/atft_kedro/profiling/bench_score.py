@@ -15,7 +15,7 @@ from ..training.telemetry import measure_memory
 
 SEED = 7
 FIRST_DAY = date(2000, 1, 1)
-PARAMS = EvaluationParams(portfolio=PortfolioParams(weights="decile", top=20, cost_bp=10.0))
+PARAMS = EvaluationParams(portfolio=PortfolioParams(weights="decile", top=20, cost_bp=10.0), units="gaussian_rank")
 
 
 class ScoringTime(NamedTuple):

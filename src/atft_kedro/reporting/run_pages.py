@@ -12,7 +12,7 @@ from ..evaluation.entries import collect_returns
 from ..evaluation.forecast_table import FORECASTS_FILE, open_table
 from ..evaluation.goals import GoalParams
 from ..evaluation.run_scores import BASELINES, DAILY, SCORE, SEEDS, add_goals, update_returns, use_run_units
-from ..evaluation.score import EvaluationParams, RunScore
+from ..evaluation.score import RunScore, ScoringParams
 from ..files import atomic_write, read_json
 from ..params import InputError
 from ..schema import DATE
@@ -37,7 +37,7 @@ def build_run_pages(folder: Path, score: RunScore, figures: Sequence[go.Figure])
 
 
 def rescore_run(
-    folder: Path, dataset: pl.LazyFrame, configured_lag: int, params: EvaluationParams, goals: GoalParams
+    folder: Path, dataset: pl.LazyFrame, configured_lag: int, params: ScoringParams, goals: GoalParams
 ) -> RunScore:
     """Score a run's stored forecasts with the returns that are known now, and write its files."""
     plots, optional_plots = (

@@ -30,7 +30,7 @@ class MetricsLog(Callback):
     """
 
     folder: Path
-    norm_interval: int = 20
+    norm_interval: int
     _steps: list[tuple[int, float, dict[str, Tensor]]] = field(default_factory=list)
 
     def before_fit(self, trainer: Trainer) -> None:
@@ -122,7 +122,7 @@ class Checkpoints(Callback):
 
     folder: Path
     identity: Identity
-    keep: int = 3  # number of newest epochs whose checkpoints are kept; 0: none
+    keep: int  # number of newest epochs whose checkpoints are kept; 0: none
 
     def after_epoch(self, trainer: Trainer, scores: dict[str, float]) -> None:
         """Write ``last.pt``, and add hard links for the best checkpoint and for that of the epoch."""

@@ -2,15 +2,14 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ..dotted_paths import compare_trees
+from ..dotted_paths import compare_trees, flatten
 from ..files import atomic_write
 from ..network.params import NetworkParams
 from ..params import InputError
@@ -21,6 +20,7 @@ State = dict[str, Any]
 
 LAST, BEST, FINAL, SWA = "last.pt", "best.pt", "final.pt", "swa.pt"
 EPOCH_FOLDER = "checkpoints"
+WEIGHTS = ("network", "ema", "swa", "best")  # keys of the weights in a checkpoint
 FIELDS_NOT_IN_IDENTITY = (  # parameters of `training` that a resumed run may change
     "resume",
     "nan_budget",
@@ -37,7 +37,7 @@ DIFFERENCE_TEXTS = {  # message for each field of `Identity`
     "params": "other parameters",
     "graphs_and_split": "other graphs or another split",
 }
-MAX_MESSAGE_LENGTH = 800  # characters of a difference or a reason
+MAX_MESSAGE_LENGTH = 800  # characters of the differences in a message
 MAX_VALUE_LENGTH = 200  # characters of one of the two values of a difference
 
 
@@ -100,25 +100,37 @@ def read_checkpoint(path: Path, identity: Identity) -> State:
         raise InputError(f"There is no checkpoint at {path}.")
     try:
         state: State = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, MemoryError):
+        raise
     except Exception as error:  # torch and zip raise many classes for broken or other files
         raise InputError(f"{path} is not a checkpoint that can be read safely: {str(error).splitlines()[0]}") from error
-    with report_as_other_version(path):
-        identity.require_same(path, state["identity"])
+    if not isinstance(state, dict) or not isinstance(state.get("identity"), dict):
+        raise _make_version_error(path, ["identity"])
+    identity.require_same(path, state["identity"])
     return state
 
 
-@contextmanager
-def report_as_other_version(path: Path) -> Iterator[None]:
-    """Turn an error about a checkpoint's keys or shapes into an `InputError`."""
-    try:
-        yield
-    except (InputError, torch.OutOfMemoryError):
-        raise
-    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:MAX_MESSAGE_LENGTH]
-        raise InputError(
-            f"{path} cannot be used; probably another version of this project wrote it ({reason})."
-        ) from error
+def require_same_structure(path: Path, state: State, expected: State) -> None:
+    """Refuse a checkpoint that lacks keys or weights of ``expected``, or has weights of other names or shapes."""
+    found, wanted = (
+        _list_structure({name: tree[name] for name in expected if name in tree}) for tree in (state, expected)
+    )
+    if different := sorted({name for name, _ in found ^ wanted}):
+        raise _make_version_error(path, different)
+
+
+def _list_structure(state: State) -> set[tuple[str, object]]:
+    """List what all checkpoints of a version share: their keys, and the names and shapes of the weights."""
+    parts: State = dict.fromkeys(state)
+    parts |= {name: state[name] for name in WEIGHTS if name in state}
+    parts |= {"progress": dict.fromkeys(state["progress"])} if "progress" in state else {}
+    parts |= {"optimizer": len(state["optimizer"]["param_groups"])} if "optimizer" in state else {}
+    return {(path, getattr(value, "shape", value)) for path, value in flatten(parts).items()}
+
+
+def _make_version_error(path: Path, keys: list[str]) -> InputError:
+    listed = ", ".join(keys)[:MAX_MESSAGE_LENGTH]
+    return InputError(f"{path} was written by another version of this project; different or missing: {listed}.")
 
 
 def get_random_state() -> State:

@@ -1,7 +1,7 @@
 """Forecasts of many days by one network or by all networks of a run, and their scores by every metric."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -15,10 +15,11 @@ from ..network.atft import Atft
 from ..network.params import ModuleName, NetworkParams
 from ..panel.blocks import Block, BlockReader
 from ..panel.split import SplitName
-from .checkpoint import BEST, make_identity, read_checkpoint, report_as_other_version
+from .checkpoint import BEST, make_identity, read_checkpoint, require_same_structure
 from .data import TrainingData, choose_horizons
 from .distributed import TrainingProcesses
 from .params import TrainingParams
+from .phases import Progress
 from .runs import MANIFEST, read_manifest
 
 
@@ -88,9 +89,9 @@ def load_members(folder: Path, training_data: TrainingData) -> list[TrainedNetwo
         identity = make_identity(training_data, params, training.model_copy(update={"seed": seed}))
         path = folder / training.member_folder(seed) / BEST
         checkpoint = read_checkpoint(path, identity)
-        with report_as_other_version(path):
-            network.load_state_dict(checkpoint["best"])
-            modules: frozenset[ModuleName] = frozenset(checkpoint["progress"]["best_modules"])
+        require_same_structure(path, checkpoint, {"best": network.state_dict(), "progress": asdict(Progress())})
+        network.load_state_dict(checkpoint["best"])
+        modules: frozenset[ModuleName] = frozenset(checkpoint["progress"]["best_modules"])
         members.append(TrainedNetwork(network.eval().to(panel.row_of.device), modules))
     return members
 

@@ -13,7 +13,7 @@ import torch
 from ..network.atft import Atft
 from ..network.params import NetworkParams
 from .callbacks import Checkpoints, EpochLog, MetricsLog
-from .checkpoint import BEST, LAST, Identity, make_identity, read_checkpoint, report_as_other_version
+from .checkpoint import BEST, LAST, Identity, make_identity, read_checkpoint, require_same_structure
 from .data import TrainingData, choose_days_per_block, choose_horizons, count_stocks_per_day
 from .distributed import TrainingProcesses, join_process_group
 from .engine import Callback, Trainer
@@ -52,8 +52,8 @@ class RunTrainer:
             _logger.info("seed %d has no checkpoint yet: it starts from the beginning", seed)
         elif self.training.resume is not None:
             checkpoint = read_checkpoint(folder / LAST, identity)
-            with report_as_other_version(folder / LAST):
-                trainer.resume(checkpoint)
+            require_same_structure(folder / LAST, checkpoint, trainer.state())
+            trainer.resume(checkpoint)
             _logger.info("seed %d resumes after step %d", seed, trainer.progress.steps_done)
         callbacks = [*self._make_callbacks(training, folder, identity), *self.callbacks] if self.group.is_first else []
         trainer.callbacks = [stop_signal, *callbacks]

@@ -11,7 +11,7 @@ from atft_kedro.evaluation.compare_baselines import score_run
 from atft_kedro.evaluation.goals import GoalParams
 from atft_kedro.evaluation.oracle import forecast_with_oracle
 from atft_kedro.evaluation.run_scores import add_goals, use_run_units
-from atft_kedro.evaluation.score import EvaluationParams, RunScore
+from atft_kedro.evaluation.score import RunScore, ScoringParams
 from atft_kedro.panel.split import Split
 from atft_kedro.reporting import run_pages, score_figures
 from atft_kedro.reporting.attention import plot_features, plot_lags
@@ -64,7 +64,7 @@ def score_forecasts(  # noqa: PLR0913, PLR0917 — what is compared, and how it 
     realised_returns: pl.LazyFrame,
     run_folder: Path,
     entry_lag: int,
-    params: EvaluationParams,
+    params: ScoringParams,
     goals: GoalParams,
 ) -> tuple[RunScore, pl.DataFrame]:
     """Score every split of a run, its baselines and ensemble members, and check the goals."""

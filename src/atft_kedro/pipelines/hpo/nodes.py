@@ -2,7 +2,7 @@
 
 import plotly.graph_objects as go
 
-from atft_kedro.evaluation.score import EvaluationParams
+from atft_kedro.evaluation.score import ScoringParams
 from atft_kedro.network.params import NetworkParams
 from atft_kedro.reporting.html_pages import figure_title
 from atft_kedro.search import report, run_search
@@ -45,10 +45,10 @@ def confirm_winner(
     network: NetworkParams,
     training: TrainingParams,
     params: SearchParams,
-    evaluation: EvaluationParams,
+    evaluation: ScoringParams,
 ) -> Confirmation:
     """Retrain the winner and the current configuration with other seeds."""
-    return confirm(status, trainer, (network, training), params, evaluation)
+    return confirm(status, trainer, (network, training), params, evaluation.with_units(training.labels.transform))
 
 
 def write_search(

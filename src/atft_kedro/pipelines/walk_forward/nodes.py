@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 import polars as pl
 
 from atft_kedro.evaluation.entries import collect_returns, returns_by_lag
-from atft_kedro.evaluation.score import EvaluationParams
+from atft_kedro.evaluation.score import ScoringParams
 from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.network.params import NetworkParams
 from atft_kedro.panel import folds as fold_planning
@@ -74,14 +74,14 @@ def score_folds(
     walk_forecasts: pl.LazyFrame,
     mapped_dataset: pl.LazyFrame,
     fold_recipe: FoldRecipe,
-    params: EvaluationParams,
+    params: ScoringParams,
 ) -> tuple[WalkScore, go.Figure]:
     """Score the folds and the pooled forecasts, and plot the scores."""
     pooled, entry_lag = walk_forecasts.collect(), fold_recipe.entry_lag
     returns = returns_by_lag(collect_returns(mapped_dataset, pooled[DATE], entry_lag), entry_lag)
     # The forecasts have the units of the training labels.
-    params = params.model_copy(update={"units": fold_recipe.training.labels.transform})
-    result = score.score_walk(trained_folds, fold_runs.folder, pooled, returns, params)
+    evaluation = params.with_units(fold_recipe.training.labels.transform)
+    result = score.score_walk(trained_folds, fold_runs.folder, pooled, returns, evaluation)
     return result.score, plot_walk(result.score, result.daily)
 
 
