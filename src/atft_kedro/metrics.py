@@ -6,6 +6,15 @@ from torch.nn import functional
 
 MIN_STOCKS = 3  # fewest stocks of a day for a correlation
 DECILES = 10
+METRIC_NAMES = {  # in tables, messages and columns
+    "ic": "IC",
+    "ic_ir": "ICIR",
+    "rank_ic": "rank IC",
+    "rank_ic_ir": "rank ICIR",
+    "hit_rate": "hit rate",
+    "net_sharpe": "net Sharpe",
+    "loss": "loss",
+}
 TRADING_DAYS = 252  # days per year
 ROUNDING = 1e-9  # values are constant if their deviation is smaller than this times the largest of them
 

@@ -12,8 +12,9 @@ from ..evaluation.compare_runs import RunComparison
 from ..evaluation.entries import name_entry
 from ..evaluation.forecast_table import FORECASTS_FILE, open_table
 from ..evaluation.score import EntryScore
-from ..reporting.format import format_difference, format_number
+from ..reporting.format import format_number
 from ..reporting.run_tables import tabulate_goals
+from ..reporting.score_columns import DIFFERENCE_COLUMNS
 from ..reporting.table import Table, format_markdown_table
 from ..schema import CODE, DATE, ENTRY_LAG, HORIZON, REALISED
 from ..walk_forward.report import HEADER, format_folds
@@ -24,8 +25,8 @@ from .protocol import LIMITATIONS, tabulate_protocol, tabulate_training_time
 from .published_results import score_random_forecasts, tabulate_published_scores
 from .run_evidence import RunEvidence, describe_difference, read_known_manifest
 from .score_tables import (
+    COMPARED_METRICS,
     LEARNED_BASELINES,
-    METRICS,
     list_other_entries,
     tabulate_ablations,
     tabulate_forecasters,
@@ -112,7 +113,8 @@ def _summarize_entry(entry: EntryScore, horizon: int) -> str:
     for name in LEARNED_BASELINES:
         if name in entry.baselines:
             differences = entry.baselines[name]["test"][horizon].differences
-            formatted = (f"{format_difference(differences.get(metric))} in {text}" for metric, text in METRICS.items())
+            columns = [DIFFERENCE_COLUMNS[metric] for metric in COMPARED_METRICS]
+            formatted = (f"{column.format(column.compute(differences))} in {column.header}" for column in columns)
             summary += f" Difference to {name}: {' and '.join(formatted)}."
     return summary
 

@@ -1,6 +1,7 @@
 """Tables of a run's scores: by forecaster, by half and network, by horizon, and compared with other runs."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -11,10 +12,13 @@ from ..evaluation.compare_runs import RunComparison
 from ..evaluation.daily_statistics import Mean, average
 from ..evaluation.entries import name_entry
 from ..evaluation.score import EntryScore, HorizonScore, RunScore
-from ..reporting.format import MISSING, format_difference, format_number
+from ..reporting.format import MISSING, format_difference
 from ..reporting.score_columns import (
     BENCHMARK_COLUMNS,
     BENCHMARK_OTHER_COLUMNS,
+    CORRELATION_COLUMNS,
+    DIFFERENCE_COLUMNS,
+    ROBUSTNESS_COLUMNS,
     SCORE_COLUMNS,
     SPREAD_COLUMNS,
     SPREAD_OTHER_COLUMNS,
@@ -23,11 +27,18 @@ from ..reporting.table import Row, Table, format_cells, list_headers
 from ..schema import DATE
 from .run_evidence import RunEvidence, describe_difference
 
+COMPARED_METRICS = ("rank_ic", "ic")
 LEARNED_BASELINES = ("ridge", "lightgbm")
-METRICS = {name: SCORE_COLUMNS[name].header for name in ("rank_ic", "ic")}
 SIGNIFICANT_STANDARD_ERRORS = 2  # a difference of more than so many standard errors is clear
 SPREAD_TITLE = "single network, mean ± standard deviation over seeds"
 Differences = Mapping[str, Mean]  # by metric
+
+
+class DayMeans(NamedTuple):
+    """Means over some days."""
+
+    ic: Mean
+    rank_ic: Mean
 
 
 def list_other_entries(score: RunScore) -> dict[int, EntryScore]:
@@ -117,14 +128,18 @@ def tabulate_robustness(run: RunEvidence, horizon: int, suffix: str = "", entry_
         groups = ([differences[title][name]["rank_ic"] for title in group] for group in (halves, members))
         notes.append(_count_positive(name, *groups))
     entry = "" if entry_lag is None else f", entered at the {name_entry(entry_lag)}"
-    columns = (f"minus {name} in {metric}" for name in baselines for metric in ("IC", "rank IC"))
-    return Table(f"Robustness{suffix}{entry}", ("", "IC", "ICIR", "rank IC", *columns), rows, " ".join(notes))
+    metrics = list_headers(DIFFERENCE_COLUMNS, COMPARED_METRICS)
+    columns = (f"minus {name} in {metric}" for name in baselines for metric in metrics)
+    header = ("", *list_headers(CORRELATION_COLUMNS, ROBUSTNESS_COLUMNS), *columns)
+    return Table(f"Robustness{suffix}{entry}", header, rows, " ".join(notes))
 
 
 def _format_days(title: str, days: pl.DataFrame, differences: Mapping[str, Differences], horizon: int) -> Row:
-    ic, rank_ic = (_average_days(days, metric, horizon) for metric in ("ic", "rank_ic"))
-    formatted = [format_difference(means.get(metric)) for means in differences.values() for metric in ("ic", "rank_ic")]
-    return [title, format_number(ic.mean), format_number(ic.ir, 3), format_number(rank_ic.mean), *formatted]
+    means = DayMeans(_average_days(days, "ic", horizon), _average_days(days, "rank_ic", horizon))
+    cells = format_cells(CORRELATION_COLUMNS, ROBUSTNESS_COLUMNS, means)
+    for baseline_differences in differences.values():
+        cells += format_cells(DIFFERENCE_COLUMNS, COMPARED_METRICS, baseline_differences)
+    return [title, *cells]
 
 
 def _count_positive(name: str, halves: Sequence[Mean], members: Sequence[Mean]) -> str:
@@ -158,12 +173,15 @@ def tabulate_horizons(run: RunEvidence) -> Table:
             entry.baselines[name]["test"].get(horizon) for entry in (run.score, *others.values()) for name in names
         ]
         differences = [
-            format_difference(baseline.differences.get("rank_ic") if baseline else None) for baseline in baselines
+            cell
+            for baseline in baselines
+            for cell in format_cells(DIFFERENCE_COLUMNS, ("rank_ic",), baseline.differences if baseline else {})
         ]
         other_scores = [entry.split["test"][horizon] for entry in others.values()]
         rows.append([f"{horizon} d", *_format_score(score, other_scores), *differences])
-    columns = [f"minus {name} in rank IC" for name in names]
-    columns += [f"minus {name} in rank IC, {name_entry(lag)}" for lag in others for name in names]
+    metric = DIFFERENCE_COLUMNS["rank_ic"].header
+    columns = [f"minus {name} in {metric}" for name in names]
+    columns += [f"minus {name} in {metric}, {name_entry(lag)}" for lag in others for name in names]
     return Table(
         "All horizons",
         ("horizon", *_list_score_headers(run.score), *columns),
@@ -176,8 +194,9 @@ def tabulate_ablations(comparisons: Sequence[RunComparison], runs: Sequence[RunE
     """Tabulate all runs, each with its differences to the first run, paired by day and seed."""
     first = runs[0]
     others = list(list_other_entries(first.score))
-    compared: dict[str, tuple[str, int | None]] = {text: (metric, None) for metric, text in METRICS.items()}
-    compared |= {f"rank IC, {name_entry(lag)}": ("rank_ic", lag) for lag in others}
+    headers = {metric: DIFFERENCE_COLUMNS[metric].header for metric in COMPARED_METRICS}
+    compared: dict[str, tuple[str, int | None]] = {header: (metric, None) for metric, header in headers.items()}
+    compared |= {f"{headers['rank_ic']}, {name_entry(lag)}": ("rank_ic", lag) for lag in others}
     scores = {(row.run, row.entry_lag): row.score for row in comparisons if row.horizon == horizon}
     rows, clear = [], list[str]()
     for run in runs:
@@ -187,12 +206,13 @@ def tabulate_ablations(comparisons: Sequence[RunComparison], runs: Sequence[RunE
             means = {text: _pair_members(run, first, horizon, *choice) for text, choice in compared.items()}
             clear += [f"{title} ({text})" for text, mean in means.items() if _is_clear(mean)]
             differences = [format_difference(mean) for mean in means.values()]
-        validation = format_number(run.score.split["validation"][horizon].rank_ic.mean)
+        validation = format_cells(SCORE_COLUMNS, ("rank_ic",), run.score.split["validation"][horizon])
         cells = _format_score(scores[name, first.score.entry_lag], [scores[name, lag] for lag in others])
         origin = f"`{name}`, commit `{run.manifest['commit'][:7]}`"
-        rows.append([title, str(len(run.members())), validation, *cells, *differences, origin])
+        rows.append([title, str(len(run.members())), *validation, *cells, *differences, origin])
     differences = [f"minus first run in {text}" for text in compared]
-    header = ("difference to the first run", "networks", "validation rank IC", *_list_score_headers(first.score))
+    header = ["difference to the first run", "networks", f"validation {headers['rank_ic']}"]
+    header += _list_score_headers(first.score)
     return Table(
         "Ablations and longer histories",
         (*header, *differences, "run"),

@@ -7,12 +7,14 @@ import click
 from kedro.io import CatalogProtocol
 from rich.console import Group
 from rich.live import Live
-from rich.table import Table
+from rich.table import Table as RichTable
 from rich.text import Text
 
+from ..reporting.score_columns import EPOCH_COLUMNS
+from ..reporting.table import Table, format_cells, list_headers
 from ..training.run_status import read_history, read_log, read_status
 from .command_helpers import pass_catalog, run_argument
-from .console import make_console
+from .console import make_console, render_table
 from .status import describe_health, render_status
 
 SHOWN_LOG_LINES = 8
@@ -44,19 +46,7 @@ def monitor(catalog: CatalogProtocol, run: str, interval: float) -> None:
                 health = describe_health(folder)
 
 
-def render_epochs(epochs: list[dict[str, Any]], metric: str) -> Table:
+def render_epochs(epochs: list[dict[str, Any]], metric: str) -> RichTable:
     """Render a row per epoch; ``metric`` names the score that chooses the best weights."""
-    table = Table("seed", "phase", "epoch", "train loss", "rank IC", f"best {metric}", "forecast/label std", "seconds")
-    for epoch in epochs:
-        scores = epoch["validation"]
-        table.add_row(
-            str(epoch["seed"]),
-            epoch["phase"],
-            str(epoch["epoch"]),
-            f"{epoch['train_loss']:.4f}",
-            f"{scores['rank_ic']:.4f}",
-            f"{epoch['best']:.4f}",
-            f"{scores['scale']:.3f}",
-            f"{epoch['seconds']:.1f}",
-        )
-    return table
+    rows = [format_cells(EPOCH_COLUMNS, EPOCH_COLUMNS, epoch) for epoch in epochs]
+    return render_table(Table("", list_headers(EPOCH_COLUMNS, EPOCH_COLUMNS), rows, f"The best score is the {metric}."))

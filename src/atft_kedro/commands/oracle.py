@@ -1,15 +1,13 @@
 """``kedro atft oracle``: compare a run with the oracle of the simulated market."""
 
-import math
-
 import click
 from kedro.io import CatalogProtocol
-from rich.table import Table
 
 from ..panel.split import SplitName
-from ..reporting.format import format_number
+from ..reporting.score_columns import ORACLE_COLUMNS
+from ..reporting.table import Table, format_cells, list_headers
 from .command_helpers import load_dataset, pass_catalog, run_argument, split_option
-from .console import make_console
+from .console import make_console, render_table
 
 
 @click.command()
@@ -30,10 +28,6 @@ def oracle(catalog: CatalogProtocol, run: str, split: SplitName) -> None:
     members = load_members(folder, training_data)
     shares = measure_oracle_share(members, training_data, catalog["oracle"].load().collect(), split)
     title = f"{folder.name}: {len(members)} network(s), {shares[0].ic.days} {split} days"
-    table = Table("horizon", "IC", "± se", "oracle's IC", "share", "agreement with the oracle", title=title)
-    for share in shares:
-        table.add_row(
-            *(f"{share.horizon}d", format_number(share.ic.mean), format_number(share.ic.se)),
-            *(f"{share.oracle:.4f}", f"{(share.ic.mean or math.nan) / share.oracle:.1%}", f"{share.agreement:.3f}"),
-        )
-    make_console().print(table)
+    columns = ("ic", "ic_se", "oracle_ic", "share", "agreement")
+    rows = [[f"{share.horizon}d", *format_cells(ORACLE_COLUMNS, columns, share)] for share in shares]
+    make_console().print(render_table(Table(title, ("horizon", *list_headers(ORACLE_COLUMNS, columns)), rows)))

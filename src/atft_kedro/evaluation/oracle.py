@@ -1,7 +1,6 @@
 """The oracle of a simulated market: its forecasts, and its IC compared with that of a run."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import polars as pl
 import torch
@@ -14,8 +13,9 @@ from ..schema import CODE, DATE, ENTRY_LAGS, FORECAST, HORIZON, oracle_column
 from ..training.data import TrainingData
 from ..training.forecasting import TrainedNetwork, forecast_ensemble
 from .align import to_tensor
-from .daily_statistics import Mean, average
+from .daily_statistics import average
 from .forecast_table import FORECAST_KEYS, add_forecaster
+from .score import OracleShare
 
 ORACLE = "oracle"
 
@@ -38,16 +38,6 @@ def oracle_name(lag: int, entry_lag: int) -> str:
     return ORACLE if lag == entry_lag else f"{ORACLE} of lag {lag}"
 
 
-@dataclass(frozen=True)
-class OracleShare:
-    """A run's IC over one horizon, compared with the oracle's."""
-
-    horizon: int
-    ic: Mean
-    oracle: float  # the oracle's IC on the same observations
-    agreement: float  # mean daily correlation of forecast and oracle, which is the expected share of the oracle's IC
-
-
 def measure_oracle_share(
     members: Sequence[TrainedNetwork], training_data: TrainingData, oracle: pl.DataFrame, split: SplitName
 ) -> list[OracleShare]:
@@ -64,7 +54,7 @@ def measure_oracle_share(
             OracleShare(
                 horizon=horizon,
                 ic=average(metrics.daily_ic(forecast, realised).numpy(), horizon),
-                oracle=float(metrics.daily_ic(expected, realised).nanmean()),
+                oracle=average(metrics.daily_ic(expected, realised).numpy(), horizon),
                 agreement=float(metrics.daily_ic(forecast, expected).nanmean()),
             )
         )

@@ -5,12 +5,13 @@ from pathlib import Path
 from ..evaluation.score import RunScore
 from ..files import atomic_write
 from ..locks import wait_for_lock
-from ..reporting.format import format_number
+from ..reporting.score_columns import CHANGELOG_COLUMNS, SCORE_COLUMNS
+from ..reporting.table import format_cells, list_headers
 from ..training.runs import read_manifest
 from .model_folder import ExportedModel, select_shortest_horizon
 
 CHANGELOG = "changelog.md"  # in the folder of all runs
-HEADER = ("date", "run", "commit", "dataset", "horizon", "IC", "rank IC", "net Sharpe", "model")
+HEADER = ("date", "run", "commit", "dataset", "horizon", *list_headers(SCORE_COLUMNS, CHANGELOG_COLUMNS), "model")
 
 
 def _format_row(cells: list[str] | tuple[str, ...]) -> str:
@@ -46,5 +47,5 @@ def _build_row(run: Path, exported: ExportedModel, score: RunScore) -> str:
     test = select_shortest_horizon(score)
     horizon = min(score.split["test"])
     day = f"{run.name[:4]}-{run.name[4:6]}-{run.name[6:8]}"
-    scores = [format_number(test.ic.mean), format_number(test.rank_ic.mean), format_number(exported.score, 2)]
+    scores = format_cells(SCORE_COLUMNS, CHANGELOG_COLUMNS, test)
     return _format_row([day, run.name, commit, manifest["panel"], f"{horizon}d", *scores, exported.folder])

@@ -3,18 +3,12 @@
 from collections.abc import Iterator, Mapping
 
 from ..evaluation.daily_statistics import compute_false_positive_rate
-from ..evaluation.score import HorizonScore, RunScore
+from ..evaluation.score import HorizonScore, OracleShare, RunScore
 from .entry_tables import ENTRY_HEADER, mark_entry
-from .format import MISSING, format_difference
-from .score_columns import MEMBER_COLUMNS, PUBLISHED_COLUMNS, SCORE_COLUMNS
+from .score_columns import DIFFERENCE_COLUMNS, MEMBER_COLUMNS, ORACLE_COLUMNS, PUBLISHED_COLUMNS, SCORE_COLUMNS
 from .table import Table, format_cells, list_headers
 
 MIN_PERIODS_FOR_T = 20  # from so many non-overlapping periods on, |t| exceeds 2 by chance in about 5 % of samples
-METRICS = {  # title, scale, digits
-    "rank_ic": ("rank IC", 1, 4),
-    "ic": ("IC", 1, 4),
-    "long_short_net": ("net bp per day", 1e4, 2),
-}
 BASELINE_NOTE = (
     "Run minus baseline: mean of the daily differences on the forecasts that run and baseline share, ± standard error, "
     "and t. The `zero` baseline has an IC of 0 by definition. Net bp: return of the long-short portfolio after costs."
@@ -26,16 +20,12 @@ def tabulate_baselines(score: RunScore, split: str) -> Table:
     horizons = list(score.split[split])
     rows = []
     for name in score.baselines:
-        for metric, (title, scale, digits) in METRICS.items():
+        for column in DIFFERENCE_COLUMNS.values():
             for lag, entry in score.entries.items():
                 scores = entry.baselines[name].get(split, {})
-                differences = [
-                    format_difference(scores[horizon].differences.get(metric), scale, digits)
-                    if horizon in scores
-                    else MISSING
-                    for horizon in horizons
-                ]
-                rows.append([name, title, mark_entry(lag, score.entry_lag), *differences])
+                differences = [scores[horizon].differences if horizon in scores else {} for horizon in horizons]
+                cells = [column.format(column.compute(difference)) for difference in differences]
+                rows.append([name, column.header, mark_entry(lag, score.entry_lag), *cells])
     return Table(
         f"Difference from the baselines on the {split} days",
         ("baseline", "metric", ENTRY_HEADER, *(f"{horizon}d" for horizon in horizons)),
@@ -67,10 +57,11 @@ def tabulate_members(score: RunScore, split: str) -> Table:
             for seed, splits in entry.seeds.items():
                 if member := splits.get(split, {}).get(horizon):
                     cells = format_cells(SCORE_COLUMNS, MEMBER_COLUMNS, member.score)
-                    difference = format_difference(member.differences.get("rank_ic"))
-                    rows.append([f"{horizon}d", mark_entry(lag, score.entry_lag), seed, *cells, difference])
+                    cells += format_cells(DIFFERENCE_COLUMNS, ("rank_ic",), member.differences)
+                    rows.append([f"{horizon}d", mark_entry(lag, score.entry_lag), seed, *cells])
     headers = list_headers(SCORE_COLUMNS, MEMBER_COLUMNS)
-    header = ("horizon", ENTRY_HEADER, "seed", *headers, "ensemble minus member, rank IC")
+    difference = f"ensemble minus member, {DIFFERENCE_COLUMNS['rank_ic'].header}"
+    header = ("horizon", ENTRY_HEADER, "seed", *headers, difference)
     return Table(f"Each ensemble member on the {split} days", header, rows)
 
 
@@ -97,19 +88,17 @@ def tabulate_published(score: RunScore) -> Table:
 
 def tabulate_oracle(score: RunScore, split: str) -> Table:
     """Build the table of the oracle's IC, and the run's IC as a share of it."""
-    rows = []
+    rows, columns = [], ("oracle_ic", "oracle_ic_se", "share")
     for horizon in score.oracle[split]:
         for lag, entry in score.entries.items():
             oracle = entry.oracle.get(split, {}).get(horizon)
             if oracle is not None:
-                run_score, oracle_ic = entry.split[split].get(horizon), oracle.ic.mean
-                ic = run_score.ic.mean if run_score else None
-                share = MISSING if ic is None or not oracle_ic else f"{ic / oracle_ic:.1%}"
-                cells = format_cells(SCORE_COLUMNS, ("ic", "ic_se"), oracle)
-                rows.append([f"{horizon}d", mark_entry(lag, score.entry_lag), *cells, share])
+                share = OracleShare(horizon, entry.split[split][horizon].ic, oracle.ic)
+                cells = format_cells(ORACLE_COLUMNS, columns, share)
+                rows.append([f"{horizon}d", mark_entry(lag, score.entry_lag), *cells])
     return Table(
         f"The oracle of the simulated market on the {split} days",
-        ("horizon", ENTRY_HEADER, "oracle's IC", "± se", "run's IC / oracle's IC"),
+        ("horizon", ENTRY_HEADER, *list_headers(ORACLE_COLUMNS, columns)),
         rows,
         "The oracle is the best possible forecast: the expected return, given the simulation's true parameters.",
     )

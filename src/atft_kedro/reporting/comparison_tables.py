@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from ..evaluation.compare_runs import RunComparison
 from ..evaluation.score import RunScore
 from .entry_tables import mark_horizon
-from .format import format_difference, format_number
-from .score_columns import COMPARED_COLUMNS, RUN_COLUMNS, SCORE_COLUMNS
+from .format import format_number
+from .score_columns import COMPARED_COLUMNS, DIFFERENCE_COLUMNS, RUN_COLUMNS, SCORE_COLUMNS
 from .table import Table, format_cells, list_headers
 
 ENTRY_NOTE = (
@@ -46,16 +46,17 @@ def tabulate_comparison(compared: Sequence[RunComparison], split: str, trials: i
             str(1 + runs.index(row.run)),
             *format_cells(SCORE_COLUMNS, COMPARED_COLUMNS, row.score),
             format_number(row.deflated, 3),
-            format_difference(row.differences.get("rank_ic")) if row.differences else "",
+            *(format_cells(DIFFERENCE_COLUMNS, ("rank_ic",), row.differences) if row.differences else [""]),
             *format_cells(SCORE_COLUMNS, ("days",), row.score),
             f"{row.left_out:,}",
         ]
         for row in compared
     ]
     header = ("horizon", "run", *list_headers(SCORE_COLUMNS, COMPARED_COLUMNS), "deflated")
+    difference, days = DIFFERENCE_COLUMNS["rank_ic"].header, SCORE_COLUMNS["days"].header
     return Table(
         f"{split} days, forecasts that all runs have\n{_number_runs(runs)}",
-        (*header, "rank IC difference to run 1", "days", "left out"),
+        (*header, f"{difference} difference to run 1", days, "left out"),
         rows,
         f"{DEFLATED_NOTE.format(trials=max(trials, len(runs)))}\n{ENTRY_NOTE}",
     )

@@ -7,8 +7,8 @@ from ..evaluation.entries import name_entry
 from ..evaluation.score import RunScore
 from ..schema import ENTRY_LAGS
 from .format import format_number
-from .score_columns import SCORE_COLUMNS
-from .table import Table, format_cells
+from .score_columns import ENTRY_COLUMNS, SCORE_COLUMNS
+from .table import Table, format_cells, list_headers
 
 ENTRY_HEADER = "entered at"
 ENTRY_NOTE = (
@@ -36,18 +36,19 @@ def tabulate_entries(score: RunScore, split: str) -> Table:
     same_close, next_close = (score.entries[lag].split[split] if lag in score.entries else None for lag in lags)
     title = f"Same close and next close on the {split} days"
     entries = [mark_entry(lag, score.entry_lag) for lag in lags]
-    rank_ics = (text for entry in entries for text in (f"rank IC, {entry}", "± se"))
-    header = ("horizon", *rank_ics, *(f"net Sharpe, {entry}" for entry in entries))
+    rank_ic, error, sharpe = list_headers(SCORE_COLUMNS, ENTRY_COLUMNS)
+    rank_ics = (text for entry in entries for text in (f"{rank_ic}, {entry}", error))
+    header = ("horizon", *rank_ics, *(f"{sharpe}, {entry}" for entry in entries))
     if same_close is None or next_close is None:
         note = (
             f"No comparison: the run was scored only with entry at the {name_entry(score.entry_lag)}. The command "
             "`kedro atft evaluate` scores both entries."
         )
         return Table(title, header, [], note)
-    names = ("rank_ic", "rank_ic_se", "net_sharpe")
     rows = []
     for horizon in same_close:
-        first, second = (format_cells(SCORE_COLUMNS, names, scores[horizon]) for scores in (same_close, next_close))
+        scores = (same_close[horizon], next_close[horizon])
+        first, second = (format_cells(SCORE_COLUMNS, ENTRY_COLUMNS, score) for score in scores)
         rows.append([f"{horizon}d", *first[:2], *second[:2], first[2], second[2]])
     pairs = {horizon: (same_close[horizon].rank_ic, next_close[horizon].rank_ic) for horizon in same_close}
     return Table(title, header, rows, " ".join([*_compare_entries(pairs), ENTRY_NOTE]))

@@ -8,11 +8,12 @@ from ..evaluation.align import format_excluded
 from ..evaluation.entries import name_entry
 from ..evaluation.portfolio import PortfolioScore
 from ..evaluation.score import RunScore
+from ..metrics import METRIC_NAMES
 from ..panel.split import Split
 from .baseline_tables import tabulate_baselines, tabulate_members, tabulate_oracle, tabulate_published
 from .entry_tables import ENTRY_HEADER, mark_entry, tabulate_entries
 from .format import format_number
-from .score_columns import PORTFOLIO_COLUMNS, SCORE_COLUMNS, SPLIT_COLUMNS
+from .score_columns import EPOCH_COLUMNS, PORTFOLIO_COLUMNS, SCORE_COLUMNS, SPLIT_COLUMNS
 from .table import Table, format_cells, list_headers
 
 History = Sequence[Mapping[str, Any]]
@@ -30,7 +31,6 @@ PORTFOLIO_NOTE = (
     "from day h on. Returns and turnover are daily. Unknown returns: their share of the holdings; they count as 0. "
     "Traded value: close times volume per day of the median stock held."
 )
-GOAL_METRICS = {"ic": "IC", "ic_ir": "ICIR", "rank_ic": "rank IC", "net_sharpe": "net Sharpe ratio"}
 OTHER_GOALS = {
     "train_gap": "share of the rank IC on the last train days that is lost on the validation days",
     "gradient_norm": "largest gradient norm of a step",
@@ -93,7 +93,7 @@ def tabulate_goals(score: RunScore) -> Table:
     rows = []
     for name, goal in score.goals.items():
         metric, _, horizon = name.rpartition("_h")
-        title = OTHER_GOALS.get(name) or f"{GOAL_METRICS[metric]} over {horizon} d on the test days"
+        title = OTHER_GOALS.get(name) or f"{METRIC_NAMES[metric]} over {horizon} d on the test days"
         wanted = f"{'≥' if goal.is_minimum else '<'} {goal.wanted:g}"
         error = "" if goal.se is None else f" ± {format_number(goal.se)}"
         rows.append([title, wanted, f"{format_number(goal.value)}{error}", goal.verdict])
@@ -106,11 +106,13 @@ def tabulate_phases(history: History) -> Table:
     rows = []
     for (seed, phase), epochs_of_phase in groupby(history, key=lambda epoch: (epoch["seed"], epoch["phase"])):
         epochs = list(epochs_of_phase)
-        rank_ics = [epoch["validation"]["rank_ic"] for epoch in epochs]
-        numbers = (epochs[-1]["train_loss"], rank_ics[-1], max(rank_ics))
-        seconds = format_number(sum(epoch["seconds"] for epoch in epochs), 1)
-        rows.append([phase, str(seed), str(len(epochs)), *map(format_number, numbers), seconds])
-    header = ("phase", "seed", "epochs", "train loss", "rank IC, last epoch", "rank IC, best epoch", "seconds")
+        total = {"seconds": sum(epoch["seconds"] for epoch in epochs)}
+        best = max(epochs, key=EPOCH_COLUMNS["rank_ic"].compute)
+        cells = format_cells(EPOCH_COLUMNS, ("train_loss", "rank_ic"), epochs[-1])
+        cells += format_cells(EPOCH_COLUMNS, ("rank_ic",), best) + format_cells(EPOCH_COLUMNS, ("seconds",), total)
+        rows.append([phase, str(seed), str(len(epochs)), *cells])
+    loss, rank_ic, seconds = list_headers(EPOCH_COLUMNS, ("train_loss", "rank_ic", "seconds"))
+    header = ("phase", "seed", "epochs", loss, f"{rank_ic}, last epoch", f"{rank_ic}, best epoch", seconds)
     note = "Rank IC is that on the validation days, averaged over the horizons as `training.selection` sets."
     return Table("Phases", header, rows, note)
 

@@ -2,14 +2,18 @@
 
 from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
+from ..evaluation.daily_statistics import Mean
 from ..evaluation.entries import name_entry
 from ..evaluation.portfolio import PortfolioScore
 from ..evaluation.published import PublishedScore
-from ..evaluation.score import HorizonScore
-from .format import MISSING, format_number, format_sharpe_interval, format_with_error
+from ..evaluation.score import HorizonScore, OracleShare
+from ..metrics import METRIC_NAMES
+from .format import MISSING, format_difference, format_number, format_sharpe_interval, format_with_error
 from .table import Column, Columns
 
+NET_SHARPE_INTERVAL = f"{METRIC_NAMES['net_sharpe']} (95 %)"
 TWO, THREE = partial(format_number, digits=2), partial(format_number, digits=3)
 
 
@@ -29,21 +33,26 @@ def _net_sharpe(score: HorizonScore) -> float | None:
     return score.long_short.net_sharpe if score.long_short else None
 
 
-SCORE_COLUMNS: Columns[HorizonScore] = {
-    "ic": Column("IC", lambda score: score.ic.mean),
+CORRELATION_COLUMNS: Columns[Any] = {  # of anything with the means `ic` and `rank_ic`
+    "ic": Column(METRIC_NAMES["ic"], lambda score: score.ic.mean),
     "ic_se": Column("± se", lambda score: score.ic.se),
-    "ic_with_se": Column("IC ± se", lambda score: score.ic, format_with_error),
-    "ic_ir": Column("ICIR", lambda score: score.ic.ir, THREE),
-    "nonoverlapping_ic": Column("IC, non-overlapping days", lambda score: score.ic.nonoverlapping_mean),
+    "ic_with_se": Column(f"{METRIC_NAMES['ic']} ± se", lambda score: score.ic, format_with_error),
+    "ic_ir": Column(METRIC_NAMES["ic_ir"], lambda score: score.ic.ir, THREE),
+    "nonoverlapping_ic": Column(
+        f"{METRIC_NAMES['ic']}, non-overlapping days", lambda score: score.ic.nonoverlapping_mean
+    ),
     "nonoverlapping_ic_se": Column("± se", lambda score: score.ic.nonoverlapping_se),
-    "rank_ic": Column("rank IC", lambda score: score.rank_ic.mean),
+    "rank_ic": Column(METRIC_NAMES["rank_ic"], lambda score: score.rank_ic.mean),
     "rank_ic_se": Column("± se", lambda score: score.rank_ic.se),
-    "rank_ic_with_se": Column("rank IC ± se", lambda score: score.rank_ic, format_with_error),
-    "rank_ic_ir": Column("rank ICIR", lambda score: score.rank_ic.ir, THREE),
-    "hit_rate": Column("hit rate", lambda score: score.hit_rate.mean, THREE),
+    "rank_ic_with_se": Column(f"{METRIC_NAMES['rank_ic']} ± se", lambda score: score.rank_ic, format_with_error),
+    "rank_ic_ir": Column(METRIC_NAMES["rank_ic_ir"], lambda score: score.rank_ic.ir, THREE),
+}
+SCORE_COLUMNS: Columns[HorizonScore] = {
+    **CORRELATION_COLUMNS,
+    "hit_rate": Column(METRIC_NAMES["hit_rate"], lambda score: score.hit_rate.mean, THREE),
     "scale": Column("scale", lambda score: score.scale.mean, TWO),
-    "net_sharpe": Column("net Sharpe", _net_sharpe, TWO),
-    "net_sharpe_interval": Column("net Sharpe (95 %)", lambda score: score.long_short, format_sharpe_interval),
+    "net_sharpe": Column(METRIC_NAMES["net_sharpe"], _net_sharpe, TWO),
+    "net_sharpe_interval": Column(NET_SHARPE_INTERVAL, lambda score: score.long_short, format_sharpe_interval),
     "stocks": Column("stocks a day", lambda score: score.stocks, partial(format_number, digits=0)),
     "days": Column("days", lambda score: score.ic.days, str),
 }
@@ -61,12 +70,15 @@ BENCHMARK_COLUMNS = ("ic_with_se", "ic_ir", "rank_ic_with_se", "rank_ic_ir")
 BENCHMARK_OTHER_COLUMNS = ("ic_with_se", "rank_ic_with_se")  # at the entries that the targets do not have
 SPREAD_COLUMNS = ("ic", "ic_ir", "rank_ic", "rank_ic_ir")
 SPREAD_OTHER_COLUMNS = ("ic", "rank_ic")
+ROBUSTNESS_COLUMNS = ("ic", "ic_ir", "rank_ic")
+CHANGELOG_COLUMNS = ("ic", "rank_ic", "net_sharpe")
+ENTRY_COLUMNS = ("rank_ic", "rank_ic_se", "net_sharpe")
 
 PORTFOLIO_COLUMNS: Columns[PortfolioScore] = {
     "gross_bp": Column("gross bp", lambda score: score.gross_mean, _basis_points),
     "net_bp": Column("net bp", lambda score: score.net_mean, _basis_points),
     "gross_sharpe": Column("gross Sharpe", lambda score: score.gross_sharpe, TWO),
-    "net_sharpe_interval": Column("net Sharpe (95 %)", lambda score: score, format_sharpe_interval),
+    "net_sharpe_interval": Column(NET_SHARPE_INTERVAL, lambda score: score, format_sharpe_interval),
     "probability_above_zero": Column("probability above 0", lambda score: score.probability_above_zero, THREE),
     "turnover": Column("turnover", lambda score: score.turnover, TWO),
     "drawdown": Column("drawdown", lambda score: score.drawdown, _percent),
@@ -79,6 +91,36 @@ PUBLISHED_COLUMNS: Columns[PublishedScore] = {
     "ric": Column('"RIC"', lambda score: score.ric, THREE),
     "precision": Column("prec@10", lambda score: score.precision, THREE),
     "sharpe": Column("SR", lambda score: score.sharpe, TWO),
+}
+
+DIFFERENCE_COLUMNS: Columns[Mapping[str, Mean]] = {  # of paired daily differences by metric
+    "rank_ic": Column(METRIC_NAMES["rank_ic"], lambda differences: differences.get("rank_ic"), format_difference),
+    "ic": Column(METRIC_NAMES["ic"], lambda differences: differences.get("ic"), format_difference),
+    "long_short_net": Column(
+        "net bp per day",
+        lambda differences: differences.get("long_short_net"),
+        partial(format_difference, scale=1e4, digits=2),
+    ),
+}
+
+ORACLE_COLUMNS: Columns[OracleShare] = {
+    "ic": Column(METRIC_NAMES["ic"], lambda share: share.ic.mean),
+    "ic_se": Column("± se", lambda share: share.ic.se),
+    "oracle_ic": Column(f"oracle's {METRIC_NAMES['ic']}", lambda share: share.oracle.mean),
+    "oracle_ic_se": Column("± se", lambda share: share.oracle.se),
+    "share": Column(f"run's {METRIC_NAMES['ic']} / oracle's", lambda share: share.share, _percent),
+    "agreement": Column("agreement with the oracle", lambda share: share.agreement, THREE),
+}
+
+EPOCH_COLUMNS: Columns[Mapping[str, Any]] = {  # of the lines that a training writes after each epoch
+    "seed": Column("seed", lambda epoch: epoch["seed"], str),
+    "phase": Column("phase", lambda epoch: epoch["phase"], str),
+    "epoch": Column("epoch", lambda epoch: epoch["epoch"], str),
+    "train_loss": Column("train loss", lambda epoch: epoch["train_loss"]),
+    "rank_ic": Column(METRIC_NAMES["rank_ic"], lambda epoch: epoch["validation"]["rank_ic"]),
+    "best": Column("best score", lambda epoch: epoch["best"]),
+    "scale": Column("scale", lambda epoch: epoch["validation"]["scale"], THREE),
+    "seconds": Column("seconds", lambda epoch: epoch["seconds"], partial(format_number, digits=1)),
 }
 
 TRACKED = ("ic", "rank_ic", "net_sharpe")  # metrics that a tracker receives

@@ -9,6 +9,7 @@ from optuna import visualization
 from optuna.importance import PedAnovaImportanceEvaluator
 
 from ..dotted_paths import get_value
+from ..metrics import METRIC_NAMES
 from ..network.params import NetworkParams
 from ..reporting.format import format_difference, format_number
 from ..reporting.html_pages import build_html_report
@@ -148,7 +149,7 @@ def tabulate_differences(confirmation: Confirmation) -> Table:
         )
         for horizon, difference in confirmation.differences.items()
     ]
-    header = ("horizon", "difference in rank IC", "probability", "days")
+    header = ("horizon", f"difference in {METRIC_NAMES['rank_ic']}", "probability", "days")
     note = (
         "Daily rank IC on the validation days: mean of the winner's networks minus mean of the current "
         "configuration's, ± Newey-West standard error. The probability is that the true difference is above zero; it "

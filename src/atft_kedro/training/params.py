@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from ..losses import LossWeights
+from ..metrics import METRIC_NAMES
 from ..network.params import ModuleName
 from ..params import InputError, Params
 from .phases import PhaseParams, PlateauParams, Scheduler, distribute_epochs
@@ -14,8 +15,8 @@ from .phases import PhaseParams, PlateauParams, Scheduler, distribute_epochs
 Positive = Annotated[int, Field(gt=0)]
 NotNegative = Annotated[int, Field(ge=0)]
 
-NAMES = {"rank_ic": "rank IC", "ic": "IC", "net_sharpe": "net Sharpe ratio", "hit_rate": "hit rate", "loss": "loss"}
-METRIC = rf"({'|'.join(NAMES)})(_(?P<horizon>[1-9]\d*)d)?"
+SELECTION_METRICS = ("rank_ic", "ic", "net_sharpe", "hit_rate", "loss")
+METRIC = rf"({'|'.join(SELECTION_METRICS)})(_(?P<horizon>[1-9]\d*)d)?"
 
 
 class LabelParams(Params):
@@ -78,7 +79,7 @@ class SelectionParams(Params):
     @property
     def label(self) -> str:
         """Return the name of the score; for a loss "negative …", because a higher score is better."""
-        name = NAMES[self.metric.removesuffix(f"_{self.horizon}d")]
+        name = METRIC_NAMES[self.metric.removesuffix(f"_{self.horizon}d")]
         return f"{'negative ' * self.is_loss}{name}{f' over {self.horizon} d' if self.horizon else ''}"
 
     def score(self, scores: Mapping[str, float]) -> float:
