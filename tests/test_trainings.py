@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from atft_kedro.files import read_json_lines
 from atft_kedro.params import InputError
 from atft_kedro.training.engine import STOPPED
 from atft_kedro.training.run_status import read_status, request_stop
@@ -56,8 +57,8 @@ def test_a_killed_training_resumes_to_the_same_numbers(project: Path) -> None:
 
 def _validations(run: Path) -> list[dict[str, float]]:
     """List the scores of a run's epochs."""
-    lines = (run / "metrics.jsonl").read_text().splitlines() if (run / "metrics.jsonl").exists() else []
-    return [line["validation"] for line in map(json.loads, lines) if "validation" in line]
+    path = run / "metrics.jsonl"
+    return [line["validation"] for line in read_json_lines(path, "validation")] if path.exists() else []
 
 
 def _epochs(run: Path) -> int:

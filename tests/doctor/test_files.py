@@ -51,7 +51,7 @@ def test_folders_without_write_permission_are_listed(tmp_path: Path) -> None:
     rights = "-dac_override,-dac_read_search"
     without_rights = ["setpriv", f"--bounding-set={rights}", f"--inh-caps={rights}"] if os.geteuid() == 0 else []
     if without_rights and (not shutil.which("setpriv") or subprocess.call([*without_rights, "true"])):
-        pytest.skip("root cannot drop its rights here")
+        pytest.skip("needs setpriv, with which root drops its rights")
 
     output = subprocess.check_output([*without_rights, sys.executable, "-c", code], cwd=tmp_path, text=True)
 

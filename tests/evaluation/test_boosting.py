@@ -34,6 +34,6 @@ def test_trees_find_a_square_that_ridge_cannot(training_data: TrainingData) -> N
 
 
 def _rank_ic(rows: Observations, table: torch.Tensor, horizon: int) -> float:
-    frame = pl.DataFrame({"day": rows.day.numpy(), "said": table.numpy(), "came": rows.labels[:, horizon].numpy()})
-    frame = frame.filter(pl.col("came").is_not_nan())
-    return frame.group_by("day").agg(ic=pl.corr("said", "came", method="spearman"))["ic"].mean()  # type: ignore[return-value]
+    frame = pl.DataFrame({"day": rows.day.numpy(), "forecast": table.numpy(), "label": rows.labels[:, horizon].numpy()})
+    frame = frame.filter(pl.col("label").is_not_nan())
+    return frame.group_by("day").agg(ic=pl.corr("forecast", "label", method="spearman"))["ic"].mean()  # type: ignore[return-value]

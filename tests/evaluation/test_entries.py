@@ -71,7 +71,7 @@ def test_returns_at_both_entries_match_the_closes(entry_lag: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def judged() -> tuple[RunScore, pl.DataFrame, pl.DataFrame]:
+def scored_run() -> tuple[RunScore, pl.DataFrame, pl.DataFrame]:
     """Score forecasts that contain a share of the returns at both entries."""
     dataset = make_dataset(0)
     random = np.random.default_rng(5)
@@ -90,9 +90,9 @@ def judged() -> tuple[RunScore, pl.DataFrame, pl.DataFrame]:
 
 @pytest.mark.parametrize("horizon", HORIZONS)
 def test_a_run_is_scored_at_the_next_close_too(
-    judged: tuple[RunScore, pl.DataFrame, pl.DataFrame], horizon: int
+    scored_run: tuple[RunScore, pl.DataFrame, pl.DataFrame], horizon: int
 ) -> None:
-    score, daily, forecasts = judged
+    score, daily, forecasts = scored_run
     expected = []
     for day, rows in forecasts.filter(horizon=horizon).partition_by("date", as_dict=True).items():
         pairs = [
@@ -116,9 +116,9 @@ def test_a_run_is_scored_at_the_next_close_too(
 
 
 def test_a_portfolio_at_the_next_close_earns_the_following_days(
-    judged: tuple[RunScore, pl.DataFrame, pl.DataFrame],
+    scored_run: tuple[RunScore, pl.DataFrame, pl.DataFrame],
 ) -> None:
-    score, _, forecasts = judged
+    score, _, forecasts = scored_run
     earned = []
     for day, rows in forecasts.filter(horizon=1).sort("date").partition_by("date", as_dict=True).items():
         order = rows.sort("forecast")["code"].to_list()
@@ -136,9 +136,9 @@ def test_a_portfolio_at_the_next_close_earns_the_following_days(
 
 
 def test_the_trained_entry_is_marked_and_the_score_is_read_back(
-    judged: tuple[RunScore, pl.DataFrame, pl.DataFrame],
+    scored_run: tuple[RunScore, pl.DataFrame, pl.DataFrame],
 ) -> None:
-    score = judged[0]
+    score = scored_run[0]
 
     assert RunScore.model_validate_json(score.model_dump_json()) == score
     assert (list(score.entries), score.entry_lag, score.same_close) == ([0, 1], 0, None)
