@@ -12,7 +12,7 @@ import sys
 import tokenize
 import tomllib
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
@@ -156,11 +156,11 @@ def list_texts(text: str) -> Iterator[tuple[int, str]]:
             yield token.start[0], " ".join(token.string.split())
 
 
-def find_vague_texts(text: str) -> list[str]:
-    """List the vague phrases in docstrings, comments and strings, with their lines."""
+def find_vague_texts(texts: Iterable[tuple[int, str]]) -> list[str]:
+    """List the vague phrases in texts, with their lines."""
     patterns = [re.compile(pattern, re.IGNORECASE) for pattern in WORDS["texts"]]
     found = []
-    for line, content in list_texts(text):
+    for line, content in texts:
         found += [f"line {line}: {match[0]!r}" for pattern in patterns for match in pattern.finditer(content)]
     return found
 
@@ -207,7 +207,9 @@ def measure(root: Path) -> dict[str, object]:
     importers = find_importers(modules)
     with_behaviour = [module for module in modules if module.has_behaviour]
     untested = [module.name for module in with_behaviour if find_test(root, module) is None]
-    vague = sum(len(find_vague_names(module.tree)) + len(find_vague_texts(module.text)) for module in modules)
+    vague = sum(
+        len(find_vague_names(module.tree)) + len(find_vague_texts(list_texts(module.text))) for module in modules
+    )
     lines = sum(module.lines for module in modules)
     return {
         "lines": lines,
@@ -232,7 +234,7 @@ def list_faults(path: Path) -> Iterator[str]:
     """Yield what a file has to change: vague names, vague phrases, docstrings."""
     text = path.read_text()
     module = Module(path.stem, path, text, ast.parse(text))
-    for fault in (*find_vague_names(module.tree), *find_vague_texts(text), *find_docstring_faults(module)):
+    for fault in (*find_vague_names(module.tree), *find_vague_texts(list_texts(text)), *find_docstring_faults(module)):
         yield f"{path}: {fault}"
 
 

@@ -111,7 +111,7 @@ def read_checkpoint(path: Path, identity: Identity) -> State:
 
 
 def require_same_structure(path: Path, state: State, expected: State) -> None:
-    """Refuse a checkpoint that lacks keys or weights of ``expected``, or has weights of other names or shapes."""
+    """Refuse a checkpoint without the keys, or with other weights than ``expected``."""
     found, wanted = (
         _list_structure({name: tree[name] for name in expected if name in tree}) for tree in (state, expected)
     )
