@@ -31,6 +31,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--require-tools", action="store_true", help="Fail where a browser or a database is missing.")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run slow tests first, those of the whole project before all, so that no process is left with them at the end."""
+    items.sort(key=lambda item: (item.get_closest_marker("slow") is None, len(item.path.parts)))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """With ``--require-tools``, fail a test that was skipped because a tool is missing ("needs ...")."""

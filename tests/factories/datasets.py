@@ -29,7 +29,7 @@ def make_ml_dataset(prices: pl.DataFrame, params: FeatureParams) -> pl.DataFrame
 
 def daily_ic(frame: pl.DataFrame, forecast: str, realised: str) -> pl.Series:
     """Correlate inside each day, over the rows where both are known."""
-    known = frame.drop_nulls([forecast, realised])
+    known = frame.select("date", forecast, realised).drop_nulls()
     return known.group_by("date").agg(pl.corr(forecast, realised).alias("ic")).drop_nulls().drop_nans()["ic"]
 
 

@@ -27,6 +27,7 @@ IMPORTED = (
         "scipy.stats",
     ),
     *("mlflow.store.tracking.sqlalchemy_store", "mlflow.models", "kedro_viz", "plotly.io", "git"),
+    "IPython.terminal.embed",  # imported by MLflow when a run starts
 )
 FORKS.set_forkserver_preload(list(IMPORTED))
 SMALL = "market.stocks=24,market.days=300,training.epochs=1,baselines.lightgbm.rounds=10"
