@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from copy import deepcopy
 from pathlib import Path
 from typing import Any, get_args
 
@@ -75,39 +74,19 @@ class ProjectConfigLoader(LayeredConfigLoader):
     """Checked configuration; the catalog reads a parameter block as ``${parameters:market}``."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._loaded: dict[str, dict[str, Any] | None] = {}  # by kind; None while it is being loaded
         super().__init__(*args, **kwargs)
         self._command_line: Mapping[str, Any] = self.runtime_params or {}
-        OmegaConf.register_resolver("parameters", self._select_parameter, replace=True)
-
-    def __getitem__(self, key: str) -> dict[str, Any]:
-        """Load one kind of configuration; it is read once, because that takes half a second."""
-        if key in self.data:  # set by a caller
-            return super().__getitem__(key)
-        if key not in self._loaded:
-            self._loaded[key] = None
-            try:
-                self._loaded[key] = self._load(key)
-            finally:
-                if self._loaded[key] is None:
-                    del self._loaded[key]
-        loaded = self._loaded[key]
-        if loaded is None:
-            raise InputError(f"A file of {key} cannot refer to ${{{key}:…}}; write ${{block.name}}")
-        return deepcopy(loaded)
+        OmegaConf.register_resolver("parameters", lambda path: get_value(self["parameters"], path), replace=True)
 
     def _load(self, key: str) -> dict[str, Any]:
         """Read one kind of configuration; refuse a ``${…}`` that cannot be resolved, and name its file."""
         try:
-            loaded: dict[str, Any] = super().__getitem__(key)
+            loaded = super()._load(key)
         except OmegaConfBaseException as error:
             name, reason = error.full_key or key, str(error).splitlines()[0]
             source, _ = self._find_setting(tuple(re.findall(r"[^.\[\]]+", name)), key)
             raise InputError(f"{name} cannot be resolved, nothing was run: {reason} — {source}") from error
         return _expand_home(loaded) if key == "catalog" else loaded
-
-    def _select_parameter(self, key: str) -> Any:
-        return get_value(self["parameters"], key)
 
     def require_valid_parameters(self) -> None:
         """Check every block with its model; raise one error that lists all wrong parameters."""

@@ -1,5 +1,6 @@
 """Layers of configuration: ``conf/base``, ``conf/local``, then the environments of ``--env``; the last one wins."""
 
+from copy import deepcopy
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,32 @@ class LayeredConfigLoader(OmegaConfigLoader):
     A value that refers to another one follows whatever layer sets that. Kedro's own loader reads one environment, and
     resolves ``conf/base`` before it merges.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._loaded: dict[str, dict[str, Any] | None] = {}  # by kind; None while it is being loaded
+        super().__init__(*args, **kwargs)
+
+    def __getitem__(self, key: str) -> dict[str, Any]:
+        """Return one kind of configuration; it is loaded once, because Kedro uses it many times."""
+        if key in self.data:  # set by a caller
+            given: dict[str, Any] = super().__getitem__(key)
+            return given
+        if key not in self._loaded:
+            self._loaded[key] = None
+            try:
+                self._loaded[key] = self._load(key)
+            finally:
+                if self._loaded[key] is None:
+                    del self._loaded[key]
+        loaded = self._loaded[key]
+        if loaded is None:
+            raise InputError(f"A file of {key} cannot refer to ${{{key}:…}}; write ${{block.name}}")
+        return deepcopy(loaded)
+
+    def _load(self, key: str) -> dict[str, Any]:
+        """Read, merge and resolve one kind of configuration."""
+        loaded: dict[str, Any] = super().__getitem__(key)
+        return loaded
 
     @property
     def layers(self) -> list[str]:

@@ -23,7 +23,9 @@ def test_the_changelog_has_one_row_per_run_the_newest_first(trained: Trained, tm
     lines = (tmp_path / CHANGELOG).read_text().splitlines()
     assert [line.split(" | ")[1] for line in lines[4:]] == ["20260301-c", "20260201-b", "20260101-a"]
     assert lines[4].startswith("| 2026-03-01 | 20260301-c | abcdef012 with changes | ")
-    assert lines[4].endswith("| -0.50 | gatfan_20260301-c |")
+    portfolio = trained.score.split["test"][1].long_short
+    assert portfolio is not None
+    assert lines[4].endswith(f"| {portfolio.net_sharpe:.2f} | gatfan_20260301-c |")
 
 
 def test_a_run_that_is_exported_again_has_one_row_and_other_text_stays(trained: Trained, tmp_path: Path) -> None:

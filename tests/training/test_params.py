@@ -61,7 +61,7 @@ def test_a_module_that_is_switched_off_is_not_trained(make: Make) -> None:
     [
         ("rank_ic", "rank IC", 0.1),
         ("rank_ic_5d", "rank IC over 5 d", 0.2),
-        ("net_sharpe", "net Sharpe ratio", 1.5),
+        ("net_sharpe", "net Sharpe", 1.5),
         ("loss_20d", "negative loss over 20 d", -0.9),
     ],
 )

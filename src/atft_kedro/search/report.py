@@ -5,8 +5,6 @@ from math import inf
 
 import optuna
 import plotly.graph_objects as go
-from optuna import visualization
-from optuna.importance import PedAnovaImportanceEvaluator
 
 from ..dotted_paths import get_value
 from ..metrics import METRIC_NAMES
@@ -45,12 +43,14 @@ def plot_study(study: optuna.Study) -> tuple[go.Figure, ...]:
         figures = (go.Figure().add_annotation(text),) * len(CAPTIONS)
     else:
         with ignore_warnings():
+            evaluator = optuna.importance.PedAnovaImportanceEvaluator()
+            curves = optuna.visualization.plot_intermediate_values(study)
             figures = (
-                visualization.plot_optimization_history(study, target_name="score"),
-                visualization.plot_param_importances(study, evaluator=PedAnovaImportanceEvaluator()),
-                visualization.plot_parallel_coordinate(study, target_name="score"),
-                visualization.plot_slice(study, target_name="score"),
-                visualization.plot_intermediate_values(study).update_layout(xaxis_title="epoch", yaxis_title="score"),
+                optuna.visualization.plot_optimization_history(study, target_name="score"),
+                optuna.visualization.plot_param_importances(study, evaluator=evaluator),
+                optuna.visualization.plot_parallel_coordinate(study, target_name="score"),
+                optuna.visualization.plot_slice(study, target_name="score"),
+                curves.update_layout(xaxis_title="epoch", yaxis_title="score"),
             )
     return tuple(
         apply_theme(go.Figure(figure), name.capitalize(), caption).update_layout(hovermode="closest", colorway=SHADES)

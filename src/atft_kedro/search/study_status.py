@@ -6,7 +6,6 @@ from math import isfinite
 from typing import Literal, cast
 
 import optuna
-from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.trial import FrozenTrial, TrialState
 
 from ..params import Params
@@ -108,7 +107,7 @@ def compute_importances(study: optuna.Study) -> dict[str, float]:
     The importances of all parameters sum to 1. Values that are not finite are then left out.
     """
     with ignore_warnings():
-        evaluator = PedAnovaImportanceEvaluator(target_quantile=TOP_SHARE)
+        evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=TOP_SHARE)
         importances = optuna.importance.get_param_importances(study, evaluator=evaluator)
     return {path: importance for path, importance in importances.items() if isfinite(importance)}
 
