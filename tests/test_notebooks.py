@@ -1,4 +1,4 @@
-"""Run the notebooks: on a market of the usual size, and on a run."""
+"""Run the notebooks: on a market, and on a run."""
 
 from pathlib import Path
 
@@ -10,6 +10,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_the_notebook_of_market_and_features_runs(project: Path) -> None:
+    (project / "conf" / "local" / "parameters.yml").write_text("market: {stocks: 80, days: 800}")
     kedro(project, "run", "--pipelines", "data,guard")
     outputs = execute_notebook(project / "notebooks" / "01_market_and_features.ipynb")
 

@@ -3,13 +3,12 @@
 import json
 import signal
 import sqlite3
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from factories.project import KEDRO, SMALL, environment, kedro, run_statuses
+from factories.project import SMALL, kedro, run_statuses, start_kedro
 
 pytestmark = pytest.mark.slow
 
@@ -81,29 +80,17 @@ def test_a_tracked_run_has_its_parameters_and_its_final_status(project: Path) ->
 
 
 def test_a_terminated_run_has_the_status_killed(project: Path) -> None:
-    words = [
-        "run",
-        "--no-cache",
-        "--pipelines",
-        "train",
-        "--params",
-        "market.stocks=600,market.days=900,features.set=wide,training.epochs=1",
-    ]
+    large = "market.stocks=600,market.days=900,features.set=wide,training.epochs=1"
     before = len(run_statuses(project))
-    process = subprocess.Popen(
-        [KEDRO, *words],
-        cwd=project,
-        env=environment(project),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    process = start_kedro(project, "run", "--no-cache", "--pipelines", "train", "--params", large)
     deadline = time.monotonic() + 60
     while len(run_statuses(project)) == before and time.monotonic() < deadline:
         time.sleep(0.2)
     time.sleep(1)
-    process.send_signal(signal.SIGTERM)
+    process.terminate()
+    process.join(60)
 
-    assert process.wait(timeout=60) == 128 + signal.SIGTERM
+    assert process.exitcode == 128 + signal.SIGTERM
     assert run_statuses(project)[-1] == "KILLED"
 
 

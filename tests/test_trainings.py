@@ -1,13 +1,13 @@
 """Whole trainings by command: monitored, stopped, killed, resumed, tracked, and in several processes."""
 
 import json
-import signal
 import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ from atft_kedro.params import InputError
 from atft_kedro.training.engine import STOPPED
 from atft_kedro.training.run_status import read_status, request_stop
 from factories.processes import wait_for
-from factories.project import KEDRO, SMALL, environment, kedro, run_statuses
+from factories.project import SMALL, environment, kedro, run_statuses, start_kedro
 
 pytestmark = pytest.mark.slow
 LONG = SMALL.replace("epochs=1", "epochs=400")
@@ -28,21 +28,15 @@ def test_a_killed_training_resumes_to_the_same_numbers(project: Path) -> None:
     runs = project / "data" / "06_models" / "runs"
     kedro(project, "run", "--params", params)
     whole = json.loads((project / "data" / "06_models" / "trained_run.json").read_text())
-    process = subprocess.Popen(
-        [KEDRO, "run", "--no-cache", "--pipelines", "fit", "--params", params],
-        cwd=project,
-        env=environment(project),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    process = start_kedro(project, "run", "--no-cache", "--pipelines", "fit", "--params", params)
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         newest = runs / "latest"
         if newest.resolve().name != whole["run"] and _epochs(newest) >= 4:
             break
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.kill()
+    process.join()
     killed = _epochs(runs / "latest")
 
     output = kedro(project, "run", "--pipelines", "fit", "--params", f"{params},training.resume=latest")
@@ -80,23 +74,17 @@ def test_an_invalid_training_is_refused_before_its_first_step(project: Path) -> 
 
 
 @contextmanager
-def training(project: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+def training(project: Path, *words: str) -> Iterator[ForkServerProcess]:
     """Start a training, and wait for its first epoch."""
     runs = project / "data" / "06_models" / "runs"
     before = (runs / "latest").resolve()
-    process = subprocess.Popen(
-        [KEDRO, "run", "--no-cache", "--pipelines", "fit", "--params", LONG, *words],
-        cwd=project,
-        env=environment(project),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    process = start_kedro(project, "run", "--no-cache", "--pipelines", "fit", "--params", LONG, *words)
     try:
         wait_for(lambda: (runs / "latest").resolve() != before and _epochs(runs / "latest") > 0, seconds=240)
         yield process
     finally:
         process.kill()
-        process.wait()
+        process.join()
 
 
 def test_a_training_is_monitored_and_stopped_while_others_run(project: Path) -> None:
@@ -107,12 +95,12 @@ def test_a_training_is_monitored_and_stopped_while_others_run(project: Path) -> 
         kedro(project, "run", "--pipelines", "fit,evaluate", "--params", f"{SMALL},training.seed=2")
         second = (project / "data" / "06_models" / "runs" / "latest").resolve()
         output = kedro(project, "atft", "stop", newest.name)
-        code = process.wait(timeout=60)
+        process.join(60)
     after = kedro(project, "atft", "monitor", newest.name)
 
     assert f"training (pid {process.pid} on" in status
     assert "stopped after step" in output
-    assert code == STOPPED
+    assert process.exitcode == STOPPED
     assert (newest / "last.pt").exists()
     assert not (newest / "stop").exists()
     assert run_statuses(project)[-2:] == ["KILLED", "FINISHED"]
@@ -128,10 +116,10 @@ def test_a_training_is_monitored_and_stopped_while_others_run(project: Path) -> 
 
 def test_a_terminated_training_ends_after_its_step_with_its_exit_code(project: Path) -> None:
     with training(project) as process:
-        process.send_signal(signal.SIGTERM)
-        code = process.wait(timeout=60)
+        process.terminate()
+        process.join(60)
 
-    assert code == STOPPED
+    assert process.exitcode == STOPPED
     assert read_status((project / "data" / "06_models" / "runs" / "latest").resolve()).state == "stopped"
     assert run_statuses(project)[-1] == "KILLED"
 
@@ -140,7 +128,7 @@ def test_a_killed_training_is_called_dead(project: Path) -> None:
     folder = project / "data" / "06_models" / "runs" / "latest"
     with training(project) as process:
         output = kedro(project, "atft", "stop", "--now")
-        process.wait(timeout=60)
+        process.join(60)
 
     assert "killed after step" in output
     assert read_status(folder.resolve()).state == "dead"

@@ -9,16 +9,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from factories.project import KEDRO, environment
+from factories.project import KEDRO, environment, kedro
 
 pytestmark = pytest.mark.slow
-
-
-def _run_doctor(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [KEDRO, "atft", "doctor", *words]
-    return subprocess.run(
-        command, cwd=project, capture_output=True, text=True, check=False, env=environment(project), timeout=120
-    )
 
 
 def _files(project: Path) -> set[str]:
@@ -32,7 +25,15 @@ def test_without_errors_it_prints_json_only_and_creates_nothing(project: Path, m
     (project / "data" / "stages.json").write_text("[]")  # which the cache cannot read
     before = _files(project)
 
-    process = _run_doctor(project, "--json")
+    process = subprocess.run(
+        [KEDRO, "atft", "doctor", "--json"],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment(project),
+        timeout=120,
+    )
 
     report = json.loads(process.stdout)
     found = {check["name"]: check for check in report["checks"]}
@@ -48,10 +49,9 @@ def test_without_errors_it_prints_json_only_and_creates_nothing(project: Path, m
 
 
 def test_wrong_parameters_do_not_hide_the_rest(project: Path) -> None:
-    process = _run_doctor(project, "--json", "--params", "market.stoks=3,data_root=elsewhere")
+    output = kedro(project, "atft", "doctor", "--json", "--params", "market.stoks=3,data_root=elsewhere", fails=True)
 
-    found = {check["name"]: check for check in json.loads(process.stdout)["checks"]}
-    assert process.returncode == 1
+    found = {check["name"]: check for check in json.loads(output[output.index("{") :])["checks"]}
     assert found["parameters"]["severity"] == "error"
     assert "market.stoks = 3: unknown; did you mean stocks? — --params" in found["parameters"]["message"]
     assert found["ml_dataset"] == {
@@ -79,10 +79,9 @@ def test_everything_broken_is_listed(project: Path) -> None:
     (project / "data" / "06_models" / "runs").mkdir(parents=True)
     (project / "data" / "06_models" / "runs" / "latest").symlink_to("missing")
 
-    process = _run_doctor(project)
+    output = kedro(project, "atft", "doctor", fails=True)
 
-    assert process.returncode == 1
-    assert "errors: 5" in process.stdout, process.stdout
+    assert "errors: 5" in output, output
     for text in (
         f"polars {pl.__version__}, needs <1; nosuchpackage is missing",
         "locked ==1.0",
@@ -93,5 +92,5 @@ def test_everything_broken_is_listed(project: Path) -> None:
         "report: An exception occurred when parsing config for dataset 'report': No module named 'no'",
         "not a git repository",
     ):
-        assert text in process.stdout, process.stdout
-    assert "Traceback" not in process.stdout + process.stderr
+        assert text in output, output
+    assert "Traceback" not in output

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from multiprocessing import get_context
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
@@ -43,15 +44,21 @@ def copy_project(folder: Path) -> Path:
     return folder
 
 
-def kedro(project: Path, *words: str, fails: bool = False) -> str:
-    """Run a command in a new process, and return its output with single spaces.
+def start_kedro(project: Path, *words: str, log: str = os.devnull) -> ForkServerProcess:
+    """Start a command in a new process, with its output in a file.
 
     The process is forked from one that has imported all packages, because imports take most of a command's time. The
     code is that of this checkout; to run changed code of the copy, start ``KEDRO``.
     """
+    process = FORKS.Process(target=run_kedro, args=(words, str(project), environment(project), log))
+    process.start()
+    return process
+
+
+def kedro(project: Path, *words: str, fails: bool = False) -> str:
+    """Run a command as `start_kedro` does, and return its output with single spaces."""
     with tempfile.NamedTemporaryFile("r") as log:
-        process = FORKS.Process(target=run_kedro, args=(words, str(project), environment(project), log.name))
-        process.start()
+        process = start_kedro(project, *words, log=log.name)
         process.join(300)
         has_ended = process.exitcode is not None
         process.kill()

@@ -110,7 +110,9 @@ def test_no_training_fits_without_memory_for_the_process() -> None:
     assert make_plan(days=2).find_smaller(machine, make_plan(days=2).estimate(machine)) is None
 
 
-@pytest.mark.parametrize(("features", "stocks", "precision"), [(60, 400, "fp32"), (158, 200, "bf16")])
+@pytest.mark.parametrize(
+    ("features", "stocks", "precision"), [(60, 400, "fp32"), pytest.param(158, 200, "bf16", marks=pytest.mark.long)]
+)
 def test_the_estimate_is_within_a_fifth_of_the_measurement(
     features: int, stocks: int, precision: str, tmp_path: Path
 ) -> None:
