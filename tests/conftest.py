@@ -32,7 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run slow tests first, those of the whole project before all, so that no process is left with them at the end."""
+    """Run the slow tests first, and of these the tests of the whole project, so that no worker ends late."""
     items.sort(key=lambda item: (item.get_closest_marker("slow") is None, len(item.path.parts)))
 
 

@@ -178,3 +178,23 @@ def test_a_wrong_value_names_the_layer_that_sets_it_also_where_another_value_fol
         "split.embargo_days": local,
         "folds.embargo_days": local,
     }
+
+
+def test_a_configuration_is_read_once_and_callers_cannot_change_it(conf: Path) -> None:
+    loader = load(conf)
+    days = loader["parameters"]["market"]["days"]
+    loader["parameters"]["market"]["days"] = -1
+    write(conf, "local/parameters.yml", {"market": {"days": 7}})
+
+    assert loader["parameters"]["market"]["days"] == days
+    assert load(conf)["parameters"]["market"]["days"] == 7
+
+
+def test_a_configuration_that_could_not_be_read_is_read_again(conf: Path) -> None:
+    write(conf, "local/parameters.yml", {"market": {"stocks": "${parameters:market.days}"}})
+    loader = load(conf)
+    with pytest.raises(InputError, match=r"A file of parameters cannot use \$\{parameters:…\}: write \$\{block"):
+        loader["parameters"]
+    write(conf, "local/parameters.yml", {"market": {"stocks": "${market.days}"}})
+
+    assert loader["parameters"]["market"]["stocks"] == loader["parameters"]["market"]["days"]

@@ -36,7 +36,7 @@ class LayeredConfigLoader(OmegaConfigLoader):
                     del self._loaded[key]
         loaded = self._loaded[key]
         if loaded is None:
-            raise InputError(f"A file of {key} cannot refer to ${{{key}:…}}; write ${{block.name}}")
+            raise InputError(f"A file of {key} cannot use ${{{key}:…}}: write ${{block.name}} instead.")
         return deepcopy(loaded)
 
     def _load(self, key: str) -> dict[str, Any]:

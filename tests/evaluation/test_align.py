@@ -135,7 +135,8 @@ def test_a_repeated_date_and_code_is_refused() -> None:
     forecasts = forecast(realised, pl.col("target_1d"))
 
     with pytest.raises(
-        InputError, match=r"1 rows repeat the date and code of another row, for example 2024-01-01 S00\."
+        InputError,
+        match=r"1 rows of the .* repeat the date and code of another row, for example 2024-01-01 S00\.",
     ):
         evaluate(pl.concat([forecasts, forecasts.head(1)]), realised)
     with pytest.raises(InputError, match="repeat"):

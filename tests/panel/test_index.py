@@ -19,5 +19,13 @@ def test_the_index_finds_every_row_by_stock_and_day(ml_dataset: pl.DataFrame) ->
     assert index.row_of[index.find(by_stock)].tolist() == list(range(ml_dataset.height))
     assert int(index.eligible.sum()) == universe["eligible"].sum()
     assert ((index.row_of < 0) & index.eligible).sum() == 0
-    with pytest.raises(InputError, match="1 rows repeat the date and code of another row"):
+    with pytest.raises(InputError, match="1 rows of the ML dataset repeat the date and code of another row"):
         index_observations(pl.concat([universe, universe[:1]]))
+
+
+@pytest.mark.parametrize("change", [{"code": pl.lit("UNKNOWN")}, {"date": pl.col("date").dt.offset_by("100y")}])
+def test_rows_outside_the_universe_are_refused(ml_dataset: pl.DataFrame, change: dict[str, pl.Expr]) -> None:
+    index = index_observations(select_universe(ml_dataset.lazy(), make_params(UniverseParams)))
+
+    with pytest.raises(InputError, match="1 rows of the ML dataset have a date or code that is not in the universe"):
+        index.find(pl.concat([ml_dataset, ml_dataset[:1].with_columns(**change)]))

@@ -83,6 +83,14 @@ def drop_pieces(tree: State) -> None:
     del tree["pieces_per_block"]
 
 
+def drop_time(tree: State) -> None:
+    del tree["times"]["reading_seconds"]
+
+
+def drop_totals(tree: State) -> None:
+    del tree["processes"][0]["totals"]
+
+
 def drop_identity(tree: State) -> None:
     del tree["identity"]
 
@@ -95,6 +103,8 @@ def drop_identity(tree: State) -> None:
         (reshape_weight, "swa.heads.linear.bias"),
         (drop_optimizer_groups, "optimizer"),
         (drop_pieces, "pieces_per_block"),
+        (drop_time, "times.reading_seconds"),
+        (drop_totals, "processes.totals"),
         (drop_identity, "identity"),
     ],
 )

@@ -116,5 +116,5 @@ def test_an_untrained_network_agrees_little_with_the_oracle_and_the_oracle_is_fo
     assert align_oracle(market.oracle, training_data, 5)[day, stock] == pytest.approx(expected, rel=1e-5)
     assert [share.horizon for share in shares] == [1, 5, 10, 20]
     assert abs(shares[0].agreement) < 0.3
-    assert shares[0].oracle.mean > 2 * (shares[0].ic.se or 0)
-    assert (week.horizon, week.oracle) == (5, shares[1].oracle)
+    assert shares[0].oracle_ic.mean > 2 * (shares[0].ic.se or 0)
+    assert (week.horizon, week.oracle_ic) == (5, shares[1].oracle_ic)

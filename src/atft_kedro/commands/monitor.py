@@ -49,4 +49,5 @@ def monitor(catalog: CatalogProtocol, run: str, interval: float) -> None:
 def render_epochs(epochs: list[dict[str, Any]], metric: str) -> RichTable:
     """Render a row per epoch; ``metric`` names the score that chooses the best weights."""
     rows = [format_cells(EPOCH_COLUMNS, EPOCH_COLUMNS, epoch) for epoch in epochs]
-    return render_table(Table("", list_headers(EPOCH_COLUMNS, EPOCH_COLUMNS), rows, f"The best score is the {metric}."))
+    caption = f"score: validation {metric}; scale: standard deviation of the forecasts divided by that of the labels"
+    return render_table(Table("", list_headers(EPOCH_COLUMNS, EPOCH_COLUMNS), rows, caption))

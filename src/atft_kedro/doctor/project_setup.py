@@ -37,7 +37,6 @@ class ProjectSetup:
         loader = context.config_loader
         assert isinstance(loader, ProjectConfigLoader)
         loader.config_patterns["mlflow"] = MLFLOW_FILES
-        loader["parameters"] = loader["parameters"]  # keep them; the catalog would read them again
         mlflow = KedroMlflowConfig.model_validate(loader["mlflow"])
         catalog = {name: _require_mapping(name, entry) for name, entry in loader["catalog"].items()}
         return cls(context, loader, loader["parameters"], catalog, mlflow)

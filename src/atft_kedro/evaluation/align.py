@@ -97,7 +97,7 @@ def index_returns(realised: pl.DataFrame) -> RealisedReturns:
     """Align realised returns, a row for each date and code, as arrays by horizon."""
     _require_columns(realised, (DATE, CODE), "realised returns")
     index = DayStockIndex.of(realised)
-    indexed = index.find(realised)
+    indexed = index.find(realised, "realised returns")
     has_traded_value = {CLOSE, VOLUME} <= realised.schema.keys()
     return RealisedReturns(
         index,
@@ -115,7 +115,7 @@ def align_forecasts(forecasts: pl.DataFrame, realised: RealisedReturns, horizon:
     names = (DATE, CODE, FORECAST, *quantile_levels(forecasts.columns))
     selected = forecasts.filter(pl.col(HORIZON) == horizon).select(names)
     finite = selected.filter(pl.col(FORECAST).is_finite())
-    indexed = realised.index.find(finite)
+    indexed = realised.index.find(finite, "forecasts")
     forecast, actual = to_tensor(realised.index, indexed, FORECAST), realised.returns[horizon]
     has_forecast = forecast.isfinite()
     excluded = ExcludedForecasts(

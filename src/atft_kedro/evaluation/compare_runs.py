@@ -83,7 +83,8 @@ def compare_runs(
     """Score runs on the keys that all of them forecast, and compare each with the first by day.
 
     Every entry whose returns all runs have is scored. Portfolios also need the returns of stocks after their last
-    forecast. If the runs are the best of more trials, ``trials`` is their number, for the deflated Sharpe ratio.
+    forecast. If the runs are the best of more trials, ``trials`` is their number, for the deflated Sharpe ratio. The
+    units in ``params`` change only scale, calibration and coverage.
     """
     common = _find_common_keys(forecasts)
     rows = [

@@ -15,7 +15,7 @@ from ..training.forecasting import TrainedNetwork, forecast_ensemble
 from .align import to_tensor
 from .daily_statistics import average
 from .forecast_table import FORECAST_KEYS, add_forecaster
-from .score import OracleShare
+from .oracle_comparison import OracleComparison
 
 ORACLE = "oracle"
 
@@ -40,7 +40,7 @@ def oracle_name(lag: int, entry_lag: int) -> str:
 
 def measure_oracle_share(
     members: Sequence[TrainedNetwork], training_data: TrainingData, oracle: pl.DataFrame, split: SplitName
-) -> list[OracleShare]:
+) -> list[OracleComparison]:
     """Compare the IC of an ensemble's mean forecast with the oracle's, for each horizon."""
     network = members[0].network
     forecasts = forecast_ensemble(members, training_data, split)
@@ -51,10 +51,10 @@ def measure_oracle_share(
         forecast, realised = point[:, column], actual[:, column]
         expected = align_oracle(oracle, training_data, horizon)[day].where(forecast.isfinite(), torch.nan)
         shares.append(
-            OracleShare(
+            OracleComparison(
                 horizon=horizon,
                 ic=average(metrics.daily_ic(forecast, realised).numpy(), horizon),
-                oracle=average(metrics.daily_ic(expected, realised).numpy(), horizon),
+                oracle_ic=average(metrics.daily_ic(expected, realised).numpy(), horizon),
                 agreement=float(metrics.daily_ic(forecast, expected).nanmean()),
             )
         )

@@ -8,7 +8,8 @@ import polars as pl
 from ..files import parse_model, read_json
 from ..params import InputError
 from ..schema import CODE, DATE, HORIZON, REALISED, target_columns
-from ..training.run_status import read_max_gradient, read_training
+from ..training.run_status import read_max_gradient
+from ..training.runs import read_manifest
 from .compare_runs import RETURN_TOLERANCE, read_returns
 from .entries import ReturnsByLag
 from .goals import GoalParams, check_goals
@@ -20,7 +21,7 @@ NEW_RETURN = "new return"  # column of the returns that are known now
 
 def use_run_units(params: ScoringParams, folder: Path) -> EvaluationParams:
     """Add the units of the labels that a run was trained on."""
-    return params.with_units(read_training(folder).labels.transform)
+    return params.with_units(read_manifest(folder)["training"]["labels"]["transform"])
 
 
 def add_goals(score: RunScore, folder: Path, goals: GoalParams) -> RunScore:

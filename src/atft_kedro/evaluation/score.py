@@ -1,6 +1,6 @@
 """Scores of forecasts, as metrics.json holds them."""
 
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
 from pydantic import Field
 
@@ -49,20 +49,6 @@ class HorizonScore(Params):
     forecasts: int  # count of scored forecasts
     stocks: float | None  # mean count of scored stocks per day
     excluded: ExcludedForecasts
-
-
-class OracleShare(NamedTuple):
-    """A run's IC over one horizon, compared with the oracle's IC on the same observations."""
-
-    horizon: int
-    ic: Mean
-    oracle: Mean
-    agreement: float | None = None  # mean daily correlation of forecast and oracle: the expected share
-
-    @property
-    def share(self) -> float | None:
-        """Return the share of the oracle's IC that the run reaches."""
-        return self.ic.mean / self.oracle.mean if self.ic.mean is not None and self.oracle.mean else None
 
 
 class Score(Params):

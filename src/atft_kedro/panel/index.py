@@ -32,8 +32,8 @@ class DayStockIndex:
         """Create the index of all dates and codes in a table."""
         return cls(table[DATE].unique().sort(), table[CODE].cast(pl.String).unique().sort())
 
-    def find(self, table: pl.DataFrame) -> IndexedRows:
-        """Find the position of each row; rows of unknown dates or codes are omitted."""
+    def find(self, table: pl.DataFrame, table_name: str = "table") -> IndexedRows:
+        """Find the position of each row; omit unknown dates and codes, refuse repeated rows."""
         stock = table[CODE].cast(pl.String).cast(pl.Enum(self.codes), strict=False).to_physical()
         known_days = self.days.to_physical().to_numpy()
         first = known_days[0]
@@ -46,7 +46,7 @@ class DayStockIndex:
         if not is_known.all():
             table, day, stock = table.filter(is_known), day[is_known], stock.filter(is_known)
         indexed = IndexedRows(table, day.astype(np.int64) * len(self.codes) + stock.to_numpy())
-        self._require_unique(indexed)
+        self._require_unique(indexed, table_name)
         return indexed
 
     def to_array(
@@ -57,7 +57,7 @@ class DayStockIndex:
         values[indexed.positions] = indexed.rows[column].fill_null(unknown).to_numpy()
         return values.reshape(len(self.days), len(self.codes))
 
-    def _require_unique(self, indexed: IndexedRows) -> None:
+    def _require_unique(self, indexed: IndexedRows, table_name: str) -> None:
         """Refuse two rows of the same date and code."""
         seen = np.zeros(len(self.days) * len(self.codes), dtype=bool)
         seen[indexed.positions] = True
@@ -65,7 +65,8 @@ class DayStockIndex:
         if repeats:
             row = indexed.rows.filter(pl.struct(DATE, CODE).is_duplicated()).row(0, named=True)
             raise InputError(
-                f"{repeats} rows repeat the date and code of another row, for example {row[DATE]} {row[CODE]}."
+                f"{repeats} rows of the {table_name} repeat the date and code of another row, for example {row[DATE]} "
+                f"{row[CODE]}."
             )
 
 
@@ -93,8 +94,11 @@ class PanelIndex:
         return int(self.row_of.max()) + 1
 
     def find(self, keys: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-        """Return the day index and stock index of each date and code."""
-        return np.divmod(self.axes.find(keys).positions, len(self.axes.codes))
+        """Return the day index and stock index of each row; refuse unknown rows."""
+        indexed = self.axes.find(keys, "ML dataset")
+        if unknown := len(keys) - len(indexed.rows):
+            raise InputError(f"{unknown} rows of the ML dataset have a date or code that is not in the universe.")
+        return np.divmod(indexed.positions, len(self.axes.codes))
 
     def stocks_per_day(self) -> np.ndarray:
         """Count the stocks that are forecast on each day."""

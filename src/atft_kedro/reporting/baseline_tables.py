@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 
 from ..evaluation.daily_statistics import compute_false_positive_rate
-from ..evaluation.score import HorizonScore, OracleShare, RunScore
+from ..evaluation.oracle_comparison import OracleComparison
+from ..evaluation.score import HorizonScore, RunScore
 from .entry_tables import ENTRY_HEADER, mark_entry
 from .score_columns import DIFFERENCE_COLUMNS, MEMBER_COLUMNS, ORACLE_COLUMNS, PUBLISHED_COLUMNS, SCORE_COLUMNS
 from .table import Table, format_cells, list_headers
@@ -93,7 +94,7 @@ def tabulate_oracle(score: RunScore, split: str) -> Table:
         for lag, entry in score.entries.items():
             oracle = entry.oracle.get(split, {}).get(horizon)
             if oracle is not None:
-                share = OracleShare(horizon, entry.split[split][horizon].ic, oracle.ic)
+                share = OracleComparison(horizon, entry.split[split][horizon].ic, oracle.ic)
                 cells = format_cells(ORACLE_COLUMNS, columns, share)
                 rows.append([f"{horizon}d", mark_entry(lag, score.entry_lag), *cells])
     return Table(

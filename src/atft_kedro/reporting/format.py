@@ -1,5 +1,7 @@
 """Numbers as text for pages and the terminal."""
 
+from math import isnan
+
 from ..evaluation.daily_statistics import Mean
 from ..evaluation.portfolio import PortfolioScore
 
@@ -7,8 +9,8 @@ MISSING = "–"
 
 
 def format_number(value: float | None, digits: int = 4) -> str:
-    """Format a number, or a dash for None."""
-    return MISSING if value is None else f"{value:.{digits}f}"
+    """Format a number, or a dash for None and NaN."""
+    return MISSING if value is None or isnan(value) else f"{value:.{digits}f}"
 
 
 def format_with_error(mean: Mean) -> str:

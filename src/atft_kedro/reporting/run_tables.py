@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
+from math import inf, isnan
 from typing import Any
 
 from ..evaluation.align import format_excluded
@@ -107,7 +108,7 @@ def tabulate_phases(history: History) -> Table:
     for (seed, phase), epochs_of_phase in groupby(history, key=lambda epoch: (epoch["seed"], epoch["phase"])):
         epochs = list(epochs_of_phase)
         total = {"seconds": sum(epoch["seconds"] for epoch in epochs)}
-        best = max(epochs, key=EPOCH_COLUMNS["rank_ic"].compute)
+        best = max(epochs, key=_get_rank_ic)
         cells = format_cells(EPOCH_COLUMNS, ("train_loss", "rank_ic"), epochs[-1])
         cells += format_cells(EPOCH_COLUMNS, ("rank_ic",), best) + format_cells(EPOCH_COLUMNS, ("seconds",), total)
         rows.append([phase, str(seed), str(len(epochs)), *cells])
@@ -115,6 +116,12 @@ def tabulate_phases(history: History) -> Table:
     header = ("phase", "seed", "epochs", loss, f"{rank_ic}, last epoch", f"{rank_ic}, best epoch", seconds)
     note = "Rank IC is that on the validation days, averaged over the horizons as `training.selection` sets."
     return Table("Phases", header, rows, note)
+
+
+def _get_rank_ic(epoch: Mapping[str, Any]) -> float:
+    """Return the rank IC of an epoch; the lowest number if it is undefined."""
+    rank_ic: float = EPOCH_COLUMNS["rank_ic"].compute(epoch)
+    return -inf if isnan(rank_ic) else rank_ic
 
 
 def tabulate_manifest(manifest: Mapping[str, Any]) -> Table:

@@ -6,9 +6,10 @@ from typing import Any
 
 from ..evaluation.daily_statistics import Mean
 from ..evaluation.entries import name_entry
+from ..evaluation.oracle_comparison import OracleComparison
 from ..evaluation.portfolio import PortfolioScore
 from ..evaluation.published import PublishedScore
-from ..evaluation.score import HorizonScore, OracleShare
+from ..evaluation.score import HorizonScore
 from ..metrics import METRIC_NAMES
 from .format import MISSING, format_difference, format_number, format_sharpe_interval, format_with_error
 from .table import Column, Columns
@@ -87,7 +88,7 @@ PORTFOLIO_COLUMNS: Columns[PortfolioScore] = {
 }
 
 PUBLISHED_COLUMNS: Columns[PublishedScore] = {
-    "ic": Column("IC", lambda score: score.ic),
+    "ic": Column(METRIC_NAMES["ic"], lambda score: score.ic),
     "ric": Column('"RIC"', lambda score: score.ric, THREE),
     "precision": Column("prec@10", lambda score: score.precision, THREE),
     "sharpe": Column("SR", lambda score: score.sharpe, TWO),
@@ -103,13 +104,13 @@ DIFFERENCE_COLUMNS: Columns[Mapping[str, Mean]] = {  # of paired daily differenc
     ),
 }
 
-ORACLE_COLUMNS: Columns[OracleShare] = {
-    "ic": Column(METRIC_NAMES["ic"], lambda share: share.ic.mean),
-    "ic_se": Column("± se", lambda share: share.ic.se),
-    "oracle_ic": Column(f"oracle's {METRIC_NAMES['ic']}", lambda share: share.oracle.mean),
-    "oracle_ic_se": Column("± se", lambda share: share.oracle.se),
-    "share": Column(f"run's {METRIC_NAMES['ic']} / oracle's", lambda share: share.share, _percent),
-    "agreement": Column("agreement with the oracle", lambda share: share.agreement, THREE),
+ORACLE_COLUMNS: Columns[OracleComparison] = {
+    "ic": CORRELATION_COLUMNS["ic"],
+    "ic_se": CORRELATION_COLUMNS["ic_se"],
+    "oracle_ic": Column(f"oracle's {METRIC_NAMES['ic']}", lambda compared: compared.oracle_ic.mean),
+    "oracle_ic_se": Column("± se", lambda compared: compared.oracle_ic.se),
+    "share": Column("run's IC / oracle's IC", lambda compared: compared.share, _percent),
+    "agreement": Column("agreement with the oracle", lambda compared: compared.agreement, THREE),
 }
 
 EPOCH_COLUMNS: Columns[Mapping[str, Any]] = {  # of the lines that a training writes after each epoch
@@ -118,7 +119,7 @@ EPOCH_COLUMNS: Columns[Mapping[str, Any]] = {  # of the lines that a training wr
     "epoch": Column("epoch", lambda epoch: epoch["epoch"], str),
     "train_loss": Column("train loss", lambda epoch: epoch["train_loss"]),
     "rank_ic": Column(METRIC_NAMES["rank_ic"], lambda epoch: epoch["validation"]["rank_ic"]),
-    "best": Column("best score", lambda epoch: epoch["best"]),
+    "best": Column("best score so far", lambda epoch: epoch["best"]),
     "scale": Column("scale", lambda epoch: epoch["validation"]["scale"], THREE),
     "seconds": Column("seconds", lambda epoch: epoch["seconds"], partial(format_number, digits=1)),
 }

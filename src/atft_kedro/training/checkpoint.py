@@ -105,30 +105,32 @@ def read_checkpoint(path: Path, identity: Identity) -> State:
     except Exception as error:  # torch and zip raise many classes for broken or other files
         raise InputError(f"{path} is not a checkpoint that can be read safely: {str(error).splitlines()[0]}") from error
     if not isinstance(state, dict) or not isinstance(state.get("identity"), dict):
-        raise _make_version_error(path, ["identity"])
+        raise make_version_error(path, ["identity"])
     identity.require_same(path, state["identity"])
     return state
 
 
 def require_same_structure(path: Path, state: State, expected: State) -> None:
-    """Refuse a checkpoint without the keys, or with other weights than ``expected``."""
+    """Refuse a checkpoint whose keys or weight shapes differ from ``expected``."""
     found, wanted = (
         _list_structure({name: tree[name] for name in expected if name in tree}) for tree in (state, expected)
     )
     if different := sorted({name for name, _ in found ^ wanted}):
-        raise _make_version_error(path, different)
+        raise make_version_error(path, different)
 
 
 def _list_structure(state: State) -> set[tuple[str, object]]:
     """List what all checkpoints of a version share: their keys, and the names and shapes of the weights."""
     parts: State = dict.fromkeys(state)
     parts |= {name: state[name] for name in WEIGHTS if name in state}
-    parts |= {"progress": dict.fromkeys(state["progress"])} if "progress" in state else {}
-    parts |= {"optimizer": len(state["optimizer"]["param_groups"])} if "optimizer" in state else {}
+    parts |= {name: dict.fromkeys(state[name]) for name in ("progress", "times") if name in state}
+    parts |= {"processes": dict.fromkeys(state["processes"][0])} if state.get("processes") else {}
+    parts |= {"optimizer": len(state["optimizer"].get("param_groups", ()))} if "optimizer" in state else {}
     return {(path, getattr(value, "shape", value)) for path, value in flatten(parts).items()}
 
 
-def _make_version_error(path: Path, keys: list[str]) -> InputError:
+def make_version_error(path: Path, keys: list[str]) -> InputError:
+    """Create the error for a checkpoint with other keys."""
     listed = ", ".join(keys)[:MAX_MESSAGE_LENGTH]
     return InputError(f"{path} was written by another version of this project; different or missing: {listed}.")
 

@@ -1,7 +1,7 @@
 """Forecasts of many days by one network or by all networks of a run, and their scores by every metric."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -15,11 +15,10 @@ from ..network.atft import Atft
 from ..network.params import ModuleName, NetworkParams
 from ..panel.blocks import Block, BlockReader
 from ..panel.split import SplitName
-from .checkpoint import BEST, make_identity, read_checkpoint, require_same_structure
+from .checkpoint import BEST, make_identity, make_version_error, read_checkpoint, require_same_structure
 from .data import TrainingData, choose_horizons
 from .distributed import TrainingProcesses
 from .params import TrainingParams
-from .phases import Progress
 from .runs import MANIFEST, read_manifest
 
 
@@ -89,7 +88,9 @@ def load_members(folder: Path, training_data: TrainingData) -> list[TrainedNetwo
         identity = make_identity(training_data, params, training.model_copy(update={"seed": seed}))
         path = folder / training.member_folder(seed) / BEST
         checkpoint = read_checkpoint(path, identity)
-        require_same_structure(path, checkpoint, {"best": network.state_dict(), "progress": asdict(Progress())})
+        require_same_structure(path, checkpoint, {"best": network.state_dict()})
+        if "best_modules" not in checkpoint.get("progress", {}):
+            raise make_version_error(path, ["progress.best_modules"])
         network.load_state_dict(checkpoint["best"])
         modules: frozenset[ModuleName] = frozenset(checkpoint["progress"]["best_modules"])
         members.append(TrainedNetwork(network.eval().to(panel.row_of.device), modules))
