@@ -38,7 +38,7 @@ help:
 	@echo "make hpo-setup | hpo-run | hpo-resume | hpo-status | hpo-worker    search (HPO_TRIALS=24 HPO_STUDY=atft_prod)"
 	@echo "make mlflow-up | mlflow-down    show the tracked runs in a browser (MLFLOW_PORT=5000 MLFLOW_STORE=sqlite:///mlflow.db)"
 	@echo "make doctor    check this setup and say how to fix what is wrong"
-	@echo "make clean     remove .venv and everything that runs have made (never data/01_raw)"
+	@echo "make clean     remove .venv and everything that runs have made (never 01_raw)"
 
 demo: $(VENV)/installed
 	$(BIN)/kedro run
@@ -116,5 +116,6 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 clean:
 	$(if $(wildcard .mlflow/server.json),-$(BIN)/kedro atft mlflow down)
-	rm -rf $(VENV) .viz .mlflow mlflow.db mlartifacts data/stages.json data/.stages.json.lock data/writer.lock
-	find data/0[2-8]_* -type f ! -name .gitkeep -delete
+	rm -rf $(VENV) .viz .mlflow mlflow.db mlartifacts
+	find data -type f \( -path "*/0[2-8]_*" -o -name "*stages.json*" -o -name writer.lock \) \
+		! -path "*/01_raw/*" ! -name .gitkeep -delete

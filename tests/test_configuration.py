@@ -9,7 +9,8 @@ import yaml
 from kedro.config import AbstractConfigLoader
 
 from atft_kedro.cli import run
-from atft_kedro.configuration import BLOCKS, ProjectConfigLoader
+from atft_kedro.configuration import ProjectConfigLoader
+from atft_kedro.parameter_blocks import BLOCKS
 from atft_kedro.params import InputError
 from atft_kedro.settings import CONFIG_LOADER_ARGS
 from atft_kedro.training.params import SelectionParams, TrainingParams

@@ -74,7 +74,7 @@ def test_a_value_that_refers_to_another_follows_the_layer_that_sets_the_other(co
         loaded = load(conf, "other" if env == "base" else f"{env},other")[kind]
 
         for keys, name in values_of_env.items():
-            if name in names:
+            if name in names and keys[0] in loaded:  # Kedro drops names of the catalog that begin with an underscore
                 value: Any = loaded
                 for key in keys:
                     value = value[key]
@@ -198,3 +198,56 @@ def test_a_configuration_that_could_not_be_read_is_read_again(conf: Path) -> Non
     write(conf, "local/parameters.yml", {"market": {"stocks": "${market.days}"}})
 
     assert loader["parameters"]["market"]["stocks"] == loader["parameters"]["market"]["days"]
+
+
+def list_paths(loader: ProjectConfigLoader) -> tuple[str, str]:
+    """Return the path of the prices, where they have one, and that of the ML dataset."""
+    catalog = loader["catalog"]
+    return catalog["prices"].get("path", ""), catalog["ml_dataset"]["filepath"]
+
+
+def test_each_source_has_its_own_data_folder_and_model_name(conf: Path) -> None:
+    dataset = "05_model_input/ml_dataset.parquet"
+    japan = {"workspace": "japan", "prices": "japan.csv"}
+
+    assert list_paths(load(conf, "smoke")) == ("", f"data/{dataset}")
+    assert list_paths(load(conf, "safe,files")) == ("data/files/01_raw/prices", f"data/files/{dataset}")
+    assert list_paths(load(conf, "files,safe", japan)) == ("japan.csv", f"data/japan/{dataset}")
+    assert list_paths(load(conf, "dataset")) == ("", "data/dataset/01_raw/ml_dataset.parquet")
+    assert list_paths(load(conf, "files", {"data_root": "/other"}))[1] == f"/other/{dataset}"
+    names = {load(conf, env)["catalog"]["registered_model"]["name"] for env in (None, "files", "benchmark")}
+    assert names == {"atft_gat_fan", "atft_gat_fan_files", "atft_gat_fan_benchmark"}
+
+
+def test_a_local_source_is_used_with_every_mode_and_another_one_replaces_it(conf: Path) -> None:
+    write(conf, "local/parameters.yml", {"source": "files", "workspace": "own"})
+    write(conf, "local/catalog.yml", {"prices": {"type": "pandas.CSVDataset", "filepath": "own.csv"}})
+    safe = load(conf, "safe")
+
+    assert safe.layers == ["base", "files", "local", "safe"]
+    assert safe["parameters"]["features"]["entry_lag"] == 1  # as in conf/files
+    assert safe["parameters"]["training"]["deterministic"]
+    assert safe["catalog"]["prices"]["filepath"] == "own.csv"
+    assert safe["catalog"]["ml_dataset"]["filepath"].startswith("data/own/")
+    dataset = load(conf, "dataset,safe")
+    assert dataset.layers == ["base", "local", "dataset", "safe"]
+    assert dataset["parameters"]["source"] == "dataset"
+
+
+@pytest.mark.parametrize(
+    ("env", "params", "local", "message"),
+    [
+        ("files,dataset", {}, {}, "--env files,dataset has 2 sources of data, files, dataset: choose one"),
+        ("safe,benchmark,files", {}, {}, "has 2 sources of data, benchmark, files: choose one"),
+        (None, {"source": "files"}, {}, "source: set it with --env, for example --env files"),
+        (None, {}, {"source": "filez"}, "source = 'filez': there is no environment of this name"),
+        (None, {"workspace": "../other"}, {}, "workspace = '../other': must be a name of letters, digits, - and _"),
+    ],
+)
+def test_two_sources_and_unknown_sources_are_refused(
+    conf: Path, env: str | None, params: dict[str, Any], local: dict[str, str], message: str
+) -> None:
+    write(conf, "local/parameters.yml", local)
+
+    with pytest.raises(InputError, match=re.escape(message)):
+        load(conf, env, params).require_valid_parameters()

@@ -13,14 +13,18 @@ pytestmark = pytest.mark.slow
 
 def test_prices_come_from_a_users_files(ran_project: Path) -> None:
     prices = pl.read_parquet(ran_project / "data" / "02_intermediate" / "clean_prices.parquet")
-    folder = ran_project / "data" / "01_raw" / "prices"
+    data = ran_project / "data" / "files"
+    folder = data / "01_raw" / "prices"
     folder.mkdir(parents=True)
     for (code,), rows in prices.drop("vwap").partition_by("code", as_dict=True).items():
         rows.drop("code").rename({"date": "Date", "close": "Close"}).write_csv(folder / f"{code}.csv")
 
-    data = ran_project / "files"  # apart from the dataset of other tests, whose returns start at the same close
-    kedro(ran_project, "run", "--env", "files,smoke", "--params", "data_root=files")
+    kedro(ran_project, "run", "--env", "files,smoke")
+    again = kedro(ran_project, "run", "--env", "files,smoke")
+    simulated = kedro(ran_project, "run", "--params", SMALL)
 
+    assert "23 of 23 stages are fresh" in again
+    assert "23 of 23 stages are fresh" in simulated  # its tables and runs are in another folder
     report = json.loads((data / "08_reporting" / "price_report.json").read_text())
     assert (report["rows_in"], report["exclusions"]) == (prices.height, [])
     score = json.loads((data / "06_models" / "runs" / "latest" / "metrics.json").read_text())
@@ -38,7 +42,7 @@ def test_a_users_own_dataset_enters_at_the_guard_and_is_never_overwritten(ran_pr
     kedro(ran_project, "run", "--pipelines", "train", "--from-inputs", "ml_dataset", *own)
     refused = kedro(ran_project, "run", *own, fails=True)
 
-    report = json.loads((ran_project / "data" / "08_reporting" / "guard_report.json").read_text())
+    report = json.loads((ran_project / "data" / "dataset" / "08_reporting" / "guard_report.json").read_text())
     assert report["stocks"] == rows["code"].n_unique() - 1
     assert "is your own table and is not overwritten" in refused
     assert own_dataset.read_bytes() == before

@@ -9,8 +9,8 @@ import click
 import pytest
 
 from atft_kedro.cli import cli
-from atft_kedro.configuration import BLOCKS, RUNTIME_PARAMS
 from atft_kedro.features.build import FEATURE_SETS
+from atft_kedro.parameter_blocks import BLOCKS, RUNTIME_PARAMS
 from atft_kedro.params import Params
 from atft_kedro.pipeline_registry import register_pipelines
 

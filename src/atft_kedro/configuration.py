@@ -3,71 +3,23 @@
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import ValidationError
 
 from .dotted_paths import get_value
-from .evaluation.baselines import BaselineParams
-from .evaluation.goals import GoalParams
-from .evaluation.score import ScoringParams
-from .export.predict import PredictParams
-from .features.build import FeatureParams
-from .graph.neighbours import GraphParams
-from .guard.inspection import GuardParams
 from .layers import LayeredConfigLoader
-from .market.cleaning import CleaningParams
-from .market.simulated_drivers import MarketParams
-from .network.params import NetworkParams
-from .panel.folds import FoldParams
-from .panel.scaler import ScalerParams
-from .panel.split import SplitParams
-from .panel.universe import UniverseParams
-from .params import InputError, Params, suggest_name
-from .schema import ColumnParams
-from .search.plan import SearchParams
+from .parameter_blocks import RUNTIME_PARAMS, SECRET, Fault, Keys, find_faults
+from .params import InputError
 from .search.promoted_file import PROMOTED_FILE, is_unedited
 from .services.database_url import hide_password, is_url
-from .training.params import TrainingParams
-from .walk_forward.walk import WalkParams
+from .workspaces import SIMULATED
 
-BLOCKS: dict[str, type[Params]] = {
-    "market": MarketParams,
-    "cleaning": CleaningParams,
-    "features": FeatureParams,
-    "columns": ColumnParams,
-    "guard": GuardParams,
-    "universe": UniverseParams,
-    "split": SplitParams,
-    "folds": FoldParams,
-    "scaler": ScalerParams,
-    "graph": GraphParams,
-    "network": NetworkParams,
-    "training": TrainingParams,
-    "evaluation": ScoringParams,
-    "predict": PredictParams,
-    "baselines": BaselineParams,
-    "goals": GoalParams,
-    "walk_forward": WalkParams,
-    "hpo": SearchParams,
-}
-SECRET = ("hpo", "storage")  # may contain a password: its value is never printed
-RUNTIME_PARAMS = {  # texts that only `--params` sets -> what reads them
-    "prices": "--env files",
-    "benchmark_returns": "--env benchmark",
-    "ml_dataset": "--env dataset",
-    "data_root": "the base catalog",
-    "span": "--env benchmark",
-}
 CHOICES = {"span": "_spans"}  # runtime parameters that choose one key of a block of the parameter files
 PATH_KEYS = ("path", "filepath")  # of catalog entries
 REFERENCE = re.compile(r"\$\{([\w.]+)\}")  # a value that refers to another parameter
-
-Keys = tuple[str, ...]  # the path of a parameter: ("market", "stocks")
-Fault = tuple[Keys, str]  # a wrong parameter and the message
 
 
 class ProjectConfigLoader(LayeredConfigLoader):
@@ -92,7 +44,8 @@ class ProjectConfigLoader(LayeredConfigLoader):
         """Check every block with its model; raise one error that lists all wrong parameters."""
         self._require_known_choices()
         parameters = self._public_parameters()
-        faults = [*_find_faults(parameters), *self._find_unread_params(parameters), *self._find_visible_passwords()]
+        faults = [*find_faults(parameters), *self._find_unread_params(parameters), *self._find_visible_passwords()]
+        faults += self._find_wrong_source(parameters.get("source", SIMULATED))
         faults = faults or [*self._find_unforecast_goals(parameters)]
         self._require_unedited_promotions()
         if faults:
@@ -120,6 +73,13 @@ class ProjectConfigLoader(LayeredConfigLoader):
                 yield (name,), f"{name} = {value!r}: this environment does not read it; try {reader}"
             elif value is None and name in parameters:
                 yield (name,), f"{name}: set it with --params"
+
+    def _find_wrong_source(self, source: Any) -> Iterator[Fault]:
+        """Find a source of data that was set with ``--params``, or that has no environment."""
+        if "source" in self._command_line:
+            yield ("source",), f"source: set it with --env, for example --env {source}"
+        elif source != SIMULATED and not self._exists(str(source)):
+            yield ("source",), f"source = {source!r}: there is no environment of this name"
 
     def _is_read(self, name: str) -> bool:
         return any(f"runtime_params:{name}" in file.read_text() for file in self._list_files(""))
@@ -187,52 +147,6 @@ def _expand_home(tree: dict[str, Any]) -> dict[str, Any]:
         elif key in PATH_KEYS and isinstance(value, str) and value.startswith("~/"):
             expanded[key] = str(Path.home() / value[2:])
     return expanded
-
-
-def _find_faults(parameters: Mapping[str, Any]) -> Iterator[Fault]:
-    """Find unknown names and values that their model refuses."""
-    for name, block in parameters.items():
-        if name in BLOCKS:
-            yield from _validate_block(name, block)
-        elif name not in RUNTIME_PARAMS:
-            yield (name,), f"{name} = {block!r}: unknown{_suggest(name, [*BLOCKS, *RUNTIME_PARAMS])}"
-        elif not isinstance(block, str):
-            yield (name,), f"{name} = {block!r}: must be text"
-
-
-def _validate_block(name: str, block: Any) -> Iterator[Fault]:
-    try:
-        BLOCKS[name].model_validate(block)
-    except ValidationError as failed:
-        for error in failed.errors():
-            keys = (name, *(str(key) for key in error["loc"] if key != "[key]"))
-            is_unknown = error["type"] == "extra_forbidden"
-            known = _list_fields(BLOCKS[name], keys[1:-1]) if is_unknown else []
-            reason = f"unknown{_suggest(keys[-1], known)}" if is_unknown else error["msg"]
-            has_value = "[key]" not in error["loc"] and error["type"] != "missing"
-            value = _format_value(keys, error["input"]) if has_value else ""
-            yield keys, f"{'.'.join(keys)}{value}: {reason}"
-
-
-def _format_value(keys: Keys, value: Any) -> str:
-    """Format a wrong value; empty for a whole block and for a value that may contain a password."""
-    return "" if len(keys) == 1 or keys == SECRET else f" = {value!r}"
-
-
-def _list_fields(model: type[Params], keys: Keys) -> list[str]:
-    """List the fields of the model that ``keys`` lead to."""
-    for key in keys:
-        annotation = model.model_fields[key].annotation
-        types = (annotation, *get_args(annotation))
-        models = [option for option in types if isinstance(option, type) and issubclass(option, Params)]
-        if not models:
-            return []
-        model = models[0]
-    return list(model.model_fields)
-
-
-def _suggest(name: str, known: list[str]) -> str:
-    return suggest_name(name, known) or (f"; known are {', '.join(known)}" if known else "")
 
 
 def _follow(tree: Any, keys: Keys) -> tuple[int, Any]:

@@ -1,10 +1,13 @@
 """Layers of configuration: ``conf/base``, ``conf/local``, then the environments of ``--env``; the last one wins."""
 
+from collections.abc import Iterable
 from copy import deepcopy
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import yaml
 from kedro.config import OmegaConfigLoader
 from omegaconf import DictConfig, OmegaConf
 
@@ -44,19 +47,43 @@ class LayeredConfigLoader(OmegaConfigLoader):
         loaded: dict[str, Any] = super().__getitem__(key)
         return loaded
 
-    @property
+    @cached_property
     def layers(self) -> list[str]:
-        """List the layers, the strongest last; a repeated name counts at its last position."""
-        named = [name.strip() for name in self.env.split(",")] if self.env else []
+        """List the layers, the strongest last; a repeated name counts at its last position.
+
+        If no environment of ``--env`` is a source, the environment of the source that ``conf/local`` sets comes before
+        ``conf/local``.
+        """
+        named = self.environments
         optional = [self.default_run_env] if self._exists(self.default_run_env) else []
-        order = [self.base_env, *optional, *named]
+        local_sources = [source for layer in optional if (source := self._read_source(layer))]
+        preset = [] if self._find_sources(named) else [name for name in local_sources if self._exists(name)]
+        order = [self.base_env, *preset, *optional, *named]
         return list(dict.fromkeys(reversed(order)))[::-1]
+
+    @property
+    def environments(self) -> list[str]:
+        """List the environments of ``--env``."""
+        return [name.strip() for name in self.env.split(",")] if self.env else []
+
+    def _find_sources(self, layers: Iterable[str]) -> dict[str, str]:
+        """Map those layers that set a source of data to it."""
+        return {layer: source for layer in layers if (source := self._read_source(layer))}
+
+    def _read_source(self, layer: str) -> str | None:
+        """Read which source of data the parameter files of a layer set."""
+        files = sorted(Path(self._get_conf_env_path(layer)).glob("parameters*.y*ml"))
+        trees = [yaml.safe_load(file.read_text()) for file in files]
+        return next((tree["source"] for tree in trees if isinstance(tree, dict) and "source" in tree), None)
 
     def _exists(self, layer: str) -> bool:
         return bool(layer) and bool(self._fs.isdir(self._get_conf_env_path(layer)))
 
     def _require_layers(self) -> None:
-        """Refuse unknown environments and list the existing ones."""
+        """Refuse unknown environments and list the existing ones; refuse two sources of data."""
+        sources = self._find_sources(self.environments)
+        if len(set(sources.values())) > 1:
+            raise InputError(f"--env {self.env} has {len(sources)} sources of data, {', '.join(sources)}: choose one.")
         unknown = [layer for layer in self.layers if not self._exists(layer)]
         if unknown:
             root = Path(self._get_conf_env_path(self.base_env)).parent.as_posix()

@@ -11,6 +11,7 @@ from mlflow.telemetry import set_telemetry_client
 from .commands.console import log_lines
 from .configuration import ProjectConfigLoader
 from .hooks import DistributedHook, ExperimentHook, ParameterHook, TerminationHook
+from .workspaces import name_data_folder, name_registered_model
 
 warnings.filterwarnings("ignore", message=r"register_new_resolver\(\) is")  # Kedro 1.7 under omegaconf 2.4
 
@@ -26,5 +27,9 @@ CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",
     "merge_strategy": {"parameters": "soft", "mlflow": "soft"},
-    "custom_resolvers": {"project_path": lambda: str(find_kedro_project(Path.cwd()) or Path.cwd())},
+    "custom_resolvers": {
+        "project_path": lambda: str(find_kedro_project(Path.cwd()) or Path.cwd()),
+        "data_folder": name_data_folder,
+        "model_name": name_registered_model,
+    },
 }

@@ -44,7 +44,7 @@ def test_one_run_scores_the_forecasts_by_the_benchmark_returns(project: Path, ma
 
     kedro(project, "run", "--env", "benchmark", "--params", f"{paths},{QUICK}")
 
-    run = project / "data" / "06_models" / "runs" / "latest"
+    run = project / "data" / "benchmark" / "06_models" / "runs" / "latest"
     score = json.loads((run / "metrics.json").read_text())
     benchmark_returns = pl.read_parquet(market / "benchmark_returns.parquet")
     forecasts = pl.read_parquet(run / "forecasts.parquet")
@@ -76,7 +76,8 @@ def test_the_page_holds_the_scores_of_the_runs_and_the_walk(project: Path, marke
         project, "run", "--env", "benchmark", "--params", f"{paths},{QUICK},training.without=fan gat,graph.neighbours=3"
     )
     kedro(project, "run", "--pipelines", "walk_forward", "--env", "benchmark", "--params", f"{paths},{QUICK},{walk}")
-    runs = sorted(path.parent for path in (project / "data" / "06_models" / "runs").glob("2*/manifest.json"))
+    folder = project / "data" / "benchmark" / "06_models" / "runs"
+    runs = sorted(path.parent for path in folder.glob("2*/manifest.json"))
     first, second = (json.loads((run / "metrics.json").read_text())["split"]["test"]["h1"] for run in runs)
 
     kedro(project, "atft", "benchmarks", *(run.name for run in runs), "--env", "benchmark", "--params", paths)

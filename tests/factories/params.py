@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from omegaconf import OmegaConf
 
-from atft_kedro.configuration import BLOCKS
+from atft_kedro.parameter_blocks import BLOCKS
 from atft_kedro.params import Params
 
 BASE = Path(__file__).parents[2] / "conf" / "base"

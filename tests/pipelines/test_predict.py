@@ -70,8 +70,8 @@ def test_a_dataset_without_targets_is_forecast(ran_project: Path) -> None:
     path = ran_project / "without_targets.parquet"
     dataset.drop(pl.selectors.matches("^target_")).write_parquet(path)
     own = ("run", "--env", "dataset", "--pipelines", "predict", "--from-inputs", "ml_dataset", "--params")
-    old = kedro(ran_project, *own, f"ml_dataset={path}", fails=True)
-    kedro(ran_project, *own, f"ml_dataset={path},predict.max_age_days=null")
+    old = kedro(ran_project, *own, f"ml_dataset={path},workspace=simulated", fails=True)
+    kedro(ran_project, *own, f"ml_dataset={path},workspace=simulated,predict.max_age_days=null")
 
     forecasts = read_predictions(ran_project)
     assert "increase predict.max_age_days (now 3; null allows any age)" in old

@@ -102,14 +102,15 @@ def promote(catalog: CatalogProtocol, environment: str, study: str | None, trial
     # The confirmation is the training of the best trial with other seeds; it is ignored if the selected trial has
     # other parameters.
     confirmation = catalog["confirmation"].load() if catalog["confirmation"].exists() else None
-    project = click.get_current_context().obj.project_path
+    context = click.get_current_context()
+    project, env = context.obj.project_path, context.params["env"]
     lower_params = read_base_and_local_params(project)
     text = promotion.format_promotion(study_status, read_spec(loaded), selected, lower_params, confirmation)
     path = promotion.save_promotion(project / settings.CONF_SOURCE / environment, text, force=force)
     console = make_console(highlight=False)
     console.print(promotion.format_confirmation(confirmation, selected))
     console.print(f"Trial {selected.number} of {study_status.study} is now in {path.relative_to(project)}.")
-    console.print(f"  kedro run --env {environment}  # if you use your own price files: --env files,{environment}")
+    console.print(f"  kedro run --env {','.join([*filter(None, [env]), environment])}")
 
 
 def read_base_and_local_params(project: Path) -> list[tuple[NetworkParams, TrainingParams]]:

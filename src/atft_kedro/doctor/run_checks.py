@@ -14,10 +14,10 @@ from polars.exceptions import PolarsError
 from yaml import YAMLError
 
 from ..checks import CheckResult
-from ..configuration import BLOCKS
 from ..export.predict import PredictParams
 from ..guard.inspection import GuardParams
 from ..panel.store import HEADER
+from ..parameter_blocks import BLOCKS
 from ..params import InputError, list_names
 from ..schema import ColumnParams, map_columns
 from ..stages.ledger import LEDGER, plan_stages

@@ -29,12 +29,13 @@ class ModelInputs(Params):
     graph: GraphParams
     entry_lag: int
     extra_columns: tuple[str, ...]
+    codes: tuple[str, ...] = ()  # of the stocks in the training's panel; none in older exports
 
     @classmethod
     def from_schema(
         cls, schema: pl.Schema, scaler: Scaler, universe: UniverseParams, graph: GraphParams, entry_lag: int
     ) -> Self:
-        """Collect the inputs; ``schema`` is that of the dataset."""
+        """Collect the inputs except the codes; ``schema`` is that of the dataset."""
         return_source_column = CLOSE if CLOSE in schema else target(1)
         extra_columns = tuple(name for name in (SECTOR, return_source_column, VOLUME) if name in schema)
         return cls(scaler=scaler, universe=universe, graph=graph, entry_lag=entry_lag, extra_columns=extra_columns)

@@ -1,6 +1,7 @@
 """Forecasts of an exported model for the newest days; an error if these days lack features or stocks."""
 
 import logging
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import date
 from typing import Annotated, Any
@@ -19,10 +20,12 @@ from ..schema import DATE, ELIGIBLE
 from ..training.hardware import CPU
 from .inference_inputs import InferenceInputs
 from .model import load_model
+from .model_card import ModelCard
 from .model_folder import ExportedModels
 
 REFERENCE_DAYS = 20  # the usual number of stocks is the median over this many earlier days
 LISTED_FEATURES = 5  # in messages
+MIN_TRAINED_STOCKS = 0.5  # share of the stocks of the training
 
 _logger = logging.getLogger(__name__)
 
@@ -59,6 +62,7 @@ def predict(
     model = load_model(models.find(params.run), device)
     model.card.inputs.require_same_features(catalogue, entry_lag)
     inputs = model.prepare(dataset, params.days)
+    require_trained_stocks(inputs.reader.panel.metadata.codes, model.card)
     require_enough_stocks(inputs, params)
     known_inputs = exclude_stocks_with_unknown_features(inputs, model.card.inputs.scaler, params)
     forecasts = model.forecast_inputs(known_inputs)
@@ -68,6 +72,17 @@ def predict(
     _logger.info("forecast %d stocks with run %s, from the close of %s (the newest day)", count, model.card.run, day)
     summary = {"run": model.card.run, "forecasts_from": str(day), "stocks": count, "left_out": universe_count - count}
     return forecasts, summary
+
+
+def require_trained_stocks(codes: Collection[str], card: ModelCard) -> None:
+    """Refuse a market in which fewer than half of the stocks exist that the model was trained on."""
+    trained = card.inputs.codes
+    known = len({*trained} & {*codes})
+    if known < MIN_TRAINED_STOCKS * len(trained):
+        raise InputError(
+            f"Only {known} of the {len(trained)} stocks that run {card.run} was trained on are in this dataset. It was "
+            "probably trained on another market: train here, or choose a run with predict.run."
+        )
 
 
 def require_recent(dataset: pl.LazyFrame, today: date, params: PredictParams, recency: RecencyParams) -> int | None:

@@ -35,7 +35,9 @@ def describe_inputs(
     panel.require_same(run_folder.name, read_manifest(run_folder)["panel"])
     scaler, entry_lag = preparation.scaler, panel.metadata.entry_lag
     panel.require_features(scaler.feature_hash, tuple(scaler.names()))
-    return ModelInputs.from_schema(mapped_dataset.collect_schema(), scaler, preparation.universe, graph, entry_lag)
+    schema = mapped_dataset.collect_schema()
+    inputs = ModelInputs.from_schema(schema, scaler, preparation.universe, graph, entry_lag)
+    return inputs.model_copy(update={"codes": panel.metadata.codes})
 
 
 def fit_corrections(forecasts: pl.LazyFrame, run_folder: Path) -> Corrections:
