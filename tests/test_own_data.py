@@ -1,6 +1,7 @@
 """Test runs on a user's prices and on a user's dataset."""
 
 import json
+import shlex
 from pathlib import Path
 
 import polars as pl
@@ -30,6 +31,20 @@ def test_prices_come_from_a_users_files(ran_project: Path) -> None:
     score = json.loads((data / "06_models" / "runs" / "latest" / "metrics.json").read_text())
     assert (score["entry_lag"], score["next_close"]) == (1, None)
     assert list(score["same_close"]["split"]) == list(score["split"])
+
+
+def test_an_advised_command_works_for_the_users_source_and_parameters(ran_project: Path) -> None:
+    prices = pl.read_parquet(ran_project / "data" / "02_intermediate" / "clean_prices.parquet")
+    prices.drop("vwap").write_parquet(ran_project / "own prices.parquet")
+    own = ("--env", "files,smoke", "--params", "prices=own prices.parquet,workspace=japan")
+    refused = kedro(ran_project, "run", "--pipelines", "prepare", *own, fails=True)
+    _, words = refused.rsplit("Run: kedro ", 1)
+
+    kedro(ran_project, *shlex.split(words))
+    output = kedro(ran_project, "run", "--pipelines", "prepare", *own)
+
+    assert "stage prepare.build_panel done" in output
+    assert (ran_project / "data" / "japan" / "05_model_input" / "panel").is_dir()
 
 
 def test_a_users_own_dataset_enters_at_the_guard_and_is_never_overwritten(ran_project: Path) -> None:

@@ -19,6 +19,7 @@ from mlflow.entities import RunStatus
 from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES, MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT
 from pydantic import BaseModel
 
+from .advice import remember_session
 from .configuration import ProjectConfigLoader
 from .datasets.tracker import StopAfterFailure
 
@@ -32,9 +33,10 @@ class ParameterHook:
 
     @hook_impl(tryfirst=True)
     def after_context_created(self, context: KedroContext) -> None:
-        """Validate every parameter block."""
+        """Validate every parameter block, and store the options for messages that advise a command."""
         loader = context.config_loader
         assert isinstance(loader, ProjectConfigLoader)
+        remember_session(context.env, loader.runtime_params or {})
         loader.require_valid_parameters()
 
 

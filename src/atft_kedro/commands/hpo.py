@@ -11,6 +11,7 @@ from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
+from ..advice import advise_run
 from ..network.params import NetworkParams
 from ..reporting.format import format_number
 from ..search.plan import SearchParams
@@ -81,7 +82,7 @@ def stop(catalog: CatalogProtocol, study: str | None) -> None:
     load_study(url, name).set_user_attr(STOP, True)
     console = make_console(highlight=False)
     console.print(f"The workers of the study {name} stop after their current epochs. To continue it:")
-    console.print("  kedro run --pipelines hpo  # with the same hpo parameters")
+    console.print(f"  {advise_run('--pipelines hpo')}  # with the same hpo parameters")
 
 
 @hpo.command()
@@ -102,15 +103,14 @@ def promote(catalog: CatalogProtocol, environment: str, study: str | None, trial
     # The confirmation is the training of the best trial with other seeds; it is ignored if the selected trial has
     # other parameters.
     confirmation = catalog["confirmation"].load() if catalog["confirmation"].exists() else None
-    context = click.get_current_context()
-    project, env = context.obj.project_path, context.params["env"]
+    project = click.get_current_context().obj.project_path
     lower_params = read_base_and_local_params(project)
     text = promotion.format_promotion(study_status, read_spec(loaded), selected, lower_params, confirmation)
     path = promotion.save_promotion(project / settings.CONF_SOURCE / environment, text, force=force)
     console = make_console(highlight=False)
     console.print(promotion.format_confirmation(confirmation, selected))
     console.print(f"Trial {selected.number} of {study_status.study} is now in {path.relative_to(project)}.")
-    console.print(f"  kedro run --env {','.join([*filter(None, [env]), environment])}")
+    console.print(f"  {advise_run(mode=environment)}")
 
 
 def read_base_and_local_params(project: Path) -> list[tuple[NetworkParams, TrainingParams]]:

@@ -8,6 +8,7 @@ from kedro.io import CatalogProtocol
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from ..advice import advise_run
 from ..cgroup import MemorySize
 from ..features.build import FEATURE_SETS
 from ..params import InputError
@@ -72,7 +73,7 @@ def find_sizes(catalog: CatalogProtocol, sizes: dict[str, int], days_per_block: 
     if missing:
         raise InputError(
             f"The project has no panel yet: give its size with {' and '.join(missing)}, or create it with "
-            "`kedro run --pipelines data,guard,prepare`."
+            f"`{advise_run('--pipelines data,guard,prepare')}`."
         )
     return PanelSizes.estimate(make_metadata(**(known | sizes), horizons=features.horizons), split, graph)
 

@@ -3,6 +3,7 @@
 import click
 from kedro.io import CatalogProtocol
 
+from ..advice import advise_run
 from ..training.run_status import kill_training, request_stop
 from .command_helpers import pass_catalog, run_argument
 from .console import make_console
@@ -25,4 +26,5 @@ def stop(catalog: CatalogProtocol, run: str, now: bool, wait: float) -> None:
     console = make_console()
     console.print(f"{run_status.run}: {ENDINGS[run_status.state]} {run_status.steps}.")
     if run_status.state != "done":
-        console.print(f"  kedro run --pipelines fit --params training.resume={run_status.run}  # resumes it")
+        resume = advise_run("--pipelines fit", {"training.resume": run_status.run})
+        console.print(f"  {resume}  # resumes it")

@@ -11,6 +11,7 @@ from kedro_datasets._typing import TablePreview
 from polars.exceptions import ComputeError
 from polars.io.plugins import register_io_source
 
+from ..advice import advise_run
 from ..files import atomic_write
 from ..params import InputError
 from .run_files import InRunFolder
@@ -64,7 +65,7 @@ class TableDataset(InRunFolder, AbstractDataset[TableData, pl.LazyFrame]):
         if self._read_only:
             raise InputError(
                 f"{self._filepath} is your own table and is not overwritten (read_only). Run only the nodes that "
-                "read it: kedro run --pipelines guard, or kedro run --from-inputs with its name in the catalog."
+                f"read it: {advise_run('--pipelines guard')}, or kedro run --from-inputs with its name in the catalog."
             )
         with atomic_write(self._filepath) as temporary_path:
             _to_lazy(data).sink_parquet(temporary_path, compression=self._compression, row_group_size=ROW_GROUP_SIZE)  # type: ignore[call-overload]

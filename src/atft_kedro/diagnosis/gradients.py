@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ..advice import advise_run
 from ..checks import choose_severity
 from ..network.params import MODULES
 from ..params import list_names
@@ -60,12 +61,12 @@ def _advise_finite(log: TrainingLog, first: SkippedStep, features: list[str]) ->
     """Advise how to avoid steps that are not finite."""
     if features:
         names = list_names(features, 4)
-        return (f"correct {names} in the ML dataset; kedro run --pipelines guard checks all features",)
+        return (f"correct {names} in the ML dataset; {advise_run('--pipelines guard')} checks all features",)
     phases = [phase for seed in log.seeds for phase in seed.phases if phase.params.name == first.phase]
     return (
         *(["--params training.precision=fp32 (now bf16)"] if log.training.precision == "bf16" else []),
         *(advise_learning_rate(log, phase, 0.5) for phase in phases[:1]),
-        "kedro run --env safe names the first tensor that is not finite",
+        f"{advise_run(mode='safe')} names the first tensor that is not finite",
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ..advice import advise_run
 from ..checks import choose_severity
 from .check_result import TrainingCheck, advise_param, phase_prefix
 from .training_log import SeedLog, TrainingLog
@@ -32,7 +33,7 @@ def check_status(log: TrainingLog) -> Iterator[TrainingCheck]:
     may_hang = status.state == "training" and status.age > max(silence, 2 * longest)
     peak = max((epoch.peak_memory_gb or 0.0 for epoch in epochs), default=0.0)
     position = f"after step {status.steps:,} of {status.total_steps:,} (seed {status.seed}, phase {status.phase})"
-    resume = f"kedro run --pipelines fit --params training.resume={log.run} resumes it; add its --env"
+    resume = f"{advise_run('--pipelines fit', {'training.resume': log.run})} resumes it; use its --env and parameters"
     message, advice = {
         "done": (f"done {position}", ()),
         "stopped": (f"stopped by a user {position}", (resume,)),

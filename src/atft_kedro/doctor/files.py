@@ -15,7 +15,7 @@ from ..checks import CheckResult
 from ..files import parse_model, read_json
 from ..guard.calendars import count_sessions, current_day
 from ..guard.keys import RecencyParams
-from ..panel.store import HEADER, REBUILD, PanelHeader
+from ..panel.store import HEADER, PanelHeader, advise_new_panel
 from ..params import list_names
 from ..schema import DATE
 
@@ -107,6 +107,8 @@ def check_panel(folder: Path) -> CheckResult:
     """Check that the panel's files have the length that its header states."""
     header = parse_model(read_json(folder / HEADER), PanelHeader, folder / HEADER)
     if damaged := header.find_damaged(folder):
-        return CheckResult.error("panel", f"cut off or missing: {list_names(damaged, MAX_LISTED, '; ')}", REBUILD)
+        return CheckResult.error(
+            "panel", f"cut off or missing: {list_names(damaged, MAX_LISTED, '; ')}", advise_new_panel()
+        )
     days, stocks = header.metadata.days, len(header.metadata.codes)
     return CheckResult.ok("panel", f"{header.identity}: {len(days):,} days, {stocks:,} stocks, to {days[-1]}")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from ..advice import advise_run
 from ..cgroup import CGROUP, count_processors, measure_free_memory
 from ..checks import CheckResult
 
@@ -82,6 +83,7 @@ def check_processors(cgroup: Path = CGROUP) -> CheckResult:
     """Compare torch's threads with the processors that this process may use."""
     processors, threads = count_processors(cgroup), torch.get_num_threads()
     if threads > processors:
-        advice = f"kedro run --params training.threads={processors}: more threads than processors are slower"
+        command = advise_run(params={"training.threads": processors})
+        advice = f"{command}: more threads than processors are slower"
         return CheckResult.warn("processors", f"{processors}, and torch uses {threads} threads", advice)
     return CheckResult.ok("processors", f"{processors}, torch uses {threads} threads")

@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 
+from ..advice import advise_run
 from ..checks import CheckResult
 from ..git import NOT_INSTALLED, read_git_state
 from ..params import InputError
@@ -36,8 +37,8 @@ def check_runs(runs: Runs) -> CheckResult:
         advice.append("move the runs that cannot be read out of the folder of runs")
     if unfinished:
         messages += [f"{name} {reason}" for name, reason in unfinished.items()][:2]
-        resume = f"kedro run --pipelines fit --params training.resume={next(iter(unfinished))}"
-        advice.append(f"{resume} resumes it; add the --env and parameters of its first start")
+        resume = advise_run("--pipelines fit", {"training.resume": next(iter(unfinished))})
+        advice.append(f"{resume} resumes it; use the --env and parameters of its first start")
     if (names or latest.is_symlink()) and not (latest / MANIFEST).exists():
         messages.append(f"{relative_path(latest)} does not point to a run")
         advice.append(f"ln -sfn {names[-1]} {relative_path(latest)}" if names else f"rm {relative_path(latest)}")

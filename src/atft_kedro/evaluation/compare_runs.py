@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from ..advice import advise_run
 from ..params import InputError
 from ..schema import CODE, DATE, FORECAST, HORIZON, REALISED, SPLIT, target
 from .align import index_returns
@@ -41,7 +42,7 @@ def read_split_forecasts(folder: Path, split: str) -> pl.DataFrame:
     path = folder / FORECASTS_FILE
     if not path.exists():
         raise InputError(
-            f"Run {folder.name} has no forecasts. kedro run --pipelines evaluate writes them for the latest run."
+            f"Run {folder.name} has no forecasts. {advise_run('--pipelines evaluate')} writes them for the latest run."
         )
     forecasts = open_table(path).filter(pl.col(SPLIT) == split).select(*KEY, FORECAST).collect()
     if not len(forecasts):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from safetensors.torch import save
 
+from ..advice import advise_run
 from ..evaluation.conformal import Corrections
 from ..evaluation.score import HorizonScore, RunScore
 from ..files import atomic_write, parse_model
@@ -21,7 +22,6 @@ from ..training.runs import LATEST, MANIFEST, Runs, read_manifest
 from .model_card import CARD_FILE, WEIGHTS_FILE, MemberCard, ModelCard, ModelInputs
 
 PREFIX = "gatfan_"
-COMMAND = "kedro run --pipelines evaluate,export"
 
 
 class ExportedModel(Params):
@@ -30,6 +30,10 @@ class ExportedModel(Params):
     run: str
     folder: str
     score: float | None
+
+
+def _advise_export() -> str:
+    return advise_run("--pipelines evaluate,export")
 
 
 @dataclass(frozen=True)
@@ -42,12 +46,14 @@ class ExportedModels:
         """Find a run's model folder; ``latest`` is the newest run with a model."""
         names = [name for name in self.runs.names() if _find_folder(self.runs.folder / name)]
         if run == LATEST and not names:
-            raise InputError(f"No run in {self.runs.folder} has an exported model: {COMMAND} exports the newest run.")
+            raise InputError(
+                f"No run in {self.runs.folder} has an exported model: {_advise_export()} exports the newest run."
+            )
         folder = self.runs.find(names[-1] if run == LATEST else run)
         found = _find_folder(folder)
         if found is None:
             raise InputError(
-                f"Run {folder.name} has no exported model: {COMMAND} exports the newest run. "
+                f"Run {folder.name} has no exported model: {_advise_export()} exports the newest run. "
                 f"Runs with a model: {', '.join(names) or 'none'}."
             )
         return found
@@ -74,7 +80,7 @@ def export_model(
     """Write a run's model folder; it replaces an earlier one of the run."""
     if score.run != run.name:
         raise InputError(
-            f"The score is of run {score.run}, but the model is of run {run.name}: {COMMAND} creates both."
+            f"The score is of run {score.run}, but the model is of run {run.name}: {_advise_export()} creates both."
         )
     manifest, path = read_manifest(run), run / MANIFEST
     seeds = parse_model(manifest["training"], TrainingParams, path).all_seeds

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import torch
 
+from ..advice import advise_run
 from ..panel.blocks import ABSENT, PanelGraphs
 from ..panel.store import Panel
 from ..params import InputError
@@ -36,7 +37,7 @@ def _find_stocks(codes: pl.Series, panel_codes: tuple[str, ...]) -> np.ndarray:
     if stocks.null_count():
         raise InputError(
             f"The graphs contain the stock {codes.filter(stocks.is_null())[0]!r}, the panel does not; build both from "
-            "one ML dataset: kedro run --pipelines prepare,graph"
+            f"one ML dataset: {advise_run('--pipelines prepare,graph')}"
         )
     return stocks.to_physical().to_numpy()
 

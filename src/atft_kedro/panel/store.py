@@ -13,6 +13,7 @@ from typing import Self
 import numpy as np
 import torch
 
+from ..advice import advise_run
 from ..files import parse_model, read_json
 from ..params import InputError, Params
 
@@ -24,7 +25,6 @@ FEATURES, TARGETS, ROW_OF, ELIGIBLE, MARKET = TENSORS = (
     "eligible.npy",
     "market.npy",
 )
-REBUILD = "Build the panel again: kedro run --pipelines prepare --no-cache"
 CHUNK = 64 << 20  # bytes; a file is hashed in chunks of this size
 
 _logger = logging.getLogger(__name__)
@@ -67,6 +67,11 @@ class PanelHeader(Params):
         return [
             name for name, path in paths.items() if not path.exists() or path.stat().st_size != self.files[name].size
         ]
+
+
+def advise_new_panel() -> str:
+    """Advise the command that builds the panel again."""
+    return f"Build the panel again: {advise_run('--pipelines prepare --no-cache')}"
 
 
 @dataclass(frozen=True)
@@ -143,27 +148,28 @@ def read_header(folder: Path) -> PanelHeader:
     """Read and check the header of a panel."""
     path = folder / HEADER
     if not path.exists():
-        raise InputError(f"There is no panel at {folder}; `kedro run --pipelines prepare` builds one.")
+        raise InputError(f"There is no panel at {folder}; `{advise_run('--pipelines prepare')}` builds one.")
     try:
         header = parse_model(read_json(path), PanelHeader, path)
     except InputError as error:
-        raise InputError(f"{error} {REBUILD}") from error
+        raise InputError(f"{error} {advise_new_panel()}") from error
     if header.identity != compute_identity(header.metadata, header.files):
-        raise InputError(f"{path} was changed after it was written. {REBUILD}")
+        raise InputError(f"{path} was changed after it was written. {advise_new_panel()}")
     return header
 
 
 def _require_unchanged(path: Path, state: FileState) -> None:
     if not path.exists():
-        raise InputError(f"{path} is missing. {REBUILD}")
+        raise InputError(f"{path} is missing. {advise_new_panel()}")
     status = path.stat()
     if status.st_size != state.size:
-        raise InputError(f"{path} has {status.st_size} bytes instead of {state.size}: it is truncated. {REBUILD}")
+        sizes = f"{status.st_size} bytes instead of {state.size}"
+        raise InputError(f"{path} has {sizes}: it is truncated. {advise_new_panel()}")
     if status.st_mtime_ns == state.modified_ns:
         return
     _logger.info("%s has another modification time than written; comparing its hash", path.name)
     if digest_file(path) != state.digest:
-        raise InputError(f"{path} was changed after it was written. {REBUILD}")
+        raise InputError(f"{path} was changed after it was written. {advise_new_panel()}")
     with suppress(PermissionError):
         os.utime(path, ns=(status.st_atime_ns, state.modified_ns))
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import plotly.graph_objects as go
 import polars as pl
 
+from ..advice import advise_run
 from ..evaluation.compare_baselines import score_run
 from ..evaluation.compare_runs import RETURNS
 from ..evaluation.entries import collect_returns
@@ -46,8 +47,8 @@ def rescore_run(
     missing = [path.name for path in (folder / FORECASTS_FILE, folder / BASELINES, *plots) if not path.exists()]
     if missing:
         raise InputError(
-            f"Run {folder.name} has no {', '.join(missing)}. kedro run --pipelines fit,evaluate writes them for the "
-            "latest run."
+            f"Run {folder.name} has no {', '.join(missing)}. {advise_run('--pipelines fit,evaluate')} writes them "
+            "for the latest run."
         )
     forecasts = update_returns(folder.name, open_table(folder / FORECASTS_FILE).collect(), dataset)
     files = [folder / name for name in (BASELINES, SEEDS)]

@@ -15,6 +15,7 @@ from optuna.samplers import TPESampler
 from optuna.storages import fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
 
+from ..advice import advise_run
 from ..network.params import NetworkParams
 from ..params import InputError
 from ..training.data import TrainingData
@@ -114,8 +115,8 @@ def _run_trials(study: optuna.Study, data: TrainingData, trial_runs: Runs, track
 def _require_not_stopped(study: optuna.Study) -> None:
     if study.user_attrs.get(STOP):
         raise InputError(
-            f"The study {study.study_name} was stopped. To continue it: kedro run --pipelines hpo, with the hpo "
-            "parameters that it was started with."
+            f"The study {study.study_name} was stopped. To continue it: {advise_run('--pipelines hpo')}, with the "
+            "hpo parameters that it was started with."
         )
 
 

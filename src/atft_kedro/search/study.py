@@ -16,6 +16,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from ..advice import advise_run
 from ..dotted_paths import compare_trees
 from ..files import Model
 from ..network.params import NetworkParams
@@ -143,7 +144,7 @@ def load_study(url: str, name: str, heartbeat: int | None = None) -> optuna.Stud
     if name not in names:
         raise InputError(
             f"The study {name!r} does not exist; existing studies: {', '.join(sorted(names)) or 'none'}. Create one "
-            f"with kedro run --pipelines hpo --params hpo.study={name}"
+            f"with {advise_run('--pipelines hpo', {'hpo.study': name})}"
         )
     with ignore_warnings():
         study = optuna.load_study(storage=storage, study_name=name)

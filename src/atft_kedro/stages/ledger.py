@@ -12,6 +12,7 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 from pydantic import TypeAdapter, ValidationError
 
+from ..advice import advise_run
 from ..locks import exclusive_lock, wait_for_lock
 from ..params import InputError, Params
 from .fingerprint import ABSENT, fingerprint, hash_state
@@ -74,7 +75,7 @@ def require_gates_passed(pipeline: Pipeline, whole: Pipeline, catalog: CatalogPr
     if stale:
         tags = ",".join(sorted({tag for node in gates.nodes for tag in node.tags} - {"gate", SHARED}))
         raise InputError(
-            f"The current data has not passed the guard ({'; '.join(stale)}). Run: kedro run --pipelines {tags}"
+            f"The current data has not passed the guard ({'; '.join(stale)}). Run: {advise_run(f'--pipelines {tags}')}"
         )
 
 
@@ -148,7 +149,7 @@ def _require_known(node: Node, inputs: Mapping[str, str], known: Mapping[str, st
         raise InputError(
             f"{node.name} would mix the tables of two runs: another process has written {', '.join(changed)} since "
             "this run began. Finished stages are kept, a training too. Repeat this run, or continue with the current "
-            "tables: kedro run --pipelines evaluate,export"
+            f"tables: {advise_run('--pipelines evaluate,export')}"
         )
 
 

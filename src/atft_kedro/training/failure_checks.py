@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..advice import advise_run
 from ..files import atomic_write, read_json
 from ..params import InputError
 from .engine import Callback, Trainer
@@ -72,7 +73,7 @@ class NonFiniteCheck(Callback):
             raise TrainingFailure(
                 f"{len(self._skipped)} steps had a loss or gradient that is not finite, more than nan_budget "
                 f"{self.budget} allows; {self.folder / NAN_BATCHES} lists their days, codes and features. "
-                "`kedro run --env safe` names the first tensor that is not finite."
+                f"`{advise_run(mode='safe')}` names the first tensor that is not finite."
             )
 
     def _write(self) -> None:
