@@ -68,3 +68,28 @@ def test_an_entry_lag_makes_targets_that_the_guard_expects(ran_project: Path) ->
 
     report = json.loads((ran_project / "data" / "08_reporting" / "guard_report.json").read_text())
     assert report["errors"] == 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("mode", ["smoke", "safe", "classic", "production"])
+@pytest.mark.parametrize("source", ["files", "dataset"])
+def test_a_source_works_in_every_mode(ran_project: Path, source: str, mode: str) -> None:
+    tables = {
+        "files": ("prices", "02_intermediate/clean_prices"),
+        "dataset": ("ml_dataset", "05_model_input/ml_dataset"),
+    }
+    name, table = tables[source]
+    path = ran_project / f"{name}.parquet"
+    pl.read_parquet(ran_project / "data" / f"{table}.parquet").drop("vwap", strict=False).write_parquet(path)
+    entry_lag = {"files": 1, "dataset": 0}[source]
+    quick = "network.hidden_size=16,training.steps_per_phase=1,training.compile=false,baselines.lightgbm.rounds=5"
+    params = f"{name}={path},features.entry_lag={entry_lag},{quick},workspace={source}_{mode}"
+    from_dataset = ("--from-inputs", "ml_dataset") if source == "dataset" else ()
+
+    kedro(ran_project, "run", *from_dataset, "--env", f"{source},{mode}", "--params", params)
+
+    run = ran_project / "data" / f"{source}_{mode}" / "06_models" / "runs" / "latest"
+    training = json.loads((run / "manifest.json").read_text())["training"]
+    assert training["deterministic"] == (mode == "safe")
+    assert training["precision"] == ("bf16" if mode == "production" else "fp32")
+    assert json.loads((run / "metrics.json").read_text())["entry_lag"] == entry_lag

@@ -68,6 +68,18 @@ def test_one_run_scores_the_forecasts_by_the_benchmark_returns(project: Path, ma
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("mode", ["smoke", "safe", "classic", "production"])
+def test_the_benchmark_works_in_every_mode(project: Path, market: Path, mode: str) -> None:
+    paths = f"prices={market / 'prices.parquet'},benchmark_returns={market / 'benchmark_returns.parquet'}"
+    quick = f"{QUICK},training.steps_per_phase=1,training.compile=false,workspace=benchmark_{mode}"
+
+    kedro(project, "run", "--env", f"benchmark,{mode}", "--params", f"{paths},{quick}")
+
+    run = project / "data" / f"benchmark_{mode}" / "06_models" / "runs" / "latest"
+    assert "network" in json.loads((run / "metrics.json").read_text())["published"]
+
+
+@pytest.mark.long
 def test_the_page_holds_the_scores_of_the_runs_and_the_walk(project: Path, market: Path) -> None:
     paths = f"prices={market / 'prices.parquet'},benchmark_returns={market / 'benchmark_returns.parquet'}"
     walk = "folds.n_folds=2,folds.kind=expanding,folds.train_days=120,training.seeds=1"
