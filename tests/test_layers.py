@@ -185,7 +185,6 @@ def test_a_configuration_is_read_once_and_callers_cannot_change_it(conf: Path) -
     days = loader["parameters"]["market"]["days"]
     loader["parameters"]["market"]["days"] = -1
     write(conf, "local/parameters.yml", {"market": {"days": 7}})
-
     assert loader["parameters"]["market"]["days"] == days
     assert load(conf)["parameters"]["market"]["days"] == 7
 
@@ -201,15 +200,13 @@ def test_a_configuration_that_could_not_be_read_is_read_again(conf: Path) -> Non
 
 
 def list_paths(loader: ProjectConfigLoader) -> tuple[str, str]:
-    """Return the path of the prices, where they have one, and that of the ML dataset."""
     catalog = loader["catalog"]
     return catalog["prices"].get("path", ""), catalog["ml_dataset"]["filepath"]
 
 
-def test_each_source_has_its_own_data_folder_and_model_name(conf: Path) -> None:
+def test_every_source_has_its_data_folder_and_model_name(conf: Path) -> None:
     dataset = "05_model_input/ml_dataset.parquet"
     japan = {"workspace": "japan", "prices": "japan.csv"}
-
     assert list_paths(load(conf, "smoke")) == ("", f"data/{dataset}")
     assert list_paths(load(conf, "safe,files")) == ("data/files/01_raw/prices", f"data/files/{dataset}")
     assert list_paths(load(conf, "files,safe", japan)) == ("japan.csv", f"data/japan/{dataset}")

@@ -43,7 +43,7 @@ def test_an_advised_command_works_for_the_users_source_and_parameters(ran_projec
     kedro(ran_project, *shlex.split(words))
     output = kedro(ran_project, "run", "--pipelines", "prepare", *own)
 
-    assert "stage prepare.build_panel done" in output
+    assert "stage prepare.write_panel done" in output
     assert (ran_project / "data" / "japan" / "05_model_input" / "panel").is_dir()
 
 
@@ -82,7 +82,7 @@ def test_a_source_works_in_every_mode(ran_project: Path, source: str, mode: str)
     path = ran_project / f"{name}.parquet"
     pl.read_parquet(ran_project / "data" / f"{table}.parquet").drop("vwap", strict=False).write_parquet(path)
     entry_lag = {"files": 1, "dataset": 0}[source]
-    quick = "network.hidden_size=16,training.steps_per_phase=1,training.compile=false,baselines.lightgbm.rounds=5"
+    quick = "network.hidden_size=16,training.steps_per_phase=1,training.epochs=null,training.compile=false"
     params = f"{name}={path},features.entry_lag={entry_lag},{quick},workspace={source}_{mode}"
     from_dataset = ("--from-inputs", "ml_dataset") if source == "dataset" else ()
 

@@ -6,7 +6,7 @@ REGISTERED_MODEL = "atft_gat_fan"
 
 
 def name_data_folder(workspace: str) -> str:
-    """Return the data folder of a workspace; the simulated market has the project's data folder itself."""
+    """Return the data folder of a workspace; that of the simulated market is `data` itself."""
     return DATA_FOLDER if workspace == SIMULATED else f"{DATA_FOLDER}/{workspace}"
 
 

@@ -3,9 +3,11 @@
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from atft_kedro.search.study_status import StudyStatus, TrialSummary
 from atft_kedro.training.engine import STOPPED
@@ -15,6 +17,7 @@ from factories.searches import find_status, start_worker, url_in
 
 pytestmark = pytest.mark.long
 TRIALS = 5
+EPOCHS = 8  # of a complete trial
 
 
 @pytest.fixture
@@ -37,6 +40,19 @@ def find_running(url: str, pid: int | None = None, epochs: int = 2) -> TrialSumm
     return None
 
 
+def pause_in_trial(process: subprocess.Popen[bytes], url: str, number: int) -> bool:
+    """Pause a worker if it trains this trial; a signal then reaches it between two epochs, however slow the test is."""
+    if (trial := find_running(url)) is None or trial.number != number:
+        return False
+    process.send_signal(signal.SIGSTOP)
+    with suppress(OperationalError):  # it was paused while it held the lock of the database
+        trial = find_running(url)
+        if trial is not None and trial.number == number and trial.epochs < EPOCHS:
+            return True
+    process.send_signal(signal.SIGCONT)
+    return False
+
+
 def require_no_trial_lost(status: StudyStatus | None, trials: int) -> None:
     """Check that every wanted trial has ended, and that each killed one was repeated."""
     assert status is not None
@@ -53,8 +69,9 @@ def test_a_search_that_was_killed_or_terminated_resumes(
 ) -> None:
     url = url_in(tmp_path)
     processes.append(start_worker(tmp_path, "search", url, 2))
-    wait_for(lambda: (trial := find_running(url)) is not None and trial.number == 1)
+    wait_for(lambda: pause_in_trial(processes[0], url, 1))
     processes[0].send_signal(number)
+    processes[0].send_signal(signal.SIGCONT)
     code = processes[0].wait(60)
     before = find_status(url)
     processes.append(start_worker(tmp_path, "search", url, 2))
@@ -70,7 +87,7 @@ def test_a_search_that_was_killed_or_terminated_resumes(
     killed, resumed = (trial for trial in after.trials if trial.params == before.trials[1].params)
     assert (killed.state, resumed.state) == ("retried", "complete")
     assert resumed.run == killed.run == before.trials[1].run
-    assert resumed.epochs == 8
+    assert resumed.epochs == EPOCHS
 
 
 def test_two_workers_share_a_study_in_postgres_and_one_is_killed(

@@ -75,7 +75,7 @@ def predict(
 
 
 def require_trained_stocks(codes: Collection[str], card: ModelCard) -> None:
-    """Refuse a market in which fewer than half of the stocks exist that the model was trained on."""
+    """Refuse a market with fewer than half of the stocks that the model was trained on."""
     trained = card.inputs.codes
     known = len({*trained} & {*codes})
     if known < MIN_TRAINED_STOCKS * len(trained):

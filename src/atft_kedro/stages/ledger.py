@@ -73,10 +73,24 @@ def require_gates_passed(pipeline: Pipeline, whole: Pipeline, catalog: CatalogPr
         return
     stale = [f"{stage.node.name}: {', '.join(stage.reasons)}" for stage in plan_stages(gates, catalog) if stage.reasons]
     if stale:
-        tags = ",".join(sorted({tag for node in gates.nodes for tag in node.tags} - {"gate", SHARED}))
+        tags = ",".join(_list_pipelines_to_run(gates, whole, catalog))
         raise InputError(
             f"The current data has not passed the guard ({'; '.join(stale)}). Run: {advise_run(f'--pipelines {tags}')}"
         )
+
+
+def _list_pipelines_to_run(gates: Pipeline, whole: Pipeline, catalog: CatalogProtocol) -> list[str]:
+    """List the pipelines of the gates, and those that write tables before them that do not exist yet."""
+    before = whole.to_nodes(*(node.name for node in gates.nodes))
+    in_memory = find_in_memory_nodes(before, catalog)
+    missing = [node for node in before.nodes if _lacks_output(node, in_memory, catalog)]
+    return sorted({tag for node in [*gates.nodes, *missing] for tag in node.tags} - {"gate", SHARED})
+
+
+def _lacks_output(node: Node, in_memory: InMemoryNodes, catalog: CatalogProtocol) -> bool:
+    """Return whether a table that the node writes does not exist."""
+    written = [catalog.get(name, fallback_to_runtime_pattern=True) for name in node.outputs if name not in in_memory]
+    return any(dataset is not None and not dataset.exists() for dataset in written)
 
 
 @contextmanager
