@@ -114,8 +114,10 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python $(TORCH) --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
+# The data folder of the simulated market, and those of other sources: they have the record of a cache.
+WORKSPACES = data $(patsubst %/stages.json,%,$(wildcard data/*/stages.json))
+
 clean:
 	$(if $(wildcard .mlflow/server.json),-$(BIN)/kedro atft mlflow down)
-	rm -rf $(VENV) .viz .mlflow mlflow.db mlartifacts
-	find data -type f \( -path "*/0[2-8]_*" -o -name "*stages.json*" -o -name writer.lock \) \
-		! -path "*/01_raw/*" ! -name .gitkeep -delete
+	rm -rf $(VENV) .viz .mlflow mlflow.db mlartifacts $(foreach file,stages.json .stages.json.lock writer.lock,$(WORKSPACES:%=%/$(file)))
+	find $(wildcard $(WORKSPACES:%=%/0[2-8]_*)) -type f ! -name .gitkeep -delete

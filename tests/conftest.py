@@ -55,6 +55,14 @@ def real_prices(request: pytest.FixtureRequest) -> Path:
     return path
 
 
+@pytest.fixture
+def conf(tmp_path: Path) -> Path:
+    """A copy of the project's configuration, without anybody's own."""
+    shutil.copytree(ROOT / "conf", tmp_path / "conf", ignore=shutil.ignore_patterns("local"))
+    (tmp_path / "conf" / "local").mkdir()
+    return tmp_path / "conf"
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy_project(tmp_path_factory.mktemp("project") / "atft")

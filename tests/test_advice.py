@@ -37,3 +37,16 @@ def test_the_source_and_the_parameters_of_the_session_are_repeated() -> None:
     assert words[:6] == ["kedro", "run", "--env", "files,safe", "--pipelines", "fit"]
     expected = {**params, "training": {"epochs": 5, "resume": None}}
     assert split_params(None, None, words[-1]) == expected
+
+
+def test_a_run_on_the_users_dataset_starts_at_it() -> None:
+    remember_session("dataset,safe", {"ml_dataset": "own.parquet", "network": {"horizons": [1, 5]}}, "dataset")
+
+    assert advise_run(mode="safe").startswith(
+        "kedro run --env dataset,safe --from-inputs ml_dataset --params ml_dataset="
+    )
+    assert "--from-inputs" in advise_run("--pipelines predict")
+    assert (
+        advise_run("--pipelines guard")
+        == "kedro run --env dataset,safe --pipelines guard --params ml_dataset=own.parquet"
+    )

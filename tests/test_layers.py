@@ -1,7 +1,6 @@
 """Layers of configuration: merged first, resolved afterwards; the last layer wins."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,30 +8,12 @@ from typing import Any
 import pytest
 import yaml
 
-from atft_kedro.configuration import ProjectConfigLoader
 from atft_kedro.params import InputError
-from atft_kedro.settings import CONFIG_LOADER_ARGS
+from factories.configuration import load, write
 
 CONF = Path(__file__).parent.parent / "conf"
 REFERENCE = re.compile(r"\$\{(?:parameters:)?(_?[a-z]\w*(?:\.\w+)*)\}")  # to another key; other resolvers have no key
 DEFAULT = re.compile(r"\$\{runtime_params:\w+, (\w+)\}")  # what stands there where `--params` gives nothing
-
-
-@pytest.fixture
-def conf(tmp_path: Path) -> Path:
-    """A copy of the project's configuration, without anybody's own."""
-    shutil.copytree(CONF, tmp_path / "conf", ignore=shutil.ignore_patterns("local"))
-    (tmp_path / "conf" / "local").mkdir()
-    return tmp_path / "conf"
-
-
-def load(conf: Path, env: str | None = None, params: dict[str, Any] | None = None) -> ProjectConfigLoader:
-    return ProjectConfigLoader(str(conf), env=env, runtime_params=params, **CONFIG_LOADER_ARGS)
-
-
-def write(conf: Path, name: str, tree: dict[str, Any]) -> None:
-    (conf / name).parent.mkdir(exist_ok=True)
-    (conf / name).write_text(yaml.safe_dump(tree))
 
 
 def leaves(tree: Any, keys: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
@@ -53,7 +34,7 @@ def references() -> Iterator[tuple[str, str, tuple[Any, ...], str]]:
                 yield file.parent.name, kind, keys, name
 
 
-FOUND = sorted({(env, kind, keys, name) for env, kind, keys, name in references()}, key=str)
+FOUND = sorted({found for found in references() if found[3] != "source"}, key=str)  # two sources are refused
 
 
 def test_the_references_in_conf_are_found() -> None:
@@ -197,54 +178,3 @@ def test_a_configuration_that_could_not_be_read_is_read_again(conf: Path) -> Non
     write(conf, "local/parameters.yml", {"market": {"stocks": "${market.days}"}})
 
     assert loader["parameters"]["market"]["stocks"] == loader["parameters"]["market"]["days"]
-
-
-def list_paths(loader: ProjectConfigLoader) -> tuple[str, str]:
-    catalog = loader["catalog"]
-    return catalog["prices"].get("path", ""), catalog["ml_dataset"]["filepath"]
-
-
-def test_every_source_has_its_data_folder_and_model_name(conf: Path) -> None:
-    dataset = "05_model_input/ml_dataset.parquet"
-    japan = {"workspace": "japan", "prices": "japan.csv"}
-    assert list_paths(load(conf, "smoke")) == ("", f"data/{dataset}")
-    assert list_paths(load(conf, "safe,files")) == ("data/files/01_raw/prices", f"data/files/{dataset}")
-    assert list_paths(load(conf, "files,safe", japan)) == ("japan.csv", f"data/japan/{dataset}")
-    assert list_paths(load(conf, "dataset")) == ("", "data/dataset/01_raw/ml_dataset.parquet")
-    assert list_paths(load(conf, "files", {"data_root": "/other"}))[1] == f"/other/{dataset}"
-    names = {load(conf, env)["catalog"]["registered_model"]["name"] for env in (None, "files", "benchmark")}
-    assert names == {"atft_gat_fan", "atft_gat_fan_files", "atft_gat_fan_benchmark"}
-
-
-def test_a_local_source_is_used_with_every_mode_and_another_one_replaces_it(conf: Path) -> None:
-    write(conf, "local/parameters.yml", {"source": "files", "workspace": "own"})
-    write(conf, "local/catalog.yml", {"prices": {"type": "pandas.CSVDataset", "filepath": "own.csv"}})
-    safe = load(conf, "safe")
-
-    assert safe.layers == ["base", "files", "local", "safe"]
-    assert safe["parameters"]["features"]["entry_lag"] == 1  # as in conf/files
-    assert safe["parameters"]["training"]["deterministic"]
-    assert safe["catalog"]["prices"]["filepath"] == "own.csv"
-    assert safe["catalog"]["ml_dataset"]["filepath"].startswith("data/own/")
-    dataset = load(conf, "dataset,safe")
-    assert dataset.layers == ["base", "local", "dataset", "safe"]
-    assert dataset["parameters"]["source"] == "dataset"
-
-
-@pytest.mark.parametrize(
-    ("env", "params", "local", "message"),
-    [
-        ("files,dataset", {}, {}, "--env files,dataset has 2 sources of data, files, dataset: choose one"),
-        ("safe,benchmark,files", {}, {}, "has 2 sources of data, benchmark, files: choose one"),
-        (None, {"source": "files"}, {}, "source: set it with --env, for example --env files"),
-        (None, {}, {"source": "filez"}, "source = 'filez': there is no environment of this name"),
-        (None, {"workspace": "../other"}, {}, "workspace = '../other': must be a name of letters, digits, - and _"),
-    ],
-)
-def test_two_sources_and_unknown_sources_are_refused(
-    conf: Path, env: str | None, params: dict[str, Any], local: dict[str, str], message: str
-) -> None:
-    write(conf, "local/parameters.yml", local)
-
-    with pytest.raises(InputError, match=re.escape(message)):
-        load(conf, env, params).require_valid_parameters()

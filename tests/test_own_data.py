@@ -54,11 +54,13 @@ def test_a_users_own_dataset_enters_at_the_guard_and_is_never_overwritten(ran_pr
     before = own_dataset.read_bytes()
     own = ("--env", "dataset", "--params", f"ml_dataset={own_dataset}")
 
+    not_guarded = kedro(ran_project, "run", "--pipelines", "prepare", *own, fails=True)
     kedro(ran_project, "run", "--pipelines", "train", "--from-inputs", "ml_dataset", *own)
     refused = kedro(ran_project, "run", *own, fails=True)
 
     report = json.loads((ran_project / "data" / "dataset" / "08_reporting" / "guard_report.json").read_text())
     assert report["stocks"] == rows["code"].n_unique() - 1
+    assert f"Run: kedro run --env dataset --pipelines guard --params ml_dataset={own_dataset}" in not_guarded
     assert "is your own table and is not overwritten" in refused
     assert own_dataset.read_bytes() == before
 

@@ -11,7 +11,7 @@ from factories.params import make_params
     ("parameters", "fault"),
     [
         ({"markt": {}}, (("markt",), "markt = {}: unknown; did you mean market?")),
-        ({"workspace": 3}, (("workspace",), "workspace = 3: must be a name of letters, digits, - and _")),
+        ({"workspace": 3}, (("workspace",), "workspace = 3: must start with a letter, then letters, digits, - and _")),
         ({"prices": 3}, (("prices",), "prices = 3: must be text")),
     ],
 )

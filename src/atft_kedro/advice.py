@@ -6,6 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .dotted_paths import flatten
+from .workspaces import SIMULATED
+
+OWN_DATASET = "dataset"  # the source whose runs start at the table ML_DATASET
+ML_DATASET = "ml_dataset"
+READS_DATASET = {"train", "predict", "hpo", "walk_forward"}  # pipelines that begin with the prices
 
 
 @dataclass
@@ -14,14 +19,15 @@ class SessionOptions:
 
     env: str | None = None
     params: Mapping[str, Any] = field(default_factory=dict)  # nested
+    source: str = SIMULATED
 
 
 _session = SessionOptions()
 
 
-def remember_session(env: str | None, params: Mapping[str, Any]) -> None:
-    """Store the options of the session, for the commands that its messages advise."""
-    _session.env, _session.params = env, params
+def remember_session(env: str | None, params: Mapping[str, Any], source: str = SIMULATED) -> None:
+    """Store the options and the source of the session, for the commands that its messages advise."""
+    _session.env, _session.params, _session.source = env, params, source
 
 
 def advise_run(options: str = "", params: Mapping[str, Any] | None = None, mode: str = "") -> str:
@@ -29,10 +35,13 @@ def advise_run(options: str = "", params: Mapping[str, Any] | None = None, mode:
 
     ``params`` are dotted paths that are added; ``mode`` is an environment that is added.
     """
-    environments = ",".join(filter(None, (_session.env, mode)))
+    environments = [name for name in (_session.env or "").split(",") if name not in {"", mode}] + [mode] * bool(mode)
     values = flatten(_session.params) | dict(params or {})
-    texts = [f"{path}={_format_value(value)}" for path, value in values.items() if not isinstance(value, list | dict)]
-    words = ("kedro run", f"--env {environments}" if environments else "", options)
+    texts = [f"{path}={_format_value(value)}" for path, value in values.items() if "," not in str(value)]
+    _, _, pipelines = options.partition("--pipelines ")
+    starts_at_dataset = _session.source == OWN_DATASET and (not pipelines or READS_DATASET & {*pipelines.split(",")})
+    start = f"--from-inputs {ML_DATASET}" if starts_at_dataset else ""
+    words = ("kedro run", f"--env {','.join(environments)}" if environments else "", options, start)
     given = f"--params {shlex.quote(','.join(texts))}" if texts else ""
     return " ".join(filter(None, (*words, given)))
 

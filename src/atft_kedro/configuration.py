@@ -75,11 +75,12 @@ class ProjectConfigLoader(LayeredConfigLoader):
                 yield (name,), f"{name}: set it with --params"
 
     def _find_wrong_source(self, source: Any) -> Iterator[Fault]:
-        """Find a source of data that was set with ``--params``, or that has no environment."""
+        """Find a source of data that was set with ``--params``, or whose environment is not used."""
         if "source" in self._command_line:
-            yield ("source",), f"source: set it with --env, for example --env {source}"
-        elif source != SIMULATED and not self._exists(str(source)):
-            yield ("source",), f"source = {source!r}: there is no environment of this name"
+            use = "leave it out" if source == SIMULATED else f"--env {source}"
+            yield ("source",), f"source: it cannot be set with --params; {use}"
+        elif source != SIMULATED and source not in self._find_sources(self.layers):
+            yield ("source",), f"source = {source!r}: there is no environment of this name, or --env does not have it"
 
     def _is_read(self, name: str) -> bool:
         return any(f"runtime_params:{name}" in file.read_text() for file in self._list_files(""))

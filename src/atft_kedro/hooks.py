@@ -22,6 +22,7 @@ from pydantic import BaseModel
 from .advice import remember_session
 from .configuration import ProjectConfigLoader
 from .datasets.tracker import StopAfterFailure
+from .workspaces import SIMULATED
 
 RETRIES = 2  # of a request to the tracking server; MLflow's default of 7 takes minutes
 
@@ -36,8 +37,8 @@ class ParameterHook:
         """Validate every parameter block, and store the options for messages that advise a command."""
         loader = context.config_loader
         assert isinstance(loader, ProjectConfigLoader)
-        remember_session(context.env, loader.runtime_params or {})
         loader.require_valid_parameters()
+        remember_session(context.env, loader.runtime_params or {}, loader["parameters"].get("source", SIMULATED))
 
 
 class TerminationHook:

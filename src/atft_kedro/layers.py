@@ -51,14 +51,13 @@ class LayeredConfigLoader(OmegaConfigLoader):
     def layers(self) -> list[str]:
         """List the layers, the strongest last; a repeated name counts at its last position.
 
-        If no environment of ``--env`` is a source, the environment of the source that ``conf/local`` sets comes before
-        ``conf/local``.
+        The environment of the source that ``conf/local`` sets comes before ``conf/local``; it is left out if an
+        environment of ``--env`` is another source.
         """
-        named = self.environments
         optional = [self.default_run_env] if self._exists(self.default_run_env) else []
-        local_sources = [source for layer in optional if (source := self._read_source(layer))]
-        preset = [] if self._find_sources(named) else [name for name in local_sources if self._exists(name)]
-        order = [self.base_env, *preset, *optional, *named]
+        sources = [source for layer in optional if (source := self._read_source(layer)) and self._exists(source)]
+        preset = [name for name in sources if name in self.environments or not self._find_sources(self.environments)]
+        order = [self.base_env, *preset, *optional, *(name for name in self.environments if name not in preset)]
         return list(dict.fromkeys(reversed(order)))[::-1]
 
     @property
@@ -72,9 +71,15 @@ class LayeredConfigLoader(OmegaConfigLoader):
 
     def _read_source(self, layer: str) -> str | None:
         """Read which source of data the parameter files of a layer set."""
-        files = sorted(Path(self._get_conf_env_path(layer)).glob("parameters*.y*ml"))
-        trees = [yaml.safe_load(file.read_text()) for file in files]
-        return next((tree["source"] for tree in trees if isinstance(tree, dict) and "source" in tree), None)
+        for file in sorted(Path(self._get_conf_env_path(layer)).glob("parameters*.y*ml")):
+            try:
+                tree = yaml.safe_load(file.read_text())
+            except yaml.YAMLError as error:
+                raise InputError(f"{file} is not valid YAML: {error}") from error
+            if isinstance(tree, dict) and isinstance(tree.get("source"), str):
+                source: str = tree["source"]
+                return source
+        return None
 
     def _exists(self, layer: str) -> bool:
         return bool(layer) and bool(self._fs.isdir(self._get_conf_env_path(layer)))

@@ -47,7 +47,7 @@ BLOCKS: dict[str, type[Params]] = {
     "hpo": SearchParams,
 }
 TEXTS = ("source", "workspace")  # parameters that are names, not blocks
-FOLDER_NAME = re.compile(r"[A-Za-z0-9][\w-]*")
+FOLDER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 RUNTIME_PARAMS = {  # texts that only `--params` sets -> what reads them
     "prices": "--env files",
     "benchmark_returns": "--env benchmark",
@@ -68,7 +68,7 @@ def find_faults(parameters: Mapping[str, Any]) -> Iterator[Fault]:
             yield from _validate_block(name, block)
         elif name in TEXTS:
             if not isinstance(block, str) or not FOLDER_NAME.fullmatch(block):
-                yield (name,), f"{name} = {block!r}: must be a name of letters, digits, - and _"
+                yield (name,), f"{name} = {block!r}: must start with a letter, then letters, digits, - and _"
         elif name not in RUNTIME_PARAMS:
             yield (name,), f"{name} = {block!r}: unknown{_suggest(name, [*BLOCKS, *TEXTS, *RUNTIME_PARAMS])}"
         elif not isinstance(block, str):

@@ -82,7 +82,8 @@ def stop(catalog: CatalogProtocol, study: str | None) -> None:
     load_study(url, name).set_user_attr(STOP, True)
     console = make_console(highlight=False)
     console.print(f"The workers of the study {name} stop after their current epochs. To continue it:")
-    console.print(f"  {advise_run('--pipelines hpo')}  # with the same hpo parameters")
+    command = advise_run("--pipelines hpo")
+    console.print(f"  {command}  # with the same hpo parameters", markup=False, soft_wrap=True)
 
 
 @hpo.command()
@@ -110,7 +111,7 @@ def promote(catalog: CatalogProtocol, environment: str, study: str | None, trial
     console = make_console(highlight=False)
     console.print(promotion.format_confirmation(confirmation, selected))
     console.print(f"Trial {selected.number} of {study_status.study} is now in {path.relative_to(project)}.")
-    console.print(f"  {advise_run(mode=environment)}")
+    console.print(f"  {advise_run(mode=environment)}", markup=False, soft_wrap=True)
 
 
 def read_base_and_local_params(project: Path) -> list[tuple[NetworkParams, TrainingParams]]:

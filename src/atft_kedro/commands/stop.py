@@ -27,4 +27,4 @@ def stop(catalog: CatalogProtocol, run: str, now: bool, wait: float) -> None:
     console.print(f"{run_status.run}: {ENDINGS[run_status.state]} {run_status.steps}.")
     if run_status.state != "done":
         resume = advise_run("--pipelines fit", {"training.resume": run_status.run})
-        console.print(f"  {resume}  # resumes it")
+        console.print(f"  {resume}  # resumes it", markup=False, soft_wrap=True)

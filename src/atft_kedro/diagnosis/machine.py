@@ -12,7 +12,7 @@ from .training_log import SeedLog, TrainingLog
 MIN_SILENCE, COMPILE_SILENCE = 60.0, 600.0  # seconds without a step after which a training may hang
 SLOW_READING, MOSTLY_READING = 0.25, 0.5  # larger shares of time for reading blocks are a warning and an error
 MIN_READING_SECONDS = 5.0  # less in all does not justify a change
-LOCAL_DISK = "put data/05_model_input/panel on a local disk, and provide memory for all of it"
+LOCAL_DISK = "put the panel (05_model_input/panel) on a local disk, and provide memory for all of it"
 MIN_GPU_USE = 50.0  # percent
 MAX_MEMORY_GROWTH = 1.2  # times the memory in the middle of the phase
 MIN_EPOCHS = 4  # of a phase, to measure a trend

@@ -10,6 +10,7 @@ from kedro.framework.session import KedroSession
 from kedro_mlflow.config.kedro_mlflow_config import KedroMlflowConfig
 from mlflow.environment_variables import MLFLOW_TRACKING_URI
 
+from ..advice import remember_session
 from ..configuration import ProjectConfigLoader
 from ..params import InputError
 from .tracking import find_local_path
@@ -37,6 +38,7 @@ class ProjectSetup:
         loader = context.config_loader
         assert isinstance(loader, ProjectConfigLoader)
         loader.config_patterns["mlflow"] = MLFLOW_FILES
+        remember_session(env, params)  # the hook that does this is not installed here
         mlflow = KedroMlflowConfig.model_validate(loader["mlflow"])
         catalog = {name: _require_mapping(name, entry) for name, entry in loader["catalog"].items()}
         return cls(context, loader, loader["parameters"], catalog, mlflow)

@@ -16,7 +16,7 @@ from ..guard.keys import RecencyParams
 from ..panel.blocks import BlockReader
 from ..panel.scaler import FeatureCatalogue, Scaler
 from ..params import InputError, Params, list_names
-from ..schema import DATE, ELIGIBLE
+from ..schema import CODE, DATE, ELIGIBLE
 from ..training.hardware import CPU
 from .inference_inputs import InferenceInputs
 from .model import load_model
@@ -62,7 +62,7 @@ def predict(
     model = load_model(models.find(params.run), device)
     model.card.inputs.require_same_features(catalogue, entry_lag)
     inputs = model.prepare(dataset, params.days)
-    require_trained_stocks(inputs.reader.panel.metadata.codes, model.card)
+    require_trained_stocks(inputs.universe[CODE].unique().to_list(), model.card)
     require_enough_stocks(inputs, params)
     known_inputs = exclude_stocks_with_unknown_features(inputs, model.card.inputs.scaler, params)
     forecasts = model.forecast_inputs(known_inputs)

@@ -80,11 +80,16 @@ def require_gates_passed(pipeline: Pipeline, whole: Pipeline, catalog: CatalogPr
 
 
 def _list_pipelines_to_run(gates: Pipeline, whole: Pipeline, catalog: CatalogProtocol) -> list[str]:
-    """List the pipelines of the gates, and those that write tables before them that do not exist yet."""
+    """List the pipelines of the gates, and of the tables that they need and that do not exist."""
     before = whole.to_nodes(*(node.name for node in gates.nodes))
     in_memory = find_in_memory_nodes(before, catalog)
-    missing = [node for node in before.nodes if _lacks_output(node, in_memory, catalog)]
-    return sorted({tag for node in [*gates.nodes, *missing] for tag in node.tags} - {"gate", SHARED})
+    tags, needed = {tag for node in gates.nodes for tag in node.tags}, {*gates.inputs()}
+    for node in reversed(before.nodes):
+        is_computed = node in in_memory.values()
+        if needed & {*node.outputs} and (is_computed or _lacks_output(node, in_memory, catalog)):
+            needed |= {*node.inputs}
+            tags |= set() if is_computed else node.tags
+    return sorted(tags - {"gate", SHARED})
 
 
 def _lacks_output(node: Node, in_memory: InMemoryNodes, catalog: CatalogProtocol) -> bool:
