@@ -26,7 +26,7 @@ _session = SessionOptions()
 
 
 def remember_session(env: str | None, params: Mapping[str, Any], source: str = SIMULATED) -> None:
-    """Store the options and the source of the session, for the commands that its messages advise."""
+    """Store the options and the source of the session for the commands that are advised."""
     _session.env, _session.params, _session.source = env, params, source
 
 
