@@ -71,9 +71,10 @@ class LayeredConfigLoader(OmegaConfigLoader):
 
     def _read_source(self, layer: str) -> str | None:
         """Read which source of data the parameter files of a layer set."""
-        for file in sorted(Path(self._get_conf_env_path(layer)).glob("parameters*.y*ml")):
+        folder = Path(self._get_conf_env_path(layer)).as_posix()
+        for file in sorted(self._fs.glob(f"{folder}/parameters*.y*ml")):  # the configuration may be an archive
             try:
-                tree = yaml.safe_load(file.read_text())
+                tree = yaml.safe_load(self._fs.cat_file(file))
             except yaml.YAMLError as error:
                 raise InputError(f"{file} is not valid YAML: {error}") from error
             if isinstance(tree, dict) and isinstance(tree.get("source"), str):
