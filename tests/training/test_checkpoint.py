@@ -56,6 +56,9 @@ def test_a_checkpoint_that_is_truncated_malicious_or_of_another_training_is_refu
     path.write_bytes(path.read_bytes()[:-1000])
     with pytest.raises(InputError, match="is not a checkpoint that can be read safely"):
         read_checkpoint(path, IDENTITY)
+    path.write_bytes(b"")
+    with pytest.raises(InputError, match="is not a checkpoint that can be read safely: EOFError"):
+        read_checkpoint(path, IDENTITY)
     torch.save({"identity": Malicious()}, path)
     with pytest.raises(InputError, match="is not a checkpoint that can be read safely"):
         read_checkpoint(path, IDENTITY)

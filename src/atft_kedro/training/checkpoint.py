@@ -103,7 +103,8 @@ def read_checkpoint(path: Path, identity: Identity) -> State:
     except (OSError, MemoryError):
         raise
     except Exception as error:  # torch and zip raise many classes for broken or other files
-        raise InputError(f"{path} is not a checkpoint that can be read safely: {str(error).splitlines()[0]}") from error
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise InputError(f"{path} is not a checkpoint that can be read safely: {reason}") from error
     if not isinstance(state, dict) or not isinstance(state.get("identity"), dict):
         raise make_version_error(path, ["identity"])
     identity.require_same(path, state["identity"])
