@@ -67,7 +67,7 @@ def serve(project: Path, *words: str, path: str = "") -> Iterator[str]:
             yield f"http://127.0.0.1:{port}"
         finally:
             os.killpg(server.pid, signal.SIGTERM)
-            server.wait(30)
+            server.wait(120)  # a busy machine stops it late
 
 
 def _free_port() -> int:
