@@ -1,0 +1,1 @@
+"""The live loop: champion and challenger, the journal of forecasts, and the monitor."""
