@@ -6,7 +6,6 @@ import pytest
 from atft_kedro.market.simulated_drivers import (
     LARGEST_SHOCK,
     MarketParams,
-    Strengths,
     draw_latent,
     draw_returns,
     expect_standardised,
@@ -38,11 +37,18 @@ def test_shocks_have_variance_one_and_are_shared_within_clusters() -> None:
 def test_the_expected_return_depends_on_the_planted_effects_only() -> None:
     params = make_params(MarketParams, stocks=20, days=60)
     latent = draw_latent(params, np.random.default_rng(2))
-    reversal = Strengths(reversal=0.2, momentum=0, spillover=0, periodic=0)
+    nothing = params.model_copy(update={"strengths": NO_EFFECTS})
+    reversal = params.model_copy(update={"strengths": NO_EFFECTS.model_copy(update={"reversal": 0.2})})
 
-    assert not expect_standardised(latent, NO_EFFECTS, ahead=1).any()
+    assert not expect_standardised(latent, nothing, ahead=1).any()
     assert np.allclose(expect_standardised(latent, reversal, ahead=1), -0.2 * latent.own)
     assert not expect_standardised(latent, reversal, ahead=2).any()  # a shock reverses on the next day only
+
+
+@pytest.mark.parametrize(("until", "days"), [(None, 60), ("2016-01-08", 5), ("2016-01-10", 5), ("2015-12-31", 0)])
+def test_effects_are_planted_until_a_day(until: str | None, days: int) -> None:
+    """2016-01-04, the first day of the market, is a Monday."""
+    assert make_params(MarketParams, stocks=20, days=60, strengths_until=until).planted_days == days
 
 
 def test_no_return_loses_more_than_everything() -> None:

@@ -1,5 +1,7 @@
 """The simulated market has the statistics of a market, and its planted effects are known exactly."""
 
+from datetime import date, timedelta
+
 import numpy as np
 import polars as pl
 import pytest
@@ -9,8 +11,8 @@ from polars.testing import assert_frame_equal
 from scipy.stats import kurtosis
 
 from atft_kedro.features.build import FEATURE_SETS, FeatureParams
-from atft_kedro.market.simulated_drivers import MarketParams
-from atft_kedro.market.simulation import simulate_market
+from atft_kedro.market.simulated_drivers import DRIFT, MarketParams
+from atft_kedro.market.simulation import SimulatedMarket, simulate_market
 from atft_kedro.schema import feature_columns
 from factories.datasets import daily_ic, make_ml_dataset
 from factories.params import make_params
@@ -86,6 +88,23 @@ def test_the_simulated_market_has_the_statistics_of_a_market() -> None:
     assert lives.filter(pl.col("last") < last).height > 10  # delistings
     assert np.corrcoef(daily[:-5], daily[5:])[0, 1] > 0.3  # regimes of volatility
     assert market.prices["sector"].n_unique() == 11
+
+
+def test_effects_end_after_a_day_and_earlier_prices_are_the_same() -> None:
+    until = date(2018, 1, 5)
+    forever, ended = (
+        simulate_market(LARGE.model_copy(update={"strengths_until": end, "missing_days": 0})) for end in (None, until)
+    )
+    early, late, known = pl.col("date") <= until, pl.col("date") >= until, pl.col("date") <= until - timedelta(days=40)
+    past_oracle = add_realised_returns(SimulatedMarket(ended.prices, forever.oracle, ended.neighbours)).drop_nulls()
+    good, bad = (mean_and_error(daily_ic(past_oracle.filter(days), "oracle_1d", "realised")) for days in (early, late))
+    expected = ended.oracle.filter(late)["oracle_1d"].drop_nulls()
+
+    assert_frame_equal(ended.prices.filter(early), forever.prices.filter(early))
+    assert_frame_equal(ended.oracle.filter(known), forever.oracle.filter(known))
+    assert (expected - DRIFT).abs().max() < 1e-12
+    assert good[0] > 6 * good[1]
+    assert abs(bad[0]) < 3 * bad[1]
 
 
 def test_the_same_parameters_make_the_same_market() -> None:

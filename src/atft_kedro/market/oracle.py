@@ -35,7 +35,7 @@ def expect_returns(latent: Latent, params: MarketParams, observed: NDArray[np.bo
     expected = {0: np.zeros(observed.shape)} | {count: np.full(observed.shape, np.nan) for count in counts}
     total = np.zeros(observed.shape)
     for ahead in range(1, max(days_until) + LONGEST_GAP + 1):
-        day = expect_level(latent, ahead) * expect_standardised(latent, params.strengths, ahead)
+        day = expect_level(latent, ahead) * expect_standardised(latent, params, ahead)
         total += DRIFT + latent.volatility * day
         for count, days in days_until.items():
             expected[count][days == ahead] = total[days == ahead]

@@ -1,7 +1,7 @@
 """Hidden drivers of the simulated market: shocks, regimes, neighbours and predictable effects."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Annotated
 
 import numpy as np
@@ -46,7 +46,10 @@ class Strengths(Params):
 
 
 class MarketParams(Params):
-    """The simulated market; ``horizons`` and ``entry_lag`` are those of the oracle's returns."""
+    """The simulated market; ``horizons`` and ``entry_lag`` are those of the oracle's returns.
+
+    Returns after ``strengths_until`` have no planted effect; those up to this day do not depend on it.
+    """
 
     stocks: Annotated[int, Field(ge=2)]
     days: Annotated[int, Field(ge=30)]
@@ -56,11 +59,20 @@ class MarketParams(Params):
     cluster_size: Annotated[int, Field(ge=2)]
     neighbours: Annotated[int, Field(ge=1)]
     strengths: Strengths
+    strengths_until: date | None
     late_listings: Share
     delistings: Share
     missing_days: Share
     horizons: Horizons
     entry_lag: Annotated[int, Field(ge=0)]
+
+    @property
+    def planted_days(self) -> int:
+        """Return the number of days whose returns have planted effects."""
+        if self.strengths_until is None:
+            return self.days
+        weekdays = int(np.busday_count(self.start, self.strengths_until + timedelta(days=1)))
+        return min(max(weekdays, 0), self.days)
 
 
 @dataclass(frozen=True)
@@ -99,12 +111,13 @@ def draw_latent(params: MarketParams, rng: np.random.Generator) -> Latent:
     )
 
 
-def expect_standardised(latent: Latent, strengths: Strengths, ahead: int) -> Floats:
+def expect_standardised(latent: Latent, params: MarketParams, ahead: int) -> Floats:
     """Compute the expected standardised return of the ``ahead``-th day after each close.
 
     Future shocks have expectation zero. The expected wave keeps its phase, and its amplitude shrinks by
-    ``exp(-drift²/2)`` a day because the phase is a random walk.
+    ``exp(-drift²/2)`` a day because the phase is a random walk. The expectation is 0 for days without planted effects.
     """
+    strengths = params.strengths
     fade = np.sqrt(2) * np.exp(-(PHASE_DRIFT**2) * (ahead - 1) / 2)
     expected: Floats = strengths.periodic * fade * wave(latent, ahead)
     first, last = max(MOMENTUM_SKIPS - ahead + 1, 0), MOMENTUM_SKIPS + MOMENTUM_SPANS - ahead
@@ -112,6 +125,7 @@ def expect_standardised(latent: Latent, strengths: Strengths, ahead: int) -> Flo
     if ahead == 1:
         nearby = latent.own[:, latent.neighbours].sum(axis=2) / _deviation_of_sum(latent)
         expected += strengths.spillover * nearby - strengths.reversal * latent.own
+    expected[max(BURN_IN + params.planted_days - ahead, 0) : len(expected) - ahead] = 0
     return expected
 
 
@@ -140,7 +154,7 @@ def draw_returns(latent: Latent, params: MarketParams, rng: np.random.Generator)
     """Draw each day's returns around their expectation at the previous close."""
     days = len(latent.own)
     level = np.concatenate([REGIME_LEVELS[:1], REGIME_LEVELS[latent.regime[:-1]]])[:, None]
-    expected = np.roll(expect_standardised(latent, params.strengths, ahead=1), 1, axis=0)
+    expected = np.roll(expect_standardised(latent, params, ahead=1), 1, axis=0)
     market = MARKET_VOLATILITY * rng.standard_normal((days, 1)) * latent.beta
     sector = SECTOR_VOLATILITY * rng.standard_normal((days, params.sectors))
     common = market + sector[:, latent.sectors(params.sectors)]
