@@ -68,6 +68,8 @@ def search(
     network, training = current_params
     if training.resume is not None:
         raise InputError("training.resume is for one run; a search resumes its trials itself. Leave it out.")
+    if training.init_from is not None:
+        raise InputError("training.init_from is for one run: the trials of a search start from scratch. Leave it out.")
     if is_torchrun():
         raise InputError("A search cannot run under torchrun: start kedro atft hpo worker on each machine.")
     training.selection.weigh_horizons(network.horizons or data.panel.metadata.horizons)

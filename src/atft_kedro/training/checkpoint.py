@@ -95,7 +95,14 @@ def write_checkpoint(path: Path, state: State) -> None:
 
 
 def read_checkpoint(path: Path, identity: Identity) -> State:
-    """Read a checkpoint without unpickling objects; refuse one of another identity."""
+    """Read a checkpoint; refuse one of another identity."""
+    state = load_checkpoint(path)
+    identity.require_same(path, state["identity"])
+    return state
+
+
+def load_checkpoint(path: Path) -> State:
+    """Read a checkpoint of any identity without unpickling objects."""
     if not path.exists():
         raise InputError(f"There is no checkpoint at {path}.")
     try:
@@ -107,7 +114,6 @@ def read_checkpoint(path: Path, identity: Identity) -> State:
         raise InputError(f"{path} is not a checkpoint that can be read safely: {reason}") from error
     if not isinstance(state, dict) or not isinstance(state.get("identity"), dict):
         raise make_version_error(path, ["identity"])
-    identity.require_same(path, state["identity"])
     return state
 
 

@@ -19,6 +19,13 @@ from .distributed import TrainingProcesses, join_process_group
 from .engine import Callback, Trainer
 from .failure_checks import CollapseCheck, NonFiniteCheck, debug_mode, set_deterministic_workspace
 from .hardware import ThreadChoice, choose_device, choose_threads, keep_freed_memory, keep_threads, using_threads
+from .initial_weights import (
+    find_last_learned_day,
+    find_learned_until,
+    load_initial_weights,
+    require_usable_weights,
+    resolve_init_from,
+)
 from .params import TrainingParams
 from .process_control import Heartbeat, StopFile, StopSignal, receive_stop_signals
 from .runs import MANIFEST, METRICS, STOP_FILE, EnsembleMember, Runs, TrainedRun, read_manifest
@@ -50,11 +57,14 @@ class RunTrainer:
         trainer = make_trainer(self.training_data, self.network, training, self.group)
         if self.training.resume is not None and not (folder / LAST).exists():
             _logger.info("seed %d has no checkpoint yet: it starts from the beginning", seed)
-        elif self.training.resume is not None:
+        if self.training.resume is not None and (folder / LAST).exists():
             checkpoint = read_checkpoint(folder / LAST, identity)
             require_same_structure(folder / LAST, checkpoint, trainer.state())
             trainer.resume(checkpoint)
             _logger.info("seed %d resumes after step %d", seed, trainer.progress.steps_done)
+        elif training.init_from is not None:
+            source_seed = load_initial_weights(trainer, self.folder.parent / training.init_from)
+            _logger.info("seed %d starts from run %s, seed %d", seed, training.init_from, source_seed)
         callbacks = [*self._make_callbacks(training, folder, identity), *self.callbacks] if self.group.is_first else []
         trainer.callbacks = [stop_signal, *callbacks]
         with debug_mode(trainer.network, training):
@@ -101,9 +111,12 @@ def train_in_run(
     panel = choose_horizons(training_data.panel, network.horizons)
     training = choose_days_per_block(training, count_stocks_per_day(panel))
     training_data = replace(training_data, panel=panel).to(choose_device(training.device))
+    training = resolve_init_from(training, runs)  # before the line below, after which `latest` is another run
     group.require_same_tables(f"{panel.identity} {training_data.digest}")
     # Invalid parameters are refused here, before a run is created.
     trainer = make_trainer(training_data, network, training, group)
+    if training.init_from is not None and training.resume is None:
+        require_usable_weights(trainer, panel.metadata, training_data.split, runs.folder / training.init_from)
     steps = len(training.all_seeds) * trainer.total_steps
     folder, threads = group.broadcast(_open_run(training_data, trainer, runs) if group.is_first else None)
     del trainer
@@ -158,6 +171,9 @@ def make_trainer(
 def make_manifest(training_data: TrainingData, trainer: Trainer, runs: Runs, threads: int) -> dict[str, object]:
     """Collect the code, data and parameters of a run."""
     network, training, panel = trainer.network.params, trainer.params, training_data.panel
+    learned_until = find_last_learned_day(training_data.split)
+    if training.init_from is not None:
+        learned_until = max(learned_until, find_learned_until(read_manifest(runs.folder / training.init_from)))
     return {
         "commit": runs.commit,
         "is_dirty": runs.is_dirty,
@@ -166,6 +182,8 @@ def make_manifest(training_data: TrainingData, trainer: Trainer, runs: Runs, thr
         "entry_lag": panel.metadata.entry_lag,
         "feature_hash": panel.metadata.feature_hash,
         "features": len(panel.metadata.features),
+        "horizons": panel.metadata.horizons,
+        "learned_until": learned_until.isoformat(),
         "split": training_data.split.model_dump(mode="json"),
         "graph": training_data.graph_params and training_data.graph_params.model_dump(mode="json"),
         "network": network.model_dump(mode="json"),

@@ -58,6 +58,8 @@ def train_folds(
     """Train the unfinished folds, each in its own subfolder of ``runs.folder``."""
     if recipe.training.resume is not None:
         raise InputError("Do not set training.resume: a walk resumes its folds automatically.")
+    if recipe.training.init_from is not None:
+        raise InputError("Do not set training.init_from: that run may have learned from the test days of a fold.")
     if is_torchrun():
         raise InputError(
             "Each fold already runs in its own process (see walk_forward.processes). Start the walk without torchrun."

@@ -1,0 +1,86 @@
+"""Start of a new run from the best weights of an earlier one, of an equal network and equal features."""
+
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from ..dotted_paths import compare_trees
+from ..files import parse_model
+from ..network.params import NetworkParams
+from ..panel.split import Split
+from ..panel.store import PanelMetadata
+from ..params import InputError
+from .checkpoint import BEST, load_checkpoint, require_same_structure
+from .engine import Trainer
+from .params import TrainingParams
+from .run_status import read_training
+from .runs import LATEST, MANIFEST, Runs, StoredFields, read_manifest
+
+FIELDS_NOT_IN_WEIGHTS = {"dropout", "graph_dropout", "head_dropout", "layer_scale", "output_init", "horizons"}
+
+
+def resolve_init_from(training: TrainingParams, runs: Runs) -> TrainingParams:
+    """Replace ``latest`` by the name of a run; a resumed run keeps the run that it started from."""
+    name = training.init_from
+    if training.resume is not None and name in (None, LATEST):
+        name = read_manifest(runs.find(training.resume))["training"].get("init_from")
+    elif name is not None:
+        name = runs.find(name).name
+    return training.model_copy(update={"init_from": name})
+
+
+def require_usable_weights(trainer: Trainer, metadata: PanelMetadata, split: Split, source: Path) -> None:
+    """Refuse the weights of a run with another network or features, or of one that has learned from later days."""
+    manifest, horizons = read_manifest(source), metadata.horizons
+    stored = parse_model(manifest["network"], NetworkParams, source / MANIFEST)
+    stored_horizons = manifest.get("horizons") or stored.horizons or horizons
+    changes = compare_trees(
+        _describe(stored, manifest["feature_hash"], stored_horizons),
+        _describe(trainer.network.params, metadata.feature_hash, horizons),
+    )
+    if changes:
+        listed = "; ".join(f"{path} = {old} instead of {new}" for path, (old, new) in changes.items())
+        raise InputError(
+            f"The weights of run {source.name} do not fit: it was trained with {listed}. Train from scratch, with "
+            "training.init_from=null."
+        )
+    learned_until, last_day = find_learned_until(manifest), split.ranges_of("validation")[-1].last
+    if learned_until > last_day:
+        raise InputError(
+            f"Run {source.name} has learned from days until {learned_until}, but validation ends on {last_day}: scores "
+            "of the days between would be too good. Move the days (`split:`), or train from scratch, with "
+            "training.init_from=null."
+        )
+    load_initial_weights(trainer, source)
+
+
+def _describe(network: NetworkParams, feature_hash: str, horizons: Sequence[int]) -> dict[str, Any]:
+    """Collect what decides whether weights fit."""
+    sizes = network.model_dump(mode="json", exclude=FIELDS_NOT_IN_WEIGHTS)
+    return {"network": sizes, "feature_hash": feature_hash, "horizons": list(horizons)}
+
+
+def load_initial_weights(trainer: Trainer, source: Path) -> int:
+    """Load a run's best weights of the trainer's seed, else of its first seed; return that seed."""
+    training = read_training(source)
+    seed = trainer.params.seed if trainer.params.seed in training.all_seeds else training.seed
+    path = source / training.member_folder(seed) / BEST
+    checkpoint = load_checkpoint(path)
+    require_same_structure(path, checkpoint, {"best": trainer.best})
+    for network in (trainer.network, trainer.ema, trainer.swa):
+        network.load_state_dict(checkpoint["best"])
+    trainer.best = checkpoint["best"]
+    return seed
+
+
+def find_learned_until(manifest: StoredFields) -> date:
+    """Find the last train or validation day of a run and of the runs whose weights it started from."""
+    if "learned_until" in manifest:
+        return date.fromisoformat(manifest["learned_until"])
+    return find_last_learned_day(parse_model(manifest["split"], Split, manifest.path))  # an older run
+
+
+def find_last_learned_day(split: Split) -> date:
+    """Find the last train or validation day of a split."""
+    return max(dates.last for dates in (*split.ranges_of("train"), *split.ranges_of("validation")))
