@@ -58,7 +58,7 @@ def read_best(folder: Path) -> dict[str, torch.Tensor]:
     return best
 
 
-def test_each_seed_starts_from_the_best_weights_of_its_seed_else_of_the_first(
+def test_a_seed_starts_from_the_weights_of_its_seed_else_of_the_first_seed(
     training_data: TrainingData, runs: Runs
 ) -> None:
     source = runs.find(runs.names()[0])
@@ -86,6 +86,7 @@ def test_a_resumed_run_keeps_its_start_and_does_not_load_it_again(
     folder, _ = start(training_data, runs, init_from=source, seeds=1)
     last = torch.load(folder / LAST, weights_only=True)["network"]
     caplog.set_level(logging.INFO)
+    caplog.clear()
 
     for init_from in (None, LATEST, source):
         _, first = start(training_data, runs, init_from=init_from, seeds=1, resume=folder.name)
@@ -108,8 +109,8 @@ def test_weights_of_another_network_or_other_features_are_refused_before_a_run_i
     with pytest.raises(InputError, match=r"horizons = \[1, 5, 10, 20\] instead of \[1\]"):
         train_in_run(training_data, NETWORK.model_copy(update={"horizons": (1,)}), training, runs)
     manifest = (source / MANIFEST).read_text()
-    (source / MANIFEST).write_text(json.dumps(json.loads(manifest) | {"feature_hash": "abc"}))
-    with pytest.raises(InputError, match="feature_hash = abc instead of"):
+    (source / MANIFEST).write_text(json.dumps(json.loads(manifest) | {"feature_hash": "other"}))
+    with pytest.raises(InputError, match="feature_hash = other instead of"):
         train_in_run(training_data, NETWORK, training, runs)
     (source / MANIFEST).write_text(manifest)
     assert runs.names() == names

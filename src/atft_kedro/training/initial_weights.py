@@ -31,7 +31,7 @@ def resolve_init_from(training: TrainingParams, runs: Runs) -> TrainingParams:
 
 
 def require_usable_weights(trainer: Trainer, metadata: PanelMetadata, split: Split, source: Path) -> None:
-    """Refuse the weights of a run with another network or features, or of one that has learned from later days."""
+    """Refuse weights of another network or other features, or that have learned from later days."""
     manifest, horizons = read_manifest(source), metadata.horizons
     stored = parse_model(manifest["network"], NetworkParams, source / MANIFEST)
     stored_horizons = manifest.get("horizons") or stored.horizons or horizons
@@ -75,7 +75,7 @@ def load_initial_weights(trainer: Trainer, source: Path) -> int:
 
 
 def find_learned_until(manifest: StoredFields) -> date:
-    """Find the last train or validation day of a run and of the runs whose weights it started from."""
+    """Find the last train or validation day of a run and of the runs that it started from."""
     if "learned_until" in manifest:
         return date.fromisoformat(manifest["learned_until"])
     return find_last_learned_day(parse_model(manifest["split"], Split, manifest.path))  # an older run
