@@ -62,7 +62,10 @@ train-optimized train-quick train-safe smoke train-integrated train-integrated-s
 train-atft: $(VENV)/installed
 	$(IN_LAYERS) --pipelines fit $(PARAMS)
 
-train-monitor train-status train-stop: $(VENV)/installed
+train-monitor: $(VENV)/installed
+	$(BIN)/kedro atft watch
+
+train-status train-stop: $(VENV)/installed
 	$(BIN)/kedro atft $(@:train-%=%)
 
 hpo-setup dataset-gpu: $(VENV)/installed

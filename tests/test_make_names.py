@@ -46,7 +46,7 @@ pytestmark = pytest.mark.slow
         ("hpo-resume HPO_STUDY=atft_prod", 'run --pipelines hpo --params "hpo.study=atft_prod"'),
         ("hpo-status HPO_STUDY=atft_prod", "atft hpo status --study atft_prod"),
         ("train-status", "atft status"),
-        ("train-monitor", "atft monitor"),
+        ("train-monitor", "atft watch"),
         ("train-stop", "atft stop"),
         ("mlflow-up", "atft mlflow up"),
         ("mlflow-up MLFLOW_PORT=5001 MLFLOW_STORE=sqlite:///other.db", "atft mlflow up --port 5001"),

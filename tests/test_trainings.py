@@ -96,7 +96,7 @@ def test_a_training_is_monitored_and_stopped_while_others_run(project: Path) -> 
         second = (project / "data" / "06_models" / "runs" / "latest").resolve()
         output = kedro(project, "atft", "stop", newest.name)
         process.join(60)
-    after = kedro(project, "atft", "monitor", newest.name)
+    after = kedro(project, "atft", "watch", newest.name)
 
     assert f"training (pid {process.pid} on" in status
     assert "stopped after step" in output

@@ -14,13 +14,13 @@ from .commands.memory import memory
 from .commands.metrics import metrics
 from .commands.mlflow import mlflow_group
 from .commands.model import model
-from .commands.monitor import monitor
 from .commands.oracle import oracle
 from .commands.profile import profile
 from .commands.run import run
 from .commands.stages import stages
 from .commands.status import status
 from .commands.stop import stop
+from .commands.watch import watch
 
 
 @click.group(name="atft_kedro")
@@ -37,7 +37,7 @@ def atft() -> None:
 
 
 for command in (
-    *(bench, doctor, status, monitor, stop, diagnose_run, model, oracle, memory, profile, stages),
+    *(bench, doctor, status, watch, stop, diagnose_run, model, oracle, memory, profile, stages),
     *(evaluate, metrics, compare, benchmarks, folds, hpo, mlflow_group),
 ):
     atft.add_command(command)

@@ -14,7 +14,7 @@ def test_a_run_that_is_done_is_shown_and_cannot_be_stopped(project: Path) -> Non
     write_run(folder / "healthy", make_log(*RISING))
     (folder / "latest").symlink_to("healthy")
 
-    watched = kedro(project, "atft", "monitor")
+    watched = kedro(project, "atft", "watch")
     stopped = kedro(project, "atft", "stop", "healthy", fails=True)
 
     assert "run healthy" in watched

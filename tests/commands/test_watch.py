@@ -1,11 +1,11 @@
-"""Test ``kedro atft monitor``."""
+"""Test ``kedro atft watch``."""
 
 from pathlib import Path
 
 import pytest
 
 from atft_kedro.commands.console import make_console
-from atft_kedro.commands.monitor import render_epochs
+from atft_kedro.commands.watch import render_epochs
 from atft_kedro.training.run_status import read_history
 from factories.training_logs import RISING, make_log, write_run
 

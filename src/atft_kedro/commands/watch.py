@@ -1,4 +1,4 @@
-"""``kedro atft monitor``: show the progress of a run until it no longer trains."""
+"""``kedro atft watch``: show the progress of a run until it no longer trains."""
 
 import time
 from typing import Any
@@ -26,7 +26,7 @@ DIAGNOSIS_FIELDS = ("state", "seed", "phase", "epoch")  # the diagnosis is repea
 @run_argument
 @click.option("--every", "interval", default=1.0, show_default=True, help="Seconds between updates.")
 @pass_catalog
-def monitor(catalog: CatalogProtocol, run: str, interval: float) -> None:
+def watch(catalog: CatalogProtocol, run: str, interval: float) -> None:
     """Show the progress of a RUN (default: the latest) until it no longer trains.
 
     Ctrl-C ends only the display, not the training.
