@@ -10,9 +10,12 @@ from typing import Any
 import polars as pl
 import pytest
 
-from atft_kedro.export.model_card import CARD_FILE, ModelInputs, read_card
+from atft_kedro.export.model_card import CARD_FILE, ModelInputs, find_price_columns, read_card
+from atft_kedro.features.build import FeatureParams
+from atft_kedro.features.feature import describe_columns
 from atft_kedro.params import InputError
 from factories.exports import GRAPH, UNIVERSE, Trained
+from factories.params import make_params
 
 OTHER_VERSION = "model.json was written by another version of this project: "
 
@@ -82,3 +85,27 @@ def test_the_extra_columns_are_those_that_the_dataset_has(trained: Trained) -> N
     last = re.escape(str([inputs.columns[-1]]))
     with pytest.raises(InputError, match=f"The observations lack 1 columns that the model needs: {last}"):
         inputs.require_columns(inputs.columns[:-1])
+
+
+def test_only_features_of_this_project_are_computed_from_prices(trained: Trained) -> None:
+    core, alpha = make_params(FeatureParams), make_params(FeatureParams, set="alpha158")
+
+    def describe(names: list[str], features: FeatureParams) -> ModelInputs:
+        scales = tuple(trained.inputs.scaler.features[0].model_copy(update={"name": name}) for name in names)
+        feature_hash = describe_columns(names, features.features())["hash"]
+        scaler = trained.inputs.scaler.model_copy(update={"features": scales, "feature_hash": feature_hash})
+        return trained.inputs.model_copy(update={"scaler": scaler})
+
+    names = trained.inputs.scaler.names()
+    assert describe(names, core).are_computed_by(core)
+    assert describe(names[:5], core).are_computed_by(core)
+    assert not describe(names, core).are_computed_by(alpha)
+    assert not describe(["mine"], core).are_computed_by(core)
+    assert not describe([*names, "mine"], core).are_computed_by(core)
+    assert not trained.inputs.are_computed_by(core)  # of another definition
+
+
+def test_the_price_columns_are_those_with_a_known_value(trained: Trained) -> None:
+    dataset = trained.dataset.with_columns(sector=pl.lit(None, pl.String)).drop("open").lazy()
+
+    assert find_price_columns(dataset) == ("date", "code", "high", "low", "close", "volume")

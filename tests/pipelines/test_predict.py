@@ -8,6 +8,9 @@ import pytest
 
 from atft_kedro.export.model import load_model
 from atft_kedro.features.daily import CORE
+from atft_kedro.market.simulated_drivers import MarketParams
+from atft_kedro.market.simulation import simulate_market
+from factories.params import make_params
 from factories.project import SMALL, kedro
 
 pytestmark = pytest.mark.slow
@@ -36,7 +39,10 @@ def test_the_newest_day_is_forecast_as_by_python(ran_project: Path) -> None:
     assert forecasts["date"].unique().to_list() == [dataset["date"].max()]
     assert forecasts["horizon"].unique().sort().to_list() == [1, 5, 10, 20]
     assert written.select(KEYS).equals(forecasts.select(KEYS).cast(dict.fromkeys(KEYS[2:], pl.Int64)))
-    assert load_model(find_model(ran_project)).forecast(dataset).equals(forecasts)
+    model = load_model(find_model(ran_project))
+    assert model.forecast(dataset).equals(forecasts)
+    prices = simulate_market(make_params(MarketParams, stocks=24, days=300)).prices  # of SMALL
+    assert model.forecast_prices(prices).forecasts.equals(forecasts)
     summary = json.loads((ran_project / "data" / "07_model_output" / "predictions.json").read_text())
     assert summary["forecasts_from"] == str(dataset["date"].max())
     assert summary["stocks"] == forecasts["code"].n_unique()

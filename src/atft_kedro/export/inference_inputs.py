@@ -1,6 +1,8 @@
 """The newest observations as network inputs; only the rows within a model's lookback are scaled."""
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
+from datetime import date
 
 import numpy as np
 import polars as pl
@@ -12,13 +14,18 @@ from ..graph.returns import compute_market_history
 from ..panel.blocks import BlockReader, PanelGraphs, no_graphs
 from ..panel.build import plan_panel
 from ..panel.index import PanelIndex, index_observations
+from ..panel.scaler import Scaler
 from ..panel.store import Panel
 from ..panel.universe import select_universe
 from ..panel.write import build_panel_in_memory
-from ..params import InputError
+from ..params import InputError, list_names
 from ..schema import CODE, DATE, NEIGHBOUR, code_text, iso_day, target, target_columns
 from ..training.hardware import CPU
 from .model_card import ModelInputs
+
+LISTED_FEATURES = 5  # in messages
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -98,6 +105,55 @@ def _build_graphs(
     return index_graphs(edges.filter(in_panel).lazy(), panel)
 
 
+def exclude_stocks_with_unknown_features(
+    inputs: InferenceInputs, scaler: Scaler, max_unknown_features: float, max_left_out_stocks: float
+) -> InferenceInputs:
+    """Exclude stocks of which more than ``max_unknown_features`` of the features are unknown.
+
+    A feature is weighted by the share of training rows on which it was known, so that a feature that was rarely known
+    in training hardly counts. A day of which such stocks are more than ``max_left_out_stocks``, or all, is refused.
+    """
+    panel = inputs.reader.panel
+    weights = torch.tensor([1 - feature.missing for feature in scaler.features], device=panel.features.device)
+    eligible = panel.eligible.clone()
+    for day in inputs.day_indices.tolist():
+        stocks = eligible[day].nonzero().flatten()
+        is_unknown = panel.features[panel.row_of[day, stocks].long()].isnan()  # (stock, feature)
+        is_excluded = (is_unknown * weights).sum(1) > max_unknown_features * weights.sum()
+        count = int(is_excluded.sum())
+        if count > max_left_out_stocks * len(is_unknown) or count == len(is_unknown) > 0:
+            limits = (max_unknown_features, max_left_out_stocks)
+            raise InputError(_describe_unknown(panel.metadata.days[day], count, is_unknown, scaler, limits))
+        eligible[day, stocks[is_excluded]] = False
+        if count:
+            codes = [panel.metadata.codes[stock] for stock in stocks[is_excluded].tolist()]
+            _logger.warning(
+                "%s: %d of %d stocks are not forecast, because more than %g %% of their features are unknown "
+                "(weighted by how often they were known in training): %s",
+                *(panel.metadata.days[day], len(codes), len(stocks), 100 * max_unknown_features),
+                list_names(codes),
+            )
+    reader = inputs.reader
+    lookback = reader.steps - reader.days + 1
+    known_reader = BlockReader(replace(panel, eligible=eligible), reader.graphs, lookback, reader.days)
+    return replace(inputs, reader=known_reader)
+
+
+def _describe_unknown(
+    day: date, excluded_count: int, is_unknown: torch.Tensor, scaler: Scaler, limits: tuple[float, float]
+) -> str:
+    missing = torch.tensor([feature.missing for feature in scaler.features])
+    excess = 100 * (is_unknown.float().mean(0).cpu() - missing)  # percentage points
+    largest = excess.argsort(descending=True)[:LISTED_FEATURES].tolist()
+    names = ", ".join(f"{scaler.features[column].name} ({excess[column]:+.0f} percentage points)" for column in largest)
+    return (
+        f"On {day}, {excluded_count} of {len(is_unknown)} stocks lack more than "
+        f"{100 * limits[0]:g} % of the features known in training. Features that are unknown more "
+        f"often than in training: {names}. Correct the prices or features of that day, or increase "
+        f"predict.max_unknown_features or predict.max_left_out_stocks (now {limits[1]:g})."
+    )
+
+
 def parse_keys(frame: pl.LazyFrame) -> pl.LazyFrame:
     """Convert dates to ``Date`` and codes to text; refuse rows without them.
 
@@ -109,14 +165,14 @@ def parse_keys(frame: pl.LazyFrame) -> pl.LazyFrame:
     invalid = keys.filter(pl.col(DATE).is_null() & pl.col("original").is_not_null())
     if len(invalid):
         raise InputError(
-            f"The observations' column {DATE!r} has {len(invalid)} value(s) that are not dates, first "
+            f"The column {DATE!r} has {len(invalid)} value(s) that are not dates, first "
             f"{invalid['original'][0]!r}: write dates as 2024-01-31."
         )
     for name in (DATE, CODE):
         if missing := keys[name].null_count():
             row = keys[name].is_null().arg_true()[0]
             raise InputError(
-                f"The observations' column {name!r} is empty in {missing} row(s), the first is row {row + 1} "
+                f"The column {name!r} is empty in {missing} row(s), the first is row {row + 1} "
                 f"({keys[row, DATE]}, {keys[row, CODE]}): fill or remove them. A ticker 'NA' becomes empty where "
                 "pandas reads a CSV file; read it with keep_default_na=False, or send JSON."
             )
@@ -130,7 +186,7 @@ def _parse_date(dtype: pl.DataType) -> pl.Expr:
         return pl.col(DATE).dt.date()
     if dtype == pl.String:
         return iso_day(pl.col(DATE).str.strip_chars()).alias(DATE)
-    raise InputError(f"The observations' column {DATE!r} is {dtype}: convert it to dates or ISO text.")
+    raise InputError(f"The column {DATE!r} is {dtype}: convert it to dates or ISO text.")
 
 
 def _parse_code(dtype: pl.DataType) -> pl.Expr:
@@ -138,4 +194,4 @@ def _parse_code(dtype: pl.DataType) -> pl.Expr:
         return pl.col(CODE)
     if dtype.is_numeric() or isinstance(dtype, pl.Categorical | pl.Enum):
         return code_text(pl.col(CODE)).alias(CODE)
-    raise InputError(f"The observations' column {CODE!r} is {dtype}: convert it to text or numbers.")
+    raise InputError(f"The column {CODE!r} is {dtype}: convert it to text or numbers.")

@@ -16,8 +16,15 @@ from ..params import InputError
 from ..schema import CODE, DATE, ELIGIBLE, FORECAST, HORIZON, RANK, target
 from ..training.forecasting import TrainedNetwork, forecast_blocks, mean_forecasts
 from ..training.hardware import CPU
-from .inference_inputs import InferenceInputs, InferenceWindow, parse_keys, prepare_inputs
+from .inference_inputs import (
+    InferenceInputs,
+    InferenceWindow,
+    exclude_stocks_with_unknown_features,
+    parse_keys,
+    prepare_inputs,
+)
 from .model_card import CARD_FILE, WEIGHTS_FILE, MemberCard, ModelCard, read_card
+from .price_forecasts import PriceForecasts, collect_price_forecasts, compute_observations, parse_prices
 
 DEVIATION = "deviation"  # column of the mean standard deviation of recent returns
 DEVIATION_DAYS = 60  # most days in the mean of the daily standard deviations
@@ -44,13 +51,43 @@ class Model:
         """
         return self.forecast_inputs(self.prepare(observations, days))
 
+    def forecast_prices(self, prices: pl.DataFrame | pl.LazyFrame, days: int = 1) -> PriceForecasts:
+        """Forecast the newest days from prices, bit-equal to the pipeline `predict`.
+
+        Prices have the columns ``date, code, open, high, low, close, volume`` and, if the training had it, ``sector``
+        and ``vwap``; upper case and the order of rows do not matter. They are cleaned as in the training. Give at
+        least `needed_days` days. A stock that cannot be forecast is listed in the result's ``left_out``.
+        """
+        inputs = self.card.inputs.require_prices()
+        parsed = parse_prices(prices, inputs)
+        prepared = self.prepare(compute_observations(parsed, inputs), days)
+        scaler, requested = self.card.inputs.scaler, parsed.select(CODE).collect()[CODE]
+        known = exclude_stocks_with_unknown_features(prepared, scaler, inputs.max_unknown_features, 1)
+        return collect_price_forecasts(self.forecast_inputs(known), requested, prepared.universe, self.card.inputs)
+
+    @property
+    def needed_days(self) -> int:
+        """Compute how many trading days of prices (or observations) a forecast of the newest day uses."""
+        inputs, features = self.card.inputs, 0
+        if inputs.prices is not None:
+            features = max(feature.lookback for feature in inputs.prices.features.features())
+        universe = max(inputs.universe.min_history, inputs.universe.traded_days)
+        forecast = self.card.network.lookback + max(features, universe)
+        graph = inputs.graph.window + inputs.graph.lag_days + universe if self.uses_graph else 0
+        deviation = DEVIATION_DAYS + max(self.card.horizons) + inputs.entry_lag + universe
+        return max(forecast, graph, deviation)
+
+    @property
+    def uses_graph(self) -> bool:
+        """Return whether the graph attention of a network is switched on."""
+        return any("gat" in member.modules for member in self.members)
+
     def prepare(self, observations: pl.DataFrame | pl.LazyFrame, days: int = 1) -> InferenceInputs:
         """Prepare the newest days of some observations."""
         frame = observations.lazy()
         self.card.inputs.require_columns(frame.collect_schema().names())
-        uses_graph = any("gat" in member.modules for member in self.members)
         device = self.members[0].network.heads.linear.weight.device
-        window = InferenceWindow(self.card.network.lookback, self.card.horizons, uses_graph, days, device)
+        window = InferenceWindow(self.card.network.lookback, self.card.horizons, self.uses_graph, days, device)
         return prepare_inputs(parse_keys(frame), self.card.inputs, window)
 
     def forecast_inputs(self, inputs: InferenceInputs) -> pl.DataFrame:

@@ -7,15 +7,32 @@ from typing import Self
 import polars as pl
 
 from ..evaluation.conformal import Corrections
+from ..features.build import FeatureParams
+from ..features.feature import describe_columns
 from ..files import parse_model, read_json
 from ..graph.neighbours import GraphParams
+from ..market.cleaning import CleaningParams
 from ..network.params import ModuleName, NetworkParams
 from ..panel.scaler import FeatureCatalogue, Scaler
 from ..panel.universe import UniverseParams
 from ..params import InputError, Params
-from ..schema import CLOSE, CODE, DATE, EDGE_ATTRIBUTES, SECTOR, VOLUME, target
+from ..schema import CLOSE, CODE, DATE, EDGE_ATTRIBUTES, KEY, QUOTES, SECTOR, VOLUME, target
 
 WEIGHTS_FILE, CARD_FILE = "weights.safetensors", "model.json"  # the two files of a model folder
+
+
+class PriceInputs(Params):
+    """The columns of a model's prices, and the parameters that compute its features from them.
+
+    ``columns`` are required: those with a known value in the training. ``usual_stocks`` is the number of stocks on a
+    day of the training.
+    """
+
+    columns: tuple[str, ...]
+    features: FeatureParams
+    cleaning: CleaningParams
+    max_unknown_features: float
+    usual_stocks: int
 
 
 class ModelInputs(Params):
@@ -30,6 +47,7 @@ class ModelInputs(Params):
     entry_lag: int
     extra_columns: tuple[str, ...]
     codes: tuple[str, ...] = ()  # of the stocks in the training's panel; none in older exports
+    prices: PriceInputs | None = None  # None for features that this project did not compute, and in older exports
 
     @classmethod
     def from_schema(
@@ -44,6 +62,21 @@ class ModelInputs(Params):
     def columns(self) -> tuple[str, ...]:
         """List the columns that observations must have."""
         return (DATE, CODE, *self.extra_columns, *self.scaler.names())
+
+    def are_computed_by(self, params: FeatureParams) -> bool:
+        """Return whether the features are the project's, with the definitions of ``params``."""
+        names, declared = self.scaler.names(), params.features()
+        is_declared = {*names} <= {feature.name for feature in declared} and CLOSE in self.extra_columns
+        return is_declared and describe_columns(names, declared)["hash"] == self.scaler.feature_hash
+
+    def require_prices(self) -> PriceInputs:
+        """Return what turns prices into features; refuse a model for which it is unknown."""
+        if self.prices is None:
+            raise InputError(
+                "This model forecasts from observations, not from prices: its features were not computed by this "
+                "project, or it was exported by an earlier version (then export the run again)."
+            )
+        return self.prices
 
     def require_columns(self, columns: Sequence[str]) -> None:
         """Refuse observations that lack a column."""
@@ -96,6 +129,13 @@ class ModelCard(Params):
     inputs: ModelInputs
     corrections: Corrections
     weights_sha256: str  # of the weights file
+
+
+def find_price_columns(dataset: pl.LazyFrame) -> tuple[str, ...]:
+    """List the price columns that have a known value in an ML dataset."""
+    present = [name for name in (SECTOR, *QUOTES) if name in dataset.collect_schema()]
+    known = dataset.select(pl.col(present).count()).collect().row(0, named=True)
+    return (*KEY, *(name for name in present if known[name]))
 
 
 def read_card(path: Path) -> ModelCard:

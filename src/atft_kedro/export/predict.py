@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Collection
-from dataclasses import replace
 from datetime import date
 from typing import Annotated, Any
 
@@ -13,18 +12,16 @@ from pydantic import Field
 
 from ..guard.calendars import count_sessions
 from ..guard.keys import RecencyParams
-from ..panel.blocks import BlockReader
-from ..panel.scaler import FeatureCatalogue, Scaler
-from ..params import InputError, Params, list_names
+from ..panel.scaler import FeatureCatalogue
+from ..params import InputError, Params
 from ..schema import CODE, DATE, ELIGIBLE
 from ..training.hardware import CPU
-from .inference_inputs import InferenceInputs
+from .inference_inputs import InferenceInputs, exclude_stocks_with_unknown_features
 from .model import load_model
 from .model_card import ModelCard
 from .model_folder import ExportedModels
 
 REFERENCE_DAYS = 20  # the usual number of stocks is the median over this many earlier days
-LISTED_FEATURES = 5  # in messages
 MIN_TRAINED_STOCKS = 0.5  # share of the stocks of the training
 
 _logger = logging.getLogger(__name__)
@@ -64,7 +61,9 @@ def predict(
     inputs = model.prepare(dataset, params.days)
     require_trained_stocks(inputs.universe[CODE].unique().to_list(), model.card)
     require_enough_stocks(inputs, params)
-    known_inputs = exclude_stocks_with_unknown_features(inputs, model.card.inputs.scaler, params)
+    known_inputs = exclude_stocks_with_unknown_features(
+        inputs, model.card.inputs.scaler, params.max_unknown_features, params.max_left_out_stocks
+    )
     forecasts = model.forecast_inputs(known_inputs)
     day = forecasts[DATE].max()
     last = inputs.day_indices[-1]
@@ -118,51 +117,3 @@ def require_enough_stocks(inputs: InferenceInputs, params: PredictParams) -> Non
                 f"before is {usual:g}. Load the missing prices, or decrease predict.min_stocks_share "
                 f"(now {params.min_stocks_share:g})."
             )
-
-
-def exclude_stocks_with_unknown_features(
-    inputs: InferenceInputs, scaler: Scaler, params: PredictParams
-) -> InferenceInputs:
-    """Exclude stocks of which more than ``max_unknown_features`` of the features are unknown.
-
-    A feature is weighted by the share of training rows on which it was known, so that a feature that was rarely known
-    in training hardly counts. A day with more than ``max_left_out_stocks`` of such stocks is refused.
-    """
-    panel = inputs.reader.panel
-    weights = torch.tensor([1 - feature.missing for feature in scaler.features], device=panel.features.device)
-    eligible = panel.eligible.clone()
-    for day in inputs.day_indices.tolist():
-        stocks = eligible[day].nonzero().flatten()
-        is_unknown = panel.features[panel.row_of[day, stocks].long()].isnan()  # (stock, feature)
-        is_excluded = (is_unknown * weights).sum(1) > params.max_unknown_features * weights.sum()
-        count = int(is_excluded.sum())
-        if count > params.max_left_out_stocks * len(is_unknown):
-            raise InputError(_describe_unknown(panel.metadata.days[day], count, is_unknown, scaler, params))
-        eligible[day, stocks[is_excluded]] = False
-        if count:
-            codes = [panel.metadata.codes[stock] for stock in stocks[is_excluded].tolist()]
-            _logger.warning(
-                "%s: %d of %d stocks are not forecast, because more than %g %% of their features are unknown "
-                "(weighted by how often they were known in training): %s",
-                *(panel.metadata.days[day], len(codes), len(stocks), 100 * params.max_unknown_features),
-                list_names(codes),
-            )
-    reader = inputs.reader
-    lookback = reader.steps - reader.days + 1
-    known_reader = BlockReader(replace(panel, eligible=eligible), reader.graphs, lookback, reader.days)
-    return replace(inputs, reader=known_reader)
-
-
-def _describe_unknown(
-    day: date, excluded_count: int, is_unknown: torch.Tensor, scaler: Scaler, params: PredictParams
-) -> str:
-    missing = torch.tensor([feature.missing for feature in scaler.features])
-    excess = 100 * (is_unknown.float().mean(0).cpu() - missing)  # percentage points
-    largest = excess.argsort(descending=True)[:LISTED_FEATURES].tolist()
-    names = ", ".join(f"{scaler.features[column].name} ({excess[column]:+.0f} percentage points)" for column in largest)
-    return (
-        f"On {day}, {excluded_count} of {len(is_unknown)} stocks lack more than "
-        f"{100 * params.max_unknown_features:g} % of the features known in training. Features that are unknown more "
-        f"often than in training: {names}. Correct the prices or features of that day, or increase "
-        f"predict.max_unknown_features or predict.max_left_out_stocks (now {params.max_left_out_stocks:g})."
-    )

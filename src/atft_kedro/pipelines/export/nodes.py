@@ -10,23 +10,30 @@ from atft_kedro.evaluation.score import RunScore
 from atft_kedro.export import model, model_folder
 from atft_kedro.export.changelog import add_to_changelog
 from atft_kedro.export.model import Registration
-from atft_kedro.export.model_card import ModelInputs
+from atft_kedro.export.model_card import ModelInputs, PriceInputs, find_price_columns
 from atft_kedro.export.model_folder import ExportedModel
+from atft_kedro.features.build import FeatureParams
 from atft_kedro.graph.neighbours import GraphParams
+from atft_kedro.market.cleaning import CleaningParams
 from atft_kedro.panel.build import PanelPreparation
 from atft_kedro.training.data import TrainingData
 from atft_kedro.training.forecasting import load_members
 from atft_kedro.training.run_status import read_training
 from atft_kedro.training.runs import read_manifest
 
+USUAL_DAYS = 20  # the usual number of stocks is the median over this many newest days
 
-def describe_inputs(
+
+def describe_inputs(  # noqa: PLR0913, PLR0917 — each argument is a separate dataset
     mapped_dataset: pl.LazyFrame,
     training_data: TrainingData,
     preparation: PanelPreparation,
     run_folder: Path,
+    features: FeatureParams,
+    cleaning: CleaningParams,
+    max_unknown_features: float,
 ) -> ModelInputs:
-    """Describe the columns, scaler, universe and graphs that a run's networks need.
+    """Describe the columns, scaler, universe, graphs and, if it is known, the features of a run's networks.
 
     A panel other than that of the run's training is refused.
     """
@@ -37,7 +44,16 @@ def describe_inputs(
     panel.require_features(scaler.feature_hash, tuple(scaler.names()))
     schema = mapped_dataset.collect_schema()
     inputs = ModelInputs.from_schema(schema, scaler, preparation.universe, graph, entry_lag)
-    return inputs.model_copy(update={"codes": panel.metadata.codes})
+    prices = None
+    if inputs.are_computed_by(features):
+        prices = PriceInputs(
+            columns=find_price_columns(mapped_dataset),
+            features=features.model_copy(update={"horizons": panel.metadata.horizons, "entry_lag": entry_lag}),
+            cleaning=cleaning,
+            max_unknown_features=max_unknown_features,
+            usual_stocks=int((panel.row_of[-USUAL_DAYS:] >= 0).sum(1).median()),
+        )
+    return inputs.model_copy(update={"codes": panel.metadata.codes, "prices": prices})
 
 
 def fit_corrections(forecasts: pl.LazyFrame, run_folder: Path) -> Corrections:

@@ -14,7 +14,10 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 nodes.describe_inputs,
-                ["mapped_dataset", "training_data", "panel_preparation", "run_folder"],
+                [
+                    *("mapped_dataset", "training_data", "panel_preparation", "run_folder"),
+                    *("params:features", "params:cleaning", "params:predict.max_unknown_features"),
+                ],
                 "model_inputs",
                 name="describe_inputs",
             ),
