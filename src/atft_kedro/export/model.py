@@ -67,7 +67,7 @@ class Model:
 
     @property
     def needed_days(self) -> int:
-        """Compute how many trading days of prices (or observations) a forecast of the newest day uses."""
+        """Compute how many trading days a forecast of the newest day uses."""
         inputs, features = self.card.inputs, 0
         if inputs.prices is not None:
             features = max(feature.lookback for feature in inputs.prices.features.features())

@@ -19,9 +19,9 @@ REASON, IS_INCOMPLETE = "reason", "is_incomplete"
 
 @dataclass(frozen=True)
 class PriceForecasts:
-    """Forecasts from prices, as of `Model.forecast`, and the stocks that have none on the newest day.
+    """Forecasts from prices, and the stocks that have none on the newest day.
 
-    ``left_out`` has the columns date (the newest day), code and reason. A request is incomplete if fewer than
+    ``forecasts`` are as those of `Model.forecast`. ``left_out`` has the columns date (the newest day), code and reason. A request is incomplete if fewer than
     `COMPLETE_SHARE` of the usual number of stocks are known from the training and have a price on the newest day.
     """
 
@@ -36,7 +36,7 @@ class PriceForecasts:
 
 
 def parse_prices(prices: pl.DataFrame | pl.LazyFrame, inputs: PriceInputs) -> pl.LazyFrame:
-    """Rename the columns to lower case and parse dates and codes; refuse missing columns and text for numbers."""
+    """Rename the columns to lower case, parse dates and codes, and refuse text for numbers."""
     frame = prices.lazy()
     names = frame.collect_schema().names()
     frame = frame.rename({name: name.strip().lower() for name in names if name.strip().lower() not in names})
@@ -59,9 +59,9 @@ def compute_observations(prices: pl.LazyFrame, inputs: PriceInputs) -> pl.DataFr
 def collect_price_forecasts(
     forecasts: pl.DataFrame, requested: pl.Series, universe: pl.DataFrame, model: ModelInputs
 ) -> PriceForecasts:
-    """List the requested codes without a forecast on the newest day, with the first reason that applies.
+    """List the requested codes without a forecast on the newest day.
 
-    ``universe`` has a row for each observation.
+    The reason is the first that applies. ``universe`` has a row for each observation.
     """
     newest, needed = universe[DATE].max(), model.universe.min_history
     is_newest = pl.col(DATE) == newest
