@@ -21,8 +21,9 @@ REASON, IS_INCOMPLETE = "reason", "is_incomplete"
 class PriceForecasts:
     """Forecasts from prices, and the stocks that have none on the newest day.
 
-    ``forecasts`` are as those of `Model.forecast`. ``left_out`` has the columns date (the newest day), code and reason. A request is incomplete if fewer than
-    `COMPLETE_SHARE` of the usual number of stocks are known from the training and have a price on the newest day.
+    ``forecasts`` are as those of `Model.forecast`. ``left_out`` has the columns date (the newest day), code and reason.
+    A request is incomplete if fewer than `COMPLETE_SHARE` of the usual number of stocks are known from the training and
+    have a price on the newest day.
     """
 
     forecasts: pl.DataFrame

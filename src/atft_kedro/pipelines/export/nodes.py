@@ -35,7 +35,8 @@ def describe_inputs(  # noqa: PLR0913, PLR0917 — each argument is a separate d
 ) -> ModelInputs:
     """Describe the columns, scaler, universe and graphs that a run's networks need.
 
-    For features that this project computes, also how they are computed from prices. A panel other than that of the run's training is refused.
+    For features that this project computes, also how they are computed from prices. A panel other than that of the
+    run's training is refused.
     """
     panel, graph = training_data.panel, training_data.graph_params
     assert isinstance(graph, GraphParams)  # they are known for graphs from the catalog
