@@ -126,6 +126,16 @@ def test_given_dates_are_kept() -> None:
     assert dated.test_until == days[898].item()
 
 
+def test_numbers_of_days_count_days_of_the_benchmark() -> None:
+    days = np.busday_offset("2015-01-05", np.arange(1000), roll="forward").astype("datetime64[D]")
+
+    dated = make_params(SplitParams, validation_days=100, test_days=50).fill_dates(days[100:900], days)
+
+    assert (dated.train_until, dated.validation_until) == (days[898 - 150].item(), days[898 - 50].item())
+    assert dated.test_until == days[898].item()
+    assert dated.test_days is None
+
+
 def test_returns_of_another_market_or_shape_are_refused(benchmark: pl.LazyFrame, tmp_path: Path) -> None:
     universe = pl.DataFrame({DATE: DAYS, CODE: ["Z"] * 5, ELIGIBLE: [True] * 5})
 

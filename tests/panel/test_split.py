@@ -53,6 +53,20 @@ def test_shares_split_the_history_and_the_gap_is_taken_from_the_earlier_split() 
     ]
 
 
+def test_the_last_days_test_those_before_validate_and_all_others_train() -> None:
+    days = trading_days(1000)
+    params = make_params(SplitParams, validation_days=150, test_days=60, min_date=days[100].item(), embargo_days=5)
+
+    split = split_days(days, params, 20)
+
+    (train,), (validation,), (test,) = (split.ranges_of(part) for part in SPLIT_NAMES)
+    assert (train.first, train.days) == (days[100].item(), 900 - 150 - 60 - 25)
+    assert (validation.first, validation.days) == (days[-210].item(), 150 - 25)
+    assert (test.first, test.last, test.days) == (days[-60].item(), days[-1].item(), 60)
+    with pytest.raises(InputError, match="split has no train days"):
+        split_days(days[:200], params.model_copy(update={"min_date": None}), 20)
+
+
 def test_given_dates_are_the_borders() -> None:
     days = trading_days(1000)
     params = make_params(
@@ -191,6 +205,9 @@ def test_a_split_without_days_is_refused(params: SplitParams, message: str) -> N
         {"train_until": "2016-01-01"},
         {"train": 0.8, "validation": 0.2},
         {"train_until": "2016-01-01", "validation_until": "2015-01-01"},
+        {"test_days": 60},
+        {"test_days": 60, "validation_days": 60, "test_until": "2016-06-01"},
+        {"test_days": 60, "validation_days": 60, "train_until": "2016-01-01", "validation_until": "2017-01-01"},
         {"min_date": "2016-06-01", "train_until": "2016-01-01", "validation_until": "2017-01-01"},
     ],
 )

@@ -81,10 +81,11 @@ class Split(Params):
 
 
 class SplitParams(Params):
-    """Borders of the three splits: dates, or shares of the days since ``min_date``.
+    """Borders of the three splits: dates, numbers of days, or shares of the days.
 
-    With benchmark returns the shares are of their days, and a ``min_date`` of ``benchmark`` is the day of their first
-    forecast.
+    The last ``test_days`` days test, the ``validation_days`` before them validate, and all days before these train.
+    Earlier days than ``min_date`` do not count. With benchmark returns the days are those of the returns, and a
+    ``min_date`` of ``benchmark`` is the day of their first forecast.
     """
 
     min_date: date | Literal["benchmark"] | None
@@ -93,6 +94,8 @@ class SplitParams(Params):
     test_until: date | None
     train: Annotated[float, Field(gt=0, lt=1)]
     validation: Annotated[float, Field(gt=0, lt=1)]
+    validation_days: Annotated[int, Field(gt=0)] | None
+    test_days: Annotated[int, Field(gt=0)] | None
     embargo_days: Annotated[int, Field(ge=0)]
     sizes: SizeParams
 
@@ -100,6 +103,10 @@ class SplitParams(Params):
     def _leaves_test_days(self) -> Self:
         if (self.train_until is None) != (self.validation_until is None):
             raise ValueError("train_until and validation_until belong together")
+        if (self.validation_days is None) != (self.test_days is None):
+            raise ValueError("validation_days and test_days belong together")
+        if self.test_days is not None and (self.train_until or self.test_until):
+            raise ValueError("set test_days, or train_until and test_until: each of them decides where the splits end")
         if self.train + self.validation >= 1:
             raise ValueError(f"train {self.train} and validation {self.validation} leave no test days")
         borders = (self.min_date, self.train_until, self.validation_until, self.test_until)
@@ -107,6 +114,12 @@ class SplitParams(Params):
         if sorted(set(given)) != given:
             raise ValueError("min_date, train_until, validation_until and test_until must follow each other")
         return self
+
+    def count_days(self, days: int) -> tuple[int, int]:
+        """Count the train and validation days of ``days`` days, gaps included."""
+        if self.validation_days is not None and self.test_days is not None:
+            return max(days - self.validation_days - self.test_days, 0), self.validation_days
+        return round(self.train * days), round(self.validation * days)
 
     def fill_dates(self, benchmark_days: np.ndarray, days: np.ndarray) -> Self:
         """Fill in missing dates from a benchmark's days; without a benchmark nothing changes.
@@ -116,13 +129,13 @@ class SplitParams(Params):
         if not len(benchmark_days):
             return self
         forecast_days = days[np.searchsorted(days, benchmark_days[benchmark_days > days[0]]) - 1]
-        train = round(self.train * len(forecast_days))
-        validation = round(self.validation * len(forecast_days))
+        train, validation = self.count_days(len(forecast_days))
         counts = {"train_until": train, "validation_until": train + validation, "test_until": 0}
         dates = {name: forecast_days[count - 1].item() for name, count in counts.items() if getattr(self, name) is None}
         if self.min_date == "benchmark":
             dates["min_date"] = forecast_days[0].item()
-        return type(self).model_validate(self.model_dump() | dates)
+        counted = dict.fromkeys(("validation_days", "test_days"))  # the dates replace them
+        return type(self).model_validate(self.model_dump() | counted | dates)
 
 
 def split_days(days: np.ndarray, params: SplitParams, target_span: int) -> Split:
@@ -141,7 +154,7 @@ def split_days(days: np.ndarray, params: SplitParams, target_span: int) -> Split
         splits[used[days[used] <= np.datetime64(params.validation_until)]] = "validation"
         splits[used[days[used] <= np.datetime64(params.train_until)]] = "train"
     else:
-        train, validation = round(params.train * len(used)), round(params.validation * len(used))
+        train, validation = params.count_days(len(used))
         splits[used[:train]] = "train"
         splits[used[train : train + validation]] = "validation"
     return insert_gaps("split", days, splits, target_span, params.embargo_days)
@@ -196,7 +209,7 @@ def _require_all_splits(split: Split, planned: np.ndarray, purge: int, embargo: 
         reason = (
             f"the gap of {purge} purge and {embargo} embargo days takes all {count} of them"
             if count
-            else f"its dates or shares leave it none of the {len(planned)} days"
+            else f"its dates, days or shares leave it none of the {len(planned)} days"
         )
         raise InputError(f"{split.name} has no {name} days: {reason}. Change `split:` or `folds:` in conf/.")
     tested = sum(dates.days for dates in split.ranges_of("test"))

@@ -12,7 +12,7 @@ import torch
 from ..metrics import MIN_STOCKS
 from ..panel.blocks import BlockReader, PanelGraphs, find_last_label_days, split_segments
 from ..panel.sampler import BlockSampler
-from ..panel.split import Split, SplitName
+from ..panel.split import DateRange, Split, SplitName
 from ..panel.store import Panel
 from ..params import InputError, Params
 from .distributed import TrainingProcesses
@@ -62,6 +62,16 @@ class TrainingData:
     def to(self, device: torch.device) -> Self:
         """Copy the tensors of the panel and the graphs to a device."""
         return replace(self, panel=self.panel.to(device), graphs=self.graphs.to(device))
+
+    def train_on_all_days(self) -> Self:
+        """Make every day a train day, from the first one to the newest day with a label."""
+        metadata, days = self.panel.metadata, self.panel.days
+        first = self.split.ranges_of("train")[0].first
+        used = [dates.last for dates in self.split.date_ranges if dates.split != "unused"]
+        last = min(used[-1], days[-1 - metadata.entry_lag - min(metadata.horizons)].item())
+        count = int(((days >= np.datetime64(first)) & (days <= np.datetime64(last))).sum())
+        dates = DateRange(split="train", first=first, last=last, days=count)
+        return replace(self, split=Split(name=self.split.name, date_ranges=(dates,)))
 
     def loader(
         self,

@@ -78,9 +78,5 @@ def find_learned_until(manifest: StoredFields) -> date:
     """Find the last train or validation day of a run and of the runs that it started from."""
     if "learned_until" in manifest:
         return date.fromisoformat(manifest["learned_until"])
-    return find_last_learned_day(parse_model(manifest["split"], Split, manifest.path))  # an older run
-
-
-def find_last_learned_day(split: Split) -> date:
-    """Find the last train or validation day of a split."""
+    split = parse_model(manifest["split"], Split, manifest.path)  # an older run
     return max(dates.last for dates in (*split.ranges_of("train"), *split.ranges_of("validation")))

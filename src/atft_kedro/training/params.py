@@ -108,14 +108,14 @@ class TrainingParams(Params):
     ``epochs`` is the total number, distributed over the phases in proportion to their epochs; a phase that gets none is
     skipped; with null each phase keeps its epochs. With ``steps_per_phase`` each phase has one epoch of at most so many
     steps. ``resume`` continues a run, by its name or ``latest``; ``init_from`` starts a new run from the best weights
-    of an earlier one. ``seeds`` is the number of networks of the ensemble, which are trained one after the other with
-    the seeds ``seed``, ``seed`` + 1, … ``learning_rate`` sets the highest learning rate of all phases and scales the
-    others by the same factor; ``scheduler`` and ``patience`` replace those of every phase. ``without`` switches modules
-    off in every phase, to measure what they contribute. ``loss`` replaces the losses of all phases, ``phase_losses``
-    those of the phases that it names. ``exposures`` are the features, or ``sector``, of the loss ``exposure``. After
-    each epoch the last ``scored_share`` of the train days are scored too, at least 20 and at most as many as there are
-    validation days. A block has ``days_per_block`` days or, with ``samples_per_block``, as many days as contain so many
-    samples (stocks times days) of the panel.
+    of an earlier one; ``refit_of`` trains a finished run again on all days. ``seeds`` is the number of networks of the
+    ensemble, which are trained one after the other with the seeds ``seed``, ``seed`` + 1, … ``learning_rate`` sets the
+    highest learning rate of all phases and scales the others by the same factor; ``scheduler`` and ``patience`` replace
+    those of every phase. ``without`` switches modules off in every phase, to measure what they contribute. ``loss``
+    replaces the losses of all phases, ``phase_losses`` those of the phases that it names. ``exposures`` are the
+    features, or ``sector``, of the loss ``exposure``. After each epoch the last ``scored_share`` of the train days are
+    scored too, at least 20 and at most as many as there are validation days. A block has ``days_per_block`` days or,
+    with ``samples_per_block``, as many days as contain so many samples (stocks times days) of the panel.
     """
 
     phases: Annotated[tuple[PhaseParams, ...], Field(min_length=1)]
@@ -132,7 +132,8 @@ class TrainingParams(Params):
     seed: NotNegative
     seeds: Positive
     resume: str | None
-    init_from: str | None = None  # of older runs
+    init_from: str | None = None  # the manifests of older runs lack it
+    refit_of: str | None = None
     days_per_block: Positive
     samples_per_block: Positive | None
     labels: LabelParams

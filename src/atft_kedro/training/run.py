@@ -12,6 +12,7 @@ import torch
 
 from ..network.atft import Atft
 from ..network.params import NetworkParams
+from ..panel.split import Split
 from .callbacks import Checkpoints, EpochLog, MetricsLog
 from .checkpoint import BEST, LAST, Identity, make_identity, read_checkpoint, require_same_structure
 from .data import TrainingData, choose_days_per_block, choose_horizons, count_stocks_per_day
@@ -20,7 +21,6 @@ from .engine import Callback, Trainer
 from .failure_checks import CollapseCheck, NonFiniteCheck, debug_mode, set_deterministic_workspace
 from .hardware import ThreadChoice, choose_device, choose_threads, keep_freed_memory, keep_threads, using_threads
 from .initial_weights import (
-    find_last_learned_day,
     find_learned_until,
     load_initial_weights,
     require_usable_weights,
@@ -28,6 +28,7 @@ from .initial_weights import (
 )
 from .params import TrainingParams
 from .process_control import Heartbeat, StopFile, StopSignal, receive_stop_signals
+from .refit import RefitTrainer, read_recipe, read_validation_scores
 from .runs import MANIFEST, METRICS, STOP_FILE, EnsembleMember, Runs, TrainedRun, read_manifest
 from .telemetry import restart_peak
 from .tracking import NO_TRACKER, Tracker, TrackerLog
@@ -55,6 +56,8 @@ class RunTrainer:
         folder.mkdir(exist_ok=True)
         identity = make_identity(self.training_data, self.network, training)
         trainer = make_trainer(self.training_data, self.network, training, self.group)
+        if isinstance(trainer, RefitTrainer):
+            trainer.recipe_scores = read_validation_scores(self.folder.parent / str(training.refit_of), seed)
         if self.training.resume is not None and not (folder / LAST).exists():
             _logger.info("seed %d has no checkpoint yet: it starts from the beginning", seed)
         if self.training.resume is not None and (folder / LAST).exists():
@@ -105,6 +108,8 @@ def train_in_run(
     callbacks: Sequence[Callback] = (),
 ) -> TrainedRun:
     """Train in a new run, or resume the run of ``training.resume``; every process calls this."""
+    if training.refit_of is not None:
+        network, training = read_recipe(training, training_data.panel.identity, runs)
     keep_freed_memory()
     set_deterministic_workspace(training)
     memory_at_start, group = restart_peak(), join_process_group()
@@ -127,14 +132,21 @@ def train_in_run(
     with receive_stop_signals() as stop_signal, lock, using_threads(threads.threads):
         _logger.info("run %s: %d steps on %s; see %s", folder.name, steps, device, folder)
         _logger.info("threads: %d, %s", *threads)
-        if training.steps_per_phase:
-            _logger.warning("%d steps per phase test only that training runs", training.steps_per_phase)
-        if training.skipped_phases:
-            _logger.warning("%d epochs leave out the phases %s", training.epochs, ", ".join(training.skipped_phases))
-        for shortage in training_data.split.shortages().values():
-            _logger.warning("%s, %s", training_data.split.name, shortage)
+        _log_limits(training, training_data.split)
         members = tuple(run_trainer.train(seed, stop_signal) for seed in training.all_seeds)
     return TrainedRun(run=folder.name, members=members)
+
+
+def _log_limits(training: TrainingParams, split: Split) -> None:
+    """Log what limits the meaning of a training's scores."""
+    if training.steps_per_phase:
+        _logger.warning("%d steps per phase test only that training runs", training.steps_per_phase)
+    if training.skipped_phases:
+        _logger.warning("%d epochs leave out the phases %s", training.epochs, ", ".join(training.skipped_phases))
+    if training.refit_of is not None:
+        _logger.info("refit on all days: the validation scores below are those of run %s", training.refit_of)
+    for shortage in split.shortages().values():
+        _logger.warning("%s, %s", split.name, shortage)
 
 
 def _open_run(training_data: TrainingData, trainer: Trainer, runs: Runs) -> tuple[Path, ThreadChoice]:
@@ -163,15 +175,17 @@ def make_trainer(
         phase.weigh_horizons(horizons)
         phase.require_trainable(name for name, _ in model.named_children())
     days_per_block, seed = training.days_per_block, training.seed
-    train = training_data.loader("train", network.lookback, days_per_block, seed, group)
+    train_data = training_data if training.refit_of is None else training_data.train_on_all_days()
+    train = train_data.loader("train", network.lookback, days_per_block, seed, group)
     validation = training_data.loader("validation", network.lookback, days_per_block, seed, group)
-    return Trainer(model.to(panel.row_of.device), train, validation, training, group=group)
+    trainer = Trainer if training.refit_of is None else RefitTrainer
+    return trainer(model.to(panel.row_of.device), train, validation, training, group=group)
 
 
 def make_manifest(training_data: TrainingData, trainer: Trainer, runs: Runs, threads: int) -> dict[str, object]:
     """Collect the code, data and parameters of a run."""
     network, training, panel = trainer.network.params, trainer.params, training_data.panel
-    learned_until = find_last_learned_day(training_data.split)
+    learned_until = max(panel.days[loader.days[-1]].item() for loader in (trainer.train, trainer.validation))
     if training.init_from is not None:
         learned_until = max(learned_until, find_learned_until(read_manifest(runs.folder / training.init_from)))
     return {

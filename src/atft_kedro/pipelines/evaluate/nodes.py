@@ -24,12 +24,14 @@ from atft_kedro.schema import DATE
 from atft_kedro.training.data import TrainingData
 from atft_kedro.training.forecasting import load_members
 from atft_kedro.training.hardware import choose_device
+from atft_kedro.training.refit import require_own_scores
 from atft_kedro.training.run_status import read_history, read_training
 from atft_kedro.training.tracking import Tracker
 
 
 def forecast_splits(training_data: TrainingData, run_folder: Path, device: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Forecast train, validation and test days by a run's ensemble and by each member."""
+    require_own_scores(run_folder)
     training_data = training_data.to(choose_device(device))
     networks = load_members(run_folder, training_data)
     seeds = read_training(run_folder).all_seeds
