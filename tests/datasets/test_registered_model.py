@@ -1,10 +1,12 @@
 """The dataset of MLflow's registry registers a model, or logs why not and removes the old file."""
 
 import logging
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import Mock
 
+import grimp
 import mlflow
 import polars as pl
 import pytest
@@ -103,3 +105,12 @@ def test_a_registry_that_does_not_answer_does_not_stop_the_run(
 
     assert not dataset.exists()
     assert "MLflow failed; the model of run 20200101-a is not registered" in caplog.text
+
+
+def test_the_requirements_name_the_packages_that_the_served_model_imports() -> None:
+    graph = grimp.build_graph("atft_kedro", include_external_packages=True, cache_dir=None)
+
+    imported = graph.find_upstream_modules("atft_kedro.datasets.served_model")
+
+    others = {name for name in imported if not name.startswith("atft_kedro")} - sys.stdlib_module_names
+    assert others - {"pynvml"} <= {*registered_model.REQUIREMENTS}  # only a training on a GPU reads its telemetry

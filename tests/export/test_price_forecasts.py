@@ -1,14 +1,16 @@
 """Forecasts from prices are those of the pipeline; stocks that cannot be forecast are listed with the reason."""
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
 from atft_kedro.export.inference_inputs import exclude_stocks_with_unknown_features
-from atft_kedro.export.model import Model
-from atft_kedro.export.model_card import PriceInputs, find_price_columns
+from atft_kedro.export.model import Model, prepare_registration
+from atft_kedro.export.model_card import CARD_FILE, PriceInputs, find_price_columns
 from atft_kedro.features.build import FeatureParams
 from atft_kedro.market.cleaning import CleaningParams, clean_price_table
 from atft_kedro.market.simulation import SimulatedMarket
@@ -152,3 +154,16 @@ def test_prices_that_do_not_fit_are_refused(
 def test_a_model_of_unknown_features_takes_no_prices(model: Model, prices: pl.DataFrame) -> None:
     with pytest.raises(InputError, match="forecasts from observations, not from prices"):
         model.forecast_prices(prices)
+
+
+def test_a_registration_has_the_schemas_of_prices(
+    from_prices: Model, prices: pl.DataFrame, ml_dataset: pl.DataFrame, model_folder: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(model_folder, tmp_path / model_folder.name))
+    (folder / CARD_FILE).write_text(from_prices.card.model_dump_json())
+
+    registration = prepare_registration(folder, ml_dataset.lazy())
+
+    assert tuple(registration.example.columns) == from_prices.card.inputs.require_prices().columns
+    assert list(registration.optional) == ["vwap"]
+    assert registration.output == from_prices.forecast_prices(prices).to_table().schema

@@ -21,7 +21,9 @@ from .run_files import InRunFolder
 from .tracker import StopAfterFailure
 
 PACKAGE_FOLDER = Path(__file__).parent.parent
-REQUIREMENTS = ("mlflow", "numpy", "pandas", "polars", "pyarrow", "pydantic", "rich", "safetensors", "torch")
+REQUIREMENTS = (
+    *("dataframely", "mlflow", "numpy", "pandas", "polars", "pyarrow", "pydantic", "rich", "safetensors", "torch"),
+)
 
 _logger = logging.getLogger(__name__)
 
@@ -102,7 +104,7 @@ def register(data: Registration, name: str) -> RegisteredModel:
 
 
 def _to_mlflow_schema(schema: pl.Schema, optional: Mapping[str, pl.DataType] | None = None) -> Schema:
-    """Convert a schema to MLflow's: double for floats, 32-bit integers, and text for all else."""
+    """Convert a schema to MLflow's: double for floats, 32-bit integers, booleans, and text for all else."""
     required = [ColSpec(_to_mlflow_type(dtype), name) for name, dtype in schema.items()]
     others = [ColSpec(_to_mlflow_type(dtype), name, required=False) for name, dtype in (optional or {}).items()]
     return Schema([*required, *others])
@@ -111,4 +113,6 @@ def _to_mlflow_schema(schema: pl.Schema, optional: Mapping[str, pl.DataType] | N
 def _to_mlflow_type(dtype: pl.DataType) -> DataType:
     if dtype.is_float():
         return DataType.double
+    if dtype == pl.Boolean:
+        return DataType.boolean
     return DataType.integer if dtype.is_integer() else DataType.string

@@ -13,7 +13,7 @@ from torch import Tensor
 from ..metrics import MIN_STOCKS
 from ..network.atft import Atft
 from ..params import InputError
-from ..schema import CODE, DATE, ELIGIBLE, FORECAST, HORIZON, RANK, target
+from ..schema import CODE, DATE, ELIGIBLE, FORECAST, HORIZON, QUOTES, RANK, SECTOR, VWAP, target
 from ..training.forecasting import TrainedNetwork, forecast_blocks, mean_forecasts
 from ..training.hardware import CPU
 from .inference_inputs import (
@@ -24,7 +24,14 @@ from .inference_inputs import (
     prepare_inputs,
 )
 from .model_card import CARD_FILE, WEIGHTS_FILE, MemberCard, ModelCard, read_card
-from .price_forecasts import PriceForecasts, collect_price_forecasts, compute_observations, parse_prices
+from .price_forecasts import (
+    IS_INCOMPLETE,
+    REASON,
+    PriceForecasts,
+    collect_price_forecasts,
+    compute_observations,
+    parse_prices,
+)
 
 DEVIATION = "deviation"  # column of the mean standard deviation of recent returns
 DEVIATION_DAYS = 60  # most days in the mean of the daily standard deviations
@@ -193,17 +200,22 @@ class Registration:
 
     folder: Path
     run: str
-    example: pl.DataFrame  # observations with the required columns
-    optional: pl.Schema  # of observations
+    example: pl.DataFrame  # prices, or observations, with the required columns
+    optional: pl.Schema  # of the other columns that the model reads
     output: pl.Schema  # of forecasts
 
 
 def prepare_registration(folder: Path, dataset: pl.LazyFrame) -> Registration:
     """Collect the schemas of a model and example rows of the newest day."""
     model = load_model(folder)
-    required, targets = model.card.inputs.columns, [target(horizon) for horizon in model.card.horizons]
+    prices, inputs = model.card.inputs.prices, model.card.inputs
+    required = inputs.columns if prices is None else prices.columns
+    others = [target(horizon) for horizon in model.card.horizons] if prices is None else [SECTOR, *QUOTES, VWAP]
     newest = dataset.filter(pl.col(DATE) == pl.col(DATE).max()).select(required).sort(CODE).head(EXAMPLE_ROWS)
     output = pl.Schema({DATE: pl.Date, CODE: pl.String, HORIZON: pl.Int16, RANK: pl.Int32})
     output |= dict.fromkeys((FORECAST, *model.quantile_columns, DEVIATION), pl.Float32())
-    optional = pl.Schema({name: pl.Float32 for name in targets if name not in required})
+    if prices is not None:
+        output |= {REASON: pl.String(), IS_INCOMPLETE: pl.Boolean()}
+    types = {name: pl.String() if name == SECTOR else pl.Float32() for name in others}
+    optional = pl.Schema({name: dtype for name, dtype in types.items() if name not in required})
     return Registration(folder, model.card.run, newest.collect(), optional, output)
