@@ -20,6 +20,8 @@ from factories.datasets import make_ml_dataset, make_training_data
 from factories.params import make_params
 from factories.project import SMALL, copy_project, kedro
 
+pytest_plugins = ["factories.exported_run"]
+
 ROOT = Path(__file__).parent.parent
 
 os.environ["OMP_NUM_THREADS"] = "1"  # noqa: TID251  (for the processes that tests start)

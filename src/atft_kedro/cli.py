@@ -4,6 +4,7 @@ import click
 
 from .commands.bench import bench
 from .commands.benchmarks import benchmarks
+from .commands.champion import champion, promote, rollback
 from .commands.compare import compare
 from .commands.diagnose import diagnose_run
 from .commands.doctor import doctor
@@ -38,6 +39,7 @@ def atft() -> None:
 
 for command in (
     *(bench, doctor, status, watch, stop, diagnose_run, model, oracle, memory, profile, stages),
+    *(champion, promote, rollback),
     *(evaluate, metrics, compare, benchmarks, folds, hpo, mlflow_group),
 ):
     atft.add_command(command)

@@ -13,6 +13,7 @@ from .export.predict import PredictParams
 from .features.build import FeatureParams
 from .graph.neighbours import GraphParams
 from .guard.inspection import GuardParams
+from .live.gate import ChampionParams
 from .market.cleaning import CleaningParams
 from .market.simulated_drivers import MarketParams
 from .network.params import NetworkParams
@@ -41,6 +42,7 @@ BLOCKS: dict[str, type[Params]] = {
     "training": TrainingParams,
     "evaluation": ScoringParams,
     "predict": PredictParams,
+    "champion": ChampionParams,
     "baselines": BaselineParams,
     "goals": GoalParams,
     "walk_forward": WalkParams,

@@ -2,12 +2,11 @@
 
 from dataclasses import replace
 from datetime import date, timedelta
-from pathlib import Path
 
 import polars as pl
 import pytest
 
-from atft_kedro.export.model_folder import ExportedModels
+from atft_kedro.export.model import Model
 from atft_kedro.export.predict import PredictParams, predict, require_recent
 from atft_kedro.guard.keys import RecencyParams
 from atft_kedro.panel.scaler import FeatureCatalogue
@@ -18,19 +17,13 @@ from factories.params import make_params
 FRIDAY = date(2026, 11, 20)
 
 
-def test_a_run_is_chosen_and_its_model_forecasts(
-    trained: Trained, model_folder: Path, catalogue: FeatureCatalogue
-) -> None:
-    models = ExportedModels(trained.runs)
+def test_the_newest_days_are_forecast(trained: Trained, model: Model, catalogue: FeatureCatalogue) -> None:
+    forecasts, summary = predict(trained.dataset.lazy(), catalogue, 0, model, make_params(PredictParams, days=2))
 
-    forecasts, summary = predict(trained.dataset.lazy(), catalogue, 0, models, make_params(PredictParams, days=2))
-
-    named, _ = predict(
-        trained.dataset.lazy(), catalogue, 0, models, make_params(PredictParams, run=model_folder.parent.name)
-    )
+    newest, _ = predict(trained.dataset.lazy(), catalogue, 0, model, make_params(PredictParams))
     last = trained.dataset["date"].max()
     assert forecasts["date"].n_unique() == 2
-    assert named["date"].unique().to_list() == [last]
+    assert newest["date"].unique().to_list() == [last]
     stocks = forecasts.filter(date=last)["code"].n_unique()
     assert summary == {"run": trained.run.name, "forecasts_from": str(last), "stocks": stocks, "left_out": 0}
 
@@ -41,17 +34,16 @@ def remove_features(dataset: pl.DataFrame, codes: list[str], features: list[str]
     return dataset.with_columns(pl.when(~dead).then(pl.col(features)).name.keep())
 
 
-@pytest.mark.usefixtures("model_folder")
 def test_a_stock_with_unknown_features_is_not_forecast(
-    trained: Trained, catalogue: FeatureCatalogue, caplog: pytest.LogCaptureFixture
+    trained: Trained, model: Model, catalogue: FeatureCatalogue, caplog: pytest.LogCaptureFixture
 ) -> None:
-    models, params = ExportedModels(trained.runs), make_params(PredictParams)
-    whole, _ = predict(trained.dataset.lazy(), catalogue, 0, models, params)
+    params = make_params(PredictParams)
+    whole, _ = predict(trained.dataset.lazy(), catalogue, 0, model, params)
     code, other = whole["code"].unique().sort()[:2].to_list()
     few = list(catalogue.families)[:10]
 
     unknown = remove_features(remove_features(trained.dataset, [code], list(catalogue.families)), [other], few)
-    left, summary = predict(unknown.lazy(), catalogue, 0, models, params)
+    left, summary = predict(unknown.lazy(), catalogue, 0, model, params)
 
     assert set(whole["code"]) - set(left["code"]) == {code}
     assert left.filter(horizon=1)["rank"].sort().to_list() == list(range(1, 1 + left["code"].n_unique()))
@@ -60,47 +52,41 @@ def test_a_stock_with_unknown_features_is_not_forecast(
     assert f"known in training): {code}" in caplog.text
 
 
-@pytest.mark.usefixtures("model_folder")
-def test_a_day_with_unknown_features_is_refused(trained: Trained, catalogue: FeatureCatalogue) -> None:
+def test_a_day_with_unknown_features_is_refused(trained: Trained, model: Model, catalogue: FeatureCatalogue) -> None:
     codes, features = trained.dataset["code"].unique().to_list(), list(catalogue.families)
     unknown = remove_features(trained.dataset, codes, features[: 2 * len(features) // 3])
-    models = ExportedModels(trained.runs)
 
     with pytest.raises(
         InputError,
         match=r"22 of 22 stocks lack more than 50 % of the features .* training: .* \(\+100 percentage points\), ",
     ):
-        predict(unknown.lazy(), catalogue, 0, models, make_params(PredictParams))
+        predict(unknown.lazy(), catalogue, 0, model, make_params(PredictParams))
     tolerant = make_params(PredictParams, max_unknown_features=0.9)
-    assert len(predict(unknown.lazy(), catalogue, 0, models, tolerant)[0])
+    assert len(predict(unknown.lazy(), catalogue, 0, model, tolerant)[0])
 
 
-@pytest.mark.usefixtures("model_folder")
-def test_a_day_with_three_stocks_is_refused(trained: Trained, catalogue: FeatureCatalogue) -> None:
+def test_a_day_with_three_stocks_is_refused(trained: Trained, model: Model, catalogue: FeatureCatalogue) -> None:
     last = trained.dataset["date"].max()
     three = trained.dataset.filter(date=last)["code"][:3].to_list()
     thin = trained.dataset.filter((pl.col("date") < last) | pl.col("code").is_in(three)).lazy()
-    models = ExportedModels(trained.runs)
 
     with pytest.raises(InputError, match=f"{last} has 3 stocks to forecast; the median of the 20 days before is 2."):
-        predict(thin, catalogue, 0, models, make_params(PredictParams))
-    assert len(predict(thin, catalogue, 0, models, make_params(PredictParams, min_stocks_share=0))[0])
+        predict(thin, catalogue, 0, model, make_params(PredictParams))
+    assert len(predict(thin, catalogue, 0, model, make_params(PredictParams, min_stocks_share=0))[0])
 
 
-@pytest.mark.usefixtures("model_folder")
-def test_a_dataset_with_other_features_is_refused(trained: Trained, catalogue: FeatureCatalogue) -> None:
+def test_a_dataset_with_other_features_is_refused(trained: Trained, model: Model, catalogue: FeatureCatalogue) -> None:
     name, *others = catalogue.families
     fewer = FeatureCatalogue("fewer", dict.fromkeys([*others, "extra"], "own"))
-    models = ExportedModels(trained.runs)
 
     with pytest.raises(
         InputError, match=rf"of fewer: missing in the dataset: \['{name}'\], unknown to the model: \['extra'\]"
     ):
-        predict(trained.dataset.lazy(), fewer, 0, models, make_params(PredictParams))
+        predict(trained.dataset.lazy(), fewer, 0, model, make_params(PredictParams))
     with pytest.raises(InputError, match="of redefined: the names are the same, but the definitions differ"):
-        predict(trained.dataset.lazy(), replace(catalogue, hash="redefined"), 0, models, make_params(PredictParams))
+        predict(trained.dataset.lazy(), replace(catalogue, hash="redefined"), 0, model, make_params(PredictParams))
     with pytest.raises(InputError, match="features.entry_lag is 1, but the model was trained with 0"):
-        predict(trained.dataset.lazy(), catalogue, 1, models, make_params(PredictParams))
+        predict(trained.dataset.lazy(), catalogue, 1, model, make_params(PredictParams))
 
 
 def test_data_older_than_max_age_days_are_refused() -> None:

@@ -7,7 +7,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
+
+from atft_kedro.export.champion import ChampionRecord, Promotion, update_record
+from atft_kedro.live.journal import Journal
 from atft_kedro.walk_forward.process_pool import Task, TaskResult, run_tasks
+from factories.project import FORKS
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
@@ -69,3 +74,45 @@ def ignore_result(task: Task, result: TaskResult) -> None:
 
 if __name__ == "__main__":
     run_tasks(make_tasks(Path(sys.argv[1]), sleep_until_terminated, sleep_until_terminated), 2, ignore_result)
+
+
+def kill_before_call(calls: int) -> None:
+    """Kill this process before its call number ``calls`` (from 0 on) of a function that changes files."""
+    left = [calls]
+
+    def count(function: Callable[..., object]) -> Callable[..., object]:
+        def call(*values: object, **options: object) -> object:
+            left[0] -= 1
+            if left[0] < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return function(*values, **options)
+
+        return call
+
+    for owner, name in ((os, "open"), (Path, "touch"), (Path, "replace"), (Path, "write_text")):
+        setattr(owner, name, count(getattr(owner, name)))
+
+
+def promote_and_die(path: Path, run: str, calls: int) -> None:
+    """Promote a run, and die before the call number ``calls``."""
+    change = Promotion(run=run, how="gate", reason="tested")
+    kill_before_call(calls)
+    update_record(path, ChampionRecord(), lambda record: record.promote(change))
+
+
+def append_and_die(folder: Path, entries: Path, calls: int) -> None:
+    """Append the entries in a file to a journal, and die before the call number ``calls``."""
+    table = pl.read_parquet(entries)
+    kill_before_call(calls)
+    Journal(folder).append(table)
+
+
+def run_in_process(task: Callable[..., None], *values: object) -> int | None:
+    """Run a function in a new process, and return its exit code."""
+    process = FORKS.Process(target=task, args=values)
+    process.start()
+    process.join(60)
+    if process.exitcode is None:
+        process.kill()
+        raise AssertionError("the process has not ended")
+    return process.exitcode

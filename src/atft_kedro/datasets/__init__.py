@@ -1,6 +1,6 @@
 """Kedro datasets of the project; files are written completely or not at all."""
 
-from .folders import ExportedModelsDataset, RunFoldersDataset
+from .folders import ExportedModelsDataset, JournalDataset, RunFoldersDataset
 from .json_files import AtomicJSONDataset, ModelDataset, SplitDataset
 from .panel import PanelDataset
 from .registered_model import RegisteredModelDataset
@@ -15,6 +15,7 @@ __all__ = [
     "BenchmarkReturnsDataset",
     "CurrentDayDataset",
     "ExportedModelsDataset",
+    "JournalDataset",
     "ModelDataset",
     "PanelDataset",
     "PriceFilesDataset",

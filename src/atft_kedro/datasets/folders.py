@@ -3,9 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+from kedro.io import AbstractDataset
+
 from ..export.model_card import CARD_FILE
 from ..export.model_folder import PREFIX, ExportedModels
 from ..git import read_git_state
+from ..live.journal import Journal
 from ..training.runs import Runs
 from .read_only import ReadOnlyDataset
 
@@ -59,5 +63,35 @@ class ExportedModelsDataset(ReadOnlyDataset[ExportedModels]):
         cards = sorted(self._path.glob(f"[!.l]*/{PREFIX}*/{CARD_FILE}"))
         return {
             "runs": str(self._path),
+            "roles": self.load().record.model_dump(include={"champion", "challenger"}),
             "models": {str(card.relative_to(self._path)): card.stat().st_mtime_ns for card in cards},
         }
+
+
+class JournalDataset(AbstractDataset[pl.DataFrame, pl.DataFrame]):
+    """The journal of live forecasts; a save appends the entries that it does not have yet.
+
+    Example usage for the YAML API:
+
+        journal:
+          type: atft_kedro.datasets.JournalDataset
+          path: data/07_model_output/journal
+    """
+
+    def __init__(self, *, path: str, metadata: dict[str, Any] | None = None) -> None:
+        self._path = Path(path)
+        self.metadata = metadata
+
+    def load(self) -> pl.DataFrame:
+        """Read all revisions of all days."""
+        return Journal(self._path).read()
+
+    def save(self, data: pl.DataFrame) -> None:
+        """Append entries."""
+        Journal(self._path).append(data)
+
+    def _describe(self) -> dict[str, Any]:
+        return {"path": str(self._path)}
+
+    def _exists(self) -> bool:
+        return self._path.exists()

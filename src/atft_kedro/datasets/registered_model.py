@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from functools import partial
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,12 @@ from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
 
+from ..export.champion import CHALLENGER, CHAMPION
 from ..export.model import Registration
-from ..files import atomic_write
+from ..export.model_folder import ExportedModels
+from ..files import atomic_write, parse_model, read_json
 from ..params import InputError, Params
+from ..training.runs import Runs
 from . import served_model
 from .run_files import InRunFolder
 from .tracker import StopAfterFailure
@@ -73,8 +77,22 @@ class RegisteredModelDataset(InRunFolder, AbstractDataset[Registration, Register
         registered: list[RegisteredModel] = []
         attempt(lambda: registered.append(register(data, self._name)))
         for model in registered:  # outside of the attempt: an error of this file is not an error of MLflow
-            with atomic_write(self._filepath) as partial:
-                partial.write_text(model.model_dump_json(indent=2))
+            with atomic_write(self._filepath) as file:
+                file.write_text(model.model_dump_json(indent=2))
+            self.set_aliases(self._filepath.parent.parent)
+
+    def set_aliases(self, runs: Path) -> None:
+        """Repeat the record of champion and challenger as aliases of the registered models."""
+        record = ExportedModels(Runs(runs, commit="", is_dirty=False)).record
+        attempt = StopAfterFailure("MLflow failed; its aliases may differ from the record of the champion")
+        client = mlflow.MlflowClient()
+        for role, run in ((CHAMPION, record.champion), (CHALLENGER, record.challenger)):
+            stored = runs / str(run) / self._filepath.name
+            if run is not None and stored.exists():
+                version = parse_model(read_json(stored), RegisteredModel, stored).version
+                attempt(partial(client.set_registered_model_alias, self._name, role, version))
+            else:
+                attempt(partial(client.delete_registered_model_alias, self._name, role))
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._filepath), "name": self._name}

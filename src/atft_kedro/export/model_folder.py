@@ -12,13 +12,24 @@ from safetensors.torch import save
 from ..advice import advise_run
 from ..evaluation.conformal import Corrections
 from ..evaluation.score import HorizonScore, RunScore
-from ..files import atomic_write, parse_model
+from ..files import atomic_write, parse_model, read_json
 from ..network.params import NetworkParams
 from ..params import InputError, Params
 from ..schema import EDGE_ATTRIBUTES
 from ..training.forecasting import TrainedNetwork
 from ..training.params import TrainingParams
 from ..training.runs import LATEST, MANIFEST, Runs, read_manifest
+from .champion import (
+    CHALLENGER,
+    CHAMPION,
+    CHAMPION_FILE,
+    OTHER,
+    ChampionRecord,
+    Promotion,
+    Role,
+    read_record,
+    update_record,
+)
 from .model_card import CARD_FILE, WEIGHTS_FILE, MemberCard, ModelCard, ModelInputs
 
 PREFIX = "gatfan_"
@@ -43,9 +54,14 @@ class ExportedModels:
     runs: Runs
 
     def find(self, run: str) -> Path:
-        """Find a run's model folder; ``latest`` is the newest run with a model."""
-        names = [name for name in self.runs.names() if _find_folder(self.runs.folder / name)]
-        if run == LATEST and not names:
+        """Find a run's model folder.
+
+        ``latest`` is the newest run with a model; ``champion`` and ``challenger`` are those of the record.
+        """
+        names = self.names()
+        if run in (CHAMPION, CHALLENGER) and names:
+            run = self.find_role(run)
+        if run in (LATEST, CHAMPION) and not names:
             raise InputError(
                 f"No run in {self.runs.folder} has an exported model: {_advise_export()} exports the newest run."
             )
@@ -57,6 +73,54 @@ class ExportedModels:
                 f"Runs with a model: {', '.join(names) or 'none'}."
             )
         return found
+
+    def names(self) -> list[str]:
+        """List the runs with an exported model, the oldest first."""
+        return [name for name in self.runs.names() if _find_folder(self.runs.folder / name)]
+
+    def find_role(self, role: str) -> str:
+        """Find the run that is champion or challenger; refuse a role that no run has."""
+        run: str | None = getattr(self.record, role)
+        if run is None:
+            raise InputError(
+                f"There is no {role} among the runs in {self.runs.folder}: a smoke run never becomes one. Train a "
+                f"model with {advise_run()}, or make a run the champion: kedro atft promote RUN --force --reason TEXT."
+            )
+        return run
+
+    @property
+    def path(self) -> Path:
+        """Return the path of the champion's record."""
+        return self.runs.folder.parent / CHAMPION_FILE
+
+    @property
+    def record(self) -> ChampionRecord:
+        """Read the record of champion and challenger; see `start_record` if there is none yet."""
+        return read_record(self.path) or self.start_record()
+
+    def start_record(self, without: str = "") -> ChampionRecord:
+        """Create a record of which the newest candidate is the champion: the runs are older than the record.
+
+        ``without`` is a run that does not count.
+        """
+        candidates = [name for name in self.names() if name != without and self.is_candidate(name)]
+        if not candidates:
+            return ChampionRecord()
+        return ChampionRecord().promote(Promotion(run=candidates[-1], how="first", reason="the newest exported model"))
+
+    def is_candidate(self, run: str) -> bool:
+        """Return whether a run's model can become champion without force: it is not of a smoke run."""
+        is_smoke = read_manifest(self.runs.folder / run)["training"].get("steps_per_phase") is not None
+        card = read_json(self.find(run) / CARD_FILE)  # it may be of an earlier version
+        return not is_smoke and card.get("is_candidate", True)
+
+    def add_candidate(self, run: str) -> Role:
+        """Make a run the first champion or the challenger, if it is a candidate; return its role."""
+        if not self.is_candidate(run):
+            return OTHER
+        start = self.start_record(without=run)
+        record = update_record(self.path, start, lambda record: record.add_candidate(run))
+        return record.find_role(run)
 
 
 def _find_folder(run: Path) -> Path | None:
@@ -75,7 +139,12 @@ def select_shortest_horizon(score: RunScore) -> HorizonScore:
 
 
 def export_model(
-    run: Path, members: Sequence[TrainedNetwork], inputs: ModelInputs, corrections: Corrections, score: RunScore
+    run: Path,
+    members: Sequence[TrainedNetwork],
+    inputs: ModelInputs,
+    corrections: Corrections,
+    score: RunScore,
+    is_candidate: bool = True,
 ) -> ExportedModel:
     """Write a run's model folder; it replaces an earlier one of the run."""
     if score.run != run.name:
@@ -107,6 +176,7 @@ def export_model(
         inputs=inputs,
         corrections=corrections,
         weights_sha256=hashlib.sha256(weights).hexdigest(),
+        is_candidate=is_candidate,
     )
     folder = run / name_model(run.name, card.score)
     _replace_model(folder, {WEIGHTS_FILE: weights, CARD_FILE: card.model_dump_json(indent=1).encode()})

@@ -15,11 +15,9 @@ from ..guard.keys import RecencyParams
 from ..panel.scaler import FeatureCatalogue
 from ..params import InputError, Params
 from ..schema import CODE, DATE, ELIGIBLE
-from ..training.hardware import CPU
 from .inference_inputs import InferenceInputs, exclude_stocks_with_unknown_features
-from .model import load_model
+from .model import Model
 from .model_card import ModelCard
-from .model_folder import ExportedModels
 
 REFERENCE_DAYS = 20  # the usual number of stocks is the median over this many earlier days
 MIN_TRAINED_STOCKS = 0.5  # share of the stocks of the training
@@ -32,8 +30,9 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class PredictParams(Params):
     """The model, the days to forecast, and limits for old and for missing data.
 
-    ``run`` is a run's name, or ``latest``: the newest run with an exported model. ``max_age_days`` is the largest age
-    of the newest day, in trading days of ``guard.recency.calendar``; null allows any age. A stock is not forecast if
+    ``run`` is ``champion``, ``latest`` (the newest run with an exported model) or a run's name. ``max_age_days`` is the
+    largest age of the newest day, in trading days of ``guard.recency.calendar``; null allows any age. A stock is not
+    forecast if
     the (weighted) share of its unknown features exceeds ``max_unknown_features``. A day raises an error if the share of
     such stocks exceeds ``max_left_out_stocks``, or if the day has fewer stocks than ``min_stocks_share`` of the usual
     number.
@@ -51,12 +50,10 @@ def predict(
     dataset: pl.LazyFrame,
     catalogue: FeatureCatalogue,
     entry_lag: int,
-    models: ExportedModels,
+    model: Model,
     params: PredictParams,
-    device: torch.device = CPU,
 ) -> tuple[pl.DataFrame, dict[str, Any]]:
     """Forecast the newest days of a dataset, and summarise the newest one."""
-    model = load_model(models.find(params.run), device)
     model.card.inputs.require_same_features(catalogue, entry_lag)
     inputs = model.prepare(dataset, params.days)
     require_trained_stocks(inputs.universe[CODE].unique().to_list(), model.card)

@@ -1,1 +1,1 @@
-"""The live loop: champion and challenger, the journal of forecasts, and the monitor."""
+"""Live use of models: the gate, the journal of all live forecasts, and the alarm."""

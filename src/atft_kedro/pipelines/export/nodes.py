@@ -8,10 +8,11 @@ from atft_kedro.evaluation import conformal
 from atft_kedro.evaluation.conformal import Corrections
 from atft_kedro.evaluation.score import RunScore
 from atft_kedro.export import model, model_folder
+from atft_kedro.export.champion import ModelRole
 from atft_kedro.export.changelog import add_to_changelog
 from atft_kedro.export.model import Registration
 from atft_kedro.export.model_card import ModelInputs, PriceInputs, find_price_columns
-from atft_kedro.export.model_folder import ExportedModel
+from atft_kedro.export.model_folder import ExportedModel, ExportedModels
 from atft_kedro.features.build import FeatureParams
 from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.market.cleaning import CleaningParams
@@ -19,7 +20,7 @@ from atft_kedro.panel.build import PanelPreparation
 from atft_kedro.training.data import TrainingData
 from atft_kedro.training.forecasting import load_members
 from atft_kedro.training.run_status import read_training
-from atft_kedro.training.runs import read_manifest
+from atft_kedro.training.runs import Runs, read_manifest
 
 USUAL_DAYS = 20  # the usual number of stocks is the median over this many newest days
 
@@ -71,14 +72,25 @@ def export_model(
     inputs: ModelInputs,
     corrections: Corrections,
     metrics: RunScore,
+    is_candidate: bool,
 ) -> ExportedModel:
     """Write the model folder of the run, and add a row for it to the changelog."""
     members = load_members(run_folder, training_data)
-    exported = model_folder.export_model(run_folder, members, inputs, corrections, metrics)
+    exported = model_folder.export_model(run_folder, members, inputs, corrections, metrics, is_candidate)
     add_to_changelog(run_folder, exported, metrics)
     return exported
 
 
-def prepare_registration(exported: ExportedModel, run_folder: Path, mapped_dataset: pl.LazyFrame) -> Registration:
-    """Collect what MLflow's registry needs; the model is registered when this is saved."""
+def propose_candidate(exported: ExportedModel, runs: Runs) -> ModelRole:
+    """Make the run the first champion or the challenger, if it can become champion."""
+    return ModelRole(run=exported.run, role=ExportedModels(runs).add_candidate(exported.run))
+
+
+def prepare_registration(
+    exported: ExportedModel, run_folder: Path, mapped_dataset: pl.LazyFrame, role: ModelRole
+) -> Registration:
+    """Collect what MLflow's registry needs; the model is registered when this is saved.
+
+    ``role`` is not read. As an input, it makes Kedro store the role first, which MLflow's aliases repeat.
+    """
     return model.prepare_registration(run_folder / exported.folder, mapped_dataset)

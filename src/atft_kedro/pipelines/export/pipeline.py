@@ -6,7 +6,7 @@ from . import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """Describe the model's inputs, fit the quantile corrections, export and register it.
+    """Describe the model's inputs, fit the quantile corrections, export it, give it a role and register it.
 
     ``forecasts`` and ``metrics`` are those of the run in ``run_folder``.
     """
@@ -24,13 +24,22 @@ def create_pipeline() -> Pipeline:
             Node(nodes.fit_corrections, ["forecasts", "run_folder"], "quantile_corrections", name="fit_corrections"),
             Node(
                 nodes.export_model,
-                ["training_data", "run_folder", "model_inputs", "quantile_corrections", "metrics"],
+                [
+                    *("training_data", "run_folder", "model_inputs", "quantile_corrections", "metrics"),
+                    "params:champion.is_candidate",
+                ],
                 "exported_model",
                 name="export_model",
             ),
+            Node(
+                nodes.propose_candidate,
+                ["exported_model", "runs"],
+                "model_role",
+                name="propose_candidate",
+            ),
             Node(  # the catalog entry registers the model when it is saved
                 nodes.prepare_registration,
-                ["exported_model", "run_folder", "mapped_dataset"],
+                ["exported_model", "run_folder", "mapped_dataset", "model_role"],
                 "registered_model",
                 name="prepare_registration",
             ),

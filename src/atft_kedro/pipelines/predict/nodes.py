@@ -3,16 +3,23 @@
 ``mapped_dataset`` is the ML dataset with the column names of this project.
 """
 
-from datetime import date
+import logging
+from datetime import date, datetime
 from typing import Any
 
 import polars as pl
 
+from atft_kedro.export.champion import CHALLENGER, CHAMPION
+from atft_kedro.export.model import load_model
 from atft_kedro.export.model_folder import ExportedModels
 from atft_kedro.export.predict import PredictParams, predict, require_recent
 from atft_kedro.guard.inspection import GuardParams
+from atft_kedro.live.journal import make_entries
 from atft_kedro.panel.scaler import FeatureCatalogue
+from atft_kedro.params import InputError
 from atft_kedro.training.hardware import choose_device
+
+_logger = logging.getLogger(__name__)
 
 
 def check_data_age(
@@ -38,11 +45,23 @@ def forecast_newest_days(  # noqa: PLR0913, PLR0917 — each argument is a separ
     entry_lag: int,
     params: PredictParams,
     device: str,
-) -> tuple[pl.DataFrame, str, dict[str, Any]]:
-    """Forecast the newest days with an exported model.
+) -> tuple[pl.DataFrame, str, dict[str, Any], pl.DataFrame]:
+    """Forecast the newest days with an exported model, and with the challenger if the model is the champion's.
 
-    Returns the forecasts as a table and as CSV text, and a summary.
+    Returns the forecasts as a table and as CSV text, a summary, and entries for the journal. The challenger's forecasts
+    are in the journal only; an error of its model does not stop the champion's.
     """
-    catalogue = FeatureCatalogue.of(feature_catalogue)
-    forecasts, summary = predict(mapped_dataset, catalogue, entry_lag, exported_models, params, choose_device(device))
-    return forecasts, forecasts.write_csv(), {**age_record, **summary}
+    catalogue, made_at, record = FeatureCatalogue.of(feature_catalogue), datetime.now(), exported_models.record
+    model = load_model(exported_models.find(params.run), choose_device(device))
+    forecasts, summary = predict(mapped_dataset, catalogue, entry_lag, model, params)
+    role = record.find_role(model.card.run)
+    entries = [make_entries(mapped_dataset, forecasts, model.card, role, made_at)]
+    if params.run == CHAMPION and record.challenger is not None:
+        try:
+            challenger = load_model(exported_models.find(CHALLENGER), choose_device(device))
+            shadow, _ = predict(mapped_dataset, catalogue, entry_lag, challenger, params)
+            entries.append(make_entries(mapped_dataset, shadow, challenger.card, CHALLENGER, made_at))
+        except InputError as error:
+            _logger.warning("the challenger, run %s, makes no forecast: %s", record.challenger, error)
+    summary = {**age_record, "role": role, **summary}
+    return forecasts, forecasts.write_csv(), summary, pl.concat(entries, how="diagonal")
