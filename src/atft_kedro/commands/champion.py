@@ -5,7 +5,7 @@ from kedro.io import CatalogProtocol
 
 from ..export.champion import ChampionRecord, GateVerdict, Promotion, update_record
 from ..export.model_folder import ExportedModels
-from ..live.gate import GateData, judge_challenger
+from ..live.gate import GateData, apply_gate
 from ..panel.scaler import FeatureCatalogue
 from ..params import InputError
 from ..reporting.table import Table
@@ -48,7 +48,7 @@ def promote(catalog: CatalogProtocol, run: str, force: bool, reason: str) -> Non
         raise InputError("--force needs a reason: --reason TEXT. It is stored in the record of the champion.")
     if not force and not models.is_candidate(name):
         raise InputError(f"Run {name} is a smoke run or not a candidate: train longer, or use --force --reason TEXT.")
-    verdict = None if force and models.record.champion is None else judge(catalog, models, name)
+    verdict = None if force and models.record.champion is None else apply_gate_to(catalog, models, name)
     if verdict is not None:
         make_console().print(render_table(tabulate_verdict(verdict)))
         if not verdict.passed and not force:
@@ -72,7 +72,7 @@ def rollback(catalog: CatalogProtocol, reason: str) -> None:
     _store_change(catalog, models, Promotion(run=earlier, how="rollback", reason=reason))
 
 
-def judge(catalog: CatalogProtocol, models: ExportedModels, run: str) -> GateVerdict:
+def apply_gate_to(catalog: CatalogProtocol, models: ExportedModels, run: str) -> GateVerdict:
     """Apply the gate to a run, with the data and the parameters of the catalog."""
     data = GateData(
         dataset=load_dataset(catalog, "mapped_dataset"),
@@ -83,7 +83,7 @@ def judge(catalog: CatalogProtocol, models: ExportedModels, run: str) -> GateVer
         recency=catalog["params:guard"].load().recency,
     )
     blocks = [catalog[f"params:{name}"].load() for name in ("champion", "evaluation", "predict")]
-    return judge_challenger(models, run, data, *blocks)
+    return apply_gate(models, run, data, *blocks)
 
 
 def tabulate_verdict(verdict: GateVerdict) -> Table:

@@ -6,10 +6,12 @@ from typing import Any
 import polars as pl
 from kedro.io import AbstractDataset
 
+from ..export.champion import CHAMPION_FILE
 from ..export.model_card import CARD_FILE
 from ..export.model_folder import PREFIX, ExportedModels
 from ..git import read_git_state
 from ..live.journal import Journal
+from ..source_code import digest
 from ..training.runs import Runs
 from .read_only import ReadOnlyDataset
 
@@ -60,10 +62,10 @@ class ExportedModelsDataset(ReadOnlyDataset[ExportedModels]):
         return ExportedModels(Runs(self._path, commit="", is_dirty=False))
 
     def _describe(self) -> dict[str, Any]:
-        cards = sorted(self._path.glob(f"[!.l]*/{PREFIX}*/{CARD_FILE}"))
+        cards, record = sorted(self._path.glob(f"[!.l]*/{PREFIX}*/{CARD_FILE}")), self._path.parent / CHAMPION_FILE
         return {
             "runs": str(self._path),
-            "roles": self.load().record.model_dump(include={"champion", "challenger"}),
+            "champion": digest(record.read_text() if record.exists() else ""),
             "models": {str(card.relative_to(self._path)): card.stat().st_mtime_ns for card in cards},
         }
 

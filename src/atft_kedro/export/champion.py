@@ -105,14 +105,14 @@ class ChampionRecord(Params):
 
 
 def read_record(path: Path) -> ChampionRecord | None:
-    """Read the record; None if there is none yet."""
+    """Read the record; None before the first change."""
     return parse_model(read_json(path), ChampionRecord, path) if path.exists() else None
 
 
 def update_record(
     path: Path, start: ChampionRecord, change: Callable[[ChampionRecord], ChampionRecord]
 ) -> ChampionRecord:
-    """Change the record, or ``start`` if there is none yet; write it atomically and return it.
+    """Change the record and write it atomically; ``start`` is changed if there is no file yet.
 
     A process that is killed leaves the old record or the new one. Other processes wait for the change.
     """

@@ -129,7 +129,6 @@ class ModelCard(Params):
     inputs: ModelInputs
     corrections: Corrections
     weights_sha256: str  # of the weights file
-    is_candidate: bool = True  # can become champion; false in the mode smoke
 
 
 def find_price_columns(dataset: pl.LazyFrame) -> tuple[str, ...]:

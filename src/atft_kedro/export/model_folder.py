@@ -12,7 +12,7 @@ from safetensors.torch import save
 from ..advice import advise_run
 from ..evaluation.conformal import Corrections
 from ..evaluation.score import HorizonScore, RunScore
-from ..files import atomic_write, parse_model, read_json
+from ..files import atomic_write, parse_model
 from ..network.params import NetworkParams
 from ..params import InputError, Params
 from ..schema import EDGE_ATTRIBUTES
@@ -95,13 +95,13 @@ class ExportedModels:
 
     @property
     def record(self) -> ChampionRecord:
-        """Read the record of champion and challenger; see `start_record` if there is none yet."""
+        """Read the record of champion and challenger; see `start_record` if it does not exist yet."""
         return read_record(self.path) or self.start_record()
 
     def start_record(self, without: str = "") -> ChampionRecord:
-        """Create a record of which the newest candidate is the champion: the runs are older than the record.
+        """Create a record for runs that are older than it.
 
-        ``without`` is a run that does not count.
+        The newest candidate is the champion, because ``predict`` used it before. ``without`` is left out.
         """
         candidates = [name for name in self.names() if name != without and self.is_candidate(name)]
         if not candidates:
@@ -109,10 +109,8 @@ class ExportedModels:
         return ChampionRecord().promote(Promotion(run=candidates[-1], how="first", reason="the newest exported model"))
 
     def is_candidate(self, run: str) -> bool:
-        """Return whether a run's model can become champion without force: it is not of a smoke run."""
-        is_smoke = read_manifest(self.runs.folder / run)["training"].get("steps_per_phase") is not None
-        card = read_json(self.find(run) / CARD_FILE)  # it may be of an earlier version
-        return not is_smoke and card.get("is_candidate", True)
+        """Return whether a run can become champion without force: it is not a smoke run."""
+        return read_manifest(self.runs.folder / run)["training"].get("steps_per_phase") is None
 
     def add_candidate(self, run: str) -> Role:
         """Make a run the first champion or the challenger, if it is a candidate; return its role."""
@@ -144,7 +142,6 @@ def export_model(
     inputs: ModelInputs,
     corrections: Corrections,
     score: RunScore,
-    is_candidate: bool = True,
 ) -> ExportedModel:
     """Write a run's model folder; it replaces an earlier one of the run."""
     if score.run != run.name:
@@ -176,7 +173,6 @@ def export_model(
         inputs=inputs,
         corrections=corrections,
         weights_sha256=hashlib.sha256(weights).hexdigest(),
-        is_candidate=is_candidate,
     )
     folder = run / name_model(run.name, card.score)
     _replace_model(folder, {WEIGHTS_FILE: weights, CARD_FILE: card.model_dump_json(indent=1).encode()})

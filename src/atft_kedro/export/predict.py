@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import numpy as np
 import polars as pl
-import torch
 from pydantic import Field
 
 from ..guard.calendars import count_sessions

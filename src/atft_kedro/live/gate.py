@@ -23,6 +23,7 @@ from ..guard.keys import RecencyParams
 from ..panel.scaler import FeatureCatalogue
 from ..params import InputError, Params
 from ..schema import DATE
+from ..training.run_status import read_training
 from ..training.runs import read_manifest
 
 VERDICT_FILE = "gate.json"  # in the folder of the challenger's run
@@ -76,7 +77,7 @@ class Comparison:
         return self.lead.mean / self.lead.se if self.lead.mean is not None and self.lead.se else None
 
 
-def judge_challenger(
+def apply_gate(
     models: ExportedModels,
     run: str,
     data: GateData,
@@ -84,13 +85,13 @@ def judge_challenger(
     scoring: ScoringParams,
     limits: PredictParams,
 ) -> GateVerdict:
-    """Compare a run's model with the champion's, apply every rule, and store the verdict in the run's folder."""
+    """Compare a run with the champion by every rule, and store the verdict in the run's folder."""
     record, folder = models.record, models.find(run).parent
     if record.champion is None or folder.name == record.champion:
         raise InputError(f"Run {folder.name} cannot be compared: the champion is {record.champion or 'not known'}.")
     try:
         compared = compare_on_gate_days(models, (record.champion, folder.name), data, params, scoring)
-        rules = list(_judge_comparison(compared, record, data.today, params))
+        rules = list(_check_comparison(compared, record, data.today, params))
         first, last = str(compared.days[0]), str(compared.days[-1])
     except InputError as error:
         rules, first, last = [GateRule(name="comparison", is_met=False, result=str(error))], None, None
@@ -99,7 +100,7 @@ def judge_challenger(
         champion=record.champion,
         first=first,
         last=last,
-        rules=(*rules, *_judge_goals(folder, params), *_judge_data(data, limits)),
+        rules=(*rules, *_check_goals(folder, params), *_check_data(data, limits)),
     )
     with atomic_write(folder / VERDICT_FILE) as partial:
         partial.write_text(verdict.model_dump_json(indent=2))
@@ -107,9 +108,13 @@ def judge_challenger(
 
 
 def compare_on_gate_days(
-    models: ExportedModels, runs: tuple[str, str], data: GateData, params: ChampionParams, scoring: ScoringParams
+    models: ExportedModels, runs: tuple[str, ...], data: GateData, params: ChampionParams, scoring: ScoringParams
 ) -> Comparison:
-    """Forecast the gate days with both models and compare the second with the first by day."""
+    """Forecast the gate days with both models and compare the second with the first by day.
+
+    A refit has learned from all days, so its recipe's run is compared.
+    """
+    runs = tuple(read_training(models.runs.folder / run).refit_of or run for run in runs)
     loaded = {run: load_model(models.find(run)) for run in runs}
     dates = data.dataset.select(pl.col(DATE).unique().sort()).collect()[DATE]
     first = 0
@@ -133,7 +138,7 @@ def compare_on_gate_days(
 
 
 def find_last_learned_day(run: Path) -> date:
-    """Find the last day that a run has learned from: its train days, and the validation days that select weights."""
+    """Find the last train or validation day of a run; validation days select the weights."""
     manifest = read_manifest(run)
     if "learned_until" in manifest:
         return date.fromisoformat(manifest["learned_until"])
@@ -141,7 +146,7 @@ def find_last_learned_day(run: Path) -> date:
     return max(date.fromisoformat(dates["last"]) for dates in ranges if dates["split"] in LEARNED_SPLITS)
 
 
-def _judge_comparison(
+def _check_comparison(
     compared: Comparison, record: ChampionRecord, today: date, params: ChampionParams
 ) -> Iterator[GateRule]:
     """Apply the rules for the scores on the gate days."""
@@ -158,7 +163,7 @@ def _judge_comparison(
     yield GateRule(name="rank IC", is_met=is_high, result=f"{text}, at least {params.min_rank_ic:g}")
 
 
-def _judge_goals(run: Path, params: ChampionParams) -> Iterator[GateRule]:
+def _check_goals(run: Path, params: ChampionParams) -> Iterator[GateRule]:
     """Require the goals that ``params`` names in the score of the challenger's run."""
     goals = read_score(run).goals if params.goals else {}
     for name in params.goals:
@@ -166,7 +171,7 @@ def _judge_goals(run: Path, params: ChampionParams) -> Iterator[GateRule]:
         yield GateRule(name=f"goal {name}", is_met=name in goals and goals[name].is_met, result=result)
 
 
-def _judge_data(data: GateData, limits: PredictParams) -> Iterator[GateRule]:
+def _check_data(data: GateData, limits: PredictParams) -> Iterator[GateRule]:
     """Require a guard's verdict on the newest day, and that this day is not too old."""
     newest = str(data.dataset.select(pl.col(DATE).max()).collect().item())
     inspected = data.guard_verdict["last"]

@@ -27,7 +27,7 @@ _logger = logging.getLogger(__name__)
 def make_entries(
     dataset: pl.LazyFrame, forecasts: pl.DataFrame, card: ModelCard, role: Role, made_at: datetime
 ) -> pl.DataFrame:
-    """Add to forecasts what the journal stores besides: time, run, role, close and the hash of the inputs."""
+    """Add the time, run, role, close and hash of the inputs to forecasts."""
     days = forecasts[DATE].unique().sort()
     dates = dataset.select(pl.col(DATE).unique().sort()).collect()[DATE]
     hashes = [hash_inputs(dataset, card.inputs.columns, dates, day, card.network.lookback) for day in days]
@@ -65,7 +65,7 @@ class Journal:
     folder: Path
 
     def append(self, entries: pl.DataFrame) -> list[Path]:
-        """Write a file for each day and role; a day whose inputs have not changed is not written again.
+        """Write a file for each day and role, unless the inputs have not changed.
 
         Changed inputs or another run make a new revision. A file is written completely or not at all, so a later call
         with the same entries completes what a killed process has begun.
@@ -77,7 +77,7 @@ class Journal:
     def _append_day(self, rows: pl.DataFrame) -> Path | None:
         day, role = rows[DATE][0], rows[ROLE][0]
         earlier = sorted(self.folder.glob(f"{day}_{role}_*.parquet"))
-        if earlier and _is_same(pl.read_parquet(earlier[-1]), rows):
+        if earlier and _is_same(open_table(earlier[-1]).collect(), rows):
             _logger.info("the journal has the forecasts of the %s for %s already", role, day)
             return None
         path = self.folder / f"{day}_{role}_{len(earlier) + 1:03d}.parquet"
@@ -103,9 +103,9 @@ def _is_same(earlier: pl.DataFrame, rows: pl.DataFrame) -> bool:
 
 
 def select_live_revisions(journal: pl.DataFrame) -> pl.DataFrame:
-    """Select for each day and role the newest revision that was made on the day of the first one.
+    """Select for each day and role the newest revision made on the day of the first one.
 
-    Later revisions know what came after. They do not count as live forecasts.
+    Later revisions can use later prices. They do not count as live forecasts.
     """
     made_on = pl.col(MADE_AT).dt.date()
     on_first_day = journal.filter(made_on == made_on.min().over(DATE, ROLE))

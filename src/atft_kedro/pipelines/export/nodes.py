@@ -8,7 +8,7 @@ from atft_kedro.evaluation import conformal
 from atft_kedro.evaluation.conformal import Corrections
 from atft_kedro.evaluation.score import RunScore
 from atft_kedro.export import model, model_folder
-from atft_kedro.export.champion import ModelRole
+from atft_kedro.export.champion import OTHER, ModelRole
 from atft_kedro.export.changelog import add_to_changelog
 from atft_kedro.export.model import Registration
 from atft_kedro.export.model_card import ModelInputs, PriceInputs, find_price_columns
@@ -72,18 +72,18 @@ def export_model(
     inputs: ModelInputs,
     corrections: Corrections,
     metrics: RunScore,
-    is_candidate: bool,
 ) -> ExportedModel:
     """Write the model folder of the run, and add a row for it to the changelog."""
     members = load_members(run_folder, training_data)
-    exported = model_folder.export_model(run_folder, members, inputs, corrections, metrics, is_candidate)
+    exported = model_folder.export_model(run_folder, members, inputs, corrections, metrics)
     add_to_changelog(run_folder, exported, metrics)
     return exported
 
 
-def propose_candidate(exported: ExportedModel, runs: Runs) -> ModelRole:
+def propose_candidate(exported: ExportedModel, runs: Runs, is_candidate: bool) -> ModelRole:
     """Make the run the first champion or the challenger, if it can become champion."""
-    return ModelRole(run=exported.run, role=ExportedModels(runs).add_candidate(exported.run))
+    role = ExportedModels(runs).add_candidate(exported.run) if is_candidate else OTHER
+    return ModelRole(run=exported.run, role=role)
 
 
 def prepare_registration(

@@ -6,7 +6,7 @@ from . import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """Describe the model's inputs, fit the quantile corrections, export it, give it a role and register it.
+    """Export the model with its inputs and quantile corrections, and register it.
 
     ``forecasts`` and ``metrics`` are those of the run in ``run_folder``.
     """
@@ -24,16 +24,13 @@ def create_pipeline() -> Pipeline:
             Node(nodes.fit_corrections, ["forecasts", "run_folder"], "quantile_corrections", name="fit_corrections"),
             Node(
                 nodes.export_model,
-                [
-                    *("training_data", "run_folder", "model_inputs", "quantile_corrections", "metrics"),
-                    "params:champion.is_candidate",
-                ],
+                ["training_data", "run_folder", "model_inputs", "quantile_corrections", "metrics"],
                 "exported_model",
                 name="export_model",
             ),
             Node(
                 nodes.propose_candidate,
-                ["exported_model", "runs"],
+                ["exported_model", "runs", "params:champion.is_candidate"],
                 "model_role",
                 name="propose_candidate",
             ),

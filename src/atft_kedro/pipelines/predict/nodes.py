@@ -46,7 +46,7 @@ def forecast_newest_days(  # noqa: PLR0913, PLR0917 — each argument is a separ
     params: PredictParams,
     device: str,
 ) -> tuple[pl.DataFrame, str, dict[str, Any], pl.DataFrame]:
-    """Forecast the newest days with an exported model, and with the challenger if the model is the champion's.
+    """Forecast the newest days with the champion and with the challenger, or with a named run.
 
     Returns the forecasts as a table and as CSV text, a summary, and entries for the journal. The challenger's forecasts
     are in the journal only; an error of its model does not stop the champion's.
