@@ -76,7 +76,7 @@ def data(trained: Trained, model: Model, catalogue: FeatureCatalogue) -> GateDat
     )
 
 
-def judge(models: ExportedModels, run: str, data: GateData, **changes: object) -> GateVerdict:
+def compare(models: ExportedModels, run: str, data: GateData, **changes: object) -> GateVerdict:
     params, limits = make_params(ChampionParams, **changes), make_params(PredictParams, max_age_days=3)
     return apply_gate(models, run, data, params, make_params(ScoringParams), limits)
 
@@ -88,7 +88,7 @@ def list_failed(verdict: GateVerdict) -> list[str]:
 def test_a_better_challenger_passes_on_days_that_neither_has_learned_from(
     models: ExportedModels, data: GateData
 ) -> None:
-    verdict = judge(models, "good", data)
+    verdict = compare(models, "good", data)
 
     dates = data.dataset.select("date").collect()["date"].unique().sort()
     learned = find_last_learned_day(models.runs.folder / "good")
@@ -106,7 +106,7 @@ def test_a_worse_challenger_fails_also_against_an_old_champion(
 ) -> None:
     crown(models, "good", days_ago)
     today = replace(data, today=date.today()) if days_ago > 1 else data
-    failed = list_failed(judge(models, "bad", today, min_rank_ic=0.5))
+    failed = list_failed(compare(models, "bad", today, min_rank_ic=0.5))
 
     assert failed[:2] == ["lead in rank IC", "rank IC"]
 
@@ -115,7 +115,7 @@ def test_an_old_champion_is_replaced_with_a_smaller_lead(models: ExportedModels,
     crown(models, "bad", days_ago=200)
     live = replace(data, today=date.today())
 
-    young, old = (judge(models, "good", live, min_t=99.0, old_after_days=days) for days in (300, 90))
+    young, old = (compare(models, "good", live, min_t=99.0, old_after_days=days) for days in (300, 90))
 
     assert "lead in rank IC" in list_failed(young)
     assert "lead in rank IC" not in list_failed(old)
@@ -127,7 +127,7 @@ def test_days_that_a_model_has_learned_from_are_not_compared(models: ExportedMod
     newest = data.dataset.select(pl.col("date").max()).collect().item()
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"learned_until": str(newest)}))
 
-    verdict = judge(models, "good", data)
+    verdict = compare(models, "good", data)
 
     assert list_failed(verdict) == ["comparison"]
     assert "No day is left that neither bad nor good has learned from" in verdict.rules[0].result
@@ -138,10 +138,10 @@ def test_goals_old_data_and_uninspected_days_are_refused(models: ExportedModels,
     stale = replace(data, today=data.today + timedelta(days=30), guard_verdict={"last": "2016-01-01"})
 
     with pytest.raises(InputError, match="Run good is not scored"):
-        judge(models, "good", stale, goals=["rank_ic_h1"])
-    assert list_failed(judge(models, "good", stale)) == ["guard", "age of the data"]
+        compare(models, "good", stale, goals=["rank_ic_h1"])
+    assert list_failed(compare(models, "good", stale)) == ["guard", "age of the data"]
 
 
 def test_the_champion_is_not_its_own_challenger(models: ExportedModels, data: GateData) -> None:
     with pytest.raises(InputError, match="Run bad cannot be compared: the champion is bad"):
-        judge(models, "bad", data)
+        compare(models, "bad", data)

@@ -137,11 +137,7 @@ def select_shortest_horizon(score: RunScore) -> HorizonScore:
 
 
 def export_model(
-    run: Path,
-    members: Sequence[TrainedNetwork],
-    inputs: ModelInputs,
-    corrections: Corrections,
-    score: RunScore,
+    run: Path, members: Sequence[TrainedNetwork], inputs: ModelInputs, corrections: Corrections, score: RunScore
 ) -> ExportedModel:
     """Write a run's model folder; it replaces an earlier one of the run."""
     if score.run != run.name:
