@@ -15,6 +15,7 @@ from .commands.memory import memory
 from .commands.metrics import metrics
 from .commands.mlflow import mlflow_group
 from .commands.model import model
+from .commands.next import advise_next
 from .commands.oracle import oracle
 from .commands.profile import profile
 from .commands.run import run
@@ -39,7 +40,7 @@ def atft() -> None:
 
 for command in (
     *(bench, doctor, status, watch, stop, diagnose_run, model, oracle, memory, profile, stages),
-    *(champion, promote, rollback),
+    *(advise_next, champion, promote, rollback),
     *(evaluate, metrics, compare, benchmarks, folds, hpo, mlflow_group),
 ):
     atft.add_command(command)

@@ -14,6 +14,7 @@ from .features.build import FeatureParams
 from .graph.neighbours import GraphParams
 from .guard.inspection import GuardParams
 from .live.gate import ChampionParams
+from .live.ladder import LadderParams
 from .market.cleaning import CleaningParams
 from .market.simulated_drivers import MarketParams
 from .network.params import NetworkParams
@@ -47,6 +48,7 @@ BLOCKS: dict[str, type[Params]] = {
     "goals": GoalParams,
     "walk_forward": WalkParams,
     "hpo": SearchParams,
+    "ladder": LadderParams,
 }
 TEXTS = ("source", "workspace")  # parameters that are names, not blocks
 FOLDER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")

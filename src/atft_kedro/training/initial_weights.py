@@ -32,20 +32,12 @@ def resolve_init_from(training: TrainingParams, runs: Runs) -> TrainingParams:
 
 def require_usable_weights(trainer: Trainer, metadata: PanelMetadata, split: Split, source: Path) -> None:
     """Refuse weights of another network or other features, or that have learned from later days."""
-    manifest, horizons = read_manifest(source), metadata.horizons
-    stored = parse_model(manifest["network"], NetworkParams, source / MANIFEST)
-    stored_horizons = manifest.get("horizons") or stored.horizons or horizons
-    changes = compare_trees(
-        _describe(stored, manifest["feature_hash"], stored_horizons),
-        _describe(trainer.network.params, metadata.feature_hash, horizons),
-    )
-    if changes:
-        listed = "; ".join(f"{path} = {old} instead of {new}" for path, (old, new) in changes.items())
+    if changes := find_differences(source, trainer.network.params, metadata.feature_hash, metadata.horizons):
         raise InputError(
-            f"The weights of run {source.name} do not fit: it was trained with {listed}. Train from scratch, with "
+            f"The weights of run {source.name} do not fit: it was trained with {changes}. Train from scratch, with "
             "training.init_from=null."
         )
-    learned_until, last_day = find_learned_until(manifest), split.ranges_of("validation")[-1].last
+    learned_until, last_day = find_learned_until(read_manifest(source)), split.ranges_of("validation")[-1].last
     if learned_until > last_day:
         raise InputError(
             f"Run {source.name} has learned from days until {learned_until}, but validation ends on {last_day}: scores "
@@ -55,10 +47,24 @@ def require_usable_weights(trainer: Trainer, metadata: PanelMetadata, split: Spl
     load_initial_weights(trainer, source)
 
 
-def _describe(network: NetworkParams, feature_hash: str, horizons: Sequence[int]) -> dict[str, Any]:
+def find_differences(
+    source: Path, network: NetworkParams, feature_hash: str, horizons: Sequence[int] | None = None
+) -> str:
+    """List what keeps the weights of a run from fitting another network or other features; empty if they fit."""
+    manifest = read_manifest(source)
+    stored = parse_model(manifest["network"], NetworkParams, source / MANIFEST)
+    stored_horizons = manifest.get("horizons") or stored.horizons or horizons
+    changes = compare_trees(
+        _describe(stored, manifest["feature_hash"], stored_horizons),
+        _describe(network, feature_hash, horizons or stored_horizons),
+    )
+    return "; ".join(f"{path} = {old} instead of {new}" for path, (old, new) in changes.items())
+
+
+def _describe(network: NetworkParams, feature_hash: str, horizons: Sequence[int] | None) -> dict[str, Any]:
     """Collect what decides whether weights fit."""
     sizes = network.model_dump(mode="json", exclude=FIELDS_NOT_IN_WEIGHTS)
-    return {"network": sizes, "feature_hash": feature_hash, "horizons": list(horizons)}
+    return {"network": sizes, "feature_hash": feature_hash, "horizons": list(horizons or ())}
 
 
 def load_initial_weights(trainer: Trainer, source: Path) -> int:

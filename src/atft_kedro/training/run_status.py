@@ -114,6 +114,14 @@ def read_training(folder: Path) -> TrainingParams:
     return parse_model(read_manifest(folder)["training"], TrainingParams, folder / MANIFEST)
 
 
+def count_epochs(folder: Path) -> int:
+    """Count the planned epochs of a run and of the runs whose weights it started from; 0 for a test of a few steps."""
+    training = read_training(folder)
+    own = 0 if training.steps_per_phase else sum(phase.epochs for phase in training.curriculum)
+    source = folder.parent / (training.init_from or "")
+    return own + (count_epochs(source) if training.init_from and (source / MANIFEST).exists() else 0)
+
+
 def read_entry_lag(folder: Path, configured: int) -> int:
     """Read the entry lag of a run's targets; the configured one if its manifest has none."""
     lag: int = read_manifest(folder).get("entry_lag", configured)
