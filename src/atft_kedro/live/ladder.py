@@ -52,7 +52,7 @@ class LadderParams(Params):
 
 
 def find_reference(runs: Runs, folder: Path, params: LadderParams) -> Path | None:
-    """Find the run of the same rung and panel that has the best validation rank IC; None if there is none."""
+    """Find the run of the same rung and panel with the best validation rank IC."""
     rung, panel = params.find_rung(count_epochs(folder)), read_manifest(folder)["panel"]
     others = [runs.folder / name for name in runs.names() if name != folder.name]
     same = [

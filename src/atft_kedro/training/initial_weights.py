@@ -50,7 +50,7 @@ def require_usable_weights(trainer: Trainer, metadata: PanelMetadata, split: Spl
 def find_differences(
     source: Path, network: NetworkParams, feature_hash: str, horizons: Sequence[int] | None = None
 ) -> str:
-    """List what keeps the weights of a run from fitting another network or other features; empty if they fit."""
+    """List the differences that keep the weights of a run from fitting; empty if they fit."""
     manifest = read_manifest(source)
     stored = parse_model(manifest["network"], NetworkParams, source / MANIFEST)
     stored_horizons = manifest.get("horizons") or stored.horizons or horizons

@@ -115,7 +115,10 @@ def read_training(folder: Path) -> TrainingParams:
 
 
 def count_epochs(folder: Path) -> int:
-    """Count the planned epochs of a run and of the runs whose weights it started from; 0 for a test of a few steps."""
+    """Count the planned epochs of a run and of the runs that it started from.
+
+    A run of a few steps counts as 0 epochs.
+    """
     training = read_training(folder)
     own = 0 if training.steps_per_phase else sum(phase.epochs for phase in training.curriculum)
     source = folder.parent / (training.init_from or "")
