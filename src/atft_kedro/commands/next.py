@@ -26,7 +26,8 @@ from .console import make_console, render_table
 def advise_next(catalog: CatalogProtocol, run: str, reference: str | None) -> None:
     """Check RUN by the rules of `ladder:`, and print the command of the next longer run.
 
-    RUN is by default the latest. If a rule is not met, the command prints what to investigate. Use the --env and --params of the run.
+    RUN is by default the latest. If a rule is not met, the command prints what to investigate. Use the --env and
+    --params of the run.
     """
     runs, ladder = catalog["runs"].load(), LadderParams.model_validate(catalog["params:ladder"].load())
     folder = runs.find(run)

@@ -34,7 +34,7 @@ class Rung(Params):
 
 
 class LadderParams(Params):
-    """Rungs, the shortest first, and the limits of their rules, which read validation scores only.
+    """Rungs, the shortest first, and the limits of their rules on validation scores.
 
     ``spread``: the standard deviation of the forecasts, divided by that of the labels, is at least ``min_scale``.
     ``diagnosis``: `kedro atft diagnose` finds no error. ``lead``: the run is ahead of a reference run by a mean daily
