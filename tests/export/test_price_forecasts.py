@@ -133,6 +133,18 @@ def test_a_request_with_few_of_the_usual_stocks_is_incomplete(from_prices: Model
     assert marks == [False, True]
 
 
+def test_a_history_of_the_needed_days_is_enough(from_prices: Model, market: SimulatedMarket) -> None:
+    days = market.prices["date"].unique().sort()
+
+    def forecast_last(count: int) -> pl.DataFrame:
+        return from_prices.forecast_prices(market.prices.filter(pl.col("date") >= days[-count])).forecasts
+
+    whole = forecast_last(len(days))
+    assert from_prices.needed_days == 12 + 250 + 5  # lookback, longest feature, spare days
+    assert_frame_equal(forecast_last(from_prices.needed_days), whole, abs_tol=1e-5)
+    assert (forecast_last(100)["forecast"] - whole["forecast"]).abs().max() > 1e-3
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -36,6 +36,7 @@ from .price_forecasts import (
 DEVIATION = "deviation"  # column of the mean standard deviation of recent returns
 DEVIATION_DAYS = 60  # most days in the mean of the daily standard deviations
 DAY_INDEX = "day_index"
+SPARE_DAYS = 5  # of the needed days, on which a stock may have no row
 EXAMPLE_ROWS = 3  # of a registration
 
 
@@ -74,7 +75,10 @@ class Model:
 
     @property
     def needed_days(self) -> int:
-        """Compute how many trading days a forecast of the newest day uses."""
+        """Compute how many trading days a forecast of the newest day uses.
+
+        A stock may have no row on `SPARE_DAYS` of them; a stock that trades less often needs more days.
+        """
         inputs, features = self.card.inputs, 0
         if inputs.prices is not None:
             features = max(feature.lookback for feature in inputs.prices.features.features())
@@ -82,7 +86,7 @@ class Model:
         forecast = self.card.network.lookback + max(features, universe)
         graph = inputs.graph.window + inputs.graph.lag_days + universe if self.uses_graph else 0
         deviation = DEVIATION_DAYS + max(self.card.horizons) + inputs.entry_lag + universe
-        return max(forecast, graph, deviation)
+        return max(forecast, graph, deviation) + SPARE_DAYS
 
     @property
     def uses_graph(self) -> bool:
