@@ -18,6 +18,7 @@ from .commands.model import model
 from .commands.next import advise_next
 from .commands.oracle import oracle
 from .commands.profile import profile
+from .commands.prune import prune
 from .commands.run import run
 from .commands.stages import stages
 from .commands.status import status
@@ -40,7 +41,7 @@ def atft() -> None:
 
 for command in (
     *(bench, doctor, status, watch, stop, diagnose_run, model, oracle, memory, profile, stages),
-    *(advise_next, champion, promote, rollback),
+    *(advise_next, champion, promote, rollback, prune),
     *(evaluate, metrics, compare, benchmarks, folds, hpo, mlflow_group),
 ):
     atft.add_command(command)

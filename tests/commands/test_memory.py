@@ -34,6 +34,8 @@ def test_a_run_is_compared_with_its_estimate(ran_project: Path) -> None:
     peak = f"at most {heartbeat['peak_memory_gb']:.2f} GB"
     assert peak in output
     assert peak in status
+    assert "│ source │ simulated (folder data) │" in status
+    assert "│ champion │ run 2" in status
     assert re.search(r"estimate │ [\d.]+ GB, [\d.]+ times the measured peak", output)
 
 

@@ -2,13 +2,17 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from atft_kedro.doctor.project import FIRST_HEARTBEAT, check_git, check_runs
+from atft_kedro.doctor.project import FIRST_HEARTBEAT, check_champion, check_git, check_runs
+from atft_kedro.export.model_card import CARD_FILE
+from atft_kedro.export.model_folder import ExportedModels
 from atft_kedro.training.runs import Runs
+from factories.exports import Trained
 
 
 def test_uncommitted_code_is_a_warning(tmp_path: Path) -> None:
@@ -86,3 +90,22 @@ def test_a_latest_link_to_a_missing_run_is_reported(tmp_path: Path) -> None:
     assert check.severity == "warn"
     assert "latest does not point to a run" in check.message
     assert f"ln -sfn {kept.name}" in check.advice[0]
+
+
+def test_a_champion_that_cannot_forecast_is_an_error_before_the_daily_run(
+    trained: Trained, model_folder: Path, tmp_path: Path
+) -> None:
+    runs = Runs(tmp_path / "runs", commit="", is_dirty=False)
+    models = ExportedModels(runs)
+    before = check_champion(models, None)
+    shutil.copytree(trained.run, runs.folder / trained.run.name)
+    same, others = check_champion(models, trained.inputs.scaler.feature_hash), check_champion(models, "0123")
+    card = models.find("champion") / CARD_FILE
+    card.write_text(card.read_text().replace('"hidden_size"', '"width"'))
+    older = check_champion(models, None)
+
+    assert [check.severity for check in (before, same, others, older)] == ["ok", "ok", "error", "error"]
+    assert trained.run.name in same.message
+    assert "trained on other features than `features:` computes now" in others.message
+    assert "was written by another version of this project: network.hidden_size" in older.message
+    assert "kedro run trains a model for this version; kedro atft promote RUN" in older.advice[0]

@@ -47,7 +47,7 @@ def test_clean_prices_pass_untouched(prices: pl.DataFrame) -> None:
         ("close", math.inf, "close infinite"),
         ("close", math.nan, "close unknown"),
         ("close", None, "close unknown"),
-        ("date", date(2030, 1, 2), "date in the future"),
+        ("date", date(2030, 1, 2), "day in the future or before its close"),
         ("date", None, "no date or code"),
         ("code", None, "no date or code"),
     ],

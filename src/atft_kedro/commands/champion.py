@@ -5,7 +5,7 @@ from kedro.io import CatalogProtocol
 
 from ..export.champion import ChampionRecord, GateVerdict, Promotion, update_record
 from ..export.model_folder import ExportedModels
-from ..live.gate import GateData, apply_gate
+from ..live.gate import ChampionParams, GateData, apply_gate
 from ..panel.scaler import FeatureCatalogue
 from ..params import InputError
 from ..reporting.table import Table
@@ -82,8 +82,8 @@ def apply_gate_to(catalog: CatalogProtocol, models: ExportedModels, run: str) ->
         today=catalog["prediction_day"].load(),
         recency=catalog["params:guard"].load().recency,
     )
-    blocks = [catalog[f"params:{name}"].load() for name in ("champion", "evaluation", "predict")]
-    return apply_gate(models, run, data, *blocks)
+    params = ChampionParams.model_validate(catalog["params:champion"].load())
+    return apply_gate(models, run, data, params, catalog["params:evaluation"].load(), catalog["params:predict"].load())
 
 
 def tabulate_verdict(verdict: GateVerdict) -> Table:

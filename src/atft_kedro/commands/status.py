@@ -1,27 +1,69 @@
-"""``kedro atft status``: show the state of a run."""
+"""``kedro atft status``: show the workspace at a glance, and the state of a run."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 from kedro.io import CatalogProtocol
 from rich.table import Table
 
+from ..advice import OWN_DATASET
 from ..diagnosis.diagnosis import diagnose
+from ..doctor.files import relative_path
+from ..doctor.project import check_champion
+from ..features.build import FeatureParams
 from ..params import InputError
 from ..training.run_status import RunStatus, read_status
-from .command_helpers import pass_catalog, run_argument
+from ..training.runs import LATEST
+from .command_helpers import pass_catalog
 from .console import make_console
 
 STATE_STYLES = {"training": "green", "done": "blue", "stopped": "yellow", "dead": "red"}
 
 
 @click.command()
-@run_argument
+@click.argument("run", required=False)
 @pass_catalog
-def status(catalog: CatalogProtocol, run: str) -> None:
-    """Show the progress of a RUN (default: the latest), and whether its process is alive."""
-    folder = catalog["runs"].load().find(run)
-    make_console().print(render_status(read_status(folder), describe_health(folder)))
+def status(catalog: CatalogProtocol, run: str | None) -> None:
+    """Show the workspace and its latest training, or the progress of a RUN."""
+    runs, console = catalog["runs"].load(), make_console()
+    if run is None:
+        console.print(render_workspace(describe_workspace(catalog)))
+    if run is not None or runs.names():
+        folder = runs.find(run or LATEST)
+        console.print(render_status(read_status(folder), describe_health(folder)))
+
+
+def describe_workspace(catalog: CatalogProtocol) -> dict[str, str]:
+    """Describe the source, the newest day, the champion, the last forecast and the last alarm."""
+    models = catalog["exported_models"].load()
+    source = catalog["params:source"].load()
+    declares_features = source != OWN_DATASET
+    features = FeatureParams.model_validate(catalog["params:features"].load()) if declares_features else None
+    guard = _load_if_stored(catalog, "guard_verdict")
+    forecast, alarm = (_load_if_stored(catalog, name) for name in ("predictions_summary", "monitor_report"))
+    return {
+        "source": f"{source} (folder {relative_path(models.runs.folder.parent.parent)})",
+        "newest day": f"{guard['last']}, inspected on {guard['inspected']}" if guard else "–",
+        "champion": check_champion(models, features.hash if features else None).message,
+        "challenger": models.record.challenger or "–",
+        "last forecast": f"from {forecast['forecasts_from']}, run {forecast['run']}" if forecast else "–",
+        "monitor": f"{alarm['status']}: {alarm['headline']}" if alarm else "–",
+    }
+
+
+def _load_if_stored(catalog: CatalogProtocol, name: str) -> dict[str, Any] | None:
+    entry = catalog.get(name)
+    return entry.load() if entry is not None and entry.exists() else None
+
+
+def render_workspace(rows: Mapping[str, str]) -> Table:
+    """Render the description of a workspace as a table."""
+    table = Table(show_header=False, title="workspace")
+    for name, value in rows.items():
+        table.add_row(name, value)
+    return table
 
 
 def describe_health(folder: Path) -> str:

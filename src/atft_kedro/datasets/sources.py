@@ -9,7 +9,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 from pydantic import ValidationError
 
-from ..guard.calendars import WEEKDAYS, current_day
+from ..guard.calendars import WEEKDAYS, current_day, last_finished_day
 from ..market.benchmark_returns import SCHEMA, BenchmarkReturns, read_benchmark_returns
 from ..market.columns import PriceFileParams
 from ..market.price_files import read_prices
@@ -136,6 +136,7 @@ class BenchmarkReturnsDataset(ReadOnlyDataset[BenchmarkReturns]):
 class CurrentDayDataset(ReadOnlyDataset[date]):
     """The current day in ``time_zone``, else in the exchange's time zone, else in the machine's.
 
+    With ``finished: true`` it is the newest day whose trading is over: before the close, that is the day before.
     With ``historical: true`` the day does not matter to the cache: no stage runs again because of it.
 
     Example usage for the YAML API:
@@ -154,15 +155,17 @@ class CurrentDayDataset(ReadOnlyDataset[date]):
         historical: bool,
         calendar: str = WEEKDAYS,
         time_zone: str | None = None,
+        finished: bool = False,
         metadata: dict[str, Any] | None = None,
     ) -> None:
         self._historical = historical
         self._calendar, self._time_zone = calendar, time_zone
+        self._find_day = last_finished_day if finished else current_day
         self.metadata = metadata
 
     def load(self) -> date:
         """Return the current day."""
-        return current_day(self._calendar, self._time_zone)
+        return self._find_day(self._calendar, self._time_zone)
 
     def _describe(self) -> dict[str, Any]:
-        return {"day": "any" if self._historical else str(current_day(self._calendar, self._time_zone))}
+        return {"day": "any" if self._historical else str(self._find_day(self._calendar, self._time_zone))}

@@ -5,6 +5,9 @@ from pathlib import Path
 
 from ..advice import advise_run
 from ..checks import CheckResult
+from ..export.champion import CHAMPION
+from ..export.model import load_model
+from ..export.model_folder import ExportedModels
 from ..git import NOT_INSTALLED, read_git_state
 from ..params import InputError
 from ..training.run_status import read_status
@@ -56,6 +59,27 @@ def _find_unfinished(runs: Runs) -> tuple[dict[str, str], list[str]]:
         except InputError as error:
             unreadable.append(str(error))
     return unfinished, unreadable
+
+
+def check_champion(models: ExportedModels, feature_hash: str | None) -> CheckResult:
+    """Check that the champion can be loaded and knows the features that this version computes.
+
+    ``feature_hash`` is that of the configured features; None for a user's dataset.
+    """
+    record = models.record
+    if record.champion is None:
+        return CheckResult.ok("champion", "none; the first exported model becomes champion")
+    train = f"{advise_run()} trains a model for this version; kedro atft promote RUN makes it the champion"
+    try:
+        card = load_model(models.find(CHAMPION)).card
+    except InputError as error:
+        return CheckResult.error("champion", f"run {record.champion} cannot forecast: {error}", train)
+    if feature_hash not in {None, card.inputs.scaler.feature_hash}:
+        message = (
+            f"run {record.champion} cannot forecast: it was trained on other features than `features:` computes now"
+        )
+        return CheckResult.error("champion", message, f"set `features:` as in the training, or {train}")
+    return CheckResult.ok("champion", f"run {record.champion}, since {record.since}")
 
 
 def explain_unfinished(folder: Path) -> str | None:

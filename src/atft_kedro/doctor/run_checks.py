@@ -14,7 +14,9 @@ from polars.exceptions import PolarsError
 from yaml import YAMLError
 
 from ..checks import CheckResult
+from ..export.model_folder import ExportedModels
 from ..export.predict import PredictParams
+from ..features.build import FeatureParams
 from ..guard.inspection import GuardParams
 from ..panel.store import HEADER
 from ..parameter_blocks import BLOCKS
@@ -24,7 +26,7 @@ from ..stages.ledger import LEDGER, plan_stages
 from ..training.runs import Runs
 from .files import MAX_LISTED, check_data, check_days, check_disk, check_folders, check_panel, relative_path
 from .packages import check_lock, check_packages, check_python
-from .project import check_git, check_runs
+from .project import check_champion, check_git, check_runs
 from .project_setup import DATASET_ENTRY, PRICES_ENTRY, ProjectSetup
 from .tracking import check_tracking
 
@@ -76,6 +78,8 @@ def check_project(project: Path, env: str | None, params: dict[str, Any]) -> Ite
     yield run_check("runs", lambda: check_runs(Runs(setup.paths["runs"], commit="", is_dirty=False)))
     parameters = run_check("parameters", _check_parameters, setup)
     yield parameters
+    if parameters.severity == "ok":
+        yield run_check("champion", _check_champion, setup)
     data = [run_check(name, _check_data, setup, name) for name in (PRICES_ENTRY, DATASET_ENTRY) if name in setup.paths]
     yield from data
     yield run_check("panel", _check_panel, setup)
@@ -103,6 +107,13 @@ def _check_panel(setup: ProjectSetup) -> CheckResult:
 def _check_parameters(setup: ProjectSetup) -> CheckResult:
     setup.loader.require_valid_parameters()
     return CheckResult.ok("parameters", f"all {len(BLOCKS)} blocks are valid")
+
+
+def _check_champion(setup: ProjectSetup) -> CheckResult:
+    models = ExportedModels(Runs(setup.paths["runs"], commit="", is_dirty=False))
+    has_own_features = DATASET_ENTRY in setup.user_entries
+    features = FeatureParams.model_validate(setup.parameters["features"])
+    return check_champion(models, None if has_own_features else features.hash)
 
 
 def _check_with_catalog(setup: ProjectSetup, has_dataset: bool) -> Iterator[CheckResult]:

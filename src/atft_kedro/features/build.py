@@ -12,7 +12,7 @@ from ..progress import track_progress
 from ..schema import CLOSE, CODE, DATE, KEY, QUOTES, SECTOR, Horizons, target
 from .alpha158 import ALPHA158
 from .daily import CORE
-from .feature import SHARED, Feature, Scope, null_unless_finite
+from .feature import SHARED, Feature, Scope, describe_columns, null_unless_finite
 from .market_summary import MARKET_RETURN, compute_returns, summarise_market
 from .period_store import PeriodStore
 from .wide import WIDE
@@ -35,6 +35,13 @@ class FeatureParams(Params):
     def features(self, scope: Scope | None = None) -> list[Feature]:
         """List the features of the set, of all scopes or of one."""
         return [feature for feature in FEATURE_SETS[self.set] if scope in (None, feature.scope)]
+
+    @property
+    def hash(self) -> str:
+        """Compute the hash of the features' definitions, as in the feature catalogue of a dataset."""
+        features = self.features()
+        feature_hash: str = describe_columns([feature.name for feature in features], features)["hash"]
+        return feature_hash
 
     @property
     def row_bytes(self) -> int:

@@ -1,6 +1,6 @@
 """Trading days of an exchange or all weekdays, and the current day of a time zone."""
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -42,6 +42,19 @@ def current_day(calendar: str, time_zone: str | None) -> date:
     if time_zone is None and calendar != WEEKDAYS:
         return datetime.now(_import_calendars(calendar).get_calendar(calendar).tz).date()
     return datetime.now(ZoneInfo(time_zone) if time_zone else None).date()
+
+
+def last_finished_day(calendar: str, time_zone: str | None, now: datetime | None = None) -> date:
+    """Return the newest day on which no more trading follows.
+
+    Before the exchange's close that is the day before. The close of ``weekdays`` is not known: the current day counts.
+    """
+    day = now.date() if now is not None else current_day(calendar, time_zone)
+    if calendar == WEEKDAYS or not len(sessions(calendar, day, day)):
+        return day
+    closes = _import_calendars(calendar).get_calendar(calendar).session_close(str(day))
+    is_finished = (now or datetime.now(UTC)).astimezone(UTC) >= closes.to_pydatetime()
+    return day if is_finished else day - timedelta(days=1)
 
 
 def _import_calendars(calendar: str) -> Any:

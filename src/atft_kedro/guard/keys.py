@@ -94,9 +94,9 @@ def check_missing_days(data: InspectedDataset, params: CalendarParams) -> RuleRe
 
 
 def check_future(data: InspectedDataset, params: RuleParams, today: date) -> RuleResult:
-    """Require that no day is after today."""
+    """Require that no day is in the future, or today before the exchange's close."""
     days = data.days.filter(pl.col(DATE) > today)
-    return report_rows("days after today", days, [DATE], "Correct the dates.")
+    return report_rows("days in the future or before their close", days, [DATE], "Correct or remove them.")
 
 
 def check_recency(data: InspectedDataset, params: RecencyParams, today: date) -> RuleResult:

@@ -71,7 +71,7 @@ def list_row_rules(today: date) -> list[Rule]:
     close = pl.col(CLOSE)
     return [
         Rule("no date or code", pl.col(DATE).is_null() | pl.col(CODE).is_null()),
-        Rule("date in the future", pl.col(DATE) > today),
+        Rule("day in the future or before its close", pl.col(DATE) > today),
         Rule("close unknown", close.is_null() | close.is_nan()),
         Rule("close infinite", close.is_infinite()),
         Rule("close zero or negative", close <= 0),
