@@ -16,6 +16,7 @@ from .commands.metrics import metrics
 from .commands.mlflow import mlflow_group
 from .commands.model import model
 from .commands.next import advise_next
+from .commands.monitor import monitor
 from .commands.oracle import oracle
 from .commands.profile import profile
 from .commands.prune import prune
@@ -41,7 +42,7 @@ def atft() -> None:
 
 for command in (
     *(bench, doctor, status, watch, stop, diagnose_run, model, oracle, memory, profile, stages),
-    *(advise_next, champion, promote, rollback, prune),
+    *(advise_next, champion, promote, rollback, prune, monitor),
     *(evaluate, metrics, compare, benchmarks, folds, hpo, mlflow_group),
 ):
     atft.add_command(command)

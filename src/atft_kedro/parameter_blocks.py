@@ -15,6 +15,7 @@ from .graph.neighbours import GraphParams
 from .guard.inspection import GuardParams
 from .live.gate import ChampionParams
 from .live.ladder import LadderParams
+from .live.live_checks import MonitorParams
 from .market.cleaning import CleaningParams
 from .market.simulated_drivers import MarketParams
 from .network.params import NetworkParams
@@ -44,6 +45,7 @@ BLOCKS: dict[str, type[Params]] = {
     "evaluation": ScoringParams,
     "predict": PredictParams,
     "champion": ChampionParams,
+    "monitor": MonitorParams,
     "baselines": BaselineParams,
     "goals": GoalParams,
     "walk_forward": WalkParams,

@@ -17,6 +17,8 @@ class Params(BaseModel):
 class InputError(ValueError):
     """An error in the user's data or configuration; commands print only its message."""
 
+    exit_code = 1
+
 
 def list_names(names: Iterable[object], most: int = 12, separator: str = ", ") -> str:
     """Join the first names for a message, and count the others."""

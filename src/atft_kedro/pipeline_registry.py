@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Pipeline
 
-from .pipelines import data, evaluate, export, fit, graph, guard, hpo, predict, prepare, walk_forward
+from .pipelines import data, evaluate, export, fit, graph, guard, hpo, monitor, predict, prepare, walk_forward
 
 STEPS = {
     "data": data,
@@ -13,6 +13,7 @@ STEPS = {
     "evaluate": evaluate,
     "export": export,
     "predict": predict,
+    "monitor": monitor,
     "walk_forward": walk_forward,
     "hpo": hpo,
 }
@@ -42,6 +43,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         "fit": mapping + joining + steps["fit"],
         **{name: mapping + joining + finding + steps[name] for name in ("evaluate", "export")},
         "predict": guarded + steps["predict"],
+        "monitor": guarded + steps["monitor"],
         "walk_forward": guarded + graphs + steps["walk_forward"],
         "hpo": prepared + steps["hpo"],
         "train": chain,

@@ -21,4 +21,5 @@ def read_entries(root: Path) -> dict[str, Any]:
 
 
 def open_catalog(root: Path) -> DataCatalog:
-    return DataCatalog.from_config(copy.deepcopy(read_entries(root)))
+    no_services: dict[str, dict[str, Any]] = {"notification": {"urls": []}}
+    return DataCatalog.from_config(copy.deepcopy(read_entries(root)), no_services)

@@ -85,9 +85,9 @@ def test_a_record_that_promises_nothing_has_no_test(record: tuple[float, float, 
 def test_one_day_never_makes_an_alarm_of_a_record_without_noise() -> None:
     test = plan(mean=0.9, deviation=0.01)
 
-    assert test.reference == 1
+    assert test.reference == 0.5
     assert test.warning > 1
-    assert solve_level(1.0, 500) == test.alarm
+    assert solve_level(0.5, 500) == test.alarm
 
 
 def test_warnings_must_be_more_frequent_than_alarms() -> None:

@@ -66,7 +66,9 @@ def show_input_errors_briefly() -> Iterator[None]:
         input_error = _find_input_error(error)
         if input_error is None or KedroCliError.VERBOSE_ERROR:
             raise
-        raise click.ClickException(str(input_error)) from error
+        message = click.ClickException(str(input_error))
+        vars(message)["exit_code"] = getattr(input_error, "exit_code", message.exit_code)
+        raise message from error
 
 
 def _find_input_error(error: BaseException | None) -> BaseException | None:

@@ -2,6 +2,7 @@
 
 from .folders import ExportedModelsDataset, JournalDataset, RunFoldersDataset
 from .json_files import AtomicJSONDataset, ModelDataset, SplitDataset
+from .notification import NotificationDataset
 from .panel import PanelDataset
 from .registered_model import RegisteredModelDataset
 from .run_files import RunFigureDataset, RunTextDataset
@@ -17,6 +18,7 @@ __all__ = [
     "ExportedModelsDataset",
     "JournalDataset",
     "ModelDataset",
+    "NotificationDataset",
     "PanelDataset",
     "PriceFilesDataset",
     "RegisteredModelDataset",

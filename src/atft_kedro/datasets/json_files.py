@@ -38,6 +38,8 @@ class AtomicJSONDataset(JSONDataset):
 class ModelDataset(InRunFolder, AbstractDataset[Params, Params]):
     """A pydantic model in a JSON file, validated when it is loaded.
 
+    With ``optional: true`` a missing file is a model without values.
+
     Example usage for the YAML API:
 
         scaler:
@@ -46,9 +48,12 @@ class ModelDataset(InRunFolder, AbstractDataset[Params, Params]):
           model: atft_kedro.panel.scaler.Scaler
     """
 
-    def __init__(self, *, filepath: str, model: str, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, *, filepath: str, model: str, optional: bool = False, metadata: dict[str, Any] | None = None
+    ) -> None:
         self._filepath = Path(filepath)
         self._name = model
+        self._optional = optional
         module, _, name = model.rpartition(".")
         self._model: type[Params] = getattr(import_module(module), name)
         self.metadata = metadata
@@ -56,6 +61,8 @@ class ModelDataset(InRunFolder, AbstractDataset[Params, Params]):
     def load(self) -> Params:
         """Read and validate the document."""
         if not self._filepath.exists():
+            if self._optional:
+                return self._model()
             raise InputError(f"{self._filepath} does not exist; {ADVICE}.")
         try:
             return parse_model(read_json(self._filepath), self._model, self._filepath)

@@ -11,7 +11,7 @@ from ..params import Params
 
 LOWER_QUANTILE = NORMAL.inv_cdf(0.95)  # standard errors from the mean to its one-sided lower 95 % bound
 OVERSHOOT = 1.166  # expected excess of a sum of normal values over a level, at both ends (Siegmund)
-LARGEST_REFERENCE = 1.0  # deviations; a larger one makes an alarm of a single day
+LARGEST_REFERENCE = 0.5  # deviations; with a larger one, one day can make an alarm
 
 Days = Annotated[float, Field(gt=1)]
 

@@ -1,0 +1,129 @@
+"""Live forecasts are scored and checked against the test record of their model."""
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy.stats import spearmanr
+
+from atft_kedro.export.model_folder import ExportedModels
+from atft_kedro.live.live_checks import MonitorParams
+from atft_kedro.live.monitor import Acknowledgements, Champion, read_champion
+from atft_kedro.params import InputError
+from atft_kedro.training.runs import Runs
+from factories.forecasts import EVALUATION
+from factories.live_forecasts import (
+    FIRST,
+    both_horizons,
+    find,
+    forecast,
+    make_champion,
+    make_dataset,
+    monitor,
+    to_journal,
+)
+from factories.params import make_params
+
+PARAMS = make_params(MonitorParams)
+DAYS = 200
+
+
+@pytest.fixture(scope="module")
+def champion() -> Champion:
+    return make_champion()
+
+
+@pytest.fixture(scope="module")
+def dataset() -> pl.DataFrame:
+    return make_dataset(DAYS)
+
+
+def test_forecasts_as_good_as_the_record_are_ok(dataset: pl.DataFrame, champion: Champion) -> None:
+    journal = to_journal(both_horizons(dataset, 0.1))
+
+    monitored = monitor(dataset, journal, champion)
+
+    days = journal.filter(horizon=1).join(dataset, on=["date", "code"]).partition_by("date")
+    expected = [spearmanr(day["forecast"], day["target_1d"]).statistic for day in days]
+    assert monitored.report.status == "ok", monitored.report.checks
+    assert monitored.report.live[1].rank_ic.mean == pytest.approx(np.mean(expected))
+    assert monitored.statistic["rank_ic"].to_numpy() == pytest.approx(expected)
+    assert monitored.report.challenger is None
+
+
+def test_a_lost_signal_is_an_alarm_until_it_is_acknowledged(dataset: pl.DataFrame) -> None:
+    champion = make_champion(skill=0.3)
+    journal = to_journal(both_horizons(dataset, 0.3, until=FIRST + timedelta(days=60)))
+
+    monitored = monitor(dataset, journal, champion)
+    acknowledged = Acknowledgements().add(monitored.report, "the data vendor changed")
+    later = make_dataset(DAYS + 5)
+    more = pl.concat([journal, to_journal(both_horizons(later.filter(pl.col("date") > journal["date"].max()), 0.0))])
+    again = monitor(later, more, champion, after=acknowledged.find_day("first"))
+
+    assert monitored.report.status == "alarm"
+    assert monitored.statistic.filter(pl.col("date") <= FIRST + timedelta(days=60))["statistic"].max() < 3
+    assert "kedro atft monitor ack" in find(monitored, "rank IC").advice[0]
+    assert monitored.report.describe().startswith("alarm of the live forecasts of run first: rank IC: mean ")
+    assert again.report.status != "alarm"
+    assert len(again.statistic) == 5
+    assert acknowledged.find_day("another run") is None
+
+
+def test_the_challenger_is_paired_by_day(dataset: pl.DataFrame, champion: Champion) -> None:
+    own, other = forecast(dataset, 0.1), forecast(dataset, 0.3, seed=5).filter(pl.col("date") > FIRST + timedelta(9))
+    journal = pl.concat([to_journal(own), to_journal(other, "second", "challenger")])
+
+    report = monitor(dataset, journal, make_champion(horizons=(1,))).report
+
+    def daily(forecasts: pl.DataFrame) -> dict[date, float]:
+        days = forecasts.join(dataset, on=["date", "code"]).partition_by("date")
+        return {day["date"][0]: spearmanr(day["forecast"], day["target_1d"]).statistic for day in days}
+
+    champions, challengers = daily(own), daily(other)
+    lead = report.challengers[1].differences["rank_ic"]
+    assert report.challenger == "second"
+    assert lead.days == DAYS - 10
+    assert lead.mean == pytest.approx(np.mean([champions[day] - challengers[day] for day in challengers]))
+
+
+def test_every_fifth_day_is_tested_if_no_horizon_is_shorter(dataset: pl.DataFrame) -> None:
+    monitored = monitor(dataset, to_journal(forecast(dataset, 0.1, 5)), make_champion(horizons=(5,)))
+
+    assert monitored.statistic["date"].diff().drop_nulls().unique().to_list() == [timedelta(days=5)]
+
+
+def test_equal_forecasts_of_all_stocks_have_a_rank_ic_of_zero(dataset: pl.DataFrame) -> None:
+    journal = to_journal(forecast(dataset, 0.3).with_columns(forecast=pl.lit(0.2)))
+
+    monitored = monitor(dataset, journal, make_champion(skill=0.3, horizons=(1,)))
+
+    assert monitored.statistic["rank_ic"].to_list() == [0.0] * DAYS
+    assert monitored.report.status == "alarm"
+
+
+def test_a_record_without_skill_cannot_be_tested(dataset: pl.DataFrame) -> None:
+    monitored = monitor(dataset, to_journal(both_horizons(dataset, 0.1)), make_champion(skill=0.0))
+
+    assert monitored.report.test is None
+    assert "cannot be tested: the lower bound of the test record's rank IC" in find(monitored, "rank IC").message
+    assert monitored.report.status == "warning"
+
+
+def test_a_journal_without_a_known_return_is_no_alarm(dataset: pl.DataFrame, champion: Champion) -> None:
+    unknown = dataset.with_columns(pl.lit(None, pl.Float64).alias(name) for name in ("target_1d", "target_5d"))
+
+    journal = to_journal(both_horizons(dataset.filter(pl.col("date") > FIRST + timedelta(days=150)), 0.1))
+    monitored = monitor(unknown, journal, champion)
+
+    assert find(monitored, "rank IC").message == "no return is known yet"
+    assert monitored.report.scored_until is None
+
+
+def test_an_empty_journal_is_refused(tmp_path: Path) -> None:
+    models = ExportedModels(Runs(tmp_path, commit="a", is_dirty=False))
+
+    with pytest.raises(InputError, match="The journal has no forecast of a champion yet"):
+        read_champion(pl.DataFrame(), models, EVALUATION, 0)
