@@ -15,8 +15,8 @@ from .commands.memory import memory
 from .commands.metrics import metrics
 from .commands.mlflow import mlflow_group
 from .commands.model import model
-from .commands.next import advise_next
 from .commands.monitor import monitor
+from .commands.next import advise_next
 from .commands.oracle import oracle
 from .commands.profile import profile
 from .commands.prune import prune
