@@ -19,9 +19,9 @@ OTHER: Role = "other"
 CHAMPION_FILE = "champion.json"  # next to the folder of all runs
 
 
-def format_now() -> str:
-    """Format the current time for the record."""
-    return f"{datetime.now():%Y-%m-%d %H:%M:%S}"
+def format_time(time: datetime | None = None) -> str:
+    """Format a local time for the record; by default the current one."""
+    return f"{time or datetime.now():%Y-%m-%d %H:%M:%S}"
 
 
 class GateRule(Params):
@@ -37,7 +37,7 @@ class GateVerdict(Params):
 
     challenger: str
     champion: str | None
-    made_at: str = Field(default_factory=format_now)
+    made_at: str = Field(default_factory=format_time)
     first: str | None  # first and last gate day that is scored; None if no day is
     last: str | None
     rules: tuple[GateRule, ...]
@@ -52,7 +52,7 @@ class Promotion(Params):
     """A change of the champion."""
 
     run: str
-    at: str = Field(default_factory=format_now)  # local time
+    at: str = Field(default_factory=format_time)  # local time
     how: Literal["first", "gate", "forced", "rollback"]
     reason: str
     verdict: GateVerdict | None = None

@@ -4,6 +4,7 @@ import hashlib
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from .champion import (
     ChampionRecord,
     Promotion,
     Role,
+    format_time,
     read_record,
     update_record,
 )
@@ -106,7 +108,9 @@ class ExportedModels:
         candidates = [name for name in self.names() if name != without and self.is_candidate(name)]
         if not candidates:
             return ChampionRecord()
-        return ChampionRecord().promote(Promotion(run=candidates[-1], how="first", reason="the newest exported model"))
+        exported = datetime.fromtimestamp(self.find(candidates[-1]).stat().st_mtime)
+        first = Promotion(run=candidates[-1], at=format_time(exported), how="first", reason="the newest exported model")
+        return ChampionRecord().promote(first)
 
     def is_candidate(self, run: str) -> bool:
         """Return whether a run can become champion without force: it is not a smoke run."""
