@@ -66,7 +66,8 @@ def test_a_lost_signal_is_an_alarm_until_it_is_acknowledged(dataset: pl.DataFram
     assert monitored.report.status == "alarm"
     assert monitored.statistic.filter(pl.col("date") <= FIRST + timedelta(days=60))["statistic"].max() < 3
     assert "kedro atft monitor ack" in find(monitored, "rank IC").advice[0]
-    assert monitored.report.describe().startswith("alarm of the live forecasts of run first: rank IC: mean ")
+    description = monitored.report.describe()
+    assert description.startswith(f"alarm, live forecasts of run first until {journal['date'].max()}: rank IC: mean ")
     assert again.report.status != "alarm"
     assert len(again.statistic) == 5
     assert acknowledged.find_day("another run") is None

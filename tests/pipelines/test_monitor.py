@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -27,10 +28,13 @@ class Service:
 @pytest.mark.parametrize("status", ["ok", "warning", "alarm"])
 def test_only_an_alarm_is_sent_and_ends_the_run(status: str) -> None:
     check = CheckResult.error("rank IC", "statistic 9.1")
-    report, service = MonitorReport.model_construct(status=status, run="first", checks=(check,)), Service()
+    report = MonitorReport.model_construct(status=status, run="first", last=date(2024, 1, 5), checks=(check,))
+    service = Service()
 
     if status == "alarm":
-        with pytest.raises(LiveAlarm, match=r"alarm of the live forecasts of run first: rank IC: statistic 9\.1"):
+        with pytest.raises(
+            LiveAlarm, match=r"alarm, live forecasts of run first until 2024-01-05: rank IC: statistic 9\.1"
+        ):
             report_alarm(report, "page", service)
     else:
         report_alarm(report, "page", service)
@@ -58,15 +62,16 @@ def test_an_alarm_ends_the_run_with_its_exit_code_until_it_is_acknowledged(ran_p
     metrics.write_text(json.dumps(score))
 
     codes = [run_monitor(ran_project), run_monitor(ran_project)]
-    shown = kedro(ran_project, "atft", "monitor", "show")
+    shown, status = (kedro(ran_project, "atft", *words) for words in (("monitor", "show"), ("status",)))
     acknowledged = kedro(ran_project, "atft", "monitor", "ack", "--reason", "an experiment")
     after, again = run_monitor(ran_project), kedro(ran_project, "atft", "monitor", "ack", fails=True)
 
     assert "The journal has no forecast of a champion yet" in empty
     assert codes == [(3, "alarm")] * 2
     assert "Monitor of run" in (ran_project / "data" / "08_reporting" / "monitor.html").read_text()
-    assert "Error: alarm of the live forecasts of run" in (ran_project / "monitor.log").read_text()
+    assert "Error: alarm, live forecasts of run" in (ran_project / "monitor.log").read_text()
     assert "rank IC alarm mean 0." in shown
+    assert "monitor alarm, live forecasts of run" in status.replace("│ ", "")
     assert "restarts after" in acknowledged
     assert after[0] == 0
     assert after[1] != "alarm"

@@ -42,18 +42,18 @@ def describe_workspace(catalog: CatalogProtocol) -> dict[str, str]:
     declares_features = source != OWN_DATASET
     features = FeatureParams.model_validate(catalog["params:features"].load()) if declares_features else None
     guard = _load_if_stored(catalog, "guard_verdict")
-    forecast, alarm = (_load_if_stored(catalog, name) for name in ("predictions_summary", "monitor_report"))
+    forecast, report = (_load_if_stored(catalog, name) for name in ("predictions_summary", "monitor_report"))
     return {
         "source": f"{source} (folder {relative_path(models.runs.folder.parent.parent)})",
         "newest day": f"{guard['last']}, inspected on {guard['inspected']}" if guard else "–",
         "champion": check_champion(models, features.hash if features else None).message,
         "challenger": models.record.challenger or "–",
         "last forecast": f"from {forecast['forecasts_from']}, run {forecast['run']}" if forecast else "–",
-        "monitor": f"{alarm['status']}: {alarm['headline']}" if alarm else "–",
+        "monitor": report.describe() if report else "–",
     }
 
 
-def _load_if_stored(catalog: CatalogProtocol, name: str) -> dict[str, Any] | None:
+def _load_if_stored(catalog: CatalogProtocol, name: str) -> Any:
     entry = catalog.get(name)
     return entry.load() if entry is not None and entry.exists() else None
 

@@ -63,7 +63,7 @@ class MonitorReport(Params):
     def describe(self) -> str:
         """Describe the status and the checks that are not ok."""
         faults = "; ".join(f"{check.name}: {check.message}" for check in self.checks if check.severity != "ok")
-        return f"{self.status} of the live forecasts of run {self.run}: {faults}."
+        return ": ".join(filter(None, (f"{self.status}, live forecasts of run {self.run} until {self.last}", faults)))
 
 
 class LiveAlarm(InputError):
