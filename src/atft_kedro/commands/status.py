@@ -54,8 +54,8 @@ def describe_workspace(catalog: CatalogProtocol) -> dict[str, str]:
 
 
 def _load_if_stored(catalog: CatalogProtocol, name: str) -> Any:
-    entry = catalog.get(name)
-    return entry.load() if entry is not None and entry.exists() else None
+    """Load a catalog entry; None if its file is missing."""
+    return catalog[name].load() if catalog[name].exists() else None
 
 
 def render_workspace(rows: Mapping[str, str]) -> Table:
