@@ -88,3 +88,14 @@ def test_a_file_that_is_not_yaml_is_named(conf: Path) -> None:
 
     with pytest.raises(InputError, match="local/parameters.yml is not valid YAML"):
         load(conf)["parameters"]
+
+
+@pytest.mark.parametrize("source", ["", "files", "dataset", "benchmark"])
+def test_a_promoted_search_is_a_mode_of_every_source(source: str, conf: Path) -> None:
+    write(conf, "best/parameters.yml", {"network": {"hidden_size": 48}, "training": {"accumulate": 3}})
+    loader = load(conf, ",".join(filter(None, (source, "best"))))
+
+    loader.require_valid_parameters()
+    assert loader["parameters"]["source"] == (source or "simulated")
+    assert loader["parameters"]["network"]["hidden_size"] == 48
+    assert loader["parameters"]["training"]["accumulate"] == 3

@@ -84,12 +84,14 @@ class ExperimentHook(MlflowHook):
     def __init__(self) -> None:
         super().__init__()
         self._call_mlflow = StopAfterFailure("MLflow failed; the rest of the run is not tracked")
+        self._workspace = SIMULATED
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
         """Set up tracking, with few retries if the server does not answer."""
         if not MLFLOW_HTTP_REQUEST_MAX_RETRIES.is_set():
             MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(RETRIES)
+        self._workspace = context.params.get("workspace", SIMULATED)
         MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.set(True)  # else MLflow prints the run's URL once per node
         self._call_mlflow(lambda: super(ExperimentHook, self).after_context_created(context))
 
@@ -97,6 +99,7 @@ class ExperimentHook(MlflowHook):
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         """Start the MLflow run; if the process exits before the run ends, its status is KILLED."""
         self._call_mlflow(lambda: super(ExperimentHook, self).before_pipeline_run(run_params, pipeline, catalog))
+        self._call_mlflow(lambda: mlflow.active_run() and mlflow.set_tag("workspace", self._workspace))
         atexit.register(self._end_mlflow_run, RunStatus.KILLED)
 
     @hook_impl

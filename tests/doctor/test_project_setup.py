@@ -28,11 +28,6 @@ def make_setup(project: Path, env: str | None = None, tracking_uri: str | None =
     return ProjectSetup(context, loader, {}, CATALOG, mlflow)
 
 
-def test_advised_commands_contain_the_environment(tmp_path: Path) -> None:
-    assert make_setup(tmp_path).run_command == "kedro run"
-    assert make_setup(tmp_path, "files,safe").run_command == "kedro run --env files,safe"
-
-
 def test_paths_on_this_machine_are_absolute(tmp_path: Path) -> None:
     paths = make_setup(tmp_path).paths
 

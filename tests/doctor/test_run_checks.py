@@ -8,6 +8,8 @@ import pytest
 from kedro.framework.project import pipelines
 from kedro.io import DataCatalog, DatasetError
 
+from atft_kedro import advice
+from atft_kedro.advice import SessionOptions
 from atft_kedro.doctor.run_checks import _check_entries, _check_stages, format_error, run_check
 from atft_kedro.params import InputError
 from factories.stages import TimesParams, TinyProject
@@ -37,7 +39,8 @@ def test_stale_stages_are_named_with_commands_for_the_environment(
 ) -> None:
     tiny = TinyProject(tmp_path)
     monkeypatch.setitem(pipelines, "__default__", tiny.pipeline)
-    setup: Any = SimpleNamespace(user_entries=set(), run_command="kedro run --env safe", env_option=" --env safe")
+    setup: Any = SimpleNamespace(user_entries=set(), env_option=" --env safe")
+    monkeypatch.setattr(advice, "_session", SessionOptions("safe", {"seed": 7}))
 
     unused = _check_stages(setup, tiny.catalog())
     tiny.run()
@@ -48,7 +51,7 @@ def test_stale_stages_are_named_with_commands_for_the_environment(
     assert unused.message == "no stage has run yet"
     assert (fresh.severity, fresh.message) == ("ok", "3 of 3 are fresh")
     assert stale.message == ("1 of 3 are fresh; multiply: params:times changed; add_up: multiply has to run")
-    assert stale.advice == ("kedro run --env safe; all reasons: kedro atft stages --env safe",)
+    assert stale.advice == ("kedro run --env safe --params seed=7; all reasons: kedro atft stages --env safe",)
 
 
 def test_every_faulty_catalog_entry_is_named() -> None:

@@ -1,6 +1,7 @@
 """Test that a run exports its model."""
 
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,9 @@ def test_a_run_exports_its_model_with_a_row_in_the_changelog(ran_project: Path) 
     assert folder.name == f"gatfan_{folder.parent.name[:8]}_Sharpe{book:.2f}"
     assert exported == {"run": folder.parent.name, "folder": folder.name, "score": book}
     assert f"| {folder.parent.name} |" in changelog
+    with sqlite3.connect(ran_project / "mlflow.db") as store:
+        assert {value for (value,) in store.execute("select value from tags where key = 'workspace'")} == {"simulated"}
+        assert {alias for (alias,) in store.execute("select alias from registered_model_aliases")} == {"champion"}
     assert f"| {score['ic']['mean']:.4f} | {score['rank_ic']['mean']:.4f} | {book:.2f} | {folder.name} |" in changelog
 
 

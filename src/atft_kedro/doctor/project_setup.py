@@ -13,6 +13,7 @@ from mlflow.environment_variables import MLFLOW_TRACKING_URI
 from ..advice import remember_session
 from ..configuration import ProjectConfigLoader
 from ..params import InputError
+from ..workspaces import SIMULATED
 from .tracking import find_local_path
 
 PRICES_ENTRY, DATASET_ENTRY = "prices", "ml_dataset"
@@ -38,15 +39,11 @@ class ProjectSetup:
         loader = context.config_loader
         assert isinstance(loader, ProjectConfigLoader)
         loader.config_patterns["mlflow"] = MLFLOW_FILES
-        remember_session(env, params)  # the hook that does this is not installed here
+        source = loader["parameters"].get("source", SIMULATED)
+        remember_session(env, params, source)  # the hook that does this is not installed here
         mlflow = KedroMlflowConfig.model_validate(loader["mlflow"])
         catalog = {name: _require_mapping(name, entry) for name, entry in loader["catalog"].items()}
         return cls(context, loader, loader["parameters"], catalog, mlflow)
-
-    @property
-    def run_command(self) -> str:
-        """The command that runs the pipeline in this environment."""
-        return f"kedro run{self.env_option}"
 
     @property
     def env_option(self) -> str:

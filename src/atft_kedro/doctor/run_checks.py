@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from polars.exceptions import PolarsError
 from yaml import YAMLError
 
+from ..advice import advise_run
 from ..checks import CheckResult
 from ..export.model_folder import ExportedModels
 from ..export.predict import PredictParams
@@ -90,7 +91,7 @@ def check_project(project: Path, env: str | None, params: dict[str, Any]) -> Ite
 
 def _check_data(setup: ProjectSetup, name: str) -> CheckResult:
     is_user_provided = name in setup.user_entries
-    advice = f"{setup.run_command} --pipelines data"
+    advice = advise_run("--pipelines data")
     if is_user_provided:
         advice = f"create it, or choose another: --params {name}=PATH"
     return check_data(name, setup.paths[name], is_user_provided, advice)
@@ -101,7 +102,7 @@ def _check_panel(setup: ProjectSetup) -> CheckResult:
     if (folder / HEADER).exists():
         return check_panel(folder)
     message = f"{relative_path(folder)} has no panel"
-    return CheckResult.warn("panel", message, f"{setup.run_command} --pipelines prepare")
+    return CheckResult.warn("panel", message, advise_run("--pipelines prepare"))
 
 
 def _check_parameters(setup: ProjectSetup) -> CheckResult:
@@ -164,6 +165,6 @@ def _check_stages(setup: ProjectSetup, catalog: CatalogProtocol) -> CheckResult:
     stale = [f"{stage.node.name}: {stage.reasons[0]}" for stage in planned if stage.reasons]
     message = f"{len(planned) - len(stale)} of {len(planned)} are fresh"
     if stale:
-        advice = f"{setup.run_command}; all reasons: kedro atft stages{setup.env_option}"
+        advice = f"{advise_run()}; all reasons: kedro atft stages{setup.env_option}"
         return CheckResult.warn("stages", f"{message}; {list_names(stale, MAX_LISTED, '; ')}", advice)
     return CheckResult.ok("stages", message)
