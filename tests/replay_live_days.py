@@ -18,6 +18,7 @@ import numpy as np
 import polars as pl
 
 from atft_kedro.evaluation.daily_statistics import average
+from atft_kedro.evaluation.score import ScoringParams
 from atft_kedro.export.champion import CHAMPION
 from atft_kedro.export.model import load_model
 from atft_kedro.export.model_folder import ExportedModels
@@ -33,7 +34,6 @@ from atft_kedro.market.simulation import simulate_market, trading_days
 from atft_kedro.panel.scaler import FeatureCatalogue
 from atft_kedro.schema import target_columns
 from atft_kedro.training.runs import Runs
-from factories.forecasts import EVALUATION
 from factories.params import make_params
 
 TRAINED, GOOD, BAD = 1000, 135, 135  # days
@@ -107,7 +107,7 @@ class Replay:
     def monitor(self, entry_lag: int) -> None:
         """Monitor after every live day, and print the first warning and alarm of both halves."""
         journal, params = select_live_revisions(self.journal.read()), make_params(MonitorParams, entry_lag=entry_lag)
-        champion = read_champion(journal, self.models, EVALUATION, entry_lag)
+        champion = read_champion(journal, self.models, make_params(ScoringParams), entry_lag)
         seen = []
         for number, day in enumerate(self.days[TRAINED + 2 :], start=3):
             known, until = reveal(self.dataset, day).lazy(), journal.filter(pl.col("date") <= day)
