@@ -73,6 +73,17 @@ def test_a_lost_signal_is_an_alarm_until_it_is_acknowledged(dataset: pl.DataFram
     assert acknowledged.find_day("another run") is None
 
 
+def test_an_alarm_stays_if_the_signal_returns(dataset: pl.DataFrame) -> None:
+    lost = pl.col("date").is_between(FIRST + timedelta(days=60), FIRST + timedelta(days=100))
+    reversed_sign = pl.when(lost).then(-pl.col("forecast")).otherwise("forecast")
+    forecasts = both_horizons(dataset, 0.3).with_columns(forecast=reversed_sign)
+
+    monitored = monitor(dataset, to_journal(forecasts), make_champion(skill=0.3))
+
+    assert monitored.statistic["statistic"][-1] == 0
+    assert find(monitored, "rank IC").severity == "error"
+
+
 def test_the_challenger_is_paired_by_day(dataset: pl.DataFrame, champion: Champion) -> None:
     own, other = forecast(dataset, 0.1), forecast(dataset, 0.3, seed=5).filter(pl.col("date") > FIRST + timedelta(9))
     journal = pl.concat([to_journal(own), to_journal(other, "second", "challenger")])

@@ -66,7 +66,7 @@ def check_rank_ic(test: RankIcTest | None, statistic: pl.DataFrame) -> CheckResu
         f"{newest:.1f}, highest {highest:.1f}; a warning from {test.warning:.1f}, an alarm from {test.alarm:.1f}"
     )
     if highest >= test.alarm:
-        return CheckResult.error(name, message, "kedro atft monitor ack accepts the alarm and restarts the test")
+        return CheckResult.error(name, message, "Accept it with kedro atft monitor ack, which restarts the test")
     return CheckResult.warn(name, message) if newest >= test.warning else CheckResult.ok(name, message)
 
 
