@@ -2,7 +2,21 @@
 
 from kedro.pipeline import Pipeline
 
-from .pipelines import data, evaluate, export, fit, graph, guard, hpo, monitor, predict, prepare, walk_forward
+from .pipelines import (
+    data,
+    evaluate,
+    export,
+    fit,
+    gate,
+    graph,
+    guard,
+    hpo,
+    monitor,
+    predict,
+    prepare,
+    refit,
+    walk_forward,
+)
 
 STEPS = {
     "data": data,
@@ -14,6 +28,8 @@ STEPS = {
     "export": export,
     "predict": predict,
     "monitor": monitor,
+    "gate": gate,
+    "refit": refit,
     "walk_forward": walk_forward,
     "hpo": hpo,
 }
@@ -24,6 +40,7 @@ def register_pipelines() -> dict[str, Pipeline]:
 
     The nodes of a step have its name as their namespace; datasets have none. ``train`` is the chain from prices to a
     scored and exported network; ``walk_forward`` trains one network per fold, ``hpo`` one per trial.
+    ``retrain`` also compares the network with the champion; ``refit`` trains one that passed again on all days.
     """
     steps = {
         name: Pipeline(step.create_pipeline(), namespace=name, prefix_datasets_with_namespace=False)
@@ -36,6 +53,9 @@ def register_pipelines() -> dict[str, Pipeline]:
     guarded = steps["data"] + steps["guard"]
     prepared = guarded + steps["prepare"] + steps["graph"]
     graphs = steps["prepare"].only_nodes("prepare.select_universe") + steps["graph"].only_nodes("graph.build_graphs")
+    exporting = ("describe_inputs", "export_model", "prepare_registration")
+    writing = steps["export"].only_nodes(*(f"export.{name}" for name in exporting))
+    promoting = steps["gate"].only_nodes("gate.promote_refit")
     chain = prepared + steps["fit"] + steps["evaluate"] + steps["export"]
     return {
         "data": steps["data"],
@@ -44,6 +64,8 @@ def register_pipelines() -> dict[str, Pipeline]:
         **{name: mapping + joining + finding + steps[name] for name in ("evaluate", "export")},
         "predict": guarded + steps["predict"],
         "monitor": guarded + steps["monitor"],
+        "retrain": chain + steps["gate"].only_nodes("gate.apply_gate"),
+        "refit": mapping + joining + finding + steps["refit"] + writing + promoting,
         "walk_forward": guarded + graphs + steps["walk_forward"],
         "hpo": prepared + steps["hpo"],
         "train": chain,

@@ -43,7 +43,8 @@ def run_as_other_rank(options: dict[str, Any]) -> None:
         )
         with session:
             catalog = session.load_context().catalog
-            node = next(node for node in pipelines["__default__"].nodes if node.name == name)
+            nodes = (node for pipeline in pipelines.values() for node in pipeline.nodes)
+            node = next(node for node in nodes if node.name == name)
             node.run({entry: load_dataset(catalog, entry) for entry in node.inputs})
 
 

@@ -129,6 +129,7 @@ class ModelCard(Params):
     inputs: ModelInputs
     corrections: Corrections
     weights_sha256: str  # of the weights file
+    recipe_run: str | None = None  # of a refit: the run whose score and corrections these are
 
 
 def find_price_columns(dataset: pl.LazyFrame) -> tuple[str, ...]:

@@ -144,13 +144,13 @@ def export_model(
     run: Path, members: Sequence[TrainedNetwork], inputs: ModelInputs, corrections: Corrections, score: RunScore
 ) -> ExportedModel:
     """Write a run's model folder; it replaces an earlier one of the run."""
-    if score.run != run.name:
+    manifest, path = read_manifest(run), run / MANIFEST
+    training = parse_model(manifest["training"], TrainingParams, path)
+    if score.run != (training.refit_of or run.name):
         raise InputError(
             f"The score is of run {score.run}, but the model is of run {run.name}: {_advise_export()} creates both."
         )
-    manifest, path = read_manifest(run), run / MANIFEST
-    seeds = parse_model(manifest["training"], TrainingParams, path).all_seeds
-    seeded = list(zip(seeds, members, strict=True))
+    seeded = list(zip(training.all_seeds, members, strict=True))
     weights = save(
         {
             f"{seed}.{name}": weight.contiguous()
@@ -172,6 +172,7 @@ def export_model(
         edge_attributes=EDGE_ATTRIBUTES,
         inputs=inputs,
         corrections=corrections,
+        recipe_run=training.refit_of,
         weights_sha256=hashlib.sha256(weights).hexdigest(),
     )
     folder = run / name_model(run.name, card.score)

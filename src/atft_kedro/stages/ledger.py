@@ -152,7 +152,8 @@ def accept_rewritten_tables(
 
     Their stages are fresh under this run's parameters and code. The gates that ``pipeline`` needs must be fresh too.
     """
-    stages = plan_stages((pipeline + whole).only_nodes_with_tags(SHARED), catalog)
+    shared = pipeline.only_nodes_with_tags(SHARED) + whole.only_nodes_with_tags(SHARED)
+    stages = plan_stages(shared, catalog)
     fresh = {name for stage in stages if not stage.reasons for name in stage.node.outputs} & known.keys()
     rewritten = {name: state for name in sorted(fresh) if (state := hash_state(catalog[name])) != known[name]}
     if rewritten:

@@ -5,6 +5,7 @@ from pathlib import Path
 import polars as pl
 import torch
 
+from atft_kedro.live.retrain import start_from_champion
 from atft_kedro.network.attention_stats import collect_attention
 from atft_kedro.network.params import NetworkParams
 from atft_kedro.reporting.attention import tabulate_by_day, tabulate_frequencies, tabulate_lags
@@ -53,4 +54,5 @@ def fit_network(
 
     ``training.resume`` continues an earlier run in its folder.
     """
+    training = start_from_champion(training, runs)
     return train_in_run(training_data, network, training, runs, tracker=tracker, callbacks=progress_callbacks())
