@@ -121,7 +121,7 @@ def test_local_parameters_are_read_with_every_environment(conf: Path, monkeypatc
 
     loader = load(conf, "files,safe")
     loader.config_patterns["mlflow"] = ["mlflow*"]
-    assert loader["credentials"] == {"mlflow": "postgresql://host/db"}
+    assert loader["credentials"]["mlflow"] == "postgresql://host/db"
     assert loader["mlflow"]["server"] == {"mlflow_tracking_uri": "http://server:5000"}
     assert loader["mlflow"]["tracking"]["experiment"]["name"] == "atft-kedro"
 
