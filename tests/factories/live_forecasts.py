@@ -66,7 +66,7 @@ def make_champion(skill: float = 0.1, days: int = 250, horizons: tuple[int, ...]
         for name, missing in (("known", 0.0), ("partly", 0.1))
     )
     scaler = Scaler(feature_hash="made", first=FIRST, last=FIRST, rows=1, clip=10, features=features)
-    return Champion("first", scaler, 0, record, EVALUATION)
+    return Champion("first", scaler, record, EVALUATION)
 
 
 def monitor(

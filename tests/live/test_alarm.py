@@ -88,8 +88,3 @@ def test_one_day_never_makes_an_alarm_of_a_record_without_noise() -> None:
     assert test.reference == 0.5
     assert test.warning > 1
     assert solve_level(0.5, 500) == test.alarm
-
-
-def test_warnings_must_be_more_frequent_than_alarms() -> None:
-    with pytest.raises(ValueError, match="days_between_false_warnings must be less"):
-        AlarmParams(days_between_false_alarms=100, days_between_false_warnings=100)

@@ -17,18 +17,18 @@ def champion() -> Champion:
 
 
 @pytest.fixture(scope="module")
-def dataset() -> pl.DataFrame:
+def returns() -> pl.DataFrame:
     return make_dataset(200)
 
 
-def test_days_without_a_forecast_and_old_forecasts_are_named(dataset: pl.DataFrame, champion: Champion) -> None:
+def test_days_without_a_forecast_and_old_forecasts_are_named(returns: pl.DataFrame, champion: Champion) -> None:
     missing = FIRST + timedelta(days=30)
-    journal = to_journal(both_horizons(dataset.filter(pl.col("date") != missing), 0.1))
+    journal = to_journal(both_horizons(returns.filter(pl.col("date") != missing), 0.1))
     last = journal["date"].max()
 
-    monitored = monitor(dataset, journal, champion)
+    monitored = monitor(returns, journal, champion)
     old = monitor_forecasts(
-        journal, champion, dataset.lazy(), make_params(MonitorParams, max_age_days=3), last + timedelta(days=7), None
+        journal, champion, returns.lazy(), make_params(MonitorParams, max_age_days=3), last + timedelta(days=7), None
     )
 
     assert find(monitored, "days").message == f"without a forecast: {missing}"
@@ -37,13 +37,13 @@ def test_days_without_a_forecast_and_old_forecasts_are_named(dataset: pl.DataFra
     assert old.report.status == "warning"
 
 
-def test_features_that_drift_are_listed_first(dataset: pl.DataFrame, champion: Champion) -> None:
-    journal = to_journal(both_horizons(dataset, 0.1))
-    newest = pl.col("date") > dataset["date"].max() - timedelta(days=20)
-    shifted = dataset.with_columns(known=pl.when(newest).then(pl.col("known") + 4).otherwise("known"))
-    unknown = dataset.with_columns(partly=pl.when(newest & (pl.col("code") > "S20")).then(None).otherwise("partly"))
+def test_features_that_drift_are_listed_first(returns: pl.DataFrame, champion: Champion) -> None:
+    journal = to_journal(both_horizons(returns, 0.1))
+    newest = pl.col("date") > returns["date"].max() - timedelta(days=20)
+    shifted = returns.with_columns(known=pl.when(newest).then(pl.col("known") + 4).otherwise("known"))
+    unknown = returns.with_columns(partly=pl.when(newest & (pl.col("code") > "S20")).then(None).otherwise("partly"))
 
-    assert find(monitor(dataset, journal, champion), "features").severity == "ok"
+    assert find(monitor(returns, journal, champion), "features").severity == "ok"
     assert find(monitor(shifted, journal, champion), "features").message == "not as in training: known"
     monitored = monitor(unknown, journal, champion)
     assert find(monitored, "features").message == "not as in training: partly"
@@ -52,14 +52,14 @@ def test_features_that_drift_are_listed_first(dataset: pl.DataFrame, champion: C
     assert share == pytest.approx(0.52, abs=0.05)
 
 
-def test_wide_forecasts_and_wrong_quantiles_are_warnings(dataset: pl.DataFrame, champion: Champion) -> None:
-    forecasts = both_horizons(dataset, 0.1)
+def test_wide_forecasts_and_wrong_quantiles_are_warnings(returns: pl.DataFrame, champion: Champion) -> None:
+    forecasts = both_horizons(returns, 0.1)
     wide = forecasts.with_columns(forecast=pl.when(horizon=5).then(3 * pl.col("forecast")).otherwise("forecast"))
     narrow = forecasts.with_columns(pl.col("q90") - 0.5)
 
-    assert find(monitor(dataset, to_journal(wide), champion), "deviation of forecasts").message.startswith(
+    assert find(monitor(returns, to_journal(wide), champion), "deviation of forecasts").message.startswith(
         "not as in the test record: 5 d ("
     )
-    message = find(monitor(dataset, to_journal(narrow), champion), "coverage of quantiles").message
+    message = find(monitor(returns, to_journal(narrow), champion), "coverage of quantiles").message
     assert message.startswith("not nominal: 1 d q90 (0.7")
     assert "q10" not in message

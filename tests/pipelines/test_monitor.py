@@ -66,7 +66,7 @@ def test_an_alarm_ends_the_run_with_its_exit_code_until_it_is_acknowledged(ran_p
     acknowledged = kedro(ran_project, "atft", "monitor", "ack", "--reason", "an experiment")
     after, again = run_monitor(ran_project), kedro(ran_project, "atft", "monitor", "ack", fails=True)
 
-    assert "The journal has no forecast of a champion yet" in empty
+    assert "The journal has no forecast of a champion: kedro run --pipelines predict" in empty
     assert codes == [(3, "alarm")] * 2
     assert "Monitor of run" in (ran_project / "data" / "08_reporting" / "monitor.html").read_text()
     assert "Error: alarm, live forecasts of run" in (ran_project / "monitor.log").read_text()

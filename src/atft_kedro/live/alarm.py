@@ -4,7 +4,7 @@ import math
 from typing import Annotated
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from ..evaluation.daily_statistics import NORMAL, Floats, Mean
 from ..params import Params
@@ -21,12 +21,6 @@ class AlarmParams(Params):
 
     days_between_false_alarms: Days
     days_between_false_warnings: Days
-
-    @model_validator(mode="after")
-    def _has_earlier_warnings(self) -> "AlarmParams":
-        if self.days_between_false_warnings >= self.days_between_false_alarms:
-            raise ValueError("days_between_false_warnings must be less than days_between_false_alarms")
-        return self
 
 
 class RankIcTest(Params):

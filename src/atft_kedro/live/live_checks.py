@@ -24,6 +24,7 @@ class MonitorParams(Params):
 
     rank_ic: AlarmParams
     entry_lag: Annotated[int, Field(ge=0)]
+    target_lag: Annotated[int, Field(ge=0)]
     calendar: str
     max_age_days: Annotated[int, Field(ge=0)] | None
     newest_days: Annotated[int, Field(gt=0)]

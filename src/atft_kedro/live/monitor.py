@@ -7,11 +7,12 @@ from typing import Literal, Self
 import numpy as np
 import polars as pl
 
+from ..advice import advise_run
 from ..checks import CheckResult, Severity, find_worst
 from ..evaluation.align import index_returns
 from ..evaluation.compare_baselines import pair_with_baseline
 from ..evaluation.daily_statistics import select_nonoverlapping
-from ..evaluation.entries import collect_returns, name_entry, returns_by_lag
+from ..evaluation.entries import collect_returns, returns_by_lag
 from ..evaluation.run_scores import read_score
 from ..evaluation.score import BaselineScore, EvaluationParams, HorizonScore, ScoringParams
 from ..evaluation.score_forecasts import ScoredForecasts, score_forecasts
@@ -22,21 +23,10 @@ from ..panel.scaler import Scaler
 from ..params import InputError, Params
 from ..schema import DATE, HORIZON, HorizonKey
 from ..training.run_status import read_training
+from . import live_checks
 from .alarm import RankIcTest, plan_rank_ic_test
 from .journal import ROLE, RUN
-from .live_checks import (
-    RANK_IC,
-    SCALE,
-    STATISTIC,
-    MonitorParams,
-    check_age,
-    check_coverage,
-    check_deviations,
-    check_features,
-    check_missing_days,
-    check_rank_ic,
-    measure_features,
-)
+from .live_checks import RANK_IC, SCALE, STATISTIC, MonitorParams, measure_features
 
 Status = Literal["ok", "warning", "alarm"]
 STATUSES: dict[Severity, Status] = {"ok": "ok", "skipped": "ok", "warn": "warning", "error": "alarm"}
@@ -113,27 +103,28 @@ class Champion:
 
     run: str
     scaler: Scaler
-    entry_lag: int
     record: dict[int, HorizonScore]
     evaluation: EvaluationParams
 
 
-def read_champion(journal: pl.DataFrame, models: ExportedModels, params: ScoringParams, entry_lag: int) -> Champion:
+def read_champion(forecasts: pl.DataFrame, models: ExportedModels, params: ScoringParams, entry_lag: int) -> Champion:
     """Read the record of the champion that made the newest forecasts, or of a refit's recipe."""
-    run = find_newest_run(journal, CHAMPION) if len(journal) else None
+    run = find_newest_run(forecasts, CHAMPION)
     if run is None:
-        raise InputError("The journal has no forecast of a champion yet: there is nothing to monitor.")
+        raise InputError(f"The journal has no forecast of a champion: {advise_run('--pipelines predict')} adds one.")
     folder = models.find(run)
     card, recipe = read_card(folder / CARD_FILE), read_training(folder.parent).refit_of or run
     record = read_score(models.runs.folder / recipe).entries.get(entry_lag)
     if record is None:
-        raise InputError(f"Run {recipe} is not scored at the {name_entry(entry_lag)}: change monitor.entry_lag.")
+        raise InputError(f"Run {recipe} has no score for an entry lag of {entry_lag}: change monitor.entry_lag.")
     evaluation = params.with_units(card.corrections.units)
-    return Champion(run, card.inputs.scaler, card.inputs.entry_lag, record.split["test"], evaluation)
+    return Champion(run, card.inputs.scaler, record.split["test"], evaluation)
 
 
 def find_newest_run(forecasts: pl.DataFrame, role: str) -> str | None:
-    """Find the run that made the newest forecasts in a role."""
+    """Find the run that made the newest forecasts in a role; None without any."""
+    if not len(forecasts):
+        return None
     runs = forecasts.filter(pl.col(ROLE) == role).sort(DATE, maintain_order=True)[RUN]
     return runs[-1] if len(runs) else None
 
@@ -147,19 +138,19 @@ def monitor_forecasts(
     restart_after: date | None,
 ) -> MonitoredForecasts:
     """Score counted forecasts with the known returns; test the rank IC after ``restart_after``."""
-    scored, challenger, challengers = _score_roles(forecasts, champion, dataset, params.entry_lag)
+    scored, challenger, challengers = _score_roles(forecasts, champion, dataset, params)
     days = forecasts.filter(_is_of(CHAMPION, champion.run))[DATE].unique()
     live, shortest = scored.score.horizons, min(champion.record)
     test = plan_rank_ic_test(champion.record[shortest].rank_ic, shortest, params.rank_ic)
     statistic = _accumulate(scored.daily.filter(pl.col(HORIZON) == shortest), shortest, test, restart_after)
     features = measure_features(dataset, champion.scaler, params.newest_days)
     checks = (
-        check_rank_ic(test, statistic),
-        check_age(days.max(), today, params),
-        check_missing_days(days, dataset),
-        check_deviations(scored.daily, champion.record, params),
-        check_coverage(live, params),
-        check_features(features, params),
+        live_checks.check_rank_ic(test, statistic),
+        live_checks.check_age(days.max(), today, params),
+        live_checks.check_missing_days(days, dataset),
+        live_checks.check_deviations(scored.daily, champion.record, params),
+        live_checks.check_coverage(live, params),
+        live_checks.check_features(features, params),
     )
     report = MonitorReport(
         status=STATUSES[find_worst(check.severity for check in checks)],
@@ -181,11 +172,11 @@ def monitor_forecasts(
 
 
 def _score_roles(
-    forecasts: pl.DataFrame, champion: Champion, dataset: pl.LazyFrame, entry_lag: int
+    forecasts: pl.DataFrame, champion: Champion, dataset: pl.LazyFrame, params: MonitorParams
 ) -> tuple[ScoredForecasts, str | None, dict[int, BaselineScore]]:
     """Score the champion; find the challenger, and pair it with the champion by day."""
-    by_lag = returns_by_lag(collect_returns(dataset, forecasts[DATE], champion.entry_lag), champion.entry_lag)
-    realised, challenger = index_returns(by_lag[entry_lag]), find_newest_run(forecasts, CHALLENGER)
+    by_lag = returns_by_lag(collect_returns(dataset, forecasts[DATE], params.target_lag), params.target_lag)
+    realised, challenger = index_returns(by_lag[params.entry_lag]), find_newest_run(forecasts, CHALLENGER)
     scored = score_forecasts(forecasts.filter(_is_of(CHAMPION, champion.run)), realised, champion.evaluation)
     if challenger is None:
         return scored, None, {}

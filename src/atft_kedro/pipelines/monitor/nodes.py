@@ -28,9 +28,9 @@ def check_live_forecasts(  # noqa: PLR0913, PLR0917 — each argument is a separ
 
     ``guard_verdict`` is not read. As an input, it makes Kedro check the data first.
     """
-    champion = read_champion(journal, exported_models, evaluation, params.entry_lag)
+    forecasts = select_live_revisions(journal) if len(journal) else journal
+    champion = read_champion(forecasts, exported_models, evaluation, params.entry_lag)
     restart_after = acknowledgements.find_day(champion.run)
-    forecasts = select_live_revisions(journal)
     monitored = monitor_forecasts(forecasts, champion, mapped_dataset, params, today, restart_after)
     return monitored.report, build_monitor_page(monitored)
 
