@@ -16,20 +16,20 @@ def find_model(project: Path) -> Path:
     return found
 
 
-def test_a_run_exports_its_model_with_a_row_in_the_changelog(ran_project: Path) -> None:
+def test_a_run_exports_its_model_and_is_listed_as_the_champion(ran_project: Path) -> None:
     folder, models = find_model(ran_project), ran_project / "data" / "06_models"
     score = json.loads((folder.parent / "metrics.json").read_text())["split"]["test"]["h1"]
     exported = json.loads((folder.parent / "exported_model.json").read_text())
-    changelog = (models / "runs" / "changelog.md").read_text()
+    (row,) = (line for line in (models.parent / "EXPERIMENTS.md").read_text().splitlines() if folder.name in line)
 
     book = score["long_short"]["net_sharpe"]
     assert folder.name == f"gatfan_{folder.parent.name[:8]}_Sharpe{book:.2f}"
     assert exported == {"run": folder.parent.name, "folder": folder.name, "score": book}
-    assert f"| {folder.parent.name} |" in changelog
+    assert f"| {folder.parent.name} | 1 |" in row
+    assert row.endswith(f" | {folder.name} | champion |")
     with sqlite3.connect(ran_project / "mlflow.db") as store:
         assert {value for (value,) in store.execute("select value from tags where key = 'workspace'")} == {"simulated"}
         assert {alias for (alias,) in store.execute("select alias from registered_model_aliases")} == {"champion"}
-    assert f"| {score['ic']['mean']:.4f} | {score['rank_ic']['mean']:.4f} | {book:.2f} | {folder.name} |" in changelog
 
 
 def test_a_card_holds_the_parameters_of_the_training_and_not_the_current_ones(ran_project: Path) -> None:

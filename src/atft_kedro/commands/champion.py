@@ -4,6 +4,7 @@ import click
 from kedro.io import CatalogProtocol
 
 from ..export.champion import ChampionRecord, GateVerdict, Promotion, update_record
+from ..export.experiments import write_experiments
 from ..export.model_folder import ExportedModels
 from ..live.gate import ChampionParams, GateData, apply_gate
 from ..panel.scaler import FeatureCatalogue
@@ -97,4 +98,5 @@ def _store_change(catalog: CatalogProtocol, models: ExportedModels, change: Prom
     """Write the record, then repeat it in MLflow."""
     record: ChampionRecord = update_record(models.path, models.record, lambda record: record.promote(change))
     catalog["registered_model"].set_aliases(models.runs.folder)
+    write_experiments(models.runs.folder / change.run)
     make_console().print(f"champion: {record.champion}; challenger: {record.challenger or 'none'}", highlight=False)

@@ -8,6 +8,7 @@ from kedro.framework.session import KedroSession
 from kedro.io import CatalogProtocol
 
 from ..advice import advise_run
+from ..export.experiments import write_experiments
 from ..features.build import FeatureParams
 from ..live.ladder import LadderParams, check_rules, find_reference
 from ..network.params import NetworkParams
@@ -31,6 +32,7 @@ def advise_next(catalog: CatalogProtocol, run: str, reference: str | None) -> No
     """
     runs, ladder = catalog["runs"].load(), LadderParams.model_validate(catalog["params:ladder"].load())
     folder = runs.find(run)
+    write_experiments(folder)
     compared = runs.find(reference) if reference else find_reference(runs, folder, ladder)
     parameters = [catalog[f"params:{name}"].load() for name in ("evaluation", "goals")]
     results = list(check_rules(folder, compared, ladder, *parameters))

@@ -72,7 +72,6 @@ BENCHMARK_OTHER_COLUMNS = ("ic_with_se", "rank_ic_with_se")  # at the entries th
 SPREAD_COLUMNS = ("ic", "ic_ir", "rank_ic", "rank_ic_ir")
 SPREAD_OTHER_COLUMNS = ("ic", "rank_ic")
 ROBUSTNESS_COLUMNS = ("ic", "ic_ir", "rank_ic")
-CHANGELOG_COLUMNS = ("ic", "rank_ic", "net_sharpe")
 ENTRY_COLUMNS = ("rank_ic", "rank_ic_se", "net_sharpe")
 
 PORTFOLIO_COLUMNS: Columns[PortfolioScore] = {

@@ -12,6 +12,7 @@ from atft_kedro.evaluation.goals import GoalParams
 from atft_kedro.evaluation.oracle import forecast_with_oracle
 from atft_kedro.evaluation.run_scores import add_goals, use_run_units
 from atft_kedro.evaluation.score import RunScore, ScoringParams
+from atft_kedro.export.experiments import write_experiments
 from atft_kedro.panel.split import Split
 from atft_kedro.reporting import run_pages, score_figures
 from atft_kedro.reporting.attention import plot_features, plot_lags
@@ -100,7 +101,8 @@ def plot_training(
 
 
 def write_report(metrics: RunScore, run_folder: Path, tracker: Tracker, *figures: go.Figure) -> tuple[str, str]:
-    """Build the summary and the report, and track them with the figures and the test metrics."""
+    """Build the summary and the report, list the run, and track the pages, figures and test metrics."""
+    write_experiments(run_folder)
     summary, report = run_pages.build_run_pages(run_folder, metrics, figures)
     tracker.log_text(summary, "summary.md")
     tracker.log_text(report, "report.html")

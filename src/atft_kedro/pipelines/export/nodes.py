@@ -9,7 +9,7 @@ from atft_kedro.evaluation.conformal import Corrections
 from atft_kedro.evaluation.score import RunScore
 from atft_kedro.export import model, model_folder
 from atft_kedro.export.champion import OTHER, ModelRole
-from atft_kedro.export.changelog import add_to_changelog
+from atft_kedro.export.experiments import write_experiments
 from atft_kedro.export.model import Registration
 from atft_kedro.export.model_card import ModelInputs, PriceInputs, find_price_columns
 from atft_kedro.export.model_folder import ExportedModel, ExportedModels
@@ -73,16 +73,15 @@ def export_model(
     corrections: Corrections,
     metrics: RunScore,
 ) -> ExportedModel:
-    """Write the model folder of the run, and add a row for it to the changelog."""
+    """Write the model folder of the run."""
     members = load_members(run_folder, training_data)
-    exported = model_folder.export_model(run_folder, members, inputs, corrections, metrics)
-    add_to_changelog(run_folder, exported, metrics)
-    return exported
+    return model_folder.export_model(run_folder, members, inputs, corrections, metrics)
 
 
 def propose_candidate(exported: ExportedModel, runs: Runs, is_candidate: bool) -> ModelRole:
-    """Make the run the first champion or the challenger, if it can become champion."""
+    """Make the run the first champion or the challenger, if it can become champion; list it among all runs."""
     role = ExportedModels(runs).add_candidate(exported.run) if is_candidate else OTHER
+    write_experiments(runs.folder / exported.run)
     return ModelRole(run=exported.run, role=role)
 
 

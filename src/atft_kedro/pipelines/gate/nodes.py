@@ -7,6 +7,7 @@ import polars as pl
 
 from atft_kedro.evaluation.score import ScoringParams
 from atft_kedro.export.champion import GateVerdict, ModelRole
+from atft_kedro.export.experiments import write_experiments
 from atft_kedro.export.model_folder import ExportedModel, ExportedModels
 from atft_kedro.export.predict import PredictParams
 from atft_kedro.guard.inspection import GuardParams
@@ -36,5 +37,7 @@ def apply_gate(  # noqa: PLR0913, PLR0917 — each argument is a separate datase
 
 
 def promote_refit(exported: ExportedModel, runs: Runs) -> ModelRole:
-    """Make a refit the champion."""
-    return retrain.promote_refit(ExportedModels(runs), exported.run)
+    """Make a refit the champion, and list it among all runs."""
+    role = retrain.promote_refit(ExportedModels(runs), exported.run)
+    write_experiments(runs.folder / exported.run)
+    return role
