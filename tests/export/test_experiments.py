@@ -66,7 +66,7 @@ def test_only_the_changed_run_and_runs_without_a_score_are_diagnosed_again(runs:
     assert rows[1]["diagnosis"] != before[1] or rows[1]["diagnosis"] == "error"
 
 
-def test_a_run_says_what_it_started_from_and_an_unreadable_one_is_left_out(runs: Runs) -> None:
+def test_the_run_that_one_started_from_is_named_and_an_unreadable_one_is_left_out(runs: Runs) -> None:
     for name, changes in ((NAMES[2], {"refit_of": NAMES[1]}), (NAMES[1], {"init_from": NAMES[0]})):
         manifest = json.loads((runs.folder / name / MANIFEST).read_text())
         manifest["training"] |= changes

@@ -28,7 +28,7 @@ NOTE = "Scores: the shortest horizon, entered at the next close. A refit has the
 
 
 def write_experiments(changed: Path) -> Path:
-    """Write the page of all runs; ``changed`` is the folder of the run that was scored, exported or promoted.
+    """Write the page of all runs; ``changed`` is the folder of a run that has changed.
 
     The diagnosis of the other scored runs is that of the page before, because diagnosing a long run takes a second.
     """

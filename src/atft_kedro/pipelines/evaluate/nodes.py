@@ -101,7 +101,7 @@ def plot_training(
 
 
 def write_report(metrics: RunScore, run_folder: Path, tracker: Tracker, *figures: go.Figure) -> tuple[str, str]:
-    """Build the summary and the report, list the run, and track the pages, figures and test metrics."""
+    """Build and track the summary and the report; list the run among all runs."""
     write_experiments(run_folder)
     summary, report = run_pages.build_run_pages(run_folder, metrics, figures)
     tracker.log_text(summary, "summary.md")

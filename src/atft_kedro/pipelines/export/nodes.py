@@ -79,7 +79,7 @@ def export_model(
 
 
 def propose_candidate(exported: ExportedModel, runs: Runs, is_candidate: bool) -> ModelRole:
-    """Make the run the first champion or the challenger, if it can become champion; list it among all runs."""
+    """Make the run the first champion or the challenger, and list it among all runs."""
     role = ExportedModels(runs).add_candidate(exported.run) if is_candidate else OTHER
     write_experiments(runs.folder / exported.run)
     return ModelRole(run=exported.run, role=role)
