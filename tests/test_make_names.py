@@ -69,7 +69,7 @@ def test_the_old_names_are_kedro_commands(
     assert " ".join(printed.stdout.split()) == f".venv/bin/kedro {command}"
 
 
-def test_clean_removes_what_runs_made_in_every_workspace_and_nothing_else(project: Path) -> None:
+def test_clean_removes_the_files_of_runs_in_every_workspace_and_nothing_else(project: Path) -> None:
     made = ["data/08_reporting/page.html", "data/files/05_model_input/a.parquet", "data/files/stages.json"]
     kept = ["data/files/01_raw/prices.csv", "data/other/05_model_input/own.parquet", "data/01_raw/own.csv"]
     for name in (*made, *kept):
