@@ -18,7 +18,7 @@ def test_a_first_run_creates_all_tables_and_a_second_run_none(project: Path) -> 
     files = {str(file.relative_to(project / "data")) for file in (project / "data").rglob("*") if file.is_file()}
     second = kedro(project, "run", "--params", SMALL)
 
-    assert "0 of 23 stages are fresh" in first
+    assert "0 of 24 stages are fresh" in first
     assert {
         "05_model_input/ml_dataset.parquet",
         "05_model_input/panel/panel.json",
@@ -28,14 +28,14 @@ def test_a_first_run_creates_all_tables_and_a_second_run_none(project: Path) -> 
         "05_model_input/split.json",
         "stages.json",
     } <= files
-    assert "23 of 23 stages are fresh" in second
+    assert "24 of 24 stages are fresh" in second
     assert "Traceback" not in first + second
 
 
 def test_a_changed_parameter_reruns_the_stages_that_depend_on_it(project: Path) -> None:
     guard_only = kedro(project, "run", "--params", f"{SMALL},guard.leak.max_ic=0.5")
 
-    assert "3 of 23 stages are fresh" in guard_only
+    assert "3 of 24 stages are fresh" in guard_only
     assert "stage prepare.select_universe will run: guard.require_no_error has to run" in guard_only
     assert "stage guard.inspect_dataset will run: params:guard changed" in guard_only
 

@@ -70,3 +70,43 @@ def test_a_run_with_a_manifest_of_another_version_is_not_exported(trained: Train
 
     with pytest.raises(InputError, match=r"manifest.json was written by another version .*: it has no 'is_dirty'\."):
         export_model(run, trained.members, trained.inputs, trained.corrections, trained.score)
+
+
+@pytest.fixture
+def three_runs(trained: Trained, tmp_path: Path) -> ExportedModels:
+    """Exported runs from before there was a champion's record; the second is a smoke run."""
+    runs = replace(trained.runs, folder=tmp_path / "runs")
+    for name in ("20260101-a", "20260102-b", "20260103-c"):
+        shutil.copytree(trained.run, runs.folder / name, ignore=shutil.ignore_patterns("gatfan_*"))
+        (runs.folder / name / "gatfan_1").mkdir()
+        (runs.folder / name / "gatfan_1" / CARD_FILE).write_text("{}")
+    manifest = runs.folder / "20260102-b" / MANIFEST
+    tree = json.loads(manifest.read_text())
+    tree["training"]["steps_per_phase"] = 3
+    manifest.write_text(json.dumps(tree))
+    return ExportedModels(runs)
+
+
+def test_the_newest_model_without_smoke_is_the_champion_of_runs_without_a_record(three_runs: ExportedModels) -> None:
+    assert three_runs.find("champion").parent.name == "20260103-c"
+    with pytest.raises(InputError, match="There is no challenger among the runs"):
+        three_runs.find("challenger")
+    shutil.rmtree(three_runs.runs.folder / "20260103-c")
+    assert three_runs.find("champion").parent.name == "20260101-a"
+
+
+def test_a_new_export_does_not_replace_the_champion_of_runs_without_a_record(three_runs: ExportedModels) -> None:
+    assert three_runs.add_candidate("20260103-c") == "challenger"
+
+    assert three_runs.record.champion == "20260101-a"
+    assert three_runs.add_candidate("20260102-b") == "other"
+    assert three_runs.record.challenger == "20260103-c"
+
+
+def test_a_smoke_run_alone_leaves_no_champion(three_runs: ExportedModels) -> None:
+    for name in ("20260101-a", "20260103-c"):
+        shutil.rmtree(three_runs.runs.folder / name)
+
+    assert three_runs.add_candidate("20260102-b") == "other"
+    with pytest.raises(InputError, match="There is no champion among the runs .*: a smoke run never becomes one"):
+        three_runs.find("champion")
