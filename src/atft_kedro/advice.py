@@ -46,5 +46,11 @@ def advise_run(options: str = "", params: Mapping[str, Any] | None = None, mode:
     return " ".join(filter(None, (*words, given)))
 
 
+def advise_command(command: str) -> str:
+    """Return a command of this project, such as ``atft promote RUN``, for the session's source and parameters."""
+    _, _, options = advise_run().partition("kedro run")
+    return f"kedro {command}{options.replace(f' --from-inputs {ML_DATASET}', '')}"
+
+
 def _format_value(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else "null" if value is None else str(value)

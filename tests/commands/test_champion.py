@@ -28,9 +28,10 @@ def test_the_first_run_is_the_champion_and_force_needs_a_reason(ran_project: Pat
 
     assert f"champion: {run}; challenger: none" in shown
     assert "the first candidate" in shown
-    assert f"Run {run} cannot be compared: the champion is {run}" in again
+    assert f"Run {run} is already the champion" in again
     assert "--force needs a reason" in forced
     assert "There is no earlier champion" in back
+    assert "There is nothing to remove: 1 runs are kept" in kedro(ran_project, "atft", "prune", *PARAMS)
     assert read_champion(ran_project) == {"champion": run, "challenger": None}
 
 
@@ -43,7 +44,7 @@ def test_an_ablation_and_a_smoke_run_do_not_become_the_live_model(ran_project: P
         return (runs / "latest").resolve().name
 
     def forecast() -> tuple[str, list[str]]:
-        kedro(ran_project, "run", "--no-cache", "--pipelines", "predict", *PARAMS)
+        kedro(ran_project, "run", "--pipelines", "predict", *PARAMS)
         journal = pl.read_parquet(ran_project / "data" / "07_model_output" / "journal" / "*.parquet")
         summary = json.loads((ran_project / "data" / "07_model_output" / "predictions.json").read_text())
         return summary["run"], sorted(journal["role"].unique())

@@ -6,11 +6,13 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from atft_kedro.doctor.project import FIRST_HEARTBEAT, check_champion, check_git, check_runs
 from atft_kedro.export.model_card import CARD_FILE
 from atft_kedro.export.model_folder import ExportedModels
+from atft_kedro.panel.scaler import FeatureCatalogue
 from atft_kedro.training.runs import Runs
 from factories.exports import Trained
 
@@ -97,15 +99,19 @@ def test_a_champion_that_cannot_forecast_is_an_error_before_the_daily_run(
 ) -> None:
     runs = Runs(tmp_path / "runs", commit="", is_dirty=False)
     models = ExportedModels(runs)
-    before = check_champion(models, None)
+    before = check_champion(models, None, 0)
+    features = trained.inputs.scaler.names()
+    known = FeatureCatalogue(trained.inputs.scaler.feature_hash, dict.fromkeys(features, "own"))
     shutil.copytree(trained.run, runs.folder / trained.run.name)
-    same, others = check_champion(models, trained.inputs.scaler.feature_hash), check_champion(models, "0123")
+    same, lagged = check_champion(models, known, 0), check_champion(models, known, 1)
+    others = check_champion(models, replace(known, hash="0123"), 0)
     card = models.find("champion") / CARD_FILE
     card.write_text(card.read_text().replace('"hidden_size"', '"width"'))
-    older = check_champion(models, None)
+    older = check_champion(models, None, 0)
 
-    assert [check.severity for check in (before, same, others, older)] == ["ok", "ok", "error", "error"]
+    assert [check.severity for check in (before, same, lagged, others, older)] == ["ok", "ok", *3 * ["error"]]
     assert trained.run.name in same.message
-    assert "trained on other features than `features:` computes now" in others.message
+    assert "features.entry_lag is 1, but the model was trained with 0" in lagged.message
+    assert "the names are the same, but the definitions differ" in others.message
     assert "was written by another version of this project: network.hidden_size" in older.message
-    assert "kedro run trains a model for this version; kedro atft promote RUN" in older.advice[0]
+    assert "kedro run trains a model for this version; kedro atft promote RUN --force --reason TEXT" in older.advice[0]

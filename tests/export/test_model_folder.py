@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from atft_kedro.export.champion import MODEL_ROLE_FILE, ModelRole
 from atft_kedro.export.model_card import CARD_FILE, WEIGHTS_FILE
 from atft_kedro.export.model_folder import ExportedModels, export_model, name_model
 from atft_kedro.params import InputError
@@ -110,3 +111,30 @@ def test_a_smoke_run_alone_leaves_no_champion(three_runs: ExportedModels) -> Non
     assert three_runs.add_candidate("20260102-b") == "other"
     with pytest.raises(InputError, match="There is no champion among the runs .*: a smoke run never becomes one"):
         three_runs.find("champion")
+
+
+def test_a_run_that_is_no_candidate_never_becomes_the_live_model(three_runs: ExportedModels) -> None:
+    for name in ("20260101-a", "20260102-b"):
+        shutil.rmtree(three_runs.runs.folder / name)
+    run = three_runs.runs.folder / "20260103-c"
+    role = three_runs.add_candidate(run.name, is_candidate=False)
+    (run / MODEL_ROLE_FILE).write_text(ModelRole(run=run.name, role=role).model_dump_json())
+
+    assert role == "other"
+    assert not three_runs.is_candidate(run.name)
+    with pytest.raises(InputError, match="There is no champion"):
+        three_runs.find("champion")
+    three_runs.path.unlink()
+    assert three_runs.record.champion is None
+
+
+def test_a_run_that_is_exported_again_does_not_replace_a_later_challenger(three_runs: ExportedModels) -> None:
+    for name in ("20260101-a", "20260103-c"):
+        role = three_runs.add_candidate(name)
+        path = three_runs.runs.folder / name / MODEL_ROLE_FILE
+        path.write_text(ModelRole(run=name, role=role).model_dump_json())
+    before = three_runs.record
+
+    three_runs.add_candidate("20260101-a")
+
+    assert three_runs.record == before

@@ -53,7 +53,9 @@ def to_journal(
     """Add the journal's columns that the monitor reads."""
     origin = {"run": run, "role": role}
     columns = [pl.lit(value).alias(name) for name, value in origin.items()]
-    return forecasts.with_columns(*columns, made_at=pl.lit(made_at), revision=pl.lit(1, pl.Int16))
+    return forecasts.with_columns(
+        *columns, made_at=pl.lit(made_at), known_until=pl.col("date"), revision=pl.lit(1, pl.Int16)
+    )
 
 
 def make_champion(skill: float = 0.1, days: int = 250, horizons: tuple[int, ...] = (1, 5)) -> Champion:

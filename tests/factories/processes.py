@@ -89,7 +89,7 @@ def kill_before_call(calls: int) -> None:
 
         return call
 
-    for owner, name in ((os, "open"), (Path, "touch"), (Path, "replace"), (Path, "write_text")):
+    for owner, name in ((os, "open"), (os, "close"), (Path, "touch"), (Path, "replace"), (Path, "write_text")):
         setattr(owner, name, count(getattr(owner, name)))
 
 

@@ -37,6 +37,9 @@ def test_tokyo_has_finished_its_day_when_new_york_has_not_begun() -> None:
 
     assert last_finished_day("XTKS", None, now) == date(2024, 6, 14)
     assert last_finished_day("XNYS", None, now.astimezone(ZoneInfo("America/New_York"))) == date(2024, 6, 13)
+    later = datetime(2024, 6, 13, 4, tzinfo=ZoneInfo("Asia/Tokyo"))  # New York trades until 5:00 there
+    assert last_finished_day("XNYS", "Asia/Tokyo", later) == date(2024, 6, 11)
+    assert last_finished_day("XNYS", "Asia/Tokyo", later.replace(hour=5)) == date(2024, 6, 12)
 
 
 def test_the_close_of_weekdays_is_not_known() -> None:

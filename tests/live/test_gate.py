@@ -18,9 +18,10 @@ from atft_kedro.export.model_folder import ExportedModels, export_model
 from atft_kedro.export.predict import PredictParams
 from atft_kedro.guard.keys import RecencyParams
 from atft_kedro.live.gate import VERDICT_FILE, ChampionParams, GateData, apply_gate, find_last_learned_day
+from atft_kedro.panel.blocks import BlockReader
 from atft_kedro.panel.scaler import FeatureCatalogue
 from atft_kedro.params import InputError
-from atft_kedro.training.forecasting import TrainedNetwork
+from atft_kedro.training.forecasting import TrainedNetwork, forecast_blocks
 from factories.exports import Trained
 from factories.params import make_params
 
@@ -95,7 +96,7 @@ def test_a_better_challenger_passes_on_days_that_neither_has_learned_from(
     assert list_failed(verdict) == []
     assert verdict.passed
     assert verdict.first == str(dates.filter(dates > learned)[SPAN])  # labels of a learned day end before
-    assert verdict.last == str(dates[-1])
+    assert verdict.last == str(dates[-2])  # entered at the next close, the newest planted return is unknown
     stored = (models.runs.folder / "good" / VERDICT_FILE).read_text()
     assert GateVerdict.model_validate_json(stored) == verdict
 
@@ -143,5 +144,28 @@ def test_goals_old_data_and_uninspected_days_are_refused(models: ExportedModels,
 
 
 def test_the_champion_is_not_its_own_challenger(models: ExportedModels, data: GateData) -> None:
-    with pytest.raises(InputError, match="Run bad cannot be compared: the champion is bad"):
+    with pytest.raises(InputError, match="Run bad is already the champion"):
         compare(models, "bad", data)
+
+
+def test_a_refit_is_not_compared_with_its_own_recipe(models: ExportedModels, data: GateData) -> None:
+    manifest = models.runs.folder / "bad" / "manifest.json"
+    tree = json.loads(manifest.read_text())
+    tree["training"]["refit_of"] = "good"
+    manifest.write_text(json.dumps(tree))
+
+    verdict = compare(models, "good", data)
+
+    assert list_failed(verdict) == ["comparison"]
+    assert "both trained by the recipe of run good" in verdict.rules[0].result
+
+
+def test_days_are_forecast_in_blocks_with_the_same_result(trained: Trained, model: Model) -> None:
+    inputs = model.prepare(trained.dataset, 20)
+    whole = replace(inputs, reader=BlockReader(inputs.reader.panel, inputs.reader.graphs, 12, 20))
+    one_block = forecast_blocks(model.members, whole.reader, [whole.day_indices])
+
+    assert [int((block >= 0).sum()) for block in inputs.blocks] == [8, 8, 4]
+    blocks = forecast_blocks(model.members, inputs.reader, inputs.blocks)
+    for whole_output, output in zip(one_block, blocks, strict=True):
+        torch.testing.assert_close(output.quantiles, whole_output.quantiles, equal_nan=True)

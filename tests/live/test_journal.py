@@ -67,6 +67,7 @@ def test_a_correction_in_the_history_is_noticed_by_its_forecasts(
     assert len(Journal(tmp_path).append(entries)) == 1
     assert len(Journal(tmp_path).append(entries.with_columns(pl.col("forecast") + 1e-7))) == 0  # rounding
     assert len(Journal(tmp_path).append(changed)) == 1
+    assert len(Journal(tmp_path).append(changed.with_columns(pl.col("q10") - 0.1))) == 1
 
 
 def test_only_corrections_of_the_same_evening_are_live(trained: Trained, model: Model, tmp_path: Path) -> None:
@@ -77,6 +78,17 @@ def test_only_corrections_of_the_same_evening_are_live(trained: Trained, model: 
 
     assert journal.read()["revision"].unique().sort().to_list() == [1, 2, 3]
     assert select_live_revisions(journal.read())["revision"].unique().to_list() == [2]
+
+
+def test_forecasts_of_earlier_days_are_not_live(trained: Trained, model: Model) -> None:
+    backfilled = make_entries(
+        trained.dataset.lazy(), model.forecast(trained.dataset, 5), model.card, "champion", EVENING
+    )
+
+    live = select_live_revisions(backfilled.with_columns(pl.lit(1, pl.Int16).alias("revision")))
+
+    assert backfilled["date"].n_unique() == 5
+    assert live["date"].unique().to_list() == [trained.dataset["date"].max()]
 
 
 def test_the_hash_depends_on_every_value_that_the_network_reads(trained: Trained, model: Model) -> None:

@@ -1,7 +1,10 @@
 """``kedro atft champion``, ``promote`` and ``rollback``: which model makes the live forecasts."""
 
+from collections.abc import Callable
+
 import click
-from kedro.io import CatalogProtocol
+from kedro.framework.project import pipelines
+from kedro.io import CatalogProtocol, DatasetError
 
 from ..export.champion import ChampionRecord, GateVerdict, Promotion, update_record
 from ..export.experiments import write_experiments
@@ -10,6 +13,8 @@ from ..live.gate import ChampionParams, GateData, apply_gate
 from ..panel.scaler import FeatureCatalogue
 from ..params import InputError
 from ..reporting.table import Table
+from ..stages.ledger import require_gates_passed
+from ..training.hardware import choose_device
 from .command_helpers import load_dataset, pass_catalog
 from .console import make_console, render_table
 
@@ -49,7 +54,7 @@ def promote(catalog: CatalogProtocol, run: str, force: bool, reason: str) -> Non
         raise InputError("--force needs a reason: --reason TEXT. It is stored in the record of the champion.")
     if not force and not models.is_candidate(name):
         raise InputError(f"Run {name} is a smoke run or not a candidate: train longer, or use --force --reason TEXT.")
-    verdict = None if force and models.record.champion is None else apply_gate_to(catalog, models, name)
+    verdict = apply_gate_to(catalog, models, name, force)
     if verdict is not None:
         make_console().print(render_table(tabulate_verdict(verdict)))
         if not verdict.passed and not force:
@@ -59,7 +64,14 @@ def promote(catalog: CatalogProtocol, run: str, force: bool, reason: str) -> Non
     change = Promotion(
         run=name, how="gate" if passed else "forced", reason=reason or "the gate passed", verdict=verdict
     )
-    _store_change(catalog, models, change)
+    _store_change(catalog, models, lambda record: promote_after(record, change))
+
+
+def promote_after(record: ChampionRecord, change: Promotion) -> ChampionRecord:
+    """Make a run the champion; refuse a verdict on another champion than the current one."""
+    if change.verdict is not None and change.verdict.champion != record.champion:
+        raise InputError(f"Meanwhile {record.champion} has become the champion: promote again to compare with it.")
+    return record.promote(change)
 
 
 @click.command()
@@ -68,13 +80,28 @@ def promote(catalog: CatalogProtocol, run: str, force: bool, reason: str) -> Non
 def rollback(catalog: CatalogProtocol, reason: str) -> None:
     """Make the champion before the current one the champion again."""
     models = catalog["exported_models"].load()
-    earlier = models.record.find_previous()
-    models.find(earlier)  # its model still exists
-    _store_change(catalog, models, Promotion(run=earlier, how="rollback", reason=reason))
+
+    def roll_back(record: ChampionRecord) -> ChampionRecord:
+        earlier = record.find_previous()
+        models.find(earlier)  # its model still exists
+        return record.promote(Promotion(run=earlier, how="rollback", reason=reason))
+
+    _store_change(catalog, models, roll_back)
 
 
-def apply_gate_to(catalog: CatalogProtocol, models: ExportedModels, run: str) -> GateVerdict:
-    """Apply the gate to a run, with the data and the parameters of the catalog."""
+def apply_gate_to(catalog: CatalogProtocol, models: ExportedModels, run: str, force: bool) -> GateVerdict | None:
+    """Apply the gate to a run; with ``force``, None if the gate cannot be applied."""
+    try:
+        return _apply_gate(catalog, models, run)
+    except (InputError, DatasetError) as error:
+        if not force:
+            raise
+        make_console().print(f"The gate is not applied: {error}", highlight=False, markup=False)
+        return None
+
+
+def _apply_gate(catalog: CatalogProtocol, models: ExportedModels, run: str) -> GateVerdict:
+    require_gates_passed(pipelines["predict"].only_nodes_with_namespaces(["predict"]), pipelines["train"], catalog)
     data = GateData(
         dataset=load_dataset(catalog, "mapped_dataset"),
         catalogue=FeatureCatalogue.of(catalog["feature_catalogue"].load()),
@@ -82,6 +109,7 @@ def apply_gate_to(catalog: CatalogProtocol, models: ExportedModels, run: str) ->
         guard_verdict=catalog["guard_verdict"].load(),
         today=catalog["prediction_day"].load(),
         recency=catalog["params:guard"].load().recency,
+        device=choose_device(catalog["params:training.device"].load()),
     )
     params = ChampionParams.model_validate(catalog["params:champion"].load())
     return apply_gate(models, run, data, params, catalog["params:evaluation"].load(), catalog["params:predict"].load())
@@ -94,9 +122,11 @@ def tabulate_verdict(verdict: GateVerdict) -> Table:
     return Table(title, ("rule", "result", "values"), rows)
 
 
-def _store_change(catalog: CatalogProtocol, models: ExportedModels, change: Promotion) -> None:
+def _store_change(
+    catalog: CatalogProtocol, models: ExportedModels, change: Callable[[ChampionRecord], ChampionRecord]
+) -> None:
     """Write the record, then repeat it in MLflow."""
-    record: ChampionRecord = update_record(models.path, models.record, lambda record: record.promote(change))
+    record = update_record(models.path, models.record, change)
     catalog["registered_model"].set_aliases(models.runs.folder)
     write_experiments(models.runs.folder / change.run)
     make_console().print(f"champion: {record.champion}; challenger: {record.challenger or 'none'}", highlight=False)

@@ -5,6 +5,7 @@ import shutil
 import click
 from kedro.io import CatalogProtocol
 
+from ..export.champion import lock_record
 from ..export.model_folder import ExportedModels
 from ..live.journal import RUN
 from ..params import InputError
@@ -25,12 +26,13 @@ def prune(catalog: CatalogProtocol, keep: int, yes: bool) -> None:
     models, console = catalog["exported_models"].load(), make_console()
     journal = catalog["journal"].load()
     journalled = {*journal[RUN].unique()} if len(journal) else set()
-    old = list_old_runs(models, journalled, keep)
-    for name in old:
-        size = sum(file.stat().st_size for file in (models.runs.folder / name).rglob("*") if file.is_file())
-        console.print(f"{'removed' if yes else 'would remove'} {name} ({size / 1e6:.1f} MB)", highlight=False)
-        if yes:
-            remove_run(models.runs, name)
+    with lock_record(models.path):  # no old run becomes champion meanwhile
+        old = list_old_runs(models, journalled, keep)
+        for name in old:
+            size = sum(file.stat().st_size for file in (models.runs.folder / name).rglob("*") if file.is_file())
+            if yes:
+                remove_run(models.runs, name)
+            console.print(f"{'removed' if yes else 'would remove'} {name} ({size / 1e6:.1f} MB)", highlight=False)
     if old and not yes:
         console.print("Nothing is removed without --yes.")
     elif not old:

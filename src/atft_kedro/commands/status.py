@@ -13,6 +13,7 @@ from ..diagnosis.diagnosis import diagnose
 from ..doctor.files import relative_path
 from ..doctor.project import check_champion
 from ..features.build import FeatureParams
+from ..panel.scaler import FeatureCatalogue
 from ..params import InputError
 from ..training.run_status import RunStatus, read_status
 from ..training.runs import LATEST
@@ -39,14 +40,15 @@ def describe_workspace(catalog: CatalogProtocol) -> dict[str, str]:
     """Describe the source, the newest day, the champion, the last forecast and the last alarm."""
     models = catalog["exported_models"].load()
     source = catalog["params:source"].load()
-    declares_features = source != OWN_DATASET
-    features = FeatureParams.model_validate(catalog["params:features"].load()) if declares_features else None
+    features = FeatureParams.model_validate(catalog["params:features"].load())
+    described = _load_if_stored(catalog, "feature_catalogue") if source == OWN_DATASET else features.describe()
+    known = FeatureCatalogue.of(described) if described else None
     guard = _load_if_stored(catalog, "guard_verdict")
     forecast, report = (_load_if_stored(catalog, name) for name in ("predictions_summary", "monitor_report"))
     return {
         "source": f"{source} (folder {relative_path(models.runs.folder.parent.parent)})",
         "newest day": f"{guard['last']}, inspected on {guard['inspected']}" if guard else "–",
-        "champion": check_champion(models, features.hash if features else None).message,
+        "champion": check_champion(models, known, features.entry_lag).message,
         "challenger": models.record.challenger or "–",
         "last forecast": f"from {forecast['forecasts_from']}, run {forecast['run']}" if forecast else "–",
         "monitor": report.describe() if report else "–",

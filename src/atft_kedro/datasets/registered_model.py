@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping
-from functools import partial
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
@@ -84,15 +83,24 @@ class RegisteredModelDataset(InRunFolder, AbstractDataset[Registration, Register
     def set_aliases(self, runs: Path) -> None:
         """Repeat the record of champion and challenger as aliases of the registered models."""
         record = ExportedModels(Runs(runs, commit="", is_dirty=False)).record
-        attempt = StopAfterFailure("MLflow failed; its aliases may differ from the record of the champion")
-        client = mlflow.MlflowClient()
+        versions: dict[str, str] = {}
         for role, run in ((CHAMPION, record.champion), (CHALLENGER, record.challenger)):
             stored = runs / str(run) / self._filepath.name
-            if run is not None and stored.exists():
-                version = parse_model(read_json(stored), RegisteredModel, stored).version
-                attempt(partial(client.set_registered_model_alias, self._name, role, version))
-            else:
-                attempt(partial(client.delete_registered_model_alias, self._name, role))
+            if stored.exists():
+                model = parse_model(read_json(stored), RegisteredModel, stored)
+                versions |= {role: model.version} if model.name == self._name else {}
+        if versions:
+            attempt = StopAfterFailure("MLflow failed; its aliases may differ from the record of the champion")
+            attempt(lambda: self._replace_aliases(versions))
+
+    def _replace_aliases(self, versions: Mapping[str, str]) -> None:
+        client = mlflow.MlflowClient()
+        stored = client.get_registered_model(self._name).aliases
+        for alias in (CHAMPION, CHALLENGER):
+            if alias in stored and alias not in versions:
+                client.delete_registered_model_alias(self._name, alias)
+        for role, version in versions.items():
+            client.set_registered_model_alias(self._name, role, version)
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._filepath), "name": self._name}

@@ -3,12 +3,12 @@
 import time
 from pathlib import Path
 
-from ..advice import advise_run
+from ..advice import advise_command, advise_run
 from ..checks import CheckResult
-from ..export.champion import CHAMPION
 from ..export.model import load_model
 from ..export.model_folder import ExportedModels
 from ..git import NOT_INSTALLED, read_git_state
+from ..panel.scaler import FeatureCatalogue
 from ..params import InputError
 from ..training.run_status import read_status
 from ..training.runs import HEARTBEAT, LATEST, MANIFEST, Runs, read_manifest
@@ -61,24 +61,22 @@ def _find_unfinished(runs: Runs) -> tuple[dict[str, str], list[str]]:
     return unfinished, unreadable
 
 
-def check_champion(models: ExportedModels, feature_hash: str | None) -> CheckResult:
-    """Check that the champion can be loaded and knows the features that this version computes.
+def check_champion(models: ExportedModels, catalogue: FeatureCatalogue | None, entry_lag: int) -> CheckResult:
+    """Check that the champion can be loaded and knows the features of the dataset.
 
-    ``feature_hash`` is that of the configured features; None for a user's dataset.
+    ``catalogue`` is that of the configured features or of a user's dataset; None if it is not known yet.
     """
     record = models.record
     if record.champion is None:
         return CheckResult.ok("champion", "none; the first exported model becomes champion")
-    train = f"{advise_run()} trains a model for this version; kedro atft promote RUN makes it the champion"
     try:
-        card = load_model(models.find(CHAMPION)).card
+        inputs = load_model(models.find(record.champion)).card.inputs
+        if catalogue is not None:
+            inputs.require_same_features(catalogue, entry_lag)
     except InputError as error:
+        promote = advise_command("atft promote RUN --force --reason TEXT")
+        train = f"{advise_run()} trains a model for this version; {promote} makes it the champion"
         return CheckResult.error("champion", f"run {record.champion} cannot forecast: {error}", train)
-    if feature_hash not in {None, card.inputs.scaler.feature_hash}:
-        message = (
-            f"run {record.champion} cannot forecast: it was trained on other features than `features:` computes now"
-        )
-        return CheckResult.error("champion", message, f"set `features:` as in the training, or {train}")
     return CheckResult.ok("champion", f"run {record.champion}, since {record.since}")
 
 

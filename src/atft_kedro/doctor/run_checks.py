@@ -18,7 +18,9 @@ from ..checks import CheckResult
 from ..export.model_folder import ExportedModels
 from ..export.predict import PredictParams
 from ..features.build import FeatureParams
+from ..files import read_json
 from ..guard.inspection import GuardParams
+from ..panel.scaler import FeatureCatalogue
 from ..panel.store import HEADER
 from ..parameter_blocks import BLOCKS
 from ..params import InputError, list_names
@@ -112,9 +114,11 @@ def _check_parameters(setup: ProjectSetup) -> CheckResult:
 
 def _check_champion(setup: ProjectSetup) -> CheckResult:
     models = ExportedModels(Runs(setup.paths["runs"], commit="", is_dirty=False))
-    has_own_features = DATASET_ENTRY in setup.user_entries
     features = FeatureParams.model_validate(setup.parameters["features"])
-    return check_champion(models, None if has_own_features else features.hash)
+    stored, is_own = setup.paths["feature_catalogue"], DATASET_ENTRY in setup.user_entries
+    described = features.describe() if not is_own else read_json(stored) if stored.exists() else None
+    catalogue = FeatureCatalogue.of(described) if described else None
+    return check_champion(models, catalogue, features.entry_lag)
 
 
 def _check_with_catalog(setup: ProjectSetup, has_dataset: bool) -> Iterator[CheckResult]:

@@ -1,6 +1,7 @@
 """The record of champion and challenger: which run makes the live forecasts, since when and why."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, Self
@@ -17,6 +18,7 @@ CHAMPION: Role = "champion"
 CHALLENGER: Role = "challenger"
 OTHER: Role = "other"
 CHAMPION_FILE = "champion.json"  # next to the folder of all runs
+MODEL_ROLE_FILE = "model_role.json"  # in the folder of a run
 
 
 def format_time(time: datetime | None = None) -> str:
@@ -109,6 +111,11 @@ def read_record(path: Path) -> ChampionRecord | None:
     return parse_model(read_json(path), ChampionRecord, path) if path.exists() else None
 
 
+def lock_record(path: Path) -> AbstractContextManager[None]:
+    """Wait until no other process changes the record, and hold its lock."""
+    return wait_for_lock(path.with_name(f".{path.name}.lock"))
+
+
 def update_record(
     path: Path, start: ChampionRecord, change: Callable[[ChampionRecord], ChampionRecord]
 ) -> ChampionRecord:
@@ -116,7 +123,7 @@ def update_record(
 
     A process that is killed leaves the old record or the new one. Other processes wait for the change.
     """
-    with wait_for_lock(path.with_name(f".{path.name}.lock")):
+    with lock_record(path):
         record = change(read_record(path) or start)
         with atomic_write(path) as partial:
             partial.write_text(record.model_dump_json(indent=2))

@@ -14,12 +14,14 @@ from ..graph.returns import compute_market_history
 from ..panel.blocks import BlockReader, PanelGraphs, no_graphs
 from ..panel.build import plan_panel
 from ..panel.index import PanelIndex, index_observations
+from ..panel.sampler import pad_days
 from ..panel.scaler import Scaler
 from ..panel.store import Panel
 from ..panel.universe import select_universe
 from ..panel.write import build_panel_in_memory
 from ..params import InputError, list_names
 from ..schema import CODE, DATE, NEIGHBOUR, code_text, iso_day, target, target_columns
+from ..training.data import DAYS_PER_BLOCK
 from ..training.hardware import CPU
 from .model_card import ModelInputs
 
@@ -46,11 +48,18 @@ class InferenceInputs:
     frame: pl.LazyFrame
     reader: BlockReader
     universe: pl.DataFrame  # a row for each row of the frame
+    days: int  # to forecast
 
     @property
     def day_indices(self) -> np.ndarray:
         """Return the panel's indices of the days to forecast."""
-        return np.arange(self.reader.days) + len(self.reader.panel.metadata.days) - self.reader.days
+        return np.arange(self.days) + len(self.reader.panel.metadata.days) - self.days
+
+    @property
+    def blocks(self) -> list[np.ndarray]:
+        """Split the indices into blocks, which limit the memory of a forecast; the last one is padded."""
+        size = self.reader.days
+        return [pad_days(self.day_indices[first : first + size], size) for first in range(0, self.days, size)]
 
 
 def prepare_inputs(frame: pl.LazyFrame, inputs: ModelInputs, window: InferenceWindow) -> InferenceInputs:
@@ -65,8 +74,9 @@ def prepare_inputs(frame: pl.LazyFrame, inputs: ModelInputs, window: InferenceWi
     is_needed = pl.col(DATE).is_in(index.days[_mark_needed_days(index, window)].tolist())
     panel = _build_panel(frame.filter(is_needed), universe.filter(is_needed), inputs, window)
     graphs = _build_graphs(history.lazy(), index, panel, inputs, window) if window.uses_graph else no_graphs(panel)
-    reader = BlockReader(panel.to(window.device), graphs.to(window.device), window.lookback, window.days)
-    return InferenceInputs(frame, reader, universe)
+    block = min(window.days, DAYS_PER_BLOCK)
+    reader = BlockReader(panel.to(window.device), graphs.to(window.device), window.lookback, block)
+    return InferenceInputs(frame, reader, universe, window.days)
 
 
 def _require_stocks(index: PanelIndex, days: int) -> None:

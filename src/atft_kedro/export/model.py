@@ -103,11 +103,11 @@ class Model:
 
     def forecast_inputs(self, inputs: InferenceInputs) -> pl.DataFrame:
         """Forecast prepared days."""
-        output = mean_forecasts(forecast_blocks(self.members, inputs.reader, [inputs.day_indices]))
+        output = mean_forecasts(forecast_blocks(self.members, inputs.reader, inputs.blocks))
         table = self._tabulate(self.card.corrections.correct(output.quantiles, self.card.horizons), inputs)
         rank = pl.col(FORECAST).rank("min", descending=True).over(DATE, HORIZON)
         deviations = measure_deviations(
-            inputs.frame, inputs.universe, self.card.horizons, self.card.inputs.entry_lag, inputs.reader.days
+            inputs.frame, inputs.universe, self.card.horizons, self.card.inputs.entry_lag, inputs.days
         )
         ranked = table.with_columns(rank.cast(pl.Int32).alias(RANK)).join(deviations, on=[DATE, HORIZON], how="left")
         columns = (DATE, CODE, HORIZON, RANK, FORECAST, *self.quantile_columns, DEVIATION)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from safetensors.torch import save
 
-from ..advice import advise_run
+from ..advice import advise_command, advise_run
 from ..evaluation.conformal import Corrections
 from ..evaluation.score import HorizonScore, RunScore
-from ..files import atomic_write, parse_model
+from ..files import atomic_write, parse_model, read_json
 from ..network.params import NetworkParams
 from ..params import InputError, Params
 from ..schema import EDGE_ATTRIBUTES
@@ -24,8 +24,10 @@ from .champion import (
     CHALLENGER,
     CHAMPION,
     CHAMPION_FILE,
+    MODEL_ROLE_FILE,
     OTHER,
     ChampionRecord,
+    ModelRole,
     Promotion,
     Role,
     format_time,
@@ -84,9 +86,10 @@ class ExportedModels:
         """Find the run that is champion or challenger; refuse a role that no run has."""
         run: str | None = getattr(self.record, role)
         if run is None:
+            promote = advise_command("atft promote RUN --force --reason TEXT")
             raise InputError(
                 f"There is no {role} among the runs in {self.runs.folder}: a smoke run never becomes one. Train a "
-                f"model with {advise_run()}, or make a run the champion: kedro atft promote RUN --force --reason TEXT."
+                f"model with {advise_run()}, or make a run the champion: {promote}."
             )
         return run
 
@@ -113,15 +116,29 @@ class ExportedModels:
         return ChampionRecord().promote(first)
 
     def is_candidate(self, run: str) -> bool:
-        """Return whether a run can become champion without force: it is not a smoke run."""
-        return read_manifest(self.runs.folder / run)["training"].get("steps_per_phase") is None
+        """Return whether a run can become champion without force.
 
-    def add_candidate(self, run: str) -> Role:
-        """Make a run the first champion or the challenger, if it is a candidate; return its role."""
-        if not self.is_candidate(run):
-            return OTHER
+        It is no smoke run, and its export did not exclude it.
+        """
+        return not self._is_smoke(run) and self._read_role(run) != OTHER
+
+    def _is_smoke(self, run: str) -> bool:
+        return read_manifest(self.runs.folder / run)["training"].get("steps_per_phase") is not None
+
+    def _read_role(self, run: str) -> Role | None:
+        """Read the role that a run had after its export; None for runs of earlier versions."""
+        path = self.runs.folder / run / MODEL_ROLE_FILE
+        return parse_model(read_json(path), ModelRole, path).role if path.exists() else None
+
+    def add_candidate(self, run: str, is_candidate: bool = True) -> Role:
+        """Make a run the first champion or the challenger, if it is a candidate; return its role.
+
+        A record is written in any case. A run that is exported again does not replace a later challenger.
+        """
+        was_added = self.path.exists() and self._read_role(run) in (CHAMPION, CHALLENGER)
+        is_new = is_candidate and not self._is_smoke(run) and not was_added
         start = self.start_record(without=run)
-        record = update_record(self.path, start, lambda record: record.add_candidate(run))
+        record = update_record(self.path, start, lambda record: record.add_candidate(run) if is_new else record)
         return record.find_role(run)
 
 

@@ -31,10 +31,9 @@ class PredictParams(Params):
 
     ``run`` is ``champion``, ``latest`` (the newest run with an exported model) or a run's name. ``max_age_days`` is the
     largest age of the newest day, in trading days of ``guard.recency.calendar``; null allows any age. A stock is not
-    forecast if
-    the (weighted) share of its unknown features exceeds ``max_unknown_features``. A day raises an error if the share of
-    such stocks exceeds ``max_left_out_stocks``, or if the day has fewer stocks than ``min_stocks_share`` of the usual
-    number.
+    forecast if the (weighted) share of its unknown features exceeds ``max_unknown_features``. A day raises an error if
+    the share of such stocks exceeds ``max_left_out_stocks``, or if the day has fewer stocks than ``min_stocks_share``
+    of the usual number.
     """
 
     run: str
@@ -104,7 +103,7 @@ def require_enough_stocks(inputs: InferenceInputs, params: PredictParams) -> Non
     """
     counts = inputs.universe.group_by(DATE).agg(pl.col(ELIGIBLE).sum()).sort(DATE)
     stocks = counts[ELIGIBLE].to_numpy()
-    for day in range(len(stocks) - inputs.reader.days, len(stocks)):
+    for day in range(len(stocks) - inputs.days, len(stocks)):
         earlier = stocks[max(day - REFERENCE_DAYS, 0) : day]
         usual = float(np.median(earlier)) if len(earlier) else 0.0
         if stocks[day] < params.min_stocks_share * usual:

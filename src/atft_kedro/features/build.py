@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import date
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import polars as pl
 from pydantic import Field
@@ -36,12 +36,10 @@ class FeatureParams(Params):
         """List the features of the set, of all scopes or of one."""
         return [feature for feature in FEATURE_SETS[self.set] if scope in (None, feature.scope)]
 
-    @property
-    def hash(self) -> str:
-        """Compute the hash of the features' definitions, as in the feature catalogue of a dataset."""
+    def describe(self) -> dict[str, Any]:
+        """Build the feature catalogue of a dataset with these features."""
         features = self.features()
-        feature_hash: str = describe_columns([feature.name for feature in features], features)["hash"]
-        return feature_hash
+        return describe_columns([feature.name for feature in features], features)
 
     @property
     def row_bytes(self) -> int:

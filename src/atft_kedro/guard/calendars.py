@@ -45,16 +45,20 @@ def current_day(calendar: str, time_zone: str | None) -> date:
 
 
 def last_finished_day(calendar: str, time_zone: str | None, now: datetime | None = None) -> date:
-    """Return the newest day on which no more trading follows.
+    """Return the newest day whose trading is over.
 
     Before the exchange's close that is the day before. The close of ``weekdays`` is not known: the current day counts.
     """
     day = now.date() if now is not None else current_day(calendar, time_zone)
-    if calendar == WEEKDAYS or not len(sessions(calendar, day, day)):
+    if calendar == WEEKDAYS:
         return day
-    closes = _import_calendars(calendar).get_calendar(calendar).session_close(str(day))
-    is_finished = (now or datetime.now(UTC)).astimezone(UTC) >= closes.to_pydatetime()
-    return day if is_finished else day - timedelta(days=1)
+    moment = (now or datetime.now(UTC)).astimezone(UTC)
+    exchange = _import_calendars(calendar).get_calendar(calendar)
+    candidates: list[date] = sessions(calendar, day - timedelta(days=1), day).to_list()
+    for session in candidates:  # two, because the time zone can be ahead of the exchange's
+        if moment < exchange.session_close(str(session)).to_pydatetime():
+            return session - timedelta(days=1)
+    return day
 
 
 def _import_calendars(calendar: str) -> Any:

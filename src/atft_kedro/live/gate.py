@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import polars as pl
+import torch
 from pydantic import Field
 
 from ..evaluation.compare_runs import compare_runs
@@ -15,14 +16,16 @@ from ..evaluation.entries import collect_returns, returns_by_lag
 from ..evaluation.run_scores import read_score
 from ..evaluation.score import ScoringParams
 from ..export.champion import ChampionRecord, GateRule, GateVerdict
-from ..export.model import load_model
+from ..export.inference_inputs import exclude_stocks_with_unknown_features
+from ..export.model import Model, load_model
 from ..export.model_folder import ExportedModels
 from ..export.predict import PredictParams, require_recent
 from ..files import atomic_write
 from ..guard.keys import RecencyParams
 from ..panel.scaler import FeatureCatalogue
 from ..params import InputError, Params
-from ..schema import DATE
+from ..schema import DATE, target
+from ..training.hardware import CPU
 from ..training.run_status import read_training
 from ..training.runs import read_manifest
 
@@ -61,13 +64,14 @@ class GateData:
     guard_verdict: Mapping[str, Any]
     today: date
     recency: RecencyParams
+    device: torch.device = CPU
 
 
 @dataclass(frozen=True)
 class Comparison:
     """The challenger's scores on the gate days, and its mean daily lead over the champion."""
 
-    days: pl.Series
+    days: pl.Series  # days with known returns
     rank_ic: Mean
     lead: Mean
 
@@ -87,10 +91,12 @@ def apply_gate(
 ) -> GateVerdict:
     """Compare a run with the champion by every rule, and store the verdict in the run's folder."""
     record, folder = models.record, models.find(run).parent
-    if record.champion is None or folder.name == record.champion:
-        raise InputError(f"Run {folder.name} cannot be compared: the champion is {record.champion or 'not known'}.")
+    if record.champion is None:
+        raise InputError("There is no champion to compare with.")
+    if folder.name == record.champion:
+        raise InputError(f"Run {folder.name} is already the champion.")
     try:
-        compared = compare_on_gate_days(models, (record.champion, folder.name), data, params, scoring)
+        compared = compare_on_gate_days(models, (record.champion, folder.name), data, params, scoring, limits)
         rules = list(_check_comparison(compared, record, data.today, params))
         first, last = str(compared.days[0]), str(compared.days[-1])
     except InputError as error:
@@ -108,14 +114,21 @@ def apply_gate(
 
 
 def compare_on_gate_days(
-    models: ExportedModels, runs: tuple[str, ...], data: GateData, params: ChampionParams, scoring: ScoringParams
+    models: ExportedModels,
+    runs: tuple[str, ...],
+    data: GateData,
+    params: ChampionParams,
+    scoring: ScoringParams,
+    limits: PredictParams,
 ) -> Comparison:
     """Forecast the gate days with both models and compare the second with the first by day.
 
     A refit has learned from all days, so its recipe's run is compared.
     """
-    runs = tuple(read_training(models.runs.folder / run).refit_of or run for run in runs)
-    loaded = {run: load_model(models.find(run)) for run in runs}
+    runs = tuple(find_recipe(models.runs.folder / run).name for run in runs)
+    if runs[0] == runs[1]:
+        raise InputError(f"The champion and its challenger are both trained by the recipe of run {runs[0]}.")
+    loaded = {run: load_model(models.find(run), data.device) for run in runs}
     dates = data.dataset.select(pl.col(DATE).unique().sort()).collect()[DATE]
     first = 0
     for run, model in loaded.items():
@@ -124,17 +137,31 @@ def compare_on_gate_days(
         span = max(model.card.horizons) + model.card.inputs.entry_lag  # days until the label of a learned day ends
         first = max(first, learned + span)
     days = dates[first:]
-    if len(days) < 2:
+    days = days.tail(params.days)
+    returns = returns_by_lag(collect_returns(data.dataset, days, data.entry_lag), data.entry_lag) if len(days) else {}
+    horizon = min(min(model.card.horizons) for model in loaded.values())
+    known = returns[max(returns)].drop_nulls(target(horizon))[DATE].unique().sort() if returns else days
+    if len(known) < 2:
         raise InputError(
             f"No day is left that neither {runs[0]} nor {runs[1]} has learned from: wait for newer prices."
         )
-    days = days.tail(params.days)
-    forecasts = {run: model.forecast(data.dataset, len(days)) for run, model in loaded.items()}
-    returns = returns_by_lag(collect_returns(data.dataset, days, data.entry_lag), data.entry_lag)
+    forecasts = {run: forecast_as_live(model, data.dataset, len(days), limits) for run, model in loaded.items()}
     units = scoring.with_units(loaded[runs[0]].card.corrections.units)
     rows = compare_runs(forecasts, dict.fromkeys(runs, returns), units)
     row = next(row for row in reversed([row for row in rows if row.horizon == rows[0].horizon]) if row.run == runs[1])
-    return Comparison(days, row.score.rank_ic, row.differences["rank_ic"])
+    return Comparison(known, row.score.rank_ic, row.differences["rank_ic"])
+
+
+def forecast_as_live(model: Model, dataset: pl.LazyFrame, days: int, limits: PredictParams) -> pl.DataFrame:
+    """Forecast the newest days without the stocks that ``predict`` leaves out."""
+    prepared, scaler = model.prepare(dataset, days), model.card.inputs.scaler
+    known = exclude_stocks_with_unknown_features(prepared, scaler, limits.max_unknown_features, 1)
+    return model.forecast_inputs(known)
+
+
+def find_recipe(run: Path) -> Path:
+    """Return the folder of the run whose recipe a refit has; else the run's own folder."""
+    return run.with_name(read_training(run).refit_of or run.name)
 
 
 def find_last_learned_day(run: Path) -> date:
@@ -165,7 +192,7 @@ def _check_comparison(
 
 def _check_goals(run: Path, params: ChampionParams) -> Iterator[GateRule]:
     """Require the goals that ``params`` names in the score of the challenger's run."""
-    goals = read_score(run).goals if params.goals else {}
+    goals = read_score(find_recipe(run)).goals if params.goals else {}
     for name in params.goals:
         result = "there is no such goal" if name not in goals else f"{goals[name].value} is {goals[name].verdict}"
         yield GateRule(name=f"goal {name}", is_met=name in goals and goals[name].is_met, result=result)

@@ -17,7 +17,8 @@ from ..files import atomic_write
 from ..locks import wait_for_lock
 from ..schema import CLOSE, CODE, DATE, FORECAST, HORIZON, RANK
 
-MADE_AT, RUN, ROLE, INPUT_HASH, REVISION = "made_at", "run", "role", "input_hash", "revision"
+MADE_AT, KNOWN_UNTIL, RUN, ROLE = "made_at", "known_until", "run", "role"
+INPUT_HASH, REVISION = "input_hash", "revision"
 ROW = (CODE, HORIZON)
 FORECAST_TOLERANCE = 1e-5  # forecasts that differ by less are the same: kernels round differently
 
@@ -27,7 +28,7 @@ _logger = logging.getLogger(__name__)
 def make_entries(
     dataset: pl.LazyFrame, forecasts: pl.DataFrame, card: ModelCard, role: Role, made_at: datetime
 ) -> pl.DataFrame:
-    """Add the time, run, role, close and hash of the inputs to forecasts."""
+    """Add the time, newest known day, run, role, close and hash of the inputs to forecasts."""
     days = forecasts[DATE].unique().sort()
     dates = dataset.select(pl.col(DATE).unique().sort()).collect()[DATE]
     hashes = [hash_inputs(dataset, card.inputs.columns, dates, day, card.network.lookback) for day in days]
@@ -38,6 +39,7 @@ def make_entries(
     table = table.join(pl.DataFrame({DATE: days, INPUT_HASH: hashes}), on=DATE, how="left", maintain_order="left")
     origin = (
         pl.lit(made_at).dt.cast_time_unit("us").alias(MADE_AT),
+        pl.lit(dates[-1]).alias(KNOWN_UNTIL),
         pl.lit(card.run).alias(RUN),
         pl.lit(role).alias(ROLE),
     )
@@ -97,16 +99,20 @@ def _is_same(earlier: pl.DataFrame, rows: pl.DataFrame) -> bool:
     """Check whether two entries are of the same run, inputs and forecasts."""
     if any(earlier[name][0] != rows[name][0] for name in (RUN, INPUT_HASH)) or len(earlier) != len(rows):
         return False
+    values = [FORECAST, *quantile_levels(rows.columns)]
+    if not {*values} <= {*earlier.columns}:
+        return False
     both = earlier.join(rows, on=ROW)
-    gap = (both[FORECAST] - both[f"{FORECAST}_right"]).abs().max()
-    return len(both) == len(rows) and isinstance(gap, float) and gap <= FORECAST_TOLERANCE
+    gaps = both.select((pl.col(name) - pl.col(f"{name}_right")).abs().max() for name in values).row(0)
+    return len(both) == len(rows) and all(gap is not None and gap <= FORECAST_TOLERANCE for gap in gaps)
 
 
 def select_live_revisions(journal: pl.DataFrame) -> pl.DataFrame:
     """Select for each day and role the newest revision made on the day of the first one.
 
-    Later revisions can use later prices. They do not count as live forecasts.
+    Forecasts that were made when a later day was known, or revised on a later day, do not count as live.
     """
     made_on = pl.col(MADE_AT).dt.date()
-    on_first_day = journal.filter(made_on == made_on.min().over(DATE, ROLE))
+    newest_day = journal.filter(pl.col(DATE) == pl.col(KNOWN_UNTIL))
+    on_first_day = newest_day.filter(made_on == made_on.min().over(DATE, ROLE))
     return on_first_day.filter(pl.col(REVISION) == pl.col(REVISION).max().over(DATE, ROLE))

@@ -8,7 +8,7 @@ from atft_kedro.evaluation import conformal
 from atft_kedro.evaluation.conformal import Corrections
 from atft_kedro.evaluation.score import RunScore
 from atft_kedro.export import model, model_folder
-from atft_kedro.export.champion import OTHER, ModelRole
+from atft_kedro.export.champion import ModelRole
 from atft_kedro.export.experiments import write_experiments
 from atft_kedro.export.model import Registration
 from atft_kedro.export.model_card import ModelInputs, PriceInputs, find_price_columns

@@ -14,6 +14,7 @@ from atft_kedro.guard.inspection import GuardParams
 from atft_kedro.live import retrain
 from atft_kedro.live.gate import ChampionParams, GateData
 from atft_kedro.panel.scaler import FeatureCatalogue
+from atft_kedro.training.hardware import choose_device
 from atft_kedro.training.runs import Runs
 
 
@@ -29,10 +30,12 @@ def apply_gate(  # noqa: PLR0913, PLR0917 — each argument is a separate datase
     params: ChampionParams,
     scoring: ScoringParams,
     limits: PredictParams,
+    device: str,
 ) -> GateVerdict:
     """Compare the run's model with the champion's on days that neither has learned from."""
     catalogue = FeatureCatalogue.of(feature_catalogue)
-    data = GateData(mapped_dataset, catalogue, entry_lag, guard_verdict, today, guard.recency)
+    on_device = choose_device(device)
+    data = GateData(mapped_dataset, catalogue, entry_lag, guard_verdict, today, guard.recency, on_device)
     return retrain.check_candidate(ExportedModels(runs), role, data, params, scoring, limits)
 
 

@@ -17,7 +17,7 @@ def create_pipeline() -> Pipeline:
                 [
                     *("model_role", "runs", "mapped_dataset", "feature_catalogue", "guard_verdict", "prediction_day"),
                     *("params:features.entry_lag", "params:guard", "params:champion", "params:evaluation"),
-                    "params:predict",
+                    *("params:predict", "params:training.device"),
                 ],
                 "gate_verdict",
                 name="apply_gate",

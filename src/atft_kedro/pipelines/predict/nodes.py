@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import Any
 
 import polars as pl
+from polars.exceptions import PolarsError
 
 from atft_kedro.export.champion import CHALLENGER, CHAMPION
 from atft_kedro.export.model import load_model
@@ -16,8 +17,9 @@ from atft_kedro.export.predict import PredictParams, predict, require_recent
 from atft_kedro.guard.inspection import GuardParams
 from atft_kedro.live.journal import make_entries
 from atft_kedro.panel.scaler import FeatureCatalogue
-from atft_kedro.params import InputError
 from atft_kedro.training.hardware import choose_device
+
+CHALLENGER_ERRORS = (ValueError, RuntimeError, OSError, MemoryError, PolarsError)  # of its model, memory or files
 
 _logger = logging.getLogger(__name__)
 
@@ -45,23 +47,24 @@ def forecast_newest_days(  # noqa: PLR0913, PLR0917 — each argument is a separ
     entry_lag: int,
     params: PredictParams,
     device: str,
-) -> tuple[pl.DataFrame, str, dict[str, Any], pl.DataFrame]:
+) -> tuple[pl.DataFrame, pl.DataFrame, str, dict[str, Any]]:
     """Forecast the newest days with the champion and with the challenger, or with a named run.
 
-    Returns the forecasts as a table and as CSV text, a summary, and entries for the journal. The challenger's forecasts
-    are in the journal only; an error of its model does not stop the champion's.
+    Returns entries for the journal, which is written first, the forecasts as a table and as CSV text, and a summary.
+    The challenger's forecasts are in the journal only; an error of its model does not stop the champion's.
     """
     catalogue, made_at, record = FeatureCatalogue.of(feature_catalogue), datetime.now(), exported_models.record
-    model = load_model(exported_models.find(params.run), choose_device(device))
+    run = record.champion if params.run == CHAMPION and record.champion is not None else params.run
+    model = load_model(exported_models.find(run), choose_device(device))
     forecasts, summary = predict(mapped_dataset, catalogue, entry_lag, model, params)
     role = record.find_role(model.card.run)
     entries = [make_entries(mapped_dataset, forecasts, model.card, role, made_at)]
     if params.run == CHAMPION and record.challenger is not None:
         try:
-            challenger = load_model(exported_models.find(CHALLENGER), choose_device(device))
+            challenger = load_model(exported_models.find(record.challenger), choose_device(device))
             shadow, _ = predict(mapped_dataset, catalogue, entry_lag, challenger, params)
             entries.append(make_entries(mapped_dataset, shadow, challenger.card, CHALLENGER, made_at))
-        except InputError as error:
+        except CHALLENGER_ERRORS as error:
             _logger.warning("the challenger, run %s, makes no forecast: %s", record.challenger, error)
     summary = {**age_record, "role": role, **summary}
-    return forecasts, forecasts.write_csv(), summary, pl.concat(entries, how="diagonal")
+    return pl.concat(entries, how="diagonal"), forecasts, forecasts.write_csv(), summary

@@ -21,7 +21,7 @@ def create_pipeline() -> Pipeline:
                     *("mapped_dataset", "data_age", "feature_catalogue", "exported_models"),
                     *("params:features.entry_lag", "params:predict", "params:training.device"),
                 ],
-                ["predictions", "predictions_csv", "predictions_summary", "journal"],
+                ["journal", "predictions", "predictions_csv", "predictions_summary"],
                 name="forecast_newest_days",
             ),
         ],
