@@ -82,8 +82,9 @@ def rollback(catalog: CatalogProtocol, reason: str) -> None:
     models = catalog["exported_models"].load()
 
     def roll_back(record: ChampionRecord) -> ChampionRecord:
+        """Restore the earlier champion; its model must still exist."""
         earlier = record.find_previous()
-        models.find(earlier)  # its model still exists
+        models.find(earlier)
         return record.promote(Promotion(run=earlier, how="rollback", reason=reason))
 
     _store_change(catalog, models, roll_back)
@@ -128,5 +129,5 @@ def _store_change(
     """Write the record, then repeat it in MLflow."""
     record = update_record(models.path, models.record, change)
     catalog["registered_model"].set_aliases(models.runs.folder)
-    write_experiments(models.runs.folder / change.run)
+    write_experiments(models.runs.folder / str(record.champion))
     make_console().print(f"champion: {record.champion}; challenger: {record.challenger or 'none'}", highlight=False)

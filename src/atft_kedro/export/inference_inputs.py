@@ -57,7 +57,7 @@ class InferenceInputs:
 
     @property
     def blocks(self) -> list[np.ndarray]:
-        """Split the indices into blocks, which limit the memory of a forecast; the last one is padded."""
+        """Split the indices into blocks, which limit the memory; the last one is padded."""
         size = self.reader.days
         return [pad_days(self.day_indices[first : first + size], size) for first in range(0, self.days, size)]
 

@@ -80,7 +80,7 @@ def export_model(
 
 def propose_candidate(exported: ExportedModel, runs: Runs, is_candidate: bool) -> ModelRole:
     """Make the run the first champion or the challenger, and list it among all runs."""
-    role = ExportedModels(runs).add_candidate(exported.run) if is_candidate else OTHER
+    role = ExportedModels(runs).add_candidate(exported.run, is_candidate)
     write_experiments(runs.folder / exported.run)
     return ModelRole(run=exported.run, role=role)
 
