@@ -47,7 +47,7 @@ def advise_run(options: str = "", params: Mapping[str, Any] | None = None, mode:
 
 
 def advise_command(command: str) -> str:
-    """Return a command such as ``kedro atft promote RUN`` for the session's source and parameters."""
+    """Return a command such as ``kedro atft promote RUN`` for the session's source."""
     _, _, options = advise_run().partition("kedro run")
     return f"kedro {command}{options.replace(f' --from-inputs {ML_DATASET}', '')}"
 
