@@ -28,6 +28,14 @@ def test_a_card_is_read_back_as_it_was_written(trained: Trained, model_folder: P
     assert [member.seed for member in card.members] == [7, 8]
 
 
+def test_a_card_from_before_models_took_prices_is_read(trained: Trained, model_folder: Path, tmp_path: Path) -> None:
+    card = json.loads((model_folder / CARD_FILE).read_text())
+    del card["inputs"]["prices"]
+    (tmp_path / CARD_FILE).write_text(json.dumps(card))
+
+    assert read_card(tmp_path / CARD_FILE).inputs == trained.inputs
+
+
 def rename_hash(card: dict[str, Any]) -> None:
     card["weights"] = card.pop("weights_sha256")
 
