@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from atft_kedro.export import price_forecasts
 from atft_kedro.export.inference_inputs import exclude_stocks_with_unknown_features
 from atft_kedro.export.model import Model, prepare_registration
 from atft_kedro.export.model_card import CARD_FILE, PriceInputs, find_price_columns
@@ -77,6 +78,19 @@ def test_dirty_prices_are_cleaned_as_in_the_training(from_prices: Model, prices:
 
     assert_frame_equal(cleaned, from_prices.forecast_prices(prices.filter(~is_bad)).forecasts, check_exact=True)
     assert not cleaned.equals(from_prices.forecast_prices(prices).forecasts)
+
+
+def test_a_day_before_its_close_is_left_out(
+    from_prices: Model, prices: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in the pipeline, which forecasts from the last finished day of the exchange."""
+    days = prices["date"].unique().sort()
+    monkeypatch.setattr(price_forecasts, "last_finished_day", lambda calendar, time_zone: days[-2])
+
+    forecasts = from_prices.forecast_prices(prices).forecasts
+
+    yesterday = prices.filter(pl.col("date") < days[-1])
+    assert_frame_equal(forecasts, forecast_stepwise(from_prices, yesterday), check_exact=True)
 
 
 def test_the_spelling_of_names_dates_and_codes_does_not_matter(from_prices: Model, prices: pl.DataFrame) -> None:

@@ -25,7 +25,8 @@ from .tracker import StopAfterFailure
 
 PACKAGE_FOLDER = Path(__file__).parent.parent
 REQUIREMENTS = (
-    *("dataframely", "mlflow", "numpy", "pandas", "polars", "pyarrow", "pydantic", "rich", "safetensors", "torch"),
+    *("dataframely", "exchange_calendars", "mlflow", "numpy", "pandas", "polars", "pyarrow", "pydantic", "rich"),
+    *("safetensors", "torch"),
 )
 
 _logger = logging.getLogger(__name__)

@@ -11,6 +11,7 @@ from ..features.build import FeatureParams
 from ..features.feature import describe_columns
 from ..files import parse_model, read_json
 from ..graph.neighbours import GraphParams
+from ..guard.calendars import WEEKDAYS
 from ..market.cleaning import CleaningParams
 from ..network.params import ModuleName, NetworkParams
 from ..panel.scaler import FeatureCatalogue, Scaler
@@ -25,7 +26,7 @@ class PriceInputs(Params):
     """The columns of a model's prices, and the parameters that compute its features from them.
 
     ``columns`` are required: those with a known value in the training. ``usual_stocks`` is the number of stocks on a
-    day of the training.
+    day of the training. Before the close of the exchange ``calendar``, prices of the current day are excluded.
     """
 
     columns: tuple[str, ...]
@@ -33,6 +34,8 @@ class PriceInputs(Params):
     cleaning: CleaningParams
     max_unknown_features: float
     usual_stocks: int
+    calendar: str = WEEKDAYS
+    time_zone: str | None = None
 
 
 class ModelInputs(Params):

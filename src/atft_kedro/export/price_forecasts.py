@@ -1,11 +1,11 @@
 """Forecasts from prices: the observations that they give, the stocks left out and why."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
 
 import polars as pl
 
 from ..features.build import build_ml_dataset
+from ..guard.calendars import last_finished_day
 from ..market.cleaning import clean_price_table
 from ..params import InputError
 from ..schema import CODE, DATE, ELIGIBLE, QUOTES, VWAP
@@ -13,7 +13,6 @@ from .inference_inputs import parse_keys
 from .model_card import ModelInputs, PriceInputs
 
 COMPLETE_SHARE = 0.8  # smallest share of the usual stocks in a complete request
-FIRST_TIME_ZONE = timezone(timedelta(hours=14))  # in which a day begins first: no exchange has a later date
 REASON, IS_INCOMPLETE = "reason", "is_incomplete"
 
 
@@ -53,7 +52,8 @@ def parse_prices(prices: pl.DataFrame | pl.LazyFrame, inputs: PriceInputs) -> pl
 
 def compute_observations(prices: pl.LazyFrame, inputs: PriceInputs) -> pl.DataFrame:
     """Clean parsed prices and compute the features and targets, as in the training."""
-    clean_prices, _ = clean_price_table(prices, inputs.cleaning, datetime.now(FIRST_TIME_ZONE).date())
+    today = last_finished_day(inputs.calendar, inputs.time_zone)
+    clean_prices, _ = clean_price_table(prices, inputs.cleaning, today)
     return pl.concat(build_ml_dataset(clean_prices.lazy(), inputs.features))
 
 

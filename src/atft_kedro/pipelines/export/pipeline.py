@@ -16,7 +16,12 @@ def create_pipeline() -> Pipeline:
                 nodes.describe_inputs,
                 [
                     *("mapped_dataset", "training_data", "panel_preparation", "run_folder"),
-                    *("params:features", "params:cleaning", "params:predict.max_unknown_features"),
+                    *(
+                        "params:features",
+                        "params:cleaning",
+                        "params:predict.max_unknown_features",
+                        "params:guard.recency",
+                    ),
                 ],
                 "model_inputs",
                 name="describe_inputs",
