@@ -64,7 +64,7 @@ def test_a_lost_signal_is_an_alarm_until_it_is_acknowledged(returns: pl.DataFram
     acknowledged = Acknowledgements().add(monitored.report, "the data vendor changed")
     later = make_dataset(DAYS + 5)
     more = pl.concat([journal, to_journal(both_horizons(later.filter(pl.col("date") > journal["date"].max()), 0.0))])
-    again = monitor(later, more, champion, after=acknowledged.find_day("first"))
+    again = monitor(later, more, champion, after=acknowledged.last_day)
 
     assert monitored.report.status == "alarm"
     assert monitored.statistic.filter(pl.col("date") <= FIRST + timedelta(days=60))["statistic"].max() < 3
@@ -73,7 +73,20 @@ def test_a_lost_signal_is_an_alarm_until_it_is_acknowledged(returns: pl.DataFram
     assert description.startswith(f"alarm, live forecasts of run first until {journal['date'].max()}: rank IC: mean ")
     assert again.report.status != "alarm"
     assert len(again.statistic) == 5
-    assert acknowledged.find_day("another run") is None
+    assert Acknowledgements().last_day is None
+
+
+def test_the_test_continues_with_the_days_of_earlier_champions(returns: pl.DataFrame) -> None:
+    champion = make_champion(skill=0.3)
+    journal = to_journal(both_horizons(returns, 0.3, until=FIRST + timedelta(days=60)))
+    replaced = journal.with_columns(
+        run=pl.when(pl.col("date") > FIRST + timedelta(days=64)).then(pl.lit("second")).otherwise("run")
+    )
+
+    whole, continued = monitor(returns, journal, champion), monitor(returns, replaced, champion)
+
+    assert continued.statistic.equals(whole.statistic)
+    assert continued.report.status == "alarm"
 
 
 def test_an_alarm_stays_if_the_signal_returns(returns: pl.DataFrame) -> None:

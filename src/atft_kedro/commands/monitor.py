@@ -36,4 +36,4 @@ def ack(catalog: CatalogProtocol, reason: str) -> None:
         raise InputError(f"There is no alarm to acknowledge: the status of {report.made_on} is {report.status}.")
     entries = catalog["acknowledgements"].load()
     catalog["acknowledgements"].save(entries.add(report, reason))
-    click.echo(f"The test of run {report.run} restarts after {report.scored_until}.")
+    click.echo(f"The test restarts after {report.scored_until}.")

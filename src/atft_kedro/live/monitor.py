@@ -63,9 +63,9 @@ class LiveAlarm(InputError):
 
 
 class Acknowledgement(Params):
-    """An accepted alarm: the rank IC of the run is tested again on the days after ``until``."""
+    """An accepted alarm: the rank IC is tested again on the days after ``until``."""
 
-    run: str
+    run: str  # the champion of that time
     until: date
     at: date
     reason: str
@@ -76,9 +76,10 @@ class Acknowledgements(Params):
 
     entries: tuple[Acknowledgement, ...] = ()
 
-    def find_day(self, run: str) -> date | None:
-        """Find the last acknowledged day of a run; None without any."""
-        return max((entry.until for entry in self.entries if entry.run == run), default=None)
+    @property
+    def last_day(self) -> date | None:
+        """Return the last acknowledged day; None without any."""
+        return max((entry.until for entry in self.entries), default=None)
 
     def add(self, report: MonitorReport, reason: str) -> Self:
         """Acknowledge the alarm of a report."""
@@ -139,7 +140,7 @@ def monitor_forecasts(
 ) -> MonitoredForecasts:
     """Score counted forecasts with the known returns; test the rank IC after ``restart_after``."""
     scored, challenger, challengers = _score_roles(forecasts, champion, dataset, params)
-    days = forecasts.filter(_is_of(CHAMPION, champion.run))[DATE].unique()
+    days = forecasts.filter(pl.col(ROLE) == CHAMPION)[DATE].unique()
     live, shortest = scored.score.horizons, min(champion.record)
     test = plan_rank_ic_test(champion.record[shortest].rank_ic, shortest, params.rank_ic)
     statistic = _accumulate(scored.daily.filter(pl.col(HORIZON) == shortest), shortest, test, restart_after)
@@ -174,18 +175,19 @@ def monitor_forecasts(
 def _score_roles(
     forecasts: pl.DataFrame, champion: Champion, dataset: pl.LazyFrame, params: MonitorParams
 ) -> tuple[ScoredForecasts, str | None, dict[int, BaselineScore]]:
-    """Score the champion; find the challenger, and pair it with the champion by day."""
+    """Score the forecasts of all champions; pair the newest challenger with them by day.
+
+    If a new champion is trained every week, a test of the days of one champion would never end.
+    """
     by_lag = returns_by_lag(collect_returns(dataset, forecasts[DATE], params.target_lag), params.target_lag)
     realised, challenger = index_returns(by_lag[params.entry_lag]), find_newest_run(forecasts, CHALLENGER)
-    scored = score_forecasts(forecasts.filter(_is_of(CHAMPION, champion.run)), realised, champion.evaluation)
+    scored = score_forecasts(forecasts.filter(pl.col(ROLE) == CHAMPION), realised, champion.evaluation)
     if challenger is None:
         return scored, None, {}
-    shadow = score_forecasts(forecasts.filter(_is_of(CHALLENGER, challenger)), realised, champion.evaluation)
+    shadow = score_forecasts(
+        forecasts.filter((pl.col(ROLE) == CHALLENGER) & (pl.col(RUN) == challenger)), realised, champion.evaluation
+    )
     return scored, challenger, pair_with_baseline(scored, shadow, is_zero=False)
-
-
-def _is_of(role: str, run: str) -> pl.Expr:
-    return (pl.col(ROLE) == role) & (pl.col(RUN) == run)
 
 
 def _accumulate(days: pl.DataFrame, horizon: int, test: RankIcTest | None, restart_after: date | None) -> pl.DataFrame:

@@ -30,7 +30,7 @@ def check_live_forecasts(  # noqa: PLR0913, PLR0917 — each argument is a separ
     """
     forecasts = select_live_revisions(journal) if len(journal) else journal
     champion = read_champion(forecasts, exported_models, evaluation, params.entry_lag)
-    restart_after = acknowledgements.find_day(champion.run)
+    restart_after = acknowledgements.last_day
     monitored = monitor_forecasts(forecasts, champion, mapped_dataset, params, today, restart_after)
     return monitored.report, build_monitor_page(monitored)
 
