@@ -15,7 +15,7 @@ from atft_kedro.export.model_card import ModelInputs, PriceInputs, find_price_co
 from atft_kedro.export.model_folder import ExportedModel, ExportedModels
 from atft_kedro.features.build import FeatureParams
 from atft_kedro.graph.neighbours import GraphParams
-from atft_kedro.guard.keys import RecencyParams
+from atft_kedro.guard.inspection import GuardParams
 from atft_kedro.market.cleaning import CleaningParams
 from atft_kedro.panel.build import PanelPreparation
 from atft_kedro.training.data import TrainingData
@@ -34,7 +34,7 @@ def describe_inputs(  # noqa: PLR0913, PLR0917 — each argument is a separate d
     features: FeatureParams,
     cleaning: CleaningParams,
     max_unknown_features: float,
-    recency: RecencyParams,
+    guard: GuardParams,
 ) -> ModelInputs:
     """Describe the columns, scaler, universe and graphs that a run's networks need.
 
@@ -56,8 +56,8 @@ def describe_inputs(  # noqa: PLR0913, PLR0917 — each argument is a separate d
             cleaning=cleaning,
             max_unknown_features=max_unknown_features,
             usual_stocks=int((panel.row_of[-USUAL_DAYS:] >= 0).sum(1).median()),
-            calendar=recency.calendar,
-            time_zone=recency.time_zone,
+            calendar=guard.recency.calendar,
+            time_zone=guard.recency.time_zone,
         )
     return inputs.model_copy(update={"codes": panel.metadata.codes, "prices": prices})
 

@@ -20,7 +20,7 @@ def create_pipeline() -> Pipeline:
                         "params:features",
                         "params:cleaning",
                         "params:predict.max_unknown_features",
-                        "params:guard.recency",
+                        "params:guard",
                     ),
                 ],
                 "model_inputs",
