@@ -28,6 +28,8 @@ def test_a_run_that_passes_the_gate_is_fitted_on_all_days_and_becomes_the_champi
     run("refit")
     refit = read("champion.json")["champion"]
     assert read("runs", refit, "manifest.json")["training"]["refit_of"] == first
+    assert read("runs", refit, "manifest.json")["commit"] == read("runs", first, "manifest.json")["commit"]
+    assert "rung 1 epoch, on validation days" in kedro(project, "atft", "next", "--env", "retrain", "--params", PARAMS)
     assert f"was compared with {first}, but the champion is now {refit}" in run("refit", fails=True)
 
     challenger = ",training.seed=8,training.init_from=champion,champion.min_rank_ic=-1,champion.min_t="

@@ -15,7 +15,7 @@ from ..network.params import NetworkParams
 from ..panel.scaler import FeatureCatalogue
 from ..reporting.table import Table
 from ..training.initial_weights import find_differences
-from ..training.run_status import count_epochs
+from ..training.run_status import count_epochs, read_training
 from .command_helpers import pass_catalog, run_argument
 from .console import make_console, render_table
 
@@ -32,6 +32,7 @@ def advise_next(catalog: CatalogProtocol, run: str, reference: str | None) -> No
     """
     runs, ladder = catalog["runs"].load(), LadderParams.model_validate(catalog["params:ladder"].load())
     folder = runs.find(run)
+    folder = runs.find(read_training(folder).refit_of or folder.name)  # a refit has the scores of its recipe
     write_experiments(folder)
     compared = runs.find(reference) if reference else find_reference(runs, folder, ladder)
     parameters = [catalog[f"params:{name}"].load() for name in ("evaluation", "goals")]

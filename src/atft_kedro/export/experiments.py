@@ -11,7 +11,7 @@ from ..metrics import METRIC_NAMES
 from ..params import InputError
 from ..reporting.format import MISSING
 from ..reporting.score_columns import SCORE_COLUMNS
-from ..reporting.table import Table, build_markdown_page, format_cells
+from ..reporting.table import Table, format_cells, format_markdown_table
 from ..training.run_status import count_epochs, read_training
 from ..training.runs import Runs, read_manifest
 from .champion import OTHER, ChampionRecord
@@ -39,7 +39,7 @@ def write_experiments(changed: Path) -> Path:
         known.pop(changed.name, None)
         rows = [row for name in names if (row := _build_row(models, name, record, known))]
         with atomic_write(path) as partial:
-            partial.write_text(build_markdown_page("Runs", [Table("", HEADER, rows, NOTE)]))
+            partial.write_text(format_markdown_table(Table("Runs, the newest first", HEADER, rows, NOTE)) + "\n")
     return path
 
 

@@ -15,7 +15,7 @@ from ..evaluation.run_scores import SCORE, read_all_returns, read_score, use_run
 from ..evaluation.score import RunScore, ScoringParams
 from ..metrics import METRIC_NAMES
 from ..params import Params
-from ..training.run_status import count_epochs, read_max_gradient
+from ..training.run_status import count_epochs, read_max_gradient, read_training
 from ..training.runs import Runs, read_manifest
 
 VALIDATION = "validation"  # the split that decides; test days never choose a run
@@ -59,6 +59,7 @@ def find_reference(runs: Runs, folder: Path, params: LadderParams) -> Path | Non
         other
         for other in others
         if (other / SCORE).exists()
+        and read_training(other).refit_of is None
         and read_manifest(other)["panel"] == panel
         and params.find_rung(count_epochs(other)) == rung
     ]

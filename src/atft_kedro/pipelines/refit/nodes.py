@@ -16,19 +16,20 @@ from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.progress_bar import progress_callbacks
 from atft_kedro.training.run import train_in_run
 from atft_kedro.training.run_status import read_training
-from atft_kedro.training.runs import TrainedRun
+from atft_kedro.training.runs import Runs, TrainedRun
 from atft_kedro.training.tracking import Tracker
 
 
-def refit_network(
+def refit_network(  # noqa: PLR0913, PLR0917 — each argument is a separate dataset
     exported_models: ExportedModels,
+    runs: Runs,
     training_data: TrainingData,
     tracker: Tracker,
     network: NetworkParams,
     training: TrainingParams,
 ) -> TrainedRun:
     """Train the newest run that passed the gate again, on all days and with its own parameters."""
-    refit, runs = training.model_copy(update={"refit_of": find_passed_run(exported_models)}), exported_models.runs
+    refit = training.model_copy(update={"refit_of": find_passed_run(exported_models)})
     return train_in_run(training_data, network, refit, runs, tracker=tracker, callbacks=progress_callbacks())
 
 

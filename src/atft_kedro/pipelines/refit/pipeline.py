@@ -14,7 +14,7 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 nodes.refit_network,
-                ["exported_models", "training_data", "tracker", "params:network", "params:training"],
+                ["exported_models", "runs", "training_data", "tracker", "params:network", "params:training"],
                 "trained_run",
                 name="refit_network",
                 tags=["distributed", "holds_inputs"],
