@@ -56,7 +56,7 @@ def test_a_run_must_lead_the_best_run_of_its_rung_on_validation_days(tmp_path: P
     good = make_run(tmp_path, "20260102-b", share=0.6, shift=3)
     make_run(tmp_path, "20260103-c", share=0.9, epochs=25)  # another rung
     make_run(tmp_path, "20260104-d", share=0.9, panel="other")
-    make_run(tmp_path, "20260105-e", share=0.9, refit_of=good.name)  # has no forecasts of its own
+    make_run(tmp_path, "20260105-e", share=0.9, refit_of=good.name)  # its scores are copies
     runs = Runs(tmp_path, commit="abc", is_dirty=False)
 
     assert find_reference(runs, poor, LADDER) == good
