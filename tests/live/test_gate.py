@@ -17,11 +17,13 @@ from atft_kedro.export.model import Model
 from atft_kedro.export.model_folder import ExportedModels, export_model
 from atft_kedro.export.predict import PredictParams
 from atft_kedro.guard.keys import RecencyParams
-from atft_kedro.live.gate import VERDICT_FILE, ChampionParams, GateData, apply_gate, find_last_learned_day
+from atft_kedro.live.gate import VERDICT_FILE, ChampionParams, GateData, apply_gate
 from atft_kedro.panel.blocks import BlockReader
 from atft_kedro.panel.scaler import FeatureCatalogue
 from atft_kedro.params import InputError
 from atft_kedro.training.forecasting import TrainedNetwork, forecast_blocks
+from atft_kedro.training.initial_weights import find_learned_until
+from atft_kedro.training.runs import read_manifest
 from factories.exports import Trained
 from factories.params import make_params
 
@@ -92,7 +94,7 @@ def test_a_better_challenger_passes_on_days_that_neither_has_learned_from(
     verdict = compare(models, "good", data)
 
     dates = data.dataset.select("date").collect()["date"].unique().sort()
-    learned = find_last_learned_day(models.runs.folder / "good")
+    learned = find_learned_until(read_manifest(models.runs.folder / "good"))
     assert list_failed(verdict) == []
     assert verdict.passed
     assert verdict.first == str(dates.filter(dates > learned)[SPAN])  # labels of a learned day end before

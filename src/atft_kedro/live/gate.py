@@ -26,11 +26,11 @@ from ..panel.scaler import FeatureCatalogue
 from ..params import InputError, Params
 from ..schema import DATE, target
 from ..training.hardware import CPU
+from ..training.initial_weights import find_learned_until
 from ..training.run_status import read_training
 from ..training.runs import read_manifest
 
 VERDICT_FILE = "gate.json"  # in the folder of the challenger's run
-LEARNED_SPLITS = ("train", "validation")  # validation days select weights and correct quantiles
 
 Count = Annotated[int, Field(gt=0)]
 
@@ -133,7 +133,7 @@ def compare_on_gate_days(
     first = 0
     for run, model in loaded.items():
         model.card.inputs.require_same_features(data.catalogue, data.entry_lag)
-        learned = int((dates <= find_last_learned_day(models.runs.folder / run)).sum())
+        learned = int((dates <= find_learned_until(read_manifest(models.runs.folder / run))).sum())
         span = max(model.card.horizons) + model.card.inputs.entry_lag  # days until the label of a learned day ends
         first = max(first, learned + span)
     days = dates[first:]
@@ -162,15 +162,6 @@ def forecast_as_live(model: Model, dataset: pl.LazyFrame, days: int, limits: Pre
 def find_recipe(run: Path) -> Path:
     """Return the folder of the run whose recipe a refit has; else the run's own folder."""
     return run.with_name(read_training(run).refit_of or run.name)
-
-
-def find_last_learned_day(run: Path) -> date:
-    """Find the last train or validation day of a run; validation days select the weights."""
-    manifest = read_manifest(run)
-    if "learned_until" in manifest:
-        return date.fromisoformat(manifest["learned_until"])
-    ranges = manifest["split"]["date_ranges"]
-    return max(date.fromisoformat(dates["last"]) for dates in ranges if dates["split"] in LEARNED_SPLITS)
 
 
 def _check_comparison(

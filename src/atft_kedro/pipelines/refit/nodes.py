@@ -20,7 +20,7 @@ from atft_kedro.training.runs import Runs, TrainedRun
 from atft_kedro.training.tracking import Tracker
 
 
-def refit_network(  # noqa: PLR0913, PLR0917 — each argument is a separate dataset
+def refit_network(
     exported_models: ExportedModels,
     runs: Runs,
     training_data: TrainingData,
