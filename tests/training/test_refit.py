@@ -45,9 +45,9 @@ def recipe(training_data: TrainingData, tmp_path_factory: pytest.TempPathFactory
     return runs.find(train_in_run(training_data, NETWORK, RECIPE, runs).run)
 
 
-def refit(training_data: TrainingData, recipe: Path, watch: TrainDays) -> Path:
+def refit(training_data: TrainingData, recipe: Path, watch: TrainDays, resume: str | None = None) -> Path:
     runs = Runs(recipe.parent, commit="abc", is_dirty=True)
-    training = REFIT.model_copy(update={"refit_of": recipe.name})
+    training = REFIT.model_copy(update={"refit_of": recipe.name, "resume": resume})
     return runs.find(train_in_run(training_data, make_params(NetworkParams), training, runs, callbacks=[watch]).run)
 
 
@@ -72,6 +72,7 @@ def test_a_refit_learns_from_every_day_with_a_label_and_decides_as_its_recipe(
         recorded[name] for name in ("best", "best_epoch", "best_weights", "rate_factor")
     ]
     assert read_validation_scores(folder, 7) == read_validation_scores(recipe, 7)
+    assert refit(training_data, recipe, watch, resume=folder.name) == folder
     assert read_manifest(folder)["training"]["phases"] == read_manifest(recipe)["training"]["phases"]
     with pytest.raises(InputError, match=f"Its scores are those of its recipe, run {recipe.name}"):
         require_own_scores(folder)
