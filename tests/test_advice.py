@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from kedro.framework.cli.utils import _split_params as split_params
 
-from atft_kedro.advice import advise_run, remember_session
+from atft_kedro.advice import advise_command, advise_run, remember_session
 
 
 @pytest.fixture(autouse=True)
@@ -37,6 +37,13 @@ def test_the_source_and_the_parameters_of_the_session_are_repeated() -> None:
     assert words[:6] == ["kedro", "run", "--env", "files,safe", "--pipelines", "fit"]
     expected = {**params, "training": {"epochs": 5, "resume": None}}
     assert split_params(None, None, words[-1]) == expected
+
+
+def test_other_commands_repeat_the_source_and_the_parameters_too() -> None:
+    assert advise_command("atft metrics") == "kedro atft metrics"
+    remember_session("dataset", {"ml_dataset": "own.parquet"}, "dataset")
+
+    assert advise_command("atft promote RUN") == "kedro atft promote RUN --env dataset --params ml_dataset=own.parquet"
 
 
 def test_a_run_on_the_users_dataset_starts_at_it() -> None:

@@ -39,7 +39,7 @@ def test_stale_stages_are_named_with_commands_for_the_environment(
 ) -> None:
     tiny = TinyProject(tmp_path)
     monkeypatch.setitem(pipelines, "__default__", tiny.pipeline)
-    setup: Any = SimpleNamespace(user_entries=set(), env_option=" --env safe")
+    setup: Any = SimpleNamespace(user_entries=set())
     monkeypatch.setattr(advice, "_session", SessionOptions("safe", {"seed": 7}))
 
     unused = _check_stages(setup, tiny.catalog())
@@ -51,7 +51,9 @@ def test_stale_stages_are_named_with_commands_for_the_environment(
     assert unused.message == "no stage has run yet"
     assert (fresh.severity, fresh.message) == ("ok", "3 of 3 are fresh")
     assert stale.message == ("1 of 3 are fresh; multiply: params:times changed; add_up: multiply has to run")
-    assert stale.advice == ("kedro run --env safe --params seed=7; all reasons: kedro atft stages --env safe",)
+    assert stale.advice == (
+        "kedro run --env safe --params seed=7; all reasons: kedro atft stages --env safe --params seed=7",
+    )
 
 
 def test_every_faulty_catalog_entry_is_named() -> None:

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import polars as pl
 
+from ..advice import advise_command
 from ..dotted_paths import flatten
 from ..evaluation.compare_baselines import NETWORK
 from ..evaluation.forecast_table import FORECASTS_FILE, open_table
@@ -39,7 +40,8 @@ class RunEvidence:
         score = read_score(folder)
         if not (folder / DAILY).exists() or ENTRY_LAG not in open_table(folder / DAILY).collect_schema():
             raise InputError(
-                f"Run {folder.name} has no {DAILY} with all entries; kedro atft evaluate {folder.name} writes it."
+                f"Run {folder.name} has no {DAILY} with all entries; "
+                f"{advise_command(f'atft evaluate {folder.name}')} writes it."
             )
         epochs = {(epoch["seed"], epoch["epochs"]): epoch for epoch in read_history(folder)}
         return cls(folder, read_known_manifest(folder), score, list(epochs.values()))

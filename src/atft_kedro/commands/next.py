@@ -7,7 +7,7 @@ import click
 from kedro.framework.session import KedroSession
 from kedro.io import CatalogProtocol
 
-from ..advice import advise_run
+from ..advice import advise_command, advise_run
 from ..export.experiments import write_experiments
 from ..features.build import FeatureParams
 from ..live.ladder import LadderParams, check_rules, find_reference
@@ -44,7 +44,8 @@ def advise_next(catalog: CatalogProtocol, run: str, reference: str | None) -> No
     if advice := [f"{result.name}: {line}" for result in results for line in result.advice]:
         lines = ["Investigate before a longer run:", *advice]
     elif rung == len(ladder.rungs) - 1:
-        lines = [f"This is the last rung. kedro atft promote {folder.name} makes it the champion, if the gate passes."]
+        promote = advise_command(f"atft promote {folder.name}")
+        lines = [f"This is the last rung. {promote} makes it the champion, if the gate passes."]
     else:
         lines = _advise_rung(catalog, folder, ladder, rung + 1)
     for line in lines:

@@ -8,7 +8,7 @@ import click
 from kedro.io import CatalogProtocol
 from rich.table import Table
 
-from ..advice import OWN_DATASET
+from ..advice import OWN_DATASET, advise_command
 from ..diagnosis.diagnosis import diagnose
 from ..doctor.files import relative_path
 from ..doctor.project import check_champion
@@ -75,7 +75,7 @@ def describe_health(folder: Path) -> str:
     except InputError as error:
         return f"unknown: {error}"
     has_problems = diagnosis.severity in {"warn", "error"}
-    return f"{diagnosis.headline}\n(details: kedro atft diagnose)" if has_problems else diagnosis.headline
+    return f"{diagnosis.headline}\n(details: {advise_command('atft diagnose')})" if has_problems else diagnosis.headline
 
 
 def render_status(run_status: RunStatus, health: str) -> Table:

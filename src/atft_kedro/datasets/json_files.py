@@ -9,13 +9,16 @@ from kedro.io import AbstractDataset
 from kedro_datasets._typing import PlotlyPreview
 from kedro_datasets.json import JSONDataset
 
+from ..advice import advise_command
 from ..files import atomic_write, parse_model, read_json
 from ..panel.split import Split
 from ..params import InputError, Params
 from ..reporting.split_figures import plot_splits
 from .run_files import InRunFolder
 
-ADVICE = "`kedro atft stages` names the stage that writes it"
+
+def _advise() -> str:
+    return f"{advise_command('atft stages')} names the stage that writes it"
 
 
 class AtomicJSONDataset(JSONDataset):
@@ -63,11 +66,11 @@ class ModelDataset(InRunFolder, AbstractDataset[Params, Params]):
         if not self._filepath.exists():
             if self._optional:
                 return self._model()
-            raise InputError(f"{self._filepath} does not exist; {ADVICE}.")
+            raise InputError(f"{self._filepath} does not exist; {_advise()}.")
         try:
             return parse_model(read_json(self._filepath), self._model, self._filepath)
         except InputError as error:
-            raise InputError(f"{error} Write it again; {ADVICE}.") from error
+            raise InputError(f"{error} Write it again; {_advise()}.") from error
 
     def save(self, data: Params) -> None:
         """Write the document completely or not at all."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ..advice import advise_command
 from ..checks import choose_severity
 from ..params import list_names
 from .check_result import TrainingCheck, advise_learning_rate, advise_param, measure_noise
@@ -26,7 +27,11 @@ def check_plateau(log: TrainingLog, seed: SeedLog) -> TrainingCheck | None:
     best_before = np.concatenate([[-np.inf], np.maximum.accumulate(scores)[:-1]])
     last_gain = int(np.flatnonzero(scores > best_before + noise)[-1])
     epochs_since = len(scores) - 1 - last_gain
-    end = "kedro atft stop" if log.is_running(seed) else advise_param("training.epochs", last_gain + 1, len(scores))
+    end = (
+        advise_command("atft stop")
+        if log.is_running(seed)
+        else advise_param("training.epochs", last_gain + 1, len(scores))
+    )
     patience = f"--params training.patience=3 (now {seed.last_phase.params.patience or 'null'})"
     return TrainingCheck(
         name="plateau",

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..advice import advise_run
+from ..advice import advise_command, advise_run
 from ..checks import choose_severity
 from .check_result import TrainingCheck, advise_param, phase_prefix
 from .training_log import SeedLog, TrainingLog
@@ -44,7 +44,7 @@ def check_status(log: TrainingLog) -> Iterator[TrainingCheck]:
         ),
     }[status.state]
     if may_hang:
-        advice = ("if it hangs: kedro atft stop, which waits for its step and writes a checkpoint",)
+        advice = (f"if it hangs: {advise_command('atft stop')}, which waits for its step and writes a checkpoint",)
     yield TrainingCheck(
         name="status",
         severity=choose_severity((may_hang, "warn"), (status.state == "dead", "error")),

@@ -6,6 +6,7 @@ from typing import Self
 
 import numpy as np
 
+from ..advice import advise_command
 from ..checks import choose_severity
 from .check_result import TrainingCheck, advise_learning_rate, advise_param, advise_phase_param, advise_weight_decay
 from .losses import SMALL_MOVE, measure_largest_move
@@ -211,7 +212,7 @@ def _advise_learning(log: TrainingLog, seed: SeedLog) -> tuple[str, ...]:
 def check_scores_readable(log: TrainingLog) -> Iterator[TrainingCheck]:
     """Check whether the run's scores can be read."""
     if log.score_error is not None:
-        advice = f"run kedro atft evaluate {log.run} to compute them again"
+        advice = f"run {advise_command(f'atft evaluate {log.run}')} to compute them again"
         yield TrainingCheck.warn("scores", log.score_error, advice)
 
 

@@ -46,11 +46,6 @@ class ProjectSetup:
         return cls(context, loader, loader["parameters"], catalog, mlflow)
 
     @property
-    def env_option(self) -> str:
-        """The option ``--env`` of this environment, after a space; empty without one."""
-        return f" --env {self.context.env}" if self.context.env else ""
-
-    @property
     def user_entries(self) -> set[str]:
         """Names of the catalog entries that the user provides: prices and read-only entries."""
         return {PRICES_ENTRY, *(name for name, entry in self.catalog.items() if entry.get("read_only"))}

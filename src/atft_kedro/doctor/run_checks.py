@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from polars.exceptions import PolarsError
 from yaml import YAMLError
 
-from ..advice import advise_run
+from ..advice import advise_command, advise_run
 from ..checks import CheckResult
 from ..export.model_folder import ExportedModels
 from ..export.predict import PredictParams
@@ -169,6 +169,6 @@ def _check_stages(setup: ProjectSetup, catalog: CatalogProtocol) -> CheckResult:
     stale = [f"{stage.node.name}: {stage.reasons[0]}" for stage in planned if stage.reasons]
     message = f"{len(planned) - len(stale)} of {len(planned)} are fresh"
     if stale:
-        advice = f"{advise_run()}; all reasons: kedro atft stages{setup.env_option}"
+        advice = f"{advise_run()}; all reasons: {advise_command('atft stages')}"
         return CheckResult.warn("stages", f"{message}; {list_names(stale, MAX_LISTED, '; ')}", advice)
     return CheckResult.ok("stages", message)

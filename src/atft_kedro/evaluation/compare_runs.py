@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from ..advice import advise_run
+from ..advice import advise_command, advise_run
 from ..params import InputError
 from ..schema import CODE, DATE, FORECAST, HORIZON, REALISED, SPLIT, target
 from .align import index_returns
@@ -54,7 +54,9 @@ def read_returns(folder: Path, entry_lag: int) -> ReturnsByLag:
     """Read the returns that a run was scored with; ``entry_lag`` is that of its targets."""
     path = folder / RETURNS
     if not path.exists():
-        raise InputError(f"Run {folder.name} has no {RETURNS}. kedro atft evaluate {folder.name} writes it.")
+        raise InputError(
+            f"Run {folder.name} has no {RETURNS}. {advise_command(f'atft evaluate {folder.name}')} writes it."
+        )
     return returns_by_lag(open_table(path).collect(), entry_lag)
 
 
@@ -71,7 +73,8 @@ def require_two_or_more_runs(folders: Sequence[Path]) -> None:
     """Refuse fewer than two runs, and the same run twice."""
     if len(set(folders)) < 2 or len(set(folders)) < len(folders):
         raise InputError(
-            "Name two or more different runs; the first is the one to compare with. kedro atft metrics lists all runs."
+            "Name two or more different runs; the first is the one to compare with. "
+            f"{advise_command('atft metrics')} lists all runs."
         )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
+from ..advice import advise_command
 from ..files import parse_model, read_json
 from ..params import InputError
 from ..schema import CODE, DATE, HORIZON, REALISED, target_columns
@@ -58,7 +59,9 @@ def read_score(folder: Path) -> RunScore:
     """Read a run's score; refuse a run without one."""
     path = folder / SCORE
     if not path.exists():
-        raise InputError(f"Run {folder.name} is not scored. kedro atft evaluate {folder.name} scores it.")
+        raise InputError(
+            f"Run {folder.name} is not scored. {advise_command(f'atft evaluate {folder.name}')} scores it."
+        )
     return parse_model(read_json(path), RunScore, path)
 
 

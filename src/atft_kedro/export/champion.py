@@ -8,6 +8,7 @@ from typing import Literal, Self
 
 from pydantic import Field
 
+from ..advice import advise_command
 from ..files import atomic_write, parse_model, read_json
 from ..locks import wait_for_lock
 from ..params import InputError, Params
@@ -97,7 +98,7 @@ class ChampionRecord(Params):
         for change in self.history:
             champions = champions[:-1] if change.how == "rollback" else [*champions, change.run]
         if len(champions) < 2:
-            raise InputError("There is no earlier champion: kedro atft champion shows the history.")
+            raise InputError(f"There is no earlier champion: {advise_command('atft champion')} shows the history.")
         return champions[-2]
 
     @property

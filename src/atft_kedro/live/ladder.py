@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from ..advice import advise_command
 from ..checks import CheckResult
 from ..diagnosis.diagnosis import diagnose
 from ..evaluation.compare_runs import compare_runs, read_split_forecasts
@@ -75,7 +76,7 @@ def check_rules(
         yield _check_spread(score, params)
     if "diagnosis" in rules:
         diagnosis = diagnose(folder)
-        advice = f"kedro atft diagnose {folder.name}"
+        advice = advise_command(f"atft diagnose {folder.name}")
         is_error = diagnosis.severity == "error"
         yield _decide("diagnosis", not is_error, diagnosis.headline, advice)
     if "lead" in rules:
@@ -102,7 +103,9 @@ def _check_spread(score: RunScore, params: LadderParams) -> CheckResult:
         "the forecasts' spread is unknown" if scale is None else f"forecasts vary {scale:.3f} times as much as labels"
     )
     is_met = scale is not None and scale >= params.min_scale
-    return _decide("spread", is_met, f"{text}; at least {params.min_scale:g}", f"kedro atft diagnose {score.run}")
+    return _decide(
+        "spread", is_met, f"{text}; at least {params.min_scale:g}", advise_command(f"atft diagnose {score.run}")
+    )
 
 
 def _check_lead(
@@ -117,7 +120,7 @@ def _check_lead(
         advice = "train other seeds or other parameters of the same length"
     else:
         leads, against = _compute_leads((reference, folder), scoring), f"run {reference.name}"
-        advice = f"kedro atft compare {reference.name} {folder.name} --split {VALIDATION}"
+        advice = advise_command(f"atft compare {reference.name} {folder.name} --split {VALIDATION}")
     t = {name: lead.mean / lead.se for name, lead in leads.items() if lead.mean is not None and lead.se}
     text = ", ".join(f"{COMPARED[name]} t = {value:.2f}" for name, value in t.items()) or "unknown"
     is_met = max(t.values(), default=float("-inf")) > params.min_t

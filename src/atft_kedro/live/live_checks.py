@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import polars as pl
 from pydantic import Field
 
+from ..advice import advise_command
 from ..checks import CheckResult
 from ..evaluation.quantiles import quantile_levels
 from ..evaluation.score import HorizonScore
@@ -67,7 +68,9 @@ def check_rank_ic(test: RankIcTest | None, statistic: pl.DataFrame) -> CheckResu
         f"{newest:.1f}, highest {highest:.1f}; a warning from {test.warning:.1f}, an alarm from {test.alarm:.1f}"
     )
     if highest >= test.alarm:
-        return CheckResult.error(name, message, "Accept it with kedro atft monitor ack, which restarts the test")
+        return CheckResult.error(
+            name, message, f"Accept it with {advise_command('atft monitor ack')}, which restarts the test"
+        )
     return CheckResult.warn(name, message) if newest >= test.warning else CheckResult.ok(name, message)
 
 
