@@ -198,12 +198,16 @@ def export_model(
 
 
 def _replace_model(folder: Path, files: dict[str, bytes]) -> None:
-    """Write a model folder completely, then remove the run's earlier ones."""
+    """Write a model folder completely, then remove the run's earlier ones; equal files are kept."""
+    earlier = list(folder.parent.glob(f"{PREFIX}*"))
+    if earlier == [folder] and all(
+        (folder / name).exists() and (folder / name).read_bytes() == content for name, content in files.items()
+    ):
+        return
     with atomic_write(folder, is_folder=True) as partial:
         for name, content in files.items():
             (partial / name).write_bytes(content)
-        earlier = [
-            path.rename(path.with_name(f"{partial.name}.{path.name}")) for path in folder.parent.glob(f"{PREFIX}*")
-        ]
+        if folder in earlier:  # a folder with content cannot be replaced
+            earlier[earlier.index(folder)] = folder.rename(partial.with_name(f"{partial.name}.earlier"))
     for path in earlier:
         shutil.rmtree(path)
