@@ -72,9 +72,9 @@ def test_no_more_than_the_given_number_of_processes_run_at_once(tmp_path: Path) 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_no_process_is_left_after_the_first_process_ends(tmp_path: Path, number: signal.Signals) -> None:
     """The signal goes to the whole process group, as Ctrl-C in a terminal does."""
-    first = subprocess.Popen(
-        [sys.executable, processes.__file__, str(tmp_path)], start_new_session=True, stderr=subprocess.DEVNULL
-    )
+    command = [sys.executable, "-m", processes.__name__, str(tmp_path)]
+    tests = Path(processes.__file__).parents[1]
+    first = subprocess.Popen(command, cwd=tests, start_new_session=True, stderr=subprocess.DEVNULL)
     files = [tmp_path / f"sleep_until_terminated {number}" for number in (0, 1)]
     wait_for(lambda: all(file.exists() and file.read_text() for file in files))
     others = [int(file.read_text()) for file in files]
