@@ -10,7 +10,14 @@ from .workspaces import SIMULATED
 
 OWN_DATASET = "dataset"  # the source whose runs start at the table ML_DATASET
 ML_DATASET = "ml_dataset"
-READS_DATASET = {"train", "predict", "hpo", "walk_forward"}  # pipelines that begin with the prices
+READS_DATASET = {
+    "train",
+    "predict",
+    "monitor",
+    "retrain",
+    "hpo",
+    "walk_forward",
+}  # pipelines that begin with the prices
 
 
 @dataclass

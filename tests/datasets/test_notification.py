@@ -2,12 +2,14 @@
 
 import json
 import logging
+import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 
 import pytest
 
 from atft_kedro.datasets import NotificationDataset
+from atft_kedro.params import InputError
 
 
 def test_a_text_is_sent_to_every_service(caplog: pytest.LogCaptureFixture) -> None:
@@ -51,3 +53,20 @@ def test_a_service_that_fails_is_logged_without_its_address(caplog: pytest.LogCa
 
 def test_without_addresses_nothing_is_sent() -> None:
     NotificationDataset(credentials={"urls": []}).load().send("text")
+
+
+def test_addresses_must_be_a_list() -> None:
+    for urls in ("json://localhost", None):
+        with pytest.raises(InputError, match="notification.urls in conf/local/credentials.yml must be a list"):
+            NotificationDataset(credentials={"urls": urls})
+    assert "secret" not in repr(NotificationDataset(credentials={"urls": ["json://secret"]}).load())
+
+
+def test_without_the_package_the_alarm_is_not_lost(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "apprise", None)
+
+    NotificationDataset(credentials={"urls": ["json://localhost"]}).load().send("an alarm")
+
+    assert "pip install 'atft-kedro[notify]'" in caplog.text

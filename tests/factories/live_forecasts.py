@@ -12,6 +12,7 @@ from atft_kedro.evaluation.align import index_returns
 from atft_kedro.live.live_checks import MonitorParams
 from atft_kedro.live.monitor import Champion, MonitoredForecasts, monitor_forecasts
 from atft_kedro.panel.scaler import FeatureScale, Scaler
+from atft_kedro.panel.universe import UniverseParams
 from factories.forecasts import EVALUATION
 from factories.params import make_params
 
@@ -68,7 +69,7 @@ def make_champion(skill: float = 0.1, days: int = 250, horizons: tuple[int, ...]
         for name, missing in (("known", 0.0), ("partly", 0.1))
     )
     scaler = Scaler(feature_hash="made", first=FIRST, last=FIRST, rows=1, clip=10, features=features)
-    return Champion("first", scaler, record, EVALUATION)
+    return Champion("first", scaler, record, EVALUATION, make_params(UniverseParams, min_history=1))
 
 
 def monitor(

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def test_the_test_continues_with_the_days_of_earlier_champions(returns: pl.DataF
 
     whole, continued = monitor(returns, journal, champion), monitor(returns, replaced, champion)
 
-    assert continued.statistic.equals(whole.statistic)
+    assert continued.statistic.drop("run").equals(whole.statistic.drop("run"))
     assert continued.report.status == "alarm"
 
 
@@ -98,6 +99,28 @@ def test_an_alarm_stays_if_the_signal_returns(returns: pl.DataFrame) -> None:
 
     assert monitored.statistic["statistic"][-1] == 0
     assert find(monitored, "rank IC").severity == "error"
+
+
+def test_days_of_an_earlier_champion_count_by_its_own_record(returns: pl.DataFrame) -> None:
+    weak, strong = make_champion(skill=0.1), make_champion(skill=0.5)
+    border = FIRST + timedelta(days=100)
+    first = both_horizons(returns.filter(pl.col("date") <= border), 0.1)
+    second = both_horizons(returns.filter(pl.col("date") > border), 0.5)
+    journal = pl.concat([to_journal(first), to_journal(second, "second")])
+
+    own = monitor(returns, journal, replace(strong, run="second", earlier={"first": weak.record}))
+    pooled = monitor(returns, journal, replace(strong, run="second"))
+
+    assert own.report.status == "ok", own.report.checks
+    assert pooled.report.status == "alarm"  # the weak champion is tested with the promise of the strong one
+
+
+def test_horizons_that_the_present_champion_does_not_forecast_are_left_out(returns: pl.DataFrame) -> None:
+    journal = to_journal(both_horizons(returns, 0.1))
+
+    report = monitor(returns.drop("target_5d"), journal, make_champion(horizons=(1,))).report
+
+    assert list(report.live) == [1]
 
 
 def test_the_challenger_is_paired_by_day(returns: pl.DataFrame, champion: Champion) -> None:

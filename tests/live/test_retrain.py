@@ -84,8 +84,9 @@ def test_a_verdict_against_another_champion_does_not_count(models: ExportedModel
         find_passed_run(models)
 
 
-def test_the_refit_is_promoted_once_with_the_verdict_of_its_recipe(models: ExportedModels) -> None:
-    roles = {promote_refit(models, REFIT).role for _ in range(2)}  # the second time after an interruption
+def test_the_refit_is_promoted_once_with_the_verdict_of_its_recipe(models: ExportedModels, trained: Trained) -> None:
+    dataset = trained.dataset.lazy()
+    roles = {promote_refit(models, REFIT, dataset).role for _ in range(2)}  # the second time after an interruption
 
     record = read_record(models.path)
     assert record is not None
@@ -116,11 +117,29 @@ def test_the_first_champion_passes_and_a_smoke_run_does_not(models: ExportedMode
     assert verdict.passed == passes
 
 
-def test_a_run_starts_from_the_champion_or_from_the_recipe_of_a_refit(models: ExportedModels) -> None:
+def test_a_collapsed_refit_is_not_promoted(models: ExportedModels, trained: Trained) -> None:
+    manifest = models.runs.folder / REFIT / MANIFEST
+    tree = json.loads(manifest.read_text())
+    tree["training"]["collapse"]["scale"] = 50.0  # more than the forecasts of any network
+    manifest.write_text(json.dumps(tree))
+
+    with pytest.raises(InputError, match=f"The forecasts of run {REFIT} have collapsed: their deviation is 0"):
+        promote_refit(models, REFIT, trained.dataset.lazy())
+    assert models.record.champion == OLD
+
+
+def test_a_refit_does_not_replace_a_champion_of_the_meantime(models: ExportedModels, trained: Trained) -> None:
+    write_verdict(models, is_met=True, champion="another")
+
+    with pytest.raises(InputError, match=f"Meanwhile {OLD} has become the champion: {REFIT} is not promoted"):
+        promote_refit(models, REFIT, trained.dataset.lazy())
+
+
+def test_a_run_starts_from_the_champion_or_from_the_recipe_of_a_refit(models: ExportedModels, trained: Trained) -> None:
     training = TRAINING.model_copy(update={"init_from": "champion"})
 
     assert start_from_champion(training, models.runs).init_from == OLD
-    promote_refit(models, REFIT)
+    promote_refit(models, REFIT, trained.dataset.lazy())
     assert start_from_champion(training, models.runs).init_from == NEW
     resumed = training.model_copy(update={"resume": OLD})
     assert start_from_champion(resumed, models.runs).init_from is None

@@ -140,3 +140,14 @@ def test_the_last_day_learned_is_that_of_the_run_or_of_its_ancestors(training_da
     folder, _ = start(training_data, runs, init_from=source.name, seeds=1)
     assert find_learned_until(read_manifest(folder)) == last_day
     (source / MANIFEST).write_text(text)
+
+
+def test_weights_that_were_trained_on_validation_days_are_refused(training_data: TrainingData, runs: Runs) -> None:
+    source = runs.find(runs.names()[0])
+    first, text = training_data.split.ranges_of("validation")[0].first, (source / MANIFEST).read_text()
+    stored = read_manifest(source)["trained_until"]
+    (source / MANIFEST).write_text(text.replace(f'"trained_until": "{stored}"', f'"trained_until": "{first}"'))
+
+    with pytest.raises(InputError, match=f"was trained on days until {first}, but validation begins on {first}"):
+        start(training_data, runs, init_from=source.name)
+    (source / MANIFEST).write_text(text)

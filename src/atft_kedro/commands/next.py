@@ -61,7 +61,7 @@ def _advise_rung(catalog: CatalogProtocol, folder: Path, ladder: LadderParams, i
     session = KedroSession.create(env=environment, runtime_params=options["params"])
     parameters = session.load_context().params  # the commands that are advised have its environment from now on
     reason = "it has learned for a few steps only" if not done else _explain_misfit(catalog, folder, parameters)
-    values: dict[str, Any] = {"training.epochs": rung.epochs}
+    values: dict[str, Any] = {"training.epochs": rung.epochs, "training.init_from": None}
     if not reason:
         values |= {"training.epochs": max((rung.epochs or 0) - done, 1), "training.init_from": folder.name}
     start = f"from scratch, because {reason}" if reason else f"from the weights of this run (epochs so far: {done})"

@@ -1,6 +1,7 @@
 """``kedro atft prune``: remove old runs."""
 
 import shutil
+from contextlib import suppress
 
 import click
 from kedro.io import CatalogProtocol
@@ -42,19 +43,18 @@ def prune(catalog: CatalogProtocol, keep: int, yes: bool) -> None:
 def list_old_runs(models: ExportedModels, journalled: set[str], keep: int) -> list[str]:
     """List the runs that nothing needs, without the newest ``keep`` and those in training.
 
-    Needed are the runs of the champion's record, the journal and ``latest``, and the recipes of refits among them.
+    Needed are the runs of the champion's record, the journal and ``latest``, and the runs from which these began.
     """
     names, record = list(models.runs.names()), models.record
     latest = (models.runs.folder / LATEST).resolve().name
     needed = {record.champion, record.challenger, latest, *(change.run for change in record.history), *journalled}
     needed |= {*names[len(names) - min(keep, len(names)) :]}
-    recipes = set()
-    for name in needed & {*names}:
-        try:
-            recipes.add(read_training(models.runs.folder / str(name)).refit_of)
-        except InputError:  # of another version; it stays itself
-            continue
-    return [name for name in names if name not in needed | recipes and models.runs.is_free(name)]
+    for name in reversed(names):  # a run began from an older one
+        if name in needed:
+            with suppress(InputError):  # a run of another version stays itself
+                training = read_training(models.runs.folder / name)
+                needed |= {training.refit_of, training.init_from}
+    return [name for name in names if name not in needed and models.runs.is_free(name)]
 
 
 def remove_run(runs: Runs, name: str) -> None:

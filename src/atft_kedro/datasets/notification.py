@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..params import InputError
@@ -15,7 +15,7 @@ _logger = logging.getLogger(__name__)
 class Notifier:
     """Sends texts with the package apprise to URLs, which are secret and never logged."""
 
-    urls: Sequence[str]
+    urls: Sequence[str] = field(repr=False)
 
     def send(self, text: str) -> None:
         """Send a text to every service; a failure is only logged."""
@@ -23,8 +23,9 @@ class Notifier:
             return
         try:
             from apprise import Apprise
-        except ModuleNotFoundError as error:
-            raise InputError("Notifications need the package apprise: pip install 'atft-kedro[notify]'.") from error
+        except ModuleNotFoundError:
+            _logger.error("nothing was sent: notifications need the package apprise (pip install 'atft-kedro[notify]')")
+            return
         logging.getLogger("apprise").setLevel(logging.CRITICAL)  # its messages can contain parts of a URL
         for number, url in enumerate(self.urls, start=1):
             service = Apprise()
@@ -46,7 +47,10 @@ class NotificationDataset(ReadOnlyDataset[Notifier]):
 
     def __init__(self, *, credentials: Mapping[str, Any], metadata: dict[str, Any] | None = None) -> None:
         super().__init__(metadata=metadata)
-        self._urls: tuple[str, ...] = tuple(credentials["urls"])
+        urls = credentials.get("urls")
+        if not isinstance(urls, Sequence) or isinstance(urls, str):
+            raise InputError("notification.urls in conf/local/credentials.yml must be a list of addresses.")
+        self._urls: tuple[str, ...] = tuple(urls)
 
     def load(self) -> Notifier:
         """Return a notifier."""

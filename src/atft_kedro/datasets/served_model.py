@@ -35,7 +35,9 @@ class ServedModel(PythonModel):
         Unknown values are None, because JSON has no NaN.
         """
         try:
-            table = self._forecast(pl.from_pandas(model_input))
+            texts = [name for name in model_input if model_input[name].dtype == object]
+            as_text = model_input.astype(dict.fromkeys(texts, "string"))  # codes can be numbers and text
+            table = self._forecast(pl.from_pandas(as_text))
         except InputError as error:
             raise MlflowException.invalid_parameter_value(str(error)) from error
         rows = table.with_columns(pl.col(DATE).cast(pl.String)).to_dicts()

@@ -39,7 +39,10 @@ def parse_prices(prices: pl.DataFrame | pl.LazyFrame, inputs: PriceInputs) -> pl
     """Rename the columns to lower case, parse dates and codes, and refuse text for numbers."""
     frame = prices.lazy()
     names = frame.collect_schema().names()
-    frame = frame.rename({name: name.strip().lower() for name in names if name.strip().lower() not in names})
+    lower = {name: name.strip().lower() for name in names}
+    if repeated := [name for name in names if list(lower.values()).count(lower[name]) > 1]:
+        raise InputError(f"The prices have the columns {repeated}: name each column once.")
+    frame = frame.rename(lower)
     schema = frame.collect_schema()
     missing = [name for name in inputs.columns if name not in schema]
     if missing:

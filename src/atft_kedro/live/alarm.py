@@ -40,12 +40,20 @@ class RankIcTest(Params):
     warning: float
     alarm: float
 
+    def compute_steps(self, daily: Floats) -> Floats:
+        """Compute what each day adds to the statistic; 0 for a day without a value (NaN)."""
+        return np.where(np.isfinite(daily), (self.limit - daily) / self.deviation - self.reference, 0)
+
     def accumulate(self, daily: Floats) -> Floats:
         """Compute the statistic after each day; a day without a value (NaN) leaves it unchanged."""
-        steps = np.where(np.isfinite(daily), (self.limit - daily) / self.deviation - self.reference, 0)
-        sums = np.concatenate([[0.0], np.cumsum(steps)])
-        statistic: Floats = (sums - np.minimum.accumulate(sums))[1:]
-        return statistic
+        return accumulate_steps(self.compute_steps(daily))
+
+
+def accumulate_steps(steps: Floats) -> Floats:
+    """Add the steps of all days; the sum is 0 where it would be negative."""
+    sums = np.concatenate([[0.0], np.cumsum(steps)])
+    statistic: Floats = (sums - np.minimum.accumulate(sums))[1:]
+    return statistic
 
 
 def plan_rank_ic_test(record: Mean, horizon: int, params: AlarmParams) -> RankIcTest | None:

@@ -1,6 +1,7 @@
 """The ladder: runs of growing length, and the rules that a run must meet before a longer one."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,7 +16,7 @@ from ..evaluation.goals import GoalParams, check_goals
 from ..evaluation.run_scores import SCORE, read_all_returns, read_score, use_run_units
 from ..evaluation.score import RunScore, ScoringParams
 from ..metrics import METRIC_NAMES
-from ..params import Params
+from ..params import InputError, Params
 from ..training.run_status import count_epochs, read_max_gradient, read_training
 from ..training.runs import Runs, read_manifest
 
@@ -55,16 +56,14 @@ class LadderParams(Params):
 def find_reference(runs: Runs, folder: Path, params: LadderParams) -> Path | None:
     """Find the run of the same rung and panel with the best validation rank IC."""
     rung, panel = params.find_rung(count_epochs(folder)), read_manifest(folder)["panel"]
-    others = [runs.folder / name for name in runs.names() if name != folder.name]
-    same = [
-        other
-        for other in others
-        if (other / SCORE).exists()
-        and read_training(other).refit_of is None
-        and read_manifest(other)["panel"] == panel
-        and params.find_rung(count_epochs(other)) == rung
-    ]
-    return max(same, key=lambda other: _validation_rank_ic(read_score(other)).mean or 0.0, default=None)
+    scores: dict[Path, float] = {}
+    for other in (runs.folder / name for name in runs.names() if name != folder.name):
+        with suppress(InputError):  # a run of another version
+            is_same = (other / SCORE).exists() and read_training(other).refit_of is None
+            is_same = is_same and read_manifest(other)["panel"] == panel
+            if is_same and params.find_rung(count_epochs(other)) == rung:
+                scores[other] = _validation_rank_ic(read_score(other)).mean or 0.0
+    return max(scores, key=lambda other: scores[other], default=None)
 
 
 def check_rules(

@@ -13,8 +13,9 @@ from ..evaluation.quantiles import quantile_levels
 from ..evaluation.score import HorizonScore
 from ..guard.calendars import count_sessions
 from ..panel.scaler import Scaler
+from ..panel.universe import UniverseParams, select_universe
 from ..params import Params, list_names
-from ..schema import DATE, HORIZON
+from ..schema import DATE, ELIGIBLE, HORIZON
 from .alarm import AlarmParams, RankIcTest
 
 RANK_IC, SCALE, STATISTIC = "rank_ic", "scale", "statistic"
@@ -35,13 +36,15 @@ class MonitorParams(Params):
     max_coverage_error: Annotated[float, Field(gt=0)]
 
 
-def measure_features(dataset: pl.LazyFrame, scaler: Scaler, newest_days: int) -> pl.DataFrame:
-    """Measure each scaled feature on the newest days, the largest drift first.
+def measure_features(dataset: pl.LazyFrame, scaler: Scaler, universe: UniverseParams, newest_days: int) -> pl.DataFrame:
+    """Measure each scaled feature of the universe on the newest days, the largest drift first.
 
     ``shift`` is the mean in the scaler's units. It is about 0 for a feature that is scaled by day.
     """
     since = dataset.select(pl.col(DATE).unique().top_k(newest_days).min()).collect().item()
-    scaled = scaler.scale(dataset.filter(pl.col(DATE) >= since).collect())
+    is_newest = pl.col(DATE) >= since
+    eligible = select_universe(dataset, universe).filter(is_newest)[ELIGIBLE]  # a row for each row of the dataset
+    scaled = scaler.scale(dataset.filter(is_newest).collect()).filter(eligible)
     table = pl.DataFrame(
         {
             "feature": scaler.names(),
@@ -83,9 +86,9 @@ def check_age(newest: Any, today: date, params: MonitorParams) -> CheckResult:
     return CheckResult.warn("age", message) if is_old else CheckResult.ok("age", message)
 
 
-def check_missing_days(forecast_days: pl.Series, dataset: pl.LazyFrame) -> CheckResult:
-    """List the dataset's days since the first forecast that have none."""
-    days = dataset.select(pl.col(DATE).unique().sort()).collect()[DATE]
+def check_missing_days(forecast_days: pl.Series, dataset: pl.LazyFrame, params: MonitorParams) -> CheckResult:
+    """List those of the newest days since the first forecast that have none."""
+    days = dataset.select(pl.col(DATE).unique().sort()).collect()[DATE].tail(params.newest_days)
     missing = days.filter((days > forecast_days.min()) & ~days.is_in(forecast_days.implode()))
     return _warn_if("days", missing.to_list(), "without a forecast", "all have a forecast")
 

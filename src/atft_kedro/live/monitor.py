@@ -1,6 +1,8 @@
 """Checks of live forecasts against the champion's test record, quantiles and features."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal, Self
 
@@ -20,11 +22,12 @@ from ..export.champion import CHALLENGER, CHAMPION
 from ..export.model_card import CARD_FILE, read_card
 from ..export.model_folder import ExportedModels
 from ..panel.scaler import Scaler
+from ..panel.universe import UniverseParams
 from ..params import InputError, Params
 from ..schema import DATE, HORIZON, HorizonKey
 from ..training.run_status import read_training
 from . import live_checks
-from .alarm import RankIcTest, plan_rank_ic_test
+from .alarm import RankIcTest, accumulate_steps, plan_rank_ic_test
 from .journal import ROLE, RUN
 from .live_checks import RANK_IC, SCALE, STATISTIC, MonitorParams, measure_features
 
@@ -106,6 +109,8 @@ class Champion:
     scaler: Scaler
     record: dict[int, HorizonScore]
     evaluation: EvaluationParams
+    universe: UniverseParams
+    earlier: Mapping[str, dict[int, HorizonScore]] = field(default_factory=dict)  # records of other champions, by run
 
 
 def read_champion(forecasts: pl.DataFrame, models: ExportedModels, params: ScoringParams, entry_lag: int) -> Champion:
@@ -113,13 +118,22 @@ def read_champion(forecasts: pl.DataFrame, models: ExportedModels, params: Scori
     run = find_newest_run(forecasts, CHAMPION)
     if run is None:
         raise InputError(f"The journal has no forecast of a champion: {advise_run('--pipelines predict')} adds one.")
-    folder = models.find(run)
-    card, recipe = read_card(folder / CARD_FILE), read_training(folder.parent).refit_of or run
-    record = read_score(models.runs.folder / recipe).entries.get(entry_lag)
-    if record is None:
-        raise InputError(f"Run {recipe} has no score for an entry lag of {entry_lag}: change monitor.entry_lag.")
+    card, record = read_card(models.find(run) / CARD_FILE), _read_record(models, run, entry_lag)
+    earlier = {}
+    for other in forecasts.filter(pl.col(ROLE) == CHAMPION)[RUN].unique():
+        with suppress(InputError):  # its score is of another version; the present record is used
+            earlier[other] = _read_record(models, other, entry_lag)
     evaluation = params.with_units(card.corrections.units)
-    return Champion(run, card.inputs.scaler, record.split["test"], evaluation)
+    return Champion(run, card.inputs.scaler, record, evaluation, card.inputs.universe, earlier)
+
+
+def _read_record(models: ExportedModels, run: str, entry_lag: int) -> dict[int, HorizonScore]:
+    """Read the scores of a run, or of a refit's recipe, on the test days."""
+    recipe = read_training(models.runs.find(run)).refit_of or run
+    score = read_score(models.runs.folder / recipe).entries.get(entry_lag)
+    if score is None:
+        raise InputError(f"Run {recipe} has no score for an entry lag of {entry_lag}: change monitor.entry_lag.")
+    return score.split["test"]
 
 
 def find_newest_run(forecasts: pl.DataFrame, role: str) -> str | None:
@@ -139,16 +153,16 @@ def monitor_forecasts(
     restart_after: date | None,
 ) -> MonitoredForecasts:
     """Score counted forecasts with the known returns; test the rank IC after ``restart_after``."""
+    forecasts = forecasts.filter(pl.col(HORIZON).is_in([*champion.record]))  # an earlier champion can have had others
     scored, challenger, challengers = _score_roles(forecasts, champion, dataset, params)
     days = forecasts.filter(pl.col(ROLE) == CHAMPION)[DATE].unique()
-    live, shortest = scored.score.horizons, min(champion.record)
-    test = plan_rank_ic_test(champion.record[shortest].rank_ic, shortest, params.rank_ic)
-    statistic = _accumulate(scored.daily.filter(pl.col(HORIZON) == shortest), shortest, test, restart_after)
-    features = measure_features(dataset, champion.scaler, params.newest_days)
+    live = scored.score.horizons
+    test, statistic = compute_statistic(forecasts, scored.daily, champion, params, restart_after)
+    features = measure_features(dataset, champion.scaler, champion.universe, params.newest_days)
     checks = (
         live_checks.check_rank_ic(test, statistic),
         live_checks.check_age(days.max(), today, params),
-        live_checks.check_missing_days(days, dataset),
+        live_checks.check_missing_days(days, dataset, params),
         live_checks.check_deviations(scored.daily, champion.record, params),
         live_checks.check_coverage(live, params),
         live_checks.check_features(features, params),
@@ -190,14 +204,33 @@ def _score_roles(
     return scored, challenger, pair_with_baseline(scored, shadow, is_zero=False)
 
 
-def _accumulate(days: pl.DataFrame, horizon: int, test: RankIcTest | None, restart_after: date | None) -> pl.DataFrame:
-    """Compute the statistic on days that share no return; without a test it is 0.
+def compute_statistic(
+    forecasts: pl.DataFrame, daily: pl.DataFrame, champion: Champion, params: MonitorParams, restart_after: date | None
+) -> tuple[RankIcTest | None, pl.DataFrame]:
+    """Plan the champion's test, and compute its statistic on days that share no return.
 
-    Equal forecasts of all stocks, which have no deviation, have a rank IC of 0.
+    A day counts by the record of the run that was the champion then. Equal forecasts of all stocks, which have no
+    deviation, have a rank IC of 0. Without a test the statistic is 0.
     """
+    horizon = min(champion.record)
+
+    def plan(record: Mapping[int, HorizonScore]) -> RankIcTest | None:
+        """Plan the test of a record; None if it has no such horizon."""
+        return plan_rank_ic_test(record[horizon].rank_ic, horizon, params.rank_ic) if horizon in record else None
+
+    test = plan(champion.record)
+    tests = {run: plan(record) or test for run, record in champion.earlier.items()}
     is_constant = pl.col(SCALE) == 0
+    days = daily.filter(pl.col(HORIZON) == horizon)
     days = days.with_columns(pl.when(is_constant).then(0.0).otherwise(RANK_IC).alias(RANK_IC))
     known = select_nonoverlapping(np.flatnonzero(days[RANK_IC].is_not_null()), horizon)
+    runs = forecasts.filter(pl.col(ROLE) == CHAMPION).select(DATE, RUN).unique(DATE)
     tested = days[known].filter(pl.col(DATE) > (restart_after or date.min)).select(DATE, RANK_IC)
-    values = tested[RANK_IC].to_numpy()
-    return tested.with_columns(pl.Series(STATISTIC, test.accumulate(values) if test else np.zeros(len(values))))
+    tested = tested.join(runs, on=DATE, how="left", maintain_order="left")
+    if test is None:
+        return None, tested.with_columns(pl.lit(0.0).alias(STATISTIC))
+    steps = [
+        float((tests.get(run) or test).compute_steps(np.array(value)))
+        for run, value in tested.select(RUN, RANK_IC).iter_rows()
+    ]
+    return test, tested.with_columns(pl.Series(STATISTIC, accumulate_steps(np.array(steps)), pl.Float64))

@@ -3,20 +3,34 @@
 import logging
 from pathlib import Path
 
+import polars as pl
+
 from ..advice import advise_run
 from ..evaluation.conformal import Corrections
 from ..evaluation.score import ScoringParams
-from ..export.champion import CHAMPION, OTHER, GateRule, GateVerdict, ModelRole, Promotion, update_record
+from ..export.champion import (
+    CHAMPION,
+    OTHER,
+    ChampionRecord,
+    GateRule,
+    GateVerdict,
+    ModelRole,
+    Promotion,
+    update_record,
+)
+from ..export.model import Model, load_model
 from ..export.model_folder import ExportedModels
 from ..export.predict import PredictParams
 from ..files import parse_model, read_json
 from ..params import InputError
+from ..schema import DATE, FORECAST, HORIZON
 from ..training.params import TrainingParams
 from ..training.run_status import read_training
 from ..training.runs import Runs
 from .gate import VERDICT_FILE, ChampionParams, GateData, apply_gate
 
 CORRECTIONS = "quantile_corrections.json"
+SPREAD_DAYS = 5  # newest days on which a refit's forecasts are checked
 
 _logger = logging.getLogger(__name__)
 
@@ -94,11 +108,32 @@ def read_corrections(folder: Path) -> Corrections:
     return parse_model(read_json(folder / CORRECTIONS), Corrections, folder / CORRECTIONS)
 
 
-def promote_refit(models: ExportedModels, run: str) -> ModelRole:
-    """Make a refit the champion; the verdict is that of its recipe."""
+def promote_refit(models: ExportedModels, run: str, dataset: pl.LazyFrame) -> ModelRole:
+    """Make a refit the champion; the verdict is that of its recipe.
+
+    A refit whose forecasts have collapsed, or whose recipe was compared with another champion, is refused.
+    """
+    require_spread(load_model(models.find(run)), dataset, read_training(models.runs.folder / run).collapse.scale)
     recipe = str(_find_recipe(models, run))
     verdict = read_verdict(models.runs.folder / recipe)
     change = Promotion(run=run, how="gate", reason=f"refit of {recipe} on all days", verdict=verdict)
-    if models.record.champion != run:  # else this stage was interrupted after the promotion
-        update_record(models.path, models.record, lambda record: record.promote(change))
+
+    def replace(record: ChampionRecord) -> ChampionRecord:
+        """Promote the refit in a record that has not changed since the verdict."""
+        if record.champion == run:  # this stage was interrupted after the promotion
+            return record
+        if record.champion not in (verdict.champion, recipe):
+            raise InputError(f"Meanwhile {record.champion} has become the champion: {run} is not promoted.")
+        return record.promote(change)
+
+    update_record(models.path, models.record, replace)
     return ModelRole(run=run, role=CHAMPION)
+
+
+def require_spread(model: Model, dataset: pl.LazyFrame, least: float) -> None:
+    """Refuse a model whose forecasts hardly differ between stocks; labels have a deviation of 1."""
+    days = min(SPREAD_DAYS, dataset.select(pl.col(DATE).n_unique()).collect().item())
+    forecasts = model.forecast(dataset, days).group_by(DATE, HORIZON).agg(pl.col(FORECAST).std())
+    spread = forecasts[FORECAST].mean()
+    if not isinstance(spread, float) or spread < least:
+        raise InputError(f"The forecasts of run {model.card.run} have collapsed: their deviation is {spread!r}.")

@@ -44,6 +44,13 @@ def require_usable_weights(trainer: Trainer, metadata: PanelMetadata, split: Spl
             "of the days between would be too good. Move the days (`split:`), or train from scratch, with "
             "training.init_from=null."
         )
+    trained_until, first_day = find_trained_until(read_manifest(source)), split.ranges_of("validation")[0].first
+    if trained_until >= first_day:
+        raise InputError(
+            f"Run {source.name} was trained on days until {trained_until}, but validation begins on {first_day}: the "
+            "best weights would be chosen by learned days. Move the days (`split:`), or train from scratch, with "
+            "training.init_from=null."
+        )
     load_initial_weights(trainer, source)
 
 
@@ -86,3 +93,10 @@ def find_learned_until(manifest: StoredFields) -> date:
         return date.fromisoformat(manifest["learned_until"])
     split = parse_model(manifest["split"], Split, manifest.path)  # an older run
     return max(dates.last for dates in (*split.ranges_of("train"), *split.ranges_of("validation")))
+
+
+def find_trained_until(manifest: StoredFields) -> date:
+    """Find the last train day of a run and of the runs that it started from."""
+    if "trained_until" in manifest:
+        return date.fromisoformat(manifest["trained_until"])
+    return max(dates.last for dates in parse_model(manifest["split"], Split, manifest.path).ranges_of("train"))

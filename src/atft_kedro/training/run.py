@@ -22,6 +22,7 @@ from .failure_checks import CollapseCheck, NonFiniteCheck, debug_mode, set_deter
 from .hardware import ThreadChoice, choose_device, choose_threads, keep_freed_memory, keep_threads, using_threads
 from .initial_weights import (
     find_learned_until,
+    find_trained_until,
     load_initial_weights,
     require_usable_weights,
     resolve_init_from,
@@ -185,9 +186,14 @@ def make_trainer(
 def make_manifest(training_data: TrainingData, trainer: Trainer, runs: Runs, threads: int) -> dict[str, object]:
     """Collect the code, data and parameters of a run."""
     network, training, panel = trainer.network.params, trainer.params, training_data.panel
-    learned_until = max(panel.days[loader.days[-1]].item() for loader in (trainer.train, trainer.validation))
+    trained_until, validated_until = (
+        panel.days[loader.days[-1]].item() for loader in (trainer.train, trainer.validation)
+    )
+    learned_until = max(trained_until, validated_until)
     if training.init_from is not None:
-        learned_until = max(learned_until, find_learned_until(read_manifest(runs.folder / training.init_from)))
+        source = read_manifest(runs.folder / training.init_from)
+        learned_until = max(learned_until, find_learned_until(source))
+        trained_until = max(trained_until, find_trained_until(source))
     return {
         "commit": runs.commit,
         "is_dirty": runs.is_dirty,
@@ -198,6 +204,7 @@ def make_manifest(training_data: TrainingData, trainer: Trainer, runs: Runs, thr
         "features": len(panel.metadata.features),
         "horizons": panel.metadata.horizons,
         "learned_until": learned_until.isoformat(),
+        "trained_until": trained_until.isoformat(),
         "split": training_data.split.model_dump(mode="json"),
         "graph": training_data.graph_params and training_data.graph_params.model_dump(mode="json"),
         "network": network.model_dump(mode="json"),

@@ -20,7 +20,7 @@ from atft_kedro.training.runs import Runs
 
 def apply_gate(  # noqa: PLR0913, PLR0917 — each argument is a separate dataset
     role: ModelRole,
-    runs: Runs,
+    exported_models: ExportedModels,
     mapped_dataset: pl.LazyFrame,
     feature_catalogue: dict[str, Any],
     guard_verdict: dict[str, Any],
@@ -36,11 +36,11 @@ def apply_gate(  # noqa: PLR0913, PLR0917 — each argument is a separate datase
     catalogue = FeatureCatalogue.of(feature_catalogue)
     on_device = choose_device(device)
     data = GateData(mapped_dataset, catalogue, entry_lag, guard_verdict, today, guard.recency, on_device)
-    return retrain.check_candidate(ExportedModels(runs), role, data, params, scoring, limits)
+    return retrain.check_candidate(exported_models, role, data, params, scoring, limits)
 
 
-def promote_refit(exported: ExportedModel, runs: Runs) -> ModelRole:
+def promote_refit(exported: ExportedModel, runs: Runs, mapped_dataset: pl.LazyFrame) -> ModelRole:
     """Make a refit the champion, and list it among all runs."""
-    role = retrain.promote_refit(ExportedModels(runs), exported.run)
+    role = retrain.promote_refit(ExportedModels(runs), exported.run, mapped_dataset)
     write_experiments(runs.folder / exported.run)
     return role

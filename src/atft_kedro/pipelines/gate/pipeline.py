@@ -15,14 +15,21 @@ def create_pipeline() -> Pipeline:
             Node(
                 nodes.apply_gate,
                 [
-                    *("model_role", "runs", "mapped_dataset", "feature_catalogue", "guard_verdict", "prediction_day"),
+                    *(
+                        "model_role",
+                        "exported_models",
+                        "mapped_dataset",
+                        "feature_catalogue",
+                        "guard_verdict",
+                        "prediction_day",
+                    ),
                     *("params:features.entry_lag", "params:guard", "params:champion", "params:evaluation"),
                     *("params:predict", "params:training.device"),
                 ],
                 "gate_verdict",
                 name="apply_gate",
             ),
-            Node(nodes.promote_refit, ["exported_model", "runs"], "model_role", name="promote_refit"),
+            Node(nodes.promote_refit, ["exported_model", "runs", "mapped_dataset"], "model_role", name="promote_refit"),
         ],
         tags="champion_gate",
     )
