@@ -96,8 +96,8 @@ def test_a_terminated_run_has_the_status_killed(project: Path) -> None:
 
 def test_kedros_own_commands_work(project: Path) -> None:
     listed = kedro(project, "registry", "list")
-    assert "- __default__ - data - evaluate - export - fit - graph - guard - hpo - predict" in listed
-    assert "- prepare - train - walk_forward" in listed
+    assert "- __default__ - data - evaluate - export - fit - graph - guard - hpo - monitor - predict" in listed
+    assert "- prepare - refit - retrain - train - walk_forward" in listed
     assert "datasets.table.TableDataset" in kedro(project, "catalog", "describe-datasets", "--env", "files,safe")
     assert "--no-cache" in kedro(project, "run", "--help")
     assert "Show which stages are fresh" in kedro(project, "atft", "--help")

@@ -58,7 +58,7 @@ def test_wrong_parameters_do_not_hide_the_rest(project: Path) -> None:
         "name": "ml_dataset",
         "severity": "warn",
         "message": "elsewhere/05_model_input/ml_dataset.parquet does not exist",
-        "advice": ["kedro run --pipelines data"],
+        "advice": ["kedro run --pipelines data --params market.stoks=3,data_root=elsewhere"],
     }
     assert {"python", "git", "folders", "tracking", "runs", "panel"} <= found.keys()
     assert "catalog" not in found  # it is built from these parameters
