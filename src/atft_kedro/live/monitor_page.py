@@ -39,7 +39,7 @@ def tabulate_checks(report: MonitorReport) -> Table:
         [check.name, STATUSES[check.severity], ". ".join((check.message, *check.advice))] for check in report.checks
     ]
     after = f" The test restarted after {report.restarted_after}." if report.restarted_after else ""
-    note = f"Live forecasts from {report.first} to {report.last}; returns are known until {report.scored_until}.{after}"
+    note = f"Live forecasts from {report.first} to {report.last}; the newest tested day: {report.scored_until or '–'}.{after}"
     return Table("Checks", ["check", "status", "result"], rows, note)
 
 
