@@ -39,7 +39,8 @@ def tabulate_checks(report: MonitorReport) -> Table:
         [check.name, STATUSES[check.severity], ". ".join((check.message, *check.advice))] for check in report.checks
     ]
     after = f" The test restarted after {report.restarted_after}." if report.restarted_after else ""
-    note = f"Live forecasts from {report.first} to {report.last}; the newest tested day: {report.scored_until or '–'}.{after}"
+    tested = report.scored_until or "–"
+    note = f"Live forecasts from {report.first} to {report.last}; the newest tested day: {tested}.{after}"
     return Table("Checks", ["check", "status", "result"], rows, note)
 
 
