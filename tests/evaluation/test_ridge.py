@@ -1,5 +1,9 @@
 """Test ridge regression against a plain solution."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import polars as pl
 import torch
@@ -50,3 +54,29 @@ def _rank_ic(rows: Observations, table: torch.Tensor, horizon: int) -> float:
     frame = pl.DataFrame({"day": rows.day.numpy(), "said": table.numpy(), "came": rows.labels[:, horizon].numpy()})
     frame = frame.filter(pl.col("came").is_not_nan())
     return frame.group_by("day").agg(ic=pl.corr("said", "came", method="spearman"))["ic"].mean()  # type: ignore[return-value]
+
+
+SOLVE = """
+import torch
+from atft_kedro.evaluation.ridge import solve_systems
+factors = torch.randn(4, 4, 440, 440, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+matrices = factors @ factors.mT + 440 * torch.eye(440, dtype=torch.float64)
+targets = torch.ones(4, 4, 440, dtype=torch.float64)
+for _ in range(3):
+    torch.set_num_threads(1)
+    matrices[0, 0] @ matrices[0, 1]
+    torch.set_num_threads(2)
+    solved = solve_systems(matrices, targets)
+print(float((torch.einsum("phrc,phc->phr", matrices, solved) - targets).abs().max()))
+"""
+
+
+def test_systems_are_solved_after_the_number_of_threads_was_changed() -> None:
+    variables = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}  # noqa: TID251
+
+    done = subprocess.run(
+        [sys.executable, "-c", SOLVE], env=variables, capture_output=True, text=True, timeout=100, check=True
+    )
+
+    assert float(done.stdout) < 1e-9
+    assert "oneMKL ERROR" not in done.stderr

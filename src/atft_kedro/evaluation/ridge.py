@@ -27,10 +27,20 @@ def fit_ridge(training_data: TrainingData, units: Units, params: RidgeParams) ->
     squares, products, counts = _accumulate(training_data, units)
     penalty = torch.tensor(params.penalties, dtype=torch.float64).view(-1, 1, 1, 1) * counts.view(-1, 1, 1)
     ridge = squares + penalty * torch.eye(squares.shape[-1], dtype=torch.float64)
-    weights = torch.linalg.solve(ridge, products.expand(len(penalty), -1, -1).unsqueeze(-1)).squeeze(-1)
+    weights = solve_systems(ridge, products.expand(len(penalty), -1, -1))
     score = _validate(training_data, units, weights.float())  # (penalty, horizon)
     best = weights[score.argmax(0), torch.arange(weights.shape[1])].float()  # (horizon, feature)
     return lambda observations: observations.demean() @ best.T
+
+
+def solve_systems(matrices: Tensor, targets: Tensor) -> Tensor:
+    """Solve linear systems (…, row, column) and (…, row), one after the other.
+
+    torch solves a batch in several threads at once. After `torch.set_num_threads` was called twice, as by a training
+    that measures its threads, MKL then reports errors and never returns.
+    """
+    systems = zip(matrices.flatten(0, -3), targets.flatten(0, -2), strict=True)
+    return torch.stack([torch.linalg.solve(matrix, target) for matrix, target in systems]).view(targets.shape)
 
 
 def _accumulate(training_data: TrainingData, units: Units) -> tuple[Tensor, Tensor, Tensor]:
