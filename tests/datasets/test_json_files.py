@@ -42,5 +42,5 @@ def test_a_missing_or_damaged_model_is_refused_with_its_file(tmp_path: Path) -> 
     with pytest.raises(DatasetError, match="split.json does not exist"):
         dataset.load()
     (tmp_path / "split.json").write_text("{}")
-    with pytest.raises(DatasetError, match=r"split.json was written by another version.*stages` names"):
+    with pytest.raises(DatasetError, match=r"split.json was written by another version.*stages names"):
         dataset.load()
