@@ -66,7 +66,8 @@ def serve(project: Path, *words: str, path: str = "") -> Iterator[str]:
             _wait_for(url, server, log)
             yield f"http://127.0.0.1:{port}"
         finally:
-            os.killpg(server.pid, signal.SIGTERM)
+            with suppress(ProcessLookupError):  # it ended by itself: _wait_for shows its log
+                os.killpg(server.pid, signal.SIGTERM)
             server.wait(120)  # a busy machine stops it late
 
 

@@ -86,9 +86,10 @@ def run_kedro(words: Sequence[str], folder: str, variables: dict[str, str], log:
 
 
 def environment(project: Path) -> dict[str, str]:
-    """Return environment variables: the project's code comes first, lines are long."""
+    """Return environment variables: the project's code and programs come first, lines are long."""
     code = {"PYTHONPATH": str(project / "src"), "COLUMNS": "400", "DO_NOT_TRACK": "1", "OMP_NUM_THREADS": "1"}
-    return {**os.environ, **code}  # noqa: TID251
+    programs = {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}  # noqa: TID251
+    return {**os.environ, **code, **programs}  # noqa: TID251
 
 
 def run_statuses(project: Path) -> list[str]:
