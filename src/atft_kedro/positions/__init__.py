@@ -1,0 +1,1 @@
+"""Positions from forecasts: expected returns, risk, costs, daily optimisation and a backtest."""
