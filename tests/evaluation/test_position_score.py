@@ -1,0 +1,76 @@
+import json
+import math
+from statistics import mean, stdev
+
+import pytest
+
+from atft_kedro.evaluation.position_score import PositionScore, score_book, score_positions
+from factories.position_days import TERMINAL, make_days, make_position_score
+
+OWN, FIRST_BOOK, BEST_BOOK = [0.02, -0.01, 0.03, 0.0], [-0.01, 0.0, -0.02, 0.0], [0.01, -0.01, 0.01, 0.0]
+
+
+def sharpe_by_hand(returns: list[float]) -> float:
+    return mean(returns) / stdev(returns) * math.sqrt(252)
+
+
+def test_a_book_has_the_statistics_of_its_days() -> None:
+    score = score_book(make_days({"optimised": OWN}, delisted=1, unsolved=1))
+
+    assert score.net_sharpe == pytest.approx(sharpe_by_hand(OWN))
+    assert score.gross_sharpe == pytest.approx(sharpe_by_hand([value + 3.5e-4 for value in OWN]))
+    assert (score.net_mean, score.gross_mean) == pytest.approx((0.01, 0.01035))
+    assert score.drawdown == pytest.approx(0.01)
+    assert score.costs == pytest.approx({"spread": 2e-4, "impact": 1e-4, "commission": 0, "borrow": 0.5e-4})
+    assert (score.factor_mean, score.specific_mean) == pytest.approx((1e-4, 0.01025))
+    assert (score.turnover, score.gross_exposure, score.net_exposure) == pytest.approx((0.2, 1.0, 0.1))
+    assert (score.delisted, score.unsolved, score.days) == (4, 4, 4)
+
+
+def test_gross_minus_costs_is_net_and_the_attribution_adds_up() -> None:
+    for book in make_position_score().portfolios.values():
+        assert book.gross_mean - sum(book.costs.values()) == pytest.approx(book.net_mean)
+        assert book.factor_mean + book.specific_mean == pytest.approx(book.gross_mean)
+        assert book.net_sharpe_low < book.net_sharpe < book.net_sharpe_high
+
+
+def test_the_best_book_is_compared_day_by_day() -> None:
+    days = make_days({"book 5": BEST_BOOK, "book 1": FIRST_BOOK, "optimised": OWN})
+    score = score_positions(days.sample(fraction=1, shuffle=True, seed=1), "next_close", 1e7, {}, TERMINAL)
+
+    differences = [own - book for own, book in zip(OWN, BEST_BOOK, strict=True)]
+    assert (score.best_book, list(score.books)) == (5, [1, 5])
+    assert score.difference is not None
+    assert score.difference.mean == pytest.approx(mean(differences))
+    assert score.difference.std == pytest.approx(stdev(differences))
+    assert score.sharpe_ratio == pytest.approx(sharpe_by_hand(OWN) / sharpe_by_hand(BEST_BOOK))
+    assert (score.first, score.last) == ("2024-01-01", "2024-01-04")
+
+
+def test_books_are_scored_on_the_days_of_the_optimised_positions() -> None:
+    days = make_days({"optimised": OWN, "book 1": [*BEST_BOOK, 9.0, 9.0]})
+
+    assert score_positions(days, "close", 1e7, {}, TERMINAL).books[1].net_sharpe == pytest.approx(
+        sharpe_by_hand(BEST_BOOK)
+    )
+
+
+def test_no_ratio_to_a_book_that_loses() -> None:
+    score = score_positions(make_days({"optimised": OWN, "book 1": FIRST_BOOK}), "close", 1e7, {}, TERMINAL)
+
+    assert (score.best_book, score.sharpe_ratio) == (1, None)
+    assert score.difference is not None
+
+
+def test_positions_without_a_trade_or_a_book_have_a_score() -> None:
+    score = score_positions(make_days({"optimised": [0.0, 0.0, 0.0]}), "close", 1e7, {}, TERMINAL)
+
+    assert (score.optimised.net_sharpe, score.optimised.net_mean, score.optimised.drawdown) == (None, 0, 0)
+    assert (score.best_book, score.difference, score.sharpe_ratio, score.books) == (None, None, None, {})
+
+
+def test_the_score_survives_json() -> None:
+    score = make_position_score()
+
+    assert PositionScore.model_validate_json(score.model_dump_json()) == score
+    assert list(json.loads(score.model_dump_json())["books"]) == ["h1", "h5"]
