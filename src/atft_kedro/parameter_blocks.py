@@ -58,6 +58,7 @@ RUNTIME_PARAMS = {  # texts that only `--params` sets -> what reads them
     "prices": "--env files",
     "benchmark_returns": "--env benchmark",
     "ml_dataset": "--env dataset",
+    "delistings": "the base catalog",
     "data_root": "the base catalog",
     "span": "--env benchmark",
 }

@@ -21,6 +21,7 @@ GRAPH_DATE, NEIGHBOUR, RANK = "graph_date", "neighbour", "rank"
 CORRELATION, SAME_SECTOR, SIZE_SIMILARITY = "correlation", "same_sector", "size_similarity"
 FORECAST, HORIZON, SPLIT = "forecast", "horizon", "split"
 ENTRY_LAG = "entry_lag"
+DELISTING_RETURN = "return"  # of a delisted stock, from its last close to what its owner received
 FORECASTER, REALISED = "forecaster", "target"
 MEMBER_PREFIX = "seed "  # forecaster of one ensemble member; its seed follows
 EDGE_ATTRIBUTES = (CORRELATION, SAME_SECTOR, SIZE_SIMILARITY)

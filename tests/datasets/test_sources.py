@@ -1,6 +1,7 @@
 """Test the sources: they are never written, and the current day depends on the time zone."""
 
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -9,9 +10,12 @@ from kedro.io import AbstractDataset, DatasetError
 
 from atft_kedro.datasets import (
     CurrentDayDataset,
+    DelistingsDataset,
     PriceFilesDataset,
     SimulatedMarketDataset,
 )
+from atft_kedro.params import InputError
+from atft_kedro.stages.fingerprint import hash_state
 
 
 @pytest.mark.parametrize("source", [PriceFilesDataset(path="x"), SimulatedMarketDataset(market=None)])
@@ -33,3 +37,18 @@ def test_the_current_day_is_that_of_the_exchange_or_of_a_time_zone() -> None:
     tokyo = CurrentDayDataset(historical=False, calendar="XTKS").load()
     assert tokyo == datetime.now(ZoneInfo("Asia/Tokyo")).date()
     assert CurrentDayDataset(historical=False, calendar="XTKS", time_zone="Etc/GMT+12").load() == west
+
+
+def test_another_table_of_delistings_makes_the_stages_that_read_it_stale(tmp_path: Path) -> None:
+    path = tmp_path / "delistings.csv"
+    path.write_text("date,code,return\n2024-03-01,A,-1\n")
+    none, one = DelistingsDataset(path=None), DelistingsDataset(path=str(path))
+    states = [hash_state(none), hash_state(one), hash_state(DelistingsDataset(path=str(path), dates={"text": "%F"}))]
+    assert (none.load().height, one.load().height) == (0, 1)
+    assert none.load().schema == one.load().schema
+
+    path.write_text("date,code,return\n2024-03-01,A,-0.5\n")
+
+    assert len({*states, hash_state(one)}) == 4
+    with pytest.raises(InputError, match="The catalog entry of the delistings at x is wrong"):
+        DelistingsDataset(path="x", dates={"txt": "%F"})

@@ -6,7 +6,13 @@ from .notification import NotificationDataset
 from .panel import PanelDataset
 from .registered_model import RegisteredModelDataset
 from .run_files import RunFigureDataset, RunTextDataset
-from .sources import BenchmarkReturnsDataset, CurrentDayDataset, PriceFilesDataset, SimulatedMarketDataset
+from .sources import (
+    BenchmarkReturnsDataset,
+    CurrentDayDataset,
+    DelistingsDataset,
+    PriceFilesDataset,
+    SimulatedMarketDataset,
+)
 from .table import TableDataset
 from .tracker import TrackerDataset, TrialTrackersDataset
 from .trained import TrainedFoldsDataset, TrainedRunDataset
@@ -15,6 +21,7 @@ __all__ = [
     "AtomicJSONDataset",
     "BenchmarkReturnsDataset",
     "CurrentDayDataset",
+    "DelistingsDataset",
     "ExportedModelsDataset",
     "JournalDataset",
     "ModelDataset",

@@ -12,6 +12,8 @@ from pydantic import ValidationError
 from ..guard.calendars import WEEKDAYS, current_day, last_finished_day
 from ..market.benchmark_returns import SCHEMA, BenchmarkReturns, read_benchmark_returns
 from ..market.columns import PriceFileParams
+from ..market.delistings import NO_DELISTINGS, read_delistings
+from ..market.parse_cells import DateFormat
 from ..market.price_files import read_prices
 from ..market.simulated_drivers import MarketParams
 from ..market.simulation import SimulatedMarket, simulate_market
@@ -128,6 +130,45 @@ class BenchmarkReturnsDataset(ReadOnlyDataset[BenchmarkReturns]):
 
     def _describe(self) -> dict[str, Any]:
         return {"path": None if self._path is None else str(self._path)}
+
+    def _exists(self) -> bool:
+        return self._path is None or self._path.exists()
+
+
+class DelistingsDataset(ReadOnlyDataset[pl.DataFrame]):
+    """The last returns of delisted stocks, from a CSV or parquet file; empty with ``path: null``.
+
+    Example usage for the YAML API:
+
+        delistings:
+          type: atft_kedro.datasets.DelistingsDataset
+          path: data/01_raw/delistings.csv
+          dates: {text: "%d.%m.%Y"}           # as for PriceFilesDataset
+    """
+
+    reason = "The table of delistings belongs to the user."
+
+    def __init__(
+        self, *, path: str | None, dates: dict[str, Any] | None = None, metadata: dict[str, Any] | None = None
+    ) -> None:
+        self._path = None if path is None else Path(path)
+        try:
+            self._dates = DateFormat.model_validate(dates or {})
+        except ValidationError as error:
+            raise InputError(f"The catalog entry of the delistings at {path} is wrong: {error}") from error
+        self.metadata = metadata
+
+    def load(self) -> pl.DataFrame:
+        """Read and check the file."""
+        if self._path is None:
+            return NO_DELISTINGS
+        try:
+            return read_delistings(self._path, self._dates)
+        except (PolarsError, OSError) as error:
+            raise InputError(f"{self._path} (delistings) cannot be read to its end: {error}") from error
+
+    def _describe(self) -> dict[str, Any]:
+        return {"path": None if self._path is None else str(self._path), **self._dates.model_dump(mode="json")}
 
     def _exists(self) -> bool:
         return self._path is None or self._path.exists()
