@@ -1,0 +1,127 @@
+"""Costs of trades for a stated capital: half-spread, market impact, commission and borrow fee."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from ..evaluation.daily_statistics import Floats
+from ..metrics import TRADING_DAYS
+from ..params import InputError, Params
+from .spread import estimate_half_spread
+
+COST_KINDS = ("spread", "impact", "commission", "borrow")
+BUCKETS = 10  # liquidity buckets of the spread estimate
+BUCKET_STOCKS = 20  # fewest stocks of such a bucket
+BP = 1e-4
+SMALLEST_TRADE = 1e-6  # share of the equity
+
+NotNegative = Annotated[float, Field(ge=0)]
+
+
+class CostParams(Params):
+    """What trades and short positions cost.
+
+    ``flat_bp``, if set, is the only cost. Otherwise a trade costs its half-spread, its impact and the commission:
+    ``half_spread_bp`` has one value for each liquidity bucket of equally many stocks, the most liquid first; without
+    it the half-spread is estimated from the last ``spread_days`` days and is at least ``min_half_spread_bp``. The
+    impact is ``impact`` x daily volatility x the square root of traded value / daily value, where the daily value is
+    the median of the last ``volume_days`` days. Short positions pay ``borrow_bp`` a year.
+    """
+
+    flat_bp: NotNegative | None
+    half_spread_bp: Annotated[tuple[NotNegative, ...], Field(min_length=1)] | None
+    min_half_spread_bp: NotNegative
+    spread_days: Annotated[int, Field(ge=2)]
+    impact: NotNegative
+    volume_days: Annotated[int, Field(gt=0)]
+    borrow_bp: NotNegative
+    commission_bp: NotNegative
+
+
+@dataclass(frozen=True)
+class DayCosts:
+    """The costs of one day's trades; arrays are (stock,)."""
+
+    half_spread: Floats  # share of the traded value
+    impact: Floats  # impact of a trade of one daily value, as a share of it
+    daily_value: Floats  # currency; 0 or NaN where unknown
+    commission: float  # share of the traded value
+    borrow: float  # share of the short value per day
+
+    def charge(self, trades: Floats, shorts: Floats, equity: float) -> dict[str, float]:
+        """Compute the cost of each kind as a share of the equity.
+
+        ``trades`` are signed traded values and ``shorts`` positive short values, both as shares of the equity.
+        """
+        traded = np.abs(trades)
+        costs = (
+            self.half_spread @ traded,
+            self._impact_rate(equity) @ traded**1.5,
+            self.commission * traded.sum(),
+            self.borrow * shorts.sum(),
+        )
+        return dict(zip(COST_KINDS, map(float, costs), strict=True))
+
+    def linear(self) -> Floats:
+        """Compute the cost per unit of traded weight: half-spread and commission."""
+        return self.half_spread + self.commission
+
+    def quadratic(self, equity: float, scale: Floats) -> tuple[Floats, Floats]:
+        """Fit ``a |x| + b x²`` to the impact cost of trades of weight 0 to ``scale`` (stock,).
+
+        The least-squares fit of x^1.5 on [0, 1] is 8/21 x + 40/63 x². A smaller scale than 1e-6 counts as 1e-6.
+        """
+        root = np.sqrt(np.maximum(scale, SMALLEST_TRADE))
+        rate = self._impact_rate(equity)
+        return 8 / 21 * rate * root, 40 / 63 * rate / root
+
+    def _impact_rate(self, equity: float) -> Floats:
+        """Compute the factor of |weight|^1.5 in the impact cost.
+
+        A stock with an unknown daily value has the largest impact and the smallest daily value of the day.
+        """
+        known = self.daily_value > 0
+        worst = self.impact.max() / np.sqrt(self.daily_value[known].min(initial=np.inf))
+        rate = self.impact / np.sqrt(np.where(known, self.daily_value, np.inf))
+        return np.where(known, rate, worst) * np.sqrt(equity)
+
+
+def make_day_costs(
+    high: Floats, low: Floats, close: Floats, traded_value: Floats, volatility: Floats, params: CostParams
+) -> DayCosts:
+    """Estimate the costs of trades after the last day of the given history.
+
+    Prices and traded values are (day, stock) and end with the day of the decision; ``volatility`` (stock,) is daily.
+    A day without traded value counts as zero in the median. A stock with unknown volatility has the largest one.
+    """
+    daily_value = np.median(np.nan_to_num(traded_value[-params.volume_days :]), axis=0)
+    if params.flat_bp is not None:
+        zeros = np.zeros(len(daily_value))
+        return DayCosts(zeros, zeros, daily_value, params.flat_bp * BP, 0.0)
+    if params.impact > 0 and not ((daily_value > 0).any() and np.isfinite(volatility).any()):
+        raise InputError(
+            "The impact of trades needs traded values and volatilities, and no stock has both: set "
+            "positions.costs.impact to 0 or positions.costs.flat_bp to a number."
+        )
+    impact = params.impact * np.nan_to_num(volatility, nan=np.nanmax(volatility, initial=0))
+    if params.half_spread_bp is not None:
+        spread = np.array(params.half_spread_bp)[assign_buckets(daily_value, len(params.half_spread_bp))] * BP
+    else:
+        days = slice(-params.spread_days, None)
+        buckets = int(np.clip((daily_value > 0).sum() // BUCKET_STOCKS, 1, BUCKETS))
+        estimate = estimate_half_spread(high[days], low[days], close[days], assign_buckets(daily_value, buckets))
+        spread = np.fmax(estimate, params.min_half_spread_bp * BP)
+    return DayCosts(spread, impact, daily_value, params.commission_bp * BP, params.borrow_bp * BP / TRADING_DAYS)
+
+
+def assign_buckets(daily_value: Floats, buckets: int) -> NDArray[np.int64]:
+    """Number liquidity buckets of equally many stocks, the most liquid with 0.
+
+    Stocks with an unknown daily value are in the last bucket.
+    """
+    known = daily_value > 0
+    rank = np.argsort(np.argsort(-np.where(known, daily_value, 0), kind="stable"), kind="stable")
+    return np.where(known, rank * buckets // max(int(known.sum()), 1), buckets - 1)
