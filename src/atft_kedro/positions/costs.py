@@ -85,8 +85,8 @@ class DayCosts:
         """
         known = self.daily_value > 0
         worst = self.impact.max() / np.sqrt(self.daily_value[known].min(initial=np.inf))
-        rate = self.impact / np.sqrt(np.where(known, self.daily_value, np.inf))
-        return np.where(known, rate, worst) * np.sqrt(equity)
+        rate: Floats = self.impact / np.sqrt(np.where(known, self.daily_value, np.inf))
+        return np.sqrt(equity) * np.where(known, rate, worst)
 
 
 def make_day_costs(
@@ -118,7 +118,7 @@ def make_day_costs(
 
 
 def assign_buckets(daily_value: Floats, buckets: int) -> NDArray[np.int64]:
-    """Number liquidity buckets of equally many stocks, the most liquid with 0.
+    """Assign stocks to liquidity buckets of equal size; bucket 0 is the most liquid.
 
     Stocks with an unknown daily value are in the last bucket.
     """

@@ -45,4 +45,5 @@ def _shrink(values: Floats, error: Floats) -> Floats:
 def _demean(values: Floats) -> Floats:
     """Subtract each day's mean, which is the market's move and only adds error."""
     known = np.isfinite(values)
-    return values - np.where(known, values, 0).sum(1, keepdims=True) / np.maximum(known.sum(1, keepdims=True), 1)
+    mean: Floats = np.where(known, values, 0).sum(1, keepdims=True) / np.maximum(known.sum(1, keepdims=True), 1)
+    return values - mean
