@@ -1,5 +1,6 @@
 """Costs of trades for a stated capital: half-spread, market impact, commission and borrow fee."""
 
+import math
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -85,8 +86,8 @@ class DayCosts:
         """
         known = self.daily_value > 0
         worst = self.impact.max() / np.sqrt(self.daily_value[known].min(initial=np.inf))
-        rate: Floats = self.impact / np.sqrt(np.where(known, self.daily_value, np.inf))
-        return np.sqrt(equity) * np.where(known, rate, worst)
+        rate = self.impact / np.sqrt(np.where(known, self.daily_value, np.inf))
+        return math.sqrt(equity) * np.where(known, rate, worst)
 
 
 def make_day_costs(
