@@ -105,7 +105,7 @@ def _standardise(returns: Floats, is_known: NDArray[np.bool_], params: RiskParam
 def _load_factors(standardised: _Standardised, factors: int) -> Floats:
     """Compute the loadings (stock, factor) of principal components, without their sampling noise."""
     values, known, counts = standardised.values, standardised.is_known, standardised.counts
-    days, stocks = values.shape
+    days = len(values)
     is_enough = counts > 0
     factors = max(1, min(factors, days - 1, int(is_enough.sum()) - 1))
     eigenvalues, vectors = np.linalg.eigh(values @ values.T / days)
