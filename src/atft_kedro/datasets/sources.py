@@ -136,7 +136,7 @@ class BenchmarkReturnsDataset(ReadOnlyDataset[BenchmarkReturns]):
 
 
 class DelistingsDataset(ReadOnlyDataset[pl.DataFrame]):
-    """The last returns of delisted stocks, from a CSV or parquet file; empty with ``path: null``.
+    """Last returns of delisted stocks, from a CSV or parquet file; empty with ``path: null``.
 
     Example usage for the YAML API:
 
