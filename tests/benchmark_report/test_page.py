@@ -9,13 +9,18 @@ import pytest
 
 from atft_kedro.benchmark_report.page import build_benchmark_page, plot_cumulative, plot_rank_ics
 from factories.benchmark_runs import compare, make_run
+from factories.position_days import make_position_score
 
 
 def test_the_page_holds_the_numbers_of_the_folders(returns: pl.DataFrame, tmp_path: Path) -> None:
     runs = [make_run(tmp_path / name, returns, share) for name, share in (("a", 0.5), ("b", 0.3))]
 
+    scored = runs[0].score.model_copy(update={"positions": make_position_score()})
+    runs[0] = replace(runs[0], score=scored)
+
     page = build_benchmark_page(runs, compare(runs), None, "kedro atft benchmarks a b")
 
+    assert page.count("## After costs: positions on the test days") == 1
     score = runs[0].score.split["test"][1]
     assert f"rank IC of {score.rank_ic.mean:.4f} ± {score.rank_ic.se:.4f}" in page
     row = next(line for line in page.splitlines() if "| `b`, commit `" in line)

@@ -25,7 +25,8 @@ def test_the_summary_has_the_tables_and_the_report_the_figures_too(tmp_path: Pat
     epoch = {"seed": 7, "phase": "one", "epochs": 1, "train_loss": 0.9, "seconds": 2.0, "validation": {"rank_ic": 0.1}}
     (run.folder / "metrics.jsonl").write_text(json.dumps(epoch) + "\n")
 
-    summary, report = build_run_pages(run.folder, run.score, [apply_theme(go.Figure(), "A figure", "How to read it.")])
+    figure = apply_theme(go.Figure(go.Bar(y=[1])), "A figure", "How to read it.")
+    summary, report = build_run_pages(run.folder, run.score, [figure])
 
     assert summary.startswith("# Run run\n\n## Goals")
     for title in ("Same close and next close on the test days", "Difference from the baselines", "Phases", "Origin"):

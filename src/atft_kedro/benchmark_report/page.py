@@ -13,6 +13,7 @@ from ..evaluation.entries import name_entry
 from ..evaluation.forecast_table import FORECASTS_FILE, open_table
 from ..evaluation.score import EntryScore
 from ..reporting.format import format_number
+from ..reporting.position_tables import tabulate_positions
 from ..reporting.run_tables import tabulate_goals
 from ..reporting.score_columns import DIFFERENCE_COLUMNS
 from ..reporting.table import Table, format_markdown_table
@@ -87,6 +88,12 @@ def _build_tables(first: RunEvidence, longer: Mapping[str, RunEvidence], horizon
         *(table for suffix, run in runs.items() for table in _tabulate_scores(run, horizon, suffix)),
         tabulate_horizons(first),
         *(tabulate_run_costs(run, f"{TITLE}{suffix}") for suffix, run in runs.items()),
+        *(
+            table
+            for suffix, run in runs.items()
+            if run.score.positions
+            for table in tabulate_positions(run.score.positions, suffix)
+        ),
     ]
 
 

@@ -9,8 +9,9 @@ from ..evaluation.compare_runs import (
     read_split_forecasts,
     require_two_or_more_runs,
 )
-from ..evaluation.run_scores import read_all_returns, use_run_units
+from ..evaluation.run_scores import read_all_returns, read_scores, use_run_units
 from ..reporting.comparison_tables import tabulate_comparison
+from ..reporting.position_tables import tabulate_compared_positions
 from .command_helpers import pass_catalog, split_option
 from .console import make_console, render_table
 
@@ -38,5 +39,7 @@ def compare(catalog: CatalogProtocol, runs: tuple[str, ...], split: str, trials:
     compared = compare_runs(forecasts, read_all_returns(folders), evaluation, trials)
     console = make_console()
     console.print(render_table(tabulate_comparison(compared, split, trials)))
+    for table in tabulate_compared_positions(read_scores(folders, are_required=True)[0]) if split == "test" else ():
+        console.print(render_table(table))
     for horizon in list_horizons_not_compared(forecasts):
         console.print(f"The horizon {horizon} d is not compared: not all runs forecast it.")

@@ -9,6 +9,7 @@ from ..schema import ENTRY_LAGS, HorizonKey
 from .align import ExcludedForecasts
 from .daily_statistics import Mean
 from .portfolio import PortfolioParams, PortfolioScore
+from .position_score import PositionScore
 from .published import PublishedScore
 from .quantiles import Units
 
@@ -123,6 +124,7 @@ class RunScore(EntryScore, ByEntry[EntryScore]):
     days: dict[str, tuple[str, str]]  # first and last day of each split
     entry_lag: int = 0  # of the targets that the run was trained on
     goals: dict[str, GoalResult] = Field(default_factory=dict)
+    positions: PositionScore | None = None  # on the test days, after costs
 
     @property
     def entries(self) -> dict[int, EntryScore]:

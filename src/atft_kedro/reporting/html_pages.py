@@ -32,6 +32,11 @@ def build_html_report(title: str, tables: Sequence[Table], figures: Sequence[go.
     return _render("report_page.html", title=title, tables=tables, figures=sections, plotly=get_plotlyjs())
 
 
+def has_content(figure: go.Figure) -> bool:
+    """Return whether a figure has data or a message instead."""
+    return bool(figure.data or figure.layout.annotations)
+
+
 def figure_title(figure: go.Figure) -> str:
     """Return the part of a figure's title before the first colon or ``<br>``."""
     return re.split(":|<br>", figure.layout.title.text)[0]

@@ -14,6 +14,7 @@ from ..panel.split import Split
 from .baseline_tables import tabulate_baselines, tabulate_members, tabulate_oracle, tabulate_published
 from .entry_tables import ENTRY_HEADER, mark_entry, tabulate_entries
 from .format import format_number
+from .position_tables import tabulate_positions
 from .score_columns import EPOCH_COLUMNS, PORTFOLIO_COLUMNS, SCORE_COLUMNS, SPLIT_COLUMNS
 from .table import Table, format_cells, list_headers
 
@@ -43,6 +44,7 @@ def tabulate_run(score: RunScore, manifest: Mapping[str, Any], history: History)
     tables = [tabulate_goals(score), tabulate_entries(score, "test")]
     tables += [tabulate_split(score, split) for split in reversed(score.split)]
     tables += [tabulate_portfolios(score, split) for split in ("test", "validation") if split in score.split]
+    tables += tabulate_positions(score.positions) if score.positions else []
     tables += [tabulate_baselines(score, "test")] if score.baselines else []
     tables += [tabulate_members(score, "test")] if score.seeds else []
     tables += [tabulate_oracle(score, "test")] if score.oracle else []

@@ -8,6 +8,7 @@ from ..evaluation.daily_statistics import Mean
 from ..evaluation.entries import name_entry
 from ..evaluation.oracle_comparison import OracleComparison
 from ..evaluation.portfolio import PortfolioScore
+from ..evaluation.position_score import COST_KINDS, BookScore, PositionScore
 from ..evaluation.published import PublishedScore
 from ..evaluation.score import HorizonScore
 from ..metrics import METRIC_NAMES
@@ -15,6 +16,7 @@ from .format import MISSING, format_difference, format_number, format_sharpe_int
 from .table import Column, Columns
 
 NET_SHARPE_INTERVAL = f"{METRIC_NAMES['net_sharpe']} (95 %)"
+BASIS_POINTS_PER_DAY: dict[str, Any] = {"scale": 1e4, "digits": 2}  # of a difference of daily returns
 TWO, THREE = partial(format_number, digits=2), partial(format_number, digits=3)
 
 
@@ -28,6 +30,10 @@ def _basis_points(mean: float | None) -> str:
 
 def _amount(value: float | None) -> str:
     return MISSING if value is None else f"{value:,.0f}"
+
+
+def _get_cost(score: BookScore, kind: str) -> float:
+    return score.costs[kind]
 
 
 def _net_sharpe(score: HorizonScore) -> float | None:
@@ -86,6 +92,36 @@ PORTFOLIO_COLUMNS: Columns[PortfolioScore] = {
     "median_traded_value": Column("traded value", lambda score: score.median_traded_value, _amount),
 }
 
+POSITION_COLUMNS: Columns[BookScore] = {
+    "net_sharpe_interval": Column(NET_SHARPE_INTERVAL, lambda score: score, format_sharpe_interval),
+    "gross_sharpe": Column("gross Sharpe", lambda score: score.gross_sharpe, TWO),
+    "net_bp": Column("net bp", lambda score: score.net_mean, _basis_points),
+    "gross_bp": Column("gross bp", lambda score: score.gross_mean, _basis_points),
+    "turnover": Column("turnover", lambda score: score.turnover, THREE),
+    "drawdown": Column("drawdown", lambda score: score.drawdown, _percent),
+    "gross_exposure": Column("exposure", lambda score: score.gross_exposure, TWO),
+    "net_exposure": Column("net exposure", lambda score: score.net_exposure, TWO),
+}
+RETURN_SOURCE_COLUMNS: Columns[BookScore] = {
+    "specific": Column("single stocks", lambda score: score.specific_mean, _basis_points),
+    "factor": Column("factors", lambda score: score.factor_mean, _basis_points),
+    "gross_bp": POSITION_COLUMNS["gross_bp"],
+    **{kind: Column(f"− {kind}", partial(_get_cost, kind=kind), _basis_points) for kind in COST_KINDS},
+    "net_bp": POSITION_COLUMNS["net_bp"],
+}
+COMPARED_POSITION_COLUMNS: Columns[PositionScore] = {
+    "net_sharpe_interval": Column(NET_SHARPE_INTERVAL, lambda score: score.optimised, format_sharpe_interval),
+    "net_bp": Column("net bp", lambda score: score.optimised.net_mean, _basis_points),
+    "turnover": Column("turnover", lambda score: score.optimised.turnover, THREE),
+    "sharpe_ratio": Column("net Sharpe / best book's", lambda score: score.sharpe_ratio, TWO),
+    "difference": Column(
+        "net bp minus best book's", lambda score: score.difference, partial(format_difference, **BASIS_POINTS_PER_DAY)
+    ),
+    "entry": Column("entry", lambda score: score.entry.replace("_", " "), str),
+    "capital": Column("capital", lambda score: score.capital, _amount),
+    "days": Column("days", lambda score: score.optimised.days, str),
+}
+
 PUBLISHED_COLUMNS: Columns[PublishedScore] = {
     "ic": Column(METRIC_NAMES["ic"], lambda score: score.ic),
     "ric": Column('"RIC"', lambda score: score.ric, THREE),
@@ -99,7 +135,7 @@ DIFFERENCE_COLUMNS: Columns[Mapping[str, Mean]] = {  # of paired daily differenc
     "long_short_net": Column(
         "net bp per day",
         lambda differences: differences.get("long_short_net"),
-        partial(format_difference, scale=1e4, digits=2),
+        partial(format_difference, **BASIS_POINTS_PER_DAY),
     ),
 }
 
@@ -134,3 +170,18 @@ def collect_metrics(prefix: str, entries: Mapping[int, Mapping[int, HorizonScore
         for horizon, score in horizons.items():
             metrics |= {f"{group}/{name}_{horizon}d": SCORE_COLUMNS[name].compute(score) for name in TRACKED}
     return {name: value for name, value in metrics.items() if value is not None}
+
+
+def collect_position_metrics(prefix: str, score: PositionScore | None) -> dict[str, float]:
+    """Collect the tracked metrics of optimised positions as ``prefix/positions_metric``."""
+    if score is None:
+        return {}
+    own = score.optimised
+    metrics = {
+        "net_sharpe": own.net_sharpe,
+        "gross_sharpe": own.gross_sharpe,
+        "net_mean": own.net_mean,
+        "turnover": own.turnover,
+        "sharpe_ratio": score.sharpe_ratio,
+    }
+    return {f"{prefix}/positions_{name}": value for name, value in metrics.items() if value is not None}

@@ -1,0 +1,77 @@
+"""Tables of positions after costs, beside decile books at the same costs."""
+
+from collections.abc import Sequence
+
+from ..evaluation.position_score import BOOK, PositionScore
+from ..evaluation.score import RunScore
+from .format import format_difference, format_number
+from .score_columns import BASIS_POINTS_PER_DAY, COMPARED_POSITION_COLUMNS, POSITION_COLUMNS, RETURN_SOURCE_COLUMNS
+from .table import Table, format_cells, list_headers
+
+SCORE_TITLE = "After costs: positions on the test days"
+SOURCE_TITLE = "After costs: where the return comes from, bp per day"
+SCORE_NOTE = (
+    "Optimised positions combine the forecasts of all horizons and weigh expected return against risk and costs. A "
+    "decile book buys the highest decile of one horizon's forecasts, sells the lowest, and holds each day's choice for "
+    "the horizon; it trades at the same prices and pays the same costs by stock. Returns are shares of the equity per "
+    "day, turnover is the sum of absolute trades per day, exposure the mean sum of absolute weights."
+)
+SOURCE_NOTE = (
+    "Gross return = single stocks + factors; net return = gross return − costs. Factors: the part of the return that "
+    "the risk model's factors explain. Single stocks: the rest, which the forecasts aim at."
+)
+
+
+def tabulate_positions(score: PositionScore, suffix: str = "") -> list[Table]:
+    """Build the tables of positions and decile books: their scores, and where returns come from."""
+    rows = {name_portfolio(name): book for name, book in score.portfolios.items()}
+    tables = ((SCORE_TITLE, POSITION_COLUMNS, _describe(score)), (SOURCE_TITLE, RETURN_SOURCE_COLUMNS, SOURCE_NOTE))
+    return [
+        Table(
+            f"{title}{suffix}",
+            ("positions", *list_headers(columns, columns)),
+            [[name, *format_cells(columns, columns, book)] for name, book in rows.items()],
+            note,
+        )
+        for title, columns, note in tables
+    ]
+
+
+def name_portfolio(portfolio: str) -> str:
+    """Name a portfolio for readers: `book 5` is the decile book of 5 days."""
+    return f"decile book, {portfolio.removeprefix(BOOK)} d" if portfolio.startswith(BOOK) else portfolio
+
+
+def _describe(score: PositionScore) -> str:
+    """Describe trading, the difference from the best book, delisted stocks and days without a solution."""
+    own = score.optimised
+    sentences = [
+        f"{score.first} to {score.last}, entered at the {score.entry.replace('_', ' ')}, capital {score.capital:,.0f}."
+    ]
+    if score.best_book is not None:
+        difference = format_difference(score.difference, **BASIS_POINTS_PER_DAY)
+        sentences.append(
+            f"Compared with the best decile book ({score.best_book} d, chosen on these same days), the optimised "
+            f"positions earn {difference} bp per day, paired by day."
+        )
+    if score.sharpe_ratio is not None:
+        sentences.append(f"Their net Sharpe ratio is {format_number(score.sharpe_ratio, 2)} times that of the book.")
+    sentences += [
+        f"Delisted while held: {own.delisted} positions. {score.terminal}",
+        f"Days whose problem could not be solved, so that the positions stayed: {own.unsolved} of {own.days}.",
+        SCORE_NOTE,
+    ]
+    return " ".join(sentences)
+
+
+def tabulate_compared_positions(scores: Sequence[RunScore]) -> list[Table]:
+    """Build a table of the runs' optimised positions; empty if no run has any."""
+    numbered = [(number, score.positions) for number, score in enumerate(scores, start=1)]
+    rows = [
+        [str(number), *format_cells(COMPARED_POSITION_COLUMNS, COMPARED_POSITION_COLUMNS, positions)]
+        for number, positions in numbered
+        if positions is not None
+    ]
+    header = ("run", *list_headers(COMPARED_POSITION_COLUMNS, COMPARED_POSITION_COLUMNS))
+    note = "Each run's own test days. Best book: the decile book with the highest net Sharpe ratio at the same costs."
+    return [Table("After costs: optimised positions", header, rows, note)] if rows else []
