@@ -20,8 +20,12 @@ def test_prices_come_from_a_users_files(ran_project: Path) -> None:
     for (code,), rows in prices.drop("vwap").partition_by("code", as_dict=True).items():
         rows.drop("code").rename({"date": "Date", "close": "Close"}).write_csv(folder / f"{code}.csv")
 
-    kedro(ran_project, "run", "--env", "files,smoke")
-    again = kedro(ran_project, "run", "--env", "files,smoke")
+    delisted = prices.group_by("code").agg(pl.col("date").max()).sort("date").head(1).with_columns(Return=-1)
+    delisted.write_csv(ran_project / "own delistings.csv")
+    own = ("--env", "files,smoke", "--params", "delistings=own delistings.csv")
+
+    kedro(ran_project, "run", *own)
+    again = kedro(ran_project, "run", *own)
     simulated = kedro(ran_project, "run", "--params", SMALL)
 
     assert "24 of 24 stages are fresh" in again
@@ -31,6 +35,8 @@ def test_prices_come_from_a_users_files(ran_project: Path) -> None:
     score = json.loads((data / "06_models" / "runs" / "latest" / "metrics.json").read_text())
     assert (score["entry_lag"], score["next_close"]) == (1, None)
     assert list(score["same_close"]["split"]) == list(score["split"])
+    targets = pl.scan_parquet(data / "05_model_input" / "ml_dataset.parquet").filter(pl.col("target_1d") == -1)
+    assert targets.select("delisting_date").collect().rows() == delisted.select("date").rows()
 
 
 def test_an_advised_command_works_for_the_users_source_and_parameters(ran_project: Path) -> None:

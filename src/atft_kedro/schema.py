@@ -22,6 +22,7 @@ CORRELATION, SAME_SECTOR, SIZE_SIMILARITY = "correlation", "same_sector", "size_
 FORECAST, HORIZON, SPLIT = "forecast", "horizon", "split"
 ENTRY_LAG = "entry_lag"
 DELISTING_RETURN = "return"  # of a delisted stock, from its last close to what its owner received
+DELISTING_DATE = "delisting_date"  # the day on which it is earned; in the rows whose targets contain it
 FORECASTER, REALISED = "forecaster", "target"
 MEMBER_PREFIX = "seed "  # forecaster of one ensemble member; its seed follows
 EDGE_ATTRIBUTES = (CORRELATION, SAME_SECTOR, SIZE_SIMILARITY)

@@ -6,10 +6,13 @@ from datetime import date, timedelta
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from scipy.stats import spearmanr
 
+from atft_kedro.evaluation.align import index_returns
 from atft_kedro.evaluation.compare_baselines import score_run
 from atft_kedro.evaluation.entries import collect_returns, returns_by_lag
+from atft_kedro.evaluation.portfolio import StaggeredPortfolio
 from atft_kedro.evaluation.score import RunScore
 from factories.forecasts import EVALUATION
 
@@ -34,26 +37,32 @@ def draw_closes() -> Closes:
 CLOSES = draw_closes()
 
 
-def realised_return(code: str, day: date, horizon: int, entry_lag: int) -> float | None:
+def realised_return(
+    code: str, day: date, horizon: int, entry_lag: int, delistings: dict[str, float] | None = None
+) -> float | None:
     """Find the return from the close ``entry_lag`` of the stock's observations after a day."""
     own = sorted(CLOSES[code])
     place = own.index(day) + entry_lag
     if place + horizon >= len(own):
-        return None
+        if code not in (delistings or {}) or place >= len(own):
+            return None
+        return CLOSES[code][own[-1]] * (1 + (delistings or {})[code]) / CLOSES[code][own[place]] - 1
     return CLOSES[code][own[place + horizon]] / CLOSES[code][own[place]] - 1
 
 
-def make_dataset(entry_lag: int) -> pl.DataFrame:
+def make_dataset(entry_lag: int, delistings: dict[str, float] | None = None) -> pl.DataFrame:
     """Make an ML dataset without prices; targets are entered after ``entry_lag`` observations."""
     rows = sorted((day, code) for code, closes in CLOSES.items() for day in closes)
     return pl.DataFrame(rows, schema=["date", "code"], orient="row").with_columns(
-        pl.Series(f"target_{h}d", [realised_return(code, day, h, entry_lag) for day, code in rows]) for h in HORIZONS
+        pl.Series(f"target_{h}d", [realised_return(code, day, h, entry_lag, delistings) for day, code in rows])
+        for h in HORIZONS
     )
 
 
+@pytest.mark.parametrize("delistings", [None, {"S05": -1.0}])
 @pytest.mark.parametrize("entry_lag", [0, 1, 2])
-def test_returns_at_both_entries_match_the_closes(entry_lag: int) -> None:
-    dataset = make_dataset(entry_lag)
+def test_returns_at_both_entries_match_the_closes(entry_lag: int, delistings: dict[str, float] | None) -> None:
+    dataset = make_dataset(entry_lag, delistings)
     asked = pl.Series(DAYS[10:50])
 
     entries = returns_by_lag(collect_returns(dataset.lazy(), asked, entry_lag), entry_lag)
@@ -64,7 +73,7 @@ def test_returns_at_both_entries_match_the_closes(entry_lag: int) -> None:
         assert len(returns) == len(dataset.filter(pl.col("date").is_between(DAYS[10], DAYS[49])))
         for row in returns.iter_rows(named=True):
             for horizon in HORIZONS:
-                expected = realised_return(row["code"], row["date"], horizon, lag)
+                expected = realised_return(row["code"], row["date"], horizon, lag, delistings)
                 before = lag < entry_lag and sorted(CLOSES[row["code"]]).index(row["date"]) < entry_lag - lag
                 late = lag < entry_lag and expected is not None and before  # no earlier row holds it
                 assert row[f"target_{horizon}d"] == (None if late else pytest.approx(expected)), (lag, row)
@@ -153,3 +162,19 @@ def test_returns_of_one_entry_alone_leave_the_other_unknown() -> None:
     score, _ = score_run("mine", forecast.drop_nulls(), no_baselines, dataset, EVALUATION, 0)
 
     assert (score.next_close, score.same_close) == (None, None)
+
+
+@pytest.mark.parametrize("entry_lag", [0, 1])
+def test_a_portfolio_loses_a_delisted_stock_once_on_its_last_day_with_a_known_return(entry_lag: int) -> None:
+    earned = {}
+    for name, delistings in {"unknown": None, "known": {"S05": -1.0}}.items():
+        dataset = make_dataset(entry_lag, delistings)
+        realised = index_returns(collect_returns(dataset.lazy(), pl.Series(DAYS), entry_lag))
+        portfolio = StaggeredPortfolio(holding_days=5)
+        portfolio.add_days(torch.full(realised.returns[1].shape, 1 / STOCKS).double(), realised.returns[1], None)
+        earned[name] = portfolio.collect_trades().gross
+
+    last = DAYS.index(sorted(CLOSES["S05"])[-1 - entry_lag])
+    lost = earned["known"] - earned["unknown"]
+    assert lost[last] == pytest.approx(-1 / STOCKS)
+    assert np.flatnonzero(lost).tolist() == [last]

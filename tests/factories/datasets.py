@@ -22,9 +22,17 @@ from atft_kedro.training.data import TrainingData
 from factories.params import make_params
 
 
-def make_ml_dataset(prices: pl.DataFrame, params: FeatureParams) -> pl.DataFrame:
+def make_ml_dataset(
+    prices: pl.DataFrame, params: FeatureParams, delistings: pl.DataFrame | None = None
+) -> pl.DataFrame:
     """Build the whole dataset at once."""
-    return pl.concat(build_ml_dataset(prices.lazy(), params))
+    return pl.concat(build_ml_dataset(prices.lazy(), params, delistings))
+
+
+def delist(prices: pl.DataFrame, *returns: float, days: int = 0) -> pl.DataFrame:
+    """Make the delistings of the first stocks whose prices end, some days after their last price."""
+    ended = prices.group_by("code").agg(pl.col("date").max()).sort("date", "code").head(len(returns))
+    return ended.select(pl.col("date") + pl.duration(days=days), "code", pl.Series("return", returns))
 
 
 def daily_ic(frame: pl.DataFrame, forecast: str, realised: str) -> pl.Series:

@@ -8,7 +8,7 @@ from polars.testing import assert_frame_equal
 
 from atft_kedro.features.build import FEATURE_SETS, FeatureParams
 from atft_kedro.schema import feature_columns, target_columns
-from factories.datasets import make_ml_dataset
+from factories.datasets import delist, make_ml_dataset
 from factories.params import make_params
 
 WIDE = make_params(FeatureParams, set="wide")
@@ -95,3 +95,29 @@ def test_targets_follow_the_stocks_own_observations(clean_prices: pl.DataFrame, 
         ]
         actual = stock[f"target_{horizon}d"].fill_null(math.nan).to_list()
         assert actual == pytest.approx(expected, rel=1e-5, abs=1e-6, nan_ok=True)
+
+
+@pytest.mark.parametrize("entry_lag", [0, 1])
+def test_the_last_targets_of_delisted_stocks_contain_their_last_return(
+    clean_prices: pl.DataFrame, entry_lag: int
+) -> None:
+    params = make_params(FeatureParams, entry_lag=entry_lag, horizons=(1, 5))
+    delistings = delist(clean_prices, -1.0, -0.3, days=40)
+
+    without, completed = (make_ml_dataset(clean_prices, params, table) for table in (None, delistings))
+
+    is_delisted = pl.col("code").is_in(delistings["code"].implode())
+    others = completed.filter(~is_delisted)
+    assert others["delisting_date"].null_count() == others.height
+    assert_frame_equal(others.drop("delisting_date"), without.filter(~is_delisted), check_exact=True)
+    for day, code, last_return in delistings.iter_rows():
+        stock = completed.filter(code=code)
+        close = [*stock["close"], *[stock["close"][-1] * (1 + last_return)] * 5]
+        for horizon in (1, 5):
+            entries = range(entry_lag, len(stock))
+            expected = [close[entry + horizon] / close[entry] - 1 for entry in entries]
+            targets = stock[f"target_{horizon}d"].fill_null(math.nan).to_list()
+            assert targets == pytest.approx([*expected, *[math.nan] * entry_lag], rel=1e-6, abs=1e-6, nan_ok=True)
+            unknown = without.filter(code=code)[f"target_{horizon}d"].tail(horizon + entry_lag)
+            assert unknown.null_count() == horizon + entry_lag
+        assert stock["delisting_date"].to_list() == [None] * (len(stock) - 5 - entry_lag) + [day] * (5 + entry_lag)

@@ -8,7 +8,7 @@ from polars.testing import assert_frame_equal
 
 from atft_kedro.features.build import FeatureParams
 from atft_kedro.schema import QUOTES, target
-from factories.datasets import make_ml_dataset
+from factories.datasets import delist, make_ml_dataset
 from factories.params import make_params
 
 
@@ -48,11 +48,15 @@ def test_later_prices_change_no_feature_and_no_known_target(
     assert_frame_equal(before, after, check_exact=True)
 
 
-def test_removing_later_days_changes_nothing(clean_prices: pl.DataFrame, params: FeatureParams) -> None:
+def test_removing_later_days_and_delistings_changes_no_feature(
+    clean_prices: pl.DataFrame, params: FeatureParams
+) -> None:
     today = clean_prices["date"].max() - timedelta(days=120)
     targets = [target(horizon) for horizon in params.horizons]
-
-    whole = make_ml_dataset(clean_prices, params).filter(pl.col("date") <= today).drop(targets)
+    delistings = delist(clean_prices, *[-1.0] * 10)
+    whole = make_ml_dataset(clean_prices, params, delistings)
+    assert whole.drop_nulls("delisting_date")["code"].n_unique() == 10
+    whole = whole.filter(pl.col("date") <= today).drop("delisting_date", *targets)
     cut = make_ml_dataset(clean_prices.filter(pl.col("date") <= today), params).drop(targets)
 
     assert_frame_equal(whole, cut, check_exact=True)

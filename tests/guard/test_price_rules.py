@@ -5,12 +5,15 @@ import math
 
 import polars as pl
 
+from atft_kedro.features.build import FeatureParams
+from factories.datasets import delist, make_ml_dataset
 from factories.guard_reports import (
     at,
     get_check,
     inspect,
     severities,
 )
+from factories.params import make_params
 
 
 def test_decimal_prices_and_targets_are_numbers(ml_dataset: pl.DataFrame) -> None:
@@ -41,3 +44,15 @@ def test_the_rule_for_targets_is_skipped_without_targets(ml_dataset: pl.DataFram
     report = inspect(ml_dataset.drop(name for name in ml_dataset.columns if name.startswith("target_")))
 
     assert get_check(report, "targets")["severity"] == "skipped"
+
+
+def test_targets_that_contain_a_last_return_are_accepted_with_a_delisting_date(clean_prices: pl.DataFrame) -> None:
+    prices = clean_prices.filter(pl.col("code") < "S0012")
+    dataset = make_ml_dataset(prices, make_params(FeatureParams, entry_lag=1), delist(prices, -1.0, 0.0))
+    settings = {"targets": {"entry_lag": 1}, "recency": {"historical": True}}
+
+    report, undated = inspect(dataset, settings), inspect(dataset.drop("delisting_date"), settings)
+
+    assert dataset.drop_nulls("delisting_date").filter(target_1d=-1).height == 1
+    assert (get_check(report, "targets")["severity"], get_check(report, "unused")["count"]) == ("ok", 0)
+    assert get_check(undated, "targets")["severity"] == "error"  # a target of 0 after the last close

@@ -1,7 +1,7 @@
 """Labels of a block: targets that end after their last label day are unknown."""
 
 import math
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -94,3 +94,31 @@ def test_the_last_return_of_a_stock_that_disappears_is_a_label(
     assert label(until) == pytest.approx([-0.95, -0.95])
     assert label(np.full_like(until, end + 4)) == pytest.approx([-0.95, math.nan], nan_ok=True)
     assert label(np.full_like(until, end)) == pytest.approx([math.nan, math.nan], nan_ok=True)
+
+
+@pytest.mark.parametrize("days", [3, 30, 3000])
+def test_a_last_return_is_no_label_before_its_delisting_date(rows: pl.DataFrame, tmp_path: Path, days: int) -> None:
+    split = split_days(rows["date"].unique().sort().to_numpy(), make_params(SplitParams, embargo_days=0), 20)
+    last = split.ranges_of("train")[0].last - timedelta(days=7)
+    code = rows.filter(date=last)["code"][0]
+    is_last = (pl.col("code") == code) & (pl.col("date") == last)
+    dated = disappear(rows, code, last).with_columns(
+        pl.when(is_last).then(pl.lit(last + timedelta(days=days))).alias("delisting_date")
+    )
+    panel = make_panel(dated, tmp_path / "panel", make_params(UniverseParams, min_history=3))
+    assert panel.metadata.delisting_dates == {code: last + timedelta(days=days)}
+    day = int(np.searchsorted(panel.days, np.datetime64(last)))
+    earned = int(np.searchsorted(panel.days, np.datetime64(last + timedelta(days=days))))
+
+    known = {}
+    for limit in range(day, len(panel.days)):
+        limits = np.full(len(panel.days), limit)
+        block = BlockReader(panel, no_graphs(panel), LOOKBACK, 1, limits).read(np.array([day]))
+        stock = block.stock.tolist().index(panel.metadata.codes.index(code))
+        for horizon, label in zip((1, 5), block.targets[0, stock, :2].tolist(), strict=True):
+            if not math.isnan(label):
+                known.setdefault(horizon, limit)
+
+    assert known == {h: max(day + h, earned) for h in (1, 5) if max(day + h, earned) < len(panel.days)}
+    until = find_last_label_days(panel, split.ranges_of("train"))
+    assert (until[day] < earned) == (days > 7 + 30)

@@ -57,6 +57,14 @@ def test_every_value_is_found_by_stock_and_day(ml_dataset: pl.DataFrame, panel: 
     assert panel.features[-1].isnan().all()
 
 
+def test_a_panel_of_an_earlier_version_without_delisting_dates_is_opened(panel: Panel, tmp_path: Path) -> None:
+    header = json.loads((tmp_path / "panel" / HEADER).read_text())
+    assert header["metadata"].pop("delisting_dates") == {}
+    (tmp_path / "panel" / HEADER).write_text(json.dumps(header))
+
+    assert open_panel(tmp_path / "panel").identity == panel.identity
+
+
 def stats_agree(raw: np.ndarray, scaled: np.ndarray) -> bool:
     """One line maps the raw to the scaled values, up to 16 bits and the clip."""
     inside = np.abs(scaled) < 5

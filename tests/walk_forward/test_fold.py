@@ -12,12 +12,15 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from atft_kedro.features.build import FeatureParams
 from atft_kedro.market.simulation import SimulatedMarket
 from atft_kedro.panel.split import Split
 from atft_kedro.params import InputError
 from atft_kedro.schema import PRICES
 from atft_kedro.training.runs import Runs
 from atft_kedro.walk_forward.fold import Fold, FoldRecipe, MarketTables, last_day, name_folders, train_fold
+from factories.datasets import delist, make_ml_dataset
+from factories.params import make_params
 from factories.project import ROOT, environment
 from factories.walks import SHORT, make_recipe, make_splits, write_tables
 
@@ -110,6 +113,27 @@ def test_a_stock_that_pauses_over_the_folds_end_has_no_returns_that_end_after_it
         assert unmasked.filter(paused)[name].tail(reach).null_count() == 0
         assert masked.filter(paused)[name].to_list() == expected
     assert_frame_equal(masked.filter(~paused), unmasked.filter(~paused))
+
+
+@pytest.mark.parametrize("entry_lag", [0, 1])
+def test_a_last_return_that_is_earned_after_the_folds_last_day_is_unknown(
+    clean_prices: pl.DataFrame, tables: MarketTables, split: Split, entry_lag: int
+) -> None:
+    early, late = (last_day(split) + timedelta(days=days) for days in (0, 1))
+    delistings = delist(clean_prices, -1.0, -0.3).with_columns(date=pl.Series([early, late]))
+    features = make_params(FeatureParams, entry_lag=entry_lag, horizons=(1, 5))
+    dataset, without = (make_ml_dataset(clean_prices, features, table) for table in (delistings, None))
+    recipe = replace(make_recipe(tables), entry_lag=entry_lag)
+    assert dataset.filter(pl.col("delisting_date") > pl.col("date").max().over("code"))["code"].n_unique() == 2
+
+    fold = Fold.from_tables(split, replace(tables, dataset=dataset.lazy()), recipe)
+
+    masked = fold.mask_future_targets().drop("delisting_date").collect()
+    is_late = pl.col("code") == delistings["code"][1]
+    expected = pl.concat([dataset.drop("delisting_date").filter(~is_late), without.filter(is_late)])
+    expected = expected.filter(pl.col("date") <= last_day(split)).sort("date", "code")
+    assert_frame_equal(masked, expected, check_exact=True)
+    assert not expected.equals(without.filter(pl.col("date") <= last_day(split)))
 
 
 def name_folder(tables: MarketTables, split: Split, recipe: FoldRecipe) -> str:

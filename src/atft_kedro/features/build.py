@@ -9,7 +9,7 @@ from pydantic import Field
 
 from ..params import Params
 from ..progress import track_progress
-from ..schema import CLOSE, CODE, DATE, KEY, QUOTES, SECTOR, Horizons, target
+from ..schema import CLOSE, CODE, DATE, DELISTING_DATE, DELISTING_RETURN, KEY, QUOTES, SECTOR, Horizons, target
 from .alpha158 import ALPHA158
 from .daily import CORE
 from .feature import SHARED, Feature, Scope, describe_columns, null_unless_finite
@@ -20,6 +20,8 @@ from .wide import WIDE
 FEATURE_SETS: dict[str, list[Feature]] = {"core": CORE, "alpha158": ALPHA158, "wide": WIDE}
 CELL_BYTES = 4  # size of a Float32
 COPIES = 6  # copies of a table that are in memory while it is computed
+FINAL_VALUE = "final_value"  # of a delisted stock: what its owner received, per unit of money at its last close
+FINAL_CLOSE = pl.col(CLOSE).last() * pl.col(FINAL_VALUE)
 
 Key = TypeVar("Key", str, date)
 
@@ -47,13 +49,22 @@ class FeatureParams(Params):
         return CELL_BYTES * (len(self.features()) + len(self.horizons) + 14)
 
 
-def build_ml_dataset(prices: pl.LazyFrame, params: FeatureParams) -> Iterator[pl.DataFrame]:
+def build_ml_dataset(
+    prices: pl.LazyFrame, params: FeatureParams, delistings: pl.DataFrame | None = None
+) -> Iterator[pl.DataFrame]:
     """Yield the ML dataset, one period of days after the other, sorted by (date, code).
+
+    With ``delistings`` (date, code, return), the targets that end after the last observation of a delisted stock are
+    known, and their rows have its delisting date.
 
     Between the passes the features are kept in memory if they fit into three quarters of ``params.memory_gb``, else
     on disk.
     """
     size = prices.select(pl.len()).collect().item() * params.row_bytes
+    if delistings is not None and not delistings.is_empty():
+        value = (1 + pl.col(DELISTING_RETURN)).alias(FINAL_VALUE)
+        delisted = delistings.lazy().select(CODE, pl.col(DATE).alias(DELISTING_DATE), value)
+        prices = prices.join(delisted, on=CODE, how="left")
     with PeriodStore(in_memory=size < 0.75e9 * params.memory_gb) as store:
         for period, rows in build_stock_features(prices, params):
             store.put(period, rows)
@@ -66,6 +77,7 @@ def _add_day_features(rows: pl.LazyFrame, params: FeatureParams) -> pl.DataFrame
     day_features = [feature.as_float32().over(DATE) for feature in params.features("day")]
     features = [feature.name for feature in params.features()]
     targets = [target(horizon) for horizon in sorted(params.horizons)]
+    targets += [DELISTING_DATE] if DELISTING_DATE in rows.collect_schema() else []
     by_day = rows.sort(DATE, maintain_order=True)  # the codes are already sorted
     return by_day.with_columns(day_features).select(*KEY, SECTOR, *QUOTES, *features, *targets).collect()
 
@@ -95,7 +107,11 @@ def build_stock_features(prices: pl.LazyFrame, params: FeatureParams) -> Iterato
 def _compute_stocks(prices: pl.DataFrame, market: pl.DataFrame, params: FeatureParams) -> pl.DataFrame:
     """Compute features and targets along each stock's own rows."""
     expressions = [feature.as_float32() for feature in params.features("stock")]
-    expressions += [target_expression(horizon, params.entry_lag) for horizon in params.horizons]
+    final = [FINAL_CLOSE] if DELISTING_DATE in prices.columns else []
+    expressions += [target_expression(horizon, params.entry_lag, *final) for horizon in params.horizons]
+    if final:
+        is_completed = pl.col(CLOSE).shift(-params.entry_lag - max(params.horizons)).is_null()
+        expressions.append(pl.when(is_completed).then(DELISTING_DATE).alias(DELISTING_DATE))
     prices = prices.join(market.select(DATE, MARKET_RETURN), on=DATE, how="left", maintain_order="left")
     return (
         prices.lazy()
@@ -106,13 +122,14 @@ def _compute_stocks(prices: pl.DataFrame, market: pl.DataFrame, params: FeatureP
     )
 
 
-def target_expression(horizon: int, entry_lag: int) -> pl.Expr:
+def target_expression(horizon: int, entry_lag: int, *final: pl.Expr) -> pl.Expr:
     """Compute the return over ``horizon`` observations, ``entry_lag`` observations ahead.
 
-    It is computed over one stock's observations, sorted by date, and is null if unknown. Only targets look ahead.
+    It is computed over one stock's observations, sorted by date, and is null if unknown. Only targets look ahead. After
+    the last observation, the exit is at the ``final`` close, if there is one.
     """
     entry = pl.col(CLOSE).shift(-entry_lag)
-    exit_ = pl.col(CLOSE).shift(-entry_lag - horizon)
+    exit_ = pl.coalesce(pl.col(CLOSE).shift(-entry_lag - horizon), *final)
     return (exit_ / entry - 1).cast(pl.Float32).alias(target(horizon))
 
 

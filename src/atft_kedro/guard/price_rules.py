@@ -5,7 +5,7 @@ from typing import Annotated
 import polars as pl
 from pydantic import Field
 
-from ..schema import CLOSE, CODE, DATE, HIGH, KEY, LOW, PRICES, VOLUME, target
+from ..schema import CLOSE, CODE, DATE, DELISTING_DATE, HIGH, KEY, LOW, PRICES, VOLUME, target
 from .dataset import InspectedDataset
 from .rule import RuleParams, RuleResult, report_rows, report_skipped
 
@@ -65,17 +65,19 @@ def check_targets(data: InspectedDataset, params: TargetRuleParams) -> RuleResul
     """Compare the targets with the returns of the closes; report the first target that differs.
 
     If a close is missing, the target cannot be compared. A target of 0 in such a row breaks the rule, because it was
-    probably filled in.
+    probably filled in; in a row with a delisting date it may be the last return of its stock.
     """
     if CLOSE not in data.schema or not data.targets:
         return report_skipped("the dataset has no close or no target")
-    rows = data.frame.select(*KEY, CLOSE, *data.targets).collect().sort(CODE, DATE)
+    is_completed = pl.col(DELISTING_DATE).is_not_null() if DELISTING_DATE in data.schema else pl.lit(False)
+    names = [*KEY, CLOSE, *data.targets]
+    rows = data.frame.select(*names, is_completed.alias("is_completed")).collect().sort(CODE, DATE)
     for name, horizon in data.targets.items():
         entry_close = pl.col(CLOSE).shift(-params.entry_lag)
         exit_close = pl.col(CLOSE).shift(-params.entry_lag - horizon)
         expected = (exit_close / entry_close - 1).over(CODE)
         is_different = (pl.col(name) - expected).abs() > params.tolerance * (1 + expected.abs())
-        is_filled = expected.is_null() & (pl.col(name) == 0)
+        is_filled = expected.is_null() & (pl.col(name) == 0) & ~pl.col("is_completed")
         is_broken = is_different.fill_null(False) | is_filled.fill_null(False)
         compared = rows.select(*KEY, CLOSE, name, expected.alias("expected"), is_broken.alias("is_broken"))
         broken_rows = compared.filter("is_broken").drop("is_broken")

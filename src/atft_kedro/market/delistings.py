@@ -16,9 +16,9 @@ _logger = logging.getLogger(__name__)
 
 
 def read_delistings(file: Path, dates: DateFormat) -> pl.DataFrame:
-    """Read and check a table of date, code, return with one row per stock; other columns are ignored.
+    """Read and check a table of date, code, return with one row per stock.
 
-    The return is that from the stock's last close to what its owner finally received.
+    Other columns are ignored. The return is that from the stock's last close to what its owner finally received.
     """
     if not file.is_file():
         raise InputError(f"{file} is not a file: give the table of delistings with --params delistings=PATH.")

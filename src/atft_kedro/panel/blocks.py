@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Self
 
 import numpy as np
@@ -94,6 +95,9 @@ class BlockReader:
         self._last_row = panel.row_of.amax(0).long()  # (stock,)
         self._day_of, self._stock_of = _invert_index(panel)
         horizons = torch.tensor(panel.metadata.horizons, device=panel.row_of.device)
+        dates = [panel.metadata.delisting_dates.get(code, date.min) for code in panel.metadata.codes]
+        delisting_days = np.searchsorted(panel.days, np.array(dates, dtype="datetime64[D]"))  # (stock,)
+        self._delisting_day = torch.from_numpy(delisting_days).to(panel.row_of.device)
         self._rows_to_target_end = horizons + panel.metadata.entry_lag  # (horizon,)
 
     def with_days(self, days: int) -> Self:
@@ -153,12 +157,13 @@ class BlockReader:
         """Read the targets (day, stock, horizon); those that end after the day's last label day are NaN (purge).
 
         A target may end after the last row of its stock, for example of a delisted one. Its end day is then estimated:
-        one trading day for each row that the stock lacks.
+        one trading day for each row that the stock lacks, and not before its delisting date.
         """
         row = rows.t().gather(0, step_of_day.clamp(min=0)).where(step_of_day >= 0, ABSENT)
         end = row.unsqueeze(-1) + self._rows_to_target_end  # (day, stock, horizon)
-        last = self._last_row[stock.clamp(min=0)][None, :, None]
+        last, delisting_day = (of[stock.clamp(min=0)][None, :, None] for of in (self._last_row, self._delisting_day))
         end_day = self._day_of[end.minimum(last).clamp(min=0)] + (end - last).clamp(min=0)
+        end_day = end_day.maximum(delisting_day).where(end > last, end_day)
         is_in_time = end_day <= self._last_label_days[day.clamp(min=0)][:, None, None]
         return _gather(self.panel.targets, row).where(is_in_time, torch.nan)
 

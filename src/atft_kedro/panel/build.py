@@ -9,7 +9,7 @@ import torch
 
 from ..params import Params
 from ..progress import track_progress
-from ..schema import CODE, DATE, SECTOR, target_columns
+from ..schema import CODE, DATE, DELISTING_DATE, SECTOR, target_columns
 from .index import PanelIndex
 from .scaler import Scaler
 from .store import PanelMetadata
@@ -38,6 +38,7 @@ def plan_panel(frame: pl.LazyFrame, index: PanelIndex, scaler: Scaler, entry_lag
         feature_hash=scaler.feature_hash,
         horizons=tuple(targets.values()),
         entry_lag=entry_lag,
+        delisting_dates=_find_delisting_dates(frame),
     )
     batches = _compute_rows(frame, index, scaler, list(targets))
     return PanelPlan(metadata, index.row_of, index.eligible, index.rows, batches)
@@ -54,6 +55,14 @@ def _list_sectors(frame: pl.LazyFrame, codes: Sequence[str]) -> tuple[tuple[tupl
     for day, code, sector in known_sectors.filter(is_change).collect().iter_rows():
         sectors[code].append((day, sector))
     return tuple(map(tuple, sectors.values()))
+
+
+def _find_delisting_dates(frame: pl.LazyFrame) -> dict[str, date]:
+    """Map each stock whose targets contain its last return to the day on which this return is earned."""
+    if frame.collect_schema().get(DELISTING_DATE) != pl.Date:
+        return {}
+    dates = frame.filter(pl.col(DELISTING_DATE).is_not_null()).group_by(CODE).agg(pl.col(DELISTING_DATE).max())
+    return dict(dates.sort(CODE).collect().iter_rows())
 
 
 def _compute_rows(frame: pl.LazyFrame, index: PanelIndex, scaler: Scaler, targets: list[str]) -> Iterator[PanelRows]:

@@ -12,6 +12,7 @@ from typing import Self
 
 import numpy as np
 import torch
+from pydantic import Field
 
 from ..advice import advise_run
 from ..files import parse_model, read_json
@@ -40,6 +41,7 @@ class PanelMetadata(Params):
     feature_hash: str  # of the feature catalogue
     horizons: tuple[int, ...]
     entry_lag: int
+    delisting_dates: dict[str, date] = Field(default_factory=dict)  # of stocks whose targets contain their last return
 
 
 class FileState(Params):
@@ -140,7 +142,8 @@ def open_panel(folder: Path) -> Panel:
 
 def compute_identity(metadata: PanelMetadata, files: dict[str, FileState]) -> str:
     """Hash a panel's metadata and tensors."""
-    lines = [metadata.model_dump_json(), *(f"{name} {files[name].digest}" for name in sorted(files))]
+    axes = metadata.model_dump_json(exclude_defaults=True)  # newer fields do not change the identity of older panels
+    lines = [axes, *(f"{name} {files[name].digest}" for name in sorted(files))]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 

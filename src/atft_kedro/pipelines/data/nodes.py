@@ -7,17 +7,18 @@ import polars as pl
 from atft_kedro.features import build
 from atft_kedro.features.build import FeatureParams
 from atft_kedro.market.benchmark_returns import BenchmarkReturns, replace_next_day_targets
+from atft_kedro.market.delistings import select_known_delistings
 from atft_kedro.schema import DATE
 
 
 def build_ml_dataset(
-    clean_prices: pl.LazyFrame, benchmark_returns: BenchmarkReturns, params: FeatureParams
+    clean_prices: pl.LazyFrame, benchmark_returns: BenchmarkReturns, delistings: pl.DataFrame, params: FeatureParams
 ) -> Iterator[pl.DataFrame]:
     """Compute features and targets, period by period.
 
     If benchmark returns are given, they replace the one-day targets of the rows that they have.
     """
-    periods = build.build_ml_dataset(clean_prices, params)
+    periods = build.build_ml_dataset(clean_prices, params, select_known_delistings(delistings, clean_prices))
     if benchmark_returns.rows.is_empty():  # no benchmark returns are given
         return periods
     trading_days = clean_prices.select(DATE).collect()[DATE]

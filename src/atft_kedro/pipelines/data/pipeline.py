@@ -20,7 +20,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 nodes.build_ml_dataset,
-                ["clean_prices", "benchmark_returns", "params:features"],
+                ["clean_prices", "benchmark_returns", "delistings", "params:features"],
                 "ml_dataset",
                 name="build_ml_dataset",
             ),
