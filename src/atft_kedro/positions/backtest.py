@@ -1,0 +1,177 @@
+"""Backtest of positions: orders, fills, drifting weights, costs and delisted stocks, day by day."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from ..params import InputError
+from ..schema import CODE, DATE
+from .costs import COST_KINDS, DayCosts
+from .expected_returns import Entry
+from .price_arrays import Floats, PriceArrays
+from .risk_model import RiskModel
+
+ZERO_WEIGHT = 1e-12  # a weight up to this is a rounding error
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The orders after a day's close: the new weights, and whether the day's problem was solved."""
+
+    orders: Floats  # (stock,) change of the weights
+    is_solved: bool = True
+
+
+Policy = Callable[[int, Floats, float], Decision]  # day, drifted weights (stock,) and equity -> orders
+
+
+@dataclass
+class Account:
+    """The value of each position and of the cash, and what changed them on a day; in currency."""
+
+    values: Floats  # (stock,)
+    cash: float
+    start_equity: float = 0.0
+    gain: float = 0.0  # before costs
+    costs: dict[str, float] = field(default_factory=dict)  # by kind
+    traded: float = 0.0
+    delisted: int = 0
+
+    @property
+    def equity(self) -> float:
+        """Return the value of all positions and the cash."""
+        return float(self.values.sum()) + self.cash
+
+    @property
+    def weights(self) -> Floats:
+        """Return the positions (stock,) as shares of the equity."""
+        return self.values / self.equity
+
+    def start_day(self) -> Floats:
+        """Reset what is counted per day; return the weights."""
+        self.start_equity, self.gain, self.traded, self.delisted = self.equity, 0.0, 0.0, 0
+        self.costs = dict.fromkeys(COST_KINDS, 0.0)
+        return self.weights
+
+    def move(self, returns: Floats) -> None:
+        """Move each position with its return."""
+        change = self.values * returns
+        self.values = self.values + change
+        self.gain += float(change.sum())
+
+    def pay_out(self, stocks: NDArray[np.bool_], returns: Floats) -> None:
+        """Turn the positions of delisted stocks into cash after their terminal return."""
+        self.delisted += int((np.abs(self.values[stocks]) > ZERO_WEIGHT * abs(self.equity)).sum())
+        self.move(np.where(stocks, returns, 0.0))
+        self.cash += float(self.values[stocks].sum())
+        self.values = np.where(stocks, 0.0, self.values)
+
+    def fill(self, orders: Floats, costs: DayCosts) -> None:
+        """Fill orders in currency, and pay their costs."""
+        equity = self.equity
+        self._pay(costs.charge(orders / equity, np.zeros_like(orders), equity), equity)
+        self.values = self.values + orders
+        self.cash -= float(orders.sum())
+        self.traded += float(np.abs(orders).sum())
+
+    def pay_borrow(self, costs: DayCosts) -> None:
+        """Pay a day's fee for the short positions."""
+        equity = self.equity
+        self._pay(costs.charge(np.zeros_like(self.values), np.maximum(-self.values, 0) / equity, equity), equity)
+
+    def summarise(self, factors: float, *, is_solved: bool) -> dict[str, float]:
+        """Summarise the day; returns and costs are shares of the equity at its start."""
+        gross, weights = self.gain / self.start_equity, self.weights
+        costs = {f"cost_{kind}": cost / self.start_equity for kind, cost in self.costs.items()}
+        return {
+            "gross": gross,
+            "net": gross - sum(costs.values()),
+            "turnover": self.traded / self.start_equity,
+            "gross_exposure": float(np.abs(weights).sum()),
+            "net_exposure": float(weights.sum()),
+            **costs,
+            "factor": factors,
+            "specific": gross - factors,
+            "delisted": self.delisted,
+            "unsolved": int(not is_solved),
+        }
+
+    def _pay(self, charged: dict[str, float], equity: float) -> None:
+        for kind, share in charged.items():
+            self.costs[kind] += share * equity
+            self.cash -= share * equity
+
+
+Market = Callable[[int], tuple[RiskModel, DayCosts]]  # what is known of risk and costs after a day's close
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """The result of a backtest: a row per day, and the positions after each day."""
+
+    daily: pl.DataFrame
+    weights: pl.DataFrame
+
+
+def run_backtest(
+    arrays: PriceArrays, days: range, entry: Entry, policy: Policy, market: Market, capital: float
+) -> Backtest:
+    """Hold the positions that a policy decides after each day's close, from the first day to the last.
+
+    An order is a number of shares: that of a weight, at the equity and the close of the decision. It is filled at that
+    close (entry ``close``), at the next open or at the next close. A stock without a price then is not traded. Weights
+    drift with the prices between fills. Costs are those estimated at the decision.
+    """
+    account = Account(np.zeros(len(arrays.index.codes)), capital)
+    opens = np.where(np.isfinite(arrays.close), arrays.open, np.nan)
+    to_open = np.zeros_like(opens)
+    to_open[1:] = np.nan_to_num(opens[1:] / arrays.marks[:-1] - 1)
+    orders, risk, costs = np.zeros_like(account.values), None, None
+    rows, weights = [], []
+    for day in days:
+        start, returns = account.start_day(), np.nan_to_num(arrays.returns[day])
+        if costs is not None:
+            account.pay_borrow(costs)
+            if entry == "next_open":
+                account.move(to_open[day])
+                account.fill(np.where(np.isfinite(opens[day]), orders * (1 + to_open[day]), 0.0), costs)
+                account.move((1 + returns) / (1 + to_open[day]) - 1)
+            else:
+                account.move(returns)
+            account.pay_out(arrays.terminal_day == day, arrays.terminal_return)
+            if entry == "next_close":
+                account.fill(np.where(np.isfinite(arrays.close[day]), orders * (1 + returns), 0.0), costs)
+        if account.equity <= 0:
+            raise InputError(f"The positions have lost all capital by {arrays.index.days[day]}: decrease limits.gross.")
+        factors = 0.0 if risk is None else attribute_to_factors(start, arrays.returns[day], risk)
+        risk, costs = market(day)
+        decision = policy(day, account.weights, account.equity)
+        orders = np.where(np.isfinite(arrays.close[day]), decision.orders, 0.0) * account.equity
+        if entry == "close":
+            account.fill(orders, costs)
+        day_values = account.summarise(factors, is_solved=decision.is_solved)
+        rows.append({DATE: arrays.index.days[day], **day_values})
+        weights.append(_list_positions(arrays, day, account.weights, orders / account.equity))
+    return Backtest(pl.DataFrame(rows), pl.concat(weights))
+
+
+def attribute_to_factors(weights: Floats, returns: Floats, risk: RiskModel) -> float:
+    """Compute the return of a day's positions that comes from the risk model's factors.
+
+    The factors' returns are estimated by weighted least squares over the stocks with a return.
+    """
+    known = np.isfinite(returns)
+    scaled = risk.loadings[known] / risk.specific_variance[known, None]
+    factors = np.linalg.lstsq(scaled.T @ risk.loadings[known], scaled.T @ returns[known], rcond=None)[0]
+    return float((weights @ risk.loadings) @ factors)
+
+
+def _list_positions(arrays: PriceArrays, day: int, weights: Floats, orders: Floats) -> pl.DataFrame:
+    """List the weights after a day, and its orders as weights; stocks with neither are left out."""
+    listed = np.flatnonzero((np.abs(weights) > ZERO_WEIGHT) | (np.abs(orders) > ZERO_WEIGHT))
+    return pl.DataFrame({CODE: arrays.index.codes[listed], "weight": weights[listed], "order": orders[listed]}).select(
+        pl.lit(arrays.index.days[day]).alias(DATE), pl.all()
+    )

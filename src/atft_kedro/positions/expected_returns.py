@@ -1,0 +1,174 @@
+"""Expected returns per day held, from the forecasts of all horizons and what they were worth on validation days."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from ..evaluation.daily_statistics import standard_error
+from ..params import InputError, Params
+from ..schema import FORECAST, HORIZON, SPLIT, HorizonKey
+from .price_arrays import Floats, PriceArrays, fill_forward
+
+Entry = Literal["close", "next_open", "next_close"]
+
+LARGEST_SCORE = 3.0  # standard deviations
+DISPERSION_HALF_LIFE = 20.0  # days
+MIN_SCORED_STOCKS = 5  # a day with fewer returns is not used for calibration
+
+
+class Calibration(Params):
+    """What a forecast of each horizon was worth on the validation days.
+
+    A slope is the expected return over the horizon, in standard deviations of the stocks' returns over it, of a stock
+    whose forecast is one standard deviation above the day's mean. It is multiplied by t² / (1 + t²), and it is 0 if the
+    measured slope is negative.
+    """
+
+    entry: Entry
+    slopes: dict[HorizonKey, float]
+    t: dict[HorizonKey, float]
+    days: int
+
+
+def entry_prices(arrays: PriceArrays, entry: Entry) -> tuple[Floats, int]:
+    """Return the prices (day, stock) at which orders are filled, and how many days after the forecast."""
+    prices = fill_forward(arrays.open) if entry == "next_open" else arrays.marks
+    return prices, 0 if entry == "close" else 1
+
+
+def measure_dispersion(returns: Floats) -> Floats:
+    """Estimate the standard deviation of a day's returns over the stocks, from the days up to each day.
+
+    The variances of the days are averaged with exponentially decaying weights.
+    """
+    centred = returns - np.nanmean(returns, axis=1, keepdims=True, where=np.isfinite(returns).any(1, keepdims=True))
+    known = np.isfinite(centred)
+    variance = np.where(known, centred, 0.0) ** 2
+    decay = 0.5 ** (1 / DISPERSION_HALF_LIFE)
+    total = weight = 0.0
+    averages = np.full(len(returns), np.nan)
+    for day, (squares, count) in enumerate(zip(variance.sum(1), known.sum(1), strict=True)):
+        if count >= 2:
+            total, weight = decay * total + squares / count, decay * weight + 1
+        averages[day] = np.sqrt(total / weight) if weight else np.nan
+    return averages
+
+
+def standardise_forecasts(forecasts: pl.DataFrame, arrays: PriceArrays) -> dict[int, Floats]:
+    """Standardise each day's forecasts of each horizon as arrays (day, stock), cut at three standard deviations.
+
+    NaN where a stock has no forecast, and 0 if all forecasts of a day are equal.
+    """
+    scores = {}
+    for horizon in sorted(forecasts[HORIZON].unique().to_list()):
+        rows = arrays.index.find(forecasts.filter(pl.col(HORIZON) == horizon), "forecasts")
+        values = arrays.index.to_array(rows, FORECAST)
+        values[~np.isfinite(values)] = np.nan
+        count = np.isfinite(values).sum(1, keepdims=True)
+        mean = np.nansum(values, axis=1, keepdims=True) / np.maximum(count, 1)
+        centred = values - mean
+        std = np.sqrt(np.nansum(centred**2, axis=1, keepdims=True) / np.maximum(count, 1))
+        is_constant = std <= 1e-9 * np.abs(np.where(count, mean, 0)) + 1e-300
+        scaled = centred / np.where(is_constant, np.inf, std)
+        scores[horizon] = np.clip(scaled, -LARGEST_SCORE, LARGEST_SCORE)
+    return scores
+
+
+def calibrate(
+    scores: Mapping[int, Floats], arrays: PriceArrays, entry: Entry, days: NDArray[np.bool_]
+) -> Calibration:
+    """Measure what standardised forecasts were worth on the marked days, from the entry on.
+
+    Returns that end after the last marked day are not used.
+    """
+    if not days.any():
+        raise InputError("Positions need forecasts of validation days, to know what a forecast is worth.")
+    prices, lag = entry_prices(arrays, entry)
+    dispersion, end = measure_dispersion(arrays.returns), int(np.flatnonzero(days)[-1]) + 1
+    slopes, ts = {}, {}
+    for horizon, score in scores.items():
+        start, stop = np.arange(end - lag - horizon), slice(lag + horizon, end)
+        realised = prices[stop] / prices[lag : end - horizon] - 1
+        known = np.isfinite(realised) & np.isfinite(score[start])
+        count = known.sum(1)
+        mean = np.where(known, realised, 0).sum(1) / np.maximum(count, 1)
+        products = np.where(known, score[start] * (realised - mean[:, None]), 0).sum(1) / np.maximum(count, 1)
+        daily = products / (dispersion[start] * np.sqrt(horizon))
+        daily = np.where(days[start] & (count >= MIN_SCORED_STOCKS), daily, np.nan)
+        slopes[horizon], ts[horizon] = _shrink(daily, horizon)
+    return Calibration(entry=entry, slopes=slopes, t=ts, days=int(days.sum()))
+
+
+def _shrink(daily: Floats, horizon: int) -> tuple[float, float]:
+    """Shrink the mean slope by its uncertainty; (0, 0) without enough days."""
+    known = daily[np.isfinite(daily)]
+    error = standard_error(daily, horizon)
+    if not np.isfinite(error) or error <= 0:
+        return 0.0, 0.0
+    mean = float(known.mean())
+    t = mean / error
+    return max(mean, 0.0) * t**2 / (1 + t**2), t
+
+
+def weigh_horizons(horizons: list[int], holding_days: float) -> dict[int, float]:
+    """Compute the weight of each horizon's expected return in the expected return per day held.
+
+    A position that is sold at the rate k = 1 / holding_days per day is held on day j with probability (1 − k)^(j − 1).
+    The return of day j is the mean of its segment: of the days after the next shorter horizon, up to the horizon. For a
+    signal that decays by the share φ per day, the result is the signal divided by 1 + φ (1 − k) / k: the aim portfolio
+    of "Dynamic Trading with Predictable Returns and Transaction Costs" (Gârleanu and Pedersen, 2013).
+    """
+    rate = 1 / holding_days
+    weights, before = dict.fromkeys(horizons, 0.0), 0
+    for index, horizon in enumerate(horizons):
+        held = ((1 - rate) ** before - (1 - rate) ** horizon) / (horizon - before)  # mean of k (1 − k)^(j − 1)
+        weights[horizon] += held
+        if index:
+            weights[horizons[index - 1]] -= held
+        before = horizon
+    return weights
+
+
+@dataclass(frozen=True)
+class ExpectedReturns:
+    """Expected returns per day held (day, stock) and the calibration of each fold."""
+
+    per_day: Floats  # NaN where a stock has no forecast
+    calibrations: tuple[Calibration, ...]
+
+
+def combine_horizons(
+    scores: Mapping[int, Floats], calibration: Calibration, dispersion: Floats, holding_days: float
+) -> Floats:
+    """Combine the expected returns of all horizons; a stock without a forecast of some horizon uses the others."""
+    total = np.zeros_like(next(iter(scores.values())))
+    for horizon, weight in weigh_horizons(sorted(scores), holding_days).items():
+        slope = calibration.slopes[horizon] * weight * np.sqrt(horizon)
+        total += slope * np.nan_to_num(scores[horizon]) * dispersion[:, None]
+    has_forecast = np.any([np.isfinite(score) for score in scores.values()], axis=0)
+    return np.where(has_forecast, total, np.nan)
+
+
+def expect_returns(
+    forecasts: pl.DataFrame, arrays: PriceArrays, entry: Entry, holding_days: float, fold: str | None = None
+) -> ExpectedReturns:
+    """Compute the expected returns on the test days, calibrated on the validation days.
+
+    ``fold`` names a column: the validation rows of each fold calibrate its test rows.
+    """
+    dispersion = measure_dispersion(arrays.returns)
+    total = np.full(arrays.close.shape, np.nan)
+    calibrations = []
+    for _, rows in forecasts.group_by(fold or pl.lit(0), maintain_order=True):
+        validation = standardise_forecasts(rows.filter(pl.col(SPLIT) == "validation"), arrays)
+        marked = np.any([np.isfinite(score).any(1) for score in validation.values()] or [[False]], axis=0)
+        calibration = calibrate(validation, arrays, entry, marked)
+        scores = standardise_forecasts(rows.filter(pl.col(SPLIT) == "test"), arrays)
+        expected = combine_horizons(scores, calibration, dispersion, holding_days)
+        total = np.where(np.isfinite(expected), expected, total)
+        calibrations.append(calibration)
+    return ExpectedReturns(total, tuple(calibrations))
