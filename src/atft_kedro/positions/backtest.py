@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..params import InputError
 from ..schema import CODE, DATE
 from .costs import COST_KINDS, DayCosts
-from .expected_returns import Entry
+from ..evaluation.position_score import COST_PREFIX, PositionEntry
 from .price_arrays import Floats, PriceArrays
 from .risk_model import RiskModel
 
@@ -85,7 +85,7 @@ class Account:
     def summarise(self, factors: float, *, is_solved: bool) -> dict[str, float]:
         """Summarise the day; returns and costs are shares of the equity at its start."""
         gross, weights = self.gain / self.start_equity, self.weights
-        costs = {f"cost_{kind}": cost / self.start_equity for kind, cost in self.costs.items()}
+        costs = {COST_PREFIX + kind: cost / self.start_equity for kind, cost in self.costs.items()}
         return {
             "gross": gross,
             "net": gross - sum(costs.values()),
@@ -117,7 +117,7 @@ class Backtest:
 
 
 def run_backtest(
-    arrays: PriceArrays, days: range, entry: Entry, policy: Policy, market: Market, capital: float
+    arrays: PriceArrays, days: range, entry: PositionEntry, policy: Policy, market: Market, capital: float
 ) -> Backtest:
     """Hold the positions that a policy decides after each day's close, from the first day to the last.
 

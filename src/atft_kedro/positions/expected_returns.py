@@ -2,18 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from ..evaluation.daily_statistics import standard_error
+from ..evaluation.position_score import PositionEntry
 from ..params import InputError, Params
 from ..schema import FORECAST, HORIZON, SPLIT, HorizonKey
 from .price_arrays import Floats, PriceArrays, fill_forward
 
-Entry = Literal["close", "next_open", "next_close"]
+
 
 LARGEST_SCORE = 3.0  # standard deviations
 DISPERSION_HALF_LIFE = 20.0  # days
@@ -28,13 +29,19 @@ class Calibration(Params):
     measured slope is negative.
     """
 
-    entry: Entry
+    entry: PositionEntry
     slopes: dict[HorizonKey, float]
     t: dict[HorizonKey, float]
     days: int
 
 
-def entry_prices(arrays: PriceArrays, entry: Entry) -> tuple[Floats, int]:
+class Calibrations(Params):
+    """The calibration of each fold, or of the only split."""
+
+    folds: tuple[Calibration, ...]
+
+
+def entry_prices(arrays: PriceArrays, entry: PositionEntry) -> tuple[Floats, int]:
     """Return the prices (day, stock) at which orders are filled, and how many days after the forecast."""
     prices = fill_forward(arrays.open) if entry == "next_open" else arrays.marks
     return prices, 0 if entry == "close" else 1
@@ -45,7 +52,9 @@ def measure_dispersion(returns: Floats) -> Floats:
 
     The variances of the days are averaged with exponentially decaying weights.
     """
-    centred = returns - np.nanmean(returns, axis=1, keepdims=True, where=np.isfinite(returns).any(1, keepdims=True))
+    known_returns = np.isfinite(returns)
+    count = known_returns.sum(1, keepdims=True)
+    centred = returns - np.nansum(returns, axis=1, keepdims=True) / np.maximum(count, 1)
     known = np.isfinite(centred)
     variance = np.where(known, centred, 0.0) ** 2
     decay = 0.5 ** (1 / DISPERSION_HALF_LIFE)
@@ -79,7 +88,7 @@ def standardise_forecasts(forecasts: pl.DataFrame, arrays: PriceArrays) -> dict[
 
 
 def calibrate(
-    scores: Mapping[int, Floats], arrays: PriceArrays, entry: Entry, days: NDArray[np.bool_]
+    scores: Mapping[int, Floats], arrays: PriceArrays, entry: PositionEntry, days: NDArray[np.bool_]
 ) -> Calibration:
     """Measure what standardised forecasts were worth on the marked days, from the entry on.
 
@@ -138,7 +147,7 @@ class ExpectedReturns:
     """Expected returns per day held (day, stock) and the calibration of each fold."""
 
     per_day: Floats  # NaN where a stock has no forecast
-    calibrations: tuple[Calibration, ...]
+    calibrations: Calibrations
 
 
 def combine_horizons(
@@ -154,7 +163,7 @@ def combine_horizons(
 
 
 def expect_returns(
-    forecasts: pl.DataFrame, arrays: PriceArrays, entry: Entry, holding_days: float, fold: str | None = None
+    forecasts: pl.DataFrame, arrays: PriceArrays, entry: PositionEntry, holding_days: float, fold: str | None = None
 ) -> ExpectedReturns:
     """Compute the expected returns on the test days, calibrated on the validation days.
 
@@ -171,4 +180,4 @@ def expect_returns(
         expected = combine_horizons(scores, calibration, dispersion, holding_days)
         total = np.where(np.isfinite(expected), expected, total)
         calibrations.append(calibration)
-    return ExpectedReturns(total, tuple(calibrations))
+    return ExpectedReturns(total, Calibrations(folds=tuple(calibrations)))

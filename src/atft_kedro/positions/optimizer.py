@@ -31,6 +31,11 @@ class LimitParams(Params):
     turnover: Positive | None
     volume_share: Positive | None
 
+    @property
+    def largest_weight(self) -> float:
+        """Return the largest weight of a stock."""
+        return self.name or self.gross
+
     @model_validator(mode="after")
     def _agree(self) -> Self:
         for name in ("net", "name", "sector"):
@@ -62,7 +67,7 @@ def bound_weights(day: DayProblem, limits: LimitParams, *, long_only: bool) -> t
 
     Where a limit cannot be reached by the largest trade, it becomes what can be reached.
     """
-    largest = limits.name or limits.gross
+    largest = limits.largest_weight
     can_open = np.isfinite(day.expected)
     upper = np.where(can_open, largest, np.clip(day.held, 0, largest))
     lower = np.where(can_open, 0 if long_only else -largest, np.clip(day.held, -largest, 0))

@@ -1,0 +1,164 @@
+"""The orders of a day, from expected returns, risk and costs; and those of a decile book."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from .. import metrics
+from ..evaluation.position_score import PositionEntry
+from ..params import Params
+from .backtest import Decision, Policy
+from .costs import CostParams, DayCosts, make_day_costs
+from .optimizer import DayProblem, LimitParams, PositionOptimizer
+from .price_arrays import Floats, PriceArrays
+from .risk_model import RiskModel, RiskParams, fit_risk_model
+
+SMALLEST_ORDER = 1e-7  # share of the equity; smaller orders are rounding errors of the solver
+
+Positive = Annotated[float, Field(gt=0)]
+
+
+class PositionParams(Params):
+    """How forecasts become positions, and how these are tested.
+
+    ``holding_days`` is the expected time between a purchase and its sale: expected returns and costs are those of one
+    such day. ``delisting_return`` is earned by the holders of a delisted stock that ``delistings`` lacks.
+    ``capacity`` lists more amounts of capital with which the backtest is repeated. ``lot_size`` is the smallest number
+    of shares; 0: fractions of shares are traded.
+    """
+
+    enabled: bool
+    entry: PositionEntry
+    portfolio: Literal["long_short", "long_only"]
+    capital: Positive
+    capacity: tuple[Positive, ...]
+    risk_aversion: Positive
+    holding_days: Annotated[float, Field(ge=1)]
+    limits: LimitParams
+    risk: RiskParams
+    refit_days: Annotated[int, Field(gt=0)]
+    costs: CostParams
+    delisting_return: Annotated[float, Field(ge=-1)]
+    lot_size: Annotated[int, Field(ge=0)]
+
+    @property
+    def history(self) -> int:
+        """Return the number of days before a decision that it reads."""
+        return max(self.risk.window + self.refit_days, self.costs.spread_days, self.costs.volume_days)
+
+
+@dataclass(frozen=True)
+class MarketModels:
+    """The risk and the costs that are known after each day's close."""
+
+    arrays: PriceArrays
+    params: PositionParams
+
+    @cached_property
+    def _known(self) -> dict[int, tuple[RiskModel, DayCosts]]:
+        return {}
+
+    def __call__(self, day: int) -> tuple[RiskModel, DayCosts]:
+        """Return the risk model, which is fitted again every ``refit_days``, and the costs of a day."""
+        if day not in self._known:
+            is_refit = day % self.params.refit_days == 0 or day - 1 not in self._known
+            risk = self._fit_risk(day) if is_refit else self._known[day - 1][0]
+            self._known[day] = risk, self._estimate_costs(day, risk)
+        return self._known[day]
+
+    def _fit_risk(self, day: int) -> RiskModel:
+        window = slice(max(day + 1 - self.params.risk.window, 0), day + 1)
+        return fit_risk_model(self.arrays.returns[window], self.params.risk)
+
+    def _estimate_costs(self, day: int, risk: RiskModel) -> DayCosts:
+        history = slice(max(day + 1 - self.params.history, 0), day + 1)
+        arrays = self.arrays
+        quotes = (values[history] for values in (arrays.high, arrays.low, arrays.close, arrays.traded_value))
+        return make_day_costs(*quotes, risk.volatility, self.params.costs)
+
+
+class OptimisedPolicy:
+    """Trades towards the solution of each day's problem."""
+
+    def __init__(self, arrays: PriceArrays, expected: Floats, market: MarketModels, params: PositionParams) -> None:
+        self._arrays, self._expected, self._market, self._params = arrays, expected, market, params
+        self._optimizer = PositionOptimizer(
+            arrays.sector,
+            params.risk.factors,
+            params.limits,
+            long_only=params.portfolio == "long_only",
+            borrow_cost=0.0 if params.costs.flat_bp is not None else params.costs.borrow_bp * 1e-4 / metrics.TRADING_DAYS,
+        )
+
+    def __call__(self, day: int, held: Floats, equity: float) -> Decision:
+        """Return the day's orders; without any forecast there are none."""
+        arrays, params = self._arrays, self._params
+        risk, costs = self._market(day)
+        expected = np.where(np.isfinite(arrays.close[day]), self._expected[day], np.nan)
+        if not np.isfinite(expected).any():
+            return Decision(np.zeros_like(held))
+        largest = limit_trades(arrays.close[day], costs, equity, params.limits)
+        impact_linear, impact_quadratic = costs.quadratic(equity, np.minimum(largest, params.limits.largest_weight))
+        problem = DayProblem(
+            held=held,
+            expected=expected,
+            loadings=pad_factors(risk.loadings, params.risk.factors),
+            specific=np.sqrt(risk.specific_variance),
+            beta=risk.beta,
+            linear_cost=costs.linear() + impact_linear,
+            quadratic_cost=impact_quadratic,
+            largest_trade=largest,
+            benchmark=np.isfinite(expected) / np.isfinite(expected).sum() * params.limits.gross,
+        )
+        weights = self._optimizer.solve(problem, params.risk_aversion, 1 / params.holding_days)
+        if weights is None:
+            return Decision(np.zeros_like(held), is_solved=False)
+        orders = np.where(np.abs(weights - held) > SMALLEST_ORDER, weights - held, 0.0)
+        return Decision(round_to_lots(orders, arrays.close[day] / equity, params.lot_size))
+
+
+def limit_trades(close: Floats, costs: DayCosts, equity: float, limits: LimitParams) -> Floats:
+    """Compute the largest trade of each stock as a share of the equity; 0 without a close or traded value.
+
+    If no stock has a traded value, the data has no volumes and this limit is not used.
+    """
+    largest = np.full(len(close), 2 * limits.gross)
+    if limits.volume_share is not None and (costs.daily_value > 0).any():
+        largest = np.minimum(np.nan_to_num(costs.daily_value) * limits.volume_share / equity, largest)
+    return np.where(np.isfinite(close), largest, 0.0)
+
+
+def pad_factors(loadings: Floats, factors: int) -> Floats:
+    """Add factors without loadings up to the number that the optimiser expects."""
+    return np.pad(loadings, ((0, 0), (0, factors - loadings.shape[1])))
+
+
+def round_to_lots(orders: Floats, share_weight: Floats, lot_size: int) -> Floats:
+    """Round orders to whole lots; ``share_weight`` is the weight of one share."""
+    if lot_size == 0:
+        return orders
+    lot = np.where(np.isfinite(share_weight), lot_size * share_weight, np.inf)
+    return np.where(np.isfinite(lot), np.round(orders / lot) * np.where(np.isfinite(lot), lot, 0.0), 0.0)
+
+
+def make_book_policy(forecasts: Floats, horizon: int) -> Policy:
+    """Make the rule of a decile book from forecasts (day, stock).
+
+    The book is the mean of the last ``horizon`` days' portfolios, long the best decile and short the worst. Its orders
+    are the changes of this mean; a position whose weight in it becomes 0 is closed.
+    """
+    values = torch.from_numpy(forecasts)
+    portfolios = metrics.long_short_weights(metrics.ranks(values, values.isfinite())).double()
+    padded = torch.nn.functional.pad(portfolios, (0, 0, horizon, 0)).cumsum(0)
+    books = ((padded[horizon:] - padded[:-horizon]) / horizon).numpy()
+    books = np.where(np.abs(books) > SMALLEST_ORDER, books, 0.0)
+
+    def decide(day: int, held: Floats, equity: float) -> Decision:
+        change = books[day] - (books[day - 1] if day else 0.0)
+        return Decision(np.where(books[day] == 0, -held, change))
+
+    return decide

@@ -1,0 +1,81 @@
+"""Backtest of positions made from a table of forecasts, beside decile books at the same entry and costs."""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from ..evaluation.daily_statistics import finite_or_none, sharpe
+from ..evaluation.position_score import (
+    BOOK,
+    NET,
+    OPTIMISED,
+    PORTFOLIO,
+    POSITION_DAYS_SCHEMA,
+    PositionScore,
+    score_positions,
+)
+from ..params import InputError
+from ..progress import track_progress
+from ..schema import DATE, FORECAST, HORIZON, SPLIT
+from .backtest import Backtest, Policy, run_backtest
+from .expected_returns import Calibrations, expect_returns
+from .plan import MarketModels, OptimisedPolicy, PositionParams, make_book_policy
+from .price_arrays import PriceArrays, read_price_arrays
+
+@dataclass(frozen=True)
+class SimulatedPositions:
+    """The daily results of every portfolio, the optimised positions, their calibration and their score."""
+
+    daily: pl.DataFrame
+    weights: pl.DataFrame
+    calibrations: Calibrations
+    score: PositionScore
+
+
+def simulate_positions(
+    forecasts: pl.DataFrame,
+    dataset: pl.LazyFrame,
+    delistings: pl.DataFrame,
+    params: PositionParams,
+    fold: str | None = None,
+) -> SimulatedPositions:
+    """Hold the positions that forecasts of test days lead to, from the first test day to the last.
+
+    Forecasts of validation days show what a forecast is worth. ``fold`` names a column of the forecasts: the validation
+    days of each fold are used for its test days only.
+    """
+    is_test = pl.col(SPLIT) == "test"
+    tested, used = forecasts.filter(is_test), forecasts.filter(is_test | (pl.col(SPLIT) == "validation"))
+    if tested.is_empty():
+        raise InputError("Positions need forecasts of test days.")
+    period = used[DATE].min(), used[DATE].max()
+    arrays = read_price_arrays(dataset, period, params.history, delistings, params.delisting_return)
+    expected = expect_returns(used, arrays, params.entry, params.holding_days, fold)
+    days = range(arrays.index.days.index_of(tested[DATE].min()), len(arrays.index.days))
+    market = MarketModels(arrays, params)
+
+    def run(policy: Policy, capital: float = params.capital) -> Backtest:
+        return run_backtest(arrays, days, params.entry, policy, market, capital)
+
+    optimised = OptimisedPolicy(arrays, expected.per_day, market, params)
+    own = run(optimised)
+    results = {OPTIMISED: own.daily}
+    for horizon in sorted(tested[HORIZON].unique().to_list()):
+        rows = arrays.index.find(tested.filter(pl.col(HORIZON) == horizon), "forecasts")
+        policy = make_book_policy(arrays.index.to_array(rows, FORECAST), horizon)
+        results[f"{BOOK}{horizon}"] = run(policy).daily
+    daily = pl.concat([table.select(pl.lit(name).alias(PORTFOLIO), pl.all()) for name, table in results.items()])
+    capacity = {
+        f"{capital:g}": finite_or_none(sharpe(run(optimised, capital).daily[NET].to_numpy()))
+        for capital in track_progress(params.capacity, "capacity, amounts of capital")
+    }
+    score = score_positions(daily, params.entry, params.capital, capacity, describe_delisted(delistings, params))
+    return SimulatedPositions(daily.cast(dict(POSITION_DAYS_SCHEMA)), own.weights, expected.calibrations, score)
+
+
+def describe_delisted(delistings: pl.DataFrame, params: PositionParams) -> str:
+    """Say in a sentence what the holders of delisted stocks earn."""
+    default = f"{params.delisting_return:+.0%} on the day after its last price (positions.delisting_return)"
+    if delistings.is_empty():
+        return f"A stock without later prices earns {default}, because there is no table of delistings."
+    return f"Delisted stocks earn the returns of the table of delistings; a stock that it lacks earns {default}."
