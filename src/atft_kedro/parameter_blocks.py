@@ -24,6 +24,7 @@ from .panel.scaler import ScalerParams
 from .panel.split import SplitParams
 from .panel.universe import UniverseParams
 from .params import Params, suggest_name
+from .positions.plan import PositionParams
 from .schema import ColumnParams
 from .search.plan import SearchParams
 from .training.params import TrainingParams
@@ -43,6 +44,7 @@ BLOCKS: dict[str, type[Params]] = {
     "network": NetworkParams,
     "training": TrainingParams,
     "evaluation": ScoringParams,
+    "positions": PositionParams,
     "predict": PredictParams,
     "champion": ChampionParams,
     "monitor": MonitorParams,
