@@ -7,10 +7,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from ..evaluation.position_score import COST_PREFIX, PositionEntry
 from ..params import InputError
 from ..schema import CODE, DATE
 from .costs import COST_KINDS, DayCosts
-from ..evaluation.position_score import COST_PREFIX, PositionEntry
 from .price_arrays import Floats, PriceArrays
 from .risk_model import RiskModel
 
@@ -30,7 +30,7 @@ Policy = Callable[[int, Floats, float], Decision]  # day, drifted weights (stock
 
 @dataclass
 class Account:
-    """The value of each position and of the cash, and what changed them on a day; in currency."""
+    """The value of the positions and of the cash in currency, and their changes on a day."""
 
     values: Floats  # (stock,)
     cash: float
@@ -51,7 +51,7 @@ class Account:
         return self.values / self.equity
 
     def start_day(self) -> Floats:
-        """Reset what is counted per day; return the weights."""
+        """Reset the sums of the day; return the weights."""
         self.start_equity, self.gain, self.traded, self.delisted = self.equity, 0.0, 0.0, 0
         self.costs = dict.fromkeys(COST_KINDS, 0.0)
         return self.weights
@@ -105,7 +105,7 @@ class Account:
             self.cash -= share * equity
 
 
-Market = Callable[[int], tuple[RiskModel, DayCosts]]  # what is known of risk and costs after a day's close
+Market = Callable[[int], tuple[RiskModel, DayCosts]]  # the models known after a day's close
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class Backtest:
 def run_backtest(
     arrays: PriceArrays, days: range, entry: PositionEntry, policy: Policy, market: Market, capital: float
 ) -> Backtest:
-    """Hold the positions that a policy decides after each day's close, from the first day to the last.
+    """Fill the orders that a policy gives after the close of each day; return the results.
 
     An order is a number of shares: that of a weight, at the equity and the close of the decision. It is filled at that
     close (entry ``close``), at the next open or at the next close. A stock without a price then is not traded. Weights

@@ -1,8 +1,7 @@
-"""Expected returns per day held, from the forecasts of all horizons and what they were worth on validation days."""
+"""Expected returns per day held: the forecasts of all horizons, scaled by their slopes on the validation days."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-
 
 import numpy as np
 import polars as pl
@@ -14,15 +13,13 @@ from ..params import InputError, Params
 from ..schema import FORECAST, HORIZON, SPLIT, HorizonKey
 from .price_arrays import Floats, PriceArrays, fill_forward
 
-
-
 LARGEST_SCORE = 3.0  # standard deviations
 DISPERSION_HALF_LIFE = 20.0  # days
 MIN_SCORED_STOCKS = 5  # a day with fewer returns is not used for calibration
 
 
 class Calibration(Params):
-    """What a forecast of each horizon was worth on the validation days.
+    """The slope of returns on forecasts, by horizon, measured on the validation days.
 
     A slope is the expected return over the horizon, in standard deviations of the stocks' returns over it, of a stock
     whose forecast is one standard deviation above the day's mean. It is multiplied by t² / (1 + t²), and it is 0 if the
@@ -90,12 +87,12 @@ def standardise_forecasts(forecasts: pl.DataFrame, arrays: PriceArrays) -> dict[
 def calibrate(
     scores: Mapping[int, Floats], arrays: PriceArrays, entry: PositionEntry, days: NDArray[np.bool_]
 ) -> Calibration:
-    """Measure what standardised forecasts were worth on the marked days, from the entry on.
+    """Measure the slope of returns after the entry on standardised forecasts, on the marked days.
 
     Returns that end after the last marked day are not used.
     """
     if not days.any():
-        raise InputError("Positions need forecasts of validation days, to know what a forecast is worth.")
+        raise InputError("Positions need forecasts of validation days, which show how returns follow forecasts.")
     prices, lag = entry_prices(arrays, entry)
     dispersion, end = measure_dispersion(arrays.returns), int(np.flatnonzero(days)[-1]) + 1
     slopes, ts = {}, {}
@@ -174,7 +171,9 @@ def expect_returns(
     calibrations = []
     for _, rows in forecasts.group_by(fold or pl.lit(0), maintain_order=True):
         validation = standardise_forecasts(rows.filter(pl.col(SPLIT) == "validation"), arrays)
-        marked = np.any([np.isfinite(score).any(1) for score in validation.values()] or [[False]], axis=0)
+        marked = np.zeros(len(total), dtype=bool)
+        for score in validation.values():
+            marked |= np.isfinite(score).any(1)
         calibration = calibrate(validation, arrays, entry, marked)
         scores = standardise_forecasts(rows.filter(pl.col(SPLIT) == "test"), arrays)
         expected = combine_horizons(scores, calibration, dispersion, holding_days)

@@ -49,7 +49,7 @@ class LimitParams(Params):
 
 @dataclass(frozen=True)
 class DayProblem:
-    """What the positions of a day depend on: arrays (stock,), with weights as shares of the equity."""
+    """The inputs of a day's problem: arrays (stock,), with weights as shares of the equity."""
 
     held: Floats  # weights before the day's trades
     expected: Floats  # expected return per day held; NaN: no forecast, the position can only be reduced
@@ -65,7 +65,7 @@ class DayProblem:
 def bound_weights(day: DayProblem, limits: LimitParams, *, long_only: bool) -> tuple[Floats, Floats, float]:
     """Compute the lowest and highest weight of each stock, and the largest gross exposure.
 
-    Where a limit cannot be reached by the largest trade, it becomes what can be reached.
+    Where a limit cannot be reached by the largest trade, it becomes the nearest value that can be reached.
     """
     largest = limits.largest_weight
     can_open = np.isfinite(day.expected)
@@ -80,7 +80,7 @@ def bound_weights(day: DayProblem, limits: LimitParams, *, long_only: bool) -> t
 class PositionOptimizer:
     """Maximise expected return − risk − costs, one day after the other.
 
-    The objective is ``w'a − γ/2 (w − b)'V(w − b) − κ c(w − h) − borrow(w)`` for new weights ``w``, held weights ``h`` and
+    The objective is ``w'a − γ/2 (w − b)'V(w − b) − κ c(w − h) − borrow(w)`` for new weights ``w``, held ones ``h`` and
     a benchmark ``b``, which is 0 for a long-short portfolio. ``κ`` is the share of a trade's costs that one day bears:
     1 / holding days, because ``a`` is the expected return of one day. cvxpy compiles the problem once; each day only
     sets its parameters. Of the solvers that cvxpy brings, Clarabel was the fastest at 1,000 stocks (docs/positions.md).

@@ -77,8 +77,8 @@ class MarketModels:
     def _estimate_costs(self, day: int, risk: RiskModel) -> DayCosts:
         history = slice(max(day + 1 - self.params.history, 0), day + 1)
         arrays = self.arrays
-        quotes = (values[history] for values in (arrays.high, arrays.low, arrays.close, arrays.traded_value))
-        return make_day_costs(*quotes, risk.volatility, self.params.costs)
+        high, low, close = arrays.high[history], arrays.low[history], arrays.close[history]
+        return make_day_costs(high, low, close, arrays.traded_value[history], risk.volatility, self.params.costs)
 
 
 class OptimisedPolicy:
@@ -91,7 +91,9 @@ class OptimisedPolicy:
             params.risk.factors,
             params.limits,
             long_only=params.portfolio == "long_only",
-            borrow_cost=0.0 if params.costs.flat_bp is not None else params.costs.borrow_bp * 1e-4 / metrics.TRADING_DAYS,
+            borrow_cost=0.0
+            if params.costs.flat_bp is not None
+            else params.costs.borrow_bp * 1e-4 / metrics.TRADING_DAYS,
         )
 
     def __call__(self, day: int, held: Floats, equity: float) -> Decision:
@@ -122,9 +124,9 @@ class OptimisedPolicy:
 
 
 def limit_trades(close: Floats, costs: DayCosts, equity: float, limits: LimitParams) -> Floats:
-    """Compute the largest trade of each stock as a share of the equity; 0 without a close or traded value.
+    """Compute the largest trade of each stock as a share of the equity.
 
-    If no stock has a traded value, the data has no volumes and this limit is not used.
+    It is 0 without a close or a traded value. If no stock has a traded value, volumes do not limit trades.
     """
     largest = np.full(len(close), 2 * limits.gross)
     if limits.volume_share is not None and (costs.daily_value > 0).any():
@@ -158,6 +160,7 @@ def make_book_policy(forecasts: Floats, horizon: int) -> Policy:
     books = np.where(np.abs(books) > SMALLEST_ORDER, books, 0.0)
 
     def decide(day: int, held: Floats, equity: float) -> Decision:
+        """Return the orders of a day."""
         change = books[day] - (books[day - 1] if day else 0.0)
         return Decision(np.where(books[day] == 0, -held, change))
 

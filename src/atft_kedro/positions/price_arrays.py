@@ -81,12 +81,15 @@ def read_price_arrays(
     ends = dataset.group_by(CODE).agg(pl.col(DATE).max().alias("last")).collect()
     terminal_day, terminal_return = _find_delisted(index, ends, delistings, delisting_return)
     return PriceArrays(
-        index,
-        *(values[name] for name in (OPEN, HIGH, LOW, CLOSE)),
-        values[CLOSE] * values[VOLUME] if VOLUME in values else np.full_like(values[CLOSE], np.nan),
-        _number_sectors(table, index),
-        terminal_day,
-        terminal_return,
+        index=index,
+        open=values[OPEN],
+        high=values[HIGH],
+        low=values[LOW],
+        close=values[CLOSE],
+        traded_value=values[CLOSE] * values.get(VOLUME, np.full_like(values[CLOSE], np.nan)),
+        sector=_number_sectors(table, index),
+        terminal_day=terminal_day,
+        terminal_return=terminal_return,
     )
 
 
@@ -104,7 +107,9 @@ def _find_delisted(
     index: DayStockIndex, ends: pl.DataFrame, delistings: pl.DataFrame, default: float
 ) -> tuple[NDArray[np.int64], Floats]:
     """Find the day after each stock's last row, and the return that its holders earn on it."""
-    stocks = pl.DataFrame({CODE: index.codes}).join(ends.with_columns(pl.col(CODE).cast(pl.String)), on=CODE, how="left")
+    stocks = pl.DataFrame({CODE: index.codes}).join(
+        ends.with_columns(pl.col(CODE).cast(pl.String)), on=CODE, how="left"
+    )
     known = delistings.select(CODE, DELISTING_RETURN)
     stocks = stocks.join(known, on=CODE, how="left", maintain_order="left")
     day = np.searchsorted(index.days.to_numpy(), stocks["last"].to_numpy(), side="right").astype(np.int64)
@@ -112,7 +117,7 @@ def _find_delisted(
 
 
 def _number_sectors(table: pl.DataFrame, index: DayStockIndex) -> NDArray[np.int64]:
-    """Number each stock's last known sector."""
+    """Assign a number to each stock's last known sector."""
     if SECTOR not in table.columns:
         return np.full(len(index.codes), NO_SECTOR, dtype=np.int64)
     last = table.sort(DATE).group_by(CODE).agg(pl.col(SECTOR).drop_nulls().last())

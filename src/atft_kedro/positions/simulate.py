@@ -20,7 +20,8 @@ from ..schema import DATE, FORECAST, HORIZON, SPLIT
 from .backtest import Backtest, Policy, run_backtest
 from .expected_returns import Calibrations, expect_returns
 from .plan import MarketModels, OptimisedPolicy, PositionParams, make_book_policy
-from .price_arrays import PriceArrays, read_price_arrays
+from .price_arrays import read_price_arrays
+
 
 @dataclass(frozen=True)
 class SimulatedPositions:
@@ -41,20 +42,21 @@ def simulate_positions(
 ) -> SimulatedPositions:
     """Hold the positions that forecasts of test days lead to, from the first test day to the last.
 
-    Forecasts of validation days show what a forecast is worth. ``fold`` names a column of the forecasts: the validation
+    Forecasts of validation days measure how returns follow forecasts. ``fold`` names a column of the forecasts: the validation
     days of each fold are used for its test days only.
     """
     is_test = pl.col(SPLIT) == "test"
     tested, used = forecasts.filter(is_test), forecasts.filter(is_test | (pl.col(SPLIT) == "validation"))
     if tested.is_empty():
         raise InputError("Positions need forecasts of test days.")
-    period = used[DATE].min(), used[DATE].max()
-    arrays = read_price_arrays(dataset, period, params.history, delistings, params.delisting_return)
+    period = used[DATE].sort()
+    arrays = read_price_arrays(dataset, (period[0], period[-1]), params.history, delistings, params.delisting_return)
     expected = expect_returns(used, arrays, params.entry, params.holding_days, fold)
-    days = range(arrays.index.days.index_of(tested[DATE].min()), len(arrays.index.days))
+    days = range(int((arrays.index.days < tested[DATE].min()).sum()), len(arrays.index.days))
     market = MarketModels(arrays, params)
 
     def run(policy: Policy, capital: float = params.capital) -> Backtest:
+        """Backtest a policy on the test days."""
         return run_backtest(arrays, days, params.entry, policy, market, capital)
 
     optimised = OptimisedPolicy(arrays, expected.per_day, market, params)
@@ -70,11 +72,11 @@ def simulate_positions(
         for capital in track_progress(params.capacity, "capacity, amounts of capital")
     }
     score = score_positions(daily, params.entry, params.capital, capacity, describe_delisted(delistings, params))
-    return SimulatedPositions(daily.cast(dict(POSITION_DAYS_SCHEMA)), own.weights, expected.calibrations, score)
+    return SimulatedPositions(daily.cast(POSITION_DAYS_SCHEMA), own.weights, expected.calibrations, score)
 
 
 def describe_delisted(delistings: pl.DataFrame, params: PositionParams) -> str:
-    """Say in a sentence what the holders of delisted stocks earn."""
+    """Describe the return of delisted stocks in a sentence."""
     default = f"{params.delisting_return:+.0%} on the day after its last price (positions.delisting_return)"
     if delistings.is_empty():
         return f"A stock without later prices earns {default}, because there is no table of delistings."

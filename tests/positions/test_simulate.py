@@ -1,0 +1,117 @@
+"""Test positions from forecasts of a simulated market, through the whole calculation."""
+
+from typing import Any
+
+import polars as pl
+import pytest
+
+from atft_kedro.market.simulated_drivers import MarketParams
+from atft_kedro.market.simulation import SimulatedMarket, simulate_market
+from atft_kedro.params import InputError
+from atft_kedro.positions.plan import PositionParams
+from atft_kedro.positions.simulate import SimulatedPositions, simulate_positions
+from atft_kedro.schema import oracle_column
+from factories.params import make_params
+
+NONE = pl.DataFrame(schema={"date": pl.Date, "code": pl.String, "return": pl.Float64})
+HORIZONS = (1, 5)
+
+
+@pytest.fixture(scope="module")
+def market() -> SimulatedMarket:
+    return simulate_market(make_params(MarketParams, stocks=60, days=320, seed=3))
+
+
+def make_forecasts(market: SimulatedMarket) -> pl.DataFrame:
+    """Make the oracle's forecasts of 140 validation and 60 test days."""
+    days = market.prices["date"].unique().sort()
+    end = len(days) - 30
+    split = pl.when(pl.col("date") < days[end - 60]).then(pl.lit("validation")).otherwise(pl.lit("test"))
+    tables = [
+        market.oracle.select("date", "code", pl.col(oracle_column(horizon, 1)).alias("forecast"))
+        .drop_nulls()
+        .with_columns(horizon=pl.lit(horizon, pl.Int16))
+        for horizon in HORIZONS
+    ]
+    used = pl.concat(tables).filter(pl.col("date").is_between(days[end - 210], days[end - 1]))
+    return used.filter(~pl.col("date").is_between(days[end - 70], days[end - 61])).with_columns(split=split)
+
+
+def simulate(market: SimulatedMarket, forecasts: pl.DataFrame | None = None, **changes: Any) -> SimulatedPositions:
+    params = make_params(PositionParams, **{"costs": {"flat_bp": 10.0}, "risk": {"window": 60}, **changes})
+    table = make_forecasts(market) if forecasts is None else forecasts
+    return simulate_positions(table, market.prices.lazy(), NONE, params)
+
+
+@pytest.fixture(scope="module")
+def result(market: SimulatedMarket) -> SimulatedPositions:
+    return simulate(market, capacity=[1e6])
+
+
+def test_good_forecasts_earn_more_than_their_costs(result: SimulatedPositions) -> None:
+    optimised, book = result.score.optimised, result.score.books[5]
+
+    assert result.score.best_book in HORIZONS
+    assert optimised.net_sharpe is not None
+    assert optimised.net_sharpe > 2
+    assert optimised.unsolved == 0
+    for portfolio in (optimised, book):
+        assert portfolio.turnover is not None
+        assert portfolio.costs["commission"] == pytest.approx(1e-3 * portfolio.turnover, rel=0.02)
+        assert sum(portfolio.costs.values()) == portfolio.costs["commission"]
+    assert set(result.score.capacity) == {"1e+06"}
+
+
+@pytest.mark.long
+def test_positions_have_a_higher_net_sharpe_ratio_than_the_best_decile_book() -> None:
+    market = simulate_market(make_params(MarketParams, stocks=300, days=600, seed=5))
+
+    score = simulate(market, risk={"window": 120}).score
+
+    assert score.sharpe_ratio is not None
+    assert score.sharpe_ratio > 1
+
+
+def test_days_and_portfolios_are_complete(result: SimulatedPositions, market: SimulatedMarket) -> None:
+    days = market.prices["date"].unique().sort()
+
+    assert result.daily["portfolio"].unique().sort().to_list() == ["book 1", "book 5", "optimised"]
+    for (_,), table in result.daily.group_by("portfolio"):
+        assert table.sort("date")["date"].to_list() == days[230:290].to_list()
+    parts = result.daily.select(total=pl.col("factor") + pl.col("specific"), gross="gross")
+    assert (parts["total"] - parts["gross"]).abs().max() < 1e-12
+
+
+def test_later_prices_change_no_earlier_position(result: SimulatedPositions, market: SimulatedMarket) -> None:
+    day = market.prices["date"].unique().sort()[270]
+    shock = pl.when(pl.col("date") > day).then(3.0).otherwise(1.0)
+    prices = market.prices.with_columns(pl.col("open", "high", "low", "close", "volume") * shock)
+
+    changed = simulate_positions(
+        make_forecasts(market),
+        prices.lazy(),
+        NONE,
+        make_params(PositionParams, costs={"flat_bp": 10.0}, risk={"window": 60}),
+    )
+
+    for table in ("weights", "daily"):
+        one, other = (getattr(item, table).filter(pl.col("date") <= day) for item in (result, changed))
+        assert one.equals(other)
+
+
+def test_reversed_forecasts_open_nothing_because_validation_days_show_their_worth(market: SimulatedMarket) -> None:
+    forecasts = make_forecasts(market).with_columns(-pl.col("forecast"))
+
+    reversed_ = simulate(market, forecasts)
+
+    assert [fold.slopes for fold in reversed_.calibrations.folds] == [dict.fromkeys(HORIZONS, 0.0)]
+    assert reversed_.score.optimised.gross_exposure < 0.01  # type: ignore[operator]
+
+
+def test_forecasts_without_test_days_are_refused(market: SimulatedMarket) -> None:
+    with pytest.raises(InputError, match="Positions need forecasts of test days"):
+        simulate(market, make_forecasts(market).filter(pl.col("split") == "validation"))
+
+
+def test_the_score_names_the_return_of_delisted_stocks(result: SimulatedPositions) -> None:
+    assert "earns +0% on the day after its last price (positions.delisting_return)" in result.score.terminal
