@@ -39,15 +39,15 @@ class Calibrations(Params):
 
 
 def entry_prices(arrays: PriceArrays, entry: PositionEntry) -> tuple[Floats, int]:
-    """Return the prices (day, stock) at which orders are filled, and how many days after the forecast."""
+    """Return the fill prices (day, stock), and the days between a forecast and its fill."""
     prices = fill_forward(arrays.open) if entry == "next_open" else arrays.marks
     return prices, 0 if entry == "close" else 1
 
 
 def measure_dispersion(returns: Floats) -> Floats:
-    """Estimate the standard deviation of a day's returns over the stocks, from the days up to each day.
+    """Estimate the standard deviation of a day's returns over the stocks.
 
-    The variances of the days are averaged with exponentially decaying weights.
+    It is known at the close of the day. The variances of the days are averaged with exponentially decaying weights.
     """
     known_returns = np.isfinite(returns)
     count = known_returns.sum(1, keepdims=True)
@@ -65,9 +65,9 @@ def measure_dispersion(returns: Floats) -> Floats:
 
 
 def standardise_forecasts(forecasts: pl.DataFrame, arrays: PriceArrays) -> dict[int, Floats]:
-    """Standardise each day's forecasts of each horizon as arrays (day, stock), cut at three standard deviations.
+    """Standardise each day's forecasts of each horizon as arrays (day, stock).
 
-    NaN where a stock has no forecast, and 0 if all forecasts of a day are equal.
+    Values are cut at three standard deviations. They are NaN where a stock has no forecast, and 0 if all forecasts of a day are equal.
     """
     scores = {}
     for horizon in sorted(forecasts[HORIZON].unique().to_list()):
@@ -87,7 +87,7 @@ def standardise_forecasts(forecasts: pl.DataFrame, arrays: PriceArrays) -> dict[
 def calibrate(
     scores: Mapping[int, Floats], arrays: PriceArrays, entry: PositionEntry, days: NDArray[np.bool_]
 ) -> Calibration:
-    """Measure the slope of returns after the entry on standardised forecasts, on the marked days.
+    """Measure the slope of returns after the entry on forecasts, on the marked days.
 
     Returns that end after the last marked day are not used.
     """
@@ -150,7 +150,7 @@ class ExpectedReturns:
 def combine_horizons(
     scores: Mapping[int, Floats], calibration: Calibration, dispersion: Floats, holding_days: float
 ) -> Floats:
-    """Combine the expected returns of all horizons; a stock without a forecast of some horizon uses the others."""
+    """Combine the expected returns of all horizons; an unknown one counts as 0."""
     total = np.zeros_like(next(iter(scores.values())))
     for horizon, weight in weigh_horizons(sorted(scores), holding_days).items():
         slope = calibration.slopes[horizon] * weight * np.sqrt(horizon)

@@ -25,7 +25,7 @@ from .price_arrays import read_price_arrays
 
 @dataclass(frozen=True)
 class SimulatedPositions:
-    """The daily results of every portfolio, the optimised positions, their calibration and their score."""
+    """Daily results of every portfolio, the optimised positions, and the score."""
 
     daily: pl.DataFrame
     weights: pl.DataFrame
@@ -40,10 +40,10 @@ def simulate_positions(
     params: PositionParams,
     fold: str | None = None,
 ) -> SimulatedPositions:
-    """Hold the positions that forecasts of test days lead to, from the first test day to the last.
+    """Backtest the positions made from the forecasts of the test days.
 
-    Forecasts of validation days measure how returns follow forecasts. ``fold`` names a column of the forecasts: the validation
-    days of each fold are used for its test days only.
+    Forecasts of validation days measure how returns follow forecasts. ``fold`` names a column of the forecasts: the
+    validation days of each fold are used for its test days only.
     """
     is_test = pl.col(SPLIT) == "test"
     tested, used = forecasts.filter(is_test), forecasts.filter(is_test | (pl.col(SPLIT) == "validation"))
