@@ -67,7 +67,8 @@ def measure_dispersion(returns: Floats) -> Floats:
 def standardise_forecasts(forecasts: pl.DataFrame, arrays: PriceArrays) -> dict[int, Floats]:
     """Standardise each day's forecasts of each horizon as arrays (day, stock).
 
-    Values are cut at three standard deviations. They are NaN where a stock has no forecast, and 0 if all forecasts of a day are equal.
+    Values are cut at three standard deviations. They are NaN where a stock has no forecast, and 0 if all forecasts of
+    a day are equal.
     """
     scores = {}
     for horizon in sorted(forecasts[HORIZON].unique().to_list()):
