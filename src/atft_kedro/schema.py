@@ -180,6 +180,11 @@ def target_columns(schema: pl.Schema) -> dict[str, int]:
     return dict(sorted(horizons.items(), key=lambda item: item[1]))
 
 
+def has_delisting_dates(schema: pl.Schema) -> bool:
+    """Return whether the rows whose targets contain the last return of a stock say when it is earned."""
+    return schema.get(DELISTING_DATE) == pl.Date
+
+
 def target_span(frame: pl.LazyFrame, entry_lag: int) -> int:
     """Return how many days ahead the longest target of an ML dataset ends."""
     horizons = target_columns(frame.collect_schema()).values()

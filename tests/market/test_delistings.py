@@ -68,7 +68,7 @@ def test_a_missing_column_or_file_is_refused(tmp_path: Path) -> None:
 
 
 def make_prices(last_days: dict[str, date]) -> pl.LazyFrame:
-    rows = [(day, code) for code, last in last_days.items() for day in (date(2024, 1, 2), last)]
+    rows = [(day, code) for code, last in last_days.items() for day in (date(2020, 1, 2), last)]
     return pl.DataFrame(rows, schema=["date", "code"], orient="row").lazy()
 
 
@@ -83,8 +83,17 @@ def test_delistings_are_known_from_their_day_on_and_of_stocks_in_the_prices(capl
     assert caplog.messages == ["delistings: 1 of 3 stocks are not in the prices"]
 
 
+def test_prices_that_end_long_before_the_delisting_are_reported(caplog: pytest.LogCaptureFixture) -> None:
+    prices = make_prices({"1301": date(2023, 3, 2), "LEH": date(2023, 4, 2), "A": date(2024, 4, 2)})
+
+    assert select_known_delistings(READ, prices).height == 2
+    assert caplog.messages[0].startswith("delistings: no price in the 365 days before the delisting of LEH: ")
+
+
 def test_a_stock_with_prices_after_its_delisting_is_refused() -> None:
     prices = make_prices({"1301": date(2024, 3, 4), "A": date(2024, 4, 2)})
 
-    with pytest.raises(InputError, match="last return of 1301 2024-03-01, and its prices go on until 2024-03-04: give"):
+    with pytest.raises(
+        InputError, match="the last return of 1301 on 2024-03-01, but its prices go on until 2024-03-04:"
+    ):
         select_known_delistings(READ, prices)
