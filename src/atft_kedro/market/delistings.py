@@ -64,8 +64,8 @@ def select_known_delistings(delistings: pl.DataFrame, prices: pl.LazyFrame) -> p
     joined = delistings.join(last_days, on=CODE, how="left", maintain_order="left")
     for day, code, _, last in joined.filter(pl.col("last") > pl.col(DATE)).head(1).iter_rows():
         raise InputError(
-            f"The table of delistings dates the last return of {code} on {day}, but its prices go on until {last}: give "
-            "the last day with a price, or a later one."
+            f"The table of delistings dates the last return of {code} on {day}, but its prices go on until {last}: "
+            "give the last day with a price, or a later one."
         )
     is_known = pl.col("last").is_not_null() & (pl.col(DATE) <= last_days["last"].max())
     unknown = joined["last"].null_count()
