@@ -5,7 +5,7 @@ import pytest
 
 from atft_kedro.positions.risk_model import RiskParams, fit_risk_model
 
-PARAMS = RiskParams(factors=10, window=252, half_life=42, min_observations=60, shrinkage=0.2)
+PARAMS = RiskParams(factors=10, window=252, half_life=21, min_observations=60, shrinkage=0.1)
 
 
 def draw_returns(days: int = 252, stocks: int = 200, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
