@@ -18,7 +18,7 @@ def test_a_first_run_creates_all_tables_and_a_second_run_none(project: Path) -> 
     files = {str(file.relative_to(project / "data")) for file in (project / "data").rglob("*") if file.is_file()}
     second = kedro(project, "run", "--params", SMALL)
 
-    assert "0 of 24 stages are fresh" in first
+    assert "0 of 26 stages are fresh" in first
     assert {
         "05_model_input/ml_dataset.parquet",
         "05_model_input/panel/panel.json",
@@ -28,14 +28,14 @@ def test_a_first_run_creates_all_tables_and_a_second_run_none(project: Path) -> 
         "05_model_input/split.json",
         "stages.json",
     } <= files
-    assert "24 of 24 stages are fresh" in second
+    assert "24 of 26 stages are fresh" in second
     assert "Traceback" not in first + second
 
 
 def test_a_changed_parameter_reruns_the_stages_that_depend_on_it(project: Path) -> None:
     guard_only = kedro(project, "run", "--params", f"{SMALL},guard.leak.max_ic=0.5")
 
-    assert "3 of 24 stages are fresh" in guard_only
+    assert "3 of 26 stages are fresh" in guard_only
     assert "stage prepare.select_universe will run: guard.require_no_error has to run" in guard_only
     assert "stage guard.inspect_dataset will run: params:guard changed" in guard_only
 
@@ -96,7 +96,9 @@ def test_a_terminated_run_has_the_status_killed(project: Path) -> None:
 
 def test_kedros_own_commands_work(project: Path) -> None:
     listed = kedro(project, "registry", "list")
-    assert "- __default__ - data - evaluate - export - fit - graph - guard - hpo - monitor - predict" in listed
+    assert (
+        "- __default__ - data - evaluate - export - fit - graph - guard - hpo - monitor - positions - predict" in listed
+    )
     assert "- prepare - refit - retrain - train - walk_forward" in listed
     assert "datasets.table.TableDataset" in kedro(project, "catalog", "describe-datasets", "--env", "files,safe")
     assert "--no-cache" in kedro(project, "run", "--help")

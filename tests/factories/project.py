@@ -27,7 +27,7 @@ IMPORTED = (
         "lightgbm",
         "scipy.stats",
     ),
-    *("mlflow.store.tracking.sqlalchemy_store", "mlflow.models", "kedro_viz", "plotly.io", "git"),
+    *("mlflow.store.tracking.sqlalchemy_store", "mlflow.models", "kedro_viz", "plotly.io", "git", "cvxpy"),
     "IPython.terminal.embed",  # imported by MLflow when a run starts
 )
 FORKS.set_forkserver_preload(list(IMPORTED))

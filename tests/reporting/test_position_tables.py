@@ -42,6 +42,14 @@ def test_without_books_nothing_is_compared() -> None:
 
     assert "Compared" not in note
     assert "times that of the book" not in note
+    assert "never traded" not in note
+
+
+def test_positions_that_never_trade_are_explained() -> None:
+    days = make_days({"optimised": [0.0, 0.0, 0.0]}, turnover=0.0)
+    note = tabulate_positions(score_positions(days, "close", 1e6, {}, TERMINAL))[0].note
+
+    assert "never traded: no expected return was worth its costs and risk." in note
 
 
 def test_only_runs_with_positions_are_compared() -> None:

@@ -188,6 +188,7 @@ def _build_walk_section(walk: WalkEvidence, first: RunEvidence) -> Iterator[str]
             is_selected = (pl.col(HORIZON) == horizon) & (pl.col(ENTRY_LAG) == lag)
             days[horizon, forecaster] = walk.daily.filter(is_selected).sort(DATE)
     yield format_markdown_table(tabulate_costs(days, f"Walk: {TITLE.lower()}"))
+    yield from map(format_markdown_table, tabulate_positions(score.positions, ", walk") if score.positions else ())
 
 
 def _describe_walk(walk: WalkEvidence, first: RunEvidence) -> str:

@@ -75,6 +75,12 @@ class PositionScore(Params):
         return {OPTIMISED: self.optimised} | {f"{BOOK}{horizon}": book for horizon, book in self.books.items()}
 
 
+class PositionResult(Params):
+    """The score of a run's positions; None where they cannot be made."""
+
+    score: PositionScore | None = None
+
+
 def score_book(daily: pl.DataFrame, holding_days: int = 1) -> BookScore:
     """Score the days of one portfolio whose positions are held for about ``holding_days``."""
     gross, net = (daily[name].to_numpy().astype(float) for name in (GROSS, NET))

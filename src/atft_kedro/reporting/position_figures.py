@@ -76,13 +76,13 @@ def plot_exposure(score: PositionScore, days: pl.DataFrame) -> go.Figure:
         turnover = table[TURNOVER].rolling_mean(MONTH, min_samples=1).to_list()
         named = {**style, "name": f"turnover, {name_portfolio(name)}"}
         figure.add_scatter(x=table[DATE].to_list(), y=turnover, row=2, col=1, **named)
-    figure.update_yaxes(title_text="share of the equity", row=1, col=1)
-    figure.update_yaxes(title_text=f"turnover, mean of {MONTH} days", rangemode="tozero", row=2, col=1)
+    figure.update_yaxes(title_text="share of equity", row=1, col=1)
+    figure.update_yaxes(title_text="turnover", rangemode="tozero", row=2, col=1)
     return apply_theme(
         figure,
         "Exposure and turnover of the positions",
         "Top: the optimised positions' sum of absolute weights (gross exposure) and sum of weights (net exposure). "
-        "Bottom: the sum of absolute trades per day.",
+        f"Bottom: the sum of absolute trades per day, mean of {MONTH} days.",
         height=520,
     )
 
@@ -107,13 +107,14 @@ def plot_costs(score: PositionScore, _: pl.DataFrame) -> go.Figure:
 
 
 def plot_capacity(score: PositionScore, _: pl.DataFrame) -> go.Figure:
-    """Plot the net Sharpe ratio of the optimised positions over the capital (logarithmic)."""
+    """Plot the net Sharpe ratio over the capital (logarithmic); empty with one amount only."""
     figure = go.Figure()
-    capitals = sorted(score.capacity, key=float)
-    ratios = [score.capacity[capital] for capital in capitals]
-    figure.add_scatter(x=[float(capital) for capital in capitals], y=ratios, mode="lines+markers", line_color=INK)
-    figure.add_vline(x=score.capital, line_dash="dot", line_color=GREY)
-    figure.update_xaxes(title_text="capital", type="log", tickvals=[float(capital) for capital in capitals])
+    ratios = {float(capital): ratio for capital, ratio in score.capacity.items()}
+    if ratios:
+        points = dict(sorted({**ratios, score.capital: score.optimised.net_sharpe}.items()))
+        figure.add_scatter(x=list(points), y=list(points.values()), mode="lines+markers", line_color=INK)
+        figure.update_xaxes(title_text="capital", type="log", tickvals=list(points))
+        figure.add_vline(x=score.capital, line_dash="dot", line_color=GREY)
     figure.update_yaxes(title_text="net Sharpe ratio")
     return apply_theme(
         figure,

@@ -9,7 +9,7 @@ from .score_columns import BASIS_POINTS_PER_DAY, COMPARED_POSITION_COLUMNS, POSI
 from .table import Table, format_cells, list_headers
 
 SCORE_TITLE = "After costs: positions on the test days"
-SOURCE_TITLE = "After costs: where the return comes from, bp per day"
+SOURCE_TITLE = "Sources of the return after costs, bp per day"
 SCORE_NOTE = (
     "Optimised positions combine the forecasts of all horizons and weigh expected return against risk and costs. A "
     "decile book buys the highest decile of one horizon's forecasts, sells the lowest, and holds each day's choice for "
@@ -48,6 +48,8 @@ def _describe(score: PositionScore) -> str:
     sentences = [
         f"{score.first} to {score.last}, entered at the {score.entry.replace('_', ' ')}, capital {score.capital:,.0f}."
     ]
+    if not own.turnover:
+        sentences.append("The optimised positions never traded: no expected return was worth its costs and risk.")
     if score.best_book is not None:
         difference = format_difference(score.difference, **BASIS_POINTS_PER_DAY)
         sentences.append(

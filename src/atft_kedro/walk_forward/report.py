@@ -9,7 +9,8 @@ from plotly.subplots import make_subplots
 from ..evaluation.entries import name_entry
 from ..evaluation.score import HorizonScore
 from ..reporting.entry_tables import ENTRY_HEADER, ENTRY_NOTE, mark_entry
-from ..reporting.score_columns import FOLD_COLUMNS, SCORE_COLUMNS, collect_metrics
+from ..reporting.position_tables import tabulate_positions
+from ..reporting.score_columns import FOLD_COLUMNS, SCORE_COLUMNS, collect_metrics, collect_position_metrics
 from ..reporting.table import Table, format_cells, format_markdown_table, list_headers
 from ..reporting.theme import apply_theme, error_bars, horizon_colour
 from ..schema import DATE, ENTRY_LAG, HORIZON
@@ -28,6 +29,7 @@ def build_walk_page(score: WalkScore) -> str:
         sections.append(f"These folds failed and are not included:\n\n{failures}")
     for horizon in score.pooled:
         sections.append(format_markdown_table(Table(f"{horizon} days", HEADER, list(format_folds(score, horizon)))))
+    sections += map(format_markdown_table, tabulate_positions(score.positions) if score.positions else ())
     return "\n\n".join(sections) + "\n"
 
 
@@ -83,7 +85,7 @@ def plot_walk(score: WalkScore, daily: pl.DataFrame) -> go.Figure:
 
 def collect_walk_metrics(score: WalkScore) -> Iterator[tuple[int, Mapping[str, float]]]:
     """Yield the metrics of the pooled days (step 0) and of each finished fold (its number)."""
-    yield 0, collect_metrics("walk", score.entries, score.entry_lag)
+    yield 0, collect_metrics("walk", score.entries, score.entry_lag) | collect_position_metrics("walk", score.positions)
     for number, fold_score in enumerate(score.folds, start=1):
         if fold_score.horizons:
             yield number, collect_metrics("fold", fold_score.by_entry(score.entry_lag), score.entry_lag)

@@ -9,6 +9,7 @@ import polars as pl
 from ..evaluation.align import index_returns
 from ..evaluation.entries import ReturnsByLag
 from ..evaluation.forecast_table import FORECASTS_FILE, open_table
+from ..evaluation.position_score import PositionScore
 from ..evaluation.score import ByEntry, EvaluationParams, HorizonScore
 from ..evaluation.score_forecasts import ScoredForecasts, score_forecasts
 from ..params import InputError
@@ -16,6 +17,7 @@ from ..schema import CODE, DATE, ENTRY_LAG, ENTRY_LAGS, HORIZON, REALISED, SPLIT
 from .walk import FoldResult, FoldResults, format_failures
 
 KEY = (HORIZON, DATE, CODE)
+FOLD = "fold"
 
 Horizons = dict[HorizonKey, HorizonScore]
 
@@ -39,6 +41,7 @@ class WalkScore(ByEntry[Horizons]):
     pooled: Horizons
     days: tuple[str, str]  # first and last
     entry_lag: int = 0  # of the targets
+    positions: PositionScore | None = None  # on all test days, after costs
 
     @property
     def entries(self) -> dict[int, Horizons]:
@@ -76,6 +79,13 @@ def pool_forecasts(trained: FoldResults, folder: Path, dataset: pl.LazyFrame) ->
     ]
     order = [*tables[0].collect_schema().names(), REALISED]
     return pooled.join(pl.concat(realised), on=KEY, how="left").sort(KEY).select(order)
+
+
+def read_fold_forecasts(trained: FoldResults, folder: Path) -> pl.DataFrame:
+    """Read the forecasts for the validation and test days of all finished folds, with the fold's name."""
+    tables = [open_table(folder / fold.folder / FORECASTS_FILE) for fold in trained.succeeded]
+    names = [pl.lit(fold.name).alias(FOLD) for fold in trained.succeeded]
+    return pl.concat([table.with_columns(name) for table, name in zip(tables, names, strict=True)]).collect()
 
 
 def _read_test_forecasts(folder: Path, fold: FoldResult) -> pl.LazyFrame:

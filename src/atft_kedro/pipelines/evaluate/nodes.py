@@ -10,6 +10,7 @@ from atft_kedro.evaluation.baselines import BaselineParams
 from atft_kedro.evaluation.compare_baselines import score_run
 from atft_kedro.evaluation.goals import GoalParams
 from atft_kedro.evaluation.oracle import forecast_with_oracle
+from atft_kedro.evaluation.position_score import PositionResult
 from atft_kedro.evaluation.run_scores import add_goals, use_run_units
 from atft_kedro.evaluation.score import RunScore, ScoringParams
 from atft_kedro.export.experiments import write_experiments
@@ -17,8 +18,8 @@ from atft_kedro.panel.split import Split
 from atft_kedro.reporting import run_pages, score_figures
 from atft_kedro.reporting.attention import plot_features, plot_lags
 from atft_kedro.reporting.graph_figures import measure_new_neighbours, plot_graph, plot_new_neighbours
-from atft_kedro.reporting.html_pages import figure_title
-from atft_kedro.reporting.score_columns import collect_metrics
+from atft_kedro.reporting.html_pages import figure_title, has_content
+from atft_kedro.reporting.score_columns import collect_metrics, collect_position_metrics
 from atft_kedro.reporting.split_figures import plot_splits
 from atft_kedro.reporting.training_figures import plot_learning
 from atft_kedro.schema import DATE
@@ -65,16 +66,20 @@ def score_forecasts(  # noqa: PLR0913, PLR0917 — what is compared, and how it 
     baseline_forecasts: pl.LazyFrame,
     seed_forecasts: pl.LazyFrame,
     realised_returns: pl.LazyFrame,
+    position_result: PositionResult,
     run_folder: Path,
     entry_lag: int,
     params: ScoringParams,
     goals: GoalParams,
 ) -> tuple[RunScore, pl.DataFrame]:
-    """Score every split of a run, its baselines and ensemble members, and check the goals."""
+    """Score every split of a run, its baselines and ensemble members, and check the goals.
+
+    The score of the run's positions is added as it is.
+    """
     own, returns = forecasts.collect(), realised_returns.collect()
     others = pl.concat([baseline_forecasts, seed_forecasts]).collect()
     score, daily = score_run(run_folder.name, own, others, returns, use_run_units(params, run_folder), entry_lag)
-    return add_goals(score, run_folder, goals), daily
+    return add_goals(score, run_folder, goals).model_copy(update={"positions": position_result.score}), daily
 
 
 def plot_scores(metrics: RunScore, daily_scores: pl.LazyFrame) -> tuple[go.Figure, ...]:
@@ -108,6 +113,7 @@ def write_report(metrics: RunScore, run_folder: Path, tracker: Tracker, *figures
     tracker.log_text(report, "report.html")
     scores = {lag: entry.split["test"] for lag, entry in metrics.entries.items()}
     tracker.log_metrics(collect_metrics("test", scores, metrics.entry_lag), 0)
-    for figure in figures:
+    tracker.log_metrics(collect_position_metrics("test", metrics.positions), 0)
+    for figure in filter(has_content, figures):
         tracker.log_text(figure.to_json(), f"plots/{figure_title(figure)}.json")
     return summary, report

@@ -2,6 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline
 
+from atft_kedro.reporting.position_figures import POSITION_FIGURES
 from atft_kedro.reporting.run_pages import OPTIONAL_FIGURES, TRAINING_FIGURES
 from atft_kedro.reporting.score_figures import SCORE_FIGURES
 
@@ -9,6 +10,7 @@ from . import nodes
 
 TRAINING_PLOTS = [f"{name}_plot" for name in (*TRAINING_FIGURES, *OPTIONAL_FIGURES)]
 LEARNING_PLOT, *NETWORK_PLOTS = TRAINING_PLOTS
+POSITION_PLOTS = [f"{name}_plot" for name in POSITION_FIGURES]
 
 
 def create_pipeline() -> Pipeline:
@@ -36,8 +38,8 @@ def create_pipeline() -> Pipeline:
             Node(
                 nodes.score_forecasts,
                 [
-                    *("forecasts", "baseline_forecasts", "seed_forecasts", "realised_returns", "run_folder"),
-                    *("params:features.entry_lag", "params:evaluation", "params:goals"),
+                    *("forecasts", "baseline_forecasts", "seed_forecasts", "realised_returns", "position_result"),
+                    *("run_folder", "params:features.entry_lag", "params:evaluation", "params:goals"),
                 ],
                 ["metrics", "daily_scores"],
                 name="score_forecasts",
@@ -51,7 +53,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 nodes.write_report,
-                ["metrics", "run_folder", "tracker", LEARNING_PLOT, *SCORE_FIGURES, *NETWORK_PLOTS],
+                ["metrics", "run_folder", "tracker", LEARNING_PLOT, *SCORE_FIGURES, *POSITION_PLOTS, *NETWORK_PLOTS],
                 ["summary", "report"],
                 name="write_report",
             ),

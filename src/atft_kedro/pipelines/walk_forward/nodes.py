@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 import polars as pl
 
 from atft_kedro.evaluation.entries import collect_returns, returns_by_lag
+from atft_kedro.evaluation.position_score import PositionResult
 from atft_kedro.evaluation.score import ScoringParams
 from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.network.params import NetworkParams
@@ -14,6 +15,8 @@ from atft_kedro.panel.folds import FoldParams, Folds
 from atft_kedro.panel.index import index_observations
 from atft_kedro.panel.scaler import FeatureCatalogue, ScalerParams
 from atft_kedro.panel.split import add_sizes
+from atft_kedro.positions.availability import PositionTables, simulate_if_possible
+from atft_kedro.positions.plan import PositionParams
 from atft_kedro.reporting.split_figures import plot_splits
 from atft_kedro.schema import DATE, target_span
 from atft_kedro.training.params import TrainingParams
@@ -68,10 +71,23 @@ def pool_forecasts(trained_folds: FoldResults, fold_runs: Runs, mapped_dataset: 
     return score.pool_forecasts(trained_folds, fold_runs.folder, mapped_dataset)
 
 
-def score_folds(
+def simulate_positions(
+    trained_folds: FoldResults,
+    fold_runs: Runs,
+    mapped_dataset: pl.LazyFrame,
+    delistings: pl.DataFrame,
+    params: PositionParams,
+) -> PositionTables:
+    """Hold the positions of all test days; the validation days of each fold calibrate its forecasts."""
+    forecasts = score.read_fold_forecasts(trained_folds, fold_runs.folder)
+    return simulate_if_possible(forecasts, mapped_dataset, delistings, params, score.FOLD)
+
+
+def score_folds(  # noqa: PLR0913, PLR0917 — what is scored, and how
     trained_folds: FoldResults,
     fold_runs: Runs,
     walk_forecasts: pl.LazyFrame,
+    walk_position_result: PositionResult,
     mapped_dataset: pl.LazyFrame,
     fold_recipe: FoldRecipe,
     params: ScoringParams,
@@ -82,7 +98,8 @@ def score_folds(
     # The forecasts have the units of the training labels.
     evaluation = params.with_units(fold_recipe.training.labels.transform)
     result = score.score_walk(trained_folds, fold_runs.folder, pooled, returns, evaluation)
-    return result.score, plot_walk(result.score, result.daily)
+    scored = result.score.model_copy(update={"positions": walk_position_result.score})
+    return scored, plot_walk(scored, result.daily)
 
 
 def report_walk(walk_score: WalkScore, walk_figure: go.Figure, tracker: Tracker) -> str:

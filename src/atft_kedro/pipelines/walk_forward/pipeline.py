@@ -41,10 +41,16 @@ def create_pipeline() -> Pipeline:
                 name="pool_forecasts",
             ),
             Node(
+                nodes.simulate_positions,
+                ["trained_folds", "fold_folders", "mapped_dataset", "delistings", "params:positions"],
+                [f"walk_position_{name}" for name in ("days", "weights", "calibrations", "result")],
+                name="simulate_positions",
+            ),
+            Node(
                 nodes.score_folds,
                 [
-                    *("trained_folds", "fold_folders", "walk_forecasts", "mapped_dataset", "fold_recipe"),
-                    "params:evaluation",
+                    *("trained_folds", "fold_folders", "walk_forecasts", "walk_position_result"),
+                    *("mapped_dataset", "fold_recipe", "params:evaluation"),
                 ],
                 ["walk_score", "walk_figure"],
                 name="score_folds",

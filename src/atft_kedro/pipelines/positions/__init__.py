@@ -1,0 +1,3 @@
+"""The pipeline that tests positions after costs."""
+
+from .pipeline import create_pipeline as create_pipeline

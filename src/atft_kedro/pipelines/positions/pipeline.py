@@ -1,0 +1,25 @@
+"""From the forecasts of a run to positions, their returns after costs, and figures."""
+
+from kedro.pipeline import Node, Pipeline
+
+from atft_kedro.reporting.position_figures import POSITION_FIGURES
+
+from . import nodes
+
+POSITION_PLOTS = [f"{name}_plot" for name in POSITION_FIGURES]
+
+
+def create_pipeline() -> Pipeline:
+    """Hold the positions that the forecasts of the test days lead to, and plot the result."""
+    return Pipeline(
+        [
+            Node(
+                nodes.simulate_positions,
+                ["forecasts", "mapped_dataset", "delistings", "params:positions"],
+                ["position_days", "position_weights", "position_calibrations", "position_result"],
+                name="simulate_positions",
+            ),
+            Node(nodes.plot_positions, ["position_result", "position_days"], POSITION_PLOTS, name="plot_positions"),
+        ],
+        tags="positions",
+    )

@@ -1,0 +1,52 @@
+"""Positions where they are possible: they need prices, the optimiser and one forecast per stock and day."""
+
+import logging
+from importlib.util import find_spec
+
+import polars as pl
+
+from ..evaluation.position_score import POSITION_DAYS_SCHEMA, PositionResult
+from ..schema import CLOSE, CODE, DATE, SPLIT
+from .expected_returns import Calibrations
+from .plan import PositionParams
+from .simulate import simulate_positions
+
+OPTIMISER = "cvxpy"
+WEIGHTS_SCHEMA = pl.Schema({DATE: pl.Date, CODE: pl.String, "weight": pl.Float64, "order": pl.Float64})
+PositionTables = tuple[pl.DataFrame, pl.DataFrame, Calibrations, PositionResult]
+
+_logger = logging.getLogger(__name__)
+
+
+def simulate_if_possible(
+    forecasts: pl.DataFrame,
+    dataset: pl.LazyFrame,
+    delistings: pl.DataFrame,
+    params: PositionParams,
+    fold: str | None = None,
+) -> PositionTables:
+    """Return the days, the weights, the calibrations and the score of the positions.
+
+    Where positions are not possible, the reason is logged, the tables are empty and there is no score.
+    """
+    if reason := find_obstacle(forecasts, dataset, params, fold):
+        _logger.warning("No positions: %s", reason)
+        days, weights = (pl.DataFrame(schema=schema) for schema in (POSITION_DAYS_SCHEMA, WEIGHTS_SCHEMA))
+        return days, weights, Calibrations(folds=()), PositionResult()
+    result = simulate_positions(forecasts, dataset, delistings, params, fold)
+    return result.daily, result.weights, result.calibrations, PositionResult(score=result.score)
+
+
+def find_obstacle(
+    forecasts: pl.DataFrame, dataset: pl.LazyFrame, params: PositionParams, fold: str | None = None
+) -> str | None:
+    """Return the reason why positions are not possible, and what changes it; else None."""
+    if not params.enabled:
+        return "positions.enabled is false."
+    if find_spec(OPTIMISER) is None:
+        return f"{OPTIMISER} is not installed. Install it with: pip install 'atft-kedro[positions]'"
+    if CLOSE not in dataset.collect_schema():
+        return f"the ML dataset has no column {CLOSE!r}. Name its price columns under `columns:` in conf/."
+    if fold and forecasts.filter(pl.col(SPLIT) == "test").select(DATE, fold).unique()[DATE].is_duplicated().any():
+        return "several folds test the same day."
+    return None

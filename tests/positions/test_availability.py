@@ -1,0 +1,50 @@
+"""Test the reasons for which no positions are made."""
+
+import sys
+from datetime import date
+
+import polars as pl
+import pytest
+
+from atft_kedro.positions.availability import find_obstacle
+from atft_kedro.positions.plan import PositionParams
+from factories.params import make_params
+
+FORECASTS = pl.DataFrame({"date": [date(2024, 1, 1), date(2024, 1, 2)], "fold": ["one", "two"], "split": "test"})
+PRICES = pl.LazyFrame(schema={"date": pl.Date, "code": pl.String, "close": pl.Float64})
+
+
+def test_with_closes_positions_are_possible() -> None:
+    assert find_obstacle(FORECASTS, PRICES, make_params(PositionParams, enabled=True)) is None
+
+
+def test_positions_that_are_not_wanted_are_not_made() -> None:
+    assert find_obstacle(FORECASTS, PRICES, make_params(PositionParams, enabled=False)) == "positions.enabled is false."
+
+
+def test_a_dataset_without_closes_is_no_error() -> None:
+    reason = find_obstacle(FORECASTS, PRICES.drop("close"), make_params(PositionParams, enabled=True))
+
+    assert reason is not None
+    assert "has no column 'close'. Name its price columns under `columns:`" in reason
+
+
+def test_without_the_optimiser_the_reason_names_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cvxpy", None)
+    monkeypatch.setattr(sys, "path", [])
+    for name in [name for name in sys.modules if name.partition(".")[0] == "cvxpy"]:
+        monkeypatch.delitem(sys.modules, name)
+
+    assert (find_obstacle(FORECASTS, PRICES, make_params(PositionParams, enabled=True)) or "").endswith(
+        "pip install 'atft-kedro[positions]'"
+    )
+
+
+def test_days_that_several_folds_test_have_no_single_series_of_positions() -> None:
+    params = make_params(PositionParams, enabled=True)
+    again = FORECASTS.with_columns(fold=pl.lit("three"))
+
+    assert find_obstacle(FORECASTS, PRICES, params, "fold") is None
+    assert find_obstacle(pl.concat([FORECASTS, again]), PRICES, params, "fold") == "several folds test the same day."
+    validation = again.with_columns(split=pl.lit("validation"))
+    assert find_obstacle(pl.concat([FORECASTS, validation]), PRICES, params, "fold") is None
