@@ -82,7 +82,7 @@ def pool_forecasts(trained: FoldResults, folder: Path, dataset: pl.LazyFrame) ->
 
 
 def read_fold_forecasts(trained: FoldResults, folder: Path) -> pl.DataFrame:
-    """Read the forecasts for the validation and test days of all finished folds, with the fold's name."""
+    """Read the validation and test forecasts of all finished folds, with the fold's name."""
     tables = [open_table(folder / fold.folder / FORECASTS_FILE) for fold in trained.succeeded]
     names = [pl.lit(fold.name).alias(FOLD) for fold in trained.succeeded]
     return pl.concat([table.with_columns(name) for table, name in zip(tables, names, strict=True)]).collect()

@@ -78,7 +78,7 @@ def simulate_positions(
     delistings: pl.DataFrame,
     params: PositionParams,
 ) -> PositionTables:
-    """Hold the positions of all test days; the validation days of each fold calibrate its forecasts."""
+    """Hold the positions of all test days; each fold's validation days calibrate it."""
     forecasts = score.read_fold_forecasts(trained_folds, fold_runs.folder)
     return simulate_if_possible(forecasts, mapped_dataset, delistings, params, score.FOLD)
 
