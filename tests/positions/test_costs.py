@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from atft_kedro.positions.costs import BP, COST_KINDS, CostParams, DayCosts, assign_buckets, make_day_costs
+from atft_kedro.params import InputError
+from atft_kedro.positions.costs import (
+    BP,
+    COST_KINDS,
+    CostParams,
+    DayCosts,
+    assign_buckets,
+    estimate_costs,
+    make_day_costs,
+)
 
 VALUES: dict[str, Any] = {
     "flat_bp": None,
@@ -20,6 +29,7 @@ VALUES: dict[str, Any] = {
 }
 STOCKS = 40
 EQUITY = 3e7
+VOLATILITY = np.random.default_rng(3).uniform(0.01, 0.04, STOCKS)
 
 
 def make_cost_params(**changes: Any) -> CostParams:
@@ -27,13 +37,17 @@ def make_cost_params(**changes: Any) -> CostParams:
 
 
 def make_costs(**changes: Any) -> DayCosts:
-    """Make the costs of random histories, in which the daily value of stocks 3 and 4 is unknown."""
+    return make_day_costs(*make_history(), VOLATILITY, make_cost_params(**changes))
+
+
+def make_history(days: int = 80) -> tuple[np.ndarray, ...]:
+    """Make high, low, close and traded value (day, stock); the daily value of stocks 3 and 4 is unknown."""
     rng = np.random.default_rng(1)
-    close = 20 * np.exp(0.02 * rng.standard_normal((80, STOCKS)).cumsum(0))
-    value = np.exp(15 + 2 * rng.standard_normal(STOCKS)) * rng.uniform(0.5, 1.5, (80, STOCKS))
+    close = 20 * np.exp(0.02 * rng.standard_normal((days, STOCKS)).cumsum(0))
+    value = np.exp(15 + 2 * rng.standard_normal(STOCKS)) * rng.uniform(0.5, 1.5, (days, STOCKS))
     value[:, 3], value[:, 4] = 0, np.nan
-    high, low = close * 1.01, close * 0.99
-    return make_day_costs(high, low, close, value, rng.uniform(0.01, 0.04, STOCKS), make_cost_params(**changes))
+    up, down = rng.uniform(0, 0.02, (2, days, STOCKS))
+    return close * (1 + up), close * (1 - down), close, value
 
 
 def draw_trades(seed: int = 2) -> tuple[np.ndarray, np.ndarray]:
@@ -133,6 +147,68 @@ def test_half_spreads_of_the_buckets_are_charged() -> None:
 
     assert (costs.half_spread[known] / BP == np.where(costs.daily_value[known] >= median, 1, 30)).all()
     assert (costs.linear() == costs.half_spread + 0.5 * BP).all()
+
+
+@pytest.mark.parametrize("change", [{"half_spread_bp": None}, {}, {"flat_bp": 10}])
+def test_costs_of_a_day_of_a_history_are_those_of_the_days_up_to_it(change: dict[str, Any]) -> None:
+    history, params, day = make_history(100), make_cost_params(**change), 85
+    high, low, close, value = (values[: day + 1] for values in history)
+
+    found = estimate_costs(*history, params).make_day_costs(day, VOLATILITY)
+
+    for name, expected in vars(make_day_costs(high, low, close, value, VOLATILITY, params)).items():
+        np.testing.assert_allclose(getattr(found, name), expected, rtol=1e-9, err_msg=name)
+
+
+def test_the_daily_value_is_the_median_of_the_last_days_and_no_trade_counts_as_zero() -> None:
+    *prices, value = make_history()
+    value[-12:, 5], value[-9:, 6] = np.nan, np.nan
+
+    daily_value = make_day_costs(*prices, value, VOLATILITY, make_cost_params(volume_days=21)).daily_value
+
+    assert daily_value[5] == 0
+    assert daily_value[6] == sorted([0.0] * 9 + list(value[-21:-9, 6]))[10]
+    assert daily_value[7] == np.median(value[-21:, 7])
+
+
+def test_an_estimated_half_spread_is_at_least_the_smallest_one() -> None:
+    assert make_costs(half_spread_bp=None, min_half_spread_bp=5).half_spread.min() == pytest.approx(5 * BP)
+    assert make_costs(half_spread_bp=None, min_half_spread_bp=500).half_spread == pytest.approx(500 * BP)
+
+
+def test_a_history_that_is_too_short_for_an_estimate_gives_the_smallest_half_spread() -> None:
+    days = [values[:10] for values in make_history()]
+
+    costs = make_day_costs(*days, VOLATILITY, make_cost_params(half_spread_bp=None))
+
+    assert costs.half_spread == pytest.approx(1 * BP)
+
+
+def test_an_unknown_volatility_counts_as_the_largest() -> None:
+    volatility = np.where(np.arange(STOCKS) == 7, np.nan, VOLATILITY)
+
+    costs = make_day_costs(*make_history(), volatility, make_cost_params(impact=2))
+
+    assert costs.impact[7] == 2 * np.nanmax(volatility)
+
+
+@pytest.mark.parametrize("missing", ["value", "volatility"])
+def test_impact_without_volume_or_volatility_is_an_error(missing: str) -> None:
+    high, low, close, value = make_history()
+    values = (0 * value, VOLATILITY) if missing == "value" else (value, VOLATILITY * np.nan)
+
+    with pytest.raises(InputError, match=r"positions\.costs\.impact"):
+        make_day_costs(high, low, close, *values, make_cost_params())
+
+
+def test_the_order_of_the_stocks_is_irrelevant() -> None:
+    order, (trades, shorts) = np.random.default_rng(5).permutation(STOCKS), draw_trades()
+    params = make_cost_params(half_spread_bp=None)
+    shuffled = make_day_costs(*(values[:, order] for values in make_history()), VOLATILITY[order], params)
+
+    charged = shuffled.charge(trades[order], shorts[order], EQUITY)
+
+    assert charged == pytest.approx(make_costs(half_spread_bp=None).charge(trades, shorts, EQUITY), rel=1e-9)
 
 
 @pytest.mark.parametrize("name", ["flat_bp", "min_half_spread_bp", "impact", "borrow_bp", "commission_bp"])

@@ -11,7 +11,7 @@ from pydantic import Field
 from ..evaluation.daily_statistics import Floats
 from ..metrics import TRADING_DAYS
 from ..params import InputError, Params
-from .spread import estimate_half_spread
+from .spread import FEWEST_PAIRS, SpreadEstimates, estimate_spreads
 
 COST_KINDS = ("spread", "impact", "commission", "borrow")
 BUCKETS = 10  # liquidity buckets of the spread estimate
@@ -35,7 +35,7 @@ class CostParams(Params):
     flat_bp: NotNegative | None
     half_spread_bp: Annotated[tuple[NotNegative, ...], Field(min_length=1)] | None
     min_half_spread_bp: NotNegative
-    spread_days: Annotated[int, Field(ge=2)]
+    spread_days: Annotated[int, Field(gt=FEWEST_PAIRS)]
     impact: NotNegative
     volume_days: Annotated[int, Field(gt=0)]
     borrow_bp: NotNegative
@@ -90,32 +90,61 @@ class DayCosts:
         return math.sqrt(equity) * np.where(known, rate, worst)
 
 
+@dataclass(frozen=True)
+class CostHistory:
+    """What the costs of every day are made from; arrays are (day, stock)."""
+
+    traded_value: Floats
+    spreads: SpreadEstimates | None  # None where the parameters state the spread
+    params: CostParams
+
+    def make_day_costs(self, day: int, volatility: Floats) -> DayCosts:
+        """Make the costs of trades after the end of a day from that day and earlier ones.
+
+        ``volatility`` (stock,) is daily. A stock whose volatility is unknown has the largest one. A day without
+        traded value counts as zero in the median.
+        """
+        params, start = self.params, max(day + 1 - self.params.volume_days, 0)
+        daily_value = np.median(np.nan_to_num(self.traded_value[start : day + 1]), axis=0)
+        if params.flat_bp is not None:
+            zeros = np.zeros(len(daily_value))
+            return DayCosts(zeros, zeros, daily_value, params.flat_bp * BP, 0.0)
+        if params.impact > 0 and not ((daily_value > 0).any() and np.isfinite(volatility).any()):
+            raise InputError(
+                "The impact of trades needs traded values and volatilities, and no stock has both: set "
+                "positions.costs.impact to 0 or positions.costs.flat_bp to a number."
+            )
+        return DayCosts(
+            half_spread=self._half_spread(day, daily_value),
+            impact=params.impact * np.nan_to_num(volatility, nan=np.nanmax(volatility, initial=0)),
+            daily_value=daily_value,
+            commission=params.commission_bp * BP,
+            borrow=params.borrow_bp * BP / TRADING_DAYS,
+        )
+
+    def _half_spread(self, day: int, daily_value: Floats) -> Floats:
+        if self.spreads is None:
+            stated = np.array(self.params.half_spread_bp, float) * BP
+            return stated[assign_buckets(daily_value, len(stated))]
+        buckets = int(np.clip((daily_value > 0).sum() // BUCKET_STOCKS, 1, BUCKETS))
+        estimate = self.spreads.pool(day, assign_buckets(daily_value, buckets))
+        return np.fmax(estimate, self.params.min_half_spread_bp * BP)
+
+
+def estimate_costs(high: Floats, low: Floats, close: Floats, traded_value: Floats, params: CostParams) -> CostHistory:
+    """Estimate the spreads of all days at once; arrays are (day, stock), with NaN where a stock has no row."""
+    is_stated = params.flat_bp is not None or params.half_spread_bp is not None
+    spreads = None if is_stated else estimate_spreads(high, low, close, params.spread_days)
+    return CostHistory(traded_value, spreads, params)
+
+
 def make_day_costs(
     high: Floats, low: Floats, close: Floats, traded_value: Floats, volatility: Floats, params: CostParams
 ) -> DayCosts:
-    """Estimate the costs of trades after the last day of the given history.
-
-    Prices and traded values are (day, stock) and end with the day of the decision; ``volatility`` (stock,) is daily.
-    A day without traded value counts as zero in the median. A stock with unknown volatility has the largest one.
-    """
-    daily_value = np.median(np.nan_to_num(traded_value[-params.volume_days :]), axis=0)
-    if params.flat_bp is not None:
-        zeros = np.zeros(len(daily_value))
-        return DayCosts(zeros, zeros, daily_value, params.flat_bp * BP, 0.0)
-    if params.impact > 0 and not ((daily_value > 0).any() and np.isfinite(volatility).any()):
-        raise InputError(
-            "The impact of trades needs traded values and volatilities, and no stock has both: set "
-            "positions.costs.impact to 0 or positions.costs.flat_bp to a number."
-        )
-    impact = params.impact * np.nan_to_num(volatility, nan=np.nanmax(volatility, initial=0))
-    if params.half_spread_bp is not None:
-        spread = np.array(params.half_spread_bp)[assign_buckets(daily_value, len(params.half_spread_bp))] * BP
-    else:
-        days = slice(-params.spread_days, None)
-        buckets = int(np.clip((daily_value > 0).sum() // BUCKET_STOCKS, 1, BUCKETS))
-        estimate = estimate_half_spread(high[days], low[days], close[days], assign_buckets(daily_value, buckets))
-        spread = np.fmax(estimate, params.min_half_spread_bp * BP)
-    return DayCosts(spread, impact, daily_value, params.commission_bp * BP, params.borrow_bp * BP / TRADING_DAYS)
+    """Make the costs of trades after the last day of the given history, see `CostHistory.make_day_costs`."""
+    days = slice(-max(params.spread_days, params.volume_days), None)
+    history = estimate_costs(high[days], low[days], close[days], traded_value[days], params)
+    return history.make_day_costs(len(history.traded_value) - 1, volatility)
 
 
 def assign_buckets(daily_value: Floats, buckets: int) -> NDArray[np.int64]:

@@ -1,49 +1,78 @@
 """Half-spreads estimated from daily high, low and close prices."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ..evaluation.daily_statistics import Floats
 
+FEWEST_PAIRS = 20  # pairs of days for a stock's own estimate
 
-def estimate_half_spread(high: Floats, low: Floats, close: Floats, bucket: NDArray[np.int64]) -> Floats:
-    """Estimate each stock's half-spread as a share of its price, NaN if no stock has data.
 
-    Prices are (day, stock); ``bucket`` (stock,) is the number of the stock's liquidity bucket. The squared spread of
-    a stock is four times the mean of (close − middle) (close − next day's middle) of log prices, where the middle is
-    that of high and low (Abdi and Ranaldo 2017). It is shrunk to the mean of the stock's bucket.
+@dataclass(frozen=True)
+class SpreadEstimates:
+    """Each stock's mean squared spread over the past days; arrays are (day, stock), NaN where unknown."""
+
+    squared: Floats
+    error: Floats  # variance of the mean
+
+    def pool(self, day: int, bucket: NDArray[np.int64]) -> Floats:
+        """Estimate the half-spreads (stock,) of a day as shares of the price, not below 0.
+
+        ``bucket`` (stock,) numbers the liquidity buckets from the most liquid, 0. The mean squared spread of a bucket
+        is at least that of a more liquid one. The estimate of a stock is shrunk to its bucket's mean, and equals it
+        where unknown. All are NaN if no stock is known.
+        """
+        squared, error = self.squared[day], self.error[day]
+        known = np.isfinite(error)
+        if not known.any():
+            return np.full_like(error, np.nan)
+        numbers = np.unique(bucket[known])
+        means = _make_increasing(np.array([squared[known & (bucket == number)].mean() for number in numbers]))
+        prior = np.interp(bucket, numbers, means)
+        excess = np.where(known, (squared - prior) ** 2 - error, 0)
+        between = np.maximum(np.bincount(bucket, excess) / np.maximum(np.bincount(bucket, known), 1), 0)[bucket]
+        weight = between / np.where(between > 0, between + error, 1)
+        return np.sqrt(np.maximum(np.where(known, prior + weight * (squared - prior), prior), 0)) / 2
+
+
+def estimate_spreads(high: Floats, low: Floats, close: Floats, days: int) -> SpreadEstimates:
+    """Estimate squared spreads from prices (day, stock) of the last ``days`` days before each day's end.
+
+    The squared spread is four times the mean of (close − middle) (close − middle of the next day) of log prices, where
+    the middle is that of high and low (Abdi and Ranaldo 2017). Both factors are taken relative to the day's mean of all
+    stocks, because the market's moves only add error. Days without a range (no trade, or one) are omitted.
     """
-    squared, error = _squared_spread(np.log(high), np.log(low), np.log(close))
-    overall = np.nanmean(squared) if np.isfinite(squared).any() else np.nan
-    shrunk = np.full_like(squared, overall)
-    for number in np.unique(bucket):
-        stocks = bucket == number
-        if np.isfinite(squared[stocks]).any():
-            shrunk[stocks] = _shrink(squared[stocks], error[stocks])
-    return np.sqrt(np.maximum(shrunk, 0)) / 2
-
-
-def _squared_spread(high: Floats, low: Floats, close: Floats) -> tuple[Floats, Floats]:
-    """Compute each stock's mean squared spread and the variance of that mean."""
-    middle = (high + low) / 2
-    products = 4 * _demean((close - middle)[:-1]) * _demean(close[:-1] - middle[1:])
+    logs = np.log(close), (np.log(high) + np.log(low)) / 2
+    last, middle = (np.where(high > low, values, np.nan) for values in logs)
+    products = np.full_like(middle, np.nan)
+    products[1:] = 4 * _demean(last[:-1] - middle[:-1]) * _demean(last[:-1] - middle[1:])
     known = np.isfinite(products)
-    count = known.sum(0)
-    mean = np.where(known, products, 0).sum(0) / np.where(count, count, np.nan)
-    variance = (np.where(known, products - mean, 0) ** 2).sum(0) / np.where(count > 1, count - 1, np.nan)
-    return mean, variance / np.maximum(count, 1)
-
-
-def _shrink(values: Floats, error: Floats) -> Floats:
-    """Shrink values to their mean by the share of their variance that is error; unknown ones are the mean."""
-    mean = np.nanmean(values)
-    between = max(float(np.nanvar(values)) - float(np.nanmean(error)), 0.0) if np.isfinite(error).any() else 0.0
-    weight = between / (between + error) if between > 0 else np.zeros_like(values)
-    return np.where(np.isfinite(values * weight), mean + weight * (values - mean), mean)
+    products[~known] = 0
+    count = _rolling_sum(known.astype(float), days - 1)
+    count[count < FEWEST_PAIRS] = np.nan
+    squared = _rolling_sum(products, days - 1) / count
+    return SpreadEstimates(squared, (_rolling_sum(products**2, days - 1) / count - squared**2) / count)
 
 
 def _demean(values: Floats) -> Floats:
-    """Subtract each day's mean, which is the market's move and only adds error."""
+    """Subtract each day's mean of the known values."""
     known = np.isfinite(values)
     mean: Floats = np.where(known, values, 0).sum(1, keepdims=True) / np.maximum(known.sum(1, keepdims=True), 1)
     return values - mean
+
+
+def _rolling_sum(values: Floats, days: int) -> Floats:
+    """Sum the last ``days`` rows up to each row."""
+    total = np.cumsum(values, axis=0)
+    total[days:] -= total[:-days].copy()
+    return total
+
+
+def _make_increasing(values: Floats) -> Floats:
+    """Compute the isotonic regression: the nearest values that do not decrease, by least squares."""
+    sums = np.concatenate([[0], np.cumsum(values)])
+    start, end = np.arange(len(values))[:, None], np.arange(1, len(values) + 1)
+    means = (sums[end] - sums[start]) / np.where(end > start, end - start, np.nan)
+    return np.array([means[: index + 1, index:].min(1).max() for index in range(len(values))])
