@@ -102,6 +102,7 @@ def map_columns(frame: pl.LazyFrame, columns: ColumnParams) -> pl.LazyFrame:
     schema = frame.collect_schema()
     renames = {mapped: name for mapped, name in columns.map_names().items() if mapped in schema}
     renames |= {name: target(days) for name in schema if (days := _parse_target(name, columns.target))}
+    renames |= {name: name for name in (DELISTING_DATE,) if name in schema}
     if len(set(renames.values())) < len(renames):
         raise InputError(f"`columns:` maps two columns of the ML dataset to one name: {renames}.")
     _require_types(schema, renames)
@@ -115,8 +116,8 @@ def _cast_types(frame: pl.LazyFrame) -> pl.LazyFrame:
     schema = frame.collect_schema()
     if schema[CODE] != pl.String:
         frame = frame.with_columns(code_text(pl.col(CODE)))
-    if schema[DATE] != pl.Date:
-        frame = frame.with_columns(pl.col(DATE).dt.date())
+    days = [name for name in (DATE, DELISTING_DATE) if isinstance(schema.get(name), pl.Datetime)]
+    frame = frame.with_columns(pl.col(days).dt.date()) if days else frame
     decimals = [name for name, dtype in schema.items() if dtype.is_decimal() and name != CODE]
     return frame.with_columns(pl.col(decimals).cast(pl.Float64)) if decimals else frame
 
@@ -157,14 +158,14 @@ def _require_mapped(schema: pl.Schema, columns: ColumnParams) -> None:
 
 
 def _require_types(schema: pl.Schema, renames: dict[str, str]) -> None:
-    """Refuse a date column without dates, and prices and targets without numbers."""
+    """Refuse date columns without dates, and prices and targets without numbers."""
     for mapped, name in renames.items():
         dtype = schema[mapped]
-        if name == DATE and dtype != pl.Date and not isinstance(dtype, pl.Datetime):
+        if name in (DATE, DELISTING_DATE) and dtype != pl.Date and not isinstance(dtype, pl.Datetime):
             raise InputError(
                 f"The ML dataset's date column {mapped!r} is {dtype}, not a date: convert it in the source."
             )
-        if name not in (DATE, CODE, SECTOR) and not dtype.is_numeric():
+        if name not in (DATE, DELISTING_DATE, CODE, SECTOR) and not dtype.is_numeric():
             raise InputError(f"The ML dataset's column {mapped!r} is {dtype}, not a number: convert it in the source.")
 
 
@@ -178,11 +179,6 @@ def target_columns(schema: pl.Schema) -> dict[str, int]:
     """Map the target columns to their horizons, shortest first."""
     horizons = {name: days for name in schema if (days := _parse_target(name, TARGET))}
     return dict(sorted(horizons.items(), key=lambda item: item[1]))
-
-
-def has_delisting_dates(schema: pl.Schema) -> bool:
-    """Return whether the rows whose targets contain the last return of a stock say when it is earned."""
-    return schema.get(DELISTING_DATE) == pl.Date
 
 
 def target_span(frame: pl.LazyFrame, entry_lag: int) -> int:

@@ -1,5 +1,6 @@
 """The panel on disk: every number is at its place, and changed files are refused."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -61,6 +62,9 @@ def test_a_panel_of_an_earlier_version_without_delisting_dates_is_opened(panel: 
     header = json.loads((tmp_path / "panel" / HEADER).read_text())
     assert header["metadata"].pop("delisting_dates") == {}
     (tmp_path / "panel" / HEADER).write_text(json.dumps(header))
+    lines = [json.dumps(header["metadata"], separators=(",", ":"))]  # as the earlier version hashed them
+    lines += [f"{name} {state['digest']}" for name, state in sorted(header["files"].items())]
+    assert hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16] == panel.identity
 
     assert open_panel(tmp_path / "panel").identity == panel.identity
 

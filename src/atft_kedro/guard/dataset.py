@@ -8,19 +8,7 @@ import numpy as np
 import polars as pl
 
 from ..params import batched
-from ..schema import (
-    CLOSE,
-    CODE,
-    DATE,
-    DELISTING_DATE,
-    KEY,
-    QUOTES,
-    SECTOR,
-    VWAP,
-    feature_columns,
-    has_delisting_dates,
-    target_columns,
-)
+from ..schema import CLOSE, CODE, DATE, DELISTING_DATE, KEY, QUOTES, SECTOR, VWAP, feature_columns, target_columns
 
 COUNTS = ("nulls", "nans", "infinite")
 MEASURES = ("min", "max", "mean", "std")  # of the finite values
@@ -55,8 +43,7 @@ class InspectedDataset:
     @cached_property
     def columns_without_role(self) -> list[str]:
         """List the columns that are no key, sector, quote, vwap, delisting date, target or feature."""
-        roles = {*KEY, SECTOR, *QUOTES, VWAP, *self.features, *self.targets}
-        roles |= {DELISTING_DATE} if has_delisting_dates(self.schema) else set()
+        roles = {*KEY, SECTOR, *QUOTES, VWAP, DELISTING_DATE, *self.features, *self.targets}
         return [name for name in self.schema if name not in roles]
 
     @cached_property

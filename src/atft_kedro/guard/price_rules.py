@@ -5,7 +5,7 @@ from typing import Annotated
 import polars as pl
 from pydantic import Field
 
-from ..schema import CLOSE, CODE, DATE, DELISTING_DATE, HIGH, KEY, LOW, PRICES, VOLUME, has_delisting_dates, target
+from ..schema import CLOSE, CODE, DATE, DELISTING_DATE, HIGH, KEY, LOW, PRICES, VOLUME, target
 from .dataset import InspectedDataset
 from .rule import RuleParams, RuleResult, report_rows, report_skipped
 
@@ -69,7 +69,7 @@ def check_targets(data: InspectedDataset, params: TargetRuleParams) -> RuleResul
     """
     if CLOSE not in data.schema or not data.targets:
         return report_skipped("the dataset has no close or no target")
-    is_completed = pl.col(DELISTING_DATE).is_not_null() if has_delisting_dates(data.schema) else pl.lit(False)
+    is_completed = pl.col(DELISTING_DATE).is_not_null() if DELISTING_DATE in data.schema else pl.lit(False)
     names = [*KEY, CLOSE, *data.targets]
     rows = data.frame.select(*names, is_completed.alias("is_completed")).collect().sort(CODE, DATE)
     for name, horizon in data.targets.items():

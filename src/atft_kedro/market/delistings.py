@@ -12,8 +12,6 @@ from .table_files import list_table_files, load_table
 
 NO_DELISTINGS = pl.DataFrame(schema={DATE: pl.Date, CODE: pl.String, DELISTING_RETURN: pl.Float64})
 
-MAX_DAYS_WITHOUT_PRICES = 365  # a longer time between the last price and the delisting is reported
-
 _logger = logging.getLogger(__name__)
 
 
@@ -67,16 +65,13 @@ def select_known_delistings(delistings: pl.DataFrame, prices: pl.LazyFrame) -> p
             f"The table of delistings dates the last return of {code} on {day}, but its prices go on until {last}: "
             "give the last day with a price, or a later one."
         )
-    is_known = pl.col("last").is_not_null() & (pl.col(DATE) <= last_days["last"].max())
-    unknown = joined["last"].null_count()
-    known = joined.filter(is_known)
-    early = known.filter(pl.col(DATE) - pl.col("last") > pl.duration(days=MAX_DAYS_WITHOUT_PRICES))[CODE]
-    if early.len():
-        days, stocks = MAX_DAYS_WITHOUT_PRICES, list_names(early)
+    known = joined.filter(pl.col("last").is_not_null() & (pl.col(DATE) <= last_days["last"].max()))
+    early = known.filter(pl.col(DATE) - pl.col("last") > pl.duration(days=365))[CODE]
+    if len(early):
         _logger.warning(
-            "delistings: no price in the %d days before the delisting of %s: do its prices end too early?", days, stocks
+            "delistings: the prices of %s end more than a year before: are they complete?", list_names(early)
         )
-    if unknown:
+    if unknown := joined["last"].null_count():
         _logger.warning("delistings: %d of %d stocks are not in the prices", unknown, joined.height)
     _logger.info("delistings: %d are known on the last day of the prices", known.height)
     return known.drop("last")

@@ -9,7 +9,7 @@ import torch
 
 from ..params import Params
 from ..progress import track_progress
-from ..schema import CODE, DATE, DELISTING_DATE, SECTOR, has_delisting_dates, target_columns
+from ..schema import CODE, DATE, DELISTING_DATE, SECTOR, target_columns
 from .index import PanelIndex
 from .scaler import Scaler
 from .store import PanelMetadata
@@ -59,7 +59,7 @@ def _list_sectors(frame: pl.LazyFrame, codes: Sequence[str]) -> tuple[tuple[tupl
 
 def _find_delisting_dates(frame: pl.LazyFrame) -> dict[str, date]:
     """Map each stock whose targets contain its last return to the day on which this return is earned."""
-    if not has_delisting_dates(frame.collect_schema()):
+    if DELISTING_DATE not in frame.collect_schema():
         return {}
     dates = frame.filter(pl.col(DELISTING_DATE).is_not_null()).group_by(CODE).agg(pl.col(DELISTING_DATE).max())
     return dict(dates.sort(CODE).collect().iter_rows())

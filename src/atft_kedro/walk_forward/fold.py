@@ -25,7 +25,7 @@ from ..panel.split import SPLIT_NAMES, Split, SplitName
 from ..panel.store import HEADER, Panel, open_panel
 from ..panel.write import write_panel
 from ..params import InputError, Params
-from ..schema import CODE, DATE, DELISTING_DATE, GRAPH_DATE, REALISED, has_delisting_dates, target_columns, target_span
+from ..schema import CODE, DATE, DELISTING_DATE, GRAPH_DATE, REALISED, target_columns, target_span
 from ..source_code import digest, hash_code
 from ..training.checkpoint import FIELDS_NOT_IN_IDENTITY
 from ..training.data import TrainingData
@@ -148,7 +148,7 @@ def last_day(split: Split) -> date:
 def _find_pauses(dataset: pl.LazyFrame, last: date, entry_lag: int) -> Pauses:
     day, span = pl.col(DATE), target_span(dataset, entry_lag)
     is_later = [day > last]
-    if has_delisting_dates(dataset.collect_schema()):
+    if DELISTING_DATE in dataset.collect_schema():
         is_later.append(pl.col(DELISTING_DATE) > last)
     is_paused = pl.any_horizontal(is_later).any() & ~(day == last).any() & (day < last).any()
     stocks = dataset.group_by(CODE).agg(is_paused.alias("paused"), day.filter(day < last).top_k(span).alias("days"))
