@@ -88,7 +88,7 @@ class OptimisedPolicy:
         self._arrays, self._expected, self._market, self._params = arrays, expected, market, params
         self._optimizer = PositionOptimizer(
             arrays.sector,
-            params.risk.factors,
+            params.risk.largest_factor_count,
             params.limits,
             long_only=params.portfolio == "long_only",
             borrow_cost=0.0
@@ -108,7 +108,7 @@ class OptimisedPolicy:
         problem = DayProblem(
             held=held,
             expected=expected,
-            loadings=pad_factors(risk.loadings, params.risk.factors),
+            loadings=pad_factors(risk.loadings, params.risk.largest_factor_count),
             specific=np.sqrt(risk.specific_variance),
             beta=risk.beta,
             linear_cost=costs.linear() + impact_linear,
