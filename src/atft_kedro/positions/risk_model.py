@@ -95,9 +95,7 @@ def fit_risk_model(returns: Floats, params: RiskParams) -> RiskModel:
     variance = weights.sum()
     changing = _load_past_returns(standardised, components, constant, weights / variance)
     specific = 1 - (constant**2).sum(axis=1) - (changing**2).sum(axis=1)
-    is_enough = standardised.counts > 0
-    typical = _mean(specific, is_enough, default=1.0)
-    specific = np.where(is_enough, specific + params.shrinkage * (typical - specific), typical)
+    specific += params.shrinkage * (_mean(specific, standardised.counts > 0, default=1.0) - specific)
     current = constant * np.sqrt(weights @ components**2 / variance)
     volatility = standardised.deviation * np.sqrt(variance)
     return RiskModel(
