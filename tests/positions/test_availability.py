@@ -11,7 +11,7 @@ from atft_kedro.positions.plan import PositionParams
 from factories.params import make_params
 
 FORECASTS = pl.DataFrame({"date": [date(2024, 1, 1), date(2024, 1, 2)], "fold": ["one", "two"], "split": "test"})
-PRICES = pl.LazyFrame(schema={"date": pl.Date, "code": pl.String, "close": pl.Float64})
+PRICES = pl.LazyFrame(schema={"date": pl.Date, "code": pl.String, "close": pl.Float64, "volume": pl.Float64})
 
 
 def test_with_closes_positions_are_possible() -> None:
@@ -27,6 +27,14 @@ def test_a_dataset_without_closes_is_no_error() -> None:
 
     assert reason is not None
     assert "has no column 'close'. Name its price columns under `columns:`" in reason
+
+
+def test_impact_needs_volumes() -> None:
+    params = make_params(PositionParams, enabled=True)
+    free = [make_params(PositionParams, enabled=True, costs=change) for change in ({"impact": 0}, {"flat_bp": 10})]
+
+    assert "has no column 'volume'" in (find_obstacle(FORECASTS, PRICES.drop("volume"), params) or "")
+    assert [find_obstacle(FORECASTS, PRICES.drop("volume"), cheap) for cheap in free] == [None, None]
 
 
 def test_without_the_optimiser_the_reason_names_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 import polars as pl
 
 from ..evaluation.position_score import POSITION_DAYS_SCHEMA, PositionResult
-from ..schema import CLOSE, CODE, DATE, SPLIT
+from ..schema import CLOSE, CODE, DATE, SPLIT, VOLUME
 from .expected_returns import Calibrations
 from .plan import PositionParams
 from .simulate import simulate_positions
@@ -47,6 +47,11 @@ def find_obstacle(
         return f"{OPTIMISER} is not installed. Install it with: pip install 'atft-kedro[positions]'"
     if CLOSE not in dataset.collect_schema():
         return f"the ML dataset has no column {CLOSE!r}. Name its price columns under `columns:` in conf/."
+    if VOLUME not in dataset.collect_schema() and params.costs.flat_bp is None and params.costs.impact > 0:
+        return (
+            f"the ML dataset has no column {VOLUME!r}, which the impact of trades needs. Name it under `columns:` in "
+            "conf/, or set positions.costs.impact=0 or positions.costs.flat_bp to a number."
+        )
     if fold and forecasts.filter(pl.col(SPLIT) == "test").select(DATE, fold).unique()[DATE].is_duplicated().any():
         return "several folds test the same day."
     return None

@@ -132,7 +132,10 @@ class CostHistory:
 
 
 def estimate_costs(high: Floats, low: Floats, close: Floats, traded_value: Floats, params: CostParams) -> CostHistory:
-    """Estimate the spreads of all days at once; arrays are (day, stock), with NaN where a stock has no row."""
+    """Estimate the spreads of all days at once.
+
+    Arrays are (day, stock), with NaN where a stock has no row.
+    """
     is_stated = params.flat_bp is not None or params.half_spread_bp is not None
     spreads = None if is_stated else estimate_spreads(high, low, close, params.spread_days)
     return CostHistory(traded_value, spreads, params)
@@ -141,7 +144,10 @@ def estimate_costs(high: Floats, low: Floats, close: Floats, traded_value: Float
 def make_day_costs(
     high: Floats, low: Floats, close: Floats, traded_value: Floats, volatility: Floats, params: CostParams
 ) -> DayCosts:
-    """Make the costs of trades after the last day of the given history, see `CostHistory.make_day_costs`."""
+    """Make the costs of trades after the last day of the given history.
+
+    See `CostHistory.make_day_costs`.
+    """
     days = slice(-max(params.spread_days, params.volume_days), None)
     history = estimate_costs(high[days], low[days], close[days], traded_value[days], params)
     return history.make_day_costs(len(history.traded_value) - 1, volatility)

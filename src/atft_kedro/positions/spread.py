@@ -12,7 +12,10 @@ FEWEST_PAIRS = 20  # pairs of days for a stock's own estimate
 
 @dataclass(frozen=True)
 class SpreadEstimates:
-    """Each stock's mean squared spread over the past days; arrays are (day, stock), NaN where unknown."""
+    """Mean squared spreads of the stocks over the past days.
+
+    Arrays are (day, stock), with NaN where unknown.
+    """
 
     squared: Floats
     error: Floats  # variance of the mean
@@ -38,7 +41,7 @@ class SpreadEstimates:
 
 
 def estimate_spreads(high: Floats, low: Floats, close: Floats, days: int) -> SpreadEstimates:
-    """Estimate squared spreads from prices (day, stock) of the last ``days`` days before each day's end.
+    """Estimate squared spreads from prices (day, stock), for each day from its last ``days``.
 
     The squared spread is four times the mean of (close − middle) (close − middle of the next day) of log prices, where
     the middle is that of high and low (Abdi and Ranaldo 2017). Both factors are taken relative to the day's mean of all
@@ -71,7 +74,7 @@ def _rolling_sum(values: Floats, days: int) -> Floats:
 
 
 def _make_increasing(values: Floats) -> Floats:
-    """Compute the isotonic regression: the nearest values that do not decrease, by least squares."""
+    """Compute the isotonic regression: the nearest values that do not decrease."""
     sums = np.concatenate([[0], np.cumsum(values)])
     start, end = np.arange(len(values))[:, None], np.arange(1, len(values) + 1)
     means = (sums[end] - sums[start]) / np.where(end > start, end - start, np.nan)
