@@ -57,14 +57,14 @@ class DayCosts:
 
         ``trades`` are signed traded values and ``shorts`` positive short values, both as shares of the equity.
         """
+        costs = {kind: float(cost.sum()) for kind, cost in self.charge_trades(trades, equity).items()}
+        return {**costs, "borrow": self.borrow * float(shorts.sum())}
+
+    def charge_trades(self, trades: Floats, equity: float) -> dict[str, Floats]:
+        """Compute the cost of each trade (stock,) by kind, as a share of the equity."""
         traded = np.abs(trades)
-        costs = (
-            self.half_spread @ traded,
-            self._impact_rate(equity) @ traded**1.5,
-            self.commission * traded.sum(),
-            self.borrow * shorts.sum(),
-        )
-        return dict(zip(COST_KINDS, map(float, costs), strict=True))
+        impact = self._impact_rate(equity) * traded**1.5
+        return {"spread": self.half_spread * traded, "impact": impact, "commission": self.commission * traded}
 
     def linear(self) -> Floats:
         """Compute the cost per unit of traded weight: half-spread and commission."""
