@@ -124,23 +124,27 @@ def test_rescaled_forecasts_are_worth_the_same() -> None:
     assert np.isfinite(one[80:]).all()
 
 
-def test_folds_are_calibrated_on_their_own_validation_days() -> None:
+def test_a_fold_is_calibrated_on_its_validation_days_and_on_earlier_ones_only() -> None:
     arrays, rng = draw_arrays(200, 30, has_gaps=False), np.random.default_rng(9)
     future = np.vstack([arrays.returns[1:], np.full((1, 30), np.nan)])
     good, day = future + 0.01 * rng.normal(size=future.shape), np.arange(200)[:, None]
 
-    def fold(name: str, sign: float, first: int) -> pl.DataFrame:
+    def make_fold(name: str, sign: float, first: int) -> pl.DataFrame:
         validation = make_forecasts(arrays, np.where((day >= first) & (day < first + 40), sign * good, np.nan))
         tested = make_forecasts(arrays, np.where((day >= first + 50) & (day < first + 90), good, np.nan), split="test")
         return pl.concat([validation, tested]).with_columns(fold=pl.lit(name))
 
-    result = expect_returns(pl.concat([fold("a", 1, 10), fold("b", -1, 100)]), arrays, "close", 2.0, fold="fold")
+    early, late = make_fold("a", 1, 10), make_fold("b", -1, 100)
+    both, alone = (
+        expect_returns(table, arrays, "close", 2.0, fold="fold") for table in (pl.concat([late, early]), early)
+    )
 
-    slopes = [calibration.slopes[1] for calibration in result.calibrations.folds]
-    assert slopes[0] > 0.5
-    assert slopes[1] == 0
-    assert np.nanstd(result.per_day[60:100]) > 0
-    assert np.nanmax(np.abs(result.per_day[150:190])) == 0
+    first, second = both.calibrations.folds
+    assert first == alone.calibrations.folds[0]
+    assert first.slopes[1] > 0.5
+    assert second.t[1] == pytest.approx(0, abs=3)  # the later fold's own slope is about that of the other, reversed
+    assert (first.days, second.days) == (40, 80)
+    np.testing.assert_array_equal(both.per_day[:150], alone.per_day[:150])
 
 
 def test_forecasts_without_validation_days_are_refused() -> None:

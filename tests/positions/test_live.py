@@ -114,6 +114,9 @@ def test_another_entry_than_the_tested_one_is_refused(calibrations: Calibrations
         plan_positions(FORECASTS, MARKET.prices.lazy(), calibrations.folds[0], NOTHING, params)
 
 
-def test_a_run_without_a_calibration_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="has no position_calibrations.json"):
-        read_calibration(tmp_path)
+def test_the_calibration_of_a_run_is_read_and_may_be_missing(tmp_path: Path, calibrations: Calibrations) -> None:
+    assert read_calibration(tmp_path) is None
+
+    (tmp_path / "position_calibrations.json").write_text(calibrations.model_dump_json())
+
+    assert read_calibration(tmp_path) == calibrations.folds[0]

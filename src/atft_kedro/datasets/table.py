@@ -25,7 +25,7 @@ class TableDataset(InRunFolder, AbstractDataset[TableData, pl.LazyFrame]):
 
     ``save`` takes a frame, a lazy frame or an iterator of frames, streams it to a temporary file and then renames the
     file. If it takes an iterator, only a few of its frames are in memory at a time. ``read_only: true`` is for a file
-    that the user provides: saving to it is an error. In the file's path ``<run>`` stands for the name of a run.
+    that the user provides: saving to it is an error. With ``optional: true`` a missing file is an empty table. In the file's path ``<run>`` stands for the name of a run.
     ``metadata`` is for Kedro and its plugins.
 
     Example usage for the YAML API:
@@ -42,15 +42,18 @@ class TableDataset(InRunFolder, AbstractDataset[TableData, pl.LazyFrame]):
         filepath: str,
         compression: str = "lz4",
         read_only: bool = False,
+        optional: bool = False,
         metadata: dict[str, Any] | None = None,
     ) -> None:
         self._filepath = Path(filepath)
-        self._read_only = read_only
+        self._read_only, self._optional = read_only, optional
         self._compression = compression
         self.metadata = metadata
 
     def load(self) -> pl.LazyFrame:
         """Scan the file lazily."""
+        if self._optional and not self._filepath.exists():
+            return pl.LazyFrame()
         if not self._filepath.exists():
             raise InputError(f"{self._filepath} does not exist.")
         frame = pl.scan_parquet(self._filepath, glob=False)

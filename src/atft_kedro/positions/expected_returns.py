@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..evaluation.daily_statistics import standard_error
 from ..evaluation.position_score import PositionEntry
 from ..params import InputError, Params
-from ..schema import FORECAST, HORIZON, SPLIT, HorizonKey
+from ..schema import DATE, FORECAST, HORIZON, SPLIT, HorizonKey
 from .price_arrays import Floats, PriceArrays, fill_forward
 
 LARGEST_SCORE = 3.0  # standard deviations
@@ -163,19 +163,22 @@ def combine_horizons(
 def expect_returns(
     forecasts: pl.DataFrame, arrays: PriceArrays, entry: PositionEntry, holding_days: float, fold: str | None = None
 ) -> ExpectedReturns:
-    """Compute the expected returns on the test days, calibrated on the validation days.
+    """Compute the expected returns on the test days, calibrated on earlier validation days.
 
-    ``fold`` names a column: the validation rows of each fold calibrate its test rows.
+    ``fold`` names a column. The test rows of a fold are calibrated by its validation rows and by those of the folds
+    that are tested before, so that a calibration becomes more certain from fold to fold.
     """
     dispersion = measure_dispersion(arrays.returns)
     total = np.full(arrays.close.shape, np.nan)
+    seen: dict[int, Floats] = {}
     calibrations = []
-    for _, rows in forecasts.group_by(fold or pl.lit(0), maintain_order=True):
-        validation = standardise_forecasts(rows.filter(pl.col(SPLIT) == "validation"), arrays)
-        marked = np.zeros(len(total), dtype=bool)
-        for score in validation.values():
-            marked |= np.isfinite(score).any(1)
-        calibration = calibrate(validation, arrays, entry, marked)
+    folds = forecasts.with_columns(_first=pl.col(DATE).filter(pl.col(SPLIT) == "test").min().over(fold or pl.lit(0)))
+    for (first,), rows in folds.sort("_first").group_by("_first", maintain_order=True):
+        validation = rows.filter(pl.col(SPLIT) == "validation", pl.col(DATE) < first)
+        for horizon, score in standardise_forecasts(validation, arrays).items():
+            seen[horizon] = np.where(np.isfinite(score), score, seen.get(horizon, np.nan))
+        marked = np.any([np.isfinite(score).any(1) for score in seen.values()], axis=0) if seen else np.zeros(0, bool)
+        calibration = calibrate(seen, arrays, entry, marked)
         scores = standardise_forecasts(rows.filter(pl.col(SPLIT) == "test"), arrays)
         expected = combine_horizons(scores, calibration, dispersion, holding_days)
         total = np.where(np.isfinite(expected), expected, total)

@@ -39,15 +39,11 @@ SCHEMA = pl.Schema(
 _logger = logging.getLogger(__name__)
 
 
-def read_calibration(run_folder: Path) -> Calibration:
-    """Read a run's calibration; refuse a run without one."""
+def read_calibration(run_folder: Path) -> Calibration | None:
+    """Read a run's calibration; None if its positions were not tested."""
     path = run_folder / CALIBRATIONS
-    if not path.exists():
-        raise InputError(
-            f"Run {run_folder.name} has no {CALIBRATIONS}. "
-            f"{advise_run('--pipelines positions')} writes it for the latest run."
-        )
-    return parse_model(read_json(path), Calibrations, path).folds[-1]
+    folds = parse_model(read_json(path), Calibrations, path).folds if path.exists() else ()
+    return folds[-1] if folds else None
 
 
 def plan_positions(

@@ -1,4 +1,4 @@
-"""Nodes that check how old the data is and forecast its newest days.
+"""Nodes that check how old the data is, forecast its newest days and plan the positions.
 
 ``mapped_dataset`` is the ML dataset with the column names of this project.
 """
@@ -17,6 +17,9 @@ from atft_kedro.export.predict import PredictParams, predict, require_recent
 from atft_kedro.guard.inspection import GuardParams
 from atft_kedro.live.journal import make_entries
 from atft_kedro.panel.scaler import FeatureCatalogue
+from atft_kedro.positions import live
+from atft_kedro.positions.availability import find_obstacle
+from atft_kedro.positions.plan import PositionParams
 from atft_kedro.training.hardware import choose_device
 
 CHALLENGER_ERRORS = (ValueError, RuntimeError, OSError, MemoryError, PolarsError)  # of its model, memory or files
@@ -68,3 +71,28 @@ def forecast_newest_days(  # noqa: PLR0913, PLR0917 — each argument is a separ
             _logger.warning("the challenger, run %s, makes no forecast: %s", record.challenger, error)
     summary = {**age_record, "role": role, **summary}
     return pl.concat(entries, how="diagonal"), forecasts, forecasts.write_csv(), summary
+
+
+def plan_positions(
+    predictions: pl.LazyFrame,
+    predictions_summary: dict[str, Any],
+    mapped_dataset: pl.LazyFrame,
+    exported_models: ExportedModels,
+    previous_positions: pl.LazyFrame,
+    params: PositionParams,
+) -> tuple[pl.DataFrame, str, dict[str, Any]]:
+    """Plan the positions of the newest day: a table, the same as CSV text, and a summary.
+
+    Where positions are not possible, the reason is logged and the table is empty.
+    """
+    forecasts, run = predictions.collect(), predictions_summary["run"]
+    calibration, reason = live.read_calibration(exported_models.runs.find(run)), None
+    if calibration is None:
+        reason = (
+            f"the positions of run {run} were not tested. {advise_run('--pipelines positions')} tests the latest run."
+        )
+    if reason := find_obstacle(forecasts, mapped_dataset, params) or reason:
+        _logger.warning("No positions: %s", reason)
+        return pl.DataFrame(schema=live.SCHEMA), "", {"run": run, "reason": reason}
+    table, summary = live.plan_positions(forecasts, mapped_dataset, calibration, previous_positions.collect(), params)
+    return table, table.write_csv(), {"run": run, **summary}

@@ -1,4 +1,4 @@
-"""From the newest observations to live forecasts."""
+"""From the newest observations to live forecasts and positions."""
 
 from kedro.pipeline import Node, Pipeline
 
@@ -6,7 +6,7 @@ from . import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """Forecast the newest days with an exported model."""
+    """Forecast the newest days with an exported model, and plan the positions."""
     return Pipeline(
         [
             Node(
@@ -23,6 +23,15 @@ def create_pipeline() -> Pipeline:
                 ],
                 ["journal", "predictions", "predictions_csv", "predictions_summary"],
                 name="forecast_newest_days",
+            ),
+            Node(
+                nodes.plan_positions,
+                [
+                    *("predictions", "predictions_summary", "mapped_dataset", "exported_models"),
+                    *("previous_positions", "params:positions"),
+                ],
+                ["live_positions", "live_positions_csv", "live_positions_summary"],
+                name="plan_positions",
             ),
         ],
         tags=["predict", "shared"],
