@@ -25,8 +25,8 @@ class TableDataset(InRunFolder, AbstractDataset[TableData, pl.LazyFrame]):
 
     ``save`` takes a frame, a lazy frame or an iterator of frames, streams it to a temporary file and then renames the
     file. If it takes an iterator, only a few of its frames are in memory at a time. ``read_only: true`` is for a file
-    that the user provides: saving to it is an error. With ``optional: true`` a missing file is an empty table. In the file's path ``<run>`` stands for the name of a run.
-    ``metadata`` is for Kedro and its plugins.
+    that the user provides: saving to it is an error. With ``optional: true`` a missing file is an empty table. In the
+    file's path ``<run>`` stands for the name of a run. ``metadata`` is for Kedro and its plugins.
 
     Example usage for the YAML API:
 
