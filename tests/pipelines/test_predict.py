@@ -35,7 +35,7 @@ def test_the_newest_day_is_forecast_as_by_python(ran_project: Path) -> None:
     forecasts = read_predictions(ran_project)
     written = pl.read_csv(ran_project / "data" / "07_model_output" / "predictions.csv", try_parse_dates=True)
     assert "stage predict.forecast_newest_days done" in output
-    assert "5 of 6 stages are fresh" in output
+    assert "5 of 7 stages are fresh" in output
     assert forecasts["date"].unique().to_list() == [dataset["date"].max()]
     assert forecasts["horizon"].unique().sort().to_list() == [1, 5, 10, 20]
     assert written.select(KEYS).equals(forecasts.select(KEYS).cast(dict.fromkeys(KEYS[2:], pl.Int64)))
@@ -47,6 +47,12 @@ def test_the_newest_day_is_forecast_as_by_python(ran_project: Path) -> None:
     assert summary["forecasts_from"] == str(dataset["date"].max())
     assert summary["stocks"] == forecasts["code"].n_unique()
     assert f"from the close of {dataset['date'].max()} (the newest day)" in output
+    positions = pl.read_parquet(ran_project / "data" / "07_model_output" / "positions.parquet")
+    planned = json.loads((ran_project / "data" / "07_model_output" / "positions.json").read_text())
+    assert planned["positions_from"] == summary["forecasts_from"]
+    assert planned["run"] == summary["run"]
+    assert planned["stocks"] == len(positions)
+    assert positions["weight"].abs().sum() == pytest.approx(planned["gross_exposure"])
 
 
 def test_new_prices_are_forecast_without_training(ran_project: Path) -> None:

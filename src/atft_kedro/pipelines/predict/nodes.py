@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 from polars.exceptions import PolarsError
 
+from atft_kedro.advice import advise_run
 from atft_kedro.export.champion import CHALLENGER, CHAMPION
 from atft_kedro.export.model import load_model
 from atft_kedro.export.model_folder import ExportedModels
