@@ -13,22 +13,21 @@ FREE: dict[str, Any] = dict.fromkeys(("net", "name", "sector", "beta", "turnover
 GAMMA = 10.0
 
 
-def make_optimizer(
-    groups: Floats, *, long_only: bool = False, borrow_cost: float = 0.0, **limits: Any
-) -> PositionOptimizer:
+def make_optimizer(groups: Floats, *, long_only: bool = False, **limits: Any) -> PositionOptimizer:
     params = LimitParams(**{"gross": 100.0, **FREE, **limits})
-    return PositionOptimizer(groups.astype(np.int64), 1, params, long_only=long_only, borrow_cost=borrow_cost)
+    return PositionOptimizer(groups.astype(np.int64), 1, params, long_only=long_only)
 
 
-def make_day(expected: Floats, **changes: Floats) -> DayProblem:
+def make_day(expected: Floats, **changes: Any) -> DayProblem:
     stocks = len(expected)
-    values = {
+    values: dict[str, Any] = {
         "held": np.zeros(stocks),
         "loadings": np.zeros((stocks, 1)),
         "specific": np.full(stocks, 0.02),
         "beta": np.ones(stocks),
         "linear_cost": np.zeros(stocks),
         "quadratic_cost": np.zeros(stocks),
+        "borrow_cost": 0.0,
         "largest_trade": np.full(stocks, 1e3),
         "benchmark": np.zeros(stocks),
     }
@@ -112,7 +111,7 @@ def test_a_long_only_portfolio_sells_nothing_short() -> None:
 def test_the_borrow_fee_is_paid_by_short_positions_only() -> None:
     fee, expected = 2e-4, np.array([1e-3, -1e-3, -1e-4])
 
-    weights = solve(make_optimizer(np.zeros(3), borrow_cost=fee), make_day(expected))
+    weights = solve(make_optimizer(np.zeros(3)), make_day(expected, borrow_cost=fee))
 
     np.testing.assert_allclose(weights, np.array([1e-3, -1e-3 + fee, 0]) / (GAMMA * 4e-4), atol=1e-6)
 

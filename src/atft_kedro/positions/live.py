@@ -77,8 +77,9 @@ def plan_positions(
         _logger.warning("the positions of %s cannot be computed within the limits: nothing is traded", day)
     values = params.capital * decision.orders
     costs = market(last)[1].charge_trades(decision.orders, params.capital)
-    columns = (arrays.close[last], held, held + decision.orders, decision.orders, values)
-    columns += (values / arrays.close[last], expected[last], params.capital * sum(costs.values()))
+    cost = params.capital * np.sum(list(costs.values()), axis=0)
+    amounts = (values, values / arrays.close[last], expected[last], cost)
+    columns = (arrays.close[last], held, held + decision.orders, decision.orders, *amounts)
     table = pl.DataFrame(
         {DATE: [day] * len(held), CODE: arrays.index.codes, **dict(zip(list(SCHEMA)[2:], columns, strict=True))}
     ).with_columns(pl.selectors.float().fill_nan(None))
@@ -87,17 +88,15 @@ def plan_positions(
 
 
 def drift_weights(previous: pl.DataFrame, arrays: PriceArrays) -> Floats:
-    """Move the weights of an earlier table to the last day with prices; the same day's held weights are kept."""
-    held = np.zeros(len(arrays.index.codes))
+    """Move the weights of an earlier table to the last day; a table of this day has held weights."""
     if previous.is_empty():
-        return held
-    rows = arrays.index.find(previous, "earlier positions")
-    day, last = arrays.index.days.index_of(previous[DATE][0]), len(arrays.index.days) - 1
-    if day == last:
-        return np.nan_to_num(arrays.index.to_array(rows, HELD)[last])
-    weights = np.nan_to_num(arrays.index.to_array(rows, WEIGHT)[day])
+        return np.zeros(len(arrays.index.codes))
+    days = arrays.index.days
+    day, last = max(int((days <= previous[DATE][0]).sum()) - 1, 0), len(days) - 1
+    rows = arrays.index.find(previous.with_columns(pl.lit(days[day]).alias(DATE)), "earlier positions")
+    weights: Floats = np.nan_to_num(arrays.index.to_array(rows, HELD if day == last else WEIGHT)[day])
     values: Floats = weights * np.nan_to_num(arrays.marks[last] / arrays.marks[day], nan=1.0)
-    return values / (1 + (values - weights).sum())
+    return np.asarray(values / (1 + (values - weights).sum()))
 
 
 def _summarise(day: date, positions: pl.DataFrame, costs: dict[str, float], decision: Decision) -> dict[str, Any]:

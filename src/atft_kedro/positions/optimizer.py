@@ -58,6 +58,7 @@ class DayProblem:
     beta: Floats
     linear_cost: Floats  # per traded weight
     quadratic_cost: Floats  # per squared traded weight
+    borrow_cost: float  # per day and short weight
     largest_trade: Floats  # 0 for a stock that cannot be traded
     benchmark: Floats  # weights from which risk, beta and sectors are measured in a long-only portfolio
 
@@ -86,9 +87,7 @@ class PositionOptimizer:
     sets its parameters. Of the solvers that cvxpy brings, Clarabel was the fastest at 1,000 stocks (docs/positions.md).
     """
 
-    def __init__(
-        self, sector: NDArray[np.int64], factors: int, limits: LimitParams, *, long_only: bool, borrow_cost: float
-    ) -> None:
+    def __init__(self, sector: NDArray[np.int64], factors: int, limits: LimitParams, *, long_only: bool) -> None:
         try:
             import cvxpy as cp
         except ImportError as error:
@@ -99,14 +98,14 @@ class PositionOptimizer:
             **{name: cp.Parameter(stocks) for name in ("held", "expected", "beta", "lower", "upper", "benchmark")},
             **{name: cp.Parameter(stocks, nonneg=True) for name in ("linear", "quadratic", "largest", "specific")},
             "loadings": cp.Parameter((factors, stocks)),
-            "gross": cp.Parameter(nonneg=True),
+            **{name: cp.Parameter(nonneg=True) for name in ("gross", "borrow")},
         }
         self._weights, self._size = cp.Variable(stocks), cp.Variable(stocks, nonneg=True)
         self._trade, self._traded = cp.Variable(stocks), cp.Variable(stocks, nonneg=True)
         self._active = cp.Variable(stocks) if long_only else self._weights
-        self._problem = cp.Problem(cp.Maximize(self._objective(borrow_cost)), self._constraints(sector))
+        self._problem = cp.Problem(cp.Maximize(self._objective()), self._constraints(sector))
 
-    def _objective(self, borrow_cost: float) -> Any:
+    def _objective(self) -> Any:
         import cvxpy as cp
 
         given = self._parameters
@@ -114,7 +113,7 @@ class PositionOptimizer:
         risk += cp.sum_squares(cp.multiply(given["specific"], self._active))
         costs = given["linear"] @ self._traded + cp.sum_squares(cp.multiply(given["quadratic"], self._trade))
         short = cp.sum(self._size - self._weights) / 2
-        return given["expected"] @ self._weights - risk - costs - SCALE * borrow_cost * short
+        return given["expected"] @ self._weights - risk - costs - given["borrow"] * short
 
     def _constraints(self, sector: NDArray[np.int64]) -> list[Any]:
         import cvxpy as cp
@@ -148,6 +147,7 @@ class PositionOptimizer:
             "specific": risk * day.specific,
             "linear": SCALE * cost_share * day.linear_cost,
             "quadratic": np.sqrt(SCALE * cost_share * day.quadratic_cost),
+            "borrow": SCALE * day.borrow_cost,
             "largest": day.largest_trade,
             "beta": day.beta,
             "benchmark": day.benchmark,

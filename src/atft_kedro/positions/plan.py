@@ -12,7 +12,7 @@ from .. import metrics
 from ..evaluation.position_score import PositionEntry
 from ..params import Params
 from .backtest import Decision, Policy
-from .costs import CostParams, DayCosts, make_day_costs
+from .costs import CostHistory, CostParams, DayCosts, estimate_costs
 from .optimizer import DayProblem, LimitParams, PositionOptimizer
 from .price_arrays import Floats, PriceArrays
 from .risk_model import RiskModel, RiskParams, fit_risk_model
@@ -67,18 +67,17 @@ class MarketModels:
         if day not in self._known:
             is_refit = day % self.params.refit_days == 0 or day - 1 not in self._known
             risk = self._fit_risk(day) if is_refit else self._known[day - 1][0]
-            self._known[day] = risk, self._estimate_costs(day, risk)
+            self._known[day] = risk, self._costs.make_day_costs(day, risk.volatility)
         return self._known[day]
 
     def _fit_risk(self, day: int) -> RiskModel:
         window = slice(max(day + 1 - self.params.risk.window, 0), day + 1)
         return fit_risk_model(self.arrays.returns[window], self.params.risk)
 
-    def _estimate_costs(self, day: int, risk: RiskModel) -> DayCosts:
-        history = slice(max(day + 1 - self.params.history, 0), day + 1)
+    @cached_property
+    def _costs(self) -> CostHistory:
         arrays = self.arrays
-        high, low, close = arrays.high[history], arrays.low[history], arrays.close[history]
-        return make_day_costs(high, low, close, arrays.traded_value[history], risk.volatility, self.params.costs)
+        return estimate_costs(arrays.high, arrays.low, arrays.close, arrays.traded_value, self.params.costs)
 
 
 class OptimisedPolicy:
@@ -86,15 +85,7 @@ class OptimisedPolicy:
 
     def __init__(self, arrays: PriceArrays, expected: Floats, market: MarketModels, params: PositionParams) -> None:
         self._arrays, self._expected, self._market, self._params = arrays, expected, market, params
-        self._optimizer = PositionOptimizer(
-            arrays.sector,
-            params.risk.largest_factor_count,
-            params.limits,
-            long_only=params.portfolio == "long_only",
-            borrow_cost=0.0
-            if params.costs.flat_bp is not None
-            else params.costs.borrow_bp * 1e-4 / metrics.TRADING_DAYS,
-        )
+        self._optimizers: dict[int, PositionOptimizer] = {}  # by number of factors, which short histories lower
 
     def __call__(self, day: int, held: Floats, equity: float) -> Decision:
         """Return the day's orders; without any forecast there are none."""
@@ -108,19 +99,27 @@ class OptimisedPolicy:
         problem = DayProblem(
             held=held,
             expected=expected,
-            loadings=pad_factors(risk.loadings, params.risk.largest_factor_count),
+            loadings=risk.loadings,
             specific=np.sqrt(risk.specific_variance),
             beta=risk.beta,
             linear_cost=costs.linear() + impact_linear,
             quadratic_cost=impact_quadratic,
+            borrow_cost=costs.borrow,
             largest_trade=largest,
             benchmark=np.isfinite(expected) / np.isfinite(expected).sum() * params.limits.gross,
         )
-        weights = self._optimizer.solve(problem, params.risk_aversion, 1 / params.holding_days)
+        weights = self._find_optimizer(problem).solve(problem, params.risk_aversion, 1 / params.holding_days)
         if weights is None:
             return Decision(np.zeros_like(held), is_solved=False)
         orders = np.where(np.abs(weights - held) > SMALLEST_ORDER, weights - held, 0.0)
         return Decision(round_to_lots(orders, arrays.close[day] / equity, params.lot_size))
+
+    def _find_optimizer(self, problem: DayProblem) -> PositionOptimizer:
+        factors, long_only = problem.loadings.shape[1], self._params.portfolio == "long_only"
+        if factors not in self._optimizers:
+            sector, limits = self._arrays.sector, self._params.limits
+            self._optimizers[factors] = PositionOptimizer(sector, factors, limits, long_only=long_only)
+        return self._optimizers[factors]
 
 
 def limit_trades(close: Floats, costs: DayCosts, equity: float, limits: LimitParams) -> Floats:
@@ -132,11 +131,6 @@ def limit_trades(close: Floats, costs: DayCosts, equity: float, limits: LimitPar
     if limits.volume_share is not None and (costs.daily_value > 0).any():
         largest = np.minimum(np.nan_to_num(costs.daily_value) * limits.volume_share / equity, largest)
     return np.where(np.isfinite(close), largest, 0.0)
-
-
-def pad_factors(loadings: Floats, factors: int) -> Floats:
-    """Add factors without loadings up to the number that the optimiser expects."""
-    return np.pad(loadings, ((0, 0), (0, factors - loadings.shape[1])))
 
 
 def round_to_lots(orders: Floats, share_weight: Floats, lot_size: int) -> Floats:

@@ -87,12 +87,13 @@ def plan_positions(
     Where positions are not possible, the reason is logged and the table is empty.
     """
     forecasts, run = predictions.collect(), predictions_summary["run"]
-    calibration, reason = live.read_calibration(exported_models.runs.find(run)), None
-    if calibration is None:
+    calibration = live.read_calibration(exported_models.runs.find(run))
+    reason = find_obstacle(forecasts, mapped_dataset, params)
+    if reason is None and calibration is None:
         reason = (
-            f"the positions of run {run} were not tested. {advise_run('--pipelines positions')} tests the latest run."
+            f"run {run} has no tested positions. {advise_run('--pipelines positions')} tests those of the latest run."
         )
-    if reason := find_obstacle(forecasts, mapped_dataset, params) or reason:
+    if reason is not None or calibration is None:
         _logger.warning("No positions: %s", reason)
         return pl.DataFrame(schema=live.SCHEMA), "", {"run": run, "reason": reason}
     table, summary = live.plan_positions(forecasts, mapped_dataset, calibration, previous_positions.collect(), params)
