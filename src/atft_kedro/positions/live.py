@@ -88,7 +88,7 @@ def plan_positions(
 
 
 def drift_weights(previous: pl.DataFrame, arrays: PriceArrays) -> Floats:
-    """Move the weights of an earlier table to the last day; a table of this day has held weights."""
+    """Move the weights of an earlier table to the last day."""
     if previous.is_empty():
         return np.zeros(len(arrays.index.codes))
     days = arrays.index.days

@@ -39,11 +39,6 @@ class RiskParams(Params):
     min_observations: Annotated[int, Field(ge=1)]
     shrinkage: Annotated[float, Field(ge=0, le=1)]
 
-    @property
-    def largest_factor_count(self) -> int:
-        """Return the largest number of factors of a model: components, and those of past returns."""
-        return self.factors + len(SPANS)
-
 
 @dataclass(frozen=True)
 class RiskModel:
