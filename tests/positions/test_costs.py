@@ -93,6 +93,12 @@ def test_impact_in_currency_grows_with_the_capital_to_the_power_of_one_and_a_hal
     assert large / small == pytest.approx(100**1.5)
 
 
+def test_after_a_loss_of_all_capital_the_charge_is_finite() -> None:
+    trades, shorts = draw_trades()
+
+    assert np.isfinite(list(make_costs().charge(trades, shorts, -1.0).values())).all()
+
+
 def test_a_purchase_costs_as_much_as_a_sale() -> None:
     costs, (trades, shorts) = make_costs(), draw_trades()
 

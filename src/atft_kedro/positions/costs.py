@@ -87,7 +87,7 @@ class DayCosts:
         known = self.daily_value > 0
         worst = self.impact.max() / np.sqrt(self.daily_value[known].min(initial=np.inf))
         rate = self.impact / np.sqrt(np.where(known, self.daily_value, np.inf))
-        return math.sqrt(equity) * np.where(known, rate, worst)
+        return math.sqrt(max(equity, 0)) * np.where(known, rate, worst)
 
 
 @dataclass(frozen=True)
