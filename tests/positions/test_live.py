@@ -22,7 +22,13 @@ from factories.params import make_params
 MARKET = simulate_market(make_params(MarketParams, stocks=40, days=160, seed=3, delistings=0.0))
 DAYS = MARKET.prices["date"].unique().sort()
 NOTHING = pl.DataFrame(schema=SCHEMA)
-PARAMS: dict[str, Any] = {"entry": "close", "refit_days": 1, "risk": {"window": 60}, "costs": {"flat_bp": 10.0}}
+PARAMS: dict[str, Any] = {
+    "entry": "close",
+    "refit_days": 1,
+    "risk": {"window": 60},
+    "capacity": [],
+    "costs": {"flat_bp": 10.0},
+}
 FORECASTS = (
     MARKET.oracle.select("date", "code", pl.col(oracle_column(1, 0)).alias("forecast"))
     .drop_nulls()

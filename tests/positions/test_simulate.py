@@ -38,7 +38,9 @@ def make_forecasts(market: SimulatedMarket) -> pl.DataFrame:
 
 
 def simulate(market: SimulatedMarket, forecasts: pl.DataFrame | None = None, **changes: Any) -> SimulatedPositions:
-    params = make_params(PositionParams, **{"costs": {"flat_bp": 10.0}, "risk": {"window": 60}, **changes})
+    params = make_params(
+        PositionParams, **{"costs": {"flat_bp": 10.0}, "risk": {"window": 60}, "capacity": [], **changes}
+    )
     table = make_forecasts(market) if forecasts is None else forecasts
     return simulate_positions(table, market.prices.lazy(), NONE, params)
 
@@ -59,7 +61,8 @@ def test_good_forecasts_earn_more_than_their_costs(result: SimulatedPositions) -
         assert portfolio.turnover is not None
         assert portfolio.costs["commission"] == pytest.approx(1e-3 * portfolio.turnover, rel=0.02)
         assert sum(portfolio.costs.values()) == portfolio.costs["commission"]
-    assert set(result.score.capacity) == {"1e+06"}
+    assert result.score.capacity["1e+07"] == optimised.net_sharpe
+    assert set(result.score.capacity) == {"1e+06", "1e+07"}
 
 
 @pytest.mark.long
@@ -91,7 +94,7 @@ def test_later_prices_change_no_earlier_position(result: SimulatedPositions, mar
         make_forecasts(market),
         prices.lazy(),
         NONE,
-        make_params(PositionParams, costs={"flat_bp": 10.0}, risk={"window": 60}),
+        make_params(PositionParams, costs={"flat_bp": 10.0}, risk={"window": 60}, capacity=[]),
     )
 
     for table in ("weights", "daily"):

@@ -115,6 +115,11 @@ class Backtest:
     daily: pl.DataFrame
     weights: pl.DataFrame
 
+    @property
+    def net(self) -> Floats:
+        """Return the net returns (day,)."""
+        return self.daily["net"].to_numpy()
+
 
 def run_backtest(
     arrays: PriceArrays, days: range, entry: PositionEntry, policy: Policy, market: Market, capital: float

@@ -95,7 +95,9 @@ class OptimisedPolicy:
         if not np.isfinite(expected).any():
             return Decision(np.zeros_like(held))
         largest = limit_trades(arrays.close[day], costs, equity, params.limits)
-        impact_linear, impact_quadratic = costs.quadratic(equity, np.minimum(largest, params.limits.largest_weight))
+        stocks = np.isfinite(expected).sum()
+        usual = min(params.limits.largest_weight, 2 * params.limits.gross / stocks)  # trades of about this size occur
+        impact_linear, impact_quadratic = costs.quadratic(equity, np.minimum(largest, usual))
         problem = DayProblem(
             held=held,
             expected=expected,
@@ -106,7 +108,7 @@ class OptimisedPolicy:
             quadratic_cost=impact_quadratic,
             borrow_cost=costs.borrow,
             largest_trade=largest,
-            benchmark=np.isfinite(expected) / np.isfinite(expected).sum() * params.limits.gross,
+            benchmark=np.isfinite(expected) / stocks * params.limits.gross,
         )
         weights = self._find_optimizer(problem).solve(problem, params.risk_aversion, 1 / params.holding_days)
         if weights is None:

@@ -7,7 +7,6 @@ import polars as pl
 from ..evaluation.daily_statistics import finite_or_none, sharpe
 from ..evaluation.position_score import (
     BOOK,
-    NET,
     OPTIMISED,
     PORTFOLIO,
     POSITION_DAYS_SCHEMA,
@@ -68,8 +67,8 @@ def simulate_positions(
         results[f"{BOOK}{horizon}"] = run(policy).daily
     daily = pl.concat([table.select(pl.lit(name).alias(PORTFOLIO), pl.all()) for name, table in results.items()])
     capacity = {
-        f"{capital:g}": finite_or_none(sharpe(run(optimised, capital).daily[NET].to_numpy()))
-        for capital in track_progress(params.capacity, "capacity, amounts of capital")
+        f"{capital:g}": finite_or_none(sharpe((own if capital == params.capital else run(optimised, capital)).net))
+        for capital in track_progress(sorted({*params.capacity, params.capital}), "positions, amounts of capital")
     }
     score = score_positions(daily, params.entry, params.capital, capacity, describe_delisted(delistings, params))
     return SimulatedPositions(daily.cast(POSITION_DAYS_SCHEMA), own.weights, expected.calibrations, score)
