@@ -135,6 +135,34 @@ def test_recent_turbulence_raises_the_volatility_of_every_stock() -> None:
     assert ratio.min() > 1.5
 
 
+def test_a_recent_turbulence_of_the_market_alone_matters_to_long_portfolios_only() -> None:
+    rng = np.random.default_rng(0)
+    own = 0.02 * rng.standard_normal((252, 200))
+    market = 0.02 * rng.standard_normal((252, 1))
+    calm = fit_risk_model(market + own, PARAMS)
+    turbulent = fit_risk_model(market * np.where(np.arange(252) < 210, 1, 2)[:, None] + own, PARAMS)
+    expected = np.sqrt(0.25 + 0.75 * 4)
+    assert np.sqrt(turbulent.variance(np.ones(200)) / calm.variance(np.ones(200))) == pytest.approx(expected, rel=0.1)
+    neutral = np.tile([1.0, -1.0], 100)
+    assert np.sqrt(turbulent.variance(neutral) / calm.variance(neutral)) == pytest.approx(1, abs=0.1)
+
+
+def test_shrinkage_moves_specific_variances_towards_their_mean() -> None:
+    returns, _ = draw_returns()
+    models = [fit_risk_model(returns, PARAMS.model_copy(update={"shrinkage": share})) for share in (0, 0.5, 1)]
+    shares = [model.specific_variance / returns.var(axis=0) for model in models]
+    assert shares[1] == pytest.approx((shares[0] + shares[2]) / 2)
+    assert shares[2].mean() == pytest.approx(shares[0].mean(), rel=0.05)
+    assert shares[2].std() < 0.05 * shares[2].mean() < shares[0].std()
+
+
+def test_a_stock_with_nearly_constant_prices_keeps_a_floor() -> None:
+    returns, _ = draw_returns()
+    returns[:, 0] *= 1e-6
+    volatility = fit_risk_model(returns, PARAMS).volatility
+    assert volatility[0] == pytest.approx(0.1 * np.median(volatility), rel=0.1)
+
+
 def test_stocks_with_few_returns_have_the_median_volatility_and_only_the_market_factor() -> None:
     returns, _ = draw_returns()
     returns[:, 0] = np.nan
