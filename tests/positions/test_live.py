@@ -26,8 +26,9 @@ PARAMS: dict[str, Any] = {
     "entry": "close",
     "refit_days": 1,
     "risk": {"window": 60},
-    "capacity": [],
     "costs": {"flat_bp": 10.0},
+    "capacity": [],
+    "risk_aversion": 100.0,
 }
 FORECASTS = (
     MARKET.oracle.select("date", "code", pl.col(oracle_column(1, 0)).alias("forecast"))

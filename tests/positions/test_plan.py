@@ -51,7 +51,7 @@ def test_equal_forecasts_open_no_position() -> None:
 def test_one_stock_alone_can_be_held() -> None:
     free = {"net": None, "beta": None, "sector": None, "volume_share": None}
 
-    orders = decide(np.array([5e-3]), limits=free)
+    orders = decide(np.array([5e-2]), limits=free)
 
     assert orders == pytest.approx([0.02], abs=1e-5)
 

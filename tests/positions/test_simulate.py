@@ -15,6 +15,7 @@ from factories.params import make_params
 
 NONE = pl.DataFrame(schema={"date": pl.Date, "code": pl.String, "return": pl.Float64})
 HORIZONS = (1, 5)
+QUICK: dict[str, Any] = {"costs": {"flat_bp": 10.0}, "risk": {"window": 60}, "capacity": []}
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +39,7 @@ def make_forecasts(market: SimulatedMarket) -> pl.DataFrame:
 
 
 def simulate(market: SimulatedMarket, forecasts: pl.DataFrame | None = None, **changes: Any) -> SimulatedPositions:
-    params = make_params(
-        PositionParams, **{"costs": {"flat_bp": 10.0}, "risk": {"window": 60}, "capacity": [], **changes}
-    )
+    params = make_params(PositionParams, **{**QUICK, **changes})
     table = make_forecasts(market) if forecasts is None else forecasts
     return simulate_positions(table, market.prices.lazy(), NONE, params)
 
@@ -94,7 +93,7 @@ def test_later_prices_change_no_earlier_position(result: SimulatedPositions, mar
         make_forecasts(market),
         prices.lazy(),
         NONE,
-        make_params(PositionParams, costs={"flat_bp": 10.0}, risk={"window": 60}, capacity=[]),
+        make_params(PositionParams, **QUICK),
     )
 
     for table in ("weights", "daily"):
