@@ -26,12 +26,20 @@ def make_dataset(**columns: pl.Expr) -> pl.LazyFrame:
 
 
 def test_a_stock_is_delisted_after_its_last_row_in_the_dataset() -> None:
-    delistings = pl.DataFrame({"date": [DAYS[5]], "code": ["B"], "return": [-0.4]})
-
-    arrays = read_price_arrays(make_dataset(), (DAYS[3], DAYS[6]), 2, delistings, 0.1)
+    arrays = read_price_arrays(make_dataset(), (DAYS[3], DAYS[6]), 2, NONE, 0.1)
 
     assert arrays.index.days.to_list() == DAYS[1:7]
     assert arrays.terminal_day.tolist() == [6, 3, 6]  # C has a later row, so it is only suspended
+    assert arrays.terminal_return.tolist() == [0.1, 0.1, 0.1]
+
+
+@pytest.mark.parametrize(("day", "earned"), [(3, 3), (4, 3), (5, 4), (7, 6)])
+def test_a_dated_return_is_earned_on_its_date_but_not_before_the_day_after_the_last_row(day: int, earned: int) -> None:
+    delistings = pl.DataFrame({"date": [DAYS[day]], "code": ["B"], "return": [-0.4]})
+
+    arrays = read_price_arrays(make_dataset(), (DAYS[3], DAYS[6]), 2, delistings, 0.1)
+
+    assert arrays.terminal_day.tolist() == [6, earned, 6]
     assert arrays.terminal_return.tolist() == [0.1, -0.4, 0.1]
 
 

@@ -22,8 +22,8 @@ NO_SECTOR = -1
 class PriceArrays:
     """Prices (day, stock); NaN where a stock has no row, so that it cannot be traded.
 
-    ``terminal_day`` is the index of the first day after a stock's last row in the whole dataset, and the count of days
-    for a stock that is not delisted by then. ``terminal_return`` is what its holders earn on this day.
+    ``terminal_day`` is the index of the day on which the holders of a delisted stock earn ``terminal_return``; it is the
+    count of days for a stock that is not delisted by then.
     """
 
     index: DayStockIndex
@@ -106,14 +106,18 @@ def _require_prices(schema: pl.Schema) -> Sequence[str]:
 def _find_delisted(
     index: DayStockIndex, ends: pl.DataFrame, delistings: pl.DataFrame, default: float
 ) -> tuple[NDArray[np.int64], Floats]:
-    """Find the day after each stock's last row, and the return that its holders earn on it."""
-    stocks = pl.DataFrame({CODE: index.codes}).join(
-        ends.with_columns(pl.col(CODE).cast(pl.String)), on=CODE, how="left"
-    )
-    known = delistings.select(CODE, DELISTING_RETURN)
-    stocks = stocks.join(known, on=CODE, how="left", maintain_order="left")
-    day = np.searchsorted(index.days.to_numpy(), stocks["last"].to_numpy(), side="right").astype(np.int64)
-    return day, stocks[DELISTING_RETURN].cast(pl.Float64).fill_null(default).to_numpy()
+    """Find the day on which the holders of each delisted stock earn its last return, and this return.
+
+    It is the date in the table, at the earliest the day after the stock's last row.
+    """
+    ends = ends.with_columns(pl.col(CODE).cast(pl.String))
+    stocks = pl.DataFrame({CODE: index.codes}).join(ends, on=CODE, how="left", maintain_order="left")
+    stocks = stocks.join(delistings, on=CODE, how="left", maintain_order="left")
+    days = index.days.to_numpy()
+    after_last = np.searchsorted(days, stocks["last"].to_numpy(), side="right")
+    dated = np.searchsorted(days, stocks[DATE].fill_null(stocks["last"]).to_numpy(), side="left")
+    returns = stocks[DELISTING_RETURN].cast(pl.Float64).fill_null(default).to_numpy()
+    return np.maximum(after_last, dated).astype(np.int64), returns
 
 
 def _number_sectors(table: pl.DataFrame, index: DayStockIndex) -> NDArray[np.int64]:
