@@ -22,7 +22,7 @@ NO_SECTOR = -1
 class PriceArrays:
     """Prices (day, stock); NaN where a stock has no row, so that it cannot be traded.
 
-    ``terminal_day`` is the index of the day on which the holders of a delisted stock earn ``terminal_return``; it is the
+    ``terminal_day`` is the index of the day on which holders of a delisted stock earn ``terminal_return``; it is the
     count of days for a stock that is not delisted by then.
     """
 
