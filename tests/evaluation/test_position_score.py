@@ -43,6 +43,9 @@ def test_the_best_book_is_compared_day_by_day() -> None:
     assert score.difference is not None
     assert score.difference.mean == pytest.approx(mean(differences))
     assert score.difference.std == pytest.approx(stdev(differences))
+    assert score.difference_at_equal_risk is not None
+    scale = stdev(OWN) / stdev(BEST_BOOK)
+    assert score.difference_at_equal_risk.mean == pytest.approx(mean(OWN) - scale * mean(BEST_BOOK))
     assert score.sharpe_ratio == pytest.approx(sharpe_by_hand(OWN) / sharpe_by_hand(BEST_BOOK))
     assert (score.first, score.last) == ("2024-01-01", "2024-01-04")
 

@@ -33,7 +33,7 @@ def test_the_note_names_the_difference_the_delisted_and_the_days_without_a_solut
     assert "2024-01-01 to 2024-01-04, entered at the next open, capital 20,000,000." in note
     assert "best decile book (5 d, chosen on these same days), the optimised positions earn +75.00 ± " in note
     assert "Their net Sharpe ratio is 2.10 times that of the book." in note
-    assert f"Delisted while held: 4 positions. {TERMINAL}" in note
+    assert f"Delisted while held: 4 optimised positions, at most 4 of a decile book. {TERMINAL}" in note
     assert "positions stayed: 4 of 4." in note
 
 

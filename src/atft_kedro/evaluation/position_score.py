@@ -68,6 +68,7 @@ class PositionScore(Params):
     sharpe_ratio: float | None  # net Sharpe of the optimised positions / best book; None unless the latter is positive
     capacity: dict[str, float | None]  # net Sharpe ratio of the optimised positions by capital
     terminal: str  # how delisted stocks are treated, a sentence
+    difference_at_equal_risk: Mean | None = None  # with the book scaled to the same standard deviation
 
     @property
     def portfolios(self) -> dict[str, BookScore]:
@@ -127,14 +128,17 @@ def score_positions(
         optimised=optimised,
         books=books,
         best_book=best,
-        difference=None if best is None else _average_difference(own, days[best]),
+        difference=None if best is None else _average_difference(own, days[best], at_equal_risk=False),
+        difference_at_equal_risk=None if best is None else _average_difference(own, days[best], at_equal_risk=True),
         sharpe_ratio=own_ratio / best_ratio if own_ratio is not None and best_ratio and best_ratio > 0 else None,
         capacity=dict(capacity),
         terminal=terminal,
     )
 
 
-def _average_difference(own: pl.DataFrame, book: pl.DataFrame) -> Mean:
+def _average_difference(own: pl.DataFrame, book: pl.DataFrame, *, at_equal_risk: bool) -> Mean:
     """Average the paired difference of the daily net returns, which overlap on no day."""
     paired = own.join(book, on=DATE, suffix="_book", maintain_order="left")
-    return average((paired[NET] - paired[f"{NET}_book"]).to_numpy(), horizon=1)
+    own_net, book_net = (paired[name].to_numpy() for name in (NET, f"{NET}_book"))
+    scale = own_net.std() / book_net.std() if at_equal_risk else 1.0  # a book with a Sharpe ratio has a deviation
+    return average(own_net - scale * book_net, horizon=1)

@@ -44,22 +44,24 @@ def name_portfolio(portfolio: str) -> str:
 
 def _describe(score: PositionScore) -> str:
     """Describe trading, the difference from the best book, delisted stocks and days without a solution."""
-    own = score.optimised
+    own, most = score.optimised, max((book.delisted for book in score.books.values()), default=0)
     sentences = [
         f"{score.first} to {score.last}, entered at the {score.entry.replace('_', ' ')}, capital {score.capital:,.0f}."
     ]
     if not own.turnover:
         sentences.append("The optimised positions never traded: no expected return was worth its costs and risk.")
     if score.best_book is not None:
-        difference = format_difference(score.difference, **BASIS_POINTS_PER_DAY)
+        differences = (score.difference, score.difference_at_equal_risk)
+        difference, scaled = (format_difference(mean, **BASIS_POINTS_PER_DAY) for mean in differences)
         sentences.append(
             f"Compared with the best decile book ({score.best_book} d, chosen on these same days), the optimised "
-            f"positions earn {difference} bp per day, paired by day."
+            f"positions earn {difference} bp per day, paired by day; {scaled} if the book is scaled to the same "
+            "standard deviation."
         )
     if score.sharpe_ratio is not None:
         sentences.append(f"Their net Sharpe ratio is {format_number(score.sharpe_ratio, 2)} times that of the book.")
     sentences += [
-        f"Delisted while held: {own.delisted} positions. {score.terminal}",
+        f"Delisted while held: {own.delisted} optimised positions, at most {most} of a decile book. {score.terminal}",
         f"Days whose problem could not be solved, so that the positions stayed: {own.unsolved} of {own.days}.",
         SCORE_NOTE,
     ]

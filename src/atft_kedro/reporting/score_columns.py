@@ -115,7 +115,9 @@ COMPARED_POSITION_COLUMNS: Columns[PositionScore] = {
     "turnover": Column("turnover", lambda score: score.optimised.turnover, THREE),
     "sharpe_ratio": Column("net Sharpe / best book's", lambda score: score.sharpe_ratio, TWO),
     "difference": Column(
-        "net bp minus best book's", lambda score: score.difference, partial(format_difference, **BASIS_POINTS_PER_DAY)
+        "net bp minus best book's, at equal risk",
+        lambda score: score.difference_at_equal_risk,
+        partial(format_difference, **BASIS_POINTS_PER_DAY),
     ),
     "entry": Column("entry", lambda score: score.entry.replace("_", " "), str),
     "capital": Column("capital", lambda score: score.capital, _amount),
