@@ -157,11 +157,13 @@ def _load_past_returns(standardised: _Standardised, components: Floats, loadings
     last = exposures[:, -1]
     exposures -= exposures @ np.linalg.pinv(loadings).T @ loadings.T
     exposures = np.where(known, exposures, 0.0)[:, :-1].swapaxes(0, 1)  # (day, factor, stock)
+    is_complete = np.arange(1, len(values)) >= min(SPANS[0][0], len(values) // 2)  # the sums before lack days
+    weights = weights[1:] * is_complete / max((weights[1:] * is_complete).sum(), np.finfo(float).tiny)
     rest = np.where(known, values - components @ loadings.T, 0.0)[1:]
     inverse = np.linalg.inv(exposures @ exposures.swapaxes(1, 2) + np.eye(len(SPANS)))
     returns = (inverse @ exposures @ rest[:, :, None])[:, :, 0]  # of the factors, (day, factor)
-    noise = (rest**2).sum() / max(known[1:].sum(), 1) * np.tensordot(weights[1:], inverse, axes=1)
-    eigenvalues, vectors = np.linalg.eigh(returns.T @ (weights[1:, None] * returns) - noise)
+    noise = (rest**2).sum() / max(known[1:].sum(), 1) * np.tensordot(weights, inverse, axes=1)
+    eigenvalues, vectors = np.linalg.eigh(returns.T @ (weights[:, None] * returns) - noise)
     return np.asarray(last.T @ (vectors * np.sqrt(np.maximum(eigenvalues, 0))))
 
 
