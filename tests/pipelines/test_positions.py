@@ -36,11 +36,21 @@ def test_a_run_has_positions_and_their_score(ran_project: Path) -> None:
     assert "Equity of the positions after costs" in (run / "report.html").read_text()
 
 
-def test_without_prices_a_run_has_no_positions_and_goes_on(caplog: pytest.LogCaptureFixture) -> None:
-    dataset = pl.LazyFrame(schema={"date": pl.Date, "code": pl.String})
+@pytest.mark.parametrize(
+    ("columns", "reason"),
+    [
+        (["date", "code"], "the ML dataset has no column 'close'"),
+        (["date", "code", "close", "volume"], "Positions need forecasts of test days"),
+    ],
+)
+def test_a_run_without_possible_positions_goes_on(
+    columns: list[str], reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    dataset = pl.LazyFrame(schema=dict.fromkeys(columns, pl.String))
+    forecasts = pl.LazyFrame(schema={"split": pl.String})
     with caplog.at_level(logging.WARNING):
-        tables = simulate_positions(pl.LazyFrame(), dataset, pl.DataFrame(), make_params(PositionParams, enabled=True))
+        tables = simulate_positions(forecasts, dataset, pl.DataFrame(), make_params(PositionParams, enabled=True))
 
     days, weights, calibrations, result = tables
     assert (len(days), len(weights), calibrations.folds, result.score) == (0, 0, (), None)
-    assert "No positions: the ML dataset has no column 'close'" in caplog.text
+    assert f"No positions: {reason}" in caplog.text

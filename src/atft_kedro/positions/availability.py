@@ -6,6 +6,7 @@ from importlib.util import find_spec
 import polars as pl
 
 from ..evaluation.position_score import POSITION_DAYS_SCHEMA, PositionResult
+from ..params import InputError
 from ..schema import CLOSE, CODE, DATE, SPLIT, VOLUME
 from .expected_returns import Calibrations
 from .plan import PositionParams
@@ -27,14 +28,20 @@ def simulate_if_possible(
 ) -> PositionTables:
     """Return the days, the weights, the calibrations and the score of the positions.
 
-    Where positions are not possible, the reason is logged, the tables are empty and there is no score.
+    Where positions are not possible, for example because they lose all capital, the reason is logged, the tables are
+    empty and there is no score: the other scores of a run do not depend on them.
     """
-    if reason := find_obstacle(forecasts, dataset, params, fold):
-        _logger.warning("No positions: %s", reason)
-        days, weights = (pl.DataFrame(schema=schema) for schema in (POSITION_DAYS_SCHEMA, WEIGHTS_SCHEMA))
-        return days, weights, Calibrations(folds=()), PositionResult()
-    result = simulate_positions(forecasts, dataset, delistings, params, fold)
-    return result.daily, result.weights, result.calibrations, PositionResult(score=result.score)
+    reason = find_obstacle(forecasts, dataset, params, fold)
+    if reason is None:
+        try:
+            result = simulate_positions(forecasts, dataset, delistings, params, fold)
+        except InputError as error:
+            reason = str(error)
+        else:
+            return result.daily, result.weights, result.calibrations, PositionResult(score=result.score)
+    _logger.warning("No positions: %s", reason)
+    days, weights = (pl.DataFrame(schema=schema) for schema in (POSITION_DAYS_SCHEMA, WEIGHTS_SCHEMA))
+    return days, weights, Calibrations(folds=()), PositionResult()
 
 
 def find_obstacle(

@@ -77,5 +77,8 @@ def tabulate_compared_positions(scores: Sequence[RunScore]) -> list[Table]:
         if positions is not None
     ]
     header = ("run", *list_headers(COMPARED_POSITION_COLUMNS, COMPARED_POSITION_COLUMNS))
-    note = "Each run's own test days. Best book: the decile book with the highest net Sharpe ratio at the same costs."
+    note = (
+        "Each run's own test days. Best book: the decile book with the highest net Sharpe ratio at the same costs;\n"
+        "the paired difference is that from the book scaled to the same standard deviation."
+    )
     return [Table("After costs: optimised positions", header, rows, note)] if rows else []

@@ -115,7 +115,7 @@ COMPARED_POSITION_COLUMNS: Columns[PositionScore] = {
     "turnover": Column("turnover", lambda score: score.optimised.turnover, THREE),
     "sharpe_ratio": Column("net Sharpe / best book's", lambda score: score.sharpe_ratio, TWO),
     "difference": Column(
-        "net bp minus best book's, at equal risk",
+        "net bp − best book's",
         lambda score: score.difference_at_equal_risk,
         partial(format_difference, **BASIS_POINTS_PER_DAY),
     ),
