@@ -43,7 +43,7 @@ def test_capacity_is_drawn_in_the_order_of_the_capital() -> None:
 
     assert line.x == (2e6, 1e7, 1e8)
     assert line.y == (3.1, SCORE.optimised.net_sharpe, 0.4)
-    assert not has_content(plot_capacity(SCORE.model_copy(update={"capacity": {}}), DAYS))
+    assert not has_content(plot_capacity(SCORE.model_copy(update={"capacity": {"1e8": None}}), DAYS))
 
 
 def test_exposure_is_that_of_the_optimised_positions() -> None:

@@ -107,9 +107,9 @@ def plot_costs(score: PositionScore, _: pl.DataFrame) -> go.Figure:
 
 
 def plot_capacity(score: PositionScore, _: pl.DataFrame) -> go.Figure:
-    """Plot the net Sharpe ratio over the capital (logarithmic); empty with one amount only."""
+    """Plot the net Sharpe ratio over the capital; empty if only one amount has a ratio."""
     figure = go.Figure()
-    ratios = {float(capital): ratio for capital, ratio in score.capacity.items()}
+    ratios = {float(capital): ratio for capital, ratio in score.capacity.items() if ratio is not None}
     if ratios:
         points = dict(sorted({**ratios, score.capital: score.optimised.net_sharpe}.items()))
         figure.add_scatter(x=list(points), y=list(points.values()), mode="lines+markers", line_color=INK)
