@@ -56,13 +56,13 @@ def register_pipelines() -> dict[str, Pipeline]:
     graphs = steps["prepare"].only_nodes("prepare.select_universe") + steps["graph"].only_nodes("graph.build_graphs")
     exporting = ("describe_inputs", "export_model", "prepare_registration")
     writing = steps["export"].only_nodes(*(f"export.{name}" for name in exporting))
-    testing = steps["evaluate"].only_nodes_with_namespaces(["evaluate.positions"])
+    position_nodes = steps["evaluate"].only_nodes_with_namespaces(["evaluate.positions"])
     promoting = steps["gate"].only_nodes("gate.promote_refit")
     chain = prepared + steps["fit"] + steps["evaluate"] + steps["export"]
     return {
         "data": steps["data"],
         **{name: mapping + steps[name] for name in ("guard", "prepare", "graph")},
-        "positions": mapping + testing,
+        "positions": mapping + position_nodes,
         "fit": mapping + joining + steps["fit"],
         **{name: mapping + joining + finding + steps[name] for name in ("evaluate", "export")},
         "predict": guarded + steps["predict"],
@@ -79,8 +79,8 @@ def register_pipelines() -> dict[str, Pipeline]:
 def _create_evaluation() -> Pipeline:
     """Build ``evaluate`` with ``positions`` inside: positions read its forecasts, and its report shows them.
 
-    Kedro refuses two namespaces that read each other's outputs, so the inner namespace is ``evaluate.positions``.
+    Kedro refuses two namespaces that read each other's outputs, so the nested namespace is ``evaluate.positions``.
     """
-    inner = Pipeline(positions.create_pipeline(), namespace="positions", prefix_datasets_with_namespace=False)
-    whole = evaluate.create_pipeline() + inner
-    return Pipeline(whole, namespace="evaluate", prefix_datasets_with_namespace=False)
+    nested = Pipeline(positions.create_pipeline(), namespace="positions", prefix_datasets_with_namespace=False)
+    both = evaluate.create_pipeline() + nested
+    return Pipeline(both, namespace="evaluate", prefix_datasets_with_namespace=False)

@@ -17,7 +17,6 @@ QUOTES = (*PRICES, VOLUME)
 TARGET = "target_{h}d"
 HORIZONS = (1, 5, 10, 20)
 ELIGIBLE = "eligible"
-DELISTING_RETURN = "return"
 GRAPH_DATE, NEIGHBOUR, RANK = "graph_date", "neighbour", "rank"
 CORRELATION, SAME_SECTOR, SIZE_SIMILARITY = "correlation", "same_sector", "size_similarity"
 FORECAST, HORIZON, SPLIT = "forecast", "horizon", "split"

@@ -40,7 +40,7 @@ def test_a_run_has_positions_and_their_score(ran_project: Path) -> None:
     ("columns", "reason"),
     [
         (["date", "code"], "the ML dataset has no column 'close'"),
-        (["date", "code", "close", "volume"], "Positions need forecasts of test days"),
+        (["date", "code", "high", "low", "close", "volume"], "Positions need forecasts of test days"),
     ],
 )
 def test_a_run_without_possible_positions_goes_on(

@@ -11,7 +11,8 @@ from atft_kedro.positions.plan import PositionParams
 from factories.params import make_params
 
 FORECASTS = pl.DataFrame({"date": [date(2024, 1, 1), date(2024, 1, 2)], "fold": ["one", "two"], "split": "test"})
-PRICES = pl.LazyFrame(schema={"date": pl.Date, "code": pl.String, "close": pl.Float64, "volume": pl.Float64})
+COLUMNS = ("open", "high", "low", "close", "volume")
+PRICES = pl.LazyFrame(schema={"date": pl.Date, "code": pl.String, **dict.fromkeys(COLUMNS, pl.Float64)})
 
 
 def test_with_closes_positions_are_possible() -> None:
@@ -26,7 +27,7 @@ def test_a_dataset_without_closes_is_no_error() -> None:
     reason = find_obstacle(FORECASTS, PRICES.drop("close"), make_params(PositionParams, enabled=True))
 
     assert reason is not None
-    assert "has no column 'close'. Name its price columns under `columns:`" in reason
+    assert "has no column 'close', which values the positions. Name it under `columns:` in conf/." in reason
 
 
 def test_impact_needs_volumes() -> None:
@@ -35,6 +36,25 @@ def test_impact_needs_volumes() -> None:
 
     assert "has no column 'volume'" in (find_obstacle(FORECASTS, PRICES.drop("volume"), params) or "")
     assert [find_obstacle(FORECASTS, PRICES.drop("volume"), cheap) for cheap in free] == [None, None]
+
+
+@pytest.mark.parametrize("column", ["high", "low"])
+def test_the_estimate_of_spreads_needs_highs_and_lows(column: str) -> None:
+    stated = [make_params(PositionParams, enabled=True, costs=c) for c in ({"half_spread_bp": [5]}, {"flat_bp": 10})]
+    reason = find_obstacle(FORECASTS, PRICES.drop(column), make_params(PositionParams, enabled=True))
+
+    assert reason is not None
+    assert f"has no column '{column}'" in reason
+    assert reason.endswith("or set positions.costs.half_spread_bp to numbers.")
+    assert [find_obstacle(FORECASTS, PRICES.drop(column), params) for params in stated] == [None, None]
+
+
+@pytest.mark.parametrize("entry", ["next_open", "next_close", "close"])
+def test_only_orders_at_the_open_need_opens(entry: str) -> None:
+    reason = find_obstacle(FORECASTS, PRICES.drop("open"), make_params(PositionParams, enabled=True, entry=entry))
+
+    assert (reason is None) == (entry != "next_open")
+    assert entry != "next_open" or "has no column 'open', which positions.entry=next_open needs" in (reason or "")
 
 
 def test_without_the_optimiser_the_reason_names_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -161,7 +161,8 @@ class BlockReader:
         """
         row = rows.t().gather(0, step_of_day.clamp(min=0)).where(step_of_day >= 0, ABSENT)
         end = row.unsqueeze(-1) + self._rows_to_target_end  # (day, stock, horizon)
-        last, delisting_day = (of[stock.clamp(min=0)][None, :, None] for of in (self._last_row, self._delisting_day))
+        of_stocks = (self._last_row, self._delisting_day)
+        last, delisting_day = (values[stock.clamp(min=0)][None, :, None] for values in of_stocks)
         end_day = self._day_of[end.minimum(last).clamp(min=0)] + (end - last).clamp(min=0)
         end_day = end_day.maximum(delisting_day).where(end > last, end_day)
         is_in_time = end_day <= self._last_label_days[day.clamp(min=0)][:, None, None]

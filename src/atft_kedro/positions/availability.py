@@ -7,7 +7,7 @@ import polars as pl
 
 from ..evaluation.position_score import POSITION_DAYS_SCHEMA, PositionResult
 from ..params import InputError
-from ..schema import CLOSE, CODE, DATE, SPLIT, VOLUME
+from ..schema import CLOSE, CODE, DATE, HIGH, LOW, OPEN, SPLIT, VOLUME
 from .expected_returns import Calibrations
 from .plan import PositionParams
 from .simulate import simulate_positions
@@ -28,8 +28,8 @@ def simulate_if_possible(
 ) -> PositionTables:
     """Return the days, the weights, the calibrations and the score of the positions.
 
-    Where positions are not possible, for example because they lose all capital, the reason is logged, the tables are
-    empty and there is no score: the other scores of a run do not depend on them.
+    Where positions are not possible, the reason is logged, the tables are empty and there is no score: the other
+    scores of a run do not depend on them.
     """
     reason = find_obstacle(forecasts, dataset, params, fold)
     if reason is None:
@@ -52,13 +52,24 @@ def find_obstacle(
         return "positions.enabled is false."
     if find_spec(OPTIMISER) is None:
         return f"{OPTIMISER} is not installed. Install it with: pip install 'atft-kedro[positions]'"
-    if CLOSE not in dataset.collect_schema():
-        return f"the ML dataset has no column {CLOSE!r}. Name its price columns under `columns:` in conf/."
-    if VOLUME not in dataset.collect_schema() and params.costs.flat_bp is None and params.costs.impact > 0:
-        return (
-            f"the ML dataset has no column {VOLUME!r}, which the impact of trades needs. Name it under `columns:` in "
-            "conf/, or set positions.costs.impact=0 or positions.costs.flat_bp to a number."
-        )
+    for column, reason in list_needed_columns(params).items():
+        if column not in dataset.collect_schema():
+            return f"the ML dataset has no column {column!r}, which {reason}."
     if fold and forecasts.filter(pl.col(SPLIT) == "test").select(DATE, fold).unique()[DATE].is_duplicated().any():
         return "several folds test the same day."
     return None
+
+
+def list_needed_columns(params: PositionParams) -> dict[str, str]:
+    """Map each column that positions need to what needs it, and what to set where it is missing."""
+    costs, named = params.costs, "Name it under `columns:` in conf/"
+    needed = {CLOSE: f"values the positions. {named}"}
+    if params.entry == "next_open":
+        needed[OPEN] = f"positions.entry=next_open needs. {named}, or set positions.entry=next_close"
+    if costs.flat_bp is None and costs.half_spread_bp is None:
+        spread = f"the estimate of spreads needs. {named}, or set positions.costs.half_spread_bp to numbers"
+        needed |= dict.fromkeys((HIGH, LOW), spread)
+    if costs.flat_bp is None and costs.impact > 0:
+        flat = "set positions.costs.impact=0 or positions.costs.flat_bp to a number"
+        needed[VOLUME] = f"the impact of trades needs. {named}, or {flat}"
+    return needed
