@@ -1,5 +1,6 @@
 """The costs of trades are exact, scale with the capital, and are never zero for a stock without volume."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,6 @@ from atft_kedro.positions.costs import (
     DayCosts,
     assign_buckets,
     estimate_costs,
-    make_day_costs,
 )
 
 VALUES: dict[str, Any] = {
@@ -37,7 +37,12 @@ def make_cost_params(**changes: Any) -> CostParams:
 
 
 def make_costs(**changes: Any) -> DayCosts:
-    return make_day_costs(*make_history(), VOLATILITY, make_cost_params(**changes))
+    return make_last_costs(make_history(), VOLATILITY, make_cost_params(**changes))
+
+
+def make_last_costs(history: Sequence[np.ndarray], volatility: np.ndarray, params: CostParams) -> DayCosts:
+    """Make the costs after the last day of a history."""
+    return estimate_costs(*history, params).make_day_costs(len(history[0]) - 1, volatility)
 
 
 def make_history(days: int = 80) -> tuple[np.ndarray, ...]:
@@ -158,11 +163,11 @@ def test_half_spreads_of_the_buckets_are_charged() -> None:
 @pytest.mark.parametrize("change", [{"half_spread_bp": None}, {}, {"flat_bp": 10}])
 def test_costs_of_a_day_of_a_history_are_those_of_the_days_up_to_it(change: dict[str, Any]) -> None:
     history, params, day = make_history(100), make_cost_params(**change), 85
-    high, low, close, value = (values[: day + 1] for values in history)
+    past = [values[day + 1 - params.spread_days : day + 1] for values in history]
 
     found = estimate_costs(*history, params).make_day_costs(day, VOLATILITY)
 
-    for name, expected in vars(make_day_costs(high, low, close, value, VOLATILITY, params)).items():
+    for name, expected in vars(make_last_costs(past, VOLATILITY, params)).items():
         np.testing.assert_allclose(getattr(found, name), expected, rtol=1e-9, err_msg=name)
 
 
@@ -170,7 +175,7 @@ def test_the_daily_value_is_the_median_of_the_last_days_and_no_trade_counts_as_z
     *prices, value = make_history()
     value[-12:, 5], value[-9:, 6] = np.nan, np.nan
 
-    daily_value = make_day_costs(*prices, value, VOLATILITY, make_cost_params(volume_days=21)).daily_value
+    daily_value = make_last_costs([*prices, value], VOLATILITY, make_cost_params(volume_days=21)).daily_value
 
     assert daily_value[5] == 0
     assert daily_value[6] == sorted([0.0] * 9 + list(value[-21:-9, 6]))[10]
@@ -185,7 +190,7 @@ def test_an_estimated_half_spread_is_at_least_the_smallest_one() -> None:
 def test_a_history_that_is_too_short_for_an_estimate_gives_the_smallest_half_spread() -> None:
     days = [values[:10] for values in make_history()]
 
-    costs = make_day_costs(*days, VOLATILITY, make_cost_params(half_spread_bp=None))
+    costs = make_last_costs(days, VOLATILITY, make_cost_params(half_spread_bp=None))
 
     assert costs.half_spread == pytest.approx(1 * BP)
 
@@ -193,24 +198,24 @@ def test_a_history_that_is_too_short_for_an_estimate_gives_the_smallest_half_spr
 def test_an_unknown_volatility_counts_as_the_largest() -> None:
     volatility = np.where(np.arange(STOCKS) == 7, np.nan, VOLATILITY)
 
-    costs = make_day_costs(*make_history(), volatility, make_cost_params(impact=2))
+    costs = make_last_costs(make_history(), volatility, make_cost_params(impact=2))
 
     assert costs.impact[7] == 2 * np.nanmax(volatility)
 
 
 @pytest.mark.parametrize("missing", ["value", "volatility"])
 def test_impact_without_volume_or_volatility_is_an_error(missing: str) -> None:
-    high, low, close, value = make_history()
-    values = (0 * value, VOLATILITY) if missing == "value" else (value, VOLATILITY * np.nan)
+    *prices, value = make_history()
+    value, volatility = (0 * value, VOLATILITY) if missing == "value" else (value, VOLATILITY * np.nan)
 
     with pytest.raises(InputError, match=r"positions\.costs\.impact"):
-        make_day_costs(high, low, close, *values, make_cost_params())
+        make_last_costs([*prices, value], volatility, make_cost_params())
 
 
 def test_the_order_of_the_stocks_is_irrelevant() -> None:
     order, (trades, shorts) = np.random.default_rng(5).permutation(STOCKS), draw_trades()
     params = make_cost_params(half_spread_bp=None)
-    shuffled = make_day_costs(*(values[:, order] for values in make_history()), VOLATILITY[order], params)
+    shuffled = make_last_costs([values[:, order] for values in make_history()], VOLATILITY[order], params)
 
     charged = shuffled.charge(trades[order], shorts[order], EQUITY)
 

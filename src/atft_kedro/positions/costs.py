@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from ..evaluation.daily_statistics import Floats
+from ..evaluation.position_score import COST_KINDS as COST_KINDS  # noqa: PLC0414 — the backtest imports it from here
 from ..metrics import TRADING_DAYS
 from ..params import InputError, Params
 from .spread import FEWEST_PAIRS, SpreadEstimates, estimate_spreads
 
-COST_KINDS = ("spread", "impact", "commission", "borrow")
 BUCKETS = 10  # liquidity buckets of the spread estimate
 BUCKET_STOCKS = 20  # fewest stocks of such a bucket
 BP = 1e-4
@@ -139,18 +139,6 @@ def estimate_costs(high: Floats, low: Floats, close: Floats, traded_value: Float
     is_stated = params.flat_bp is not None or params.half_spread_bp is not None
     spreads = None if is_stated else estimate_spreads(high, low, close, params.spread_days)
     return CostHistory(traded_value, spreads, params)
-
-
-def make_day_costs(
-    high: Floats, low: Floats, close: Floats, traded_value: Floats, volatility: Floats, params: CostParams
-) -> DayCosts:
-    """Make the costs of trades after the last day of the given history.
-
-    See `CostHistory.make_day_costs`.
-    """
-    days = slice(-max(params.spread_days, params.volume_days), None)
-    history = estimate_costs(high[days], low[days], close[days], traded_value[days], params)
-    return history.make_day_costs(len(history.traded_value) - 1, volatility)
 
 
 def assign_buckets(daily_value: Floats, buckets: int) -> NDArray[np.int64]:
