@@ -14,6 +14,7 @@ import polars as pl
 import psutil
 import pytest
 
+from atft_kedro.reporting.position_figures import POSITION_FIGURES
 from factories.processes import wait_for
 from factories.project import KEDRO, SMALL, environment, kedro, run_statuses
 
@@ -48,6 +49,7 @@ def test_one_command_runs_a_walk_and_a_second_one_does_nothing(project: Path) ->
         steps = [row[0] for row in store.execute("select step from metrics where key = 'fold/ic_1d' order by step")]
     assert metrics["walk/rank_ic_5d"] == pytest.approx(score["pooled"]["h5"]["rank_ic"]["mean"])
     assert steps == [1, 2]
+    assert len(list((data / "08_reporting").glob("walk_position_*.json"))) == len(POSITION_FIGURES)
     assert len(list((project / "mlartifacts").glob("*/artifacts/walk.*"))) == 2
 
 

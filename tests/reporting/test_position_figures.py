@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from atft_kedro.evaluation.position_score import POSITION_DAYS_SCHEMA
+from atft_kedro.evaluation.position_score import POSITION_DAYS_SCHEMA, PositionResult
 from atft_kedro.reporting.html_pages import has_content
 from atft_kedro.reporting.position_figures import (
     POSITION_FIGURES,
@@ -54,8 +54,9 @@ def test_exposure_is_that_of_the_optimised_positions() -> None:
 
 
 def test_without_a_score_the_figures_are_empty() -> None:
-    empty = plot_positions(None, pl.DataFrame(schema=POSITION_DAYS_SCHEMA))
+    empty = plot_positions(PositionResult(), pl.LazyFrame(schema=POSITION_DAYS_SCHEMA))
+    full = plot_positions(PositionResult(score=SCORE), DAYS.lazy())
 
-    assert len(empty) == len(POSITION_FIGURES) == len(plot_positions(SCORE, DAYS))
+    assert len(empty) == len(POSITION_FIGURES) == len(full)
     assert not any(map(has_content, empty))
-    assert all(map(has_content, plot_positions(SCORE, DAYS)))
+    assert all(map(has_content, full))

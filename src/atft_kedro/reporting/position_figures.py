@@ -16,6 +16,7 @@ from ..evaluation.position_score import (
     OPTIMISED,
     PORTFOLIO,
     TURNOVER,
+    PositionResult,
     PositionScore,
 )
 from ..schema import DATE
@@ -24,11 +25,12 @@ from .score_figures import MONTH
 from .theme import GREY, INK, SHADES, apply_theme, horizon_colour
 
 
-def plot_positions(score: PositionScore | None, days: pl.DataFrame) -> tuple[go.Figure, ...]:
+def plot_positions(result: PositionResult, days: pl.LazyFrame) -> tuple[go.Figure, ...]:
     """Plot all figures of positions; without a score they are empty, and the report omits them."""
-    if score is None:
+    if result.score is None:
         return tuple(apply_theme(go.Figure(), f"{name}: not computed", "") for name in POSITION_FIGURES)
-    return tuple(plot(score, days.sort(DATE)) for plot in POSITION_FIGURES.values())
+    sorted_days = days.sort(DATE).collect()
+    return tuple(plot(result.score, sorted_days) for plot in POSITION_FIGURES.values())
 
 
 def _list_portfolios(score: PositionScore, days: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame, dict[str, object]]]:
@@ -130,3 +132,4 @@ POSITION_FIGURES: dict[str, Callable[[PositionScore, pl.DataFrame], go.Figure]] 
     "position_costs": plot_costs,
     "position_capacity": plot_capacity,
 }
+POSITION_PLOTS = [f"{name}_plot" for name in POSITION_FIGURES]

@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from atft_kedro.reporting.position_figures import POSITION_FIGURES
+from atft_kedro.reporting.position_figures import POSITION_PLOTS
 from atft_kedro.reporting.run_pages import OPTIONAL_FIGURES, TRAINING_FIGURES
 from atft_kedro.reporting.score_figures import SCORE_FIGURES
 
@@ -10,7 +10,6 @@ from . import nodes
 
 TRAINING_PLOTS = [f"{name}_plot" for name in (*TRAINING_FIGURES, *OPTIONAL_FIGURES)]
 LEARNING_PLOT, *NETWORK_PLOTS = TRAINING_PLOTS
-POSITION_PLOTS = [f"{name}_plot" for name in POSITION_FIGURES]
 
 
 def create_pipeline() -> Pipeline:

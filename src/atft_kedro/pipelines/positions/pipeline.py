@@ -2,11 +2,9 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from atft_kedro.reporting.position_figures import POSITION_FIGURES
+from atft_kedro.reporting.position_figures import POSITION_PLOTS, plot_positions
 
 from . import nodes
-
-POSITION_PLOTS = [f"{name}_plot" for name in POSITION_FIGURES]
 
 
 def create_pipeline() -> Pipeline:
@@ -19,7 +17,7 @@ def create_pipeline() -> Pipeline:
                 ["position_days", "position_weights", "position_calibrations", "position_result"],
                 name="simulate_positions",
             ),
-            Node(nodes.plot_positions, ["position_result", "position_days"], POSITION_PLOTS, name="plot_positions"),
+            Node(plot_positions, ["position_result", "position_days"], POSITION_PLOTS, name="plot_positions"),
         ],
         tags="positions",
     )

@@ -2,6 +2,8 @@
 
 from kedro.pipeline import Node, Pipeline
 
+from atft_kedro.reporting.position_figures import POSITION_FIGURES, plot_positions
+
 from . import nodes
 
 
@@ -45,6 +47,12 @@ def create_pipeline() -> Pipeline:
                 ["trained_folds", "fold_folders", "mapped_dataset", "delistings", "params:positions"],
                 [f"walk_position_{name}" for name in ("days", "weights", "calibrations", "result")],
                 name="simulate_positions",
+            ),
+            Node(
+                plot_positions,
+                ["walk_position_result", "walk_position_days"],
+                [f"walk_{name}_figure" for name in POSITION_FIGURES],
+                name="plot_positions",
             ),
             Node(
                 nodes.score_folds,
