@@ -4,8 +4,8 @@ from statistics import mean, stdev
 
 import pytest
 
-from atft_kedro.evaluation.position_score import PositionScore, score_book, score_positions
-from factories.position_days import TERMINAL, make_days, make_position_score
+from atft_kedro.evaluation.position_score import PositionScore, score_position_days, score_positions
+from factories.position_days import DELISTING_NOTE, make_days, make_position_score
 
 OWN, FIRST_BOOK, BEST_BOOK = [0.02, -0.01, 0.03, 0.0], [-0.01, 0.0, -0.02, 0.0], [0.01, -0.01, 0.01, 0.0]
 
@@ -15,7 +15,7 @@ def sharpe_by_hand(returns: list[float]) -> float:
 
 
 def test_a_book_has_the_statistics_of_its_days() -> None:
-    score = score_book(make_days({"optimised": OWN}, delisted=1, unsolved=1))
+    score = score_position_days(make_days({"optimised": OWN}, delisted=1, unsolved=1))
 
     assert score.net_sharpe == pytest.approx(sharpe_by_hand(OWN))
     assert score.gross_sharpe == pytest.approx(sharpe_by_hand([value + 3.5e-4 for value in OWN]))
@@ -36,7 +36,7 @@ def test_gross_minus_costs_is_net_and_the_attribution_adds_up() -> None:
 
 def test_the_best_book_is_compared_day_by_day() -> None:
     days = make_days({"book 5": BEST_BOOK, "book 1": FIRST_BOOK, "optimised": OWN})
-    score = score_positions(days.sample(fraction=1, shuffle=True, seed=1), "next_close", 1e7, {}, TERMINAL)
+    score = score_positions(days.sample(fraction=1, shuffle=True, seed=1), "next_close", 1e7, {}, DELISTING_NOTE)
 
     differences = [own - book for own, book in zip(OWN, BEST_BOOK, strict=True)]
     assert (score.best_book, list(score.books)) == (5, [1, 5])
@@ -53,20 +53,20 @@ def test_the_best_book_is_compared_day_by_day() -> None:
 def test_books_are_scored_on_the_days_of_the_optimised_positions() -> None:
     days = make_days({"optimised": OWN, "book 1": [*BEST_BOOK, 9.0, 9.0]})
 
-    assert score_positions(days, "close", 1e7, {}, TERMINAL).books[1].net_sharpe == pytest.approx(
+    assert score_positions(days, "close", 1e7, {}, DELISTING_NOTE).books[1].net_sharpe == pytest.approx(
         sharpe_by_hand(BEST_BOOK)
     )
 
 
 def test_no_ratio_to_a_book_that_loses() -> None:
-    score = score_positions(make_days({"optimised": OWN, "book 1": FIRST_BOOK}), "close", 1e7, {}, TERMINAL)
+    score = score_positions(make_days({"optimised": OWN, "book 1": FIRST_BOOK}), "close", 1e7, {}, DELISTING_NOTE)
 
     assert (score.best_book, score.sharpe_ratio) == (1, None)
     assert score.difference is not None
 
 
 def test_positions_without_a_trade_or_a_book_have_a_score() -> None:
-    score = score_positions(make_days({"optimised": [0.0, 0.0, 0.0]}), "close", 1e7, {}, TERMINAL)
+    score = score_positions(make_days({"optimised": [0.0, 0.0, 0.0]}), "close", 1e7, {}, DELISTING_NOTE)
 
     assert (score.optimised.net_sharpe, score.optimised.net_mean, score.optimised.drawdown) == (None, 0, 0)
     assert (score.best_book, score.difference, score.sharpe_ratio, score.books) == (None, None, None, {})

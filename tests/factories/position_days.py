@@ -9,7 +9,7 @@ import polars as pl
 from atft_kedro.evaluation.position_score import POSITION_DAYS_SCHEMA, PositionScore, score_positions
 
 COSTS = {"cost_spread": 2e-4, "cost_impact": 1e-4, "cost_commission": 0.0, "cost_borrow": 0.5e-4}
-TERMINAL = "A delisted stock returns -30 % on its last day."
+DELISTING_NOTE = "A delisted stock returns -30 % on its last day."
 
 
 def make_days(portfolios: Mapping[str, Sequence[float]], **values: float) -> pl.DataFrame:
@@ -40,4 +40,4 @@ def make_random_days(days: int = 60) -> pl.DataFrame:
 def make_position_score(days: int = 60) -> PositionScore:
     """Score random days."""
     capacity = {"1000000": 3.1, "10000000": 2.5, "100000000": 0.4, "1000000000": None}
-    return score_positions(make_random_days(days), "next_close", 1e7, capacity, TERMINAL)
+    return score_positions(make_random_days(days), "next_close", 1e7, capacity, DELISTING_NOTE)

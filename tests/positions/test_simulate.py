@@ -116,4 +116,4 @@ def test_forecasts_without_test_days_are_refused(market: SimulatedMarket) -> Non
 
 
 def test_the_score_names_the_return_of_delisted_stocks(result: SimulatedPositions) -> None:
-    assert "earns +0% on the day after its last price (positions.delisting_return)" in result.score.terminal
+    assert "earns +0% on the day after its last price (positions.delisting_return)" in result.score.delisting_note

@@ -30,7 +30,7 @@ POSITION_DAYS_SCHEMA = pl.Schema(
 PositionEntry = Literal["close", "next_open", "next_close"]
 
 
-class BookScore(Params):
+class PositionPortfolioScore(Params):
     """The score of one portfolio.
 
     Returns and costs are daily means as shares of the equity; Sharpe ratios are annualised.
@@ -61,17 +61,17 @@ class PositionScore(Params):
     capital: float
     first: str
     last: str
-    optimised: BookScore
-    books: dict[HorizonKey, BookScore]
+    optimised: PositionPortfolioScore
+    books: dict[HorizonKey, PositionPortfolioScore]
     best_book: HorizonKey | None  # the book with the highest net Sharpe ratio
     difference: Mean | None  # daily net return of the optimised positions minus that of the best book
     sharpe_ratio: float | None  # net Sharpe of the optimised positions / best book; None unless the latter is positive
     capacity: dict[str, float | None]  # net Sharpe ratio of the optimised positions by capital
-    terminal: str  # how delisted stocks are treated, a sentence
+    delisting_note: str  # what the holders of delisted stocks earn
     difference_at_equal_risk: Mean | None = None  # with the book scaled to the same standard deviation
 
     @property
-    def portfolios(self) -> dict[str, BookScore]:
+    def portfolios(self) -> dict[str, PositionPortfolioScore]:
         """Map the name of each portfolio to its score, the optimised one first."""
         return {OPTIMISED: self.optimised} | {f"{BOOK}{horizon}": book for horizon, book in self.books.items()}
 
@@ -82,13 +82,13 @@ class PositionResult(Params):
     score: PositionScore | None = None
 
 
-def score_book(daily: pl.DataFrame, holding_days: int = 1) -> BookScore:
+def score_position_days(daily: pl.DataFrame, holding_days: int = 1) -> PositionPortfolioScore:
     """Score the days of one portfolio whose positions are held for about ``holding_days``."""
     gross, net = (daily[name].to_numpy().astype(float) for name in (GROSS, NET))
     block = max(holding_days, round(len(net) ** (1 / 3)))
     low, high = bootstrap_sharpe(net, block=block)
     means = {name: mean_or_none(daily[name].cast(pl.Float64).to_numpy()) for name in POSITION_DAYS_SCHEMA.names()[2:]}
-    return BookScore(
+    return PositionPortfolioScore(
         gross_sharpe=finite_or_none(sharpe(gross)),
         net_sharpe=finite_or_none(sharpe(net)),
         net_sharpe_low=finite_or_none(low),
@@ -109,14 +109,15 @@ def score_book(daily: pl.DataFrame, holding_days: int = 1) -> BookScore:
 
 
 def score_positions(
-    daily: pl.DataFrame, entry: PositionEntry, capital: float, capacity: Mapping[str, float | None], terminal: str
+    daily: pl.DataFrame, entry: PositionEntry, capital: float, capacity: Mapping[str, float | None], delisting_note: str
 ) -> PositionScore:
     """Score the optimised positions and every decile book on the same days."""
     tables = {str(name): days for (name,), days in daily.sort(DATE).partition_by(PORTFOLIO, as_dict=True).items()}
     own = tables[OPTIMISED]
     horizons = sorted(int(name.removeprefix(BOOK)) for name in tables if name.startswith(BOOK))
     days = {horizon: tables[f"{BOOK}{horizon}"].join(own, on=DATE, how="semi") for horizon in horizons}
-    optimised, books = score_book(own), {horizon: score_book(table, horizon) for horizon, table in days.items()}
+    optimised = score_position_days(own)
+    books = {horizon: score_position_days(table, horizon) for horizon, table in days.items()}
     ratios = {horizon: book.net_sharpe for horizon, book in books.items() if book.net_sharpe is not None}
     best = max(ratios, key=lambda horizon: ratios[horizon]) if ratios else None
     own_ratio, best_ratio = optimised.net_sharpe, None if best is None else ratios[best]
@@ -132,7 +133,7 @@ def score_positions(
         difference_at_equal_risk=None if best is None else _average_difference(own, days[best], at_equal_risk=True),
         sharpe_ratio=own_ratio / best_ratio if own_ratio is not None and best_ratio and best_ratio > 0 else None,
         capacity=dict(capacity),
-        terminal=terminal,
+        delisting_note=delisting_note,
     )
 
 

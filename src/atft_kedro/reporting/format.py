@@ -4,7 +4,7 @@ from math import isnan
 
 from ..evaluation.daily_statistics import Mean
 from ..evaluation.portfolio import PortfolioScore
-from ..evaluation.position_score import BookScore
+from ..evaluation.position_score import PositionPortfolioScore
 
 MISSING = "–"
 
@@ -28,7 +28,7 @@ def format_difference(difference: Mean | None, scale: float = 1.0, digits: int =
     return f"{difference.mean * scale:+.{digits}f} ± {se}{t}"
 
 
-def format_sharpe_interval(portfolio: PortfolioScore | BookScore | None) -> str:
+def format_sharpe_interval(portfolio: PortfolioScore | PositionPortfolioScore | None) -> str:
     """Format a net Sharpe ratio with its 95 % interval, if that is known."""
     if portfolio is None:
         return MISSING

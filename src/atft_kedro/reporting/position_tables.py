@@ -61,7 +61,8 @@ def _describe(score: PositionScore) -> str:
     if score.sharpe_ratio is not None:
         sentences.append(f"Their net Sharpe ratio is {format_number(score.sharpe_ratio, 2)} times that of the book.")
     sentences += [
-        f"Delisted while held: {own.delisted} optimised positions, at most {most} of a decile book. {score.terminal}",
+        f"Delisted while held: {own.delisted} optimised positions, at most {most} of a decile book.",
+        score.delisting_note,
         f"Days whose problem could not be solved, so that the positions stayed: {own.unsolved} of {own.days}.",
         SCORE_NOTE,
     ]

@@ -8,7 +8,7 @@ from ..evaluation.daily_statistics import Mean
 from ..evaluation.entries import name_entry
 from ..evaluation.oracle_comparison import OracleComparison
 from ..evaluation.portfolio import PortfolioScore
-from ..evaluation.position_score import COST_KINDS, BookScore, PositionScore
+from ..evaluation.position_score import COST_KINDS, PositionPortfolioScore, PositionScore
 from ..evaluation.published import PublishedScore
 from ..evaluation.score import HorizonScore
 from ..metrics import METRIC_NAMES
@@ -32,7 +32,7 @@ def _amount(value: float | None) -> str:
     return MISSING if value is None else f"{value:,.0f}"
 
 
-def _get_cost(score: BookScore, kind: str) -> float:
+def _get_cost(score: PositionPortfolioScore, kind: str) -> float:
     return score.costs[kind]
 
 
@@ -92,7 +92,7 @@ PORTFOLIO_COLUMNS: Columns[PortfolioScore] = {
     "median_traded_value": Column("traded value", lambda score: score.median_traded_value, _amount),
 }
 
-POSITION_COLUMNS: Columns[BookScore] = {
+POSITION_COLUMNS: Columns[PositionPortfolioScore] = {
     "net_sharpe_interval": Column(NET_SHARPE_INTERVAL, lambda score: score, format_sharpe_interval),
     "gross_sharpe": Column("gross Sharpe", lambda score: score.gross_sharpe, TWO),
     "net_bp": Column("net bp", lambda score: score.net_mean, _basis_points),
@@ -102,7 +102,7 @@ POSITION_COLUMNS: Columns[BookScore] = {
     "gross_exposure": Column("exposure", lambda score: score.gross_exposure, TWO),
     "net_exposure": Column("net exposure", lambda score: score.net_exposure, TWO),
 }
-RETURN_SOURCE_COLUMNS: Columns[BookScore] = {
+RETURN_SOURCE_COLUMNS: Columns[PositionPortfolioScore] = {
     "specific": Column("single stocks", lambda score: score.specific_mean, _basis_points),
     "factor": Column("factors", lambda score: score.factor_mean, _basis_points),
     "gross_bp": POSITION_COLUMNS["gross_bp"],
