@@ -62,14 +62,26 @@ def run_slowly(  # noqa: C901 — one plain loop
     orders, rows = [0.0 for _ in stocks], []
 
     def charge(s: int, value: float, equity: float) -> float:
-        impact = costs.impact[s] * (value / costs.daily_value[s]) ** 0.5
+        impact = costs.impact[s] * (value / equity * CAPITAL / costs.daily_value[s]) ** 0.5
         return value * (costs.half_spread[s] + impact + costs.commission)
+
+    def pay_out(day: int) -> None:
+        nonlocal cash
+        for s in stocks:
+            if arrays.terminal_day[s] == day and shares[s]:
+                cash += shares[s] * last[s] * (1 + arrays.terminal_return[s])
+                shares[s] = 0.0
 
     for number, day in enumerate(days):
         before = cash + sum(shares[s] * last[s] for s in stocks if shares[s])
         paid = traded = 0.0
         if number:
             paid += sum(-shares[s] * last[s] for s in stocks if shares[s] < 0) * costs.borrow
+        if number and entry == "next_close":
+            pay_out(day)
+        prices = opening if entry == "next_open" else close
+        marks = [prices[day][s] if known(prices[day][s]) and known(close[day][s]) else last[s] for s in stocks]
+        at_fill = cash - paid + sum(shares[s] * marks[s] for s in stocks if shares[s])
         for s in stocks:
             price = {"next_open": opening, "next_close": close}.get(entry, close)[day][s]
             if entry == "close" or not orders[s] or not known(price) or not known(close[day][s]):
@@ -77,12 +89,10 @@ def run_slowly(  # noqa: C901 — one plain loop
             shares[s] += orders[s]
             cash -= orders[s] * price
             traded += abs(orders[s] * price)
-            paid += charge(s, abs(orders[s] * price), before)
+            paid += charge(s, abs(orders[s] * price), at_fill)
         cash -= paid
-        for s in stocks:
-            if number and arrays.terminal_day[s] == day and shares[s]:
-                cash += shares[s] * last[s] * (1 + arrays.terminal_return[s])
-                shares[s] = 0.0
+        if number:
+            pay_out(day)
         last = [close[day][s] if known(close[day][s]) else last[s] for s in stocks]
         equity = cash + sum(shares[s] * last[s] for s in stocks if shares[s])
         held = [shares[s] * last[s] / equity if shares[s] else 0.0 for s in stocks]
@@ -180,5 +190,16 @@ def test_a_loss_of_all_capital_ends_the_backtest() -> None:
     close = np.full((20, 1), 10.0)
     close[9:] = 1.0
 
-    with pytest.raises(InputError, match="lost all capital by 2024-01-10: decrease limits.gross"):
+    with pytest.raises(InputError, match="lost all its capital by 2024-01-10: decrease limits.gross"):
         run_free(make_arrays(close), hold(np.array([2.0])))
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_a_total_loss_without_cash_ends_the_backtest(entry: PositionEntry) -> None:
+    close = np.full((20, 1), 10.0)
+    close[9:] = np.nan
+    arrays = make_arrays(close, terminal_return=np.array([-1.0]))
+    costs = free_costs(1)
+
+    with pytest.raises(InputError, match="lost all its capital by 2024-01-10"):
+        run_backtest(arrays, range(5, 20), entry, hold(np.array([1.0])), make_market(1, costs), CAPITAL)

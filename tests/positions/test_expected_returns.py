@@ -71,7 +71,7 @@ def test_prices_after_the_validation_days_change_no_calibration() -> None:
     marked = np.arange(120) < 80
     changed = arrays.close.copy()
     changed[80:] *= rng.uniform(0.5, 2, size=changed[80:].shape)
-    later = make_arrays(changed, arrays.open)
+    later = make_arrays(changed, arrays.open, terminal_return=arrays.terminal_return)
 
     for entry in ("close", "next_close"):
         one, other = (calibrate({5: values, 20: values}, market, entry, marked) for market in (arrays, later))  # type: ignore[arg-type]

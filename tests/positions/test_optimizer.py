@@ -128,21 +128,37 @@ def test_a_position_without_a_forecast_can_only_be_reduced() -> None:
     held = np.array([0.05, -0.05, 0.0])
     loadings = np.array([[0.01], [0.01], [0.01]])
 
-    lower, upper, _ = bound_weights(
-        make_day(np.full(3, np.nan), held=held), LimitParams(gross=1, **FREE), long_only=False
-    )
+    day = make_day(np.full(3, np.nan), held=held)
+    bounds = bound_weights(day, LimitParams(gross=1, **FREE), 1, long_only=False)
     weights = solve(make_optimizer(np.zeros(3)), make_day(np.full(3, np.nan), held=held, loadings=loadings))
 
-    assert (lower.tolist(), upper.tolist()) == ([0, -0.05, 0], [0.05, 0, 0])
+    assert (bounds.lower.tolist(), bounds.upper.tolist()) == ([0, -0.05, 0], [0.05, 0, 0])
     np.testing.assert_allclose(weights, [0, 0, 0], atol=1e-5)  # there is no expected return: risk is all that counts
 
 
-def test_a_problem_without_a_solution_has_no_weights() -> None:
-    held, largest = np.array([0.3, -0.3]), np.zeros(2)
+def test_a_limit_that_cannot_be_kept_does_not_stop_the_trades_of_other_stocks() -> None:
+    held, largest = np.array([0.3, 0.0, 0.0]), np.array([0.0, 1.0, 1.0])  # the first stock is suspended
+    day = make_day(np.array([0.0, 1e-3, -1e-3]), held=held, largest_trade=largest)
 
-    day = make_day(np.zeros(2), held=held, largest_trade=largest, beta=np.array([1.0, 0.0]))
+    weights = solve(make_optimizer(np.array([0, 1, 2]), sector=0.1, net=0.2, gross=0.5), day)
 
-    assert make_optimizer(np.zeros(2), beta=0.1).solve(day, GAMMA, 1.0) is None
+    np.testing.assert_allclose(weights, [0.3, 0.1, -0.1], atol=1e-5)
+
+
+def test_a_long_only_portfolio_that_starts_from_cash_approaches_its_beta_within_the_turnover() -> None:
+    optimizer = make_optimizer(np.zeros(4), long_only=True, gross=1.0, beta=0.1, turnover=0.3)
+    held = np.zeros(4)
+
+    for _ in range(4):
+        held = solve(optimizer, make_day(np.zeros(4), held=held, benchmark=np.full(4, 0.25)))
+
+    np.testing.assert_allclose(held, 0.25, atol=0.03)
+
+
+def test_a_problem_that_the_solver_cannot_solve_has_no_weights() -> None:
+    day = make_day(np.array([1e200, -1e200]), specific=np.array([1e100, 1e-100]))
+
+    assert make_optimizer(np.zeros(2)).solve(day, GAMMA, 1.0) is None
 
 
 @pytest.mark.parametrize("name", ["net", "name", "sector"])

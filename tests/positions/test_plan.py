@@ -114,3 +114,14 @@ def test_a_book_does_not_trade_against_drift() -> None:
     orders = policy(1, held * 1.1, 1.0).orders
 
     np.testing.assert_allclose(orders[held != 0], 0, atol=1e-15)
+
+
+def test_a_purchase_that_was_not_filled_is_not_sold() -> None:
+    forecasts = np.tile(np.arange(40.0), (12, 1))
+    forecasts[4:] = np.roll(forecasts[4:], 20, axis=1)
+    policy = make_book_policy(forecasts, 3)
+
+    orders = policy(4, np.zeros(40), 1.0).orders  # nothing is held: no order was filled before
+
+    assert (orders[36:] == 0).all()  # a third of these long positions would be sold
+    assert (orders[:4] == 0).all()

@@ -60,8 +60,8 @@ def test_good_forecasts_earn_more_than_their_costs(result: SimulatedPositions) -
         assert portfolio.turnover is not None
         assert portfolio.costs["commission"] == pytest.approx(1e-3 * portfolio.turnover, rel=0.02)
         assert sum(portfolio.costs.values()) == portfolio.costs["commission"]
-    assert result.score.capacity["1e+07"] == optimised.net_sharpe
-    assert set(result.score.capacity) == {"1e+06", "1e+07"}
+    assert result.score.capacity["10000000"] == optimised.net_sharpe
+    assert set(result.score.capacity) == {"1000000", "10000000"}
 
 
 @pytest.mark.long
@@ -108,6 +108,18 @@ def test_reversed_forecasts_open_nothing_because_validation_days_show_their_wort
 
     assert [fold.slopes for fold in reversed_.calibrations.folds] == [dict.fromkeys(HORIZONS, 0.0)]
     assert reversed_.score.optimised.gross_exposure < 0.01  # type: ignore[operator]
+
+
+def test_days_long_after_the_last_forecast_are_not_scored(market: SimulatedMarket) -> None:
+    days = market.prices["date"].unique().sort()
+    first, last = days[len(days) - 80], days[len(days) - 45]
+    forecasts = make_forecasts(market).filter(~pl.col("date").is_between(first, last))
+
+    result = simulate(market, forecasts)
+
+    scored = result.daily.filter(portfolio="optimised")["date"]
+    assert len(scored) == 60 - 36 + max(HORIZONS)
+    assert scored.filter(scored > last).len() == 14
 
 
 def test_forecasts_without_test_days_are_refused(market: SimulatedMarket) -> None:

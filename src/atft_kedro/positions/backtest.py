@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import date
 
 import numpy as np
 import polars as pl
@@ -19,13 +20,13 @@ ZERO_WEIGHT = 1e-12  # a weight up to this is a rounding error
 
 @dataclass(frozen=True)
 class Decision:
-    """The orders after a day's close: the new weights, and whether the day's problem was solved."""
+    """The orders after a day's close, and whether the day's problem was solved."""
 
     orders: Floats  # (stock,) change of the weights
     is_solved: bool = True
 
 
-Policy = Callable[[int, Floats, float], Decision]  # day, drifted weights (stock,) and equity -> orders
+Policy = Callable[[int, Floats, float], Decision]  # day, drifted weights (stock,) and capital -> orders
 
 
 @dataclass
@@ -34,6 +35,7 @@ class Account:
 
     values: Floats  # (stock,)
     cash: float
+    capital: float  # for which costs are charged: they do not follow the equity
     start_equity: float = 0.0
     gain: float = 0.0  # before costs
     costs: dict[str, float] = field(default_factory=dict)  # by kind
@@ -72,15 +74,20 @@ class Account:
     def fill(self, orders: Floats, costs: DayCosts) -> None:
         """Fill orders in currency, and pay their costs."""
         equity = self.equity
-        self._pay(costs.charge(orders / equity, np.zeros_like(orders), equity), equity)
+        self._pay(costs.charge(orders / equity, np.zeros_like(orders), self.capital), equity)
         self.values = self.values + orders
         self.cash -= float(orders.sum())
         self.traded += float(np.abs(orders).sum())
 
+    def require_equity(self, day: date) -> None:
+        """Refuse to go on without any equity."""
+        if not self.equity > 0:
+            raise InputError(f"A portfolio has lost all its capital by {day}: decrease limits.gross or the capital.")
+
     def pay_borrow(self, costs: DayCosts) -> None:
         """Pay a day's fee for the short positions."""
         equity = self.equity
-        self._pay(costs.charge(np.zeros_like(self.values), np.maximum(-self.values, 0) / equity, equity), equity)
+        self._pay(costs.charge(np.zeros_like(self.values), np.maximum(-self.values, 0) / equity, self.capital), equity)
 
     def summarise(self, factors: float, *, is_solved: bool) -> dict[str, float]:
         """Summarise the day; returns and costs are shares of the equity at its start."""
@@ -115,11 +122,6 @@ class Backtest:
     daily: pl.DataFrame
     weights: pl.DataFrame
 
-    @property
-    def net(self) -> Floats:
-        """Return the net returns (day,)."""
-        return self.daily["net"].to_numpy()
-
 
 def run_backtest(
     arrays: PriceArrays, days: range, entry: PositionEntry, policy: Policy, market: Market, capital: float
@@ -130,7 +132,7 @@ def run_backtest(
     close (entry ``close``), at the next open or at the next close. A stock without a price then is not traded. Weights
     drift with the prices between fills. Costs are those estimated at the decision.
     """
-    account = Account(np.zeros(len(arrays.index.codes)), capital)
+    account = Account(np.zeros(len(arrays.index.codes)), capital, capital)
     opens = np.where(np.isfinite(arrays.close), arrays.open, np.nan)
     to_open = np.zeros_like(opens)
     to_open[1:] = np.nan_to_num(opens[1:] / arrays.marks[:-1] - 1)
@@ -142,18 +144,19 @@ def run_backtest(
             account.pay_borrow(costs)
             if entry == "next_open":
                 account.move(to_open[day])
+                account.require_equity(arrays.index.days[day])
                 account.fill(np.where(np.isfinite(opens[day]), orders * (1 + to_open[day]), 0.0), costs)
                 account.move((1 + returns) / (1 + to_open[day]) - 1)
             else:
                 account.move(returns)
             account.pay_out(arrays.terminal_day == day, arrays.terminal_return)
+            account.require_equity(arrays.index.days[day])
             if entry == "next_close":
                 account.fill(np.where(np.isfinite(arrays.close[day]), orders * (1 + returns), 0.0), costs)
-        if account.equity <= 0:
-            raise InputError(f"The positions have lost all capital by {arrays.index.days[day]}: decrease limits.gross.")
+        account.require_equity(arrays.index.days[day])
         factors = 0.0 if risk is None else attribute_to_factors(start, arrays.returns[day], risk)
         risk, costs = market(day)
-        decision = policy(day, account.weights, account.equity)
+        decision = policy(day, account.weights, capital)
         orders = np.where(np.isfinite(arrays.close[day]), decision.orders, 0.0) * account.equity
         if entry == "close":
             account.fill(orders, costs)

@@ -39,9 +39,13 @@ class Calibrations(Params):
 
 
 def entry_prices(arrays: PriceArrays, entry: PositionEntry) -> tuple[Floats, int]:
-    """Return the fill prices (day, stock), and the days between a forecast and its fill."""
+    """Return the fill prices (day, stock), and the days between a forecast and its fill.
+
+    The price of a delisted stock contains its last return.
+    """
     prices = fill_forward(arrays.open) if entry == "next_open" else arrays.marks
-    return prices, 0 if entry == "close" else 1
+    is_delisted = np.arange(len(prices))[:, None] >= arrays.terminal_day
+    return np.where(is_delisted, prices * (1 + arrays.terminal_return), prices), 0 if entry == "close" else 1
 
 
 def measure_dispersion(returns: Floats) -> Floats:
@@ -99,7 +103,8 @@ def calibrate(
     slopes, ts = {}, {}
     for horizon, score in scores.items():
         start, stop = np.arange(end - lag - horizon), slice(lag + horizon, end)
-        realised = prices[stop] / prices[lag : end - horizon] - 1
+        entered = np.where(prices > 0, prices, np.nan)[lag : end - horizon]  # 0 after a delisting return of −1
+        realised = prices[stop] / entered - 1
         known = np.isfinite(realised) & np.isfinite(score[start])
         count = known.sum(1)
         mean = np.where(known, realised, 0).sum(1) / np.maximum(count, 1)
@@ -154,7 +159,7 @@ def combine_horizons(
     """Combine the expected returns of all horizons; an unknown one counts as 0."""
     total = np.zeros_like(next(iter(scores.values())))
     for horizon, weight in weigh_horizons(sorted(scores), holding_days).items():
-        slope = calibration.slopes[horizon] * weight * np.sqrt(horizon)
+        slope = calibration.slopes.get(horizon, 0.0) * weight * np.sqrt(horizon)
         total += slope * np.nan_to_num(scores[horizon]) * dispersion[:, None]
     has_forecast = np.any([np.isfinite(score) for score in scores.values()], axis=0)
     return np.where(has_forecast, total, np.nan)
@@ -170,15 +175,17 @@ def expect_returns(
     """
     dispersion = measure_dispersion(arrays.returns)
     total = np.full(arrays.close.shape, np.nan)
-    seen: dict[int, Floats] = {}
+    validation_scores: dict[int, Floats] = {}
     calibrations = []
     folds = forecasts.with_columns(_first=pl.col(DATE).filter(pl.col(SPLIT) == "test").min().over(fold or pl.lit(0)))
     for (first,), rows in folds.sort("_first").group_by("_first", maintain_order=True):
         validation = rows.filter(pl.col(SPLIT) == "validation", pl.col(DATE) < first)
         for horizon, score in standardise_forecasts(validation, arrays).items():
-            seen[horizon] = np.where(np.isfinite(score), score, seen.get(horizon, np.nan))
-        marked = np.any([np.isfinite(score).any(1) for score in seen.values()], axis=0) if seen else np.zeros(0, bool)
-        calibration = calibrate(seen, arrays, entry, marked)
+            validation_scores[horizon] = np.where(np.isfinite(score), score, validation_scores.get(horizon, np.nan))
+        validation_days = np.zeros(len(total), dtype=bool)
+        for score in validation_scores.values():
+            validation_days |= np.isfinite(score).any(1)
+        calibration = calibrate(validation_scores, arrays, entry, validation_days)
         scores = standardise_forecasts(rows.filter(pl.col(SPLIT) == "test"), arrays)
         expected = combine_horizons(scores, calibration, dispersion, holding_days)
         total = np.where(np.isfinite(expected), expected, total)

@@ -47,7 +47,7 @@ class PositionParams(Params):
 
     @property
     def history(self) -> int:
-        """Return the number of days before a decision that it reads."""
+        """Return the number of days before the first day of a backtest that it reads."""
         return max(self.risk.window + self.refit_days, self.costs.spread_days, self.costs.volume_days)
 
 
@@ -59,16 +59,16 @@ class MarketModels:
     params: PositionParams
 
     @cached_property
-    def _known(self) -> dict[int, tuple[RiskModel, DayCosts]]:
+    def _models(self) -> dict[int, tuple[RiskModel, DayCosts]]:
         return {}
 
     def __call__(self, day: int) -> tuple[RiskModel, DayCosts]:
         """Return the risk model, which is fitted again every ``refit_days``, and the costs of a day."""
-        if day not in self._known:
-            is_refit = day % self.params.refit_days == 0 or day - 1 not in self._known
-            risk = self._fit_risk(day) if is_refit else self._known[day - 1][0]
-            self._known[day] = risk, self._costs.make_day_costs(day, risk.volatility)
-        return self._known[day]
+        if day not in self._models:
+            is_refit = day % self.params.refit_days == 0 or day - 1 not in self._models
+            risk = self._fit_risk(day) if is_refit else self._models[day - 1][0]
+            self._models[day] = risk, self._costs.make_day_costs(day, risk.volatility)
+        return self._models[day]
 
     def _fit_risk(self, day: int) -> RiskModel:
         window = slice(max(day + 1 - self.params.risk.window, 0), day + 1)
@@ -87,17 +87,19 @@ class OptimisedPolicy:
         self._arrays, self._expected, self._market, self._params = arrays, expected, market, params
         self._optimizers: dict[int, PositionOptimizer] = {}  # by number of factors, which short histories lower
 
-    def __call__(self, day: int, held: Floats, equity: float) -> Decision:
+    def __call__(self, day: int, held: Floats, capital: float) -> Decision:
         """Return the day's orders; without any forecast there are none."""
         arrays, params = self._arrays, self._params
         risk, costs = self._market(day)
         expected = np.where(np.isfinite(arrays.close[day]), self._expected[day], np.nan)
         if not np.isfinite(expected).any():
             return Decision(np.zeros_like(held))
-        largest = limit_trades(arrays.close[day], costs, equity, params.limits)
+        largest = limit_trades(arrays.close[day], costs, capital, params.limits)
         stocks = np.isfinite(expected).sum()
-        usual = min(params.limits.largest_weight, 2 * params.limits.gross / stocks)  # trades of about this size occur
-        impact_linear, impact_quadratic = costs.quadratic(equity, np.minimum(largest, usual))
+        typical_trade = min(
+            params.limits.largest_weight, 2 * params.limits.gross / stocks
+        )  # trades of about this size occur
+        impact_linear, impact_quadratic = costs.quadratic(capital, np.minimum(largest, typical_trade))
         problem = DayProblem(
             held=held,
             expected=expected,
@@ -114,7 +116,7 @@ class OptimisedPolicy:
         if weights is None:
             return Decision(np.zeros_like(held), is_solved=False)
         orders = np.where(np.abs(weights - held) > SMALLEST_ORDER, weights - held, 0.0)
-        return Decision(round_to_lots(orders, arrays.close[day] / equity, params.lot_size))
+        return Decision(round_to_lots(orders, arrays.close[day] / capital, params.lot_size))
 
     def _find_optimizer(self, problem: DayProblem) -> PositionOptimizer:
         factors, long_only = problem.loadings.shape[1], self._params.portfolio == "long_only"
@@ -124,14 +126,14 @@ class OptimisedPolicy:
         return self._optimizers[factors]
 
 
-def limit_trades(close: Floats, costs: DayCosts, equity: float, limits: LimitParams) -> Floats:
-    """Compute the largest trade of each stock as a share of the equity.
+def limit_trades(close: Floats, costs: DayCosts, capital: float, limits: LimitParams) -> Floats:
+    """Compute the largest trade of each stock as a share of the capital.
 
     It is 0 without a close or a traded value. If no stock has a traded value, volumes do not limit trades.
     """
     largest = np.full(len(close), 2 * limits.gross)
     if limits.volume_share is not None and (costs.daily_value > 0).any():
-        largest = np.minimum(np.nan_to_num(costs.daily_value) * limits.volume_share / equity, largest)
+        largest = np.minimum(np.nan_to_num(costs.daily_value) * limits.volume_share / capital, largest)
     return np.where(np.isfinite(close), largest, 0.0)
 
 
@@ -155,9 +157,11 @@ def make_book_policy(forecasts: Floats, horizon: int) -> Policy:
     books = ((padded[horizon:] - padded[:-horizon]) / horizon).numpy()
     books = np.where(np.abs(books) > SMALLEST_ORDER, books, 0.0)
 
-    def decide(day: int, held: Floats, equity: float) -> Decision:
+    def decide(day: int, held: Floats, capital: float) -> Decision:
         """Return the orders of a day."""
-        change = books[day] - (books[day - 1] if day else 0.0)
-        return Decision(np.where(books[day] == 0, -held, change))
+        book = books[day]
+        weights = held + book - (books[day - 1] if day else 0.0)
+        weights = np.where(book > 0, np.maximum(weights, 0.0), np.minimum(weights, 0.0))
+        return Decision(np.where(book == 0, 0.0, weights) - held)
 
     return decide

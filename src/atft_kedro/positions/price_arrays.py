@@ -23,7 +23,7 @@ class PriceArrays:
     """Prices (day, stock); NaN where a stock has no row, so that it cannot be traded.
 
     ``terminal_day`` is the index of the day on which holders of a delisted stock earn ``terminal_return``; it is the
-    count of days for a stock that is not delisted by then.
+    count of days for a stock that is not delisted by then. ``sector`` is the last known one of the whole period.
     """
 
     index: DayStockIndex
@@ -124,6 +124,7 @@ def _number_sectors(table: pl.DataFrame, index: DayStockIndex) -> NDArray[np.int
     """Assign a number to each stock's last known sector."""
     if SECTOR not in table.columns:
         return np.full(len(index.codes), NO_SECTOR, dtype=np.int64)
+    table = table.select(DATE, pl.col(CODE).cast(pl.String), SECTOR)
     last = table.sort(DATE).group_by(CODE).agg(pl.col(SECTOR).drop_nulls().last())
     joined = pl.DataFrame({CODE: index.codes}).join(last, on=CODE, how="left", maintain_order="left")
     numbers = joined[SECTOR].cast(pl.String).rank("dense").cast(pl.Int64) - 1

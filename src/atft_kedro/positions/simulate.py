@@ -1,5 +1,6 @@
 """Backtest of positions made from a table of forecasts, beside decile books at the same entry and costs."""
 
+import logging
 from dataclasses import dataclass
 
 import polars as pl
@@ -7,6 +8,7 @@ import polars as pl
 from ..evaluation.daily_statistics import finite_or_none, sharpe
 from ..evaluation.position_score import (
     BOOK,
+    NET,
     OPTIMISED,
     PORTFOLIO,
     POSITION_DAYS_SCHEMA,
@@ -19,7 +21,9 @@ from ..schema import DATE, FORECAST, HORIZON, SPLIT
 from .backtest import Backtest, Policy, run_backtest
 from .expected_returns import Calibrations, expect_returns
 from .plan import MarketModels, OptimisedPolicy, PositionParams, make_book_policy
-from .price_arrays import read_price_arrays
+from .price_arrays import PriceArrays, read_price_arrays
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,8 @@ def simulate_positions(
     """Backtest the positions made from the forecasts of the test days.
 
     Forecasts of validation days measure how returns follow forecasts. ``fold`` names a column of the forecasts: the
-    validation days of each fold are used for its test days only.
+    validation days of a fold are used for its test days and those of later folds. Days without a forecast in the last
+    days of the longest horizon are left out of the results.
     """
     is_test = pl.col(SPLIT) == "test"
     tested, used = forecasts.filter(is_test), forecasts.filter(is_test | (pl.col(SPLIT) == "validation"))
@@ -54,24 +59,41 @@ def simulate_positions(
     days = range(int((arrays.index.days < tested[DATE].min()).sum()), len(arrays.index.days))
     market = MarketModels(arrays, params)
 
-    def run(policy: Policy, capital: float = params.capital) -> Backtest:
-        """Backtest a policy on the test days."""
-        return run_backtest(arrays, days, params.entry, policy, market, capital)
+    def run(name: str, policy: Policy, capital: float = params.capital) -> Backtest | None:
+        """Backtest a policy on the test days; None if it loses all its capital."""
+        try:
+            return run_backtest(arrays, days, params.entry, policy, market, capital)
+        except InputError as error:
+            _logger.warning("positions, %s: %s", name, error)
+            return None
 
     optimised = OptimisedPolicy(arrays, expected.per_day, market, params)
-    own = run(optimised)
-    results = {OPTIMISED: own.daily}
+    own = run_backtest(arrays, days, params.entry, optimised, market, params.capital)
+    results: dict[str, Backtest | None] = {OPTIMISED: own}
     for horizon in sorted(tested[HORIZON].unique().to_list()):
         rows = arrays.index.find(tested.filter(pl.col(HORIZON) == horizon), "forecasts")
-        policy = make_book_policy(arrays.index.to_array(rows, FORECAST), horizon)
-        results[f"{BOOK}{horizon}"] = run(policy).daily
-    daily = pl.concat([table.select(pl.lit(name).alias(PORTFOLIO), pl.all()) for name, table in results.items()])
-    capacity = {
-        f"{capital:g}": finite_or_none(sharpe((own if capital == params.capital else run(optimised, capital)).net))
-        for capital in track_progress(sorted({*params.capacity, params.capital}), "positions, amounts of capital")
-    }
+        name = f"{BOOK}{horizon}"
+        results[name] = run(name, make_book_policy(arrays.index.to_array(rows, FORECAST), horizon))
+    is_recent = pl.col(DATE).is_in(find_recent_days(arrays, tested))
+    daily = pl.concat(
+        result.daily.filter(is_recent).select(pl.lit(name).alias(PORTFOLIO), pl.all())
+        for name, result in results.items()
+        if result is not None
+    )
+    capacity = {}
+    for capital in track_progress(sorted({*params.capacity, params.capital}), "positions, amounts of capital"):
+        result = own if capital == params.capital else run(f"capital {capital:g}", optimised, capital)
+        net = None if result is None else result.daily.filter(is_recent)[NET].to_numpy()
+        capacity[f"{capital:.12g}"] = None if net is None else finite_or_none(sharpe(net))
     score = score_positions(daily, params.entry, params.capital, capacity, describe_delisted(delistings, params))
     return SimulatedPositions(daily.cast(POSITION_DAYS_SCHEMA), own.weights, expected.calibrations, score)
+
+
+def find_recent_days(arrays: PriceArrays, tested: pl.DataFrame) -> pl.Series:
+    """List the days on which the newest forecasts are not older than the longest horizon."""
+    days, longest = arrays.index.days, tested[HORIZON].unique().sort()[-1]
+    has_forecast = days.is_in(tested[DATE].unique().to_list()).cast(pl.Int8)
+    return days.filter(has_forecast.rolling_max(longest + 1, min_samples=1) > 0)
 
 
 def describe_delisted(delistings: pl.DataFrame, params: PositionParams) -> str:
