@@ -1,6 +1,8 @@
 """Test the positions of the newest day against the backtest, and over several days."""
 
-from datetime import date
+import json
+import logging
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,12 @@ from atft_kedro.market.simulated_drivers import MarketParams
 from atft_kedro.market.simulation import simulate_market
 from atft_kedro.params import InputError
 from atft_kedro.positions.expected_returns import Calibrations
-from atft_kedro.positions.live import HELD, SCHEMA, TRADE, WEIGHT, plan_positions, read_calibration
+from atft_kedro.positions.live import HELD, SCHEMA, TRADE, WEIGHT, find_calibration, plan_positions
 from atft_kedro.positions.plan import PositionParams
 from atft_kedro.positions.simulate import simulate_positions
 from atft_kedro.schema import oracle_column
+from atft_kedro.training.params import TrainingParams
+from atft_kedro.training.runs import Runs
 from factories.params import make_params
 
 MARKET = simulate_market(make_params(MarketParams, stocks=40, days=160, seed=3, delistings=0.0))
@@ -42,13 +46,24 @@ FORECASTS = (
 
 
 def plan(
-    calibrations: Calibrations, day: date, previous: pl.DataFrame, **changes: Any
+    calibrations: Calibrations,
+    day: date,
+    previous: pl.DataFrame,
+    prices: pl.DataFrame = MARKET.prices,
+    delistings: pl.DataFrame = NO_DELISTINGS,
+    **changes: Any,
 ) -> tuple[pl.DataFrame, dict[str, Any]]:
-    prices = MARKET.prices.lazy().filter(pl.col("date") <= day)
-    newest = FORECASTS.filter(pl.col("date") <= day).drop("split")
-    return plan_positions(
-        newest, prices, calibrations.folds[0], previous, make_params(PositionParams, **PARAMS, **changes)
-    )
+    known, newest = prices.lazy().filter(pl.col("date") <= day), FORECASTS.filter(pl.col("date") <= day).drop("split")
+    params = make_params(PositionParams, **PARAMS | changes)
+    return plan_positions(newest, known, calibrations.folds[0], previous, delistings, params)
+
+
+def end_prices(code: str, last: date) -> pl.DataFrame:
+    return MARKET.prices.filter((pl.col("code") != code) | (pl.col("date") <= last))
+
+
+def get(table: pl.DataFrame, code: str, column: str) -> float:
+    return float(table.filter(pl.col("code") == code)[column].item())
 
 
 @pytest.fixture(scope="module")
@@ -114,16 +129,83 @@ def test_trades_have_shares_values_and_costs(calibrations: Calibrations) -> None
     assert summary["positions_from"] == str(DAYS[140])
 
 
+def test_a_delisted_stock_earns_its_last_return_and_becomes_cash(calibrations: Calibrations) -> None:
+    first, _ = plan(calibrations, DAYS[140], NOTHING)
+    ended, other = first["code"][0], first["code"][-1]
+    prices = end_prices(ended, DAYS[140])
+    row = pl.DataFrame({"date": [DAYS[141]], "code": [ended], "return": [-1.0]})
+
+    without, _ = plan(calibrations, DAYS[141], first, prices)
+    later, _ = plan(calibrations, DAYS[141], first, prices, row)
+    again, _ = plan(calibrations, DAYS[141], later, prices, row)
+    early, _ = plan(calibrations, DAYS[141], first, prices, row.with_columns(pl.col("date") + timedelta(1)))
+
+    assert ended not in later["code"]
+    assert again.equals(later)
+    assert early.equals(without)
+    weight = get(without, ended, HELD)  # without its return, and then the equity is smaller by the weight
+    assert get(later, other, HELD) == pytest.approx(get(without, other, HELD) / (1 - weight), rel=1e-12)
+    assert weight > 0.01
+
+
+def test_a_suspended_stock_keeps_its_last_price_and_is_not_traded(
+    calibrations: Calibrations, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, _ = plan(calibrations, DAYS[140], NOTHING)
+    code = first["code"][0]
+
+    with caplog.at_level(logging.WARNING):
+        later, _ = plan(calibrations, DAYS[142], first, end_prices(code, DAYS[140]))
+
+    assert get(later, code, TRADE) == 0
+    assert get(later, code, HELD) == get(later, code, WEIGHT) == pytest.approx(get(first, code, WEIGHT), rel=0.05)
+    assert f"1 held stock(s) have no price on {DAYS[142]} and are not traded" in caplog.text
+    assert f"delistings): {code}" in caplog.text
+
+
+def test_a_held_stock_that_is_not_in_the_prices_keeps_its_row(
+    calibrations: Calibrations, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, _ = plan(calibrations, DAYS[140], NOTHING)
+    code = first["code"][0]
+    prices = MARKET.prices.filter(pl.col("code") != code)
+    row = pl.DataFrame({"date": [DAYS[140]], "code": [code], "return": [0.0]})
+
+    with caplog.at_level(logging.WARNING):
+        later, summary = plan(calibrations, DAYS[142], first, prices)
+    paid, _ = plan(calibrations, DAYS[142], first, prices, row)
+
+    assert get(later, code, TRADE) == 0
+    assert get(later, code, HELD) == get(later, code, WEIGHT) == pytest.approx(get(first, code, WEIGHT), rel=0.05)
+    assert f"keep their value, and limits do not count them: {code}" in caplog.text
+    assert summary["gross_exposure"] == pytest.approx(later[WEIGHT].abs().sum())
+    assert code not in paid["code"]
+    both = paid.join(later, on="code")
+    np.testing.assert_allclose(both[HELD], both[f"{HELD}_right"], rtol=1e-12)
+
+
+def test_a_day_before_the_planned_positions_is_refused(calibrations: Calibrations) -> None:
+    first, _ = plan(calibrations, DAYS[141], NOTHING)
+
+    with pytest.raises(InputError, match=f"planned before are of {DAYS[141]}, and the newest forecasts are of"):
+        plan(calibrations, DAYS[140], first)
+
+
 def test_another_entry_than_the_tested_one_is_refused(calibrations: Calibrations) -> None:
-    params = make_params(PositionParams, **{**PARAMS, "entry": "next_open"})
-
     with pytest.raises(InputError, match="were tested with positions.entry=close, and now it is next_open"):
-        plan_positions(FORECASTS, MARKET.prices.lazy(), calibrations.folds[0], NOTHING, params)
+        plan(calibrations, DAYS[140], NOTHING, entry="next_open")
 
 
-def test_the_calibration_of_a_run_is_read_and_may_be_missing(tmp_path: Path, calibrations: Calibrations) -> None:
-    assert read_calibration(tmp_path) is None
+def test_a_refit_has_the_calibration_of_the_run_that_it_repeats(tmp_path: Path, calibrations: Calibrations) -> None:
+    for run, recipe in (("20260101-a", None), ("20260102-b", "20260101-a")):
+        (tmp_path / run).mkdir()
+        training = make_params(TrainingParams).model_copy(update={"refit_of": recipe}).model_dump(mode="json")
+        (tmp_path / run / "manifest.json").write_text(json.dumps({"training": training}))
+    runs = Runs(tmp_path, commit="", is_dirty=False)
+    for run in runs.names():
+        with pytest.raises(InputError, match="run 20260101-a has no tested positions"):
+            find_calibration(runs, run)
 
-    (tmp_path / "position_calibrations.json").write_text(calibrations.model_dump_json())
+    (tmp_path / "20260101-a" / "position_calibrations.json").write_text(calibrations.model_dump_json())
 
-    assert read_calibration(tmp_path) == calibrations.folds[0]
+    assert [find_calibration(runs, run) for run in runs.names()] == [calibrations.folds[0]] * 2

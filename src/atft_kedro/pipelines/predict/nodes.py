@@ -10,7 +10,6 @@ from typing import Any
 import polars as pl
 from polars.exceptions import PolarsError
 
-from atft_kedro.advice import advise_run
 from atft_kedro.export.champion import CHALLENGER, CHAMPION
 from atft_kedro.export.model import load_model
 from atft_kedro.export.model_folder import ExportedModels
@@ -18,6 +17,7 @@ from atft_kedro.export.predict import PredictParams, predict, require_recent
 from atft_kedro.guard.inspection import GuardParams
 from atft_kedro.live.journal import make_entries
 from atft_kedro.panel.scaler import FeatureCatalogue
+from atft_kedro.params import InputError
 from atft_kedro.positions import live
 from atft_kedro.positions.availability import find_obstacle
 from atft_kedro.positions.plan import PositionParams
@@ -74,27 +74,28 @@ def forecast_newest_days(  # noqa: PLR0913, PLR0917 — each argument is a separ
     return pl.concat(entries, how="diagonal"), forecasts, forecasts.write_csv(), summary
 
 
-def plan_positions(
+def plan_positions(  # noqa: PLR0913, PLR0917 — each argument is a separate dataset
     predictions: pl.LazyFrame,
     predictions_summary: dict[str, Any],
     mapped_dataset: pl.LazyFrame,
     exported_models: ExportedModels,
     previous_positions: pl.LazyFrame,
+    delistings: pl.DataFrame,
     params: PositionParams,
 ) -> tuple[pl.DataFrame, str, dict[str, Any]]:
     """Plan the positions of the newest day: a table, the same as CSV text, and a summary.
 
-    Where positions are not possible, the reason is logged and the table is empty.
+    Where positions are not possible, the reason is logged and the earlier table, which says what is held, is kept.
     """
-    forecasts, run = predictions.collect(), predictions_summary["run"]
-    calibration = live.read_calibration(exported_models.runs.find(run))
-    reason = find_obstacle(forecasts, mapped_dataset, params)
-    if reason is None and calibration is None:
-        reason = (
-            f"run {run} has no tested positions. {advise_run('--pipelines positions')} tests those of the latest run."
-        )
-    if reason is not None or calibration is None:
-        _logger.warning("No positions: %s", reason)
-        return pl.DataFrame(schema=live.SCHEMA), "", {"run": run, "reason": reason}
-    table, summary = live.plan_positions(forecasts, mapped_dataset, calibration, previous_positions.collect(), params)
+    forecasts, previous, run = predictions.collect(), previous_positions.collect(), predictions_summary["run"]
+    if previous.is_empty():
+        previous = pl.DataFrame(schema=live.SCHEMA)
+    try:
+        if (reason := find_obstacle(forecasts, mapped_dataset, params)) is not None:
+            raise InputError(reason)
+        calibration = live.find_calibration(exported_models.runs, run)
+        table, summary = live.plan_positions(forecasts, mapped_dataset, calibration, previous, delistings, params)
+    except InputError as error:
+        _logger.warning("No new positions; the earlier ones are kept: %s", error)
+        table, summary = previous, {"reason": str(error)}
     return table, table.write_csv(), {"run": run, **summary}

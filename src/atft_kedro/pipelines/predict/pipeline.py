@@ -28,7 +28,7 @@ def create_pipeline() -> Pipeline:
                 nodes.plan_positions,
                 [
                     *("predictions", "predictions_summary", "mapped_dataset", "exported_models"),
-                    *("previous_positions", "params:positions"),
+                    *("previous_positions", "delistings", "params:positions"),
                 ],
                 ["live_positions", "live_positions_csv", "live_positions_summary"],
                 name="plan_positions",
