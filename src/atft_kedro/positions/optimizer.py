@@ -66,7 +66,7 @@ class DayProblem:
 
 @dataclass(frozen=True)
 class Bounds:
-    """The limits of a day: lowest and highest weights (stock,), and the largest size of each sum."""
+    """The limits of a day: weights (stock,), and the largest size of sums of weights."""
 
     lower: Floats
     upper: Floats
