@@ -174,11 +174,13 @@ def test_a_held_stock_that_is_not_in_the_prices_keeps_its_row(
     with caplog.at_level(logging.WARNING):
         later, summary = plan(calibrations, DAYS[142], first, prices)
     paid, _ = plan(calibrations, DAYS[142], first, prices, row)
+    early, _ = plan(calibrations, DAYS[142], first, prices, row.with_columns(pl.lit(DAYS[143]).alias("date")))
 
     assert get(later, code, TRADE) == 0
     assert get(later, code, HELD) == get(later, code, WEIGHT) == pytest.approx(get(first, code, WEIGHT), rel=0.05)
     assert f"keep their value, and limits do not count them: {code}" in caplog.text
     assert summary["gross_exposure"] == pytest.approx(later[WEIGHT].abs().sum())
+    assert early.equals(later)
     assert code not in paid["code"]
     both = paid.join(later, on="code")
     np.testing.assert_allclose(both[HELD], both[f"{HELD}_right"], rtol=1e-12)
