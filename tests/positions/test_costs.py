@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from atft_kedro.evaluation.position_score import COST_KINDS
 from atft_kedro.params import InputError
 from atft_kedro.positions.costs import (
     BP,
-    COST_KINDS,
     CostParams,
     DayCosts,
     assign_buckets,

@@ -8,10 +8,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ..evaluation.position_score import COST_PREFIX, PositionEntry
+from ..evaluation.position_score import COST_KINDS, COST_PREFIX, PositionEntry
 from ..params import InputError
 from ..schema import CODE, DATE
-from .costs import COST_KINDS, DayCosts
+from .costs import DayCosts
 from .price_arrays import Floats, PriceArrays
 from .risk_model import RiskModel
 
@@ -133,27 +133,12 @@ def run_backtest(
     drift with the prices between fills. Costs are those estimated at the decision.
     """
     account = Account(np.zeros(len(arrays.index.codes)), capital, capital)
-    opens = np.where(np.isfinite(arrays.close), arrays.open, np.nan)
-    to_open = np.zeros_like(opens)
-    to_open[1:] = np.nan_to_num(opens[1:] / arrays.marks[:-1] - 1)
     orders, risk, costs = np.zeros_like(account.values), None, None
     rows, weights = [], []
     for day in days:
-        start, returns = account.start_day(), np.nan_to_num(arrays.returns[day])
+        start = account.start_day()
         if costs is not None:
-            account.pay_borrow(costs)
-            if entry == "next_open":
-                account.move(to_open[day])
-                account.require_equity(arrays.index.days[day])
-                account.fill(np.where(np.isfinite(opens[day]), orders * (1 + to_open[day]), 0.0), costs)
-                account.move((1 + returns) / (1 + to_open[day]) - 1)
-            else:
-                account.move(returns)
-            account.pay_out(arrays.terminal_day == day, arrays.terminal_return)
-            account.require_equity(arrays.index.days[day])
-            if entry == "next_close":
-                account.fill(np.where(np.isfinite(arrays.close[day]), orders * (1 + returns), 0.0), costs)
-        account.require_equity(arrays.index.days[day])
+            move_through_day(account, arrays, day, entry, orders, costs)
         factors = 0.0 if risk is None else attribute_to_factors(start, arrays.returns[day], risk)
         risk, costs = market(day)
         decision = policy(day, account.weights, capital)
@@ -164,6 +149,26 @@ def run_backtest(
         rows.append({DATE: arrays.index.days[day], **day_values})
         weights.append(_list_positions(arrays, day, account.weights, orders / account.equity))
     return Backtest(pl.DataFrame(rows), pl.concat(weights))
+
+
+def move_through_day(
+    account: Account, arrays: PriceArrays, day: int, entry: PositionEntry, orders: Floats, costs: DayCosts
+) -> None:
+    """Pay the borrow fee, move the positions with the day's prices, and fill the orders of the day before."""
+    account.pay_borrow(costs)
+    returns, overnight = arrays.returns[day], arrays.overnight[day]
+    if entry == "next_open":
+        account.move(np.nan_to_num(overnight))
+        account.require_equity(arrays.index.days[day])
+        account.fill(np.nan_to_num(orders * (1 + overnight)), costs)
+        account.move((1 + np.nan_to_num(returns)) / (1 + np.nan_to_num(overnight)) - 1)
+    else:
+        account.move(np.nan_to_num(returns))
+    account.pay_out(arrays.terminal_day == day, arrays.terminal_return)
+    account.require_equity(arrays.index.days[day])
+    if entry == "next_close":
+        account.fill(np.nan_to_num(orders * (1 + returns)), costs)
+        account.require_equity(arrays.index.days[day])
 
 
 def attribute_to_factors(weights: Floats, returns: Floats, risk: RiskModel) -> float:

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from ..evaluation.daily_statistics import Floats
-from ..evaluation.position_score import COST_KINDS as COST_KINDS  # noqa: PLC0414 — the backtest imports it from here
 from ..metrics import TRADING_DAYS
 from ..params import InputError, Params
 from .spread import FEWEST_PAIRS, SpreadEstimates, estimate_spreads

@@ -48,6 +48,13 @@ class PriceArrays:
         returns[1:] = self.close[1:] / self.marks[:-1] - 1
         return returns
 
+    @cached_property
+    def overnight(self) -> Floats:
+        """Return the returns from the last known close to the open; NaN without either."""
+        returns = np.full_like(self.close, np.nan)
+        returns[1:] = np.where(np.isfinite(self.close), self.open, np.nan)[1:] / self.marks[:-1] - 1
+        return returns
+
 
 def fill_forward(values: Floats) -> Floats:
     """Replace each NaN by the last known value of the stock."""

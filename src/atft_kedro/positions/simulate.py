@@ -57,36 +57,51 @@ def simulate_positions(
     arrays = read_price_arrays(dataset, (period[0], period[-1]), params.history, delistings, params.delisting_return)
     expected = expect_returns(used, arrays, params.entry, params.holding_days, fold)
     days = range(int((arrays.index.days < tested[DATE].min()).sum()), len(arrays.index.days))
-    market = MarketModels(arrays, params)
+    backtester = Backtester(arrays, days, find_recent_days(arrays, tested), params, MarketModels(arrays, params))
+    optimised = OptimisedPolicy(arrays, expected.per_day, backtester.market, params)
+    own = backtester.run(optimised, params.capital)
+    tables = {OPTIMISED: own.daily, **backtester.run_books(tested)}
+    daily = pl.concat(table.select(pl.lit(name).alias(PORTFOLIO), pl.all()) for name, table in tables.items())
+    capacity = {f"{params.capital:.12g}": finite_or_none(sharpe(own.daily[NET].to_numpy()))}
+    for capital in track_progress(params.capacity, "positions, amounts of capital"):
+        result = backtester.try_run(f"capital {capital:g}", optimised, capital)
+        net = None if result is None else result.daily[NET].to_numpy()
+        capacity[f"{capital:.12g}"] = None if net is None else finite_or_none(sharpe(net))
+    score = score_positions(daily, params.entry, params.capital, capacity, describe_delisted(delistings, params))
+    return SimulatedPositions(daily.cast(POSITION_DAYS_SCHEMA), own.weights, expected.calibrations, score)
 
-    def run(name: str, policy: Policy, capital: float = params.capital) -> Backtest | None:
-        """Backtest a policy on the test days; None if it loses all its capital."""
+
+@dataclass(frozen=True)
+class Backtester:
+    """Backtests policies on the same days with the same models of risk and costs."""
+
+    arrays: PriceArrays
+    days: range
+    scored_days: pl.Series
+    params: PositionParams
+    market: MarketModels
+
+    def run(self, policy: Policy, capital: float) -> Backtest:
+        """Backtest a policy; its daily results are those of the scored days."""
+        result = run_backtest(self.arrays, self.days, self.params.entry, policy, self.market, capital)
+        return Backtest(result.daily.filter(pl.col(DATE).is_in(self.scored_days.to_list())), result.weights)
+
+    def try_run(self, name: str, policy: Policy, capital: float) -> Backtest | None:
+        """Backtest a policy; None with a warning if it loses all its capital."""
         try:
-            return run_backtest(arrays, days, params.entry, policy, market, capital)
+            return self.run(policy, capital)
         except InputError as error:
             _logger.warning("positions, %s: %s", name, error)
             return None
 
-    optimised = OptimisedPolicy(arrays, expected.per_day, market, params)
-    own = run_backtest(arrays, days, params.entry, optimised, market, params.capital)
-    results: dict[str, Backtest | None] = {OPTIMISED: own}
-    for horizon in sorted(tested[HORIZON].unique().to_list()):
-        rows = arrays.index.find(tested.filter(pl.col(HORIZON) == horizon), "forecasts")
-        name = f"{BOOK}{horizon}"
-        results[name] = run(name, make_book_policy(arrays.index.to_array(rows, FORECAST), horizon))
-    is_recent = pl.col(DATE).is_in(find_recent_days(arrays, tested))
-    daily = pl.concat(
-        result.daily.filter(is_recent).select(pl.lit(name).alias(PORTFOLIO), pl.all())
-        for name, result in results.items()
-        if result is not None
-    )
-    capacity = {}
-    for capital in track_progress(sorted({*params.capacity, params.capital}), "positions, amounts of capital"):
-        result = own if capital == params.capital else run(f"capital {capital:g}", optimised, capital)
-        net = None if result is None else result.daily.filter(is_recent)[NET].to_numpy()
-        capacity[f"{capital:.12g}"] = None if net is None else finite_or_none(sharpe(net))
-    score = score_positions(daily, params.entry, params.capital, capacity, describe_delisted(delistings, params))
-    return SimulatedPositions(daily.cast(POSITION_DAYS_SCHEMA), own.weights, expected.calibrations, score)
+    def run_books(self, forecasts: pl.DataFrame) -> dict[str, pl.DataFrame]:
+        """Backtest the decile book of each horizon; return the daily results by the book's name."""
+        results = {}
+        for horizon in sorted(forecasts[HORIZON].unique().to_list()):
+            rows = self.arrays.index.find(forecasts.filter(pl.col(HORIZON) == horizon), "forecasts")
+            policy = make_book_policy(self.arrays.index.to_array(rows, FORECAST), horizon)
+            results[f"{BOOK}{horizon}"] = self.try_run(f"{BOOK}{horizon}", policy, self.params.capital)
+        return {name: result.daily for name, result in results.items() if result is not None}
 
 
 def find_recent_days(arrays: PriceArrays, tested: pl.DataFrame) -> pl.Series:
