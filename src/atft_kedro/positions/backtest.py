@@ -154,7 +154,7 @@ def run_backtest(
 def move_through_day(
     account: Account, arrays: PriceArrays, day: int, entry: PositionEntry, orders: Floats, costs: DayCosts
 ) -> None:
-    """Pay the borrow fee, move the positions with the day's prices, and fill the orders of the day before."""
+    """Pay the borrow fee, move the positions with prices, and fill the earlier orders."""
     account.pay_borrow(costs)
     returns, overnight = arrays.returns[day], arrays.overnight[day]
     if entry == "next_open":

@@ -64,7 +64,7 @@ def simulate_positions(
     daily = pl.concat(table.select(pl.lit(name).alias(PORTFOLIO), pl.all()) for name, table in tables.items())
     capacity = {f"{params.capital:.12g}": finite_or_none(sharpe(own.daily[NET].to_numpy()))}
     for capital in track_progress(params.capacity, "positions, amounts of capital"):
-        result = backtester.try_run(f"capital {capital:g}", optimised, capital)
+        result = backtester.run_or_warn(f"capital {capital:g}", optimised, capital)
         net = None if result is None else result.daily[NET].to_numpy()
         capacity[f"{capital:.12g}"] = None if net is None else finite_or_none(sharpe(net))
     score = score_positions(daily, params.entry, params.capital, capacity, describe_delisted(delistings, params))
@@ -86,7 +86,7 @@ class Backtester:
         result = run_backtest(self.arrays, self.days, self.params.entry, policy, self.market, capital)
         return Backtest(result.daily.filter(pl.col(DATE).is_in(self.scored_days.to_list())), result.weights)
 
-    def try_run(self, name: str, policy: Policy, capital: float) -> Backtest | None:
+    def run_or_warn(self, name: str, policy: Policy, capital: float) -> Backtest | None:
         """Backtest a policy; None with a warning if it loses all its capital."""
         try:
             return self.run(policy, capital)
@@ -100,7 +100,7 @@ class Backtester:
         for horizon in sorted(forecasts[HORIZON].unique().to_list()):
             rows = self.arrays.index.find(forecasts.filter(pl.col(HORIZON) == horizon), "forecasts")
             policy = make_book_policy(self.arrays.index.to_array(rows, FORECAST), horizon)
-            results[f"{BOOK}{horizon}"] = self.try_run(f"{BOOK}{horizon}", policy, self.params.capital)
+            results[f"{BOOK}{horizon}"] = self.run_or_warn(f"{BOOK}{horizon}", policy, self.params.capital)
         return {name: result.daily for name, result in results.items() if result is not None}
 
 
