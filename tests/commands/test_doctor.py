@@ -43,7 +43,7 @@ def test_without_errors_it_prints_json_only_and_creates_nothing(project: Path, m
     assert found["ml_dataset"]["severity"] == "ok"
     assert found["days"]["message"].startswith(f"{ml_dataset.height:,} rows from 2016-01-04")
     assert found["panel"]["advice"] == ["kedro run --pipelines prepare"]
-    assert found["stages"]["message"].startswith("0 of 24 are fresh; data.clean_prices: it never finished")
+    assert found["stages"]["message"].startswith("0 of 26 are fresh; data.clean_prices: it never finished")
     assert {found[name]["severity"] for name in ("packages", "parameters", "catalog", "folders", "tracking")} == {"ok"}
     assert _files(project) == before
 
