@@ -203,3 +203,11 @@ def test_a_total_loss_without_cash_ends_the_backtest(entry: PositionEntry) -> No
 
     with pytest.raises(InputError, match="lost all its capital by 2024-01-10"):
         run_backtest(arrays, range(5, 20), entry, hold(np.array([1.0])), make_market(1, costs), CAPITAL)
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_an_order_that_is_not_a_number_is_not_left_out_silently(entry: PositionEntry) -> None:
+    arrays = draw_arrays(20, 4, has_gaps=False)
+
+    with pytest.raises(AssertionError, match="an order or a cost of 2024-01-0. is not a number"):
+        run_backtest(arrays, range(5, 20), entry, hold(np.array([0.1, np.nan, 0, 0])), make_market(4), CAPITAL)

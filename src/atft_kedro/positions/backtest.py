@@ -81,7 +81,8 @@ class Account:
 
     def require_equity(self, day: date) -> None:
         """Refuse to go on without any equity."""
-        if not self.equity > 0:
+        assert np.isfinite(self.equity), f"an order or a cost of {day} is not a number"
+        if self.equity <= 0:
             raise InputError(f"A portfolio has lost all its capital by {day}: decrease limits.gross or the capital.")
 
     def pay_borrow(self, costs: DayCosts) -> None:
@@ -154,20 +155,25 @@ def run_backtest(
 def move_through_day(
     account: Account, arrays: PriceArrays, day: int, entry: PositionEntry, orders: Floats, costs: DayCosts
 ) -> None:
-    """Pay the borrow fee, move the positions with prices, and fill the earlier orders."""
+    """Pay the borrow fee, move the positions with prices, and fill the earlier orders.
+
+    A stock without a price keeps its last value, and its order is not filled.
+    """
     account.pay_borrow(costs)
-    returns, overnight = arrays.returns[day], arrays.overnight[day]
+    has_close, has_open = (np.isfinite(values[day]) for values in (arrays.returns, arrays.overnight))
+    growth = np.where(has_close, 1 + arrays.returns[day], 1.0)
     if entry == "next_open":
-        account.move(np.nan_to_num(overnight))
+        growth_to_open = np.where(has_open, 1 + arrays.overnight[day], 1.0)
+        account.move(growth_to_open - 1)
         account.require_equity(arrays.index.days[day])
-        account.fill(np.nan_to_num(orders * (1 + overnight)), costs)
-        account.move((1 + np.nan_to_num(returns)) / (1 + np.nan_to_num(overnight)) - 1)
+        account.fill(np.where(has_open, orders * growth_to_open, 0.0), costs)
+        account.move(growth / growth_to_open - 1)
     else:
-        account.move(np.nan_to_num(returns))
+        account.move(growth - 1)
     account.pay_out(arrays.terminal_day == day, arrays.terminal_return)
     account.require_equity(arrays.index.days[day])
     if entry == "next_close":
-        account.fill(np.nan_to_num(orders * (1 + returns)), costs)
+        account.fill(np.where(has_close, orders * growth, 0.0), costs)
         account.require_equity(arrays.index.days[day])
 
 

@@ -104,7 +104,8 @@ class CostHistory:
         traded value counts as zero in the median.
         """
         params, start = self.params, max(day + 1 - self.params.volume_days, 0)
-        daily_value = np.median(np.nan_to_num(self.traded_value[start : day + 1]), axis=0)
+        traded_value = self.traded_value[start : day + 1]
+        daily_value = np.median(np.where(np.isfinite(traded_value), traded_value, 0.0), axis=0)
         if params.flat_bp is not None:
             zeros = np.zeros(len(daily_value))
             return DayCosts(zeros, zeros, daily_value, params.flat_bp * BP, 0.0)
@@ -115,7 +116,7 @@ class CostHistory:
             )
         return DayCosts(
             half_spread=self._half_spread(day, daily_value),
-            impact=params.impact * np.nan_to_num(volatility, nan=np.nanmax(volatility, initial=0)),
+            impact=params.impact * np.where(np.isfinite(volatility), volatility, np.nanmax(volatility, initial=0)),
             daily_value=daily_value,
             commission=params.commission_bp * BP,
             borrow=params.borrow_bp * BP / TRADING_DAYS,

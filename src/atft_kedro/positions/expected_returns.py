@@ -160,7 +160,8 @@ def combine_horizons(
     total = np.zeros_like(next(iter(scores.values())))
     for horizon, weight in weigh_horizons(sorted(scores), holding_days).items():
         slope = calibration.slopes.get(horizon, 0.0) * weight * np.sqrt(horizon)
-        total += slope * np.nan_to_num(scores[horizon]) * dispersion[:, None]
+        score = np.where(np.isfinite(scores[horizon]), scores[horizon], 0.0)
+        total += slope * score * dispersion[:, None]
     has_forecast = np.any([np.isfinite(score) for score in scores.values()], axis=0)
     return np.where(has_forecast, total, np.nan)
 

@@ -177,7 +177,7 @@ class PositionOptimizer:
         risk = np.sqrt(SCALE * risk_aversion / 2)
         self._set(
             held=day.held,
-            expected=SCALE * np.nan_to_num(day.expected),
+            expected=SCALE * np.where(np.isnan(day.expected), 0.0, day.expected),
             loadings=risk * day.loadings.T,
             specific=risk * day.specific,
             linear=SCALE * cost_share * day.linear_cost,

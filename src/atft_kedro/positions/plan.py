@@ -133,7 +133,8 @@ def limit_trades(close: Floats, costs: DayCosts, capital: float, limits: LimitPa
     """
     largest = np.full(len(close), 2 * limits.gross)
     if limits.volume_share is not None and (costs.daily_value > 0).any():
-        largest = np.minimum(np.nan_to_num(costs.daily_value) * limits.volume_share / capital, largest)
+        daily_value = np.where(costs.daily_value > 0, costs.daily_value, 0.0)
+        largest = np.minimum(daily_value * limits.volume_share / capital, largest)
     return np.where(np.isfinite(close), largest, 0.0)
 
 
