@@ -92,15 +92,16 @@ def _validate_block(name: str, block: Any) -> Iterator[Fault]:
             keys = (name, *(str(key) for key in error["loc"] if key != "[key]"))
             is_unknown = error["type"] == "extra_forbidden"
             known = _list_fields(BLOCKS[name], keys[1:-1]) if is_unknown else []
-            reason = f"unknown{_suggest(keys[-1], known)}" if is_unknown else error["msg"]
+            message = error["msg"].removeprefix("Value error, ")
+            reason = f"unknown{_suggest(keys[-1], known)}" if is_unknown else message
             has_value = "[key]" not in error["loc"] and error["type"] != "missing"
             value = _format_value(keys, error["input"]) if has_value else ""
             yield keys, f"{'.'.join(keys)}{value}: {reason}"
 
 
 def _format_value(keys: Keys, value: Any) -> str:
-    """Format a wrong value; empty for a whole block and for a value that may contain a password."""
-    return "" if len(keys) == 1 or keys == SECRET else f" = {value!r}"
+    """Format a wrong value; empty for a block and for a value that may contain a password."""
+    return "" if isinstance(value, Mapping) or keys == SECRET else f" = {value!r}"
 
 
 def _list_fields(model: type[Params], keys: Keys) -> list[str]:
