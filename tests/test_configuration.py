@@ -8,6 +8,7 @@ import pytest
 import yaml
 from kedro.config import AbstractConfigLoader
 
+from atft_kedro import plugins
 from atft_kedro.cli import run
 from atft_kedro.configuration import ProjectConfigLoader
 from atft_kedro.parameter_blocks import BLOCKS
@@ -234,3 +235,13 @@ def test_the_catalog_reads_a_parameter_block_as_the_command_line_changes_it() ->
 
     assert entry["market"]["stocks"] == 12
     assert entry["market"]["days"] == 1000
+
+
+def test_the_readers_parameters_permit_their_plugins(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plugins, "_permitted", set())
+    (conf / "local" / "parameters.yml").write_text("features: {extra: ['own.features:ALL']}\n")
+
+    losses = {"training": {"losses": {"extra": {"own": "own.losses:own"}}}}
+    assert loader(conf, params=losses)["parameters"]["training"]["losses"] == losses["training"]["losses"]
+
+    assert plugins.list_permitted() == ["own.features:ALL", "own.losses:own"]

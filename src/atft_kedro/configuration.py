@@ -13,6 +13,7 @@ from .dotted_paths import get_value
 from .layers import LayeredConfigLoader
 from .parameter_blocks import RUNTIME_PARAMS, SECRET, Fault, Keys, find_faults
 from .params import InputError
+from .plugins import permit_plugins
 from .search.promoted_file import PROMOTED_FILE, is_unedited
 from .services.database_url import hide_password, is_url
 from .workspaces import SIMULATED
@@ -38,6 +39,8 @@ class ProjectConfigLoader(LayeredConfigLoader):
             name, reason = error.full_key or key, str(error).splitlines()[0]
             source, _ = self._find_setting(tuple(re.findall(r"[^.\[\]]+", name)), key)
             raise InputError(f"{name} cannot be resolved, nothing was run: {reason} — {source}") from error
+        if key == "parameters":
+            permit_plugins(loaded)
         return _expand_home(loaded) if key == "catalog" else loaded
 
     def require_valid_parameters(self) -> None:

@@ -11,6 +11,7 @@ import polars as pl
 
 from atft_kedro.export.champion import ChampionRecord, Promotion, update_record
 from atft_kedro.live.journal import Journal
+from atft_kedro.plugins import list_permitted
 from atft_kedro.walk_forward.process_pool import Task, TaskResult, run_tasks
 from factories.project import FORKS
 
@@ -27,6 +28,12 @@ def write_pid(folder: Path, name: str) -> None:
     sys.stdout.write(f"{name} runs\n")
     sys.stdout.flush()
     (folder / name).write_text(str(os.getpid()))
+
+
+def write_permitted(folder: Path, name: str) -> None:
+    """Print the plug-ins that this process permits."""
+    sys.stdout.write(f"{list_permitted()}\n")
+    sys.stdout.flush()
 
 
 def fail(folder: Path, name: str) -> None:

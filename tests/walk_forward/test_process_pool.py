@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from atft_kedro import plugins
 from atft_kedro.walk_forward.process_pool import Task, TaskResult, run_tasks
 from factories import processes
 from factories.processes import (
@@ -18,6 +19,7 @@ from factories.processes import (
     make_tasks,
     stop,
     wait_for,
+    write_permitted,
     write_pid,
     write_times,
 )
@@ -84,3 +86,11 @@ def test_no_process_is_left_after_the_first_process_ends(tmp_path: Path, number:
     assert first.wait(timeout=20) != 0
     wait_for(lambda: not any(psutil.pid_exists(pid) for pid in others))
     assert all(file.with_name(f"{file.name} ended").exists() for file in files)
+
+
+def test_a_process_permits_the_same_plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plugins, "_permitted", {"own_losses:halved"})
+
+    run_tasks(make_tasks(tmp_path, write_permitted), 1, ignore_result)
+
+    assert (tmp_path / "0.log").read_text() == "['own_losses:halved']\n"

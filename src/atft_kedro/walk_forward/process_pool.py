@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..logs import FORMAT, TIME
+from ..plugins import list_permitted, permit_plugins
 
 MAX_REASON = 2000  # characters, so that a reason fits into the pipe before it is read
 
@@ -75,7 +76,7 @@ class _RunningTask:
 
     def __post_init__(self) -> None:
         self.receiver, sender = _context.Pipe(duplex=False)
-        self.process = _context.Process(target=_run, args=(self.task, sender), name=self.task.name)
+        self.process = _context.Process(target=_run, args=(self.task, sender, list_permitted()), name=self.task.name)
         self.process.start()
         sender.close()
         _logger.info("%s starts (process %d, log %s)", self.task.name, self.process.pid, self.task.log)
@@ -114,10 +115,11 @@ def _terminate(running: Sequence[_RunningTask]) -> None:
             started.process.kill()
 
 
-def _run(task: Task, sender: Connection) -> None:
+def _run(task: Task, sender: Connection, permitted: list[str]) -> None:
     """Run a task in its own process; send the reason if it fails."""
     os.setpgid(0, 0)  # Ctrl-C in a terminal then reaches the first process only, which passes it on
     threading.Thread(target=_terminate_with_parent, daemon=True).start()
+    permit_plugins(permitted)
     try:
         _redirect_output(task.log)
         task.function(*task.arguments)

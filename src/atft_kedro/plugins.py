@@ -1,0 +1,105 @@
+"""Plug-ins: a user's features, losses, baselines, graphs and graph layers, loaded by name.
+
+A name is ``module:object``, or that of an installed entry point of the group ``atft_kedro.<kind>``.
+"""
+
+import importlib.metadata
+import importlib.util
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_origin
+
+from .params import InputError, list_names
+from .source_code import digest
+
+Kind = Literal["features", "losses", "baselines", "graphs", "graph_layers"]
+EXPECTED: dict[Kind, str] = {
+    "features": "a list of Feature",
+    "losses": "a function of LossInputs",
+    "baselines": "a function of BaselineInputs",
+    "graphs": "a function of Members and GraphParams",
+    "graph_layers": "a class of torch modules",
+}
+NAME = re.compile(r"(?P<module>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):(?P<object>[A-Za-z_]\w*)")
+GEOMETRIC = "torch_geometric.nn"  # every graph layer of this module is permitted
+
+T = TypeVar("T")
+
+_permitted: set[str] = set()  # the names in this process's own configuration
+
+
+def permit_plugins(parameters: Any) -> None:
+    """Permit every plug-in that the reader's own parameters name, at any depth.
+
+    A name in a stored file, such as a model card, is no permission: loading it would run the file's code of choice.
+    """
+    if isinstance(parameters, str):
+        _permitted.update([parameters] if NAME.fullmatch(parameters) else [])
+    elif isinstance(parameters, Mapping):
+        permit_plugins(list(parameters.values()))
+    elif isinstance(parameters, Iterable):
+        for value in parameters:
+            permit_plugins(value)
+
+
+def list_permitted() -> list[str]:
+    """List the permitted names; a new process permits them again."""
+    return sorted(_permitted)
+
+
+def list_installed(kind: Kind) -> dict[str, str]:
+    """Map the names of the installed entry points of a kind to ``module:object``."""
+    return {point.name: point.value for point in importlib.metadata.entry_points(group=f"atft_kedro.{kind}")}
+
+
+def load_plugin(name: str, kind: Kind, expected_type: type[T]) -> T:
+    """Load a permitted plug-in; refuse one that is missing or of another type."""
+    module, attribute = _require_permitted(name, kind)
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except ImportError as error:
+        raise InputError(
+            f"The plug-in {name} cannot be imported: {error}. Install its package, or put its folder on PYTHONPATH."
+        ) from error
+    except AttributeError as error:
+        raise InputError(f"The plug-in {name} does not exist: {error}.") from error
+    if not isinstance(found, get_origin(expected_type) or expected_type):
+        raise InputError(f"The plug-in {name} is of the type {type(found).__name__}; it must be {EXPECTED[kind]}.")
+    return found
+
+
+def hash_plugin(name: str, kind: Kind) -> str:
+    """Hash the source of a permitted plug-in: its module, or all modules of its package.
+
+    A layer of PyTorch Geometric is represented by the installed version.
+    """
+    module, _ = _require_permitted(name, kind)
+    if module == GEOMETRIC:
+        return f"torch-geometric {importlib.metadata.version('torch-geometric')}"
+    spec = importlib.util.find_spec(module.partition(".")[0])
+    if spec is None:
+        raise InputError(f"The plug-in {name} is not installed: there is no module {module}.")
+    files = [file for folder in spec.submodule_search_locations or () for file in Path(folder).rglob("*.py")]
+    files = sorted(files) or [Path(str(spec.origin))]
+    return digest(*(f"{file.name} {file.read_bytes().hex()}" for file in files))
+
+
+def _require_permitted(name: str, kind: Kind) -> tuple[str, str]:
+    """Split a name into module and object; refuse one that the reader has neither configured nor installed."""
+    installed = list_installed(kind) if name not in _permitted else {}
+    match = NAME.fullmatch(installed.get(name, name))
+    if match is None:
+        known = list_names(installed) or "none"
+        raise InputError(
+            f"{name!r} is not a plug-in: write module:object, or the name of an entry point of the group "
+            f"atft_kedro.{kind}. Installed are: {known}."
+        )
+    is_geometric = kind == "graph_layers" and match["module"] == GEOMETRIC
+    if name not in {*_permitted, *installed, *installed.values()} and not is_geometric:
+        raise InputError(
+            f"The plug-in {name} ({kind}) is needed, but neither your configuration nor an installed package names it. "
+            f"Nothing of it was run. If you trust it, name it in conf/, or install its package, which has an entry "
+            f"point in the group atft_kedro.{kind}."
+        )
+    return match["module"], match["object"]
