@@ -19,7 +19,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "own_losses.py").write_text(SOURCE)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(plugins, "_permitted", set())
+    plugins.list_installed.cache_clear()
     yield tmp_path
+    plugins.list_installed.cache_clear()
     sys.modules.pop("own_losses", None)
 
 
@@ -27,6 +29,7 @@ def install(folder: Path, kind: str, entry: str) -> None:
     """Install a distribution that has one entry point, as pip does."""
     info = folder / f"own_{kind}-1.0.dist-info"
     info.mkdir()
+    plugins.list_installed.cache_clear()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: own_{kind}\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(f"[atft_kedro.{kind}]\n{entry}\n")
 
@@ -38,7 +41,7 @@ def test_a_name_in_the_readers_parameters_is_permitted_at_any_depth() -> None:
     assert load_plugin("own_losses:halved", "losses", Callable).__name__ == "halved"
 
 
-def test_a_name_that_nobody_permits_is_refused_and_not_imported() -> None:
+def test_a_name_without_permission_is_refused_and_not_imported() -> None:
     with pytest.raises(InputError, match=r"own_losses:halved \(losses\) is needed.*atft_kedro.losses"):
         load_plugin("own_losses:halved", "losses", Callable)
     with pytest.raises(InputError, match="os:system"):

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
 
 class Params(BaseModel):
@@ -36,6 +36,14 @@ def suggest_name(name: str, known: Sequence[str]) -> str:
 def batched(names: Sequence[str], size: int) -> list[Sequence[str]]:
     """Split names into groups of at most ``size``."""
     return [names[start : start + size] for start in range(0, len(names), size)]
+
+
+def _split_text(value: object) -> object:
+    """Accept a text such as "gat fan", and null for none, because ``--params`` cannot pass a list."""
+    return (value or "").split() if isinstance(value, str | None) else value
+
+
+TextList = BeforeValidator(_split_text)
 
 
 def _require_unique(values: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -7,6 +7,7 @@ import importlib.metadata
 import importlib.util
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_origin
 
@@ -48,6 +49,7 @@ def list_permitted() -> list[str]:
     return sorted(_permitted)
 
 
+@cache
 def list_installed(kind: Kind) -> dict[str, str]:
     """Map the names of the installed entry points of a kind to ``module:object``."""
     return {point.name: point.value for point in importlib.metadata.entry_points(group=f"atft_kedro.{kind}")}

@@ -2,10 +2,15 @@
 
 import numpy as np
 import polars as pl
+import pytest
 from scipy.stats import pearsonr
 
+from atft_kedro.guard.inspection import GuardParams, inspect_dataset, require_no_error
 from atft_kedro.guard.leaks import correlate
-from factories.guard_reports import get_check, inspect, later, set_to
+from atft_kedro.params import InputError
+from atft_kedro.schema import ColumnParams
+from factories.guard_reports import HISTORICAL, TODAY, get_check, inspect, later, set_to
+from factories.params import make_params
 
 
 def test_correlation_over_known_pairs_equals_scipys() -> None:
@@ -42,3 +47,18 @@ def test_a_shifted_target_is_named_with_its_direction(ml_dataset: pl.DataFrame) 
 
     found = {row["column"]: row["same as"] for row in get_check(report, "shifted_target")["rows"]}
     assert found == {"hint": "target_5d of 1 observation later", "old": "target_5d of 2 observations earlier"}
+
+
+def test_wrong_plugged_in_features_stop_the_run_by_name(ml_dataset: pl.DataFrame) -> None:
+    def find_faults(prices: pl.LazyFrame) -> dict[str, str]:
+        assert {"sector", "open", "volume"} <= {*prices.collect_schema()}
+        return {"next_rise": "uses later prices"}
+
+    report = inspect_dataset(
+        ml_dataset.lazy(), make_params(ColumnParams), make_params(GuardParams, **HISTORICAL), TODAY, find_faults
+    )
+
+    with pytest.raises(InputError, match="extra_features: plugged-in features that use later prices.*next_rise"):
+        require_no_error(report)
+    without_prices = inspect(ml_dataset.drop("open"))
+    assert get_check(without_prices, "extra_features")["severity"] == "skipped"

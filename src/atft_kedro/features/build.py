@@ -7,11 +7,12 @@ from typing import Annotated, Any, Literal, TypeVar
 import polars as pl
 from pydantic import Field
 
-from ..params import Params
+from ..params import Params, TextList, Unique
 from ..progress import track_progress
 from ..schema import CLOSE, CODE, DATE, DELISTING_DATE, DELISTING_RETURN, KEY, QUOTES, SECTOR, Horizons, target
 from .alpha158 import ALPHA158
 from .daily import CORE
+from .extra import add_extra_features
 from .feature import SHARED, Feature, Scope, describe_columns, null_unless_finite
 from .market_summary import MARKET_RETURN, compute_returns, summarise_market
 from .period_store import PeriodStore
@@ -27,16 +28,21 @@ Key = TypeVar("Key", str, date)
 
 
 class FeatureParams(Params):
-    """Features and targets of an ML dataset, and the memory for computing it."""
+    """Features and targets of an ML dataset, and the memory for computing it.
+
+    ``extra`` are the names of plugged-in lists of features, which are added to the set.
+    """
 
     set: Literal["core", "alpha158", "wide"]
+    extra: Annotated[tuple[str, ...], TextList, Unique] = ()  # older model cards lack it
     horizons: Horizons
     entry_lag: Annotated[int, Field(ge=0)]
     memory_gb: Annotated[float, Field(gt=0)]
 
     def features(self, scope: Scope | None = None) -> list[Feature]:
         """List the features of the set, of all scopes or of one."""
-        return [feature for feature in FEATURE_SETS[self.set] if scope in (None, feature.scope)]
+        features = add_extra_features(FEATURE_SETS[self.set], self.extra)
+        return [feature for feature in features if scope in (None, feature.scope)]
 
     def describe(self) -> dict[str, Any]:
         """Build the feature catalogue of a dataset with these features."""

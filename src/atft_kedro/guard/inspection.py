@@ -42,6 +42,7 @@ class GuardParams(Params):
     leak: leaks.LeakParams
     shifted_target: leaks.ShiftParams
     future_price: leaks.PriceLeakParams
+    extra_features: RuleParams
     newest_features: NewestFeaturesParams
     drift: DriftParams
 
@@ -49,7 +50,7 @@ class GuardParams(Params):
 Rule = Callable[[InspectedDataset, Any], RuleResult]
 
 
-def list_rules(today: date, historical: bool) -> dict[str, Rule]:
+def list_rules(today: date, historical: bool, find_faults: leaks.FindFaults) -> dict[str, Rule]:
     """Map the names of all rules to their functions; later days than ``today`` are errors."""
     return {
         "columns": keys.check_columns,
@@ -72,17 +73,27 @@ def list_rules(today: date, historical: bool) -> dict[str, Rule]:
         "leak": leaks.check_leak,
         "shifted_target": leaks.check_shifted_target,
         "future_price": leaks.check_future_price,
+        "extra_features": partial(leaks.check_extra_features, find_faults=find_faults),
         "newest_features": partial(check_newest_features, historical=historical),
         "drift": check_drift,
     }
 
 
-def inspect_dataset(frame: pl.LazyFrame, columns: ColumnParams, params: GuardParams, today: date) -> dict[str, Any]:
-    """Apply every rule whose severity is not ``off``; return the guard report."""
+def inspect_dataset(
+    frame: pl.LazyFrame,
+    columns: ColumnParams,
+    params: GuardParams,
+    today: date,
+    find_faults: leaks.FindFaults = lambda prices: {},
+) -> dict[str, Any]:
+    """Apply every rule whose severity is not ``off``; return the guard report.
+
+    ``find_faults`` checks plugged-in features on the dataset's prices.
+    """
     data = InspectedDataset(map_columns(frame, columns))
     if not data.keys.height:
         raise InputError("The ML dataset has no rows.")
-    rules = list_rules(today, params.recency.historical)
+    rules = list_rules(today, params.recency.historical, find_faults)
     results = [_apply(name, rule, data, getattr(params, name)) for name, rule in track_progress(rules.items(), "guard")]
     days = data.days["date"]
     return {

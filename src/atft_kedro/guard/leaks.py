@@ -1,6 +1,6 @@
 """Rules that check whether a feature contains future returns or prices."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated
 
 import numpy as np
@@ -8,7 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import Field
 
-from ..schema import CLOSE, CODE, DATE
+from ..schema import CLOSE, CODE, DATE, QUOTES, SECTOR
 from .dataset import InspectedDataset
 from .rule import RuleParams, RuleResult, report_columns, report_skipped
 
@@ -21,6 +21,7 @@ MIN_ROWS = 3  # fewer have no correlation
 MIN_VARIANCE = 1e-12  # a standardised column with a smaller variance counts as constant
 
 Floats = NDArray[np.float64]
+FindFaults = Callable[[pl.LazyFrame], dict[str, str]]  # from prices to the faults of features by name
 
 
 class LeakParams(RuleParams):
@@ -75,6 +76,15 @@ def check_future_price(data: InspectedDataset, params: PriceLeakParams) -> RuleR
     found = _keep_strongest(pl.concat(tables))
     advice = "Look for prices after the day in their definition."
     return report_columns("features that are close to a future price", found, advice)
+
+
+def check_extra_features(data: InspectedDataset, params: RuleParams, find_faults: FindFaults) -> RuleResult:
+    """Compute plugged-in features again, with changed later prices and with scaled prices."""
+    if {SECTOR, *QUOTES} - {*data.schema}:
+        return report_skipped("the dataset has no prices")
+    found = pl.DataFrame(list(find_faults(data.frame).items()), schema=["column", "fault"], orient="row")
+    noun_phrase = "plugged-in features that use later prices or depend on the price level"
+    return report_columns(noun_phrase, found, "Mend them, or remove them from features.extra.")
 
 
 def check_shifted_target(data: InspectedDataset, params: ShiftParams) -> RuleResult:

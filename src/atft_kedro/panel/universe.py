@@ -34,6 +34,10 @@ def select_universe(frame: pl.LazyFrame, params: UniverseParams) -> pl.DataFrame
     """Mark the rows of an ML dataset that are forecast; keep their order."""
     schema = frame.collect_schema()
     _require_quotes(schema, params)
+    if params.min_price:
+        _logger.warning(
+            "universe.min_price compares closes: if they are adjusted for splits, it selects by later splits"
+        )
     quotes = [name for name in (CLOSE, VOLUME) if name in schema]
     rows = frame.select(DATE, CODE, *quotes).collect().with_row_index(ROW).lazy()
     history = pl.int_range(1, pl.len() + 1).over(CODE).alias(HISTORY)

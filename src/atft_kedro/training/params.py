@@ -4,12 +4,12 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from ..losses import LossWeights
 from ..metrics import METRIC_NAMES
 from ..network.params import ModuleName
-from ..params import InputError, Params
+from ..params import InputError, Params, TextList
 from .phases import PhaseParams, PlateauParams, Scheduler, distribute_epochs
 
 Positive = Annotated[int, Field(gt=0)]
@@ -97,11 +97,6 @@ class SelectionParams(Params):
         return [self.horizon_weights.get(horizon, 0.0) for horizon in horizons]
 
 
-def _split_text(value: object) -> object:
-    """Accept a text such as "gat fan", and null for none, because ``--params`` cannot pass a list."""
-    return (value or "").split() if isinstance(value, str | None) else value
-
-
 class TrainingParams(Params):
     """A training: its phases, and how each step computes.
 
@@ -126,7 +121,7 @@ class TrainingParams(Params):
     patience: Positive | None
     selection: SelectionParams
     plateau: PlateauParams
-    without: Annotated[tuple[ModuleName, ...], BeforeValidator(_split_text)]
+    without: Annotated[tuple[ModuleName, ...], TextList]
     loss: LossWeights | None
     phase_losses: dict[str, LossWeights]
     seed: NotNegative

@@ -1,11 +1,13 @@
 """Nodes that describe the features and inspect the ML dataset."""
 
 from datetime import date
+from functools import partial
 from typing import Any
 
 import polars as pl
 
 from atft_kedro.features.build import FeatureParams
+from atft_kedro.features.checks import find_feature_faults
 from atft_kedro.features.feature import describe_columns
 from atft_kedro.guard import inspection
 from atft_kedro.guard.inspection import GuardParams
@@ -19,8 +21,9 @@ def describe_features(mapped_dataset: pl.LazyFrame, params: FeatureParams) -> di
 
 
 def inspect_dataset(
-    ml_dataset: pl.LazyFrame, today: date, columns: ColumnParams, params: GuardParams
+    ml_dataset: pl.LazyFrame, today: date, columns: ColumnParams, features: FeatureParams, params: GuardParams
 ) -> tuple[dict[str, Any], str]:
     """Apply every rule; return the report as a dictionary and as an HTML page."""
-    report = inspection.inspect_dataset(ml_dataset, columns, params, today)
+    find_faults = partial(find_feature_faults, params=features)
+    report = inspection.inspect_dataset(ml_dataset, columns, params, today, find_faults)
     return report, build_guard_page(report)

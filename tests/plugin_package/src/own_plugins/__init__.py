@@ -1,0 +1,1 @@
+"""Plug-ins of a user, one module for each kind."""
