@@ -1,5 +1,6 @@
 """Run the notebooks: on a market, and on a run."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -23,3 +24,12 @@ def test_the_review_notebook_runs(ran_project: Path) -> None:
 
     assert sum("plotly" in "".join(output.get("data", {})) for output in outputs) == 3
     assert any(run in str(output.get("data", {}).get("text/html", "")) for output in outputs)
+
+
+@pytest.mark.long
+def test_the_notebook_of_pyg_graphs_trains(ran_project: Path) -> None:
+    outputs = execute_notebook(ran_project / "notebooks" / "03_pyg_graphs.ipynb")
+
+    losses = [float(loss) for loss in re.findall(r"loss (\S+)", "".join(output.get("text", "") for output in outputs))]
+    assert losses[1] < losses[0]
+    assert any("rank IC" in output.get("data", {}).get("text/plain", "") for output in outputs)

@@ -3,40 +3,9 @@
 import pytest
 import torch
 from torch.nn.functional import pad
-from torch_geometric.nn import GATv2Conv
 
 from atft_kedro.network.gat import SIGNED_SCALE, GraphAttention, GraphFusion
 from factories.blocks import random_block
-
-
-def test_graph_attention_is_pytorch_geometrics() -> None:
-    block = random_block(stocks=9, days=2, neighbours=4)
-    block.neighbours[0, 3, 2:] = -1
-    x = torch.randn(2, 9, 16, generator=torch.Generator().manual_seed(3))
-    attention = GraphAttention(16, output_size=12, heads=3, attributes=3, dropout=0.0)
-    reference = GATv2Conv(16, 4, heads=3, edge_dim=3, add_self_loops=False, negative_slope=0.2)
-    with torch.no_grad():
-        reference.lin_l.weight.copy_(attention.source.weight)
-        reference.lin_l.bias.copy_(attention.source.bias)
-        reference.lin_r.weight.copy_(attention.target.weight)
-        reference.lin_r.bias.copy_(attention.target.bias)
-        reference.lin_edge.weight.copy_(attention.edge.weight)
-        reference.att.copy_(attention.attention.unsqueeze(0))
-        reference.bias.copy_(attention.bias)
-
-    attended = attention(x, block.neighbours, block.edges)
-
-    for day in range(2):
-        edges, attributes = [], []
-        for stock in range(9):
-            edges.append((stock, stock))
-            attributes.append(torch.ones(3))
-            for column, other in enumerate(block.neighbours[day, stock].tolist()):
-                if other >= 0:
-                    edges.append((other, stock))
-                    attributes.append(block.edges[day, stock, column].float())
-        expected = reference(x[day], torch.tensor(edges).t(), torch.stack(attributes))
-        assert torch.allclose(attended[day], expected, atol=1e-5)
 
 
 def test_signed_heads_weigh_neighbours_by_correlation_and_the_others_attend() -> None:
@@ -72,7 +41,7 @@ def test_signed_heads_weigh_neighbours_by_correlation_and_the_others_attend() ->
 def test_the_graph_adds_nothing_at_first_and_then_at_the_norm_of_the_stock() -> None:
     x = torch.randn(2, 5, 8)
     block = random_block(stocks=5, days=2)
-    fusion = GraphFusion(8, heads=2, attributes=3, dropout=0.0)
+    fusion = GraphFusion(8, GraphAttention(8, 8, heads=2, attributes=3, dropout=0.0))
     assert torch.equal(fusion(x, block.neighbours, block.edges), x)
     no_neighbours = torch.full_like(block.neighbours, -1)  # each stock attends only to itself
 
@@ -86,7 +55,7 @@ def test_the_graph_adds_nothing_at_first_and_then_at_the_norm_of_the_stock() -> 
 
 
 def test_neighbours_with_similar_values_add_more_than_different_ones() -> None:
-    fusion = GraphFusion(8, heads=2, attributes=3, dropout=0.0)
+    fusion = GraphFusion(8, GraphAttention(8, 8, heads=2, attributes=3, dropout=0.0))
     x = torch.randn(1, 3, 8).repeat(1, 1, 1)
     x[0, 1:] = x[0, :1]  # all alike
     neighbours = torch.tensor([[[1, 2], [0, 2], [0, 1]]])

@@ -1,5 +1,6 @@
 """Kedro datasets of the project; files are written completely or not at all."""
 
+from .daily_graphs import DailyGraphsDataset
 from .folders import ExportedModelsDataset, JournalDataset, RunFoldersDataset
 from .json_files import AtomicJSONDataset, ModelDataset, SplitDataset
 from .notification import NotificationDataset
@@ -21,6 +22,7 @@ __all__ = [
     "AtomicJSONDataset",
     "BenchmarkReturnsDataset",
     "CurrentDayDataset",
+    "DailyGraphsDataset",
     "DelistingsDataset",
     "ExportedModelsDataset",
     "JournalDataset",

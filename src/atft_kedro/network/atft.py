@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from ..panel.blocks import Block
 from .fan import FrequencyNorm
-from .gat import GraphFusion
+from .gat import GraphFusion, make_graph_layer
 from .heads import Heads
 from .params import MODULES, ModuleName, NetworkParams
 from .temporal import TemporalFusion
@@ -41,9 +41,7 @@ class Atft(nn.Module):
             hidden, params.kernel, params.windows, params.heads, params.dropout, params.layer_scale
         )
         self.trend_projection = TrendProjection(params.fan_channels * len(horizons), hidden)
-        self.gat = GraphFusion(
-            hidden, params.graph_heads, n_attributes, params.graph_dropout, params.graph_signed_heads
-        )
+        self.gat = GraphFusion(hidden, make_graph_layer(params, n_attributes))
         self.tokens = MarketTokens(hidden, params.market_tokens, params.heads) if params.market_tokens else None
         self.heads = Heads(params, len(horizons))
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ..panel.blocks import Block, BlockReader
 from .atft import Atft
+from .gat import GraphAttention
 from .params import MODULES, ModuleName
 from .temporal import WindowAttention
 
@@ -31,7 +32,10 @@ def collect_attention(
     blocks: Iterable[np.ndarray],
     modules: frozenset[ModuleName] = frozenset(MODULES),
 ) -> AttentionStats:
-    """Collect a network's weights while it forecasts blocks; modules that are off have none."""
+    """Collect a network's weights while it forecasts blocks.
+
+    Modules that are off and graph convolutions have none.
+    """
     stats, network = AttentionStats(), network.eval()
     inputs: dict[nn.Module, tuple[Tensor, ...]] = {}
     observed = [network.fan, network.gat, *network.temporal.attentions]
@@ -54,7 +58,7 @@ def _add_block(network: Atft, block: Block, inputs: dict[nn.Module, tuple[Tensor
     index = block.step_of_day.clamp(min=0) + weights.shape[1] * torch.arange(len(weights), device=weights.device)
     stats.day.append(block.day[is_day].cpu())
     stats.features.append(_mean_over_stocks(weights.flatten(0, 1)[index], is_forecast)[is_day].cpu())
-    if network.gat in inputs:
+    if network.gat in inputs and isinstance(network.gat.attention, GraphAttention):
         x, neighbours, edges = inputs[network.gat]
         attention, _ = network.gat.attention.attention_weights(network.gat.norm(x), neighbours, edges)
         by_day = attention.mean(-1).permute(1, 2, 0)  # (day, stock, 1 + neighbour)

@@ -4,7 +4,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-SELF_EDGE_ATTRIBUTE = 1.0  # value of every attribute of the edge from a stock to itself
+from .convolution import SELF_EDGE_ATTRIBUTE, GraphConvolution, make_convolution
+from .params import GATV2, NetworkParams
+
 EDGE_INIT_STD = 2.0  # standard deviation of the initial weights of the edge attributes
 SIGNED_SCALE = 15.0  # factor of the signed heads' weights: correlations with earlier returns are small, below 0.2
 
@@ -93,27 +95,27 @@ class GraphAttention(nn.Module):
 
 
 class GraphFusion(nn.Module):
-    r"""Graph attention, rescaled to the norm of the stock's own state and added to it.
+    r"""Graph attention or convolution, rescaled to the norm of the stock's state and added.
 
     .. math:: x + \tanh(g) \odot y\, \|x\| / \overline{\|v_j\|},\quad y = \mathrm{GraphAttention}(\mathrm{LayerNorm}(x))
 
     The divisor is the root mean square norm of the single values v_j of the neighbours j, not the norm of their
     average. So the update is large if the neighbours agree, and small if they differ. The update of the signed heads
-    is proportional to the correlations.
+    is proportional to the correlations. The divisor of a convolution is the norm of its input.
 
     The gate g per channel starts at zero, so that the graph changes nothing when it is switched on.
 
     Shapes: as :class:`GraphAttention`, ``-> (day, stock, hidden)``
     """
 
-    def __init__(self, hidden: int, heads: int, attributes: int, dropout: float, signed_heads: int = 0) -> None:
+    def __init__(self, hidden: int, attention: GraphAttention | GraphConvolution) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(hidden, bias=False)
-        self.attention = GraphAttention(hidden, hidden, heads, attributes, dropout, signed_heads)
+        self.attention = attention
         self.gate = nn.Parameter(torch.zeros(hidden))
 
     def forward(self, x: Tensor, neighbours: Tensor, edges: Tensor) -> Tensor:
-        """Add the gated output of the graph attention."""
+        """Add the gated output of the attention or convolution."""
         output, value_norm = self.attention.attend_with_norm(self.norm(x), neighbours, edges)
         return x + self.gate.tanh() * rescale_norm(output, value_norm, x)
 
@@ -121,3 +123,11 @@ class GraphFusion(nn.Module):
 def rescale_norm(output: Tensor, norm: Tensor, x: Tensor) -> Tensor:
     """Multiply an output by the norm of ``x``, divided by the given norm (…, 1)."""
     return output * (x.norm(dim=-1, keepdim=True) / norm.clamp(min=1e-6))
+
+
+def make_graph_layer(params: NetworkParams, attributes: int) -> GraphAttention | GraphConvolution:
+    """Create the layer ``params.graph_layer``."""
+    if params.graph_layer != GATV2:
+        return make_convolution(params, attributes)
+    hidden, heads = params.hidden_size, params.graph_heads
+    return GraphAttention(hidden, hidden, heads, attributes, params.graph_dropout, params.graph_signed_heads)

@@ -1,6 +1,6 @@
 """Sizes of the network, and the observations that each module looks back on."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -8,6 +8,7 @@ from ..params import Params, Unique
 
 ModuleName = Literal["fan", "gat", "tokens"]
 MODULES: tuple[ModuleName, ...] = ("fan", "gat", "tokens")  # modules that a phase can switch on
+GATV2 = "gatv2"  # graph layer: the graph attention of this package
 
 Size = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -20,7 +21,9 @@ class NetworkParams(Params):
     A forecast depends on exactly the last ``lookback`` observations of its stock: the Fourier split uses
     ``fan_window`` of them, the convolution ``kernel``, and the attention ``layers`` share the rest. With
     ``market_gate`` the day's market state also weighs the features. ``graph_signed_heads`` of the ``graph_heads``
-    weigh each neighbour by the edge's correlation instead of by attention. ``horizons`` null: all of the dataset.
+    weigh each neighbour by the edge's correlation instead of by attention. ``graph_layer`` is ``gatv2`` or a graph
+    convolution by name, ``module:class`` or an installed entry point, created with ``graph_layer_arguments``.
+    ``horizons`` null: all of the dataset.
     """
 
     hidden_size: Annotated[int, Field(gt=0, multiple_of=8)]
@@ -37,6 +40,8 @@ class NetworkParams(Params):
     graph_heads: Size
     graph_signed_heads: Annotated[int, Field(ge=0)]
     graph_dropout: Share
+    graph_layer: str = GATV2
+    graph_layer_arguments: dict[str, Any] = Field(default_factory=dict)
     market_tokens: Annotated[int, Field(ge=0)]
     head_dropout: Share
     head_norm: bool
@@ -64,6 +69,14 @@ class NetworkParams(Params):
             raise ValueError(f"fan_channels {self.fan_channels} is more than hidden_size {self.hidden_size}")
         if 0.5 not in self.quantiles or sorted(set(self.quantiles)) != list(self.quantiles):
             raise ValueError("quantiles must rise and contain 0.5, the point forecast")
+        return self
+
+    @model_validator(mode="after")
+    def _require_matching_graph_layer(self) -> Self:
+        if self.graph_layer == GATV2 and self.graph_layer_arguments:
+            raise ValueError("graph_layer_arguments are those of a convolution; graph_layer gatv2 has none")
+        if self.graph_layer != GATV2 and self.graph_signed_heads:
+            raise ValueError(f"graph_signed_heads must be 0 with graph_layer {self.graph_layer}")
         return self
 
     @property

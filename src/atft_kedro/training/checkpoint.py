@@ -61,7 +61,7 @@ class Identity:
 def make_identity(training_data: TrainingData, network: NetworkParams, training: TrainingParams) -> Identity:
     """Create the identity of a training from its features, data, graphs, split and parameters."""
     params = {
-        "network": network.model_dump(mode="json"),
+        "network": network.model_dump(mode="json", exclude_defaults=True),  # as older runs, which lack newer fields
         "training": training.model_dump(mode="json", exclude=set(FIELDS_NOT_IN_IDENTITY)),
     }
     panel = training_data.panel
