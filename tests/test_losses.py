@@ -1,19 +1,15 @@
 """Every loss against its definition in NumPy/SciPy, and its gradient against finite differences."""
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from pydantic import ValidationError
 from scipy import stats
 from torch import Tensor
 
 from atft_kedro.losses import (
     LOSSES,
-    LossWeights,
-    combine_losses,
     portfolio,
     soft_rank,
 )
@@ -155,31 +151,3 @@ def test_a_portfolio_is_neutral_and_of_gross_one() -> None:
         weight[has_stocks].abs().sum(-1), torch.ones(int(has_stocks.sum()), 2, dtype=torch.float64), atol=1e-5
     )
     assert (weight.transpose(1, 2)[~q.is_forecast] == 0).all()
-
-
-@pytest.mark.parametrize(
-    "text", ["mse:0.6,rankic:0.4", "mse:0.6 rankic:0.4", "mse: 0.6, rank_ic: 0.4", " mse :0.6 ,rank_ic:0.4 "]
-)
-def test_weights_are_written_as_text_with_commas_or_spaces(text: str) -> None:
-    assert LossWeights.model_validate(text).positive_weights() == {"mse": 0.6, "rank_ic": 0.4}
-
-
-def test_terms_and_horizons_are_weighed() -> None:
-    q = make_loss_inputs()
-    weights = LossWeights.model_validate("mse:0.6,rankic:0.2,cs_ic:0.1,sharpe:0.1")
-
-    values = combine_losses(q, weights, torch.tensor([3.0, 1.0]))
-
-    assert set(values) == {"loss", "mse", "rank_ic", "ic", "sharpe"}
-    mse = LOSSES["mse"](q)
-    assert values["mse"].item() == pytest.approx((0.75 * mse[0] + 0.25 * mse[1]).item(), rel=1e-5)
-    expected = 0.6 * values["mse"] + 0.2 * values["rank_ic"] + 0.1 * values["ic"] + 0.1 * values["sharpe"]
-    assert values["loss"].item() == pytest.approx(expected.item(), rel=1e-6)
-
-
-@pytest.mark.parametrize(
-    "wrong", [{}, {"mse": 0}, {"mse": -1}, {"unknown": 1}, "mse:0.5,unknown:1", "mse:0.5 unknown:1", "mse", ""]
-)
-def test_weights_that_mean_nothing_are_refused(wrong: Any) -> None:
-    with pytest.raises(ValidationError):
-        LossWeights.model_validate(wrong)

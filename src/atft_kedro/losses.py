@@ -1,61 +1,19 @@
 """Loss functions of a block's forecasts; a block is some consecutive days with all stocks."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
 
 import torch
-from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn import functional
 
 from .metrics import MIN_STOCKS, ranks
-from .params import Params
 
 SHIFTS = 8  # random shifts of `rank_net`; each pairs every stock with the stock that many positions away
 KNOTS = 64  # quantiles of a day's forecasts used by `soft_rank`
 SOFTNESS = 0.1  # width of the sigmoids of `soft_rank`, in standard deviations of the day's forecasts
 TINY = 1e-8  # avoids a division by zero; inside a square root its square, except in `portfolio`
 ACROSS_DAYS = ("sharpe", "turnover")  # losses that compare days of a block: splitting the block changes them
-ALIASES = {"rankic": "rank_ic", "cs_ic": "ic"}  # other loss names accepted in the text form of the weights
-
-Weight = Annotated[float, Field(ge=0)]
-
-
-class LossWeights(Params):
-    """Weight of each loss; an unknown loss is an error."""
-
-    mse: Weight = 0.0
-    huber: Weight = 0.0
-    ic: Weight = 0.0
-    rank_ic: Weight = 0.0
-    sharpe: Weight = 0.0
-    list_net: Weight = 0.0
-    rank_net: Weight = 0.0
-    quantile: Weight = 0.0
-    turnover: Weight = 0.0
-    exposure: Weight = 0.0
-    variance_floor: Weight = 0.0
-
-    @model_validator(mode="before")
-    @classmethod
-    def _parse_text(cls, value: object) -> object:
-        """Accept ``"mse:0.6,rankic:0.2"``; also spaces for commas, as ``--params`` splits at commas."""
-        if not isinstance(value, str):
-            return value
-        items = re.sub(r"\s*:\s*", ":", value).replace(",", " ").split()
-        return {ALIASES.get(name, name): weight for name, _, weight in (item.partition(":") for item in items)}
-
-    @model_validator(mode="after")
-    def _require_a_loss(self) -> "LossWeights":
-        if not self.positive_weights():
-            raise ValueError("no loss has a positive weight")
-        return self
-
-    def positive_weights(self) -> dict[str, float]:
-        """Map the losses with a positive weight to their weights."""
-        return {name: weight for name, weight in self.model_dump().items() if weight > 0}
 
 
 @dataclass(frozen=True)
@@ -186,8 +144,8 @@ def variance_floor(inputs: LossInputs) -> Tensor:
 
 
 FUNCTIONS = (mse, huber, ic, rank_ic, sharpe, list_net, rank_net, quantile, turnover, exposure, variance_floor)
-LOSSES: dict[str, Callable[[LossInputs], Tensor]] = {function.__name__: function for function in FUNCTIONS}
-assert set(LOSSES) == set(LossWeights.model_fields)
+LossFunction = Callable[[LossInputs], Tensor]
+LOSSES: dict[str, LossFunction] = {function.__name__: function for function in FUNCTIONS}
 
 
 def portfolio(inputs: LossInputs) -> Tensor:
@@ -200,19 +158,6 @@ def portfolio(inputs: LossInputs) -> Tensor:
     std = (centred.square().sum(-1, keepdim=True) / mask.sum(-1, keepdim=True).clamp(min=1) + TINY).sqrt()
     position = centre(torch.tanh(centred / std), mask)
     return position / (position.abs().sum(-1, keepdim=True) + TINY)
-
-
-def combine_losses(inputs: LossInputs, weights: LossWeights, horizon_weights: Tensor) -> dict[str, Tensor]:
-    """Compute ``loss``, the weighted sum of all active losses, and each of them unweighted."""
-    share = horizon_weights / horizon_weights.sum()
-    terms = {name: (LOSSES[name](inputs) * share).sum() for name in weights.positive_weights()}
-    total = torch.stack([weight * terms[name] for name, weight in weights.positive_weights().items()]).sum()
-    return {"loss": total, **terms}
-
-
-def combine_losses_per_horizon(inputs: LossInputs, weights: LossWeights) -> Tensor:
-    """Compute the weighted sum of the active losses for each horizon (horizon,)."""
-    return torch.stack([weight * LOSSES[name](inputs) for name, weight in weights.positive_weights().items()]).sum(0)
 
 
 def average_days(values: Tensor, has_enough_stocks: Tensor) -> Tensor:

@@ -72,7 +72,7 @@ Fault = tuple[Keys, str]  # a wrong parameter and the message
 
 def find_faults(parameters: Mapping[str, Any]) -> Iterator[Fault]:
     """Find unknown names and values that their model refuses."""
-    for name, block in parameters.items():
+    for name, block in sorted(parameters.items(), key=lambda item: item[0] != "training"):  # others use its losses
         if name in BLOCKS:
             yield from _validate_block(name, block)
         elif name in TEXTS:

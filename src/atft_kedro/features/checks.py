@@ -14,7 +14,7 @@ MAX_CHANGE = 1e-3  # mean change of a feature, in standard deviations; log(1 + v
 
 
 def find_feature_faults(prices: pl.LazyFrame, params: FeatureParams) -> dict[str, str]:
-    """Find plugged-in features that use later prices or depend on the price level, each with the reason.
+    """Find faults of plugged-in features: later prices, or a dependence on the price level.
 
     An adjusted price level knows the splits to come: after a split of 2 to 1 all earlier prices are halved.
     """
@@ -30,7 +30,10 @@ def find_feature_faults(prices: pl.LazyFrame, params: FeatureParams) -> dict[str
 
 
 def sample_prices(prices: pl.LazyFrame, days: int) -> pl.DataFrame:
-    """Read the newest days of the stocks with the longest histories; an unknown vwap is the typical price."""
+    """Read the newest days of the stocks with the longest histories.
+
+    An unknown vwap is the typical price.
+    """
     last = prices.select(pl.col(DATE).unique().sort().tail(days)).collect()[DATE]
     recent = prices.filter(pl.col(DATE) >= last.min())
     longest = recent.group_by(CODE).len().sort(-pl.col("len").cast(pl.Int64), CODE).head(STOCKS).collect()[CODE]

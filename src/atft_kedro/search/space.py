@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
 from ..dotted_paths import set_value
+from ..loss_weights import LossWeights, is_extra_loss
 from ..network.params import NetworkParams
 from ..params import InputError, Params, suggest_name
 from ..training.checkpoint import FIELDS_NOT_IN_IDENTITY
@@ -80,6 +81,8 @@ def find_field(path: str) -> FieldInfo:
         if not param_classes:
             raise ValueError(f"unknown parameter: {'.'.join([block, *names[: depth - 1]])} is a value, not a block")
         fields = param_classes[0].model_fields
+        if param_classes[0] is LossWeights and is_extra_loss(name):
+            name = "extra"  # noqa: PLW2901  (weights of plug-ins are numbers too)
         if name not in fields:
             known = [".".join([block, *names[: depth - 1], other]) for other in fields]
             raise ValueError(f"unknown parameter{suggest_name(path, known)}")

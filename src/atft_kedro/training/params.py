@@ -6,7 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ..losses import LossWeights
+from ..loss_weights import ExtraLosses, LossWeights
+from ..losses import LossFunction
 from ..metrics import METRIC_NAMES
 from ..network.params import ModuleName
 from ..params import InputError, Params, TextList
@@ -107,12 +108,14 @@ class TrainingParams(Params):
     ensemble, which are trained one after the other with the seeds ``seed``, ``seed`` + 1, … ``learning_rate`` sets the
     highest learning rate of all phases and scales the others by the same factor; ``scheduler`` and ``patience`` replace
     those of every phase. ``without`` switches modules off in every phase, to measure what they contribute. ``loss``
-    replaces the losses of all phases, ``phase_losses`` those of the phases that it names. ``exposures`` are the
-    features, or ``sector``, of the loss ``exposure``. After each epoch the last ``scored_share`` of the train days are
-    scored too, at least 20 and at most as many as there are validation days. A block has ``days_per_block`` days or,
-    with ``samples_per_block``, as many days as contain so many samples (stocks times days) of the panel.
+    replaces the losses of all phases, ``phase_losses`` those of the phases that it names; ``losses`` adds those of
+    plug-ins. ``exposures`` are the features, or ``sector``, of the loss ``exposure``. After each epoch the last
+    ``scored_share`` of the train days are scored too, at least 20 and at most as many as there are validation days. A
+    block has ``days_per_block`` days or, with ``samples_per_block``, as many days as contain so many samples (stocks
+    times days) of the panel.
     """
 
+    losses: ExtraLosses = ExtraLosses()  # the first field, because the others use its names
     phases: Annotated[tuple[PhaseParams, ...], Field(min_length=1)]
     epochs: Positive | None
     steps_per_phase: Positive | None
@@ -171,6 +174,10 @@ class TrainingParams(Params):
             for phase, phase_epochs in zip(self.phases, distribute_epochs(epochs, self.epochs), strict=True)
             if phase_epochs
         )
+
+    def load_losses(self) -> dict[str, LossFunction]:
+        """Load the losses with a positive weight in any phase."""
+        return self.losses.load({name for phase in self.curriculum for name in phase.loss.positive_weights()})
 
     @property
     def skipped_phases(self) -> list[str]:

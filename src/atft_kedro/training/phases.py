@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ..losses import LossWeights
+from ..loss_weights import LossWeights
 from ..network.params import MODULES, ModuleName
 from ..params import InputError, Params
 from .augmentation import AugmentParams

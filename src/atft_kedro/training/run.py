@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from ..loss_checks import require_usable
 from ..network.atft import Atft
 from ..network.params import NetworkParams
 from ..panel.split import Split
@@ -172,6 +173,7 @@ def make_trainer(
     panel, horizons = training_data.panel, training_data.panel.metadata.horizons
     model = Atft(network, len(panel.metadata.features), horizons, training_data.graphs.edges.shape[-1])
     training.selection.weigh_horizons(horizons)
+    require_usable(training.load_losses())
     for phase in training.curriculum:
         phase.weigh_horizons(horizons)
         phase.require_trainable(name for name, _ in model.named_children())

@@ -12,7 +12,8 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ..labels import transform_labels
-from ..losses import ACROSS_DAYS, LossInputs, combine_losses, combine_losses_per_horizon
+from ..loss_weights import combine_losses, combine_losses_per_horizon
+from ..losses import ACROSS_DAYS, LossInputs
 from ..network.atft import Atft, compile_network
 from ..panel.blocks import Block, BlockReader
 from ..panel.sampler import pad_days
@@ -43,7 +44,7 @@ class TrainStep:
         self.network, self.reader, self.params, self.group = network, reader, params, group
         self.run_network = compile_network(network) if params.compile else network
         self.loss_input_builder = LossInputBuilder(network, reader.panel.metadata, params)
-        self.device = reader.panel.row_of.device
+        self.loss_functions, self.device = params.load_losses(), reader.panel.row_of.device
         self.read_stopwatch = Stopwatch(self.device)  # measures the reading of blocks
         self.pieces_per_block = 1  # grows when memory runs out
         self.horizon_weights: dict[str, Tensor] = {}  # keys: names of phases
@@ -78,7 +79,7 @@ class TrainStep:
             self.split_blocks(2 * self.pieces_per_block)
             pieces, days = self.pieces_per_block, self.reader.days
             _logger.warning("out of memory: each block is now split into %d pieces of at most %d days", pieces, days)
-            if changed := [name for name in ACROSS_DAYS if name in phase.loss.positive_weights()]:
+            if changed := [name for name in phase.loss.positive_weights() if name in {*ACROSS_DAYS, *phase.loss.extra}]:
                 _logger.warning("losses that compare days now compare only days of one piece: %s", ", ".join(changed))
 
     def split_blocks(self, pieces: int) -> None:
@@ -109,8 +110,7 @@ class TrainStep:
     def _read_blocks(self, blocks: list[np.ndarray]) -> Iterator[tuple[Block, float]]:
         """Read blocks or their pieces, each with its weight: its share of the days of its block.
 
-        A process without days still reads one padded block with weight 0, because ``all_reduce`` needs the gradients of
-        every process.
+        A process without days reads one padded block with weight 0: ``all_reduce`` needs gradients of all processes.
         """
         blocks_with_days = [days for days in blocks if (days >= 0).any()]
         is_padding = not blocks_with_days
@@ -128,10 +128,10 @@ class TrainStep:
             return self.run_network(block, frozenset(phase.modules))
 
     def _compute_losses(self, block: Block, quantiles: Tensor, phase: PhaseParams) -> Terms:
-        if phase.name not in self.horizon_weights:
+        if (weights := self.horizon_weights.get(phase.name)) is None:
             weights = torch.tensor(phase.weigh_horizons(self.network.horizons), device=self.device)
             self.horizon_weights[phase.name] = weights
-        losses = combine_losses(self.loss_input_builder(block, quantiles), phase.loss, self.horizon_weights[phase.name])
+        losses = combine_losses(self.loss_input_builder(block, quantiles), phase.loss, weights, self.loss_functions)
         if phase.gradient_penalty:
             penalty = self.compute_gradient_penalty(block, phase)
             losses |= {"loss": losses["loss"] + phase.gradient_penalty * penalty, "gradient_penalty": penalty}
@@ -180,7 +180,7 @@ class TrainStep:
         """Return the loss summed over the days of a block, and the number of days (2, horizon)."""
         inputs = self.loss_input_builder(block, forecast)
         days = inputs.count_days()
-        return torch.stack([combine_losses_per_horizon(inputs, phase.loss) * days, days])
+        return torch.stack([combine_losses_per_horizon(inputs, phase.loss, self.loss_functions) * days, days])
 
 
 def _gradient_norm(module: nn.Module) -> Tensor:
