@@ -26,7 +26,7 @@ from .tracker import StopAfterFailure
 PACKAGE_FOLDER = Path(__file__).parent.parent
 REQUIREMENTS = (
     *("dataframely", "exchange_calendars", "mlflow", "numpy", "pandas", "polars", "pyarrow", "pydantic", "rich"),
-    *("safetensors", "torch"),
+    *("safetensors", "torch", "torch_geometric"),
 )
 
 _logger = logging.getLogger(__name__)
