@@ -18,7 +18,7 @@ from atft_kedro.training.params import SelectionParams, TrainingParams
 from factories.params import make_params
 
 CONF = Path(__file__).parent.parent / "conf"
-ENVIRONMENTS = ["local", "safe", "smoke", "production", "classic", "files", "dataset", "benchmark"]
+ENVIRONMENTS = ["local", "safe", "smoke", "production", "classic", "files", "daily", "jquants", "dataset", "benchmark"]
 
 
 def loader(conf: Path = CONF, env: str = "local", params: dict[str, Any] | None = None) -> ProjectConfigLoader:
@@ -55,13 +55,15 @@ def test_environments_set_the_parameters_of_their_purpose() -> None:
 
 
 def test_targets_start_at_the_next_close_for_own_prices_and_at_the_same_close_for_the_demo() -> None:
-    environments = {env: resolved(env) for env in ("local", "benchmark", "files", "files,safe")}
+    environments = {env: resolved(env) for env in ("local", "benchmark", "files", "files,safe", "daily", "jquants")}
 
     assert {env: params["features"]["entry_lag"] for env, params in environments.items()} == {
         "local": 0,
         "benchmark": 0,
         "files": 1,
         "files,safe": 1,
+        "daily": 1,
+        "jquants": 1,
     }
     for params in environments.values():
         entry_lag = params["features"]["entry_lag"]

@@ -1,4 +1,4 @@
-"""Kedro hooks for parameters, SIGTERM, MLflow and the processes of torchrun."""
+"""Kedro hooks for parameters, new days of prices, SIGTERM, MLflow and the processes of torchrun."""
 
 import atexit
 import logging
@@ -21,6 +21,7 @@ from pydantic import BaseModel
 
 from .advice import remember_session
 from .configuration import ProjectConfigLoader
+from .datasets.raw_days import UpdatedPricesDataset
 from .datasets.tracker import StopAfterFailure
 from .workspaces import SIMULATED
 
@@ -39,6 +40,17 @@ class ParameterHook:
         assert isinstance(loader, ProjectConfigLoader)
         loader.require_valid_parameters()
         remember_session(context.env, loader.runtime_params or {}, loader["parameters"].get("source", SIMULATED))
+
+
+class PriceUpdateHook:
+    """Hook that adds new days of prices before a pipeline reads them, so that the cache knows them."""
+
+    @hook_impl(tryfirst=True)
+    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        """Update every source of prices that stores days."""
+        for name in sorted(pipeline.inputs()):
+            if name in catalog and isinstance(dataset := catalog[name], UpdatedPricesDataset):
+                dataset.update()
 
 
 class TerminationHook:

@@ -58,6 +58,7 @@ TEXTS = ("source", "workspace")  # parameters that are names, not blocks
 FOLDER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 RUNTIME_PARAMS = {  # texts that only `--params` sets -> what reads them
     "prices": "--env files",
+    "as_of": "--env jquants",
     "benchmark_returns": "--env benchmark",
     "ml_dataset": "--env dataset",
     "delistings": "the base catalog",

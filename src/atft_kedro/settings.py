@@ -10,7 +10,7 @@ from mlflow.telemetry import set_telemetry_client
 
 from .commands.console import log_lines
 from .configuration import ProjectConfigLoader
-from .hooks import DistributedHook, ExperimentHook, ParameterHook, TerminationHook
+from .hooks import DistributedHook, ExperimentHook, ParameterHook, PriceUpdateHook, TerminationHook
 from .workspaces import name_data_folder, name_registered_model
 
 warnings.filterwarnings("ignore", message=r"register_new_resolver\(\) is")  # Kedro 1.7 under omegaconf 2.4
@@ -20,7 +20,7 @@ log_lines(logging.getLogger())
 MLFLOW_DISABLE_TELEMETRY.set(True)  # in this process and its children
 set_telemetry_client()
 
-HOOKS = (TerminationHook(), DistributedHook(), ExperimentHook(), ParameterHook())
+HOOKS = (TerminationHook(), DistributedHook(), ExperimentHook(), ParameterHook(), PriceUpdateHook())
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow", "kedro-telemetry")  # replaced by ExperimentHook; no telemetry
 CONFIG_LOADER_CLASS = ProjectConfigLoader
 CONFIG_LOADER_ARGS = {

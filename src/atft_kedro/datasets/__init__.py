@@ -5,6 +5,7 @@ from .folders import ExportedModelsDataset, JournalDataset, RunFoldersDataset
 from .json_files import AtomicJSONDataset, ModelDataset, SplitDataset
 from .notification import NotificationDataset
 from .panel import PanelDataset
+from .raw_days import DailyFolderDataset, DelistedIssuesDataset, JQuantsDataset
 from .registered_model import RegisteredModelDataset
 from .run_files import RunFigureDataset, RunTextDataset
 from .sources import (
@@ -22,9 +23,12 @@ __all__ = [
     "AtomicJSONDataset",
     "BenchmarkReturnsDataset",
     "CurrentDayDataset",
+    "DailyFolderDataset",
     "DailyGraphsDataset",
+    "DelistedIssuesDataset",
     "DelistingsDataset",
     "ExportedModelsDataset",
+    "JQuantsDataset",
     "JournalDataset",
     "ModelDataset",
     "NotificationDataset",

@@ -16,7 +16,8 @@ from ..schema import CLOSE, CODE, DATE, HIGH, KEY, LOW, OPEN, QUOTES, SECTOR, VO
 from .parse_cells import DateFormat, strip_text
 
 ADJUSTED_CLOSE = "adjusted_close"
-FIELDS = (*QUOTES, VWAP, ADJUSTED_CLOSE)
+ADJUSTMENT_FACTOR = "adjustment_factor"  # of a day: the prices of all days before it are multiplied by it
+FIELDS = (*QUOTES, VWAP, ADJUSTED_CLOSE, ADJUSTMENT_FACTOR)
 Layout = Literal["auto", "long", "per_stock", "wide"]
 DATE_TEXT = r"^\d{1,4}\D{1,2}\d{1,2}\D{1,2}\d{1,4}($|\D)|^(19|20)\d{2}[01]\d[0-3]\d$"
 ROWS, COLUMNS = 1000, 30  # of a file that are read to recognise its columns
@@ -37,8 +38,9 @@ Numbers = NDArray[np.float64]
 class PriceFileParams(Params):
     """Layout, column names and date format of a user's price files.
 
-    ``columns`` maps the project's names (date, code, open, high, low, close, volume; optional: sector, vwap,
-    adjusted_close) to the file's. A name that is not mapped is searched for without regard to case.
+    ``columns`` maps the project's names (date, code, open, high, low, close, volume; optional: sector, vwap, and
+    adjusted_close or adjustment_factor) to the file's. A name that is not mapped is searched for without regard to
+    case.
     """
 
     columns: dict[str, str] = Field(default_factory=dict)

@@ -11,7 +11,16 @@ import polars as pl
 from ..params import InputError, list_names
 from ..progress import track_progress
 from ..schema import CLOSE, CODE, DATE, KEY, PRICES, QUOTES, SECTOR, VOLUME, VWAP, code_text
-from .columns import ADJUSTED_CLOSE, FIELDS, PriceFileParams, advise_mapping, find_columns, read_sample, require_known
+from .columns import (
+    ADJUSTED_CLOSE,
+    ADJUSTMENT_FACTOR,
+    FIELDS,
+    PriceFileParams,
+    advise_mapping,
+    find_columns,
+    read_sample,
+    require_known,
+)
 from .parse_cells import RowOrigin, are_midnights, parse_dates, parse_numbers
 from .table_files import file_stem, list_table_files, load_table, scan_table
 from .wide_files import is_wide, read_wide
@@ -25,15 +34,18 @@ def read_prices(path: Path, params: PriceFileParams) -> pl.LazyFrame:
     A folder has one file per stock (without a code column the file's name is the code), or one wide file per field
     (``close.csv``, ``volume.csv``, with a column per stock).
     """
+    return _add_missing_columns(apply_adjustment_factors(_apply_adjusted_close(read_unadjusted_prices(path, params))))
+
+
+def read_unadjusted_prices(path: Path, params: PriceFileParams) -> pl.LazyFrame:
+    """Read the columns that the files have, as they are."""
     files = list_table_files(path)
     require_known(params.columns)
     if is_wide(files, params):
-        frame = read_wide(files, params)
-    elif path.is_dir():
-        frame = pl.concat(_read_folder(files, params)).lazy()
-    else:
-        frame = _read_file(path, params)
-    return _add_missing_columns(_apply_adjusted_close(frame))
+        return read_wide(files, params)
+    if path.is_dir():
+        return pl.concat(_read_folder(files, params)).lazy()
+    return _read_file(path, params)
 
 
 def _read_file(file: Path, params: PriceFileParams) -> pl.LazyFrame:
@@ -134,13 +146,32 @@ def _apply_adjusted_close(frame: pl.LazyFrame) -> pl.LazyFrame:
 
     Without a column for the adjusted close nothing changes. Where its value is null, prices and volume become null.
     """
-    if ADJUSTED_CLOSE not in frame.collect_schema():
+    schema = frame.collect_schema()
+    if ADJUSTED_CLOSE not in schema:
         return frame
-    factor = pl.col(ADJUSTED_CLOSE) / pl.col(CLOSE)
+    if ADJUSTMENT_FACTOR in schema:
+        raise InputError(
+            f"The prices have the columns {ADJUSTED_CLOSE} and {ADJUSTMENT_FACTOR}: keep only one of them."
+        )
+    return _scale_prices(frame, pl.col(ADJUSTED_CLOSE) / pl.col(CLOSE)).drop(ADJUSTED_CLOSE)
+
+
+def apply_adjustment_factors(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Multiply prices by the adjustment factors of the stock's later days, and divide the volume by them.
+
+    Without a column for the factors nothing changes. A factor that is null counts as 1.
+    """
+    if ADJUSTMENT_FACTOR not in frame.collect_schema():
+        return frame
+    later = pl.col(ADJUSTMENT_FACTOR).fill_null(1.0).shift(-1, fill_value=1.0).cum_prod(reverse=True)
+    return _scale_prices(frame, later.over(CODE, order_by=DATE)).drop(ADJUSTMENT_FACTOR)
+
+
+def _scale_prices(frame: pl.LazyFrame, factor: pl.Expr) -> pl.LazyFrame:
     schema = frame.collect_schema()
     prices = [pl.col(name) * factor for name in (*PRICES, VWAP) if name in schema]
     volume = [pl.col(VOLUME) / factor] if VOLUME in schema else []  # so that price times volume does not change
-    return frame.with_columns(*prices, *volume).drop(ADJUSTED_CLOSE)
+    return frame.with_columns(*prices, *volume)
 
 
 def _require_same_columns(reference_file: Path, reference: list[str], file: Path, columns: list[str]) -> None:
