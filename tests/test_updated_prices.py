@@ -22,36 +22,42 @@ def use_server(project: Path, server: JQuantsServer, since: date) -> None:
     text = catalog.read_text().replace("https://api.jquants.com/v2", server.url)
     text = re.sub(r"since: \S+", f"since: {since}", text)
     catalog.write_text(re.sub(r"requests_per_minute: \d+", "requests_per_minute: 1000000", text))
-    write(project / "conf" / "local" / "credentials.yml", f"jquants: {{api_key: {KEY}}}\n")
 
 
 def test_a_run_fetches_trains_and_forecasts_the_next_day(ran_project: Path, httpserver: HTTPServer) -> None:
     prices = pl.read_parquet(ran_project / "data" / "02_intermediate" / "clean_prices.parquet")
     days = sessions("XTKS", date(2023, 1, 4), date(2024, 12, 30)).to_list()[: prices["date"].n_unique() + 1]
-    weekdays = {days[0] + timedelta(days=number) for number in range((days[-1] - days[0]).days + 1)}
+    weekdays = {days[0] + timedelta(days=number) for number in range((days[-1] - days[0]).days + 2)}
     server = JQuantsServer(httpserver, closed=weekdays - {*days}, page=1000)
     calendar = dict(zip(prices["date"].unique().sort(), days, strict=False))
     delisted, *codes = prices["code"].unique().sort()
-    for day, code, close, volume in prices.select("date", "code", "close", "volume").iter_rows():
+    for row in prices.iter_rows(named=True):
+        code, day, quotes = row["code"], calendar[row["date"]], (row["open"], row["high"], row["low"])
         server.issues[code] = ("0050", "0111")
-        if code != delisted or calendar[day] < days[-50]:
-            server.add_bar(calendar[day], code, 10 * close, volume)
+        if code != delisted or day < days[-50]:
+            server.add_bar(day, code, row["close"], row["volume"], quotes=quotes)
     use_server(ran_project, server, since=days[0])
 
+    write(ran_project / "conf" / "local" / "credentials.yml", "jquants: {api_key: wrong}")
+    refused = kedro(ran_project, "run", "--env", "jquants,smoke", "--params", PARAMS, fails=True)
+    assert "Error: J-Quants refused /markets/calendar (403 The incoming token is invalid or expired.)" in refused
+    assert server.count() == {"calendar": 1}
+    write(ran_project / "conf" / "local" / "credentials.yml", f"jquants: {{api_key: {KEY}}}\n")
     first = kedro(ran_project, "run", "--env", "jquants,smoke", "--params", PARAMS)
     requests = server.count()
     for code in codes:
-        server.add_bar(days[-1], code, server.bars[days[-2]][code]["C"])
+        if code in server.bars[days[-2]]:
+            server.add_bar(days[-1], code, server.bars[days[-2]][code]["C"])
     second = kedro(ran_project, "run", "--env", "jquants", "--pipelines", "predict", "--params", PARAMS)
 
     assert f"{len(days) - 1} days added" in first
-    assert (requests["daily"], requests["calendar"]) == (len(days) - 1, 1)
+    assert (requests["daily"], requests["calendar"]) == (len(days), 1)  # the newest day has no bars yet
     assert "1 days added" in second
     assert server.count() == {"calendar": 1, "daily": 1 + 5}  # five days are compared with the stored ones
     data = ran_project / "data" / "jquants"
     assert pl.read_parquet(data / "07_model_output" / "predictions.parquet")["date"].unique().to_list() == [days[-1]]
     dataset = pl.read_parquet(data / "05_model_input" / "ml_dataset.parquet")
-    assert dataset["delisting_date"].drop_nulls().n_unique() == 1
+    assert dataset.filter(code=delisted)["delisting_date"].drop_nulls().unique().to_list() == [days[-51]]
     assert KEY not in first + second
 
 

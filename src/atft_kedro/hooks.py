@@ -43,11 +43,11 @@ class ParameterHook:
 
 
 class PriceUpdateHook:
-    """Hook that adds new days of prices before a pipeline reads them, so that the cache knows them."""
+    """Hook that stores new days of prices before the cache inspects the files."""
 
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
-        """Update every source of prices that stores days."""
+        """Update the prices that the pipeline reads."""
         for name in sorted(pipeline.inputs()):
             if name in catalog and isinstance(dataset := catalog[name], UpdatedPricesDataset):
                 dataset.update()

@@ -42,25 +42,21 @@ class JQuantsServer:
         self.requests.clear()
         return dict(counts)
 
-    def add_bar(self, day: date, code: str, close: float | None, volume: float = 100.0, factor: float = 1.0) -> None:
-        """Add a bar with the open, high and low 1 below, 2 above and 2 below the close; None: no trade."""
-        o, h, low, value = (None,) * 4 if close is None else (close - 1, close + 2, close - 2, close * volume)
-        numbers = [
-            o,
-            h,
-            low,
-            close,
-            "0",
-            "0",
-            None if close is None else volume,
-            value,
-            factor,
-            o,
-            h,
-            low,
-            close,
-            volume,
-        ]
+    def add_bar(
+        self,
+        day: date,
+        code: str,
+        close: float | None,
+        volume: float = 100.0,
+        factor: float = 1.0,
+        quotes: tuple[float, float, float] | None = None,
+    ) -> None:
+        """Add a bar; without open, high and low these are 1 below, 2 above and 2 below the close. None: no trade."""
+        if close is None:
+            numbers = [None] * 4 + ["0", "0", None, None, factor] + [None] * 5
+        else:
+            prices = [*(quotes or (close - 1, close + 2, close - 2)), close]
+            numbers = [*prices, "0", "0", volume, close * volume, factor, *prices, volume]
         names = constants.EQ_BARS_DAILY_COLUMNS_V2[: 2 + len(numbers)]
         self.bars.setdefault(day, {})[code] = dict(zip(names, [str(day), code, *numbers], strict=True))
 

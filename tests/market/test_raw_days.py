@@ -71,6 +71,7 @@ def test_a_correction_is_reported_and_used_only_if_its_file_is_moved(
     caplog.clear()
     assert update(days, source, recheck_days=3) == []
 
+    assert source.read == DAYS[1:]
     (correction,) = (tmp_path / "corrections").iterdir()
     (warning,) = caplog.messages
     assert "corrected 2024-03-05: A close 12.0 → 12.5; B is missing; C is new. The stored values are used" in warning
@@ -81,6 +82,19 @@ def test_a_correction_is_reported_and_used_only_if_its_file_is_moved(
     update(days, source, recheck_days=3)
     assert not caplog.messages
     assert days.load().collect().filter(date=DAYS[2])["close"].to_list() == [12.5, 1.0]
+
+
+def test_a_correction_that_is_taken_back_is_forgotten(tmp_path: Path) -> None:
+    days, source = RawDays(tmp_path), two_stocks()
+    update(days, source)
+    source.rows[DAYS[0]]["A"] = (99.0, 1.0)
+    update(days, source, recheck_days=20)
+    assert [*(tmp_path / "corrections").iterdir()]
+
+    source.rows[DAYS[0]]["A"] = (10.0, 1.0)
+    update(days, source, recheck_days=20)
+
+    assert not [*(tmp_path / "corrections").iterdir()]
 
 
 def test_a_day_that_the_source_does_not_have_yet_is_read_again(

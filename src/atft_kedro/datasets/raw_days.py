@@ -28,14 +28,14 @@ class RawDaysParams(Params):
 
 
 class DailyFolderParams(RawDaysParams):
-    """The format of the incoming files, and how many of the newest are compared with the stored days."""
+    """The format of the incoming files, and how many of the newest are read again."""
 
     incoming: PriceFileParams = PriceFileParams()
     recheck_days: NonNegativeInt = 20
 
 
 class JQuantsParams(RawDaysParams):
-    """The days to fetch, and the limits of the plan: ``delay_days`` is the age of its newest prices."""
+    """The days to fetch, and the plan's limits; ``delay_days`` is the age of its newest prices."""
 
     since: date
     url: str = URL
@@ -72,7 +72,7 @@ class RawDaysDataset(ReadOnlyDataset[T]):
 
 
 class UpdatedPricesDataset(RawDaysDataset[pl.LazyFrame]):
-    """Prices whose new days are stored by ``update``, which a hook calls before a pipeline that reads them."""
+    """Prices whose new days are stored by ``update``, which a hook calls before a run."""
 
     def update(self) -> None:
         """Store the new days of the source; none if the prices are loaded as of an earlier day."""
@@ -88,13 +88,13 @@ class UpdatedPricesDataset(RawDaysDataset[pl.LazyFrame]):
 
 
 class DailyFolderDataset(UpdatedPricesDataset):
-    """Prices from the folder ``filepath``, to which a file per day is added; ``path`` stores the days.
+    """Prices from a folder to which a file per day is added; ``path`` stores the days.
 
     Example usage for the YAML API:
 
         prices:
           type: atft_kedro.datasets.DailyFolderDataset
-          filepath: data/01_raw/incoming      # 2024-01-31.csv, …, each with all stocks
+          filepath: data/01_raw/incoming      # the folder: 2024-01-31.csv, …
           path: data/01_raw/daily
           incoming: {columns: {code: Symbol, adjustment_factor: Split}}    # as for PriceFilesDataset
     """

@@ -18,7 +18,7 @@ DAY = re.compile(r"(?<!\d)(\d{4})-?(\d{2})-?(\d{2})(?!\d)")
 
 @dataclass(frozen=True)
 class DailyFolderSource:
-    """Files with all stocks of one day; the day is part of the file's name, as in ``2024-01-31.csv``."""
+    """Files with all stocks of a day, which is part of their name: ``2024-01-31.csv``."""
 
     folder: Path
     params: PriceFileParams

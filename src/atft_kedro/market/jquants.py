@@ -28,7 +28,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass
 class JQuantsClient:
-    """Requests to the API: one at a time, at most ``requests_per_minute``; failed ones are repeated."""
+    """Requests to the API, at most ``requests_per_minute``; failed ones are repeated."""
 
     api_key: str = field(repr=False)
     url: str

@@ -157,7 +157,7 @@ def _apply_adjusted_close(frame: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def apply_adjustment_factors(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Multiply prices by the adjustment factors of the stock's later days, and divide the volume by them.
+    """Multiply prices by the stock's later adjustment factors, and divide the volume by them.
 
     Without a column for the factors nothing changes. A factor that is null counts as 1.
     """

@@ -44,7 +44,7 @@ class DaySource(Protocol):
 
 @dataclass(frozen=True)
 class RawDays:
-    """The folder ``days`` with a file per day, and ``corrections`` with newer values, which are not used."""
+    """A folder of days, and one of corrections, which are reported and not used."""
 
     folder: Path
 
@@ -59,7 +59,10 @@ class RawDays:
 
     def read(self, day: date) -> pl.DataFrame:
         """Read one day as it was stored."""
-        return pl.read_parquet(self.days_folder / f"{day}.parquet", glob=False)
+        return pl.read_parquet(self._find(day), glob=False)
+
+    def _find(self, day: date, kind: str = "days") -> Path:
+        return self.folder / kind / f"{day}.parquet"
 
     def update(self, source: DaySource, first: date, last: date, recheck_days: int) -> list[date]:
         """Store the days from ``first`` to ``last`` that are missing, and return them.
@@ -69,9 +72,9 @@ class RawDays:
         """
         with wait_for_lock(self.folder / "update.lock"):
             known = source.list_days(first, last)
-            stored = set(self.list_days())
-            recheck = [day for day in known if day in stored][len(stored & set(known)) - recheck_days :]
-            for day in recheck if recheck_days else []:
+            stored = self.list_days()
+            recheck = [day for day in known if day in stored]
+            for day in recheck[-recheck_days:] if recheck_days else []:
                 self._compare(day, source)
             missing = [day for day in known if day not in stored]
             added = [day for day in track_progress(missing, "days of prices") if self._add(day, source)]
@@ -85,31 +88,27 @@ class RawDays:
         """Store a day; return False while the source does not have it."""
         before = [stored for stored in self.list_days() if stored < day]
         prices = source.read_day(day, self.read(before[-1]) if before else pl.DataFrame(schema=SCHEMA))
-        if prices.is_empty():
-            return False
-        _require_possible_day(day, prices)
-        with atomic_write(self.days_folder / f"{day}.parquet") as partial:
-            prices.sort(CODE).write_parquet(partial)
-        return True
+        if not prices.is_empty():
+            _write_day(self._find(day), day, prices)
+        return not prices.is_empty()
 
     def _compare(self, day: date, source: DaySource) -> None:
         """Write a day to ``corrections`` if the source's prices differ from the stored ones."""
-        stored = self.read(day)
+        stored, correction = self.read(day), self._find(day, "corrections")
         prices = source.read_day(day, stored)
-        if prices.is_empty() or prices.sort(CODE).equals(stored):
-            return
-        _require_possible_day(day, prices)
-        with atomic_write(self.folder / "corrections" / f"{day}.parquet") as partial:
-            prices.sort(CODE).write_parquet(partial)
+        if prices.sort(CODE).equals(stored):
+            correction.unlink(missing_ok=True)
+        elif not prices.is_empty():
+            _write_day(correction, day, prices)
 
     def _warn_of_corrections(self) -> None:
-        for file in sorted((self.folder / "corrections").glob("[0-9]*.parquet")):
-            stored = self.read(date.fromisoformat(file.stem))
-            changes = list(_list_changes(stored, pl.read_parquet(file, glob=False)))
-            _logger.warning(
-                "prices: the source has corrected %s: %s. The stored values are used. To use the new ones: mv %s %s",
-                *(file.stem, list_names(changes, most=5, separator="; "), file, self.days_folder),
-            )
+        for day in self.list_days():
+            if (file := self._find(day, "corrections")).exists():
+                changes = _list_changes(self.read(day), pl.read_parquet(file, glob=False))
+                _logger.warning(
+                    "prices: the source has corrected %s: %s. The stored values are used. To use the new ones: mv %s %s",
+                    *(day, list_names(changes, most=5, separator="; "), file, self.days_folder),
+                )
 
     def load(self, as_of: date | None = None, without_segments: Sequence[str] = ()) -> pl.LazyFrame:
         """Load the prices, adjusted by the factors of the stored days.
@@ -122,7 +121,7 @@ class RawDays:
         return prices.filter(pl.col(CLOSE).is_not_null(), ~is_excluded).drop(SEGMENT)
 
     def find_delisted(self, as_of: date | None, without_segments: Sequence[str], final_return: float) -> pl.DataFrame:
-        """List the stocks that are missing on the newest day, each with its last day and ``final_return``."""
+        """List the stocks that the newest day lacks: last day, code, ``final_return``."""
         if not self.list_days():
             return NO_DELISTINGS
         is_included = ~pl.col(SEGMENT).is_in(list(without_segments)).fill_null(False)
@@ -136,11 +135,11 @@ class RawDays:
         if not days:
             until = f" until {as_of}" if as_of else ""
             raise InputError(f"{self.days_folder} has no prices{until}: `kedro run` adds the days that the source has.")
-        return pl.scan_parquet([self.days_folder / f"{day}.parquet" for day in days], glob=False)
+        return pl.scan_parquet([self._find(day) for day in days], glob=False)
 
 
-def _require_possible_day(day: date, prices: pl.DataFrame) -> None:
-    """Refuse rows of other days, repeated codes and factors that are not positive."""
+def _write_day(path: Path, day: date, prices: pl.DataFrame) -> None:
+    """Write a day; refuse rows of other days, repeated codes and factors that are not positive."""
     factor = pl.col(ADJUSTMENT_FACTOR)
     faults = {
         f"is not of {day}": (pl.col(DATE) != day).fill_null(True),
@@ -150,6 +149,8 @@ def _require_possible_day(day: date, prices: pl.DataFrame) -> None:
     for fault, is_broken in faults.items():
         for code in prices.filter(is_broken).head(1)[CODE]:
             raise InputError(f"The source's prices of {day} are wrong: the row of {code} {fault}. Nothing was stored.")
+    with atomic_write(path) as partial:
+        prices.sort(CODE).write_parquet(partial)
 
 
 def _list_changes(stored: pl.DataFrame, prices: pl.DataFrame) -> list[str]:
