@@ -129,7 +129,7 @@ def test_local_parameters_are_read_with_every_environment(conf: Path, monkeypatc
 @pytest.mark.parametrize("env", ["safe,mars", "mars", "safe,", "safe;smoke"])
 def test_an_unknown_environment_is_refused_with_the_names_of_the_known_ones(conf: Path, env: str) -> None:
     with pytest.raises(
-        InputError, match=r"There is no environment '(mars||safe;smoke)' .*; existing ones: .*files, local, "
+        InputError, match=r"There is no environment '(mars||safe;smoke)' .*; existing ones: .*files, jquants, local, "
     ):
         load(conf, env)
 

@@ -104,11 +104,9 @@ class RawDays:
     def _warn_of_corrections(self) -> None:
         for day in self.list_days():
             if (file := self._find(day, "corrections")).exists():
-                changes = _list_changes(self.read(day), pl.read_parquet(file, glob=False))
-                _logger.warning(
-                    "prices: the source has corrected %s: %s. The stored values are used. To use the new ones: mv %s %s",
-                    *(day, list_names(changes, most=5, separator="; "), file, self.days_folder),
-                )
+                changes = list_names(_list_changes(self.read(day), pl.read_parquet(file, glob=False)), 5, "; ")
+                advice = f"The stored values are used. To use the new ones: mv {file} {self.days_folder}"
+                _logger.warning("prices: the source has corrected %s: %s. %s", day, changes, advice)
 
     def load(self, as_of: date | None = None, without_segments: Sequence[str] = ()) -> pl.LazyFrame:
         """Load the prices, adjusted by the factors of the stored days.
