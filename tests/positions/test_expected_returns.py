@@ -8,6 +8,7 @@ from atft_kedro.params import InputError
 from atft_kedro.positions.expected_returns import (
     Calibration,
     calibrate,
+    centre_returns,
     combine_horizons,
     entry_prices,
     expect_returns,
@@ -63,6 +64,30 @@ def test_the_slope_is_that_of_returns_after_the_entry(entry: str, lag: int) -> N
 
     assert result.slopes[1] == pytest.approx(0.3 / np.sqrt(1 + 0.3**2), abs=0.03)
     assert result.t[1] > 10
+
+
+def test_one_wrong_price_does_not_decide_a_calibration() -> None:
+    rng = np.random.default_rng(5)
+    score = rng.normal(size=(300, 60))
+    returns = np.vstack([np.zeros((1, 60)), 0.02 * (0.2 * score[:-1] + rng.normal(size=(299, 60)))])
+    wrong = returns.copy()
+    wrong[150, np.argmin(score[149])] = 40.0  # the stock with the lowest forecast gains 4,000 %
+    marked = np.arange(300) < 299
+
+    one, other = (
+        calibrate({1: score}, make_arrays(10 * np.cumprod(1 + moves, axis=0)), "close", marked)
+        for moves in (returns, wrong)
+    )
+
+    assert other.slopes[1] == pytest.approx(one.slopes[1], rel=0.02)
+    assert other.t[1] == pytest.approx(one.t[1], rel=0.05)
+
+
+def test_a_market_in_which_most_prices_do_not_change_keeps_its_returns() -> None:
+    returns = np.zeros((3, 10))
+    returns[1, 0] = 0.1
+
+    assert centre_returns(returns)[1] == pytest.approx(returns[1] - 0.01)
 
 
 def test_prices_after_the_validation_days_change_no_calibration() -> None:

@@ -14,6 +14,7 @@ from ..schema import DATE, FORECAST, HORIZON, SPLIT, HorizonKey
 from .price_arrays import Floats, PriceArrays, fill_forward
 
 LARGEST_SCORE = 3.0  # standard deviations
+LARGEST_RETURN = 5.0  # robust standard deviations of the day's returns over the stocks, from their median
 DISPERSION_HALF_LIFE = 20.0  # days
 MIN_SCORED_STOCKS = 5  # a day with fewer returns is not used for calibration
 
@@ -48,14 +49,26 @@ def entry_prices(arrays: PriceArrays, entry: PositionEntry) -> tuple[Floats, int
     return np.where(is_delisted, prices * (1 + arrays.terminal_return), prices), 0 if entry == "close" else 1
 
 
+def centre_returns(returns: Floats) -> Floats:
+    """Subtract each day's mean over the stocks from returns (day, stock), after clipping outliers.
+
+    A wrong price, or a stock that gains 4,000 %, would otherwise decide the mean of a year.
+    """
+    filled = np.where(np.isfinite(returns).any(1, keepdims=True), returns, 0.0)  # no warning for days without returns
+    median = np.nanmedian(filled, axis=1, keepdims=True)
+    deviation = 1.4826 * np.nanmedian(np.abs(filled - median), axis=1, keepdims=True)
+    largest = np.where(deviation > 0, LARGEST_RETURN * deviation, np.inf)  # 0 where most prices did not change
+    clipped = np.clip(returns, median - largest, median + largest)
+    count = np.isfinite(clipped).sum(1, keepdims=True)
+    return clipped - np.nansum(clipped, axis=1, keepdims=True) / np.maximum(count, 1)
+
+
 def measure_dispersion(returns: Floats) -> Floats:
-    """Estimate the standard deviation of a day's returns over the stocks.
+    """Estimate the standard deviation of a day's returns over the stocks, without outliers.
 
     It is known at the close of the day. The variances of the days are averaged with exponentially decaying weights.
     """
-    known_returns = np.isfinite(returns)
-    count = known_returns.sum(1, keepdims=True)
-    centred = returns - np.nansum(returns, axis=1, keepdims=True) / np.maximum(count, 1)
+    centred = centre_returns(returns)
     known = np.isfinite(centred)
     variance = np.where(known, centred, 0.0) ** 2
     decay = 0.5 ** (1 / DISPERSION_HALF_LIFE)
@@ -107,8 +120,8 @@ def calibrate(
         realised = prices[stop] / entered - 1
         known = np.isfinite(realised) & np.isfinite(score[start])
         count = known.sum(1)
-        mean = np.where(known, realised, 0).sum(1) / np.maximum(count, 1)
-        products = np.where(known, score[start] * (realised - mean[:, None]), 0).sum(1) / np.maximum(count, 1)
+        centred = centre_returns(np.where(known, realised, np.nan))
+        products = np.where(known, score[start] * centred, 0).sum(1) / np.maximum(count, 1)
         daily = products / (dispersion[start] * np.sqrt(horizon))
         daily = np.where(days[start] & (count >= MIN_SCORED_STOCKS), daily, np.nan)
         slopes[horizon], ts[horizon] = _shrink(daily, horizon)
