@@ -18,6 +18,7 @@ from .price_arrays import Floats, PriceArrays
 from .risk_model import RiskModel, RiskParams, fit_risk_model
 
 SMALLEST_ORDER = 1e-7  # share of the equity; smaller orders are rounding errors of the solver
+ROUND_TRIP = 2  # a position that is opened has to be closed: it pays the costs per traded weight twice
 
 Positive = Annotated[float, Field(gt=0)]
 
@@ -106,7 +107,7 @@ class OptimisedPolicy:
             loadings=risk.loadings,
             specific=np.sqrt(risk.specific_variance),
             beta=risk.beta,
-            linear_cost=costs.linear() + impact_linear,
+            linear_cost=ROUND_TRIP * (costs.linear() + impact_linear),
             quadratic_cost=impact_quadratic,
             borrow_cost=costs.borrow,
             largest_trade=largest,
