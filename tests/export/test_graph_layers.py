@@ -72,7 +72,7 @@ def edit_card(folder: Path, target: Path, **changes: object) -> Path:
     return target
 
 
-def test_a_card_cannot_choose_what_is_imported(
+def test_a_card_cannot_choose_the_module_to_import(
     model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plugins, "_permitted", set())

@@ -40,6 +40,19 @@ def test_higher_expected_returns_have_higher_weights() -> None:
     assert np.abs(orders).max() <= 0.02 + 1e-6
 
 
+def test_a_position_is_opened_only_if_it_earns_its_purchase_and_its_sale() -> None:
+    free = {"net": None, "beta": None, "sector": None, "volume_share": None}
+    per_day = 2 * 10e-4 / 4  # both trades cost 10 bp, and it is held for 4 days
+
+    too_little, enough = (
+        decide(np.array([share * per_day]), limits=free, costs={"flat_bp": 10.0}, holding_days=4.0, risk_aversion=1e-3)
+        for share in (0.95, 1.05)
+    )
+
+    assert too_little == pytest.approx([0.0], abs=1e-5)
+    assert enough == pytest.approx([0.02], abs=1e-5)
+
+
 def test_without_any_forecast_nothing_is_traded() -> None:
     assert not decide(np.full(12, np.nan), held=np.full(12, 0.01)).any()
 

@@ -50,7 +50,7 @@ def entry_prices(arrays: PriceArrays, entry: PositionEntry) -> tuple[Floats, int
 
 
 def centre_returns(returns: Floats) -> Floats:
-    """Subtract each day's mean over the stocks from returns (day, stock), after clipping outliers.
+    """Clip each day's outliers, and subtract its mean over the stocks (day, stock).
 
     A wrong price, or a stock that gains 4,000 %, would otherwise decide the mean of a year.
     """
@@ -60,7 +60,8 @@ def centre_returns(returns: Floats) -> Floats:
     largest = np.where(deviation > 0, LARGEST_RETURN * deviation, np.inf)  # 0 where most prices did not change
     clipped = np.clip(returns, median - largest, median + largest)
     count = np.isfinite(clipped).sum(1, keepdims=True)
-    return clipped - np.nansum(clipped, axis=1, keepdims=True) / np.maximum(count, 1)
+    mean: Floats = np.nansum(clipped, axis=1, keepdims=True) / np.maximum(count, 1)
+    return np.subtract(clipped, mean)
 
 
 def measure_dispersion(returns: Floats) -> Floats:
