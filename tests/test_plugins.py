@@ -56,7 +56,7 @@ def test_an_installed_entry_point_permits_its_name_and_its_object_for_its_kind(f
     install(folder, "losses", "half = own_losses:halved")
 
     assert load_plugin("half", "losses", Callable) is load_plugin("own_losses:halved", "losses", Callable)
-    with pytest.raises(InputError, match="'half' is not a plug-in.*Installed are: none"):
+    with pytest.raises(InputError, match="'half' is not installed.*installed are: none"):
         load_plugin("half", "features", list)
 
 

@@ -18,6 +18,7 @@ from .commands.model import model
 from .commands.monitor import monitor
 from .commands.next import advise_next
 from .commands.oracle import oracle
+from .commands.plugins import check_plugins
 from .commands.profile import profile
 from .commands.prune import prune
 from .commands.run import run
@@ -41,7 +42,7 @@ def atft() -> None:
 
 
 for command in (
-    *(bench, doctor, status, watch, stop, diagnose_run, model, oracle, memory, profile, stages),
+    *(bench, doctor, status, watch, stop, diagnose_run, model, oracle, memory, profile, stages, check_plugins),
     *(advise_next, champion, promote, rollback, prune, monitor),
     *(evaluate, metrics, compare, benchmarks, folds, hpo, mlflow_group),
 ):

@@ -6,7 +6,7 @@ A name is ``module:object``, or that of an installed entry point of the group ``
 import importlib.metadata
 import importlib.util
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_origin
@@ -19,7 +19,7 @@ EXPECTED: dict[Kind, str] = {
     "features": "a list of Feature",
     "losses": "a function of LossInputs",
     "baselines": "a function of BaselineInputs",
-    "graphs": "a function of Members and GraphParams",
+    "graphs": "a function of Members, rows and GraphParams",
     "graph_layers": "a class of torch modules",
 }
 NAME = re.compile(r"(?P<module>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):(?P<object>[A-Za-z_]\w*)")
@@ -35,13 +35,7 @@ def permit_plugins(parameters: Any) -> None:
 
     A name in a stored file, such as a model card, is no permission: loading it would run the file's code of choice.
     """
-    if isinstance(parameters, str):
-        _permitted.update([parameters] if NAME.fullmatch(parameters) else [])
-    elif isinstance(parameters, Mapping):
-        permit_plugins(list(parameters.values()))
-    elif isinstance(parameters, Iterable):
-        for value in parameters:
-            permit_plugins(value)
+    _permitted.update(text for text in _list_texts(parameters) if NAME.fullmatch(text))
 
 
 def list_permitted() -> list[str]:
@@ -53,6 +47,15 @@ def list_permitted() -> list[str]:
 def list_installed(kind: Kind) -> dict[str, str]:
     """Map the names of the installed entry points of a kind to ``module:object``."""
     return {point.name: point.value for point in importlib.metadata.entry_points(group=f"atft_kedro.{kind}")}
+
+
+def require_name(name: str, kind: Kind, known: Iterable[str]) -> str:
+    """Refuse a text that is neither a known name nor that of a plug-in."""
+    if name not in {*known, *list_installed(kind)} and not NAME.fullmatch(name):
+        raise ValueError(
+            f"must be {', '.join(known)}, or a plug-in: module:object, or an installed entry point of atft_kedro.{kind}"
+        )
+    return name
 
 
 def load_plugin(name: str, kind: Kind, expected_type: type[T]) -> T:
@@ -87,6 +90,25 @@ def hash_plugin(name: str, kind: Kind) -> str:
     return digest(*(f"{file.name} {file.read_bytes().hex()}" for file in files))
 
 
+def hash_plugins(parameters: Any) -> dict[str, str]:
+    """Hash the source of every permitted plug-in that parameters name, by its name."""
+    texts = {*_list_texts(parameters)}
+    kinds: dict[str, Kind] = dict.fromkeys(texts & _permitted, "graph_layers")
+    kinds |= {name: kind for kind in EXPECTED for name in list_installed(kind) if name in texts}
+    return {name: hash_plugin(name, kind) for name, kind in sorted(kinds.items())}
+
+
+def _list_texts(parameters: Any) -> Iterator[str]:
+    """List all texts of parameters, keys too."""
+    if isinstance(parameters, str):
+        yield parameters
+    elif isinstance(parameters, Mapping):
+        yield from _list_texts([*parameters, *parameters.values()])
+    elif isinstance(parameters, Iterable):
+        for value in parameters:
+            yield from _list_texts(value)
+
+
 def _require_permitted(name: str, kind: Kind) -> tuple[str, str]:
     """Split a name into module and object; refuse one that the reader has neither configured nor installed."""
     installed = list_installed(kind) if name not in _permitted else {}
@@ -94,8 +116,8 @@ def _require_permitted(name: str, kind: Kind) -> tuple[str, str]:
     if match is None:
         known = list_names(installed) or "none"
         raise InputError(
-            f"{name!r} is not a plug-in: write module:object, or the name of an entry point of the group "
-            f"atft_kedro.{kind}. Installed are: {known}."
+            f"The plug-in {name!r} is not installed: no package has an entry point of this name in the group "
+            f"atft_kedro.{kind}; installed are: {known}. A plug-in can also be named module:object."
         )
     is_geometric = kind == "graph_layers" and match["module"] == GEOMETRIC
     if name not in {*_permitted, *installed, *installed.values()} and not is_geometric:

@@ -13,6 +13,7 @@ from atft_kedro.evaluation.boosting import BoostingParams
 from atft_kedro.evaluation.ridge import RidgeParams
 from atft_kedro.graph.neighbours import GraphParams
 from atft_kedro.graph.panel_indices import index_graphs
+from atft_kedro.params import InputError
 from atft_kedro.pipelines.evaluate import nodes
 from atft_kedro.schema import target_columns
 from atft_kedro.training.data import TrainingData
@@ -20,6 +21,7 @@ from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.runs import Runs
 from factories.datasets import make_graphs, make_panel
 from factories.params import make_params
+from factories.plugins import plugin_package
 
 
 def make_ridge(penalties: tuple[float, ...]) -> RidgeParams:
@@ -116,3 +118,28 @@ def test_baselines_are_learned_in_the_units_of_the_labels_that_the_run_was_train
     )
     assert_frame_equal(scored, own)
     assert not scored.equals(other)
+
+
+def test_a_plugin_forecasts_under_its_objects_name(
+    keys: pl.DataFrame, training_data: TrainingData, ml_dataset: pl.DataFrame
+) -> None:
+    names = ("zero", "own_plugins.baselines:overnight")
+    with plugin_package(names[1]):
+        params = make_params(BaselineParams, names=names)
+        table = forecast_baselines(keys, ml_dataset.lazy(), training_data, "gaussian_rank", params)
+
+    assert table["forecaster"].unique(maintain_order=True).to_list() == ["zero", "overnight"]
+    assert table.filter(forecaster="overnight").height == table.filter(forecaster="zero").height
+    row = table.filter(forecaster="overnight", horizon=1).row(-1, named=True)
+    stock = ml_dataset.filter(code=row["code"]).sort("date").with_columns(before=pl.col("close").shift(1))
+    today = stock.filter(date=row["date"]).row(0, named=True)
+    assert row["forecast"] == pytest.approx(1 - today["open"] / today["before"], rel=1e-5)
+
+
+def test_a_plugin_without_forecasts_is_refused(
+    keys: pl.DataFrame, training_data: TrainingData, ml_dataset: pl.DataFrame
+) -> None:
+    name = "own_plugins.wrong:no_table"
+    with plugin_package(name), pytest.raises(InputError, match="wrong:no_table must return a table with the columns"):
+        params = make_params(BaselineParams, names=(name,))
+        forecast_baselines(keys, ml_dataset.lazy(), training_data, "gaussian_rank", params)

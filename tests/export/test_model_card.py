@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,16 @@ from typing import Any
 import polars as pl
 import pytest
 
+from atft_kedro.export.model import load_model
 from atft_kedro.export.model_card import CARD_FILE, ModelInputs, find_price_columns, read_card
 from atft_kedro.features.build import FeatureParams
 from atft_kedro.features.feature import describe_columns
+from atft_kedro.market.cleaning import CleaningParams
 from atft_kedro.params import InputError
+from atft_kedro.plugins import hash_plugins
 from factories.exports import GRAPH, UNIVERSE, Trained
 from factories.params import make_params
+from factories.plugins import plugin_package
 
 OTHER_VERSION = "model.json was written by another version of this project: "
 
@@ -117,3 +122,50 @@ def test_the_price_columns_are_those_with_a_known_value(trained: Trained) -> Non
     dataset = trained.dataset.with_columns(sector=pl.lit(None, pl.String)).drop("open").lazy()
 
     assert find_price_columns(dataset) == ("date", "code", "high", "low", "close", "volume")
+
+
+def name_feature(card: dict[str, Any], name: str) -> None:
+    features, cleaning = (make_params(params).model_dump(mode="json") for params in (FeatureParams, CleaningParams))
+    prices = {"columns": ["close"], "features": {**features, "extra": [name]}, "cleaning": cleaning}
+    card["inputs"]["prices"] = prices | {"max_unknown_features": 0.5, "usual_stocks": 3}
+
+
+def name_graph(card: dict[str, Any], name: str) -> None:
+    card["inputs"]["graph"]["kind"] = name
+
+
+def name_layer(card: dict[str, Any], name: str) -> None:
+    card["network"] |= {"graph_layer": name, "graph_signed_heads": 0}
+
+
+@pytest.mark.parametrize("change", [name_feature, name_graph, name_layer])
+def test_a_card_that_names_other_code_is_refused_and_nothing_is_run(
+    change: Callable[[dict[str, Any], str], None], model_folder: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(model_folder, tmp_path / "model"))
+    text, card = (folder / CARD_FILE).read_text(), json.loads((folder / CARD_FILE).read_text())
+    for name in ("os:system", "own_plugins.graphs:same_size"):
+        change(card, name)
+        (folder / CARD_FILE).write_text(json.dumps(card))
+        with plugin_package(), pytest.raises(InputError, match=f"The plug-in {name} .* is needed, but neither your"):
+            load_model(folder)
+        assert "own_plugins" not in sys.modules
+    (folder / CARD_FILE).write_text(text)
+    assert load_model(folder).card.plugins == {}
+
+
+def test_a_model_with_another_source_of_a_plugin_warns(
+    model_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder, name = Path(shutil.copytree(model_folder, tmp_path / "model")), "own_plugins.graphs:same_size"
+    card = json.loads((folder / CARD_FILE).read_text())
+    name_graph(card, name)
+    with plugin_package(name) as package:
+        card["plugins"] = hash_plugins(name)
+        (folder / CARD_FILE).write_text(json.dumps(card))
+        load_model(folder)
+        assert "another source" not in caplog.text
+        (package / "graphs.py").write_text("# another version\n")
+        load_model(folder)
+
+    assert f"the plug-in {name} has another source than in the training of run" in caplog.text

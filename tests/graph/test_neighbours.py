@@ -12,6 +12,7 @@ from atft_kedro.market.simulation import SimulatedMarket
 from atft_kedro.reporting.graph_figures import measure_new_neighbours
 from factories.datasets import make_graphs
 from factories.params import make_params
+from factories.plugins import plugin_package
 
 PARAMS = make_params(GraphParams, neighbours=5, window=120, min_observations=40, half_life=30, floor=0.0, shrinkage=0.0)
 
@@ -93,3 +94,18 @@ def test_batches_of_the_matrix_give_the_same_edges(ml_dataset: pl.DataFrame, mon
 def test_a_window_shorter_than_min_observations_is_refused() -> None:
     with pytest.raises(ValidationError, match="min_observations 60 do not fit a window of 20 days"):
         make_params(GraphParams, window=20)
+
+
+def test_a_plugin_scores_the_pairs(ml_dataset: pl.DataFrame) -> None:
+    name = "own_plugins.graphs:same_size"
+    with plugin_package(name):
+        edges = make_graphs(ml_dataset, make_params(GraphParams, kind=name, neighbours=3, window=120))
+
+    similar = edges.group_by("graph_date", "code").agg(pl.col("size_similarity").sort_by("rank"))["size_similarity"]
+    assert all(values.is_sorted(descending=True) for values in similar)
+    assert not edges["same_sector"].all()
+
+
+def test_an_unknown_kind_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ValidationError, match="must be correlation, sector, random, or a plug-in: module:object"):
+        make_params(GraphParams, kind="correlaton")

@@ -6,10 +6,12 @@ import pytest
 from kedro.pipeline import Node, Pipeline
 from kedro_datasets.json import JSONDataset
 
+from atft_kedro.stages.fingerprint import _hash_parameter
 from atft_kedro.stages.ledger import (
     plan_stages,
 )
 from atft_kedro.stages.runner import StageSequentialRunner
+from factories.plugins import plugin_package
 from factories.stages import TinyProject
 
 
@@ -49,3 +51,13 @@ def test_a_project_that_was_moved_or_copied_with_its_file_times_is_fresh(
     assert tiny.stale_reasons() == {}
     tiny.folder = folder / "without times"
     assert tiny.stale_reasons()["multiply"] == ("source changed", "product was changed after it was written")
+
+
+def test_the_source_of_a_plugin_counts_where_a_parameter_names_it() -> None:
+    with plugin_package("own_plugins.losses:cubic") as package:
+        plain, named = [_hash_parameter({"by": name}, None) for name in ("mse", "own_plugins.losses:cubic")]
+        (package / "losses.py").write_text("CHANGED = True\n")
+        after = [_hash_parameter({"by": name}, None) for name in ("mse", "own_plugins.losses:cubic")]
+
+    assert after[0] == plain
+    assert after[1] != named

@@ -3,12 +3,15 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from functools import partial
+from types import FunctionType
+from typing import Annotated
 
 import polars as pl
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from ..params import Params, Unique
+from ..params import InputError, Params, Unique
+from ..plugins import load_plugin, require_name
 from ..schema import CLOSE, CODE, DATE, FORECAST, HORIZON, SPLIT
 from ..training.data import TrainingData
 from .boosting import BoostingParams, fit_boosting
@@ -18,7 +21,8 @@ from .quantiles import Units
 from .ridge import RidgeParams, fit_ridge
 
 ZERO = "zero"
-BaselineName = Literal["zero", "reversal", "momentum", "ridge", "lightgbm"]
+NAMES = (ZERO, "reversal", "momentum", "ridge", "lightgbm")
+Name = Annotated[str, AfterValidator(partial(require_name, kind="baselines", known=NAMES))]
 
 _logger = logging.getLogger(__name__)
 
@@ -28,10 +32,10 @@ class BaselineParams(Params):
 
     ``reversal`` is the negative return of the last ``reversal_days`` observations. ``momentum`` is the return between
     ``momentum_days`` and ``momentum_skip`` observations ago. ``ridge`` and ``lightgbm`` are fitted to the train days
-    for each horizon and tuned on the validation days.
+    for each horizon and tuned on the validation days. A plug-in is a function of `BaselineInputs`.
     """
 
-    names: Annotated[tuple[BaselineName, ...], Unique]
+    names: Annotated[tuple[Name, ...], Unique]
     reversal_days: Annotated[int, Field(gt=0)]
     momentum_days: Annotated[int, Field(gt=0)]
     momentum_skip: Annotated[int, Field(ge=0)]
@@ -81,7 +85,7 @@ class Baseline:
     needs_closes: bool = False
 
 
-BASELINES: dict[BaselineName, Baseline] = {
+BASELINES: dict[str, Baseline] = {
     "zero": Baseline("#c9ced6", _forecast_zero),
     "reversal": Baseline("#f3c06b", _forecast_reversal, needs_closes=True),
     "momentum": Baseline("#d9762b", _forecast_momentum, needs_closes=True),
@@ -108,7 +112,18 @@ def forecast_baselines(
         if forecast.is_empty():
             _logger.warning("Baseline %s has no forecasts: no stock has enough observations.", name)
         tables.append(add_forecaster(name, forecast))
-    return pl.concat(tables)
+    plugins = [name for name in params.names if name not in BASELINES]
+    return pl.concat([*tables, *(_forecast_plugin(inputs, name) for name in plugins)])
+
+
+def _forecast_plugin(inputs: BaselineInputs, name: str) -> pl.DataFrame:
+    """Forecast with a plug-in; its forecaster is the object's name. Forecasts of other keys are left out."""
+    forecast = load_plugin(name, "baselines", FunctionType)(inputs)
+    columns = (*FORECAST_KEYS, FORECAST)
+    if not isinstance(forecast, pl.DataFrame) or {*columns} - {*forecast.columns}:
+        raise InputError(f"The baseline {name} must return a table with the columns {', '.join(columns)}.")
+    known = forecast.select(columns).filter(pl.col(FORECAST).is_finite())
+    return add_forecaster(name.rpartition(":")[2], inputs.keys.join(known, on=FORECAST_KEYS))
 
 
 def _apply_rule(inputs: BaselineInputs, rule: pl.Expr) -> pl.DataFrame:

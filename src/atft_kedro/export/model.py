@@ -137,8 +137,12 @@ class Model:
 
 
 def load_model(folder: Path, device: torch.device = CPU) -> Model:
-    """Load a model from its folder to a device; JSON and tensors only, so no code is run."""
+    """Load a model from its folder to a device; only the reader's own plug-ins are run.
+
+    The folder has JSON and tensors only.
+    """
     card = read_card(folder / CARD_FILE)
+    card.require_plugins()
     path = folder / WEIGHTS_FILE
     if not path.exists():
         raise InputError(f"{folder} has no {WEIGHTS_FILE}.")

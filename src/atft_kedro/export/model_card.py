@@ -1,25 +1,30 @@
 """The card of an exported model (`model.json`): its network, inputs, score, and the run that it is from."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
 import polars as pl
+from pydantic import Field
 
 from ..evaluation.conformal import Corrections
 from ..features.build import FeatureParams
 from ..features.feature import describe_columns
 from ..files import parse_model, read_json
-from ..graph.neighbours import GraphParams
+from ..graph.neighbours import KINDS, GraphParams
 from ..guard.calendars import WEEKDAYS
 from ..market.cleaning import CleaningParams
-from ..network.params import ModuleName, NetworkParams
+from ..network.params import GATV2, ModuleName, NetworkParams
 from ..panel.scaler import FeatureCatalogue, Scaler
 from ..panel.universe import UniverseParams
 from ..params import InputError, Params
+from ..plugins import Kind, hash_plugin
 from ..schema import CLOSE, CODE, DATE, EDGE_ATTRIBUTES, KEY, QUOTES, SECTOR, VOLUME, target
 
 WEIGHTS_FILE, CARD_FILE = "weights.safetensors", "model.json"  # the two files of a model folder
+
+_logger = logging.getLogger(__name__)
 
 
 class PriceInputs(Params):
@@ -133,6 +138,17 @@ class ModelCard(Params):
     corrections: Corrections
     weights_sha256: str  # of the weights file
     recipe_run: str | None = None  # of a refit: the run whose score and corrections these are
+    plugins: dict[str, str] = Field(default_factory=dict)  # those of the training, with the hashes of their sources
+
+    def require_plugins(self) -> None:
+        """Refuse a model with a plug-in that the reader lacks; warn of one with another source."""
+        prices, layer, graph = self.inputs.prices, self.network.graph_layer, self.inputs.graph.kind
+        needed: dict[str, Kind] = dict.fromkeys(prices.features.extra if prices else (), "features")
+        needed |= {} if graph in KINDS else {graph: "graphs"}
+        needed |= {} if layer == GATV2 else {layer: "graph_layers"}
+        for name, kind in needed.items():
+            if hash_plugin(name, kind) != self.plugins.get(name):
+                _logger.warning("the plug-in %s has another source than in the training of run %s", name, self.run)
 
 
 def find_price_columns(dataset: pl.LazyFrame) -> tuple[str, ...]:

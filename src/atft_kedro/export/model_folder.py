@@ -16,6 +16,7 @@ from ..evaluation.score import HorizonScore, RunScore
 from ..files import atomic_write, parse_model, read_json
 from ..network.params import NetworkParams
 from ..params import InputError, Params
+from ..plugins import hash_plugins
 from ..schema import EDGE_ATTRIBUTES
 from ..training.forecasting import TrainedNetwork
 from ..training.params import TrainingParams
@@ -176,6 +177,7 @@ def export_model(
         }
     )
     portfolio = select_shortest_horizon(score).long_short
+    extra = inputs.prices.features.extra if inputs.prices else ()
     card = ModelCard(
         run=run.name,
         commit=manifest["commit"],
@@ -190,6 +192,7 @@ def export_model(
         inputs=inputs,
         corrections=corrections,
         recipe_run=training.refit_of,
+        plugins=hash_plugins([manifest["network"], manifest["training"], inputs.graph.kind, extra]),
         weights_sha256=hashlib.sha256(weights).hexdigest(),
     )
     folder = run / name_model(run.name, card.score)

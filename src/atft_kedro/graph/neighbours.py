@@ -3,18 +3,22 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import partial
+from types import FunctionType
 from typing import Annotated, Literal, Self
 
 import numpy as np
 import torch
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from torch import Tensor
 
-from ..params import Params
+from ..params import InputError, Params
+from ..plugins import load_plugin, require_name
 from .correlation import correlate
 
 STOCKS_AT_ONCE = 2048  # rows of the correlation matrix that are in memory together
 EXCLUDED = -torch.inf  # score of a pair that is no edge
+KINDS = ("correlation", "sector", "random")
 
 
 class GraphParams(Params):
@@ -24,10 +28,10 @@ class GraphParams(Params):
     ``lag_days`` it correlates a stock's returns with the others' returns that many days earlier. With
     ``subtract_market`` the day's median return is subtracted first. ``sector`` selects the stocks of the same sector
     with the most similar size. ``random`` is a control: the correlation graph with each neighbour replaced by a
-    fixed random stock and all else unchanged.
+    fixed random stock and all else unchanged. A plug-in scores the pairs, see `_score_pairs`.
     """
 
-    kind: Literal["correlation", "sector", "random"]
+    kind: Annotated[str, AfterValidator(partial(require_name, kind="graphs", known=KINDS))]
     neighbours: Annotated[int, Field(gt=0)]
     window: Annotated[int, Field(gt=2)]
     lag_days: Annotated[int, Field(ge=0)]
@@ -111,8 +115,14 @@ def _select_best(scores: Tensor, rows: Tensor, count: int) -> tuple[Tensor, Tens
 def _score_pairs(correlation: Tensor, members: Members, rows: Tensor, params: GraphParams) -> Tensor:
     """Score each pair (row, member).
 
-    In a sector graph, pairs of unknown size come after all others, ordered by correlation.
+    In a sector graph, pairs of unknown size come after all others, ordered by correlation. A plug-in returns scores
+    too; with −∞ or NaN a pair is no edge.
     """
+    if params.kind not in KINDS:
+        scores = load_plugin(params.kind, "graphs", FunctionType)(members, rows, params)
+        if scores.shape != correlation.shape:
+            raise InputError(f"The graph {params.kind} returns scores {scores.shape}, not {correlation.shape}.")
+        return scores.where(~scores.isnan(), EXCLUDED)  # type: ignore[no-any-return]
     if params.kind == "sector":
         distance = (members.size[rows].unsqueeze(1) - members.size).abs()
         scores = (-distance).where(distance.isfinite(), correlation - 1e6)

@@ -9,6 +9,7 @@ from kedro.io import AbstractDataset, CatalogProtocol
 from kedro.pipeline.node import Node
 from pydantic import BaseModel
 
+from ..plugins import hash_plugins
 from ..source_code import digest, hash_code
 from .in_memory import InMemoryNodes
 
@@ -68,11 +69,14 @@ def _strip_folders(description: Any) -> Any:
 
 
 def _hash_parameter(value: Any, hint: Any) -> str:
-    """Hash a parameter; a plain tree is first converted to the model of the type hint, as Kedro does."""
+    """Hash a parameter and the source of the plug-ins that it names.
+
+    A plain tree is first converted to the model of the type hint, as Kedro does.
+    """
     if isinstance(value, dict) and isinstance(hint, type) and issubclass(hint, BaseModel):
         value = hint.model_validate(value)
     plain = value.model_dump(mode="json", exclude=WITHOUT_EFFECT) if isinstance(value, BaseModel) else value
-    return digest(json.dumps(plain, sort_keys=True, default=str))
+    return digest(json.dumps(plain, sort_keys=True, default=str), *hash_plugins(plain).values())
 
 
 def _list_files(path: Path) -> list[Path]:

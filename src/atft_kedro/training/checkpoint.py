@@ -13,6 +13,7 @@ from ..dotted_paths import compare_trees, flatten
 from ..files import atomic_write
 from ..network.params import NetworkParams
 from ..params import InputError
+from ..plugins import hash_plugins
 from .data import TrainingData
 from .params import TrainingParams
 
@@ -59,11 +60,13 @@ class Identity:
 
 
 def make_identity(training_data: TrainingData, network: NetworkParams, training: TrainingParams) -> Identity:
-    """Create the identity of a training from its features, data, graphs, split and parameters."""
+    """Create the identity of a training from its data, parameters and plug-ins."""
     params = {
         "network": network.model_dump(mode="json", exclude_defaults=True),  # as older runs, which lack newer fields
         "training": training.model_dump(mode="json", exclude=set(FIELDS_NOT_IN_IDENTITY)),
     }
+    if plugins := hash_plugins(params):
+        params["plugins"] = plugins
     panel = training_data.panel
     return Identity(panel.metadata.feature_hash, panel.identity, json.dumps(params), training_data.digest)
 

@@ -3,6 +3,7 @@
 import polars as pl
 from torch import Tensor
 
+from atft_kedro.evaluation.baselines import BaselineInputs
 from atft_kedro.features.feature import declare
 from atft_kedro.losses import LossInputs
 
@@ -35,3 +36,7 @@ def one_value(inputs: LossInputs) -> Tensor:
 def no_gradient(inputs: LossInputs) -> Tensor:
     """Return a count, which no forecast changes."""
     return inputs.mean_days((inputs.point.detach() > 0).where(inputs.valid, False).float().mean(-1))
+
+
+def no_table(inputs: BaselineInputs) -> None:
+    """Return nothing."""
