@@ -16,6 +16,7 @@ from atft_kedro.network.params import NetworkParams
 from atft_kedro.panel.blocks import BlockReader
 from atft_kedro.profiling.bench_train import EDGE_ATTRIBUTES, HORIZONS, NETWORK, PHASE, TRAINING, make_panel
 from atft_kedro.training.distributed import TrainingProcesses
+from atft_kedro.training.hardware import keep_freed_memory
 from atft_kedro.training.params import TrainingParams
 from atft_kedro.training.train_step import TrainStep
 
@@ -57,6 +58,7 @@ def time_alternately(steps: list[Callable[[], object]], rounds: int) -> list[flo
 
 def main() -> None:
     torch.set_num_threads(1)
+    keep_freed_memory()
     lines = ["| stocks, days | layer | step, ms | ratio | graph layer alone, ms | ratio |", "|---|---|---|---|---|---|"]
     for stocks, days in SIZES:
         steps = [make_steps(layer, stocks, days) for layer in LAYERS]

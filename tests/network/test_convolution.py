@@ -10,7 +10,7 @@ from torch_geometric.nn import GATv2Conv, GCNConv, GINConv
 
 from atft_kedro import plugins
 from atft_kedro.network.atft import Atft
-from atft_kedro.network.convolution import GraphConvolution, make_convolution
+from atft_kedro.network.convolution import GraphConvolution, make_convolution, require_independence
 from atft_kedro.network.gat import GraphAttention, make_graph_layer
 from atft_kedro.network.params import NetworkParams
 from atft_kedro.panel.blocks import Block
@@ -167,6 +167,31 @@ def test_unusable_layers_are_refused(layer: str, arguments: dict[str, object], m
         make_layer(f"{GEOMETRIC}:{layer}", **arguments)
 
     assert message in str(caught.value)
+
+
+class NumberOfNode(SumOfNeighbours):
+    """Adds the position of a stock."""
+
+    def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
+        return super().forward(x, edge_index) + torch.arange(len(x)).unsqueeze(1)
+
+
+class MeanOfNodes(SumOfNeighbours):
+    """Subtracts the mean of all nodes."""
+
+    def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
+        return super().forward(x - x.mean(0), edge_index)
+
+
+def test_layers_that_depend_on_order_or_padding_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = {"NumberOfNode": "depends on the order", "MeanOfNodes": "depends on stocks that are not its neighbours"}
+    monkeypatch.setattr(plugins, "_permitted", {f"{__name__}:{name}" for name in refused})
+    for name, message in refused.items():
+        with pytest.raises(InputError, match=message):
+            require_independence(make_layer(f"{__name__}:{name}"), 16, 3)
+    for name in LAYERS:
+        require_independence(make_layer(name).train(), 16, 3)
+    require_independence(nn.Identity(), 16, 3)
 
 
 def test_the_arguments_of_the_user_come_first() -> None:

@@ -27,8 +27,9 @@ def test_products_in_16_bits_are_measured() -> None:
     assert measure_product("bf16", torch.device("cpu"), 0.01) > 1e8
 
 
-def test_it_runs_without_polars_and_kedro() -> None:
-    blocked = "".join(f"sys.modules[{name!r}] = None;" for name in ("polars", "kedro", "mlflow", "rich", "pyarrow"))
+def test_it_runs_without_polars_kedro_and_pytorch_geometric() -> None:
+    names = ("polars", "kedro", "mlflow", "rich", "pyarrow", "torch_geometric")
+    blocked = "".join(f"sys.modules[{name!r}] = None;" for name in names)
     code = f"import sys; {blocked} import atft_kedro.profiling.bench_train, atft_kedro.training.run"
 
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -15,7 +15,7 @@ from .table import TableDataset
 class DailyGraphsDataset(ReadOnlyDataset[DailyGraphs]):
     """A graph per day with features, edges, labels and codes.
 
-    It reads the panel, the edge table and the split in the folder ``path``.
+    It reads ``panel``, ``graphs.parquet`` and ``split.json`` in the folder ``path``.
 
     Example usage for the YAML API:
 
@@ -27,22 +27,13 @@ class DailyGraphsDataset(ReadOnlyDataset[DailyGraphs]):
 
     reason = "The graphs are made of the panel and the edge table."
 
-    def __init__(
-        self,
-        *,
-        path: str,
-        panel: str = "panel",
-        graphs: str = "graphs.parquet",
-        split: str = "split.json",
-        lookback: int = 1,
-        metadata: dict[str, Any] | None = None,
-    ) -> None:
+    def __init__(self, *, path: str, lookback: int = 1, metadata: dict[str, Any] | None = None) -> None:
         super().__init__(metadata=metadata)
-        self._panel, self._graphs, self._split = (Path(path) / name for name in (panel, graphs, split))
-        self._lookback = lookback
+        self._path, self._lookback = Path(path), lookback
 
     def load(self) -> DailyGraphs:
         """Map the panel into memory and read the graphs; a day is read when it is used."""
-        panel = open_panel(self._panel)
-        graphs = index_graphs(TableDataset(filepath=str(self._graphs)).load(), panel)
-        return DailyGraphs(panel, graphs, parse_model(read_json(self._split), Split, self._split), self._lookback)
+        panel = open_panel(self._path / "panel")
+        graphs = index_graphs(TableDataset(filepath=str(self._path / "graphs.parquet")).load(), panel)
+        split = self._path / "split.json"
+        return DailyGraphs(panel, graphs, parse_model(read_json(split), Split, split), self._lookback)

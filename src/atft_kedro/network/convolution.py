@@ -113,3 +113,26 @@ def _require_convolution(layer_class: type, name: str, arguments: Mapping[str, A
 def _require_shapes(convolution: GraphConvolution, hidden: int, attributes: int) -> None:
     """Compute two stocks, of which one has a neighbour."""
     convolution(torch.zeros(1, 2, hidden), torch.tensor([[[1], [-1]]]), torch.ones(1, 2, 1, attributes))
+
+
+@torch.no_grad()
+def require_independence(layer: nn.Module, hidden: int, attributes: int) -> None:
+    """Refuse a convolution that depends on the order of stocks, or on absent ones."""
+    if not isinstance(layer, GraphConvolution):
+        return
+    random, name = torch.Generator().manual_seed(0), type(layer.layer).__name__
+    x, edges = torch.randn(1, 4, hidden, generator=random), torch.rand(1, 4, 2, attributes, generator=random)
+    neighbours = torch.tensor([[[1, 2], [2, 3], [0, -1], [-1, -1]]])
+    reversed_neighbours = (3 - neighbours.flip(1)).where(neighbours.flip(1) >= 0, -1)
+    was_training = layer.training
+    expected = layer.eval()(x, neighbours, edges)
+    in_reverse = layer(x.flip(1), reversed_neighbours, edges.flip(1)).flip(1)
+    padded_inputs = functional.pad(x, (0, 0, 0, 1), value=9.0), functional.pad(neighbours, (0, 1, 0, 1), value=-1)
+    padded = layer(*padded_inputs, functional.pad(edges, (0, 0, 0, 1, 0, 1)))[:, :4]
+    layer.train(was_training)
+    if not torch.allclose(in_reverse, expected, atol=1e-4):
+        raise InputError(f"network.graph_layer {name}: the output of a stock depends on the order of the stocks.")
+    if not torch.allclose(padded, expected, atol=1e-4):
+        raise InputError(
+            f"network.graph_layer {name}: the output of a stock depends on stocks that are not its neighbours."
+        )
