@@ -2,6 +2,7 @@ import json
 import math
 from statistics import mean, stdev
 
+import polars as pl
 import pytest
 
 from atft_kedro.evaluation.position_score import PositionScore, score_position_days, score_positions
@@ -36,7 +37,7 @@ def test_gross_minus_costs_is_net_and_the_attribution_adds_up() -> None:
 
 def test_the_best_book_is_compared_day_by_day() -> None:
     days = make_days({"book 5": BEST_BOOK, "book 1": FIRST_BOOK, "optimised": OWN})
-    score = score_positions(days.sample(fraction=1, shuffle=True, seed=1), "next_close", 1e7, {}, DELISTING_NOTE)
+    score = score_positions(days.sample(fraction=1, shuffle=True, seed=1), "next_close", 1e7, DELISTING_NOTE)
 
     differences = [own - book for own, book in zip(OWN, BEST_BOOK, strict=True)]
     assert (score.best_book, list(score.books)) == (5, [1, 5])
@@ -50,23 +51,36 @@ def test_the_best_book_is_compared_day_by_day() -> None:
     assert (score.first, score.last) == ("2024-01-01", "2024-01-04")
 
 
-def test_books_are_scored_on_the_days_of_the_optimised_positions() -> None:
-    days = make_days({"optimised": OWN, "book 1": [*BEST_BOOK, 9.0, 9.0]})
+def test_the_capacity_has_the_ratio_of_every_amount_of_capital() -> None:
+    days = make_days({"optimised": OWN, "capital 100": BEST_BOOK, "capital 20000000": [0.0] * 4})
 
-    assert score_positions(days, "close", 1e7, {}, DELISTING_NOTE).books[1].net_sharpe == pytest.approx(
-        sharpe_by_hand(BEST_BOOK)
+    assert score_positions(days, "close", 1e7, DELISTING_NOTE).capacity == {
+        "10000000": pytest.approx(sharpe_by_hand(OWN)),
+        "100": pytest.approx(sharpe_by_hand(BEST_BOOK)),
+        "20000000": None,
+    }
+
+
+def test_the_risk_ratio_is_1_where_returns_have_the_predicted_variance() -> None:
+    returns = [0.02, -0.02, 0.01, -0.01]
+    days = make_days({"optimised": returns}, gross=0.0, predicted_variance=0.0).with_columns(
+        gross=pl.Series(returns), predicted_variance=pl.Series([4e-4, 4e-4, 1e-4, 1e-4])
     )
+
+    assert score_position_days(days).risk_ratio == pytest.approx(1)
+    assert score_position_days(days.with_columns(pl.col("gross") * 2)).risk_ratio == pytest.approx(2)
+    assert score_position_days(days.with_columns(predicted_variance=0.0)).risk_ratio is None
 
 
 def test_no_ratio_to_a_book_that_loses() -> None:
-    score = score_positions(make_days({"optimised": OWN, "book 1": FIRST_BOOK}), "close", 1e7, {}, DELISTING_NOTE)
+    score = score_positions(make_days({"optimised": OWN, "book 1": FIRST_BOOK}), "close", 1e7, DELISTING_NOTE)
 
     assert (score.best_book, score.sharpe_ratio) == (1, None)
     assert score.difference is not None
 
 
 def test_positions_without_a_trade_or_a_book_have_a_score() -> None:
-    score = score_positions(make_days({"optimised": [0.0, 0.0, 0.0]}), "close", 1e7, {}, DELISTING_NOTE)
+    score = score_positions(make_days({"optimised": [0.0, 0.0, 0.0]}), "close", 1e7, DELISTING_NOTE)
 
     assert (score.optimised.net_sharpe, score.optimised.net_mean, score.optimised.drawdown) == (None, 0, 0)
     assert (score.best_book, score.difference, score.sharpe_ratio, score.books) == (None, None, None, {})

@@ -21,7 +21,8 @@ def make_days(portfolios: Mapping[str, Sequence[float]], **values: float) -> pl.
             "date": date(2024, 1, 1) + timedelta(days=day),
             **COSTS,
             **{"gross": net + total, "net": net, "factor": 1e-4, "specific": net + total - 1e-4},
-            **{"turnover": 0.2, "gross_exposure": 1.0, "net_exposure": 0.1, "delisted": 0, "unsolved": 0},
+            **{"turnover": 0.2, "gross_exposure": 1.0, "net_exposure": 0.1, "predicted_variance": 1e-4},
+            **{"delisted": 0, "delisted_by_default": 0, "unsolved": 0},
             **values,
         }
         for name, returns in portfolios.items()
@@ -31,13 +32,12 @@ def make_days(portfolios: Mapping[str, Sequence[float]], **values: float) -> pl.
 
 
 def make_random_days(days: int = 60) -> pl.DataFrame:
-    """Make days of optimised positions that earn more than the books of 1 and 5 days."""
+    """Make days of optimised positions that earn more than the books of 1 and 5 days, and less with more capital."""
     random = np.random.default_rng(5)
-    means = {"optimised": 8e-4, "book 1": -2e-4, "book 5": 4e-4}
+    means = {"optimised": 8e-4, "book 1": -2e-4, "book 5": 4e-4, "capital 1000000000": 2e-4}
     return make_days({name: (mean + 4e-3 * random.normal(size=days)).tolist() for name, mean in means.items()})
 
 
 def make_position_score(days: int = 60) -> PositionScore:
     """Score random days."""
-    capacity = {"1000000": 3.1, "10000000": 2.5, "100000000": 0.4, "1000000000": None}
-    return score_positions(make_random_days(days), "next_close", 1e7, capacity, DELISTING_NOTE)
+    return score_positions(make_random_days(days), "next_close", 1e7, DELISTING_NOTE)

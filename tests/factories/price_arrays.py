@@ -27,6 +27,7 @@ def make_arrays(close: Floats, opening: Floats | None = None, **changes: Floats)
         sector=changes.get("sector", np.arange(stocks) % 3),
         terminal_day=np.where(rows.any(0), days - np.argmax(rows[::-1], axis=0), days),
         terminal_return=changes.get("terminal_return", np.zeros(stocks)),
+        is_in_delistings=np.arange(stocks) == 0,
     )
 
 

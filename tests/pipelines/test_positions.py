@@ -8,8 +8,7 @@ import polars as pl
 import pytest
 
 from atft_kedro.evaluation.position_score import PositionResult, score_positions
-from atft_kedro.pipelines.positions.nodes import simulate_positions
-from atft_kedro.positions.availability import WEIGHTS_SCHEMA
+from atft_kedro.positions.availability import WEIGHTS_SCHEMA, simulate_if_possible
 from atft_kedro.positions.plan import PositionParams
 from factories.params import make_params
 
@@ -28,8 +27,9 @@ def test_a_run_has_positions_and_their_score(ran_project: Path) -> None:
     assert days["portfolio"].unique(maintain_order=True).to_list() == [
         "optimised",
         *(f"book {h}" for h in (1, 5, 10, 20)),
+        *(f"capital {amount}" for amount in (1000000, 100000000, 1000000000)),
     ]
-    again = score_positions(days, score.entry, score.capital, score.capacity, score.delisting_note)
+    again = score_positions(days, score.entry, score.capital, score.delisting_note)
     assert again == score
     assert weights.schema == WEIGHTS_SCHEMA
     assert f"| decile book, 5 d | {score.books[5].net_sharpe:.2f} (" in summary
@@ -39,7 +39,7 @@ def test_a_run_has_positions_and_their_score(ran_project: Path) -> None:
 @pytest.mark.parametrize(
     ("columns", "reason"),
     [
-        (["date", "code"], "the ML dataset has no column 'close'"),
+        (["date", "code"], "The ML dataset has no column 'close'"),
         (["date", "code", "high", "low", "close", "volume"], "Positions need forecasts of test days"),
     ],
 )
@@ -49,7 +49,7 @@ def test_a_run_without_possible_positions_goes_on(
     dataset = pl.LazyFrame(schema=dict.fromkeys(columns, pl.String))
     forecasts = pl.LazyFrame(schema={"split": pl.String})
     with caplog.at_level(logging.WARNING):
-        tables = simulate_positions(forecasts, dataset, pl.DataFrame(), make_params(PositionParams, enabled=True))
+        tables = simulate_if_possible(forecasts, dataset, pl.DataFrame(), make_params(PositionParams, enabled=True))
 
     days, weights, calibrations, result = tables
     assert (len(days), len(weights), calibrations.folds, result.score) == (0, 0, (), None)

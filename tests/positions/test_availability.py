@@ -1,30 +1,37 @@
 """Test the reasons for which no positions are made."""
 
 import sys
-from datetime import date
 
 import polars as pl
 import pytest
 
-from atft_kedro.positions.availability import find_obstacle
+from atft_kedro.params import InputError
+from atft_kedro.positions.availability import require_possible
 from atft_kedro.positions.plan import PositionParams
 from factories.params import make_params
 
-FORECASTS = pl.DataFrame({"date": [date(2024, 1, 1), date(2024, 1, 2)], "fold": ["one", "two"], "split": "test"})
 COLUMNS = ("open", "high", "low", "close", "volume")
 PRICES = pl.LazyFrame(schema={"date": pl.Date, "code": pl.String, **dict.fromkeys(COLUMNS, pl.Float64)})
 
 
+def find_obstacle(dataset: pl.LazyFrame, params: PositionParams) -> str | None:
+    try:
+        require_possible(dataset, params)
+    except InputError as error:
+        return str(error)
+    return None
+
+
 def test_with_closes_positions_are_possible() -> None:
-    assert find_obstacle(FORECASTS, PRICES, make_params(PositionParams, enabled=True)) is None
+    assert find_obstacle(PRICES, make_params(PositionParams, enabled=True)) is None
 
 
 def test_positions_that_are_not_wanted_are_not_made() -> None:
-    assert find_obstacle(FORECASTS, PRICES, make_params(PositionParams, enabled=False)) == "positions.enabled is false."
+    assert find_obstacle(PRICES, make_params(PositionParams, enabled=False)) == "positions.enabled is false."
 
 
 def test_a_dataset_without_closes_is_no_error() -> None:
-    reason = find_obstacle(FORECASTS, PRICES.drop("close"), make_params(PositionParams, enabled=True))
+    reason = find_obstacle(PRICES.drop("close"), make_params(PositionParams, enabled=True))
 
     assert reason is not None
     assert "has no column 'close', which values the positions. Name it under `columns:` in conf/." in reason
@@ -34,24 +41,24 @@ def test_impact_needs_volumes() -> None:
     params = make_params(PositionParams, enabled=True)
     free = [make_params(PositionParams, enabled=True, costs=change) for change in ({"impact": 0}, {"flat_bp": 10})]
 
-    assert "has no column 'volume'" in (find_obstacle(FORECASTS, PRICES.drop("volume"), params) or "")
-    assert [find_obstacle(FORECASTS, PRICES.drop("volume"), cheap) for cheap in free] == [None, None]
+    assert "has no column 'volume'" in (find_obstacle(PRICES.drop("volume"), params) or "")
+    assert [find_obstacle(PRICES.drop("volume"), cheap) for cheap in free] == [None, None]
 
 
 @pytest.mark.parametrize("column", ["high", "low"])
 def test_the_estimate_of_spreads_needs_highs_and_lows(column: str) -> None:
     stated = [make_params(PositionParams, enabled=True, costs=c) for c in ({"half_spread_bp": [5]}, {"flat_bp": 10})]
-    reason = find_obstacle(FORECASTS, PRICES.drop(column), make_params(PositionParams, enabled=True))
+    reason = find_obstacle(PRICES.drop(column), make_params(PositionParams, enabled=True))
 
     assert reason is not None
     assert f"has no column '{column}'" in reason
     assert reason.endswith("or set positions.costs.half_spread_bp to numbers.")
-    assert [find_obstacle(FORECASTS, PRICES.drop(column), params) for params in stated] == [None, None]
+    assert [find_obstacle(PRICES.drop(column), params) for params in stated] == [None, None]
 
 
 @pytest.mark.parametrize("entry", ["next_open", "next_close", "close"])
 def test_only_orders_at_the_open_need_opens(entry: str) -> None:
-    reason = find_obstacle(FORECASTS, PRICES.drop("open"), make_params(PositionParams, enabled=True, entry=entry))
+    reason = find_obstacle(PRICES.drop("open"), make_params(PositionParams, enabled=True, entry=entry))
 
     assert (reason is None) == (entry != "next_open")
     assert entry != "next_open" or "has no column 'open', which positions.entry=next_open needs" in (reason or "")
@@ -63,16 +70,6 @@ def test_without_the_optimiser_the_reason_names_the_command_that_installs_it(mon
     for name in [name for name in sys.modules if name.partition(".")[0] == "cvxpy"]:
         monkeypatch.delitem(sys.modules, name)
 
-    assert (find_obstacle(FORECASTS, PRICES, make_params(PositionParams, enabled=True)) or "").endswith(
+    assert (find_obstacle(PRICES, make_params(PositionParams, enabled=True)) or "").endswith(
         "pip install 'atft-kedro[positions]'"
     )
-
-
-def test_days_that_several_folds_test_have_no_single_series_of_positions() -> None:
-    params = make_params(PositionParams, enabled=True)
-    again = FORECASTS.with_columns(fold=pl.lit("three"))
-
-    assert find_obstacle(FORECASTS, PRICES, params, "fold") is None
-    assert find_obstacle(pl.concat([FORECASTS, again]), PRICES, params, "fold") == "several folds test the same day."
-    validation = again.with_columns(split=pl.lit("validation"))
-    assert find_obstacle(pl.concat([FORECASTS, validation]), PRICES, params, "fold") is None

@@ -124,6 +124,7 @@ def test_the_backtest_equals_a_plain_loop_over_stocks(entry: PositionEntry) -> N
     growth = (1 + result.daily["net"]).product()
     assert growth == pytest.approx(slow[-1]["equity"] / CAPITAL, abs=1e-12)
     assert result.daily["delisted"].sum() == 1
+    assert result.daily["delisted_by_default"].sum() == 1
 
 
 @pytest.mark.parametrize("entry", ENTRIES)

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from atft_kedro.evaluation.position_score import COST_KINDS
 from atft_kedro.params import InputError
 from atft_kedro.positions.costs import (
     BP,
@@ -55,16 +54,19 @@ def make_history(days: int = 80) -> tuple[np.ndarray, ...]:
     return close * (1 + up), close * (1 - down), close, value
 
 
-def draw_trades(seed: int = 2) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    return 0.02 * rng.standard_normal(STOCKS), np.maximum(0.02 * rng.standard_normal(STOCKS), 0)
+def draw_trades(seed: int = 2) -> np.ndarray:
+    return 0.02 * np.random.default_rng(seed).standard_normal(STOCKS)
+
+
+def sum_charges(costs: DayCosts, trades: np.ndarray, capital: float = EQUITY) -> dict[str, float]:
+    return {kind: float(cost.sum()) for kind, cost in costs.charge(trades, capital).items()}
 
 
 def test_the_charge_equals_a_loop_over_the_stocks() -> None:
-    costs, (trades, shorts) = make_costs(), draw_trades()
+    costs, trades = make_costs(), draw_trades()
     unknown = [3, 4]
     smallest = min(value for value in costs.daily_value if value > 0)
-    expected = dict.fromkeys(COST_KINDS, 0.0)
+    expected = dict.fromkeys(("spread", "impact", "commission"), 0.0)
     for stock, trade in enumerate(trades):
         value = costs.daily_value[stock]
         impact = costs.impact.max() if stock in unknown else costs.impact[stock]
@@ -72,42 +74,35 @@ def test_the_charge_equals_a_loop_over_the_stocks() -> None:
         expected["spread"] += costs.half_spread[stock] * abs(trade)
         expected["impact"] += impact * size**0.5 * abs(trade)
         expected["commission"] += 0.5e-4 * abs(trade)
-        expected["borrow"] += 50e-4 / 252 * shorts[stock]
 
-    charged = costs.charge(trades, shorts, EQUITY)
+    charged = sum_charges(costs, trades, EQUITY)
 
     assert charged == pytest.approx(expected, rel=1e-13, abs=1e-15)
     assert min(charged.values()) > 0
 
 
 def test_flat_costs_are_a_share_of_the_turnover_and_nothing_else() -> None:
-    costs, (trades, shorts) = make_costs(flat_bp=10), draw_trades()
+    costs, trades = make_costs(flat_bp=10), draw_trades()
 
-    charged = costs.charge(trades, shorts, EQUITY)
+    charged = sum_charges(costs, trades, EQUITY)
 
-    assert charged == pytest.approx(
-        {"spread": 0, "impact": 0, "commission": 10e-4 * abs(trades).sum(), "borrow": 0}, abs=1e-17
-    )
+    assert charged == pytest.approx({"spread": 0, "impact": 0, "commission": 10e-4 * abs(trades).sum()}, abs=1e-17)
+    assert costs.borrow == 0
+    assert make_costs().borrow == pytest.approx(50e-4 / 252)
 
 
 def test_impact_in_currency_grows_with_the_capital_to_the_power_of_one_and_a_half() -> None:
-    costs, (trades, shorts) = make_costs(), draw_trades()
+    costs, trades = make_costs(), draw_trades()
 
-    small, large = (equity * costs.charge(trades, shorts, equity)["impact"] for equity in (1e6, 1e8))
+    small, large = (equity * sum_charges(costs, trades, equity)["impact"] for equity in (1e6, 1e8))
 
     assert large / small == pytest.approx(100**1.5)
 
 
-def test_after_a_loss_of_all_capital_the_charge_is_finite() -> None:
-    trades, shorts = draw_trades()
-
-    assert np.isfinite(list(make_costs().charge(trades, shorts, -1.0).values())).all()
-
-
 def test_a_purchase_costs_as_much_as_a_sale() -> None:
-    costs, (trades, shorts) = make_costs(), draw_trades()
+    costs, trades = make_costs(), draw_trades()
 
-    assert costs.charge(-trades, shorts, EQUITY) == costs.charge(trades, shorts, EQUITY)
+    assert sum_charges(costs, -trades, EQUITY) == sum_charges(costs, trades, EQUITY)
 
 
 @pytest.mark.parametrize("stock", [3, 4])
@@ -115,7 +110,7 @@ def test_a_stock_without_volume_costs_at_least_as_much_as_any_other(stock: int) 
     costs = make_costs()
     trades = 0.01 * np.eye(STOCKS)
 
-    charges = [sum(costs.charge(trade, 0 * trade, EQUITY).values()) for trade in trades]
+    charges = [sum(sum_charges(costs, trade).values()) for trade in trades]
 
     assert np.isfinite(charges).all()
     assert charges[stock] == max(charges)
@@ -130,7 +125,7 @@ def test_the_quadratic_fit_is_that_of_least_squares() -> None:
 
     for stock in range(STOCKS):
         size = share * scale[stock]
-        impact = [costs.charge(np.eye(STOCKS)[stock] * x, np.zeros(STOCKS), EQUITY)["impact"] for x in size[::100]]
+        impact = [sum_charges(costs, np.eye(STOCKS)[stock] * x)["impact"] for x in size[::100]]
         fitted = linear[stock] * size + quadratic[stock] * size**2
         assert np.abs(fitted[::100] - impact).max() < 0.016 * impact[-1]
     best = np.linalg.lstsq(np.stack([share, share**2], 1), share**1.5, rcond=None)[0]
@@ -195,31 +190,21 @@ def test_a_history_that_is_too_short_for_an_estimate_gives_the_smallest_half_spr
     assert costs.half_spread == pytest.approx(1 * BP)
 
 
-def test_an_unknown_volatility_counts_as_the_largest() -> None:
-    volatility = np.where(np.arange(STOCKS) == 7, np.nan, VOLATILITY)
-
-    costs = make_last_costs(make_history(), volatility, make_cost_params(impact=2))
-
-    assert costs.impact[7] == 2 * np.nanmax(volatility)
-
-
-@pytest.mark.parametrize("missing", ["value", "volatility"])
-def test_impact_without_volume_or_volatility_is_an_error(missing: str) -> None:
+def test_impact_without_any_traded_value_is_an_error() -> None:
     *prices, value = make_history()
-    value, volatility = (0 * value, VOLATILITY) if missing == "value" else (value, VOLATILITY * np.nan)
 
     with pytest.raises(InputError, match=r"positions\.costs\.impact"):
-        make_last_costs([*prices, value], volatility, make_cost_params())
+        make_last_costs([*prices, 0 * value], VOLATILITY, make_cost_params())
 
 
 def test_the_order_of_the_stocks_is_irrelevant() -> None:
-    order, (trades, shorts) = np.random.default_rng(5).permutation(STOCKS), draw_trades()
+    order, trades = np.random.default_rng(5).permutation(STOCKS), draw_trades()
     params = make_cost_params(half_spread_bp=None)
     shuffled = make_last_costs([values[:, order] for values in make_history()], VOLATILITY[order], params)
 
-    charged = shuffled.charge(trades[order], shorts[order], EQUITY)
+    charged = sum_charges(shuffled, trades[order])
 
-    assert charged == pytest.approx(make_costs(half_spread_bp=None).charge(trades, shorts, EQUITY), rel=1e-9)
+    assert charged == pytest.approx(sum_charges(make_costs(half_spread_bp=None), trades), rel=1e-9)
 
 
 @pytest.mark.parametrize("name", ["flat_bp", "min_half_spread_bp", "impact", "borrow_bp", "commission_bp"])

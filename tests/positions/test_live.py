@@ -163,13 +163,13 @@ def test_a_suspended_stock_keeps_its_last_price_and_is_not_traded(
     assert f"delistings): {code}" in caplog.text
 
 
-def test_a_held_stock_that_is_not_in_the_prices_keeps_its_row(
+def test_a_held_stock_that_is_not_in_the_prices_keeps_its_value_until_the_table_of_delistings_has_it(
     calibrations: Calibrations, caplog: pytest.LogCaptureFixture
 ) -> None:
     first, _ = plan(calibrations, DAYS[140], NOTHING)
-    code = first["code"][0]
+    code, other = first["code"][0], first["code"][1]
     prices = MARKET.prices.filter(pl.col("code") != code)
-    row = pl.DataFrame({"date": [DAYS[140]], "code": [code], "return": [0.0]})
+    row = pl.DataFrame({"date": [DAYS[140]], "code": [code], "return": [-0.5]})
 
     with caplog.at_level(logging.WARNING):
         later, summary = plan(calibrations, DAYS[142], first, prices)
@@ -178,12 +178,22 @@ def test_a_held_stock_that_is_not_in_the_prices_keeps_its_row(
 
     assert get(later, code, TRADE) == 0
     assert get(later, code, HELD) == get(later, code, WEIGHT) == pytest.approx(get(first, code, WEIGHT), rel=0.05)
-    assert f"keep their value, and limits do not count them: {code}" in caplog.text
+    assert f"1 held stock(s) have no price on {DAYS[142]}" in caplog.text
     assert summary["gross_exposure"] == pytest.approx(later[WEIGHT].abs().sum())
     assert early.equals(later)
     assert code not in paid["code"]
-    both = paid.join(later, on="code")
-    np.testing.assert_allclose(both[HELD], both[f"{HELD}_right"], rtol=1e-12)
+    equity = 1 - 0.5 * get(later, code, HELD)  # its last return is −50 %
+    assert get(paid, other, HELD) == pytest.approx(get(later, other, HELD) / equity, rel=1e-12)
+
+
+def test_positions_that_lost_all_capital_are_refused(calibrations: Calibrations) -> None:
+    first, _ = plan(calibrations, DAYS[140], NOTHING)
+    code = first["code"][0]
+    all_in = first.filter(pl.col("code") == code).with_columns(pl.lit(1.0).alias(WEIGHT))
+    row = pl.DataFrame({"date": [DAYS[141]], "code": [code], "return": [-1.0]})
+
+    with pytest.raises(InputError, match=f"planned on {DAYS[140]} have lost all their capital by {DAYS[141]}: delete"):
+        plan(calibrations, DAYS[141], all_in, end_prices(code, DAYS[140]), row)
 
 
 def test_a_day_before_the_planned_positions_is_refused(calibrations: Calibrations) -> None:

@@ -6,7 +6,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from atft_kedro.params import InputError
 from atft_kedro.positions.price_arrays import fill_forward, read_price_arrays
 
 NONE = pl.DataFrame(schema={"date": pl.Date, "code": pl.String, "return": pl.Float64})
@@ -41,6 +40,7 @@ def test_a_dated_return_is_earned_on_its_date_but_not_before_the_day_after_the_l
 
     assert arrays.terminal_day.tolist() == [6, earned, 6]
     assert arrays.terminal_return.tolist() == [0.1, -0.4, 0.1]
+    assert arrays.is_in_delistings.tolist() == [False, True, False]
 
 
 def test_unknown_prices_are_nan_and_a_return_spans_a_suspension() -> None:
@@ -62,17 +62,26 @@ def test_sectors_are_numbers_and_unknown_ones_have_none() -> None:
 
     arrays = read_price_arrays(make_dataset(sector=sector), (DAYS[0], DAYS[7]), 0, NONE, 0.0)
 
-    assert arrays.sector.tolist() == [1, -1, 0]
+    assert arrays.sector.tolist() == [2, -1, 1]
     assert read_price_arrays(make_dataset(), (DAYS[0], DAYS[7]), 0, NONE, 0.0).sector.tolist() == [-1, -1, -1]
 
 
-def test_without_volume_traded_values_are_unknown_and_without_closes_the_dataset_is_refused() -> None:
+def test_without_volume_traded_values_are_unknown() -> None:
     arrays = read_price_arrays(make_dataset().drop("volume", "open"), (DAYS[0], DAYS[7]), 0, NONE, 0.0)
 
     assert np.isnan(arrays.traded_value).all()
     np.testing.assert_array_equal(arrays.open, arrays.close)
-    with pytest.raises(InputError, match="no column 'close', so positions cannot be valued"):
-        read_price_arrays(make_dataset().drop("close"), (DAYS[0], DAYS[7]), 0, NONE, 0.0)
+
+
+def test_a_held_stock_without_prices_is_delisted_on_its_date_or_before_all_days() -> None:
+    delistings = pl.DataFrame({"date": [DAYS[4]], "code": ["0"], "return": [-0.4]})
+
+    arrays = read_price_arrays(make_dataset(), (DAYS[3], DAYS[6]), 2, delistings, 0.1, ["A", "Z", "0"])
+
+    assert arrays.index.codes.to_list() == ["0", "A", "B", "C", "Z"]
+    assert arrays.terminal_day[[0, 4]].tolist() == [3, 0]
+    assert arrays.is_in_delistings[[0, 4]].tolist() == [True, False]
+    assert np.isnan(arrays.marks[:, [0, 4]]).all()
 
 
 def test_values_are_filled_forward_but_not_backward() -> None:

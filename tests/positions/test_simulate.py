@@ -5,11 +5,12 @@ from typing import Any
 import polars as pl
 import pytest
 
+from atft_kedro.evaluation.position_score import PositionScore
 from atft_kedro.market.simulated_drivers import MarketParams
 from atft_kedro.market.simulation import SimulatedMarket, simulate_market
 from atft_kedro.params import InputError
 from atft_kedro.positions.plan import PositionParams
-from atft_kedro.positions.simulate import SimulatedPositions, simulate_positions
+from atft_kedro.positions.simulate import PositionTables, simulate_positions
 from atft_kedro.schema import oracle_column
 from factories.params import make_params
 
@@ -38,21 +39,26 @@ def make_forecasts(market: SimulatedMarket) -> pl.DataFrame:
     return used.filter(~pl.col("date").is_between(days[end - 70], days[end - 61])).with_columns(split=split)
 
 
-def simulate(market: SimulatedMarket, forecasts: pl.DataFrame | None = None, **changes: Any) -> SimulatedPositions:
+def simulate(market: SimulatedMarket, forecasts: pl.DataFrame | None = None, **changes: Any) -> PositionTables:
     params = make_params(PositionParams, **{**QUICK, **changes})
     table = make_forecasts(market) if forecasts is None else forecasts
     return simulate_positions(table, market.prices.lazy(), NONE, params)
 
 
+def get_score(tables: PositionTables) -> PositionScore:
+    assert tables.result.score is not None
+    return tables.result.score
+
+
 @pytest.fixture(scope="module")
-def result(market: SimulatedMarket) -> SimulatedPositions:
+def result(market: SimulatedMarket) -> PositionTables:
     return simulate(market, capacity=[1e6])
 
 
-def test_good_forecasts_earn_more_than_their_costs(result: SimulatedPositions) -> None:
-    optimised, book = result.score.optimised, result.score.books[5]
+def test_good_forecasts_earn_more_than_their_costs(result: PositionTables) -> None:
+    optimised, book = get_score(result).optimised, get_score(result).books[5]
 
-    assert result.score.best_book in HORIZONS
+    assert get_score(result).best_book in HORIZONS
     assert optimised.net_sharpe is not None
     assert optimised.net_sharpe > 1
     assert optimised.unsolved == 0
@@ -60,41 +66,37 @@ def test_good_forecasts_earn_more_than_their_costs(result: SimulatedPositions) -
         assert portfolio.turnover is not None
         assert portfolio.costs["commission"] == pytest.approx(1e-3 * portfolio.turnover, rel=0.02)
         assert sum(portfolio.costs.values()) == portfolio.costs["commission"]
-    assert result.score.capacity["10000000"] == optimised.net_sharpe
-    assert set(result.score.capacity) == {"1000000", "10000000"}
+    assert get_score(result).capacity["10000000"] == optimised.net_sharpe
+    assert set(get_score(result).capacity) == {"1000000", "10000000"}
 
 
 @pytest.mark.long
 def test_positions_have_a_higher_net_sharpe_ratio_than_the_best_decile_book() -> None:
     market = simulate_market(make_params(MarketParams, stocks=300, days=600, seed=5))
 
-    score = simulate(market, risk={"window": 120}).score
+    score = get_score(simulate(market, risk={"window": 120}))
 
     assert score.sharpe_ratio is not None
     assert score.sharpe_ratio > 1
 
 
-def test_days_and_portfolios_are_complete(result: SimulatedPositions, market: SimulatedMarket) -> None:
+def test_days_and_portfolios_are_complete(result: PositionTables, market: SimulatedMarket) -> None:
     days = market.prices["date"].unique().sort()
 
-    assert result.daily["portfolio"].unique().sort().to_list() == ["book 1", "book 5", "optimised"]
+    assert result.daily["portfolio"].unique().sort().to_list() == ["book 1", "book 5", "capital 1000000", "optimised"]
     for (_,), table in result.daily.group_by("portfolio"):
         assert table.sort("date")["date"].to_list() == days[230:290].to_list()
     parts = result.daily.select(total=pl.col("factor") + pl.col("specific"), gross="gross")
     assert (parts["total"] - parts["gross"]).abs().max() < 1e-12
 
 
-def test_later_prices_change_no_earlier_position(result: SimulatedPositions, market: SimulatedMarket) -> None:
+def test_later_prices_change_no_earlier_position(result: PositionTables, market: SimulatedMarket) -> None:
     day = market.prices["date"].unique().sort()[270]
     shock = pl.when(pl.col("date") > day).then(3.0).otherwise(1.0)
     prices = market.prices.with_columns(pl.col("open", "high", "low", "close", "volume") * shock)
 
-    changed = simulate_positions(
-        make_forecasts(market),
-        prices.lazy(),
-        NONE,
-        make_params(PositionParams, **QUICK),
-    )
+    params = make_params(PositionParams, **QUICK | {"capacity": [1e6]})
+    changed = simulate_positions(make_forecasts(market), prices.lazy(), NONE, params)
 
     for table in ("weights", "daily"):
         one, other = (getattr(item, table).filter(pl.col("date") <= day) for item in (result, changed))
@@ -107,7 +109,7 @@ def test_reversed_forecasts_open_nothing_because_validation_days_show_their_wort
     reversed_ = simulate(market, forecasts)
 
     assert [fold.slopes for fold in reversed_.calibrations.folds] == [dict.fromkeys(HORIZONS, 0.0)]
-    assert reversed_.score.optimised.gross_exposure < 0.01  # type: ignore[operator]
+    assert get_score(reversed_).optimised.gross_exposure < 0.01  # type: ignore[operator]
 
 
 def test_days_long_after_the_last_forecast_are_not_scored(market: SimulatedMarket) -> None:
@@ -127,5 +129,15 @@ def test_forecasts_without_test_days_are_refused(market: SimulatedMarket) -> Non
         simulate(market, make_forecasts(market).filter(pl.col("split") == "validation"))
 
 
-def test_the_score_names_the_return_of_delisted_stocks(result: SimulatedPositions) -> None:
-    assert "earns +0% on the day after its last price (positions.delisting_return)" in result.score.delisting_note
+def test_the_score_names_the_return_of_delisted_stocks(result: PositionTables) -> None:
+    assert "earns +0% on the day after its last price (positions.delisting_return)" in get_score(result).delisting_note
+
+
+def test_days_that_several_folds_test_have_no_single_series_of_positions(market: SimulatedMarket) -> None:
+    forecasts = make_forecasts(market).with_columns(fold=pl.lit("one"))
+    again = forecasts.filter(split="test").with_columns(fold=pl.lit("two"))
+
+    with pytest.raises(InputError, match="Several folds test the same day"):
+        simulate_positions(
+            pl.concat([forecasts, again]), market.prices.lazy(), NONE, make_params(PositionParams, **QUICK), "fold"
+        )

@@ -38,11 +38,11 @@ def test_bars_of_costs_are_the_mean_costs_below_the_gross_return() -> None:
 
 
 def test_capacity_is_drawn_in_the_order_of_the_capital() -> None:
-    shuffled = SCORE.model_copy(update={"capacity": {"1e8": 0.4, "2000000": 3.1}})
+    shuffled = SCORE.model_copy(update={"capacity": {"10000000": 1.1, "1e8": 0.4, "2000000": 3.1, "1e9": None}})
     (line,) = plot_capacity(shuffled, DAYS).data
 
     assert line.x == (2e6, 1e7, 1e8)
-    assert line.y == (3.1, SCORE.optimised.net_sharpe, 0.4)
+    assert line.y == (3.1, 1.1, 0.4)
     assert not has_content(plot_capacity(SCORE.model_copy(update={"capacity": {"1e8": None}}), DAYS))
 
 

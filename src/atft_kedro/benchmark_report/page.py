@@ -88,12 +88,7 @@ def _build_tables(first: RunEvidence, longer: Mapping[str, RunEvidence], horizon
         *(table for suffix, run in runs.items() for table in _tabulate_scores(run, horizon, suffix)),
         tabulate_horizons(first),
         *(tabulate_run_costs(run, f"{TITLE}{suffix}") for suffix, run in runs.items()),
-        *(
-            table
-            for suffix, run in runs.items()
-            if run.score.positions
-            for table in tabulate_positions(run.score.positions, suffix)
-        ),
+        *(table for suffix, run in runs.items() for table in tabulate_positions(run.score.positions, suffix)),
     ]
 
 
@@ -188,7 +183,7 @@ def _build_walk_section(walk: WalkEvidence, first: RunEvidence) -> Iterator[str]
             is_selected = (pl.col(HORIZON) == horizon) & (pl.col(ENTRY_LAG) == lag)
             days[horizon, forecaster] = walk.daily.filter(is_selected).sort(DATE)
     yield format_markdown_table(tabulate_costs(days, f"Walk: {TITLE.lower()}"))
-    yield from map(format_markdown_table, tabulate_positions(score.positions, ", walk") if score.positions else ())
+    yield from map(format_markdown_table, tabulate_positions(score.positions, ", walk"))
 
 
 def _describe_walk(walk: WalkEvidence, first: RunEvidence) -> str:

@@ -1,7 +1,7 @@
 """Portfolios formed from forecasts: each day's weights are held for the horizon, and trades have costs."""
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
@@ -38,21 +38,26 @@ class PortfolioParams(Params):
     cost_bp: Annotated[float, Field(ge=0)]
 
 
-class PortfolioScore(Params):
-    """The scores of a portfolio; returns are daily, Sharpe ratios are annualised."""
+class ReturnScore(Params):
+    """The scores of a portfolio's returns; means are daily, Sharpe ratios are annualised."""
 
     gross_sharpe: float | None
     net_sharpe: float | None
     net_sharpe_low: float | None  # 95 % interval of a block bootstrap
     net_sharpe_high: float | None
-    probability_above_zero: float | None  # of the true net Sharpe ratio
     gross_mean: float | None
     net_mean: float | None
-    turnover: float | None  # mean sum of absolute changes of the weights
+    turnover: float | None  # mean sum of absolute trades
     drawdown: float | None  # largest drawdown of the net returns
+    days: int
+
+
+class PortfolioScore(ReturnScore):
+    """The scores of a portfolio whose books are held for a horizon."""
+
+    probability_above_zero: float | None  # of the true net Sharpe ratio
     unknown_returns: float | None  # share of holdings whose return is unknown and counts as 0
     median_traded_value: float | None  # of the stocks held, mean over days; None if volume is unknown
-    days: int
 
 
 def weight_by_signal(forecast: Tensor) -> Tensor:
@@ -142,22 +147,27 @@ def _median_traded_value(absolute_weights: Tensor, traded_value: Tensor | None) 
 
 def score_portfolio(trades: DailyTrades, cost_bp: float, holding_days: int) -> PortfolioScore:
     """Compute the scores of a portfolio whose books are held for some days."""
-    gross, net, days = trades.gross, trades.net(cost_bp), len(trades.gross)
-    block = max(holding_days, round(days ** (1 / 3)))  # days; n^(1/3) is the usual order of a bootstrap block
-    low, high = bootstrap_sharpe(net, block=block)
+    net = trades.net(cost_bp)
     return PortfolioScore(
-        gross_sharpe=finite_or_none(sharpe(gross)),
-        net_sharpe=finite_or_none(sharpe(net)),
-        net_sharpe_low=finite_or_none(low),
-        net_sharpe_high=finite_or_none(high),
+        **score_returns(trades.gross, net, trades.turnover, holding_days),
         probability_above_zero=finite_or_none(probabilistic_sharpe(net)),
-        gross_mean=finite_or_none(gross.mean()) if days else None,
-        net_mean=finite_or_none(net.mean()) if days else None,
-        turnover=finite_or_none(trades.turnover.mean()) if days else None,
-        drawdown=finite_or_none(drawdown(net)) if days else None,
         unknown_returns=(
             finite_or_none(trades.unknown_exposure.sum() / trades.exposure.sum()) if trades.exposure.any() else None
         ),
         median_traded_value=mean_or_none(trades.median_traded_value),
-        days=days,
     )
+
+
+def score_returns(gross: Floats, net: Floats, turnover: Floats, holding_days: int) -> dict[str, Any]:
+    """Compute the fields of `ReturnScore` from daily values; positions are held for some days."""
+    days = len(net)
+    block = max(holding_days, round(days ** (1 / 3)))  # days; n^(1/3) is the usual order of a bootstrap block
+    low, high = bootstrap_sharpe(net, block=block)
+    ratios = {"gross_sharpe": sharpe(gross), "net_sharpe": sharpe(net), "net_sharpe_low": low, "net_sharpe_high": high}
+    means = {"gross_mean": gross, "net_mean": net, "turnover": turnover}
+    return {
+        **{name: finite_or_none(value) for name, value in ratios.items()},
+        **{name: finite_or_none(values.mean()) if days else None for name, values in means.items()},
+        "drawdown": finite_or_none(drawdown(net)) if days else None,
+        "days": days,
+    }

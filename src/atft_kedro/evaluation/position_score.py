@@ -1,18 +1,21 @@
 """Scores of optimised positions, and of decile books at the same costs."""
 
-from collections.abc import Mapping
+import math
 from typing import Literal
 
 import polars as pl
 
 from ..params import Params
 from ..schema import DATE, HorizonKey
-from .daily_statistics import Mean, average, bootstrap_sharpe, drawdown, finite_or_none, mean_or_none, sharpe
+from .daily_statistics import Mean, average, finite_or_none, mean_or_none, sharpe
+from .portfolio import ReturnScore, score_returns
 
-PORTFOLIO, OPTIMISED, BOOK = "portfolio", "optimised", "book "  # a decile book's horizon follows
+PORTFOLIO, OPTIMISED = "portfolio", "optimised"
+BOOK, CAPITAL = "book ", "capital "  # portfolios: the horizon of a decile book, or another amount of capital, follows
 GROSS, NET, TURNOVER, FACTOR, SPECIFIC = "gross", "net", "turnover", "factor", "specific"
 GROSS_EXPOSURE, NET_EXPOSURE = "gross_exposure", "net_exposure"
-DELISTED, UNSOLVED = "delisted", "unsolved"
+PREDICTED_VARIANCE = "predicted_variance"  # of the day's gross return, by the risk model
+DELISTED, DELISTED_BY_DEFAULT, UNSOLVED = "delisted", "delisted_by_default", "unsolved"
 COST_PREFIX = "cost_"
 COST_KINDS = ("spread", "impact", "commission", "borrow")
 COST_COLUMNS = tuple(COST_PREFIX + kind for kind in COST_KINDS)
@@ -21,37 +24,26 @@ POSITION_DAYS_SCHEMA = pl.Schema(
         PORTFOLIO: pl.String,
         DATE: pl.Date,
         **dict.fromkeys((GROSS, NET, TURNOVER, GROSS_EXPOSURE, NET_EXPOSURE), pl.Float64),
-        **dict.fromkeys((*COST_COLUMNS, FACTOR, SPECIFIC), pl.Float64),
-        DELISTED: pl.Int64,
-        UNSOLVED: pl.Int64,
+        **dict.fromkeys((*COST_COLUMNS, FACTOR, SPECIFIC, PREDICTED_VARIANCE), pl.Float64),
+        **dict.fromkeys((DELISTED, DELISTED_BY_DEFAULT, UNSOLVED), pl.Int64),
     }
 )
 
 PositionEntry = Literal["close", "next_open", "next_close"]
 
 
-class PositionPortfolioScore(Params):
-    """The score of one portfolio.
+class PositionPortfolioScore(ReturnScore):
+    """The score of one portfolio; means are daily and shares of the equity."""
 
-    Returns and costs are daily means as shares of the equity; Sharpe ratios are annualised.
-    """
-
-    gross_sharpe: float | None
-    net_sharpe: float | None
-    net_sharpe_low: float | None  # 95 % interval of a block bootstrap
-    net_sharpe_high: float | None
-    gross_mean: float | None
-    net_mean: float | None
-    turnover: float | None  # mean sum of absolute trades
-    drawdown: float | None  # largest drawdown of the net returns
     gross_exposure: float | None  # mean sum of absolute weights
     net_exposure: float | None  # mean sum of weights
     costs: dict[str, float]  # mean per day by kind
     factor_mean: float | None  # mean gross return that the risk model's factors explain
     specific_mean: float | None  # mean of the rest: what the forecasts of single stocks earn
+    risk_ratio: float | None = None  # standard deviation of the gross returns / that predicted by the risk model
     delisted: int  # positions held when their stock disappeared
+    delisted_by_default: int = 0  # those of them whose return is not in the table of delistings
     unsolved: int  # days whose problem could not be solved
-    days: int
 
 
 class PositionScore(Params):
@@ -84,43 +76,40 @@ class PositionResult(Params):
 
 def score_position_days(daily: pl.DataFrame, holding_days: int = 1) -> PositionPortfolioScore:
     """Score the days of one portfolio whose positions are held for about ``holding_days``."""
-    gross, net = (daily[name].to_numpy().astype(float) for name in (GROSS, NET))
-    block = max(holding_days, round(len(net) ** (1 / 3)))
-    low, high = bootstrap_sharpe(net, block=block)
-    means = {name: mean_or_none(daily[name].cast(pl.Float64).to_numpy()) for name in POSITION_DAYS_SCHEMA.names()[2:]}
+    values = {name: daily[name].cast(pl.Float64).to_numpy() for name in POSITION_DAYS_SCHEMA.names()[2:]}
+    means = {name: mean_or_none(column) for name, column in values.items()}
+    predicted = math.sqrt(means[PREDICTED_VARIANCE] or 0.0)
     return PositionPortfolioScore(
-        gross_sharpe=finite_or_none(sharpe(gross)),
-        net_sharpe=finite_or_none(sharpe(net)),
-        net_sharpe_low=finite_or_none(low),
-        net_sharpe_high=finite_or_none(high),
-        gross_mean=means[GROSS],
-        net_mean=means[NET],
-        turnover=means[TURNOVER],
-        drawdown=finite_or_none(drawdown(net)) if len(net) else None,
+        **score_returns(values[GROSS], values[NET], values[TURNOVER], holding_days),
         gross_exposure=means[GROSS_EXPOSURE],
         net_exposure=means[NET_EXPOSURE],
         costs={kind: means[COST_PREFIX + kind] or 0.0 for kind in COST_KINDS},
         factor_mean=means[FACTOR],
         specific_mean=means[SPECIFIC],
+        risk_ratio=float(values[GROSS].std()) / predicted if predicted else None,
         delisted=int(daily[DELISTED].sum()),
+        delisted_by_default=int(daily[DELISTED_BY_DEFAULT].sum()),
         unsolved=int(daily[UNSOLVED].sum()),
-        days=len(net),
     )
 
 
-def score_positions(
-    daily: pl.DataFrame, entry: PositionEntry, capital: float, capacity: Mapping[str, float | None], delisting_note: str
-) -> PositionScore:
-    """Score the optimised positions and every decile book on the same days."""
+def score_positions(daily: pl.DataFrame, entry: PositionEntry, capital: float, delisting_note: str) -> PositionScore:
+    """Score the optimised positions, decile books and other amounts of capital."""
     tables = {str(name): days for (name,), days in daily.sort(DATE).partition_by(PORTFOLIO, as_dict=True).items()}
-    own = tables[OPTIMISED]
-    horizons = sorted(int(name.removeprefix(BOOK)) for name in tables if name.startswith(BOOK))
-    days = {horizon: tables[f"{BOOK}{horizon}"].join(own, on=DATE, how="semi") for horizon in horizons}
+    own, net = tables[OPTIMISED], {name: table[NET].to_numpy() for name, table in tables.items()}
     optimised = score_position_days(own)
-    books = {horizon: score_position_days(table, horizon) for horizon, table in days.items()}
+    horizons = sorted(int(name.removeprefix(BOOK)) for name in tables if name.startswith(BOOK))
+    books = {horizon: score_position_days(tables[f"{BOOK}{horizon}"], horizon) for horizon in horizons}
     ratios = {horizon: book.net_sharpe for horizon, book in books.items() if book.net_sharpe is not None}
     best = max(ratios, key=lambda horizon: ratios[horizon]) if ratios else None
     own_ratio, best_ratio = optimised.net_sharpe, None if best is None else ratios[best]
+    difference = scaled_difference = None
+    if best is not None:
+        own_net, book_net = net[OPTIMISED], net[f"{BOOK}{best}"]
+        scale = own_net.std() / book_net.std()  # a book with a Sharpe ratio has a deviation
+        difference, scaled_difference = (average(own_net - factor * book_net, horizon=1) for factor in (1.0, scale))
+    capitals = [name for name in tables if name.startswith(CAPITAL)]
+    capacity = {name.removeprefix(CAPITAL): finite_or_none(sharpe(net[name])) for name in capitals}
     return PositionScore(
         entry=entry,
         capital=capital,
@@ -129,17 +118,9 @@ def score_positions(
         optimised=optimised,
         books=books,
         best_book=best,
-        difference=None if best is None else _average_difference(own, days[best], at_equal_risk=False),
-        difference_at_equal_risk=None if best is None else _average_difference(own, days[best], at_equal_risk=True),
+        difference=difference,
+        difference_at_equal_risk=scaled_difference,
         sharpe_ratio=own_ratio / best_ratio if own_ratio is not None and best_ratio and best_ratio > 0 else None,
-        capacity=dict(capacity),
+        capacity={f"{capital:.12g}": own_ratio, **capacity},
         delisting_note=delisting_note,
     )
-
-
-def _average_difference(own: pl.DataFrame, book: pl.DataFrame, *, at_equal_risk: bool) -> Mean:
-    """Average the paired difference of the daily net returns, which overlap on no day."""
-    paired = own.join(book, on=DATE, suffix="_book", maintain_order="left")
-    own_net, book_net = (paired[name].to_numpy() for name in (NET, f"{NET}_book"))
-    scale = own_net.std() / book_net.std() if at_equal_risk else 1.0  # a book with a Sharpe ratio has a deviation
-    return average(own_net - scale * book_net, horizon=1)

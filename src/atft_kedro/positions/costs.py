@@ -47,20 +47,12 @@ class DayCosts:
 
     half_spread: Floats  # share of the traded value
     impact: Floats  # impact of a trade of one daily value, as a share of it
-    daily_value: Floats  # currency; 0 or NaN where unknown
+    daily_value: Floats  # currency; 0 where unknown
     commission: float  # share of the traded value
     borrow: float  # share of the short value per day
 
-    def charge(self, trades: Floats, shorts: Floats, equity: float) -> dict[str, float]:
-        """Compute the cost of each kind as a share of the equity.
-
-        ``trades`` are signed traded values and ``shorts`` positive short values, both as shares of the equity.
-        """
-        costs = {kind: float(cost.sum()) for kind, cost in self.charge_trades(trades, equity).items()}
-        return {**costs, "borrow": self.borrow * float(shorts.sum())}
-
-    def charge_trades(self, trades: Floats, equity: float) -> dict[str, Floats]:
-        """Compute the cost of each trade (stock,) by kind, as a share of the equity."""
+    def charge(self, trades: Floats, equity: float) -> dict[str, Floats]:
+        """Compute the cost of each trade (stock,) by kind; all are shares of the equity."""
         traded = np.abs(trades)
         impact = self._impact_rate(equity) * traded**1.5
         return {"spread": self.half_spread * traded, "impact": impact, "commission": self.commission * traded}
@@ -86,7 +78,7 @@ class DayCosts:
         known = self.daily_value > 0
         worst = self.impact.max() / np.sqrt(self.daily_value[known].min(initial=np.inf))
         rate = self.impact / np.sqrt(np.where(known, self.daily_value, np.inf))
-        return math.sqrt(max(equity, 0)) * np.where(known, rate, worst)
+        return math.sqrt(equity) * np.where(known, rate, worst)
 
 
 @dataclass(frozen=True)
@@ -98,10 +90,9 @@ class CostHistory:
     params: CostParams
 
     def make_day_costs(self, day: int, volatility: Floats) -> DayCosts:
-        """Make the costs of trades after the end of a day from that day and earlier ones.
+        """Make the costs of trades after a day from that day and earlier ones.
 
-        ``volatility`` (stock,) is daily. A stock whose volatility is unknown has the largest one. A day without
-        traded value counts as zero in the median.
+        ``volatility`` (stock,) is daily. A day without traded value counts as zero in the median.
         """
         params, start = self.params, max(day + 1 - self.params.volume_days, 0)
         traded_value = self.traded_value[start : day + 1]
@@ -109,14 +100,14 @@ class CostHistory:
         if params.flat_bp is not None:
             zeros = np.zeros(len(daily_value))
             return DayCosts(zeros, zeros, daily_value, params.flat_bp * BP, 0.0)
-        if params.impact > 0 and not ((daily_value > 0).any() and np.isfinite(volatility).any()):
+        if params.impact > 0 and not (daily_value > 0).any():
             raise InputError(
-                "The impact of trades needs traded values and volatilities, and no stock has both: set "
-                "positions.costs.impact to 0 or positions.costs.flat_bp to a number."
+                "The impact of trades needs traded values, and no stock has any: set positions.costs.impact to 0 or "
+                "positions.costs.flat_bp to a number."
             )
         return DayCosts(
             half_spread=self._half_spread(day, daily_value),
-            impact=params.impact * np.where(np.isfinite(volatility), volatility, np.nanmax(volatility, initial=0)),
+            impact=params.impact * volatility,
             daily_value=daily_value,
             commission=params.commission_bp * BP,
             borrow=params.borrow_bp * BP / TRADING_DAYS,

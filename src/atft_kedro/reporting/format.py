@@ -3,8 +3,7 @@
 from math import isnan
 
 from ..evaluation.daily_statistics import Mean
-from ..evaluation.portfolio import PortfolioScore
-from ..evaluation.position_score import PositionPortfolioScore
+from ..evaluation.portfolio import ReturnScore
 
 MISSING = "–"
 
@@ -28,7 +27,7 @@ def format_difference(difference: Mean | None, scale: float = 1.0, digits: int =
     return f"{difference.mean * scale:+.{digits}f} ± {se}{t}"
 
 
-def format_sharpe_interval(portfolio: PortfolioScore | PositionPortfolioScore | None) -> str:
+def format_sharpe_interval(portfolio: ReturnScore | None) -> str:
     """Format a net Sharpe ratio with its 95 % interval, if that is known."""
     if portfolio is None:
         return MISSING

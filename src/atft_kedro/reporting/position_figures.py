@@ -34,29 +34,26 @@ def plot_positions(result: PositionResult, days: pl.LazyFrame) -> tuple[go.Figur
 
 
 def _list_portfolios(score: PositionScore, days: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame, dict[str, object]]]:
-    """Yield the name, the days and the style of each portfolio; only the best decile book is shown at first."""
-    shown = {OPTIMISED, f"{BOOK}{score.best_book}"}
+    """Yield the title, the days and the style of each portfolio; only the best decile book is shown at first."""
     for name in score.portfolios:
         colour = INK if name == OPTIMISED else horizon_colour(int(name.removeprefix(BOOK)))
-        style = {"name": name_portfolio(name), "legendgroup": name, "line": {"color": colour}}
-        yield name, days.filter(pl.col(PORTFOLIO) == name), {**style, "visible": name in shown or "legendonly"}
+        visible = True if name in {OPTIMISED, f"{BOOK}{score.best_book}"} else "legendonly"
+        style = {"legendgroup": name, "line": {"color": colour}, "visible": visible}
+        yield name_portfolio(name), days.filter(pl.col(PORTFOLIO) == name), style
 
 
 def plot_position_equity(score: PositionScore, days: pl.DataFrame) -> go.Figure:
     """Plot the cumulative net return and the drawdown of every portfolio."""
     figure = make_subplots(rows=2, shared_xaxes=True, vertical_spacing=0.06, row_heights=[0.7, 0.3])
-    for _, table, style in _list_portfolios(score, days):
-        wealth = (1 + table[NET]).cum_prod()
-        peak = wealth.cum_max().clip(lower_bound=1.0)
-        for row, values in enumerate((wealth - 1, wealth / peak - 1), start=1):
-            percent = (100 * values).to_list()
-            figure.add_scatter(x=table[DATE].to_list(), y=percent, showlegend=row == 1, row=row, col=1, **style)
-    own = days.filter(pl.col(PORTFOLIO) == OPTIMISED)
+    for title, table, style in _list_portfolios(score, days):
+        wealth, dates = (1 + table[NET]).cum_prod(), table[DATE].to_list()
+        losses = wealth / wealth.cum_max().clip(lower_bound=1.0) - 1
+        figure.add_scatter(x=dates, y=(100 * (wealth - 1)).to_list(), name=title, row=1, col=1, **style)
+        figure.add_scatter(x=dates, y=(100 * losses).to_list(), name=title, showlegend=False, row=2, col=1, **style)
+    own, line = days.filter(pl.col(PORTFOLIO) == OPTIMISED), {"color": INK, "dash": "dot"}
     gross = (100 * ((1 + own[GROSS]).cum_prod() - 1)).to_list()
-    line = {"color": INK, "dash": "dot"}
     figure.add_scatter(x=own[DATE].to_list(), y=gross, name="optimised, before costs", line=line, row=1, col=1)
-    figure.update_yaxes(title_text="cumulative return, %", row=1, col=1)
-    figure.update_yaxes(title_text="drawdown, %", row=2, col=1)
+    figure.update_layout(yaxis_title="cumulative return, %", yaxis2_title="drawdown, %")
     return apply_theme(
         figure,
         "Equity of the positions after costs",
@@ -73,13 +70,11 @@ def plot_exposure(score: PositionScore, days: pl.DataFrame) -> go.Figure:
     own = days.filter(pl.col(PORTFOLIO) == OPTIMISED)
     for column, colour in ((GROSS_EXPOSURE, INK), (NET_EXPOSURE, SHADES[1])):
         values, name = own[column].to_list(), column.replace("_", " ")
-        figure.add_scatter(x=own[DATE].to_list(), y=values, name=name, line={"color": colour}, row=1, col=1)
-    for name, table, style in _list_portfolios(score, days):
+        figure.add_scatter(x=own[DATE].to_list(), y=values, name=name, line_color=colour, row=1, col=1)
+    for title, table, style in _list_portfolios(score, days):
         turnover = table[TURNOVER].rolling_mean(MONTH, min_samples=1).to_list()
-        named = {**style, "name": f"turnover, {name_portfolio(name)}"}
-        figure.add_scatter(x=table[DATE].to_list(), y=turnover, row=2, col=1, **named)
-    figure.update_yaxes(title_text="share of equity", row=1, col=1)
-    figure.update_yaxes(title_text="turnover", rangemode="tozero", row=2, col=1)
+        figure.add_scatter(x=table[DATE].to_list(), y=turnover, name=f"turnover, {title}", row=2, col=1, **style)
+    figure.update_layout(yaxis_title="share of equity", yaxis2={"title": "turnover", "rangemode": "tozero"})
     return apply_theme(
         figure,
         "Exposure and turnover of the positions",
@@ -91,12 +86,10 @@ def plot_exposure(score: PositionScore, days: pl.DataFrame) -> go.Figure:
 
 def plot_costs(score: PositionScore, _: pl.DataFrame) -> go.Figure:
     """Plot the mean costs of every portfolio by kind, stacked, beside its gross return."""
-    names = [name_portfolio(name) for name in score.portfolios]
-    books = list(score.portfolios.values())
-    figure = go.Figure()
+    names, scores, figure = [name_portfolio(name) for name in score.portfolios], score.portfolios.values(), go.Figure()
     for kind, colour in zip(COST_KINDS, SHADES, strict=False):
-        figure.add_bar(x=names, y=[1e4 * book.costs[kind] for book in books], name=kind, marker_color=colour)
-    gross = [None if book.gross_mean is None else 1e4 * book.gross_mean for book in books]
+        figure.add_bar(x=names, y=[1e4 * own.costs[kind] for own in scores], name=kind, marker_color=colour)
+    gross = [1e4 * (own.gross_mean or 0) for own in scores]
     marker = {"color": INK, "symbol": "diamond", "size": 10}
     figure.add_scatter(x=names, y=gross, name="gross return", mode="markers", marker=marker)
     figure.update_layout(barmode="stack", yaxis_title="bp of the equity per day")
@@ -111,11 +104,11 @@ def plot_costs(score: PositionScore, _: pl.DataFrame) -> go.Figure:
 def plot_capacity(score: PositionScore, _: pl.DataFrame) -> go.Figure:
     """Plot the net Sharpe ratio over the capital; empty if only one amount has a ratio."""
     figure = go.Figure()
-    ratios = {float(capital): ratio for capital, ratio in score.capacity.items() if ratio is not None}
-    if ratios:
-        points = dict(sorted({**ratios, score.capital: score.optimised.net_sharpe}.items()))
-        figure.add_scatter(x=list(points), y=list(points.values()), mode="lines+markers", line_color=INK)
-        figure.update_xaxes(title_text="capital", type="log", tickvals=list(points))
+    ratios = sorted((float(capital), ratio) for capital, ratio in score.capacity.items() if ratio is not None)
+    if len(ratios) > 1:
+        capitals = [capital for capital, _ in ratios]
+        figure.add_scatter(x=capitals, y=[ratio for _, ratio in ratios], mode="lines+markers", line_color=INK)
+        figure.update_xaxes(title_text="capital", type="log", tickvals=capitals)
         figure.add_vline(x=score.capital, line_dash="dot", line_color=GREY)
     figure.update_yaxes(title_text="net Sharpe ratio")
     return apply_theme(

@@ -8,32 +8,40 @@ from .format import format_difference, format_number
 from .score_columns import BASIS_POINTS_PER_DAY, COMPARED_POSITION_COLUMNS, POSITION_COLUMNS, RETURN_SOURCE_COLUMNS
 from .table import Table, format_cells, list_headers
 
-SCORE_TITLE = "After costs: positions on the test days"
-SOURCE_TITLE = "Sources of the return after costs, bp per day"
 SCORE_NOTE = (
     "Optimised positions combine the forecasts of all horizons and weigh expected return against risk and costs. A "
     "decile book buys the highest decile of one horizon's forecasts, sells the lowest, and holds each day's choice for "
     "the horizon; it trades at the same prices and pays the same costs by stock. Returns are shares of the equity per "
-    "day, turnover is the sum of absolute trades per day, exposure the mean sum of absolute weights."
+    "day, turnover is the sum of absolute trades per day, exposure the mean sum of absolute weights. Risk is the "
+    "standard deviation of the daily returns before costs; the risk model predicts it from each day's weights."
 )
 SOURCE_NOTE = (
     "Gross return = single stocks + factors; net return = gross return − costs. Factors: the part of the return that "
     "the risk model's factors explain. Single stocks: the rest, which the forecasts aim at."
 )
+COMPARED_NOTE = (
+    "Each run's own test days. Best book: the decile book with the highest net Sharpe ratio at the same costs;\n"
+    "the paired difference is that from the book scaled to the same standard deviation."
+)
 
 
-def tabulate_positions(score: PositionScore, suffix: str = "") -> list[Table]:
+def tabulate_positions(score: PositionScore | None, suffix: str = "") -> list[Table]:
     """Build the tables of positions and decile books: their scores, and where returns come from."""
-    rows = {name_portfolio(name): book for name, book in score.portfolios.items()}
-    tables = ((SCORE_TITLE, POSITION_COLUMNS, _describe(score)), (SOURCE_TITLE, RETURN_SOURCE_COLUMNS, SOURCE_NOTE))
+    if score is None:
+        return []
+    tables = {
+        "After costs: positions on the test days": (POSITION_COLUMNS, _describe(score)),
+        "Sources of the return after costs, bp per day": (RETURN_SOURCE_COLUMNS, SOURCE_NOTE),
+    }
+    portfolios = {name_portfolio(name): portfolio for name, portfolio in score.portfolios.items()}
     return [
         Table(
             f"{title}{suffix}",
             ("positions", *list_headers(columns, columns)),
-            [[name, *format_cells(columns, columns, book)] for name, book in rows.items()],
+            [[name, *format_cells(columns, columns, portfolio)] for name, portfolio in portfolios.items()],
             note,
         )
-        for title, columns, note in tables
+        for title, (columns, note) in tables.items()
     ]
 
 
@@ -45,41 +53,35 @@ def name_portfolio(portfolio: str) -> str:
 def _describe(score: PositionScore) -> str:
     """Describe trading, the difference from the best book, delisted stocks and days without a solution."""
     own, most = score.optimised, max((book.delisted for book in score.books.values()), default=0)
-    sentences = [
-        f"{score.first} to {score.last}, entered at the {score.entry.replace('_', ' ')}, capital {score.capital:,.0f}."
-    ]
+    entry, capital = score.entry.replace("_", " "), f"{score.capital:,.0f}"
+    note = f"{score.first} to {score.last}, entered at the {entry}, capital {capital}. "
     if not own.turnover:
-        sentences.append("The optimised positions never traded: no expected return was worth its costs and risk.")
+        note += "The optimised positions never traded: no expected return was worth its costs and risk. "
     if score.best_book is not None:
         differences = (score.difference, score.difference_at_equal_risk)
         difference, scaled = (format_difference(mean, **BASIS_POINTS_PER_DAY) for mean in differences)
-        sentences.append(
+        note += (
             f"Compared with the best decile book ({score.best_book} d, chosen on these same days), the optimised "
             f"positions earn {difference} bp per day, paired by day; {scaled} if the book is scaled to the same "
-            "standard deviation."
+            "standard deviation. "
         )
     if score.sharpe_ratio is not None:
-        sentences.append(f"Their net Sharpe ratio is {format_number(score.sharpe_ratio, 2)} times that of the book.")
-    sentences += [
-        f"Delisted while held: {own.delisted} optimised positions, at most {most} of a decile book.",
-        score.delisting_note,
-        f"Days whose problem could not be solved, so that the positions stayed: {own.unsolved} of {own.days}.",
-        SCORE_NOTE,
-    ]
-    return " ".join(sentences)
+        note += f"Their net Sharpe ratio is {format_number(score.sharpe_ratio, 2)} times that of the book. "
+    return note + (
+        f"Delisted while held: {own.delisted} optimised positions, of which {own.delisted - own.delisted_by_default} "
+        f"earned the return of the table of delistings and {own.delisted_by_default} the default; at most {most} of a "
+        f"decile book. {score.delisting_note} Days whose problem could not be solved, so that the positions stayed: "
+        f"{own.unsolved} of {own.days}. {SCORE_NOTE}"
+    )
 
 
 def tabulate_compared_positions(scores: Sequence[RunScore]) -> list[Table]:
     """Build a table of the runs' optimised positions; empty if no run has any."""
-    numbered = [(number, score.positions) for number, score in enumerate(scores, start=1)]
+    columns = COMPARED_POSITION_COLUMNS
     rows = [
-        [str(number), *format_cells(COMPARED_POSITION_COLUMNS, COMPARED_POSITION_COLUMNS, positions)]
-        for number, positions in numbered
-        if positions is not None
+        [str(number), *format_cells(columns, columns, score.positions)]
+        for number, score in enumerate(scores, start=1)
+        if score.positions is not None
     ]
-    header = ("run", *list_headers(COMPARED_POSITION_COLUMNS, COMPARED_POSITION_COLUMNS))
-    note = (
-        "Each run's own test days. Best book: the decile book with the highest net Sharpe ratio at the same costs;\n"
-        "the paired difference is that from the book scaled to the same standard deviation."
-    )
-    return [Table("After costs: optimised positions", header, rows, note)] if rows else []
+    header = ("run", *list_headers(columns, columns))
+    return [Table("After costs: optimised positions", header, rows, COMPARED_NOTE)] if rows else []

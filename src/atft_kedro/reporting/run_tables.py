@@ -44,7 +44,7 @@ def tabulate_run(score: RunScore, manifest: Mapping[str, Any], history: History)
     tables = [tabulate_goals(score), tabulate_entries(score, "test")]
     tables += [tabulate_split(score, split) for split in reversed(score.split)]
     tables += [tabulate_portfolios(score, split) for split in ("test", "validation") if split in score.split]
-    tables += tabulate_positions(score.positions) if score.positions else []
+    tables += tabulate_positions(score.positions)
     tables += [tabulate_baselines(score, "test")] if score.baselines else []
     tables += [tabulate_members(score, "test")] if score.seeds else []
     tables += [tabulate_oracle(score, "test")] if score.oracle else []

@@ -7,7 +7,6 @@ from typing import Any
 from ..evaluation.daily_statistics import Mean
 from ..evaluation.entries import name_entry
 from ..evaluation.oracle_comparison import OracleComparison
-from ..evaluation.portfolio import PortfolioScore
 from ..evaluation.position_score import COST_KINDS, PositionPortfolioScore, PositionScore
 from ..evaluation.published import PublishedScore
 from ..evaluation.score import HorizonScore
@@ -80,7 +79,7 @@ SPREAD_OTHER_COLUMNS = ("ic", "rank_ic")
 ROBUSTNESS_COLUMNS = ("ic", "ic_ir", "rank_ic")
 ENTRY_COLUMNS = ("rank_ic", "rank_ic_se", "net_sharpe")
 
-PORTFOLIO_COLUMNS: Columns[PortfolioScore] = {
+PORTFOLIO_COLUMNS: Columns[Any] = {
     "gross_bp": Column("gross bp", lambda score: score.gross_mean, _basis_points),
     "net_bp": Column("net bp", lambda score: score.net_mean, _basis_points),
     "gross_sharpe": Column("gross Sharpe", lambda score: score.gross_sharpe, TWO),
@@ -93,21 +92,19 @@ PORTFOLIO_COLUMNS: Columns[PortfolioScore] = {
 }
 
 POSITION_COLUMNS: Columns[PositionPortfolioScore] = {
-    "net_sharpe_interval": Column(NET_SHARPE_INTERVAL, lambda score: score, format_sharpe_interval),
-    "gross_sharpe": Column("gross Sharpe", lambda score: score.gross_sharpe, TWO),
-    "net_bp": Column("net bp", lambda score: score.net_mean, _basis_points),
-    "gross_bp": Column("gross bp", lambda score: score.gross_mean, _basis_points),
+    **{name: PORTFOLIO_COLUMNS[name] for name in ("net_sharpe_interval", "gross_sharpe", "net_bp", "gross_bp")},
     "turnover": Column("turnover", lambda score: score.turnover, THREE),
-    "drawdown": Column("drawdown", lambda score: score.drawdown, _percent),
+    "drawdown": PORTFOLIO_COLUMNS["drawdown"],
+    "risk_ratio": Column("realised / predicted risk", lambda score: score.risk_ratio, TWO),
     "gross_exposure": Column("exposure", lambda score: score.gross_exposure, TWO),
     "net_exposure": Column("net exposure", lambda score: score.net_exposure, TWO),
 }
 RETURN_SOURCE_COLUMNS: Columns[PositionPortfolioScore] = {
     "specific": Column("single stocks", lambda score: score.specific_mean, _basis_points),
     "factor": Column("factors", lambda score: score.factor_mean, _basis_points),
-    "gross_bp": POSITION_COLUMNS["gross_bp"],
+    "gross_bp": PORTFOLIO_COLUMNS["gross_bp"],
     **{kind: Column(f"− {kind}", partial(_get_cost, kind=kind), _basis_points) for kind in COST_KINDS},
-    "net_bp": POSITION_COLUMNS["net_bp"],
+    "net_bp": PORTFOLIO_COLUMNS["net_bp"],
 }
 COMPARED_POSITION_COLUMNS: Columns[PositionScore] = {
     "net_sharpe_interval": Column(NET_SHARPE_INTERVAL, lambda score: score.optimised, format_sharpe_interval),
@@ -162,6 +159,7 @@ EPOCH_COLUMNS: Columns[Mapping[str, Any]] = {  # of the lines that a training wr
 }
 
 TRACKED = ("ic", "rank_ic", "net_sharpe")  # metrics that a tracker receives
+TRACKED_OF_POSITIONS = ("net_sharpe", "gross_sharpe", "net_mean", "turnover", "risk_ratio")
 
 
 def collect_metrics(prefix: str, entries: Mapping[int, Mapping[int, HorizonScore]], entry_lag: int) -> dict[str, float]:
@@ -178,12 +176,6 @@ def collect_position_metrics(prefix: str, score: PositionScore | None) -> dict[s
     """Collect the tracked metrics of optimised positions as ``prefix/positions_metric``."""
     if score is None:
         return {}
-    own = score.optimised
-    metrics = {
-        "net_sharpe": own.net_sharpe,
-        "gross_sharpe": own.gross_sharpe,
-        "net_mean": own.net_mean,
-        "turnover": own.turnover,
-        "sharpe_ratio": score.sharpe_ratio,
-    }
+    metrics = {name: getattr(score.optimised, name) for name in TRACKED_OF_POSITIONS}
+    metrics["sharpe_ratio"] = score.sharpe_ratio
     return {f"{prefix}/positions_{name}": value for name, value in metrics.items() if value is not None}

@@ -29,7 +29,7 @@ def build_walk_page(score: WalkScore) -> str:
         sections.append(f"These folds failed and are not included:\n\n{failures}")
     for horizon in score.pooled:
         sections.append(format_markdown_table(Table(f"{horizon} days", HEADER, list(format_folds(score, horizon)))))
-    sections += map(format_markdown_table, tabulate_positions(score.positions) if score.positions else ())
+    sections += map(format_markdown_table, tabulate_positions(score.positions))
     return "\n\n".join(sections) + "\n"
 
 

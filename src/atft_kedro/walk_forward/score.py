@@ -81,11 +81,12 @@ def pool_forecasts(trained: FoldResults, folder: Path, dataset: pl.LazyFrame) ->
     return pooled.join(pl.concat(realised), on=KEY, how="left").sort(KEY).select(order)
 
 
-def read_fold_forecasts(trained: FoldResults, folder: Path) -> pl.DataFrame:
-    """Read the validation and test forecasts of all finished folds, with the fold's name."""
-    tables = [open_table(folder / fold.folder / FORECASTS_FILE) for fold in trained.succeeded]
-    names = [pl.lit(fold.name).alias(FOLD) for fold in trained.succeeded]
-    return pl.concat([table.with_columns(name) for table, name in zip(tables, names, strict=True)]).collect()
+def read_fold_forecasts(trained: FoldResults, folder: Path) -> pl.LazyFrame:
+    """Read the forecasts of all splits of all finished folds, with the fold's name."""
+    return pl.concat(
+        open_table(folder / fold.folder / FORECASTS_FILE).with_columns(pl.lit(fold.name).alias(FOLD))
+        for fold in trained.succeeded
+    )
 
 
 def _read_test_forecasts(folder: Path, fold: FoldResult) -> pl.LazyFrame:

@@ -2,9 +2,8 @@
 
 from kedro.pipeline import Node, Pipeline
 
+from atft_kedro.positions.availability import simulate_if_possible
 from atft_kedro.reporting.position_figures import POSITION_PLOTS, plot_positions
-
-from . import nodes
 
 
 def create_pipeline() -> Pipeline:
@@ -12,7 +11,7 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         [
             Node(
-                nodes.simulate_positions,
+                simulate_if_possible,
                 ["forecasts", "mapped_dataset", "delistings", "params:positions"],
                 ["position_days", "position_weights", "position_calibrations", "position_result"],
                 name="simulate_positions",

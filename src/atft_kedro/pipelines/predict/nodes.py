@@ -19,7 +19,7 @@ from atft_kedro.live.journal import make_entries
 from atft_kedro.panel.scaler import FeatureCatalogue
 from atft_kedro.params import InputError
 from atft_kedro.positions import live
-from atft_kedro.positions.availability import find_obstacle
+from atft_kedro.positions.availability import require_possible
 from atft_kedro.positions.plan import PositionParams
 from atft_kedro.training.hardware import choose_device
 
@@ -91,8 +91,7 @@ def plan_positions(  # noqa: PLR0913, PLR0917 — each argument is a separate da
     if previous.is_empty():
         previous = pl.DataFrame(schema=live.SCHEMA)
     try:
-        if (reason := find_obstacle(forecasts, mapped_dataset, params)) is not None:
-            raise InputError(reason)
+        require_possible(mapped_dataset, params)
         calibration = live.find_calibration(exported_models.runs, run)
         table, summary = live.plan_positions(forecasts, mapped_dataset, calibration, previous, delistings, params)
     except InputError as error:
