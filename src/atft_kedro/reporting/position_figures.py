@@ -37,8 +37,8 @@ def _list_portfolios(score: PositionScore, days: pl.DataFrame) -> Iterator[tuple
     """Yield the title, the days and the style of each portfolio; only the best decile book is shown at first."""
     for name in score.portfolios:
         colour = INK if name == OPTIMISED else horizon_colour(int(name.removeprefix(BOOK)))
-        visible = True if name in {OPTIMISED, f"{BOOK}{score.best_book}"} else "legendonly"
-        style = {"legendgroup": name, "line": {"color": colour}, "visible": visible}
+        is_shown = name in {OPTIMISED, f"{BOOK}{score.best_book}"}
+        style: dict[str, object] = {"legendgroup": name, "line_color": colour, "visible": is_shown or "legendonly"}
         yield name_portfolio(name), days.filter(pl.col(PORTFOLIO) == name), style
 
 
