@@ -32,7 +32,7 @@ def make_dataset(path: Path, url: str, key: object = KEY, **settings: object) ->
     return JQuantsDataset(path=str(path), credentials=credentials, **settings)
 
 
-def test_prices_and_delistings_come_from_the_stored_days(
+def test_prices_and_delistings_come_from_the_stored_days_also_as_of_an_earlier_one(
     server: JQuantsServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -48,34 +48,26 @@ def test_prices_and_delistings_come_from_the_stored_days(
     assert delistings.load().rows() == [(date(2024, 1, 4), "13050", -0.1)]
     assert ABSENT not in (hash_state(prices), hash_state(delistings))
     assert KEY not in f"{prices} {prices._describe()} {caplog.text}"
+    server.count()
+    as_of = make_dataset(tmp_path, server.url, key=None, as_of="2024-01-04")
+    as_of.update()
+    assert server.count() == {}
+    assert as_of.load().collect()["date"].unique().to_list() == [date(2024, 1, 4)]
+    assert DelistedIssuesDataset(path=str(tmp_path), final_return=0, as_of="2024-01-04").load().is_empty()
 
 
-def test_the_state_changes_with_a_new_day_and_not_by_an_update_without_one(
-    server: JQuantsServer, tmp_path: Path
-) -> None:
-    prices = make_dataset(tmp_path, server.url)
+def test_the_state_changes_with_a_new_day_and_not_by_an_update_without_one(tmp_path: Path) -> None:
+    write(tmp_path / "in" / "2024-01-04.csv", "date,code,close\n2024-01-04,A,1\n")
+    prices = DailyFolderDataset(path=str(tmp_path / "store"), filepath=str(tmp_path / "in"))
     prices.update()
     state = hash_state(prices)
 
     prices.update()
     assert hash_state(prices) == state
-    server.add_bar(date(2024, 1, 9), "13010", 100.0)
-    server.closed.add(date(2024, 1, 8))
+    write(tmp_path / "in" / "2024-01-05.csv", "date,code,close\n2024-01-05,A,1\n")
     prices.update()
 
     assert hash_state(prices) != state
-
-
-def test_prices_as_of_a_day_need_neither_source_nor_key(server: JQuantsServer, tmp_path: Path) -> None:
-    make_dataset(tmp_path, server.url).update()
-    server.count()
-
-    prices = make_dataset(tmp_path, server.url, key=None, as_of="2024-01-04")
-    prices.update()
-
-    assert server.count() == {}
-    assert prices.load().collect()["date"].unique().to_list() == [date(2024, 1, 4)]
-    assert DelistedIssuesDataset(path=str(tmp_path), final_return=0, as_of="2024-01-04").load().is_empty()
 
 
 def test_a_missing_key_and_a_wrong_entry_are_named(tmp_path: Path) -> None:
@@ -91,7 +83,7 @@ def test_the_hook_updates_the_prices_of_a_pipeline_that_reads_them(tmp_path: Pat
     catalog, hook = DataCatalog({"prices": dataset}), PriceUpdateHook()
 
     hook.before_pipeline_run(Pipeline([Node(lambda other: other, "other", "result", name="other")]), catalog)
-    assert not dataset.exists()
+    assert not (tmp_path / "store").exists()
     hook.before_pipeline_run(Pipeline([Node(lambda prices: prices, "prices", "result", name="read")]), catalog)
 
     assert dataset.load().collect().height == 1

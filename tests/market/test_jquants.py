@@ -168,6 +168,7 @@ RawDays(Path(sys.argv[3])).update(source, date(2024, 1, 4), date(2024, 1, 11), 0
 """
 
 
+@pytest.mark.long
 def test_a_killed_fetch_leaves_complete_days_and_resumes(server: JQuantsServer, tmp_path: Path) -> None:
     days = RawDays(tmp_path)
     process = subprocess.Popen([sys.executable, "-c", FETCH, KEY, server.url, str(tmp_path)], env=environment(ROOT))

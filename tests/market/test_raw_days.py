@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atft_kedro.market.price_files import apply_adjustment_factors
@@ -134,6 +134,7 @@ def test_a_store_without_days_is_named(tmp_path: Path) -> None:
 FACTORS = st.lists(st.sampled_from([1.0, 0.5, 0.1, 3.0, None]), min_size=1, max_size=9)
 
 
+@settings(max_examples=50, deadline=None)
 @given(factors=FACTORS, known=st.integers(1, 9))
 def test_prices_are_multiplied_by_the_later_factors_known_on_a_day(factors: list[float | None], known: int) -> None:
     table = pl.DataFrame(

@@ -67,9 +67,6 @@ class RawDaysDataset(ReadOnlyDataset[T]):
     def _describe(self) -> dict[str, Any]:
         return {"path": str(self._days.days_folder), **self._params.model_dump(mode="json")}
 
-    def _exists(self) -> bool:
-        return bool(self._days.list_days())
-
 
 class UpdatedPricesDataset(RawDaysDataset[pl.LazyFrame]):
     """Prices whose new days are stored by ``update``, which a hook calls before a run."""

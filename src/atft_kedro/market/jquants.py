@@ -38,10 +38,10 @@ class JQuantsClient:
     def list_rows(self, path: str, query: dict[str, str]) -> list[dict[str, Any]]:
         """Request all pages of a table."""
         page = self._request_page(path, query)
-        rows: list[dict[str, Any]] = page["data"]
+        rows: list[dict[str, Any]] = page.get("data", [])
         while key := page.get("pagination_key"):
             page = self._request_page(path, query | {"pagination_key": key})
-            rows += page["data"]
+            rows += page.get("data", [])
         return rows
 
     def _request_page(self, path: str, query: dict[str, str]) -> Any:
