@@ -8,20 +8,12 @@ import importlib.util
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
-from pathlib import Path
-from typing import Any, Literal, TypeVar, get_origin
+from typing import Any, Literal, TypeVar, get_args
 
 from .params import InputError, list_names
-from .source_code import digest
+from .source_code import hash_module
 
 Kind = Literal["features", "losses", "baselines", "graphs", "graph_layers"]
-EXPECTED: dict[Kind, str] = {
-    "features": "a list of Feature",
-    "losses": "a function of LossInputs",
-    "baselines": "a function of BaselineInputs",
-    "graphs": "a function of Members, rows and GraphParams",
-    "graph_layers": "a class of torch modules",
-}
 NAME = re.compile(r"(?P<module>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):(?P<object>[A-Za-z_]\w*)")
 GEOMETRIC = "torch_geometric.nn"  # every graph layer of this module is permitted
 
@@ -69,32 +61,35 @@ def load_plugin(name: str, kind: Kind, expected_type: type[T]) -> T:
         ) from error
     except AttributeError as error:
         raise InputError(f"The plug-in {name} does not exist: {error}.") from error
-    if not isinstance(found, get_origin(expected_type) or expected_type):
-        raise InputError(f"The plug-in {name} is of the type {type(found).__name__}; it must be {EXPECTED[kind]}.")
+    if not isinstance(found, expected_type):
+        raise InputError(
+            f"The plug-in {name} is of the type {type(found).__name__}; it must be a {expected_type.__name__}."
+        )
     return found
 
 
 def hash_plugin(name: str, kind: Kind) -> str:
-    """Hash the source of a permitted plug-in: its module, or all modules of its package.
+    """Hash the code of a permitted plug-in's module, and of what that imports of its package.
 
     A layer of PyTorch Geometric is represented by the installed version.
     """
     module, _ = _require_permitted(name, kind)
     if module == GEOMETRIC:
         return f"torch-geometric {importlib.metadata.version('torch-geometric')}"
-    spec = importlib.util.find_spec(module.partition(".")[0])
-    if spec is None:
+    try:
+        is_installed = importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # the package is missing
+        is_installed = False
+    if not is_installed:
         raise InputError(f"The plug-in {name} is not installed: there is no module {module}.")
-    files = [file for folder in spec.submodule_search_locations or () for file in Path(folder).rglob("*.py")]
-    files = sorted(files) or [Path(str(spec.origin))]
-    return digest(*(f"{file.name} {file.read_bytes().hex()}" for file in files))
+    return hash_module(module)
 
 
 def hash_plugins(parameters: Any) -> dict[str, str]:
     """Hash the source of every permitted plug-in that parameters name, by its name."""
     texts = {*_list_texts(parameters)}
     kinds: dict[str, Kind] = dict.fromkeys(texts & _permitted, "graph_layers")
-    kinds |= {name: kind for kind in EXPECTED for name in list_installed(kind) if name in texts}
+    kinds |= {name: kind for kind in get_args(Kind) for name in list_installed(kind) if name in texts}
     return {name: hash_plugin(name, kind) for name, kind in sorted(kinds.items())}
 
 

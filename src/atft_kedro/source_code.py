@@ -24,18 +24,28 @@ def hash_code(definition: Callable[..., Any] | type) -> str:
     """
     if not _is_in_package(definition.__module__):
         return definition.__module__
-    own, waiting = _hash_reachable(definition.__module__, definition.__qualname__.split(".")[0])
+    own, imported = _hash_reachable(definition.__module__, definition.__qualname__.split(".")[0])
+    return digest(own, *_hash_modules(imported))
+
+
+def hash_module(module: str) -> str:
+    """Hash the code of any module, and of the modules of its package that it imports."""
+    return digest(*_hash_modules([module]))
+
+
+def _hash_modules(waiting: list[str]) -> list[str]:
+    """Hash modules and all that they import of their package, each with its name."""
     seen: dict[str, str] = {}
     while waiting:
         module = waiting.pop()
         if module not in seen:
             seen[module], imported = _read_module(module)
             waiting += imported
-    return digest(own, *(f"{module} {seen[module]}" for module in sorted(seen)))
+    return [f"{module} {seen[module]}" for module in sorted(seen)]
 
 
 def _hash_reachable(module: str, name: str) -> tuple[str, list[str]]:
-    """Hash the code of its module that a definition uses; list the package modules that it imports."""
+    """Hash the code of its module that a definition uses; list the modules of its package that it imports."""
     tree, package, _ = _parse(module)
     defined: dict[str, ast.AST] = {}
     for node in tree.body:
@@ -57,7 +67,7 @@ def _hash_reachable(module: str, name: str) -> tuple[str, list[str]]:
 
 @cache
 def _read_module(module: str) -> tuple[str, list[str]]:
-    """Hash a module's syntax tree and template; list the package modules that it imports."""
+    """Hash a module's syntax tree and template; list the modules of its package that it imports."""
     tree, package, template = _parse(module)
     names = [name for node in ast.walk(tree) for name in _list_imports(node, package)]
     return digest(ast.dump(tree), template), sorted({name for name in names if _is_module(name)})
@@ -83,19 +93,20 @@ def _list_bound_names(node: ast.stmt) -> list[str]:
 
 
 def _list_imports(node: ast.AST, package: str) -> list[str]:
+    root = package.partition(".")[0]
     if isinstance(node, ast.Import):
-        return [alias.name for alias in node.names if _is_in_package(alias.name)]
+        return [alias.name for alias in node.names if _is_in_package(alias.name, root)]
     if not isinstance(node, ast.ImportFrom):
         return []
     base = package.rsplit(".", node.level - 1)[0] if node.level else ""
     origin = ".".join(part for part in (base, node.module) if part)
-    if not _is_in_package(origin):
+    if not _is_in_package(origin, root):
         return []
     return [origin, *(f"{origin}.{alias.name}" for alias in node.names)]
 
 
-def _is_in_package(module: str) -> bool:
-    return module == PACKAGE or module.startswith(f"{PACKAGE}.")
+def _is_in_package(module: str, package: str = PACKAGE) -> bool:
+    return module == package or module.startswith(f"{package}.")
 
 
 def _is_module(name: str) -> bool:

@@ -52,9 +52,10 @@ def test_every_kind_is_used_from_the_configuration_of_a_project(own_project: Pat
     assert "cubic_error" in (run / "metrics.jsonl").read_text()
 
     with (own_project / "src" / "own_plugins" / "losses.py").open("a") as file:
-        file.write("# another version\n")
+        file.write("CHANGED = True\n")
     stages = kedro(own_project, "atft", "stages", "--params", SMALL)
-    assert "fit.train │ stale │ params:training changed" in stages
+    assert "data.build_ml_dataset │ fresh" in stages
+    assert "fit.fit_network │ stale │ params:training changed" in stages
     refused = kedro(own_project, "run", "--params", f"{SMALL},training.resume=latest", fails=True)
     assert "was trained with other parameters: plugins.own_plugins.losses:cubic = " in refused
 

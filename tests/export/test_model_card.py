@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from atft_kedro import source_code
 from atft_kedro.export.model import load_model
 from atft_kedro.export.model_card import CARD_FILE, ModelInputs, find_price_columns, read_card
 from atft_kedro.features.build import FeatureParams
@@ -165,7 +166,8 @@ def test_a_model_with_another_source_of_a_plugin_warns(
         (folder / CARD_FILE).write_text(json.dumps(card))
         load_model(folder)
         assert "another source" not in caplog.text
-        (package / "graphs.py").write_text("# another version\n")
+        (package / "graphs.py").write_text("CHANGED = True\n")
+        source_code._read_module.cache_clear()
         load_model(folder)
 
     assert f"the plug-in {name} has another source than in the training of run" in caplog.text

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from atft_kedro import plugins
+from atft_kedro import plugins, source_code
 
 PACKAGE = Path(__file__).parents[1] / "plugin_package"
 
@@ -28,6 +28,7 @@ def plugin_package(*names: str, installed: bool = False) -> Iterator[Path]:
         patch.syspath_prepend(folder)
         patch.setattr(plugins, "_permitted", set(names))
         plugins.list_installed.cache_clear()
+        source_code._read_module.cache_clear()
         yield Path(folder) / "own_plugins"
     plugins.list_installed.cache_clear()
     for module in [name for name in sys.modules if name.startswith("own_plugins")]:

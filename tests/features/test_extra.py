@@ -31,7 +31,7 @@ def test_own_features_join_a_set_and_its_catalogue(clean_prices: pl.DataFrame) -
     ("name", "message"),
     [
         ("own_plugins.wrong:SAME_NAME", "wrong:SAME_NAME has a feature 'ret_1', but there is such a column"),
-        ("own_plugins.features:CLOSE", "features:CLOSE is of the type Expr; it must be a list of Feature"),
+        ("own_plugins.features:CLOSE", "features:CLOSE is of the type Expr; it must be a list"),
     ],
 )
 def test_wrong_lists_are_refused(name: str, message: str) -> None:

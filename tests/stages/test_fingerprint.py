@@ -6,6 +6,7 @@ import pytest
 from kedro.pipeline import Node, Pipeline
 from kedro_datasets.json import JSONDataset
 
+from atft_kedro import source_code
 from atft_kedro.stages.fingerprint import _hash_parameter
 from atft_kedro.stages.ledger import (
     plan_stages,
@@ -57,6 +58,7 @@ def test_the_source_of_a_plugin_counts_where_a_parameter_names_it() -> None:
     with plugin_package("own_plugins.losses:cubic") as package:
         plain, named = [_hash_parameter({"by": name}, None) for name in ("mse", "own_plugins.losses:cubic")]
         (package / "losses.py").write_text("CHANGED = True\n")
+        source_code._read_module.cache_clear()
         after = [_hash_parameter({"by": name}, None) for name in ("mse", "own_plugins.losses:cubic")]
 
     assert after[0] == plain
