@@ -97,3 +97,12 @@ def test_impossible_parameters_are_refused(ml_dataset: pl.DataFrame) -> None:
         select_universe(bare, make_params(UniverseParams, min_traded_value=1))
     with pytest.raises(InputError, match="No stock of any day meets"):
         select_universe(bare, make_params(UniverseParams, min_price=1e12))
+
+
+def test_a_minimum_price_warns_of_splits_that_were_not_known_yet(caplog: pytest.LogCaptureFixture) -> None:
+    frame = rows({"a": [3.0, 3.0]}, volume=1e6)
+
+    chosen(frame, make_params(UniverseParams, min_history=1))
+    assert "splits" not in caplog.text
+    chosen(frame, make_params(UniverseParams, min_history=1, min_price=1))
+    assert "if they are adjusted for splits, it selects by later splits" in caplog.text
