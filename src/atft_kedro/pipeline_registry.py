@@ -12,7 +12,6 @@ from .pipelines import (
     guard,
     hpo,
     monitor,
-    positions,
     predict,
     prepare,
     refit,
@@ -25,6 +24,7 @@ STEPS = {
     "prepare": prepare,
     "graph": graph,
     "fit": fit,
+    "evaluate": evaluate,
     "export": export,
     "predict": predict,
     "monitor": monitor,
@@ -46,7 +46,6 @@ def register_pipelines() -> dict[str, Pipeline]:
         name: Pipeline(step.create_pipeline(), namespace=name, prefix_datasets_with_namespace=False)
         for name, step in STEPS.items()
     }
-    steps["evaluate"] = _create_evaluation()
     # The outputs of these three nodes are in memory: every pipeline that reads them contains the node.
     mapping = steps["data"].only_nodes("data.map_columns")
     joining = steps["graph"].only_nodes("graph.make_training_data")
@@ -56,7 +55,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     graphs = steps["prepare"].only_nodes("prepare.select_universe") + steps["graph"].only_nodes("graph.build_graphs")
     exporting = ("describe_inputs", "export_model", "prepare_registration")
     writing = steps["export"].only_nodes(*(f"export.{name}" for name in exporting))
-    position_nodes = steps["evaluate"].only_nodes_with_namespaces(["evaluate.positions"])
+    position_nodes = steps["evaluate"].only_nodes("evaluate.simulate_positions", "evaluate.plot_positions")
     promoting = steps["gate"].only_nodes("gate.promote_refit")
     chain = prepared + steps["fit"] + steps["evaluate"] + steps["export"]
     return {
@@ -74,13 +73,3 @@ def register_pipelines() -> dict[str, Pipeline]:
         "train": chain,
         "__default__": chain,
     }
-
-
-def _create_evaluation() -> Pipeline:
-    """Build ``evaluate`` with ``positions`` inside: positions read its forecasts, and its report shows them.
-
-    Kedro refuses two namespaces that read each other's outputs, so the nested namespace is ``evaluate.positions``.
-    """
-    nested = Pipeline(positions.create_pipeline(), namespace="positions", prefix_datasets_with_namespace=False)
-    both = evaluate.create_pipeline() + nested
-    return Pipeline(both, namespace="evaluate", prefix_datasets_with_namespace=False)

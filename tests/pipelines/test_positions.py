@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 from atft_kedro.evaluation.position_score import PositionResult, score_positions
-from atft_kedro.positions.availability import WEIGHTS_SCHEMA, simulate_if_possible
 from atft_kedro.positions.plan import PositionParams
+from atft_kedro.positions.simulate import WEIGHTS_SCHEMA, simulate_if_possible
 from factories.params import make_params
 
 

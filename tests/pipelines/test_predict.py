@@ -15,7 +15,7 @@ from atft_kedro.market.delistings import NO_DELISTINGS
 from atft_kedro.market.simulated_drivers import MarketParams
 from atft_kedro.market.simulation import simulate_market
 from atft_kedro.pipelines.predict.nodes import plan_positions
-from atft_kedro.positions import availability, live
+from atft_kedro.positions import live, simulate
 from atft_kedro.positions.expected_returns import Calibration, Calibrations
 from atft_kedro.positions.plan import PositionParams
 from atft_kedro.training.params import TrainingParams
@@ -132,7 +132,7 @@ def test_without_new_positions_the_earlier_ones_are_kept(
     if changes.get("is_tested", True):
         calibration = Calibration(entry="close", slopes={1: 0.1}, t={1: 2.0}, days=20)
         (tmp_path / run / live.CALIBRATIONS).write_text(Calibrations(folds=(calibration,)).model_dump_json())
-    monkeypatch.setattr(availability, "OPTIMISER", changes.get("optimiser", availability.OPTIMISER))
+    monkeypatch.setattr(simulate, "OPTIMISER", changes.get("optimiser", simulate.OPTIMISER))
     if "volume" in changes:
         prices = prices.with_columns(volume=pl.lit(changes["volume"], pl.Float64))
     forecasts = prices.filter(pl.col("date") == day).select("date", "code", forecast=pl.int_range(pl.len()).cast(float))

@@ -1,8 +1,9 @@
-"""From a trained network to forecasts, their score and its pages."""
+"""From a trained network to forecasts, positions, their scores and pages."""
 
 from kedro.pipeline import Node, Pipeline
 
-from atft_kedro.reporting.position_figures import POSITION_PLOTS
+from atft_kedro.positions.simulate import simulate_if_possible
+from atft_kedro.reporting.position_figures import POSITION_PLOTS, plot_positions
 from atft_kedro.reporting.run_pages import OPTIONAL_FIGURES, TRAINING_FIGURES
 from atft_kedro.reporting.score_figures import SCORE_FIGURES
 
@@ -13,7 +14,7 @@ LEARNING_PLOT, *NETWORK_PLOTS = TRAINING_PLOTS
 
 
 def create_pipeline() -> Pipeline:
-    """Forecast with the network and the baselines, score the forecasts, plot and report."""
+    """Forecast with the network and the baselines, simulate positions, score, plot and report."""
     return Pipeline(
         [
             Node(
@@ -34,6 +35,13 @@ def create_pipeline() -> Pipeline:
                 "realised_returns",
                 name="collect_returns",
             ),
+            Node(
+                simulate_if_possible,
+                ["forecasts", "mapped_dataset", "delistings", "params:positions"],
+                ["position_days", "position_weights", "position_calibrations", "position_result"],
+                name="simulate_positions",
+            ),
+            Node(plot_positions, ["position_result", "position_days"], POSITION_PLOTS, name="plot_positions"),
             Node(
                 nodes.score_forecasts,
                 [

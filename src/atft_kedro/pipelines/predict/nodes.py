@@ -19,8 +19,8 @@ from atft_kedro.live.journal import make_entries
 from atft_kedro.panel.scaler import FeatureCatalogue
 from atft_kedro.params import InputError
 from atft_kedro.positions import live
-from atft_kedro.positions.availability import require_possible
 from atft_kedro.positions.plan import PositionParams
+from atft_kedro.positions.simulate import require_possible
 from atft_kedro.training.hardware import choose_device
 
 CHALLENGER_ERRORS = (ValueError, RuntimeError, OSError, MemoryError, PolarsError)  # of its model, memory or files

@@ -15,9 +15,8 @@ from atft_kedro.panel.folds import FoldParams, Folds
 from atft_kedro.panel.index import index_observations
 from atft_kedro.panel.scaler import FeatureCatalogue, ScalerParams
 from atft_kedro.panel.split import add_sizes
-from atft_kedro.positions.availability import simulate_if_possible
 from atft_kedro.positions.plan import PositionParams
-from atft_kedro.positions.simulate import PositionTables
+from atft_kedro.positions.simulate import PositionTables, simulate_if_possible
 from atft_kedro.reporting.split_figures import plot_splits
 from atft_kedro.schema import DATE, target_span
 from atft_kedro.training.params import TrainingParams
