@@ -83,15 +83,6 @@ def test_delistings_are_known_from_their_day_on_and_of_stocks_in_the_prices(capl
     assert caplog.messages == ["delistings: 1 of 3 stocks are not in the prices"]
 
 
-def test_prices_that_end_long_before_the_delisting_are_reported(caplog: pytest.LogCaptureFixture) -> None:
-    prices = make_prices({"1301": date(2023, 3, 2), "LEH": date(2023, 4, 2), "A": date(2024, 4, 2)})
-
-    with caplog.at_level(logging.WARNING):
-        assert select_known_delistings(READ, prices).height == 2
-
-    assert caplog.messages == ["delistings: the prices of LEH end more than a year before: are they complete?"]
-
-
 def test_a_stock_with_prices_after_its_delisting_is_refused() -> None:
     prices = make_prices({"1301": date(2024, 3, 4), "A": date(2024, 4, 2)})
 

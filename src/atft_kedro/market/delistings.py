@@ -66,6 +66,6 @@ def select_known_delistings(delistings: pl.DataFrame, prices: pl.LazyFrame) -> p
             "give the last day with a price, or a later one."
         )
     known = joined.filter(pl.col("last").is_not_null() & (pl.col(DATE) <= last_days["last"].max()))
-    counts = known.height, joined.height, joined["last"].null_count()
-    _logger.info("delistings: %d of %d are known on the last day of the prices; %d stocks are not in them", *counts)
+    if unknown := joined["last"].null_count():
+        _logger.warning("delistings: %d of %d stocks are not in the prices", unknown, joined.height)
     return known.drop("last")
