@@ -156,6 +156,7 @@ def test_a_new_layer_changes_nothing_and_learns(name: str) -> None:
     [
         ("GATv2Conv", {"heads": 3}, "its output is (3, 15) instead of (3, 16)"),
         ("GATv2Conv", {"hads": 3}, "unexpected keyword argument 'hads'"),
+        ("GATv2Conv", {"heads": 0}, "division or modulo by zero"),
         ("GINConv", {}, "missing 1 required positional argument: 'nn'"),
         ("GCNConv", {"cached": True}, "cached must be false, because each block has other edges"),
         ("BatchNorm", {}, "torch_geometric.nn:BatchNorm is not a graph convolution"),

@@ -1,7 +1,6 @@
 """Graph convolutions of PyTorch Geometric, or of the user, on each day's neighbours."""
 
 import inspect
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -75,38 +74,40 @@ def make_convolution(params: NetworkParams, attributes: int) -> GraphConvolution
     ``dropout``, and ``add_self_loops``, which is false because the edges from stocks to themselves exist already.
     """
     name, hidden = params.graph_layer, params.hidden_size
-    layer_class: type[nn.Module] = load_plugin(name, "graph_layers", type)
-    accepted = inspect.signature(layer_class).parameters
+    layer_class = _load_class(name)
     defaults: dict[str, Any] = {"in_channels": hidden, "edge_dim": attributes, "heads": params.graph_heads}
     defaults |= {"dropout": params.graph_dropout, "add_self_loops": False}
-    arguments = {key: value for key, value in defaults.items() if key in accepted} | params.graph_layer_arguments
-    if "out_channels" in accepted:
-        parts = arguments.get("heads", 1) if arguments.get("concat", "concat" in accepted) else 1
-        arguments = {"out_channels": hidden // parts} | arguments
-    _require_convolution(layer_class, name, arguments)
-    has_self_edges = "add_self_loops" in accepted and not arguments["add_self_loops"]
+    arguments: dict[str, Any] = params.graph_layer_arguments
+    if arguments.get("cached"):
+        raise InputError("network.graph_layer_arguments: cached must be false, because each block has other edges.")
     try:
-        layer = layer_class(**arguments)
-        reads_edges = arguments.get("edge_dim", attributes) is not None
-        convolution = GraphConvolution(layer, has_self_edges=has_self_edges, reads_edges=reads_edges)
+        accepted = inspect.signature(layer_class).parameters
+        arguments = {key: value for key, value in defaults.items() if key in accepted} | arguments
+        if "out_channels" in accepted:
+            parts = arguments.get("heads", 1) if arguments.get("concat", "concat" in accepted) else 1
+            arguments = {"out_channels": hidden // parts} | arguments
+        convolution = GraphConvolution(
+            layer_class(**arguments),
+            has_self_edges="add_self_loops" in accepted and not arguments["add_self_loops"],
+            reads_edges=arguments.get("edge_dim", attributes) is not None,
+        )
         _require_shapes(convolution.eval(), hidden, attributes)
-    except (TypeError, ValueError, AttributeError, RuntimeError) as error:
+    except (TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
         raise InputError(f"network.graph_layer {name} cannot be used with {arguments}: {error}.") from error
     return convolution.train()
 
 
-def _require_convolution(layer_class: type, name: str, arguments: Mapping[str, Any]) -> None:
-    """Refuse what is not a layer: a stored file could name any class of PyTorch Geometric."""
+def _load_class(name: str) -> type[nn.Module]:
+    """Load a layer's class; of PyTorch Geometric only convolutions, because a stored file could name any class."""
+    layer_class = load_plugin(name, "graph_layers", type)
+    expected: type = nn.Module
     if name.startswith(f"{GEOMETRIC}:"):
         from torch_geometric.nn import MessagePassing
 
-        is_layer = issubclass(layer_class, MessagePassing)
-    else:
-        is_layer = issubclass(layer_class, nn.Module)
-    if not is_layer:
+        expected = MessagePassing
+    if not issubclass(layer_class, expected):
         raise InputError(f"network.graph_layer {name} is not a graph convolution.")
-    if arguments.get("cached"):
-        raise InputError("network.graph_layer_arguments: cached must be false, because each block has other edges.")
+    return layer_class
 
 
 @torch.no_grad()
