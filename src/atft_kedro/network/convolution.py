@@ -99,8 +99,8 @@ def make_convolution(params: NetworkParams, attributes: int) -> GraphConvolution
 
 def _load_class(name: str) -> type[nn.Module]:
     """Load a layer's class; of PyTorch Geometric only convolutions, because a stored file could name any class."""
-    layer_class = load_plugin(name, "graph_layers", type)
-    expected: type = nn.Module
+    layer_class: type[nn.Module] = load_plugin(name, "graph_layers", type)
+    expected: type[nn.Module] = nn.Module
     if name.startswith(f"{GEOMETRIC}:"):
         from torch_geometric.nn import MessagePassing
 
