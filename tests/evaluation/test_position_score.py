@@ -37,7 +37,7 @@ def test_gross_minus_costs_is_net_and_the_attribution_adds_up() -> None:
 
 def test_the_best_book_is_compared_day_by_day() -> None:
     days = make_days({"book 5": BEST_BOOK, "book 1": FIRST_BOOK, "optimised": OWN})
-    score = score_positions(days.sample(fraction=1, shuffle=True, seed=1), "next_close", 1e7, DELISTING_NOTE)
+    score = score_positions(days.sample(fraction=1, shuffle=True, seed=1), "next_close", 1e7, {}, DELISTING_NOTE)
 
     differences = [own - book for own, book in zip(OWN, BEST_BOOK, strict=True)]
     assert (score.best_book, list(score.books)) == (5, [1, 5])
@@ -51,13 +51,15 @@ def test_the_best_book_is_compared_day_by_day() -> None:
     assert (score.first, score.last) == ("2024-01-01", "2024-01-04")
 
 
-def test_the_capacity_has_the_ratio_of_every_amount_of_capital() -> None:
-    days = make_days({"optimised": OWN, "capital 100": BEST_BOOK, "capital 20000000": [0.0] * 4})
+def test_the_sensitivity_has_the_ratio_of_every_value() -> None:
+    days = make_days({"optimised": OWN, "capital = 100": BEST_BOOK, "capital = 20000000": [0.0] * 4})
 
-    assert score_positions(days, "close", 1e7, DELISTING_NOTE).capacity == {
-        "10000000": pytest.approx(sharpe_by_hand(OWN)),
-        "100": pytest.approx(sharpe_by_hand(BEST_BOOK)),
-        "20000000": None,
+    assert score_positions(days, "close", 1e7, {"capital": "10000000"}, DELISTING_NOTE).sensitivity == {
+        "capital": {
+            "10000000": pytest.approx(sharpe_by_hand(OWN)),
+            "100": pytest.approx(sharpe_by_hand(BEST_BOOK)),
+            "20000000": None,
+        }
     }
 
 
@@ -73,14 +75,14 @@ def test_the_risk_ratio_is_1_where_returns_have_the_predicted_variance() -> None
 
 
 def test_no_ratio_to_a_book_that_loses() -> None:
-    score = score_positions(make_days({"optimised": OWN, "book 1": FIRST_BOOK}), "close", 1e7, DELISTING_NOTE)
+    score = score_positions(make_days({"optimised": OWN, "book 1": FIRST_BOOK}), "close", 1e7, {}, DELISTING_NOTE)
 
     assert (score.best_book, score.sharpe_ratio) == (1, None)
     assert score.difference is not None
 
 
 def test_positions_without_a_trade_or_a_book_have_a_score() -> None:
-    score = score_positions(make_days({"optimised": [0.0, 0.0, 0.0]}), "close", 1e7, DELISTING_NOTE)
+    score = score_positions(make_days({"optimised": [0.0, 0.0, 0.0]}), "close", 1e7, {}, DELISTING_NOTE)
 
     assert (score.optimised.net_sharpe, score.optimised.net_mean, score.optimised.drawdown) == (None, 0, 0)
     assert (score.best_book, score.difference, score.sharpe_ratio, score.books) == (None, None, None, {})

@@ -34,10 +34,10 @@ def make_days(portfolios: Mapping[str, Sequence[float]], **values: float) -> pl.
 def make_random_days(days: int = 60) -> pl.DataFrame:
     """Make days of optimised positions that earn more than the books of 1 and 5 days, and less with more capital."""
     random = np.random.default_rng(5)
-    means = {"optimised": 8e-4, "book 1": -2e-4, "book 5": 4e-4, "capital 1000000000": 2e-4}
+    means = {"optimised": 8e-4, "book 1": -2e-4, "book 5": 4e-4, "capital = 1000000000": 2e-4}
     return make_days({name: (mean + 4e-3 * random.normal(size=days)).tolist() for name, mean in means.items()})
 
 
 def make_position_score(days: int = 60) -> PositionScore:
     """Score random days."""
-    return score_positions(make_random_days(days), "next_close", 1e7, DELISTING_NOTE)
+    return score_positions(make_random_days(days), "next_close", 1e7, {"capital": "10000000"}, DELISTING_NOTE)

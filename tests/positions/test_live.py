@@ -31,7 +31,7 @@ PARAMS: dict[str, Any] = {
     "refit_days": 1,
     "risk": {"window": 60},
     "costs": {"flat_bp": 10.0},
-    "capacity": [],
+    "sensitivity": {},
     "risk_aversion": 100.0,
 }
 FORECASTS = (

@@ -8,11 +8,11 @@ from atft_kedro.evaluation.position_score import POSITION_DAYS_SCHEMA, PositionR
 from atft_kedro.reporting.html_pages import has_content
 from atft_kedro.reporting.position_figures import (
     POSITION_FIGURES,
-    plot_capacity,
     plot_costs,
     plot_exposure,
     plot_position_equity,
     plot_positions,
+    plot_sensitivity,
 )
 from factories.position_days import make_position_score, make_random_days
 
@@ -37,13 +37,23 @@ def test_bars_of_costs_are_the_mean_costs_below_the_gross_return() -> None:
     assert gross.y[0] == pytest.approx(1e4 * (SCORE.optimised.gross_mean or 0))
 
 
-def test_capacity_is_drawn_in_the_order_of_the_capital() -> None:
-    shuffled = SCORE.model_copy(update={"capacity": {"10000000": 1.1, "1e8": 0.4, "2000000": 3.1, "1e9": None}})
-    (line,) = plot_capacity(shuffled, DAYS).data
+def test_values_of_changed_parameters_are_drawn_in_their_order_with_a_diamond_on_the_own_one() -> None:
+    capital = {"10000000": 1.1, "100000000": 0.4, "2000000": 3.1, "1000000000": None}
+    limit = {"0.1": 1.1, "null": 0.9, "0.05": 0.2}
+    own_values = {"capital": "10000000", "limits.beta": "0.1"}
 
-    assert line.x == (2e6, 1e7, 1e8)
-    assert line.y == (3.1, 1.1, 0.4)
-    assert not has_content(plot_capacity(SCORE.model_copy(update={"capacity": {"1e8": None}}), DAYS))
+    figure = plot_sensitivity(
+        SCORE.model_copy(update={"sensitivity": {"capital": capital, "limits.beta": limit}, "own_values": own_values}),
+        DAYS,
+    )
+    alone = SCORE.model_copy(update={"sensitivity": {"capital": {"1": 2.0, "2": None}}, "own_values": {"capital": "1"}})
+
+    line, diamond, other, _ = figure.data
+    assert line.x == ("2000000", "10000000", "100000000", "1000000000")
+    assert line.y == (3.1, 1.1, 0.4, None)
+    assert (diamond.x, diamond.y) == (("10000000",), (1.1,))
+    assert other.x == ("0.05", "0.1", "null")
+    assert not has_content(plot_sensitivity(alone, DAYS))
 
 
 def test_exposure_is_that_of_the_optimised_positions() -> None:

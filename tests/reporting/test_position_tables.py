@@ -29,7 +29,7 @@ def test_the_rows_are_the_optimised_positions_and_the_books() -> None:
 def test_the_note_names_the_difference_the_delisted_and_the_days_without_a_solution() -> None:
     returns = {"optimised": [0.02, -0.01, 0.03, 0.0], "book 5": [0.01, -0.01, 0.01, 0.0]}
     days = make_days(returns, delisted=2, delisted_by_default=1, unsolved=1)
-    note = tabulate_positions(score_positions(days, "next_open", 2e7, DELISTING_NOTE))[0].note
+    note = tabulate_positions(score_positions(days, "next_open", 2e7, {}, DELISTING_NOTE))[0].note
 
     assert "2024-01-01 to 2024-01-04, entered at the next open, capital 20,000,000." in note
     assert "best decile book (5 d, chosen on these same days), the optimised positions earn +75.00 ± " in note
@@ -41,7 +41,7 @@ def test_the_note_names_the_difference_the_delisted_and_the_days_without_a_solut
 
 def test_without_books_nothing_is_compared() -> None:
     days = make_days({"optimised": [0.1, 0.2]})
-    note = tabulate_positions(score_positions(days, "close", 1e6, DELISTING_NOTE))[0].note
+    note = tabulate_positions(score_positions(days, "close", 1e6, {}, DELISTING_NOTE))[0].note
 
     assert "Compared" not in note
     assert "times that of the book" not in note
@@ -50,7 +50,7 @@ def test_without_books_nothing_is_compared() -> None:
 
 def test_positions_that_never_trade_are_explained() -> None:
     days = make_days({"optimised": [0.0, 0.0, 0.0]}, turnover=0.0)
-    note = tabulate_positions(score_positions(days, "close", 1e6, DELISTING_NOTE))[0].note
+    note = tabulate_positions(score_positions(days, "close", 1e6, {}, DELISTING_NOTE))[0].note
 
     assert "never traded: no expected return was worth its costs and risk." in note
 

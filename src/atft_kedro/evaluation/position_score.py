@@ -1,6 +1,7 @@
 """Scores of optimised positions, and of decile books at the same costs."""
 
 import math
+from collections.abc import Mapping
 from typing import Literal
 
 import polars as pl
@@ -11,7 +12,7 @@ from .daily_statistics import Mean, average, finite_or_none, mean_or_none, sharp
 from .portfolio import ReturnScore, score_returns
 
 PORTFOLIO, OPTIMISED = "portfolio", "optimised"
-BOOK, CAPITAL = "book ", "capital "  # portfolios: the horizon of a decile book, or another amount of capital, follows
+BOOK, CHANGED = "book ", " = "  # portfolios: `book 5` is the decile book of 5 days; `capital = 1e8` has another capital
 GROSS, NET, TURNOVER, FACTOR, SPECIFIC = "gross", "net", "turnover", "factor", "specific"
 GROSS_EXPOSURE, NET_EXPOSURE = "gross_exposure", "net_exposure"
 PREDICTED_VARIANCE = "predicted_variance"  # of the day's gross return, by the risk model
@@ -58,7 +59,10 @@ class PositionScore(Params):
     best_book: HorizonKey | None  # the book with the highest net Sharpe ratio
     difference: Mean | None  # daily net return of the optimised positions minus that of the best book
     sharpe_ratio: float | None  # net Sharpe of the optimised positions / best book; None unless the latter is positive
-    capacity: dict[str, float | None]  # net Sharpe ratio of the optimised positions by capital
+    sensitivity: dict[
+        str, dict[str, float | None]
+    ]  # net Sharpe ratio of the optimised positions, by parameter and value
+    own_values: dict[str, str]  # the values of these parameters in `optimised`
     delisting_note: str  # what the holders of delisted stocks earn
     difference_at_equal_risk: Mean | None = None  # with the book scaled to the same standard deviation
 
@@ -93,8 +97,10 @@ def score_position_days(daily: pl.DataFrame, holding_days: int = 1) -> PositionP
     )
 
 
-def score_positions(daily: pl.DataFrame, entry: PositionEntry, capital: float, delisting_note: str) -> PositionScore:
-    """Score the optimised positions, decile books and other amounts of capital."""
+def score_positions(
+    daily: pl.DataFrame, entry: PositionEntry, capital: float, own_values: Mapping[str, str], delisting_note: str
+) -> PositionScore:
+    """Score the optimised positions, decile books, and positions with changed parameters."""
     tables = {str(name): days for (name,), days in daily.sort(DATE).partition_by(PORTFOLIO, as_dict=True).items()}
     own, net = tables[OPTIMISED], {name: table[NET].to_numpy() for name, table in tables.items()}
     optimised = score_position_days(own)
@@ -108,8 +114,10 @@ def score_positions(daily: pl.DataFrame, entry: PositionEntry, capital: float, d
         own_net, book_net = net[OPTIMISED], net[f"{BOOK}{best}"]
         scale = own_net.std() / book_net.std()  # a book with a Sharpe ratio has a deviation
         difference, scaled_difference = (average(own_net - factor * book_net, horizon=1) for factor in (1.0, scale))
-    capitals = [name for name in tables if name.startswith(CAPITAL)]
-    capacity = {name.removeprefix(CAPITAL): finite_or_none(sharpe(net[name])) for name in capitals}
+    sensitivity: dict[str, dict[str, float | None]] = {name: {value: own_ratio} for name, value in own_values.items()}
+    for changed in (name for name in tables if CHANGED in name):
+        name, value = changed.split(CHANGED)
+        sensitivity[name][value] = finite_or_none(sharpe(net[changed]))
     return PositionScore(
         entry=entry,
         capital=capital,
@@ -121,6 +129,7 @@ def score_positions(daily: pl.DataFrame, entry: PositionEntry, capital: float, d
         difference=difference,
         difference_at_equal_risk=scaled_difference,
         sharpe_ratio=own_ratio / best_ratio if own_ratio is not None and best_ratio and best_ratio > 0 else None,
-        capacity={f"{capital:.12g}": own_ratio, **capacity},
+        sensitivity=sensitivity,
+        own_values=dict(own_values),
         delisting_note=delisting_note,
     )

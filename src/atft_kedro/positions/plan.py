@@ -1,16 +1,18 @@
 """The orders of a day, from expected returns, risk and costs; and those of a decile book."""
 
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from .. import metrics
+from ..dotted_paths import flatten, set_value
 from ..evaluation.position_score import PositionEntry
-from ..params import Params
+from ..params import Params, suggest_name
 from .backtest import Decision, Policy
 from .costs import CostHistory, CostParams, DayCosts, estimate_costs
 from .optimizer import DayProblem, LimitParams, PositionOptimizer
@@ -28,15 +30,15 @@ class PositionParams(Params):
 
     ``holding_days`` is the expected time between a purchase and its sale: expected returns and costs are those of one
     such day. ``delisting_return`` is earned by the holders of a delisted stock that ``delistings`` lacks.
-    ``capacity`` lists more amounts of capital with which the backtest is repeated. ``lot_size`` is the smallest number
-    of shares; 0: fractions of shares are traded.
+    ``sensitivity`` has lists of values for other parameters of this block; the backtest is repeated with each value.
+    ``lot_size`` is the smallest number of shares; 0: fractions of shares are traded.
     """
 
     enabled: bool
     entry: PositionEntry
     portfolio: Literal["long_short", "long_only"]
     capital: Positive
-    capacity: tuple[Positive, ...]
+    sensitivity: dict[str, Any]
     risk_aversion: Positive
     holding_days: Annotated[float, Field(ge=1)]
     limits: LimitParams
@@ -50,6 +52,26 @@ class PositionParams(Params):
     def history(self) -> int:
         """Return the number of days before the first day of a backtest that it reads."""
         return max(self.risk.window + self.refit_days, self.costs.spread_days, self.costs.volume_days)
+
+    @model_validator(mode="after")
+    def _check_sensitivity(self) -> Self:
+        self.list_variants()
+        return self
+
+    def list_variants(self) -> dict[tuple[str, Any], Self]:
+        """Map each name and value of ``sensitivity`` to the changed parameters."""
+        block = self.model_dump() | {"sensitivity": {}}
+        known, variants = list(flatten(block)), {}
+        for name, values in flatten(self.sensitivity).items():
+            if name not in known or not isinstance(values, list):
+                raise ValueError(
+                    f"sensitivity.{name} is not a list of values of a parameter{suggest_name(name, known)}"
+                )
+            for value in values:
+                changed = deepcopy(block)
+                set_value(changed, name, value)
+                variants[name, value] = self.model_validate(changed)
+        return variants
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from ..evaluation.daily_statistics import Floats
 from ..params import Params
 
 LARGEST_RETURN = 10.0  # standard deviations of the stock; larger returns are clipped
+STOCKS_PER_FACTOR = 50  # or more: with fewer, components follow single stocks, and their forecasts count as risk
 LARGEST_EXPOSURE = 3.0  # standard deviations over stocks
 SPANS = ((126, 5), (5, 0))  # days: sums of the returns since the first one, without those since the second one
 UNKNOWN_VOLATILITY = 0.02  # daily, of a market without any return that is not 0
@@ -84,7 +85,8 @@ def fit_risk_model(returns: Floats, params: RiskParams) -> RiskModel:
     is_known = np.isfinite(returns)
     returns = _clip(np.where(is_known, returns, 0.0), is_known)
     standardised = _standardise(returns, is_known, params.min_observations)
-    components, constant = _load_components(standardised, params.factors)
+    factors = min(params.factors, max(returns.shape[1] // STOCKS_PER_FACTOR, 1))
+    components, constant = _load_components(standardised, factors)
     weights = 0.5 ** (np.arange(len(returns))[::-1] / params.half_life)
     weights *= standardised.level**2 / weights.sum()
     variance = weights.sum()

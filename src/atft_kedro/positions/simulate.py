@@ -1,14 +1,19 @@
 """Backtest of positions made from a table of forecasts, beside decile books at the same entry and costs."""
 
 import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
 from importlib.util import find_spec
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 
+from ..dotted_paths import get_value
 from ..evaluation.position_score import (
     BOOK,
-    CAPITAL,
+    CHANGED,
     OPTIMISED,
     PORTFOLIO,
     POSITION_DAYS_SCHEMA,
@@ -18,8 +23,8 @@ from ..evaluation.position_score import (
 from ..params import InputError
 from ..progress import track_progress
 from ..schema import CLOSE, CODE, DATE, FORECAST, HIGH, HORIZON, LOW, OPEN, SPLIT, VOLUME
-from .backtest import Policy, run_backtest
-from .expected_returns import Calibrations, expect_returns
+from .backtest import Backtest, Policy, run_backtest
+from .expected_returns import Calibrations, ExpectedReturns, expect_returns
 from .plan import MarketModels, OptimisedPolicy, PositionParams, make_book_policy
 from .price_arrays import PriceArrays, read_price_arrays
 
@@ -93,46 +98,75 @@ def simulate_positions(
 
     Forecasts of validation days measure how returns follow forecasts. ``fold`` names a column of the forecasts: the
     validation days of a fold are used for its test days and those of later folds. Days without a forecast in the last
-    days of the longest horizon are left out of the results. Books and other amounts of capital that lose everything
-    are left out too.
+    days of the longest horizon are left out of the results. Other portfolios that lose all their capital are left out.
     """
     tested, used = forecasts.filter(split="test"), forecasts.filter(pl.col(SPLIT).is_in(["validation", "test"]))
     if tested.is_empty():
         raise InputError("Positions need forecasts of test days.")
     if fold and tested.select(DATE, fold).unique()[DATE].is_duplicated().any():
         raise InputError("Several folds test the same day.")
-    period = used[DATE].sort()
-    arrays = read_price_arrays(dataset, (period[0], period[-1]), params.history, delistings, params.delisting_return)
-    expected = expect_returns(used, arrays, params.entry, params.holding_days, fold)
-    days = range(int((arrays.index.days < tested[DATE].min()).sum()), len(arrays.index.days))
-    market = MarketModels(arrays, params)
-    policy = OptimisedPolicy(arrays, expected.per_day, market, params)
-    own, weights = run_backtest(arrays, days, params.entry, policy, market, params.capital)
-    results, others = {OPTIMISED: own}, _list_other_portfolios(arrays, tested, policy, params)
-    for name, (other, capital) in track_progress(list(others.items()), "positions, other portfolios"):
+    simulation = _Simulation(used, dataset, delistings, fold, tested[DATE].min())
+    market, expected, (own, weights) = simulation.run_optimised(params)
+    results, others = {OPTIMISED: own}, simulation.list_other_portfolios(tested, market)
+    for name, run in track_progress(list(others.items()), "positions, other portfolios"):
         try:
-            results[name] = run_backtest(arrays, days, params.entry, other, market, capital).daily
+            results[name] = run().daily
         except InputError as error:
             _logger.warning("positions, %s: %s", name, error)
     daily = pl.concat(table.select(pl.lit(name).alias(PORTFOLIO), pl.all()) for name, table in results.items())
-    daily = daily.filter(pl.col(DATE).is_in(find_recent_days(arrays, tested).implode())).cast(POSITION_DAYS_SCHEMA)
+    recent_days = find_recent_days(market.arrays, tested)
+    daily = daily.filter(pl.col(DATE).is_in(recent_days.implode())).cast(POSITION_DAYS_SCHEMA)
     note = (
         f"A delisted stock without a row in the table of delistings earns {params.delisting_return:+.0%} on the day "
         "after its last price (positions.delisting_return)."
     )
-    score = score_positions(daily, params.entry, params.capital, note)
+    own_values = {name: _write_value(get_value(params.model_dump(), name)) for name, _ in params.list_variants()}
+    score = score_positions(daily, params.entry, params.capital, own_values, note)
     return PositionTables(daily, weights, expected.calibrations, PositionResult(score=score))
 
 
-def _list_other_portfolios(
-    arrays: PriceArrays, tested: pl.DataFrame, optimised: Policy, params: PositionParams
-) -> dict[str, tuple[Policy, float]]:
-    """List a decile book of each horizon, and the optimised positions with more capital."""
-    portfolios: dict[str, tuple[Policy, float]] = {}
-    for (horizon,), rows in tested.sort(HORIZON).group_by(HORIZON, maintain_order=True):
-        values = arrays.index.to_array(arrays.index.find(rows, "forecasts"), FORECAST)
-        portfolios[f"{BOOK}{horizon}"] = make_book_policy(values, int(horizon)), params.capital
-    return portfolios | {f"{CAPITAL}{capital:.12g}": (optimised, capital) for capital in params.capacity}
+@dataclass(frozen=True)
+class _Simulation:
+    """The inputs of the backtests."""
+
+    forecasts: pl.DataFrame
+    dataset: pl.LazyFrame
+    delistings: pl.DataFrame
+    fold: str | None
+    first: date
+
+    def run_optimised(self, params: PositionParams) -> tuple[MarketModels, ExpectedReturns, Backtest]:
+        """Backtest the optimised positions."""
+        period = self.forecasts[DATE].sort()
+        arrays = read_price_arrays(
+            self.dataset, (period[0], period[-1]), params.history, self.delistings, params.delisting_return
+        )
+        expected = expect_returns(self.forecasts, arrays, params.entry, params.holding_days, self.fold)
+        market = MarketModels(arrays, params)
+        return market, expected, self._run(market, OptimisedPolicy(arrays, expected.per_day, market, params))
+
+    def list_other_portfolios(self, tested: pl.DataFrame, market: MarketModels) -> dict[str, Callable[[], Backtest]]:
+        """List a decile book of each horizon, and the optimised positions with other parameters."""
+        portfolios: dict[str, Callable[[], Backtest]] = {}
+        for (horizon,), rows in tested.sort(HORIZON).group_by(HORIZON, maintain_order=True):
+            values = market.arrays.index.to_array(market.arrays.index.find(rows, "forecasts"), FORECAST)
+            policy = make_book_policy(values, int(horizon))
+            portfolios[f"{BOOK}{horizon}"] = partial(self._run, market, policy)
+        for (name, value), changed in market.params.list_variants().items():
+            portfolios[f"{name}{CHANGED}{_write_value(value)}"] = partial(self._run_variant, changed)
+        return portfolios
+
+    def _run_variant(self, params: PositionParams) -> Backtest:
+        return self.run_optimised(params)[-1]
+
+    def _run(self, market: MarketModels, policy: Policy) -> Backtest:
+        arrays, params = market.arrays, market.params
+        days = range(int((arrays.index.days < self.first).sum()), len(arrays.index.days))
+        return run_backtest(arrays, days, params.entry, policy, market, params.capital)
+
+
+def _write_value(value: Any) -> str:
+    return "null" if value is None else f"{value:.12g}" if isinstance(value, float) else str(value)
 
 
 def find_recent_days(arrays: PriceArrays, tested: pl.DataFrame) -> pl.Series:

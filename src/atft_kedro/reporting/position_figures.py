@@ -22,7 +22,7 @@ from ..evaluation.position_score import (
 from ..schema import DATE
 from .position_tables import name_portfolio
 from .score_figures import MONTH
-from .theme import GREY, INK, SHADES, apply_theme, horizon_colour
+from .theme import INK, SHADES, apply_theme, horizon_colour
 
 
 def plot_positions(result: PositionResult, days: pl.LazyFrame) -> tuple[go.Figure, ...]:
@@ -101,28 +101,43 @@ def plot_costs(score: PositionScore, _: pl.DataFrame) -> go.Figure:
     )
 
 
-def plot_capacity(score: PositionScore, _: pl.DataFrame) -> go.Figure:
-    """Plot the net Sharpe ratio over the capital; empty if only one amount has a ratio."""
-    figure = go.Figure()
-    ratios = sorted((float(capital), ratio) for capital, ratio in score.capacity.items() if ratio is not None)
-    if len(ratios) > 1:
-        capitals = [capital for capital, _ in ratios]
-        figure.add_scatter(x=capitals, y=[ratio for _, ratio in ratios], mode="lines+markers", line_color=INK)
-        figure.update_xaxes(title_text="capital", type="log", tickvals=capitals)
-        figure.add_vline(x=score.capital, line_dash="dot", line_color=GREY)
-    figure.update_yaxes(title_text="net Sharpe ratio")
+def plot_sensitivity(score: PositionScore, _: pl.DataFrame) -> go.Figure:
+    """Plot the net Sharpe ratio over the values of changed parameters; empty without any."""
+    panels = {name: ratios for name, ratios in score.sensitivity.items() if _count_known(ratios) > 1}
+    figure = make_subplots(cols=max(len(panels), 1), shared_yaxes=True, horizontal_spacing=0.03)
+    for column, (name, ratios) in enumerate(panels.items(), 1):
+        values = sorted(ratios, key=_sort_value)
+        heights, own = [ratios[value] for value in values], score.own_values[name]
+        style = {"line_color": INK, "showlegend": False}
+        figure.add_scatter(x=values, y=heights, mode="lines+markers", row=1, col=column, **style)
+        marker = {"color": INK, "symbol": "diamond", "size": 12}
+        figure.add_scatter(x=[own], y=[ratios[own]], marker=marker, showlegend=False, row=1, col=column)
+        figure.update_xaxes(title_text=name, type="category", row=1, col=column)
+    figure.update_layout(yaxis_title="net Sharpe ratio")
     return apply_theme(
         figure,
-        "Capacity",
-        "Net Sharpe ratio of the optimised positions by capital: larger trades move prices more. Dotted: the capital "
-        "of the tables and the other figures.",
+        "Sensitivity of the positions to their parameters",
+        "Net Sharpe ratio of the optimised positions with one parameter changed (positions.sensitivity). Diamond: the "
+        "value of the tables and the other figures.",
     )
+
+
+def _count_known(ratios: dict[str, float | None]) -> int:
+    return sum(ratio is not None for ratio in ratios.values())
+
+
+def _sort_value(value: str) -> tuple[bool, float, str]:
+    """Sort numbers by size, then other values."""
+    try:
+        return False, float(value), value
+    except ValueError:
+        return True, 0.0, value
 
 
 POSITION_FIGURES: dict[str, Callable[[PositionScore, pl.DataFrame], go.Figure]] = {
     "position_equity": plot_position_equity,
     "position_exposure": plot_exposure,
     "position_costs": plot_costs,
-    "position_capacity": plot_capacity,
+    "position_sensitivity": plot_sensitivity,
 }
 POSITION_PLOTS = [f"{name}_plot" for name in POSITION_FIGURES]
