@@ -29,7 +29,7 @@ def test_the_report_is_whole_without_a_network(report: str) -> None:
 
     assert looked.errors == []
     assert all(url.startswith(("file:", "data:", "blob:")) for url in looked.asked)
-    assert drawn >= 16  # the capacity is drawn if any positions are held
+    assert drawn >= 16  # the sensitivity is drawn if any positions are held
     for title in (
         "Goals",
         "Difference from the baselines on the test days",

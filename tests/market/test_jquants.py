@@ -242,7 +242,6 @@ def test_the_client_of_jquants_reads_the_same_from_this_server(
 
     bars, issues = client.get_eq_bars_daily(date_yyyymmdd="2024-01-05"), client.get_eq_master(date="2024-01-05")
     calendar = client.get_mkt_calendar(from_yyyymmdd="2024-01-04", to_yyyymmdd="2024-01-11")
-
     prices = source(server).read_day(WEEK[1], pl.DataFrame(schema=SCHEMA))
     assert prices["close"].to_list() == [201.0, 50.0, None, 1000.0]
     assert bars.sort_values("Code")["C"].fillna(-1).tolist() == prices.sort("code")["close"].fill_null(-1).to_list()
