@@ -105,7 +105,7 @@ def simulate_positions(
         raise InputError("Positions need forecasts of test days.")
     if fold and tested.select(DATE, fold).unique()[DATE].is_duplicated().any():
         raise InputError("Several folds test the same day.")
-    simulation = _Simulation(used, dataset, delistings, fold, tested[DATE].min())
+    simulation = _Simulation(used, dataset, delistings, fold, tested[DATE].sort()[0])
     market, expected, (own, weights) = simulation.run_optimised(params)
     results, others = {OPTIMISED: own}, simulation.list_other_portfolios(tested, market)
     for name, run in track_progress(list(others.items()), "positions, other portfolios"):
