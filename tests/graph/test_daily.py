@@ -1,7 +1,7 @@
 """Graphs do not depend on the order of rows, the names of stocks or later prices."""
 
 from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Any
 
 import polars as pl
 import pytest
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from atft_kedro.graph.daily import build_graphs
-from atft_kedro.graph.neighbours import GraphParams
+from atft_kedro.graph.neighbours import KINDS, GraphParams
 from atft_kedro.graph.returns import compute_market_history
 from atft_kedro.panel.index import index_observations
 from atft_kedro.panel.universe import UniverseParams, select_universe
@@ -18,7 +18,6 @@ from atft_kedro.params import InputError
 from factories.datasets import make_graphs
 from factories.params import make_params
 
-KINDS = get_args(GraphParams.model_fields["kind"].annotation)
 PARAMS = make_params(GraphParams, neighbours=5, window=120, min_observations=40, half_life=30, floor=0.0, shrinkage=0.0)
 
 

@@ -27,7 +27,7 @@ def test_a_run_has_positions_and_their_score(ran_project: Path) -> None:
     assert days["portfolio"].unique(maintain_order=True).to_list() == [
         "optimised",
         *(f"book {h}" for h in (1, 5, 10, 20)),
-        *(f"capital {amount}" for amount in (1000000, 100000000, 1000000000)),
+        *(f"capital = {amount}" for amount in (1000000, 100000000, 1000000000)),
     ]
     again = score_positions(days, score.entry, score.capital, score.own_values, score.delisting_note)
     assert again == score
