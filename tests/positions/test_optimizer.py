@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from atft_kedro.positions.optimizer import DayProblem, LimitParams, PositionOptimizer, bound_weights
 from atft_kedro.positions.price_arrays import Floats
 
-FREE: dict[str, Any] = dict.fromkeys(("net", "name", "sector", "beta", "turnover", "volume_share"))
+FREE: dict[str, Any] = dict.fromkeys(("net", "name", "name_multiple", "sector", "beta", "turnover", "volume_share"))
 GAMMA = 10.0
 
 
@@ -194,3 +194,13 @@ def test_the_utility_is_that_of_the_optimal_policy_for_decaying_signals_and_quad
         best, own = moved, traded
 
     assert utilities[1] == pytest.approx(utilities[0], rel=0.02)
+
+
+def test_the_weight_of_a_stock_is_limited_by_its_multiple_of_the_mean_weight() -> None:
+    expected = np.concatenate([[1.0], np.full(39, 1e-6), [np.nan] * 10])  # 40 forecasts
+
+    weights = solve(make_optimizer(np.zeros(50), gross=1.0, name_multiple=4.0), make_day(expected))
+
+    assert weights[0] == pytest.approx(4.0 / 40, abs=1e-6)
+    assert LimitParams(**{"gross": 1.0, **FREE, "name": 0.05, "name_multiple": 4.0}).compute_largest_weight(40) == 0.05
+    assert LimitParams(**{"gross": 1.0, **FREE}).compute_largest_weight(40) == 1.0

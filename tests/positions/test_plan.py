@@ -50,7 +50,7 @@ def test_a_position_is_opened_only_if_it_earns_its_purchase_and_its_sale() -> No
     )
 
     assert too_little == pytest.approx([0.0], abs=1e-5)
-    assert enough == pytest.approx([0.02], abs=1e-5)
+    assert enough == pytest.approx([0.05], abs=1e-5)
 
 
 def test_without_any_forecast_nothing_is_traded() -> None:
@@ -66,7 +66,7 @@ def test_one_stock_alone_can_be_held() -> None:
 
     orders = decide(np.array([5e-2]), limits=free)
 
-    assert orders == pytest.approx([0.02], abs=1e-5)
+    assert orders == pytest.approx([0.05], abs=1e-5)
 
 
 def test_a_stock_without_a_close_is_not_traded() -> None:

@@ -21,21 +21,23 @@ SOLVED = ("optimal", "optimal_inaccurate")
 class LimitParams(Params):
     """Limits of the positions as shares of the equity; null: no limit.
 
+    ``name_multiple`` limits the weight of a stock as a multiple of the mean weight, gross / stocks with a forecast.
     ``volume_share`` limits a day's trade in a stock as a share of its usual traded value.
     """
 
     gross: Positive
     net: NotNegative | None
     name: Positive | None
+    name_multiple: Annotated[float, Field(ge=2)] | None
     sector: NotNegative | None
     beta: NotNegative | None
     turnover: Positive | None
     volume_share: Positive | None
 
-    @property
-    def largest_weight(self) -> float:
-        """Return the largest weight of a stock."""
-        return self.name or self.gross
+    def compute_largest_weight(self, stocks: int) -> float:
+        """Compute the largest weight of one of the stocks with a forecast."""
+        stocks = max(stocks, 1)
+        return min(self.gross, self.name or self.gross, (self.name_multiple or stocks) * self.gross / stocks)
 
     @model_validator(mode="after")
     def _check_limits(self) -> Self:
@@ -93,8 +95,8 @@ def bound_weights(day: DayProblem, limits: LimitParams, sectors: int, *, long_on
 
     Where the largest trade cannot bring a weight or the gross exposure within its limit, the bound is what it reaches.
     """
-    largest = limits.largest_weight
     can_open = np.isfinite(day.expected)
+    largest = limits.compute_largest_weight(int(can_open.sum()))
     upper = np.where(can_open, largest, np.clip(day.held, 0, largest))
     lower = np.where(can_open, 0 if long_only else -largest, np.clip(day.held, -largest, 0))
     smallest_gross = float(np.maximum(np.abs(day.held) - day.largest_trade, 0).sum())

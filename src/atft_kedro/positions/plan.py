@@ -118,10 +118,8 @@ class OptimisedPolicy:
         if not np.isfinite(expected).any():
             return Decision(np.zeros_like(held))
         largest = limit_trades(arrays.close[day], costs, capital, params.limits)
-        stocks = np.isfinite(expected).sum()
-        typical_trade = min(
-            params.limits.largest_weight, 2 * params.limits.gross / stocks
-        )  # trades of about this size occur
+        stocks = int(np.isfinite(expected).sum())
+        typical_trade = min(params.limits.compute_largest_weight(stocks), 2 * params.limits.gross / stocks)
         impact_linear, impact_quadratic = costs.quadratic(capital, np.minimum(largest, typical_trade))
         problem = DayProblem(
             held=held,
