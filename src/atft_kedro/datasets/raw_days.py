@@ -1,5 +1,6 @@
 """Prices that are stored day by day as they become known, and the stocks that are delisted according to them."""
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from datetime import date, timedelta
 from pathlib import Path
@@ -76,8 +77,8 @@ class UpdatedPricesDataset(RawDaysDataset[pl.LazyFrame]):
         if self._params.as_of is None:
             self._store_new_days()
 
-    def _store_new_days(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _store_new_days(self) -> None: ...
 
     def load(self) -> pl.LazyFrame:
         """Load the adjusted prices."""

@@ -12,7 +12,7 @@ from .daily_statistics import Mean, average, finite_or_none, mean_or_none, sharp
 from .portfolio import ReturnScore, score_returns
 
 PORTFOLIO, OPTIMISED = "portfolio", "optimised"
-BOOK, CHANGED = "book ", " = "  # portfolios: `book 5` is the decile book of 5 days; `capital = 1e8` has another capital
+BOOK, CHANGED = "book ", " = "  # names: `book 5` is the decile book of 5 days; `lot_size = 100` has another lot size
 GROSS, NET, TURNOVER, FACTOR, SPECIFIC = "gross", "net", "turnover", "factor", "specific"
 GROSS_EXPOSURE, NET_EXPOSURE = "gross_exposure", "net_exposure"
 PREDICTED_VARIANCE = "predicted_variance"  # of the day's gross return, by the risk model
@@ -59,9 +59,7 @@ class PositionScore(Params):
     best_book: HorizonKey | None  # the book with the highest net Sharpe ratio
     difference: Mean | None  # daily net return of the optimised positions minus that of the best book
     sharpe_ratio: float | None  # net Sharpe of the optimised positions / best book; None unless the latter is positive
-    sensitivity: dict[
-        str, dict[str, float | None]
-    ]  # net Sharpe ratio of the optimised positions, by parameter and value
+    sensitivity: dict[str, dict[str, float | None]]  # net Sharpe of changed positions, by parameter and value
     own_values: dict[str, str]  # the values of these parameters in `optimised`
     delisting_note: str  # what the holders of delisted stocks earn
     difference_at_equal_risk: Mean | None = None  # with the book scaled to the same standard deviation

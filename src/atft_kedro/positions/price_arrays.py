@@ -99,7 +99,7 @@ def read_price_arrays(
         low=values[LOW],
         close=values[CLOSE],
         traded_value=values[CLOSE] * values.get(VOLUME, np.nan),
-        sector=np.nan_to_num(fill_forward(values[SECTOR])[-1], nan=NO_SECTOR).astype(np.int64),
+        sector=np.where(np.isfinite(last := fill_forward(values[SECTOR])[-1]), last, NO_SECTOR).astype(np.int64),
         terminal_day=terminal_day,
         terminal_return=terminal_return,
         is_in_delistings=is_in_delistings,
