@@ -62,6 +62,7 @@ RUNTIME_PARAMS = {  # texts that only `--params` sets -> what reads them
     "benchmark_returns": "--env benchmark",
     "ml_dataset": "--env dataset",
     "delistings": "the base catalog",
+    "extra_tables": "the base catalog",
     "data_root": "the base catalog",
     "span": "--env benchmark",
 }
@@ -106,8 +107,8 @@ def _format_value(keys: Keys, value: Any) -> str:
 
 
 def _list_fields(model: type[Params], keys: Keys) -> list[str]:
-    """List the fields of the model that ``keys`` lead to."""
-    for key in keys:
+    """List the fields of the model that ``keys`` lead to; a key of a mapping leads to its value."""
+    for key in filter(lambda key: key in model.model_fields, keys):
         annotation = model.model_fields[key].annotation
         types = (annotation, *get_args(annotation))
         models = [option for option in types if isinstance(option, type) and issubclass(option, Params)]

@@ -21,6 +21,7 @@ GRAPH_DATE, NEIGHBOUR, RANK = "graph_date", "neighbour", "rank"
 CORRELATION, SAME_SECTOR, SIZE_SIMILARITY = "correlation", "same_sector", "size_similarity"
 FORECAST, HORIZON, SPLIT = "forecast", "horizon", "split"
 ENTRY_LAG = "entry_lag"
+AVAILABLE_FROM = "available_from"  # the first day at whose close the values of a row are known
 DELISTING_RETURN = "return"  # of a delisted stock, from its last close to what its owner received
 DELISTING_DATE = "delisting_date"  # the day on which it is earned; in the rows whose targets contain it
 FORECASTER, REALISED = "forecaster", "target"

@@ -12,6 +12,7 @@ from .sources import (
     BenchmarkReturnsDataset,
     CurrentDayDataset,
     DelistingsDataset,
+    ExtraTablesDataset,
     PriceFilesDataset,
     SimulatedMarketDataset,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "DelistedIssuesDataset",
     "DelistingsDataset",
     "ExportedModelsDataset",
+    "ExtraTablesDataset",
     "JQuantsDataset",
     "JournalDataset",
     "ModelDataset",

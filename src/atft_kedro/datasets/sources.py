@@ -1,5 +1,6 @@
 """Sources of a run: prices, benchmark returns and the current day."""
 
+from collections.abc import Iterable
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
@@ -13,6 +14,7 @@ from ..guard.calendars import WEEKDAYS, current_day, last_finished_day
 from ..market.benchmark_returns import SCHEMA, BenchmarkReturns, read_benchmark_returns
 from ..market.columns import PriceFileParams
 from ..market.delistings import NO_DELISTINGS, read_delistings
+from ..market.extra_tables import ExtraTables, has_tables, read_extra_tables
 from ..market.parse_cells import DateFormat
 from ..market.price_files import read_prices
 from ..market.simulated_drivers import MarketParams
@@ -172,6 +174,36 @@ class DelistingsDataset(ReadOnlyDataset[pl.DataFrame]):
 
     def _exists(self) -> bool:
         return self._path is None or self._path.exists()
+
+
+class ExtraTablesDataset(ReadOnlyDataset[ExtraTables]):
+    """A folder of CSV and parquet files with code, available_from and values; it may be missing.
+
+    Only the ``columns`` are read.
+
+    Example usage for the YAML API:
+
+        extra_tables:
+          type: atft_kedro.datasets.ExtraTablesDataset
+          path: data/01_raw/extra
+          columns: [pe, short_interest]
+    """
+
+    reason = "Tables of further values belong to the user."
+
+    def __init__(self, *, path: str, columns: Iterable[str], metadata: dict[str, Any] | None = None) -> None:
+        super().__init__(metadata=metadata)
+        self._path, self._columns = Path(path), tuple(columns)
+
+    def load(self) -> ExtraTables:
+        """Read and check the tables."""
+        try:
+            return read_extra_tables(self._path, self._columns)
+        except (PolarsError, OSError) as error:
+            raise InputError(f"The tables in {self._path} cannot be read to their end: {error}") from error
+
+    def _describe(self) -> dict[str, Any]:
+        return {"path": str(self._path) if has_tables(self._path) else None, "columns": self._columns}
 
 
 class CurrentDayDataset(ReadOnlyDataset[date]):

@@ -219,7 +219,9 @@ def prepare_registration(folder: Path, dataset: pl.LazyFrame) -> Registration:
     prices, inputs = model.card.inputs.prices, model.card.inputs
     required = inputs.columns if prices is None else prices.columns
     others = [target(horizon) for horizon in model.card.horizons] if prices is None else [SECTOR, *QUOTES, VWAP]
-    newest = dataset.filter(pl.col(DATE) == pl.col(DATE).max()).select(required).sort(CODE).head(EXAMPLE_ROWS)
+    schema = dataset.collect_schema()  # a column that is only ranked is not in the dataset
+    known = [pl.col(name) if name in schema else pl.lit(None, pl.Float32).alias(name) for name in required]
+    newest = dataset.filter(pl.col(DATE) == pl.col(DATE).max()).select(known).sort(CODE).head(EXAMPLE_ROWS)
     output = pl.Schema({DATE: pl.Date, CODE: pl.String, HORIZON: pl.Int16, RANK: pl.Int32})
     output |= dict.fromkeys((FORECAST, *model.quantile_columns, DEVIATION), pl.Float32())
     if prices is not None:

@@ -47,7 +47,7 @@ def parse_prices(prices: pl.DataFrame | pl.LazyFrame, inputs: PriceInputs) -> pl
     missing = [name for name in inputs.columns if name not in schema]
     if missing:
         raise InputError(f"The prices lack the columns {missing}; the model needs {', '.join(inputs.columns)}.")
-    for name in (*QUOTES, VWAP):
+    for name in (*QUOTES, VWAP, *inputs.features.columns):
         if name in schema and not (schema[name].is_numeric() or schema[name] == pl.Null):
             raise InputError(f"The column {name!r} is {schema[name]}: convert it to numbers.")
     return parse_keys(frame)
@@ -56,7 +56,7 @@ def parse_prices(prices: pl.DataFrame | pl.LazyFrame, inputs: PriceInputs) -> pl
 def compute_observations(prices: pl.LazyFrame, inputs: PriceInputs) -> pl.DataFrame:
     """Clean parsed prices and compute the features and targets, as in the training."""
     today = last_finished_day(inputs.calendar, inputs.time_zone)
-    clean_prices, _ = clean_price_table(prices, inputs.cleaning, today)
+    clean_prices, _ = clean_price_table(prices, inputs.cleaning, today, inputs.features.columns)
     return pl.concat(build_ml_dataset(clean_prices.lazy(), inputs.features))
 
 

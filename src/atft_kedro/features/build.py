@@ -12,7 +12,7 @@ from ..progress import track_progress
 from ..schema import CLOSE, CODE, DATE, DELISTING_DATE, DELISTING_RETURN, KEY, QUOTES, SECTOR, Horizons, target
 from .alpha158 import ALPHA158
 from .daily import CORE
-from .extra import add_extra_features
+from .extra import ColumnFeature, ColumnName, add_extra_features
 from .feature import SHARED, Feature, Scope, describe_columns, null_unless_finite
 from .market_summary import MARKET_RETURN, compute_returns, summarise_market
 from .period_store import PeriodStore
@@ -30,18 +30,19 @@ Key = TypeVar("Key", str, date)
 class FeatureParams(Params):
     """Features and targets of an ML dataset, and the memory for computing it.
 
-    ``extra`` are the names of plugged-in lists of features, which are added to the set.
+    The features of further ``columns`` and those of ``extra``, the names of plugged-in lists, are added to the set.
     """
 
     set: Literal["core", "alpha158", "wide"]
     extra: Annotated[tuple[str, ...], TextList, Unique] = ()  # older model cards lack it
+    columns: dict[ColumnName, ColumnFeature] = Field(default_factory=dict)
     horizons: Horizons
     entry_lag: Annotated[int, Field(ge=0)]
     memory_gb: Annotated[float, Field(gt=0)]
 
     def features(self, scope: Scope | None = None) -> list[Feature]:
         """List the features of the set, of all scopes or of one."""
-        features = add_extra_features(FEATURE_SETS[self.set], self.extra)
+        features = add_extra_features(FEATURE_SETS[self.set], self.columns, self.extra)
         return [feature for feature in features if scope in (None, feature.scope)]
 
     def describe(self) -> dict[str, Any]:
@@ -119,10 +120,11 @@ def _compute_stocks(prices: pl.DataFrame, market: pl.DataFrame, params: FeatureP
         is_completed = pl.col(CLOSE).shift(-params.entry_lag - max(params.horizons)).is_null()
         expressions.append(pl.when(is_completed).then(DELISTING_DATE).alias(DELISTING_DATE))
     prices = prices.join(market.select(DATE, MARKET_RETURN), on=DATE, how="left", maintain_order="left")
+    columns = [pl.col(name).cast(pl.Float32) for name in params.columns]
     return (
         prices.lazy()
         .with_columns(expression.over(CODE).alias(name) for name, expression in SHARED.items())
-        .select(*KEY, SECTOR, *QUOTES, *(expression.over(CODE) for expression in expressions))
+        .select(*KEY, SECTOR, *QUOTES, *columns, *(expression.over(CODE) for expression in expressions))
         .with_columns(null_unless_finite())
         .collect(engine="streaming")
     )

@@ -1,10 +1,12 @@
 """Checks that features neither use later prices nor depend on the scale of a stock's prices."""
 
+from collections.abc import Iterable
+
 import polars as pl
 
 from ..params import InputError
 from ..schema import CLOSE, CODE, DATE, HIGH, KEY, LOW, PRICES, QUOTES, SECTOR, VOLUME, VWAP
-from .build import FEATURE_SETS, FeatureParams, build_ml_dataset
+from .build import FeatureParams, build_ml_dataset
 
 STOCKS = 30  # number of stocks of the sample: those with the longest histories
 EXTRA_DAYS = 120  # of the sample, in addition to the longest lookback
@@ -18,21 +20,21 @@ def find_feature_faults(prices: pl.LazyFrame, params: FeatureParams) -> dict[str
 
     An adjusted price level knows the splits to come: after a split of 2 to 1 all earlier prices are halved.
     """
-    own = {feature.name for feature in FEATURE_SETS[params.set]}
+    own = {feature.name for feature in params.model_copy(update={"extra": ()}).features()}
     names = [feature.name for feature in params.features() if feature.name not in own]
     if not names:
         return {}
-    sample = sample_prices(prices, max(feature.lookback for feature in params.features()) + EXTRA_DAYS)
+    sample = sample_prices(prices, max(feature.lookback for feature in params.features()) + EXTRA_DAYS, params.columns)
     try:
         return find_scale_dependence(sample, params, names) | find_look_ahead(sample, params, names)
     except pl.exceptions.PolarsError as error:
         raise InputError(f"The features of {', '.join(params.extra)} cannot be computed: {error}") from error
 
 
-def sample_prices(prices: pl.LazyFrame, days: int) -> pl.DataFrame:
+def sample_prices(prices: pl.LazyFrame, days: int, columns: Iterable[str] = ()) -> pl.DataFrame:
     """Read the newest days of the stocks with the longest histories.
 
-    An unknown vwap is the typical price.
+    An unknown vwap is the typical price; a column that the prices lack is null.
     """
     last = prices.select(pl.col(DATE).unique().sort().tail(days)).collect()[DATE]
     recent = prices.filter(pl.col(DATE) >= last.min())
@@ -40,6 +42,7 @@ def sample_prices(prices: pl.LazyFrame, days: int) -> pl.DataFrame:
     rows = recent.filter(pl.col(CODE).is_in(longest.implode())).collect()
     vwap = pl.mean_horizontal(HIGH, LOW, CLOSE)
     known = [pl.col(VWAP).fill_null(vwap)] if VWAP in rows.columns else [vwap.alias(VWAP)]
+    known += [pl.col(name) if name in rows.columns else pl.lit(None, pl.Float64).alias(name) for name in columns]
     return rows.select(*KEY, SECTOR, *QUOTES, *known).sort(CODE, DATE)
 
 
@@ -52,7 +55,7 @@ def find_look_ahead(prices: pl.DataFrame, params: FeatureParams, names: list[str
     today = days[int(PAST * len(days))]
     is_later, stock = pl.col(DATE) > today, pl.col(CODE).rank("dense")
     factor = pl.int_range(pl.len()) % 7 + 2.0  # another one on each of a stock's days
-    columns = {name: pl.col(name) * (factor + index / 4) for index, name in enumerate((*QUOTES, VWAP))}
+    columns = {name: pl.col(name) * (factor + index / 4) for index, name in enumerate((*QUOTES, VWAP, *params.columns))}
     changed = prices.with_columns(
         pl.when(is_later).then(value).otherwise(name).alias(name) for name, value in columns.items()
     )

@@ -1,23 +1,60 @@
-"""A user's own features, named by ``features.extra``."""
+"""A user's own features: of further columns of the data (``features.columns``) and of plug-ins (``features.extra``)."""
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated
 
-from ..params import InputError
+import polars as pl
+from pydantic import AfterValidator
+
+from ..params import InputError, Params
 from ..plugins import load_plugin
 from ..schema import DELISTING_DATE, KEY, QUOTES, SECTOR, TARGET, VWAP
-from .feature import SHARED, Feature
+from .feature import SHARED, Feature, rank_of
+from .market_summary import MARKET_RETURN
 
-RESERVED = {*KEY, SECTOR, *QUOTES, VWAP, DELISTING_DATE, *SHARED}  # names of other columns
+RESERVED = {*KEY, SECTOR, *QUOTES, VWAP, DELISTING_DATE, MARKET_RETURN, *SHARED}  # names of other columns
 
 
-def add_extra_features(features: Sequence[Feature], names: Iterable[str]) -> list[Feature]:
-    """Add the features of plug-ins to a set; refuse names of other features or columns."""
+def _is_reserved(name: str) -> bool:
+    return name in RESERVED or name.startswith(TARGET.split("{h}")[0])
+
+
+def _require_column_name(name: str) -> str:
+    if not re.fullmatch(r"[^\WA-Z]+", name) or _is_reserved(name):
+        raise ValueError("must have only small letters, digits and _, and not be the name of another column")
+    return name
+
+
+ColumnName = Annotated[str, AfterValidator(_require_column_name)]
+
+
+class ColumnFeature(Params):
+    """Features of one column: its ``value``, its ``rank`` among the day's stocks, both or none."""
+
+    value: bool = True
+    rank: bool = False
+
+    def declare(self, name: str) -> list[Feature]:
+        """Declare the features of the column ``name``."""
+        value = Feature(name, pl.col(name), "column", 0, f"{name}, as it is known at the day's close", "row")
+        return [value] * self.value + [rank_of(value)] * self.rank
+
+
+def add_extra_features(
+    features: Sequence[Feature], columns: Mapping[str, ColumnFeature], plugins: Iterable[str]
+) -> list[Feature]:
+    """Add the features of columns and plug-ins to a set; refuse names that are in use."""
     added = {feature.name: feature for feature in features}
-    for name in names:
-        for feature in load_plugin(name, "features", list):
+    if repeated := {*columns} & {*added}:
+        raise InputError(f"features.columns has {min(repeated)}, but there is such a feature: rename the column.")
+    extra = {f"The plug-in {name}": load_plugin(name, "features", list) for name in plugins}
+    declared = [feature for name, column in columns.items() for feature in column.declare(name)]
+    for source, own in ({"features.columns": declared} | extra).items():
+        for feature in own:
             if not isinstance(feature, Feature):
-                raise InputError(f"The plug-in {name} must be a list of Feature, but contains {feature!r}.")
-            if feature.name in {*added, *RESERVED} or feature.name.startswith(TARGET.split("{h}")[0]):
-                raise InputError(f"The plug-in {name} has a feature {feature.name!r}, but there is such a column.")
+                raise InputError(f"{source} must be a list of Feature, but contains {feature!r}.")
+            if feature.name in added or _is_reserved(feature.name):
+                raise InputError(f"{source} has a feature {feature.name!r}, but there is such a column.")
             added[feature.name] = feature
     return list(added.values())

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from datetime import date
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import polars as pl
@@ -11,9 +12,10 @@ import polars as pl
 from ..params import InputError, Params, list_names
 from ..progress import track_progress
 from ..schema import ColumnParams, map_columns
-from . import keys, leaks, price_rules, values
+from . import extra_columns, keys, leaks, price_rules, values
 from .dataset import InspectedDataset
 from .drift import DriftParams, NewestFeaturesParams, check_drift, check_newest_features
+from .extra_columns import Tables
 from .rule import RuleParams, RuleResult
 
 _logger = logging.getLogger(__name__)
@@ -43,6 +45,7 @@ class GuardParams(Params):
     shifted_target: leaks.ShiftParams
     future_price: leaks.PriceLeakParams
     extra_features: RuleParams
+    extra_columns: RuleParams
     newest_features: NewestFeaturesParams
     drift: DriftParams
 
@@ -50,7 +53,7 @@ class GuardParams(Params):
 Rule = Callable[[InspectedDataset, Any], RuleResult]
 
 
-def list_rules(today: date, historical: bool, find_faults: leaks.FindFaults) -> dict[str, Rule]:
+def list_rules(today: date, historical: bool, find_faults: leaks.FindFaults, tables: Tables) -> dict[str, Rule]:
     """Map the names of all rules to their functions; later days than ``today`` are errors."""
     return {
         "columns": keys.check_columns,
@@ -74,6 +77,7 @@ def list_rules(today: date, historical: bool, find_faults: leaks.FindFaults) -> 
         "shifted_target": leaks.check_shifted_target,
         "future_price": leaks.check_future_price,
         "extra_features": partial(leaks.check_extra_features, find_faults=find_faults),
+        "extra_columns": partial(extra_columns.check_extra_columns, tables=tables),
         "newest_features": partial(check_newest_features, historical=historical),
         "drift": check_drift,
     }
@@ -85,15 +89,16 @@ def inspect_dataset(
     params: GuardParams,
     today: date,
     find_faults: leaks.FindFaults = lambda prices: {},
+    tables: Tables = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Apply every rule whose severity is not ``off``; return the guard report.
 
-    ``find_faults`` checks plugged-in features on the dataset's prices.
+    ``find_faults`` checks plugged-in features on the dataset's prices. ``tables`` have the values of further columns.
     """
     data = InspectedDataset(map_columns(frame, columns))
     if not data.keys.height:
         raise InputError("The ML dataset has no rows.")
-    rules = list_rules(today, params.recency.historical, find_faults)
+    rules = list_rules(today, params.recency.historical, find_faults, tables)
     results = [_apply(name, rule, data, getattr(params, name)) for name, rule in track_progress(rules.items(), "guard")]
     days = data.days["date"]
     return {

@@ -1,6 +1,7 @@
 """Cleaning of price tables: rules that exclude rows or cells, a report, and the schema of the result."""
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any
@@ -50,11 +51,15 @@ class CleanPrices(dy.Schema):
 
 
 def require_clean_prices(table: pl.DataFrame) -> pl.DataFrame:
-    """Validate a table against `CleanPrices`; the catalog calls this before saving."""
+    """Validate a table against `CleanPrices`; the catalog calls this before saving.
+
+    Extra columns are kept.
+    """
     try:
-        return CleanPrices.validate(table)
+        CleanPrices.validate(table)
     except dy.exc.ValidationError as error:
         raise InputError(f"clean_prices violates its schema: {error}") from error
+    return table
 
 
 @dataclass(frozen=True)
@@ -95,9 +100,14 @@ def list_cell_rules() -> list[Rule]:
     ]
 
 
-def clean_price_table(prices: pl.LazyFrame, params: CleaningParams, today: date) -> tuple[pl.DataFrame, dict[str, Any]]:
-    """Clean the prices up to ``today``; report the exclusions by rule, with examples."""
-    table = _select_columns(prices).collect()
+def clean_price_table(
+    prices: pl.LazyFrame, params: CleaningParams, today: date, extra: Iterable[str] = ()
+) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """Clean the prices up to ``today``; report the exclusions by rule, with examples.
+
+    The table has those of the ``extra`` columns that the prices have.
+    """
+    table = _select_columns(prices, extra).collect()
     if not table.height:
         raise InputError("The price table has no rows.")
     total, exclusions = table.height, []
@@ -120,14 +130,15 @@ def clean_price_table(prices: pl.LazyFrame, params: CleaningParams, today: date)
     return table, report
 
 
-def _select_columns(prices: pl.LazyFrame) -> pl.LazyFrame:
-    """Select and cast the columns of `CleanPrices`; missing optional ones are null."""
+def _select_columns(prices: pl.LazyFrame, extra: Iterable[str]) -> pl.LazyFrame:
+    """Select and cast the columns of `CleanPrices`, where missing optional ones are null, and extra ones."""
     schema = prices.collect_schema()
     missing = [name for name in (*KEY, CLOSE) if name not in schema]
     if missing:
         raise InputError(f"The price table has no column {', '.join(missing)}; it has {list_names(schema.names())}.")
     text = dict.fromkeys((CODE, SECTOR), pl.String)
     wanted = {DATE: pl.Date, **text, **dict.fromkeys((*QUOTES, VWAP), pl.Float64)}
+    wanted |= {name: pl.Float64 for name in extra if name in schema}
     return prices.select(
         (pl.col(name) if name in schema else pl.lit(None)).cast(dtype).alias(name) for name, dtype in wanted.items()
     )

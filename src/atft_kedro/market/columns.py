@@ -3,13 +3,13 @@
 import itertools
 from collections import Counter
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import polars as pl
 import yaml
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from ..params import InputError, Params, list_names
 from ..schema import CLOSE, CODE, DATE, HIGH, KEY, LOW, OPEN, QUOTES, SECTOR, VOLUME, VWAP
@@ -40,12 +40,13 @@ class PriceFileParams(Params):
 
     ``columns`` maps the project's names (date, code, open, high, low, close, volume; optional: sector, vwap, and
     adjusted_close or adjustment_factor) to the file's. A name that is not mapped is searched for without regard to
-    case.
+    case. ``extra`` names further columns to read as numbers, if the files have them.
     """
 
     columns: dict[str, str] = Field(default_factory=dict)
     layout: Layout = "auto"
     dates: DateFormat = DateFormat()
+    extra: Annotated[tuple[str, ...], BeforeValidator(tuple)] = ()  # the keys of a mapping
 
 
 def find_columns(names: list[str], params: PriceFileParams, file: Path) -> dict[str, str]:
@@ -53,7 +54,9 @@ def find_columns(names: list[str], params: PriceFileParams, file: Path) -> dict[
     plain = {plain_name(name): name for name in names}
     if "adj_close" in plain and plain["adj_close"] not in params.columns.values():
         plain.setdefault(ADJUSTED_CLOSE, plain["adj_close"])
-    found = {name: plain[name] for name in (DATE, CODE, SECTOR, *FIELDS) if name in plain} | params.columns
+    found = {
+        name: plain[name] for name in (DATE, CODE, SECTOR, *FIELDS, *params.extra) if name in plain
+    } | params.columns
     repeated = [column for column in found.values() if list(found.values()).count(column) > 1]
     ambiguous = [plain[name] for name, count in Counter(map(plain_name, names)).items() if count > 1]
     if repeated or any(column in ambiguous for column in found.values()):
@@ -74,13 +77,12 @@ def plain_name(name: str) -> str:
     return name.strip().lower().replace(" ", "_")
 
 
-def require_known(columns: dict[str, str]) -> None:
+def require_known(params: PriceFileParams) -> None:
     """Refuse a mapping of unknown names."""
-    unknown = sorted(set(columns) - {*KEY, SECTOR, *FIELDS})
+    known = (*KEY, SECTOR, *FIELDS, *params.extra)
+    unknown = sorted(set(params.columns) - {*known})
     if unknown:
-        raise InputError(
-            f"`columns:` maps {unknown}, which are not known columns: {', '.join((*KEY, SECTOR, *FIELDS))}."
-        )
+        raise InputError(f"`columns:` maps {unknown}, which are not known columns: {', '.join(known)}.")
 
 
 def read_sample(frame: pl.LazyFrame) -> pl.DataFrame:

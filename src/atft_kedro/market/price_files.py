@@ -29,7 +29,7 @@ MIN_BATCH_BYTES = 32_000_000  # a batch ends when its files reach this size
 
 
 def read_prices(path: Path, params: PriceFileParams) -> pl.LazyFrame:
-    """Read the prices at ``path`` as date, code, sector, open, high, low, close, volume, vwap.
+    """Read the prices at ``path``: date, code, sector, OHLC, volume, vwap and extra columns.
 
     A folder has one file per stock (without a code column the file's name is the code), or one wide file per field
     (``close.csv``, ``volume.csv``, with a column per stock).
@@ -40,7 +40,7 @@ def read_prices(path: Path, params: PriceFileParams) -> pl.LazyFrame:
 def read_unadjusted_prices(path: Path, params: PriceFileParams) -> pl.LazyFrame:
     """Read the columns that the files have, as they are."""
     files = list_table_files(path)
-    require_known(params.columns)
+    require_known(params)
     if is_wide(files, params):
         return read_wide(files, params)
     if path.is_dir():
@@ -124,8 +124,10 @@ def _read_long(frame: pl.LazyFrame, origin: RowOrigin, params: PriceFileParams) 
             f"{advise_mapping(read_sample(frame))}. If the file has a column per stock, write "
             "`layout: wide` in the same entry."
         )
-    frame = frame.select(pl.col(names[name]).alias(name) for name in (*KEY, SECTOR, *FIELDS) if name in names)
-    numbers = [name for name in FIELDS if name in names]
+    frame = frame.select(
+        pl.col(names[name]).alias(name) for name in (*KEY, SECTOR, *FIELDS, *params.extra) if name in names
+    )
+    numbers = [name for name in (*FIELDS, *params.extra) if name in names]
     texts = [name for name in (CODE, SECTOR) if name in names]
     parsed = parse_numbers(parse_dates(frame, params.dates, origin), numbers, origin)
     return parsed.with_columns(code_text(pl.col(name)) for name in texts)
@@ -138,7 +140,8 @@ def _add_missing_columns(frame: pl.LazyFrame) -> pl.LazyFrame:
     nulls = [
         pl.lit(None, pl.String if name == SECTOR else pl.Float64).alias(name) for name in kept if name not in schema
     ]
-    return frame.with_columns(nulls).select(*KEY, *kept)
+    extra = [name for name in schema if name not in (*KEY, *kept)]
+    return frame.with_columns(nulls).select(*KEY, *kept, *extra)
 
 
 def _apply_adjusted_close(frame: pl.LazyFrame) -> pl.LazyFrame:

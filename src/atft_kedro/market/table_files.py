@@ -37,7 +37,7 @@ def list_table_files(path: Path) -> list[Path]:
             + (f", only {list_names(others)}: give the folder that holds the tables." if others else ".")
         )
     if others:
-        _logger.warning("prices: in %s these are not read: %s", path, list_names(others))
+        _logger.warning("in %s these are not read: %s", path, list_names(others))
     return files
 
 

@@ -46,12 +46,13 @@ def read_wide(files: list[Path], params: PriceFileParams) -> pl.LazyFrame:
     by_field = {file_stem(file).lower(): file for file in files}
     if len(files) == 1:
         by_field = {CLOSE: files[0]}
-    unknown = sorted(set(by_field) - set(FIELDS))
+    unknown = sorted(set(by_field) - {*FIELDS, *params.extra})
     if unknown or CLOSE not in by_field:
         raise InputError(
             f"{files[0].parent}: these look like wide files (a column per stock), one per field, so their names must "
-            f"be among {', '.join(FIELDS)} and close is needed; found {list_names(sorted(by_field))}. For files of one "
-            f"stock each: {advise_mapping(read_sample(scan_table(files[0])))}"
+            f"be among {', '.join((*FIELDS, *params.extra))} and close is needed; found "
+            f"{list_names(sorted(by_field))}. For files of one stock each: "
+            f"{advise_mapping(read_sample(scan_table(files[0])))}"
         )
     joined = _read_field(by_field.pop(CLOSE), CLOSE, params)
     for field, file in by_field.items():

@@ -2,7 +2,6 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from atft_kedro.market.cleaning import clean_price_table
 from atft_kedro.schema import map_columns
 
 from . import nodes
@@ -13,8 +12,8 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         [
             Node(
-                clean_price_table,
-                ["prices", "params:cleaning", "current_day"],
+                nodes.clean_prices,
+                ["prices", "extra_tables", "params:cleaning", "current_day"],
                 ["clean_prices", "price_report"],
                 name="clean_prices",
             ),

@@ -51,7 +51,7 @@ def describe_inputs(  # noqa: PLR0913, PLR0917 — each argument is a separate d
     prices = None
     if inputs.are_computed_by(features):
         prices = PriceInputs(
-            columns=find_price_columns(mapped_dataset),
+            columns=(*find_price_columns(mapped_dataset), *features.columns),
             features=features.model_copy(update={"horizons": panel.metadata.horizons, "entry_lag": entry_lag}),
             cleaning=cleaning,
             max_unknown_features=max_unknown_features,
