@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from .params import InputError, Params
+from .params import InputError, MissingPluginError, Params
 
 Model = TypeVar("Model", bound=Params)
 
@@ -123,6 +123,8 @@ def parse_model(value: Any, model: type[Model], path: Path) -> Model:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(map(str, first["loc"])) or model.__name__
+        if isinstance(cause := first.get("ctx", {}).get("error"), MissingPluginError):
+            raise MissingPluginError(f"{path}: {key} = {first['input']!r} {cause}") from error
         raise InputError(
             f"{path} was written by another version of this project: {key}: {first['msg']} "
             f"(wrong keys: {error.error_count()})."

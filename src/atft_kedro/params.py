@@ -20,6 +20,10 @@ class InputError(ValueError):
     exit_code = 1
 
 
+class MissingPluginError(InputError):
+    """A plug-in that is named, but not installed."""
+
+
 def list_names(names: Iterable[object], most: int = 12, separator: str = ", ") -> str:
     """Join the first names for a message, and count the others."""
     texts = [str(name) for name in names]

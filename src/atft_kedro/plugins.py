@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any, Literal, TypeVar, get_args
 
-from .params import InputError, list_names
+from .params import InputError, MissingPluginError, list_names
 from .source_code import hash_module
 
 Kind = Literal["features", "losses", "baselines", "graphs", "graph_layers"]
@@ -43,9 +43,11 @@ def list_installed(kind: Kind) -> dict[str, str]:
 
 def require_name(name: str, kind: Kind, known: Iterable[str]) -> str:
     """Refuse a text that is neither a known name nor that of a plug-in."""
-    if name not in {*known, *list_installed(kind)} and not NAME.fullmatch(name):
-        raise ValueError(
-            f"must be {', '.join(known)}, or a plug-in: module:object, or an installed entry point of atft_kedro.{kind}"
+    installed = list_installed(kind)
+    if name not in {*known, *installed} and not NAME.fullmatch(name):
+        raise MissingPluginError(
+            f"is neither {', '.join(known)} nor an installed plug-in: the entry points of atft_kedro.{kind} are "
+            f"{list_names(installed) or 'none'}. Install its package, or name it module:object."
         )
     return name
 

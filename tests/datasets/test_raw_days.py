@@ -5,7 +5,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from kedro.io import DataCatalog
+from kedro.io import AbstractDataset, DataCatalog, DatasetError
 from kedro.pipeline import Node, Pipeline
 from pytest_httpserver import HTTPServer
 
@@ -28,8 +28,12 @@ def server(httpserver: HTTPServer) -> JQuantsServer:
 
 def make_dataset(path: Path, url: str, key: object = KEY, **settings: object) -> JQuantsDataset:
     credentials = {"api_key": key}
-    settings = {"since": "2024-01-04", "requests_per_minute": 1e9, "url": url, "recheck_days": 0} | settings
-    return JQuantsDataset(path=str(path), credentials=credentials, **settings)
+    settings = {"since": "2024-01-04", "requests_per_minute": 1e9, "delay_days": 0, "recheck_days": 0} | settings
+    return JQuantsDataset(path=str(path), credentials=credentials, url=url, **settings)
+
+
+def make_folder_dataset(path: Path) -> DailyFolderDataset:
+    return DailyFolderDataset(path=str(path / "store"), filepath=str(path / "in"), incoming={}, recheck_days=20)
 
 
 def test_prices_and_delistings_come_from_the_stored_days_also_as_of_an_earlier_one(
@@ -58,7 +62,7 @@ def test_prices_and_delistings_come_from_the_stored_days_also_as_of_an_earlier_o
 
 def test_the_state_changes_with_a_new_day_and_not_by_an_update_without_one(tmp_path: Path) -> None:
     write(tmp_path / "in" / "2024-01-04.csv", "date,code,close\n2024-01-04,A,1\n")
-    prices = DailyFolderDataset(path=str(tmp_path / "store"), filepath=str(tmp_path / "in"))
+    prices = make_folder_dataset(tmp_path)
     prices.update()
     state = hash_state(prices)
 
@@ -73,13 +77,15 @@ def test_the_state_changes_with_a_new_day_and_not_by_an_update_without_one(tmp_p
 def test_a_missing_key_and_a_wrong_entry_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="needs an API key: .* in conf/local/credentials.yml"):
         make_dataset(tmp_path, "http://127.0.0.1:9", key=None).update()
-    with pytest.raises(InputError, match="catalog entry of the days of prices at .* is wrong"):
-        make_dataset(tmp_path, "", sinse="2024-01-04")
+    for wrong in ({"sinse": "2024-01-04"}, {"as_of": "yesterday"}):
+        with pytest.raises(DatasetError, match=f"(?s){next(iter(wrong))}.*'prices'"):
+            entry = {"type": "atft_kedro.datasets.DelistedIssuesDataset", "path": "x", "final_return": 0}
+            AbstractDataset.from_config("prices", entry | wrong)
 
 
 def test_the_hook_updates_the_prices_of_a_pipeline_that_reads_them(tmp_path: Path) -> None:
     write(tmp_path / "in" / "2024-01-04.csv", "date,code,close\n2024-01-04,A,1\n")
-    dataset = DailyFolderDataset(path=str(tmp_path / "store"), filepath=str(tmp_path / "in"))
+    dataset = make_folder_dataset(tmp_path)
     catalog, hook = DataCatalog({"prices": dataset}), PriceUpdateHook()
 
     hook.before_pipeline_run(Pipeline([Node(lambda other: other, "other", "result", name="other")]), catalog)

@@ -155,6 +155,22 @@ def test_a_card_that_names_other_code_is_refused_and_nothing_is_run(
     assert load_model(folder).card.plugins == {}
 
 
+@pytest.mark.parametrize("change", [name_feature, name_graph, name_layer])
+def test_a_plugin_that_is_not_installed_is_named(
+    change: Callable[[dict[str, Any], str], None], model_folder: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(model_folder, tmp_path / "model"))
+    card = json.loads((folder / CARD_FILE).read_text())
+    change(card, "own_plugin")
+    (folder / CARD_FILE).write_text(json.dumps(card))
+
+    with pytest.raises(InputError, match=r"'own_plugin' is n.* installed.*atft_kedro") as refused:
+        load_model(folder)
+
+    assert "another version" not in str(refused.value)
+    assert "Export the run again" not in str(refused.value)
+
+
 def test_a_model_with_another_source_of_a_plugin_warns(
     model_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

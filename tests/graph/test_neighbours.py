@@ -107,5 +107,8 @@ def test_a_plugin_scores_the_pairs(ml_dataset: pl.DataFrame) -> None:
 
 
 def test_an_unknown_kind_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ValidationError, match="must be correlation, sector, random, or a plug-in: module:object"):
+    with pytest.raises(
+        ValidationError,
+        match="is neither correlation, sector, random nor an installed plug-in.*Install its",
+    ):
         make_params(GraphParams, kind="correlaton")

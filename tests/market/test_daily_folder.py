@@ -22,10 +22,10 @@ def source(folder: Path) -> DailyFolderSource:
 def test_a_new_file_adds_a_day_and_its_split_adjusts_the_earlier_ones(tmp_path: Path) -> None:
     folder, days = tmp_path / "incoming", RawDays(tmp_path / "store")
     write(folder / "2024-01-04.csv", f"{HEADER}\n2024-01-04,7203,200,\n2024-01-04,9984,50,\n")
-    assert days.update(source(folder), date.min, date.max, 20) == [date(2024, 1, 4)]
+    assert days.update(source(folder), 20) == [date(2024, 1, 4)]
     write(folder / "prices_20240105.csv", f"{HEADER}\n2024-01-05,7203,101,0.5\n2024-01-05,9984,51,\n")
 
-    assert days.update(source(folder), date.min, date.max, 20) == [date(2024, 1, 5)]
+    assert days.update(source(folder), 20) == [date(2024, 1, 5)]
 
     prices = days.load().sort("code", "date").collect()
     assert prices.select("code", "close").rows() == [("7203", 100.0), ("7203", 101.0), ("9984", 50.0), ("9984", 51.0)]
@@ -47,4 +47,4 @@ def test_a_wrong_file_is_named(name: str, day: str, message: str, tmp_path: Path
     write(folder / name, f"{HEADER}\n{day},A,1,\n")
 
     with pytest.raises(InputError, match=message):
-        RawDays(tmp_path / "store").update(source(folder), date.min, date.max, 0)
+        RawDays(tmp_path / "store").update(source(folder), 0)

@@ -52,12 +52,12 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return waited
 
 
-def source(server: JQuantsServer, key: str = KEY, per_minute: float = 1e9) -> JQuantsSource:
-    return JQuantsSource(JQuantsClient(key, server.url, per_minute))
+def source(server: JQuantsServer, last: date = WEEK[-1], key: str = KEY, per_minute: float = 1e9) -> JQuantsSource:
+    return JQuantsSource(JQuantsClient(key, server.url, per_minute), WEEK[0], last)
 
 
 def update(days: RawDays, server: JQuantsServer, last: date = WEEK[-1], recheck_days: int = 0) -> list[date]:
-    return days.update(source(server), WEEK[0], last, recheck_days)
+    return days.update(source(server, last), recheck_days)
 
 
 def contents(days: RawDays) -> dict[str, tuple[bytes, int]]:
@@ -101,21 +101,21 @@ def test_prices_are_adjusted_for_a_split_that_changes_no_stored_day(server: JQua
     assert_frame_equal(days.load().filter(own).drop("code").collect(), expected)
     assert before.filter(own)["close"].to_list() == [200.0, 201.0, 202.0]
     assert stored.items() <= contents(days).items()
-    assert_frame_equal(days.load(as_of=WEEK[2]).collect(), before)
+    assert_frame_equal(RawDays(tmp_path, WEEK[2]).load().collect(), before)
 
 
 def test_stocks_without_a_trade_have_no_row_and_missing_ones_are_delisted(
     server: JQuantsServer, tmp_path: Path
 ) -> None:
-    days = RawDays(tmp_path)
+    days = RawDays(tmp_path, None, ("0109",))
     update(days, server)
 
-    prices = days.load(without_segments=["0109"]).collect()
+    prices = days.load().collect()
 
     assert prices.group_by("code").len().sort("code").rows() == [("13010", 5), ("13050", 3), ("13320", 4)]
-    assert days.find_delisted(None, ["0109"], 0.0).rows() == [(WEEK[2], "13050", 0.0)]
-    assert days.find_delisted(WEEK[2], ["0109"], 0.0).is_empty()
-    assert days.find_delisted(None, ["0112"], 0.0).is_empty()
+    assert days.find_delisted(0.0).rows() == [(WEEK[2], "13050", 0.0)]
+    assert RawDays(tmp_path, WEEK[2], ("0109",)).find_delisted(0.0).is_empty()
+    assert RawDays(tmp_path, None, ("0112",)).find_delisted(0.0).is_empty()
 
 
 def test_a_new_issue_and_a_new_month_request_the_sectors_again(server: JQuantsServer, tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_a_new_issue_and_a_new_month_request_the_sectors_again(server: JQuantsSe
         server.add_bar(day, "99990", 10.0)
     server.closed |= {date(2024, 1, day) for day in range(16, 32)}
 
-    days.update(source(server), WEEK[0], date(2024, 2, 1), recheck_days=0)
+    update(days, server, last=date(2024, 2, 1))
 
     assert [day for path, day in server.requests if "master" in path] == ["2024-01-12", "2024-02-01"]
     assert days.read(date(2024, 1, 15)).rows(named=True)[0]["sector"] == "9050"
@@ -163,8 +163,8 @@ from datetime import date
 from pathlib import Path
 from atft_kedro.market.jquants import JQuantsClient, JQuantsSource
 from atft_kedro.market.raw_days import RawDays
-source = JQuantsSource(JQuantsClient(sys.argv[1], sys.argv[2], 600))
-RawDays(Path(sys.argv[3])).update(source, date(2024, 1, 4), date(2024, 1, 11), 0)
+source = JQuantsSource(JQuantsClient(sys.argv[1], sys.argv[2], 600), date(2024, 1, 4), date(2024, 1, 11))
+RawDays(Path(sys.argv[3])).update(source, 0)
 """
 
 
@@ -198,7 +198,7 @@ def test_retry_after_is_obeyed(server: JQuantsServer, tmp_path: Path, pauses: li
 def test_requests_are_paced(server: JQuantsServer) -> None:
     start = time.monotonic()
 
-    source(server, per_minute=1200).list_days(WEEK[0], date(2024, 1, 9))  # three pages: two pauses of 50 ms
+    source(server, date(2024, 1, 9), per_minute=1200).list_days()  # three pages: two pauses of 50 ms
 
     assert time.monotonic() - start > 0.1
 
@@ -210,7 +210,7 @@ def test_wrong_credentials_stop_at_once_and_are_never_shown(
     wrong = source(server, key="wrong-secret-key")
 
     with pytest.raises(InputError, match=r"the API key is wrong.*conf/local/credentials.yml") as refused:
-        RawDays(tmp_path).update(wrong, WEEK[0], WEEK[-1], 0)
+        RawDays(tmp_path).update(wrong, 0)
 
     assert server.count() == {"calendar": 1}
     assert "wrong-secret-key" not in f"{refused.value} {caplog.text} {wrong}"
@@ -247,4 +247,4 @@ def test_the_client_of_jquants_reads_the_same_from_this_server(
     assert bars.sort_values("Code")["C"].fillna(-1).tolist() == prices.sort("code")["close"].fill_null(-1).to_list()
     assert issues["S33"].tolist() == prices.sort("code")["sector"].to_list()
     trading = calendar[calendar["HolDiv"] == "1"]["Date"].dt.date.tolist()
-    assert trading == source(server).list_days(WEEK[0], WEEK[-1]) == WEEK
+    assert trading == source(server).list_days() == WEEK

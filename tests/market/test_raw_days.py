@@ -26,8 +26,8 @@ class Source:
     rows: dict[date, dict[str, tuple[float, float]]]
     read: list[date] = field(default_factory=list)
 
-    def list_days(self, first: date, last: date) -> Sequence[date]:
-        return [day for day in sorted(self.rows) if first <= day <= last]
+    def list_days(self) -> Sequence[date]:
+        return sorted(self.rows)
 
     def read_day(self, day: date, stored: pl.DataFrame) -> pl.DataFrame:
         self.read.append(day)
@@ -43,7 +43,7 @@ def two_stocks() -> Source:
 
 def update(days: RawDays, source: Source, recheck_days: int = 0) -> list[date]:
     source.read.clear()
-    return days.update(source, date.min, date.max, recheck_days)
+    return days.update(source, recheck_days)
 
 
 def test_only_missing_days_are_read(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_only_missing_days_are_read(tmp_path: Path) -> None:
     assert days.list_days() == DAYS
 
 
-def test_a_correction_is_reported_and_used_only_if_its_file_is_moved(
+def test_a_correction_is_reported_and_used_only_if_the_stored_file_is_deleted(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     days, source = RawDays(tmp_path), two_stocks()
@@ -71,30 +71,17 @@ def test_a_correction_is_reported_and_used_only_if_its_file_is_moved(
     caplog.clear()
     assert update(days, source, recheck_days=3) == []
 
-    assert source.read == DAYS[1:]
-    (correction,) = (tmp_path / "corrections").iterdir()
+    assert sorted(source.read) == DAYS[1:]
     (warning,) = caplog.messages
-    assert "corrected 2024-03-05: A close 12.0 → 12.5; B is missing; C is new. The stored values are used" in warning
-    assert f"mv {correction} {days.days_folder}" in warning
+    assert "corrected 2024-03-05: A close 12.0 → 12.5; B date 2024-03-05 → None; B close 2" in warning
+    file = days.days_folder / "2024-03-05.parquet"
+    assert warning.endswith(f"delete {file}")
     assert {file: file.read_bytes() for file in days.days_folder.iterdir()} == stored
-    correction.rename(days.days_folder / correction.name)
+    file.unlink()
     caplog.clear()
-    update(days, source, recheck_days=3)
+    update(days, source, recheck_days=2)
     assert not caplog.messages
     assert days.load().collect().filter(date=DAYS[2])["close"].to_list() == [12.5, 1.0]
-
-
-def test_a_correction_that_is_taken_back_is_forgotten(tmp_path: Path) -> None:
-    days, source = RawDays(tmp_path), two_stocks()
-    update(days, source)
-    source.rows[DAYS[0]]["A"] = (99.0, 1.0)
-    update(days, source, recheck_days=20)
-    assert [*(tmp_path / "corrections").iterdir()]
-
-    source.rows[DAYS[0]]["A"] = (10.0, 1.0)
-    update(days, source, recheck_days=20)
-
-    assert not [*(tmp_path / "corrections").iterdir()]
 
 
 def test_a_day_that_the_source_does_not_have_yet_is_read_again(
@@ -128,7 +115,7 @@ def test_a_store_without_days_is_named(tmp_path: Path) -> None:
         days.load()
     update(days, two_stocks())
     with pytest.raises(InputError, match="has no prices until 2024-02-29"):
-        days.load(as_of=date(2024, 2, 29))
+        RawDays(tmp_path, date(2024, 2, 29)).load()
 
 
 FACTORS = st.lists(st.sampled_from([1.0, 0.5, 0.1, 3.0, None]), min_size=1, max_size=9)

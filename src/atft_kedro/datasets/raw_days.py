@@ -4,85 +4,55 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 import polars as pl
-from pydantic import NonNegativeInt, PositiveFloat, ValidationError
 
 from ..guard.calendars import last_finished_day
-from ..market.columns import PriceFileParams
 from ..market.daily_folder import DailyFolderSource
-from ..market.jquants import URL, JQuantsClient, JQuantsSource
-from ..market.raw_days import RawDays
-from ..params import InputError, Params
+from ..market.jquants import JQuantsClient, JQuantsSource
+from ..market.raw_days import DaySource, RawDays
+from ..params import InputError
 from .read_only import ReadOnlyDataset
 
 T = TypeVar("T")
 EXCHANGE = "XTKS"
 
 
-class RawDaysParams(Params):
-    """The day as of which stored days are read, and the market segments that are left out."""
-
-    as_of: date | None = None
-    without_segments: tuple[str, ...] = ()
-
-
-class DailyFolderParams(RawDaysParams):
-    """The format of the incoming files, and how many of the newest are read again."""
-
-    incoming: PriceFileParams = PriceFileParams()
-    recheck_days: NonNegativeInt = 20
-
-
-class JQuantsParams(RawDaysParams):
-    """The days to fetch, and the plan's limits; ``delay_days`` is the age of its newest prices."""
-
-    since: date
-    url: str = URL
-    requests_per_minute: PositiveFloat = 60
-    delay_days: NonNegativeInt = 0
-    recheck_days: NonNegativeInt = 5
-
-
-class DelistingParams(RawDaysParams):
-    """The last return of a delisted stock, from its last close to what its owner received."""
-
-    final_return: float
-
-
 class RawDaysDataset(ReadOnlyDataset[T]):
-    """A table that is computed from stored days."""
+    """A table of the days that are stored in the folder ``path``, without some segments."""
 
     reason = "Days of prices only come from their source."
-    model: ClassVar[type[RawDaysParams]]
 
-    def __init__(self, *, path: str, metadata: dict[str, Any] | None = None, **settings: Any) -> None:
+    def __init__(
+        self, *, path: str, as_of: Any = None, without_segments: Any = (), metadata: dict[str, Any] | None = None
+    ) -> None:
         super().__init__(metadata=metadata)
-        self._days = RawDays(Path(path))
-        try:
-            self._params: Any = self.model.model_validate(settings)
-        except ValidationError as error:
-            raise InputError(f"The catalog entry of the days of prices at {path} is wrong: {error}") from error
+        self._days = RawDays(folder=Path(path), as_of=as_of, without_segments=without_segments)
 
     def _describe(self) -> dict[str, Any]:
-        return {"path": str(self._days.days_folder), **self._params.model_dump(mode="json")}
+        segments = list(self._days.without_segments)
+        return {"path": str(self._days.days_folder), "as_of": str(self._days.as_of), "without_segments": segments}
 
 
 class UpdatedPricesDataset(RawDaysDataset[pl.LazyFrame]):
     """Prices whose new days are stored by ``update``, which a hook calls before a run."""
 
+    def __init__(self, *, recheck_days: int, **stored: Any) -> None:
+        super().__init__(**stored)
+        self._recheck_days = recheck_days
+
     def update(self) -> None:
         """Store the new days of the source; none if the prices are loaded as of an earlier day."""
-        if self._params.as_of is None:
-            self._store_new_days()
+        if self._days.as_of is None:
+            self._days.update(self._make_source(), self._recheck_days)
 
     @abstractmethod
-    def _store_new_days(self) -> None: ...
+    def _make_source(self) -> DaySource: ...
 
     def load(self) -> pl.LazyFrame:
         """Load the adjusted prices."""
-        return self._days.load(self._params.as_of, self._params.without_segments).collect().lazy()
+        return self._days.load().collect().lazy()
 
 
 class DailyFolderDataset(UpdatedPricesDataset):
@@ -95,16 +65,15 @@ class DailyFolderDataset(UpdatedPricesDataset):
           filepath: data/01_raw/incoming      # the folder: 2024-01-31.csv, …
           path: data/01_raw/daily
           incoming: {columns: {code: Symbol, adjustment_factor: Split}}    # as for PriceFilesDataset
+          recheck_days: 20                    # newest stored days that are compared with their files
     """
 
-    model = DailyFolderParams
+    def __init__(self, *, filepath: str, incoming: Any, **stored: Any) -> None:
+        super().__init__(**stored)
+        self._source = DailyFolderSource(folder=Path(filepath), params=incoming)
 
-    def __init__(self, *, filepath: str, **settings: Any) -> None:
-        super().__init__(**settings)
-        self._source = DailyFolderSource(Path(filepath), self._params.incoming)
-
-    def _store_new_days(self) -> None:
-        self._days.update(self._source, date.min, date.max, self._params.recheck_days)
+    def _make_source(self) -> DaySource:
+        return self._source
 
 
 class JQuantsDataset(UpdatedPricesDataset):
@@ -116,23 +85,33 @@ class JQuantsDataset(UpdatedPricesDataset):
           type: atft_kedro.datasets.JQuantsDataset
           path: data/01_raw/jquants
           credentials: jquants                # conf/local/credentials.yml: {jquants: {api_key: …}}
-          since: 2021-01-04
+          url: https://api.jquants.com/v2
+          requests_per_minute: 60             # of the plan
+          since: 2021-01-04                   # first day to fetch
+          delay_days: 0                       # age of the newest prices of the plan
+          recheck_days: 5                     # newest stored days that are compared with the source
           without_segments: ["0105", "0109"]  # TOKYO PRO MARKET; others, such as funds
     """
 
-    model = JQuantsParams
+    def __init__(
+        self,
+        *,
+        credentials: Mapping[str, Any],
+        since: Any,
+        delay_days: int,
+        url: str,
+        requests_per_minute: float,
+        **stored: Any,
+    ) -> None:
+        super().__init__(**stored)
+        key = str(credentials.get("api_key") or "")
+        self._client = JQuantsClient(api_key=key, url=url, requests_per_minute=requests_per_minute)
+        self._since, self._delay = date.fromisoformat(str(since)), timedelta(days=delay_days)
 
-    def __init__(self, *, credentials: Mapping[str, Any], **settings: Any) -> None:
-        super().__init__(**settings)
-        self._api_key = credentials.get("api_key")
-
-    def _store_new_days(self) -> None:
-        if not isinstance(self._api_key, str):
+    def _make_source(self) -> DaySource:
+        if not self._client.api_key:
             raise InputError("J-Quants needs an API key: `jquants: {api_key: …}` in conf/local/credentials.yml.")
-        params = self._params
-        source = JQuantsSource(JQuantsClient(self._api_key, params.url, params.requests_per_minute))
-        last = last_finished_day(EXCHANGE, None) - timedelta(days=params.delay_days)
-        self._days.update(source, params.since, last, params.recheck_days)
+        return JQuantsSource(self._client, self._since, last_finished_day(EXCHANGE, None) - self._delay)
 
 
 class DelistedIssuesDataset(RawDaysDataset[pl.DataFrame]):
@@ -143,11 +122,16 @@ class DelistedIssuesDataset(RawDaysDataset[pl.DataFrame]):
         delistings:
           type: atft_kedro.datasets.DelistedIssuesDataset
           path: data/01_raw/jquants
-          final_return: 0.0
+          final_return: 0.0                   # from the last close to what the owner received
     """
 
-    model = DelistingParams
+    def __init__(self, *, final_return: float, **stored: Any) -> None:
+        super().__init__(**stored)
+        self._final_return = final_return
 
     def load(self) -> pl.DataFrame:
         """Find the delisted stocks."""
-        return self._days.find_delisted(self._params.as_of, self._params.without_segments, self._params.final_return)
+        return self._days.find_delisted(self._final_return)
+
+    def _describe(self) -> dict[str, Any]:
+        return {**super()._describe(), "final_return": self._final_return}

@@ -18,7 +18,7 @@ from ..market.cleaning import CleaningParams
 from ..network.params import GATV2, ModuleName, NetworkParams
 from ..panel.scaler import FeatureCatalogue, Scaler
 from ..panel.universe import UniverseParams
-from ..params import InputError, Params
+from ..params import InputError, MissingPluginError, Params
 from ..plugins import Kind, hash_plugin
 from ..schema import CLOSE, CODE, DATE, EDGE_ATTRIBUTES, KEY, QUOTES, SECTOR, VOLUME, target
 
@@ -164,6 +164,8 @@ def read_card(path: Path) -> ModelCard:
         raise InputError(f"{path.parent} is not an exported model: it has no {path.name}.")
     try:
         card = parse_model(read_json(path), ModelCard, path)
+    except MissingPluginError:
+        raise
     except InputError as error:
         raise InputError(f"{error} Export the run again.") from error
     if card.edge_attributes != EDGE_ATTRIBUTES:

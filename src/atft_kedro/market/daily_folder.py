@@ -1,11 +1,11 @@
 """A folder to which a file per day is added."""
 
 import re
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 import polars as pl
+from pydantic.dataclasses import dataclass
 
 from ..params import InputError
 from .columns import PriceFileParams
@@ -23,9 +23,9 @@ class DailyFolderSource:
     folder: Path
     params: PriceFileParams
 
-    def list_days(self, first: date, last: date) -> list[date]:
+    def list_days(self) -> list[date]:
         """List the days that have a file."""
-        return sorted(day for day in self._list_files() if first <= day <= last)
+        return sorted(self._list_files())
 
     def read_day(self, day: date, stored: pl.DataFrame) -> pl.DataFrame:
         """Read the file of a day."""

@@ -2,24 +2,26 @@
 
 import logging
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 from typing import Any
 
 import polars as pl
 import requests
+from pydantic import PositiveFloat
+from pydantic.dataclasses import dataclass
 
 from ..params import InputError
 from ..schema import CLOSE, CODE, DATE, HIGH, LOW, OPEN, SECTOR, VOLUME, VWAP
 from .columns import ADJUSTMENT_FACTOR
 from .raw_days import SCHEMA, SEGMENT
 
-URL = "https://api.jquants.com/v2"
 TRADING = ("1", "2")  # divisions of the calendar: a trading day, and a half one
 BARS = {OPEN: "O", HIGH: "H", LOW: "L", CLOSE: "C", VOLUME: "Vo", ADJUSTMENT_FACTOR: "AdjFactor"}  # before adjustment
 ISSUES = {CODE: "Code", SECTOR: "S33", SEGMENT: "Mkt"}  # one of 33 sectors; the market segment
 ATTEMPTS = 6  # of a request
 TIMEOUT = 60  # seconds without a byte
+MESSAGE_LENGTH = 200  # characters of an answer that a message contains
 PAUSE = 60  # seconds after the answer 429 without Retry-After: limits are per minute
 REFUSED, TOO_MANY, SERVER_ERROR = (401, 403), 429, 500
 
@@ -32,8 +34,8 @@ class JQuantsClient:
 
     api_key: str = field(repr=False)
     url: str
-    requests_per_minute: float
-    _next_request: float = 0.0  # of the monotonic clock
+    requests_per_minute: PositiveFloat
+    next_request: float = 0.0  # of the monotonic clock
 
     def list_rows(self, path: str, query: dict[str, str]) -> list[dict[str, Any]]:
         """Request all pages of a table."""
@@ -48,8 +50,8 @@ class JQuantsClient:
         """Request a page; repeat it after 429, server errors and cut connections."""
         reason = ""
         for attempt in range(1, ATTEMPTS + 1):
-            time.sleep(max(0.0, self._next_request - time.monotonic()))
-            self._next_request = time.monotonic() + 60 / self.requests_per_minute
+            time.sleep(max(0.0, self.next_request - time.monotonic()))
+            self.next_request = time.monotonic() + 60 / self.requests_per_minute
             pause = 2**attempt
             try:
                 answer = requests.get(
@@ -57,7 +59,7 @@ class JQuantsClient:
                 )
                 if answer.status_code < 300:
                     return answer.json()
-                reason = f"{answer.status_code} {_read_message(answer)}"
+                reason = f"{answer.status_code} {answer.text[:MESSAGE_LENGTH]}"
                 _require_repeatable(answer.status_code, path, query, reason)
                 text = answer.headers.get("Retry-After", "")
                 pause = int(text) if text.isdecimal() else PAUSE if answer.status_code == TOO_MANY else pause
@@ -87,24 +89,19 @@ def _require_repeatable(status: int, path: str, query: dict[str, str], reason: s
         )
 
 
-def _read_message(answer: requests.Response) -> str:
-    try:
-        return str(answer.json()["message"])
-    except (ValueError, KeyError, TypeError):
-        return str(answer.reason)
-
-
 @dataclass(frozen=True)
 class JQuantsSource:
     """The days of the exchange: bars, and the sector and market segment of each issue."""
 
     client: JQuantsClient
+    first: date
+    last: date
 
-    def list_days(self, first: date, last: date) -> list[date]:
-        """List the trading days of the exchange's calendar."""
-        rows = self.client.list_rows("/markets/calendar", {"from": str(first), "to": str(last)})
+    def list_days(self) -> list[date]:
+        """List the trading days of the exchange's calendar, from ``first`` to ``last``."""
+        rows = self.client.list_rows("/markets/calendar", {"from": str(self.first), "to": str(self.last)})
         days = [date.fromisoformat(row["Date"]) for row in rows if row["HolDiv"] in TRADING]
-        return sorted(day for day in days if first <= day <= last)
+        return sorted(day for day in days if self.first <= day <= self.last)
 
     def read_day(self, day: date, stored: pl.DataFrame) -> pl.DataFrame:
         """Request the bars of a day.

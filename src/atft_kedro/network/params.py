@@ -1,10 +1,12 @@
 """Sizes of the network, and the observations that each module looks back on."""
 
+from functools import partial
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from ..params import Params, Unique
+from ..plugins import require_name
 
 ModuleName = Literal["fan", "gat", "tokens"]
 MODULES: tuple[ModuleName, ...] = ("fan", "gat", "tokens")  # modules that a phase can switch on
@@ -40,7 +42,7 @@ class NetworkParams(Params):
     graph_heads: Size
     graph_signed_heads: Annotated[int, Field(ge=0)]
     graph_dropout: Share
-    graph_layer: str = GATV2
+    graph_layer: Annotated[str, AfterValidator(partial(require_name, kind="graph_layers", known=(GATV2,)))] = GATV2
     graph_layer_arguments: dict[str, Any] = Field(default_factory=dict)
     market_tokens: Annotated[int, Field(ge=0)]
     head_dropout: Share
