@@ -130,7 +130,7 @@ def test_without_new_positions_the_earlier_ones_are_kept(
     training = make_params(TrainingParams).model_dump(mode="json")
     (tmp_path / run / "manifest.json").write_text(json.dumps({"training": training}))
     if changes.get("is_tested", True):
-        calibration = Calibration(entry="close", slopes={1: 0.1}, t={1: 2.0}, days=20)
+        calibration = Calibration(entry="close", slopes={1: (0.1,)}, t={1: (2.0,)}, days=20)
         (tmp_path / run / live.CALIBRATIONS).write_text(Calibrations(folds=(calibration,)).model_dump_json())
     monkeypatch.setattr(simulate, "OPTIMISER", changes.get("optimiser", simulate.OPTIMISER))
     if "volume" in changes:

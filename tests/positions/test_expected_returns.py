@@ -62,8 +62,8 @@ def test_the_slope_is_that_of_returns_after_the_entry(entry: str, lag: int) -> N
 
     result = calibrate(scores, arrays, entry, np.isfinite(scores[1]).any(1))  # type: ignore[arg-type]
 
-    assert result.slopes[1] == pytest.approx(0.3 / np.sqrt(1 + 0.3**2), abs=0.03)
-    assert result.t[1] > 10
+    assert result.slopes[1] == pytest.approx((0.3 / np.sqrt(1 + 0.3**2),), abs=0.03)
+    assert result.t[1][0] > 10
 
 
 def test_one_wrong_price_does_not_decide_a_calibration() -> None:
@@ -81,6 +81,32 @@ def test_one_wrong_price_does_not_decide_a_calibration() -> None:
 
     assert other.slopes[1] == pytest.approx(one.slopes[1], rel=0.02)
     assert other.t[1] == pytest.approx(one.t[1], rel=0.05)
+
+
+def test_each_liquidity_group_has_the_slope_of_its_stocks() -> None:
+    rng = np.random.default_rng(11)
+    score, slope = rng.normal(size=(400, 150)), np.repeat([0.0, 0.1, 0.3], 50)
+    returns = np.vstack([np.zeros((1, 150)), 0.02 * (slope * score[:-1] + rng.normal(size=(399, 150)))])
+    order = rng.permutation(150)  # columns are not sorted by liquidity
+    liquidity = np.broadcast_to(np.repeat([1e8, 1e7, 1e6], 50) * rng.uniform(1, 2, size=150), score.shape)
+    arrays = make_arrays(10 * np.cumprod(1 + returns, axis=0)[:, order], traded_value=liquidity[:, order])
+
+    result = calibrate({1: score[:, order]}, arrays, "close", np.arange(400) < 399)
+    expected = combine_horizons({1: np.ones((400, 150))}, result, arrays, 1.0)
+
+    assert result.slopes[1] == pytest.approx((0.0, 0.1, 0.3), abs=0.02)
+    assert expected[300] / measure_dispersion(arrays.returns)[300] == pytest.approx(slope[order], abs=0.02)
+
+
+def test_without_traded_values_all_stocks_have_one_slope() -> None:
+    rng = np.random.default_rng(12)
+    score = rng.normal(size=(200, 150))
+    returns = np.vstack([np.zeros((1, 150)), 0.02 * (0.2 * score[:-1] + rng.normal(size=(199, 150)))])
+    arrays = make_arrays(10 * np.cumprod(1 + returns, axis=0), traded_value=np.full(score.shape, np.nan))
+
+    result = calibrate({1: score}, arrays, "close", np.arange(200) < 199)
+
+    assert result.find_slopes(1, arrays.daily_value)[150] == pytest.approx(np.full(150, 0.2), abs=0.03)
 
 
 def test_a_market_in_which_most_prices_do_not_change_keeps_its_returns() -> None:
@@ -109,9 +135,9 @@ def test_a_horizon_that_was_worth_nothing_or_less_has_no_weight() -> None:
 
     result = calibrate({1: -future, 5: rng.normal(size=future.shape)}, arrays, "close", np.arange(300) < 299)
 
-    assert result.slopes[1] == 0
-    assert result.t[1] < -10
-    assert abs(result.slopes[5]) < 0.01
+    assert result.slopes[1] == (0,)
+    assert result.t[1][0] < -10
+    assert abs(result.slopes[5][0]) < 0.01
 
 
 def test_equal_forecasts_are_worth_nothing_and_missing_ones_stay_unknown() -> None:
@@ -120,10 +146,11 @@ def test_equal_forecasts_are_worth_nothing_and_missing_ones_stay_unknown() -> No
     values[:, 3] = np.nan
 
     scores = standardise_forecasts(make_forecasts(arrays, values), arrays)
-    combined = combine_horizons(scores, Calibration(entry="close", slopes={1: 1.0}, t={1: 9}, days=9), np.ones(30), 3.0)
+    calibration = Calibration(entry="close", slopes={1: (1.0,)}, t={1: (9,)}, days=9)
+    combined = combine_horizons(scores, calibration, arrays, 3.0)
 
     assert np.isnan(combined[:, 3]).all()
-    np.testing.assert_allclose(np.delete(combined, 3, axis=1), 0, atol=1e-12)
+    np.testing.assert_allclose(np.delete(combined, 3, axis=1)[1:], 0, atol=1e-12)  # the first day has no returns
 
 
 def test_rescaled_forecasts_are_worth_the_same() -> None:
@@ -166,8 +193,8 @@ def test_a_fold_is_calibrated_on_its_validation_days_and_on_earlier_ones_only() 
 
     first, second = both.calibrations.folds
     assert first == alone.calibrations.folds[0]
-    assert first.slopes[1] > 0.5
-    assert second.t[1] == pytest.approx(0, abs=3)  # the later fold's own slope is about that of the other, reversed
+    assert first.slopes[1][0] > 0.5
+    assert second.t[1][0] == pytest.approx(0, abs=3)  # the later fold's own slope is about that of the other, reversed
     assert (first.days, second.days) == (40, 80)
     np.testing.assert_array_equal(both.per_day[:150], alone.per_day[:150])
 

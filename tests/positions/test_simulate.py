@@ -142,7 +142,7 @@ def test_reversed_forecasts_open_nothing_because_validation_days_show_their_wort
 
     reversed_ = simulate(market, forecasts)
 
-    assert [fold.slopes for fold in reversed_.calibrations.folds] == [dict.fromkeys(HORIZONS, 0.0)]
+    assert [fold.slopes for fold in reversed_.calibrations.folds] == [dict.fromkeys(HORIZONS, (0.0,))]
     assert get_score(reversed_).optimised.gross_exposure < 0.01  # type: ignore[operator]
 
 

@@ -11,26 +11,34 @@ from ..evaluation.daily_statistics import standard_error
 from ..evaluation.position_score import PositionEntry
 from ..params import InputError, Params
 from ..schema import DATE, FORECAST, HORIZON, SPLIT, HorizonKey
+from .costs import assign_buckets
 from .price_arrays import Floats, PriceArrays, fill_forward
 
 LARGEST_SCORE = 3.0  # standard deviations
 LARGEST_RETURN = 5.0  # robust standard deviations of the day's returns over the stocks, from their median
 DISPERSION_HALF_LIFE = 20.0  # days
-MIN_SCORED_STOCKS = 5  # a day with fewer returns is not used for calibration
+MIN_SCORED_STOCKS = 5  # of a group: a day with fewer returns is not used for calibration
+LIQUIDITY_GROUPS = 3
+GROUP_STOCKS = 50  # fewest stocks of such a group
 
 
 class Calibration(Params):
-    """The slope of returns on forecasts, by horizon, measured on the validation days.
+    """The slopes of returns on forecasts, by horizon, measured on the validation days.
 
-    A slope is the expected return over the horizon, in standard deviations of the stocks' returns over it, of a stock
-    whose forecast is one standard deviation above the day's mean. It is multiplied by t² / (1 + t²), and it is 0 if the
-    measured slope is negative.
+    A horizon has one slope for each liquidity group, the most liquid stocks first. A slope is the expected return over
+    the horizon, in standard deviations of the stocks' returns over it, of a stock whose forecast is one standard
+    deviation above the day's mean. It is multiplied by t² / (1 + t²), and it is 0 if the measured slope is negative.
     """
 
     entry: PositionEntry
-    slopes: dict[HorizonKey, float]
-    t: dict[HorizonKey, float]
+    slopes: dict[HorizonKey, tuple[float, ...]]
+    t: dict[HorizonKey, tuple[float, ...]]
     days: int
+
+    def find_slopes(self, horizon: int, daily_value: Floats) -> Floats:
+        """Return the slope of each stock and day from its liquidity (day, stock); 0 for an unknown horizon."""
+        slopes = np.array(self.slopes.get(horizon, (0.0,)))
+        return slopes[assign_buckets(daily_value, len(slopes))]
 
 
 class Calibrations(Params):
@@ -114,19 +122,33 @@ def calibrate(
         raise InputError("Positions need forecasts of validation days, which show how returns follow forecasts.")
     prices, lag = entry_prices(arrays, entry)
     dispersion, end = measure_dispersion(arrays.returns), int(np.flatnonzero(days)[-1]) + 1
-    slopes, ts = {}, {}
+    count = int(np.clip(len(arrays.index.codes) // GROUP_STOCKS, 1, LIQUIDITY_GROUPS))
+    groups, shrunk = assign_buckets(arrays.daily_value, count), {}
     for horizon, score in scores.items():
         start, stop = np.arange(end - lag - horizon), slice(lag + horizon, end)
         entered = np.where(prices > 0, prices, np.nan)[lag : end - horizon]  # 0 after a delisting return of −1
         realised = prices[stop] / entered - 1
-        known = np.isfinite(realised) & np.isfinite(score[start])
-        count = known.sum(1)
-        centred = centre_returns(np.where(known, realised, np.nan))
-        products = np.where(known, score[start] * centred, 0).sum(1) / np.maximum(count, 1)
-        daily = products / (dispersion[start] * np.sqrt(horizon))
-        daily = np.where(days[start] & (count >= MIN_SCORED_STOCKS), daily, np.nan)
-        slopes[horizon], ts[horizon] = _shrink(daily, horizon)
-    return Calibration(entry=entry, slopes=slopes, t=ts, days=int(days.sum()))
+        realised = np.where(np.isfinite(score[start]) & days[start, None], realised, np.nan)
+        scaled = centre_returns(realised) / (dispersion[start, None] * np.sqrt(horizon))
+        shrunk[horizon] = [
+            _shrink(_measure_slopes(score[start], np.where(groups[start] == group, scaled, np.nan)), horizon)
+            for group in range(count)
+        ]
+    return Calibration(
+        entry=entry,
+        slopes={horizon: tuple(slope for slope, _ in values) for horizon, values in shrunk.items()},
+        t={horizon: tuple(t for _, t in values) for horizon, values in shrunk.items()},
+        days=int(days.sum()),
+    )
+
+
+def _measure_slopes(score: Floats, returns: Floats) -> Floats:
+    """Regress each day's returns on the scores, without a constant (day,); NaN without enough stocks."""
+    known = np.isfinite(returns)
+    products, squares = (np.where(known, score * values, 0).sum(1) for values in (returns, score))
+    is_used = (known.sum(1) >= MIN_SCORED_STOCKS) & (squares > 0)
+    slopes: Floats = np.where(is_used, products / np.where(is_used, squares, 1), np.nan)
+    return slopes
 
 
 def _shrink(daily: Floats, horizon: int) -> tuple[float, float]:
@@ -168,12 +190,12 @@ class ExpectedReturns:
 
 
 def combine_horizons(
-    scores: Mapping[int, Floats], calibration: Calibration, dispersion: Floats, holding_days: float
+    scores: Mapping[int, Floats], calibration: Calibration, arrays: PriceArrays, holding_days: float
 ) -> Floats:
-    """Combine the expected returns of all horizons; an unknown one counts as 0."""
-    total = np.zeros_like(next(iter(scores.values())))
+    """Combine the expected returns of all horizons (day, stock); an unknown one counts as 0."""
+    total, dispersion = np.zeros(arrays.close.shape), measure_dispersion(arrays.returns)
     for horizon, weight in weigh_horizons(sorted(scores), holding_days).items():
-        slope = calibration.slopes.get(horizon, 0.0) * weight * np.sqrt(horizon)
+        slope = calibration.find_slopes(horizon, arrays.daily_value) * weight * np.sqrt(horizon)
         score = np.where(np.isfinite(scores[horizon]), scores[horizon], 0.0)
         total += slope * score * dispersion[:, None]
     has_forecast = np.any([np.isfinite(score) for score in scores.values()], axis=0)
@@ -188,7 +210,6 @@ def expect_returns(
     ``fold`` names a column. The test rows of a fold are calibrated by its validation rows and by those of the folds
     that are tested before, so that a calibration becomes more certain from fold to fold.
     """
-    dispersion = measure_dispersion(arrays.returns)
     total = np.full(arrays.close.shape, np.nan)
     validation_scores: dict[int, Floats] = {}
     calibrations = []
@@ -202,7 +223,7 @@ def expect_returns(
             validation_days |= np.isfinite(score).any(1)
         calibration = calibrate(validation_scores, arrays, entry, validation_days)
         scores = standardise_forecasts(rows.filter(pl.col(SPLIT) == "test"), arrays)
-        expected = combine_horizons(scores, calibration, dispersion, holding_days)
+        expected = combine_horizons(scores, calibration, arrays, holding_days)
         total = np.where(np.isfinite(expected), expected, total)
         calibrations.append(calibration)
     return ExpectedReturns(total, Calibrations(folds=tuple(calibrations)))

@@ -13,7 +13,7 @@ from ..params import InputError, list_names
 from ..schema import CLOSE, CODE, DATE
 from ..training.run_status import read_training
 from ..training.runs import Runs
-from .expected_returns import Calibration, Calibrations, combine_horizons, measure_dispersion, standardise_forecasts
+from .expected_returns import Calibration, Calibrations, combine_horizons, standardise_forecasts
 from .plan import MarketModels, OptimisedPolicy, PositionParams
 from .price_arrays import Floats, PriceArrays, read_price_arrays
 
@@ -70,8 +70,8 @@ def plan_positions(
     _require_continuation(calibration, previous, day, params)
     first, known = previous[DATE][0] if len(previous) else day, delistings.filter(pl.col(DATE) <= day)
     arrays = read_price_arrays(dataset, (first, day), params.history, known, 0.0, previous[CODE].to_list())
-    scores, dispersion = standardise_forecasts(forecasts.filter(date=day), arrays), measure_dispersion(arrays.returns)
-    expected = combine_horizons(scores, calibration, dispersion, params.holding_days)
+    scores = standardise_forecasts(forecasts.filter(date=day), arrays)
+    expected = combine_horizons(scores, calibration, arrays, params.holding_days)
     last, close = len(arrays.index.days) - 1, arrays.close[-1]
     held, market = drift_weights(previous, first, arrays), MarketModels(arrays, params)
     decision = OptimisedPolicy(arrays, expected, market, params)(last, held, params.capital)

@@ -15,6 +15,7 @@ from ..schema import CLOSE, CODE, DATE, DELISTING_RETURN, HIGH, LOW, OPEN, SECTO
 Floats = NDArray[np.float64]
 
 NO_SECTOR = -1
+LIQUIDITY_DAYS = 20
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,12 @@ class PriceArrays:
     def overnight(self) -> Floats:
         """Return the returns from the last known close to the open; NaN without either."""
         return self._grow_to(np.where(np.isfinite(self.close), self.open, np.nan))
+
+    @cached_property
+    def daily_value(self) -> Floats:
+        """Return the median traded value of the last 20 days; a day without trades or a row counts as 0."""
+        traded_value = pl.DataFrame(np.where(np.isfinite(self.traded_value), self.traded_value, 0.0))
+        return traded_value.select(pl.all().rolling_median(LIQUIDITY_DAYS, min_samples=1)).to_numpy()
 
     def _grow_to(self, prices: Floats) -> Floats:
         returns = np.full_like(prices, np.nan)
