@@ -16,7 +16,7 @@ from factories.plugins import plugin_package
     ("name", "message"),
     [
         ("nan_gradient", "its gradient is not finite with equal forecasts"),
-        ("unmasked", "the forecasts of masked stocks have a gradient; use inputs.valid"),
+        ("unmasked", "the forecasts of masked stocks change it; use inputs.valid"),
         ("one_value", "it returns the shape (), not one value for each of 2 horizons"),
         ("no_gradient", "its gradient is zero"),
     ],

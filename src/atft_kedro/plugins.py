@@ -7,6 +7,7 @@ import importlib.metadata
 import importlib.util
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from typing import Any, Literal, TypeVar, get_args
 
@@ -78,13 +79,10 @@ def hash_plugin(name: str, kind: Kind) -> str:
     module, _ = _require_permitted(name, kind)
     if module == GEOMETRIC:
         return f"torch-geometric {importlib.metadata.version('torch-geometric')}"
-    try:
-        is_installed = importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:  # the package is missing
-        is_installed = False
-    if not is_installed:
-        raise InputError(f"The plug-in {name} is not installed: there is no module {module}.")
-    return hash_module(module)
+    with suppress(ModuleNotFoundError):  # the package is missing
+        if importlib.util.find_spec(module):
+            return hash_module(module)
+    raise InputError(f"The plug-in {name} is not installed: there is no module {module}.")
 
 
 def hash_plugins(parameters: Any) -> dict[str, str]:

@@ -10,7 +10,7 @@ from torch_geometric.nn import GATv2Conv, GCNConv, GINConv
 
 from atft_kedro import plugins
 from atft_kedro.network.atft import Atft
-from atft_kedro.network.convolution import GraphConvolution, make_convolution, require_independence
+from atft_kedro.network.convolution import GraphConvolution, make_convolution, require_usable_layer
 from atft_kedro.network.gat import GraphAttention, make_graph_layer
 from atft_kedro.network.params import NetworkParams
 from atft_kedro.panel.blocks import Block
@@ -44,6 +44,13 @@ def make_network_params(layer: str, **arguments: object) -> NetworkParams:
 def make_layer(layer: str, **arguments: object) -> GraphConvolution:
     torch.manual_seed(0)
     return make_convolution(make_network_params(layer, **arguments), 3).eval()
+
+
+def check(layer: str, **arguments: object) -> None:
+    params = make_network_params(layer, **arguments)
+    convolution = make_convolution(params, 3)
+    require_usable_layer(convolution, params, 3)
+    assert convolution.training
 
 
 def make_inputs() -> tuple[Tensor, Block]:
@@ -164,8 +171,8 @@ def test_a_new_layer_changes_nothing_and_learns(name: str) -> None:
     ],
 )
 def test_unusable_layers_are_refused(layer: str, arguments: dict[str, object], message: str) -> None:
-    with pytest.raises(InputError) as caught:
-        make_layer(f"{GEOMETRIC}:{layer}", **arguments)
+    with pytest.raises(InputError, match=f"network.graph_layer {GEOMETRIC}:{layer} |_arguments: cached") as caught:
+        check(f"{GEOMETRIC}:{layer}", **arguments)
 
     assert message in str(caught.value)
 
@@ -189,10 +196,10 @@ def test_layers_that_depend_on_order_or_padding_are_refused(monkeypatch: pytest.
     monkeypatch.setattr(plugins, "_permitted", {f"{__name__}:{name}" for name in refused})
     for name, message in refused.items():
         with pytest.raises(InputError, match=message):
-            require_independence(make_layer(f"{__name__}:{name}"), 16, 3)
+            check(f"{__name__}:{name}")
     for name in LAYERS:
-        require_independence(make_layer(name).train(), 16, 3)
-    require_independence(nn.Identity(), 16, 3)
+        check(name)
+    require_usable_layer(nn.Identity(), make_network_params(LAYERS[0]), 3)
 
 
 def test_the_arguments_of_the_user_come_first() -> None:

@@ -1,6 +1,8 @@
 """Graph convolutions of PyTorch Geometric, or of the user, on each day's neighbours."""
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -38,9 +40,8 @@ class GraphConvolution(nn.Module):
         chosen = {} if self.edge_argument is None else {self.edge_argument: weights[self.edge_argument]}
         nodes = functional.pad(x.flatten(0, 1), (0, 0, 0, 1))
         output = self.layer(nodes, edge_index, **chosen)
-        if not isinstance(output, Tensor) or output.shape != nodes.shape:
-            found = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-            raise InputError(f"its output is {found} instead of {tuple(nodes.shape)}, hidden_size values per node")
+        if output.shape != nodes.shape:
+            raise ValueError(f"its output is {tuple(output.shape)} instead of {tuple(nodes.shape)}")
         return output[:-1].view_as(x)
 
     def attend_with_norm(self, x: Tensor, neighbours: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
@@ -68,33 +69,38 @@ def list_edges(neighbours: Tensor, edges: Tensor, *, has_self_edges: bool) -> tu
 
 
 def make_convolution(params: NetworkParams, attributes: int) -> GraphConvolution:
-    """Create the convolution ``graph_layer`` with its arguments; refuse one that cannot be used.
+    """Create the convolution ``graph_layer`` with its arguments.
 
     Arguments that the layer takes and the user does not give: the sizes of its input, output and edges, ``heads``,
     ``dropout``, and ``add_self_loops``, which is false because the edges from stocks to themselves exist already.
     """
-    name, hidden = params.graph_layer, params.hidden_size
-    layer_class = _load_class(name)
+    hidden, arguments = params.hidden_size, params.graph_layer_arguments
+    layer_class = _load_class(params.graph_layer)
     defaults: dict[str, Any] = {"in_channels": hidden, "edge_dim": attributes, "heads": params.graph_heads}
     defaults |= {"dropout": params.graph_dropout, "add_self_loops": False}
-    arguments: dict[str, Any] = params.graph_layer_arguments
     if arguments.get("cached"):
         raise InputError("network.graph_layer_arguments: cached must be false, because each block has other edges.")
-    try:
+    with _explain_errors(params):
         accepted = inspect.signature(layer_class).parameters
         arguments = {key: value for key, value in defaults.items() if key in accepted} | arguments
         if "out_channels" in accepted:
             parts = arguments.get("heads", 1) if arguments.get("concat", "concat" in accepted) else 1
             arguments = {"out_channels": hidden // parts} | arguments
-        convolution = GraphConvolution(
+        return GraphConvolution(
             layer_class(**arguments),
             has_self_edges="add_self_loops" in accepted and not arguments["add_self_loops"],
             reads_edges=arguments.get("edge_dim", attributes) is not None,
         )
-        _require_shapes(convolution.eval(), hidden, attributes)
+
+
+@contextmanager
+def _explain_errors(params: NetworkParams) -> Iterator[None]:
+    """Name the layer and its arguments in an error that is due to them."""
+    try:
+        yield
     except (TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
-        raise InputError(f"network.graph_layer {name} cannot be used with {arguments}: {error}.") from error
-    return convolution.train()
+        used = f"{params.graph_layer} cannot be used with {params.graph_layer_arguments}"
+        raise InputError(f"network.graph_layer {used}: {error}.") from error
 
 
 def _load_class(name: str) -> type[nn.Module]:
@@ -111,29 +117,21 @@ def _load_class(name: str) -> type[nn.Module]:
 
 
 @torch.no_grad()
-def _require_shapes(convolution: GraphConvolution, hidden: int, attributes: int) -> None:
-    """Compute two stocks, of which one has a neighbour."""
-    convolution(torch.zeros(1, 2, hidden), torch.tensor([[[1], [-1]]]), torch.ones(1, 2, 1, attributes))
-
-
-@torch.no_grad()
-def require_independence(layer: nn.Module, hidden: int, attributes: int) -> None:
-    """Refuse a convolution that depends on the order of stocks, or on absent ones."""
+def require_usable_layer(layer: nn.Module, params: NetworkParams, attributes: int) -> None:
+    """Refuse a convolution of a wrong size, or that depends on order or on absent stocks."""
     if not isinstance(layer, GraphConvolution):
         return
-    random, name = torch.Generator().manual_seed(0), type(layer.layer).__name__
-    x, edges = torch.randn(1, 4, hidden, generator=random), torch.rand(1, 4, 2, attributes, generator=random)
+    random, was_training = torch.Generator().manual_seed(0), layer.training
+    x = torch.randn(1, 4, params.hidden_size, generator=random)
+    edges = torch.rand(1, 4, 2, attributes, generator=random)
     neighbours = torch.tensor([[[1, 2], [2, 3], [0, -1], [-1, -1]]])
     reversed_neighbours = (3 - neighbours.flip(1)).where(neighbours.flip(1) >= 0, -1)
-    was_training = layer.training
-    expected = layer.eval()(x, neighbours, edges)
-    in_reverse = layer(x.flip(1), reversed_neighbours, edges.flip(1)).flip(1)
     padded_inputs = functional.pad(x, (0, 0, 0, 1), value=9.0), functional.pad(neighbours, (0, 1, 0, 1), value=-1)
-    padded = layer(*padded_inputs, functional.pad(edges, (0, 0, 0, 1, 0, 1)))[:, :4]
-    layer.train(was_training)
-    if not torch.allclose(in_reverse, expected, atol=1e-4):
-        raise InputError(f"network.graph_layer {name}: the output of a stock depends on the order of the stocks.")
-    if not torch.allclose(padded, expected, atol=1e-4):
-        raise InputError(
-            f"network.graph_layer {name}: the output of a stock depends on stocks that are not its neighbours."
-        )
+    with _explain_errors(params):
+        expected = layer.eval()(x, neighbours, edges)
+        in_reverse = layer(x.flip(1), reversed_neighbours, edges.flip(1)).flip(1)
+        padded = layer(*padded_inputs, functional.pad(edges, (0, 0, 0, 1, 0, 1)))[:, :4]
+        layer.train(was_training)
+        for output, cause in ((in_reverse, "the order of the stocks"), (padded, "stocks that are not its neighbours")):
+            if not torch.allclose(output, expected, atol=1e-4):
+                raise ValueError(f"the output of a stock depends on {cause}")

@@ -12,7 +12,7 @@ import torch
 
 from ..loss_checks import require_usable
 from ..network.atft import Atft
-from ..network.convolution import require_independence
+from ..network.convolution import require_usable_layer
 from ..network.params import NetworkParams
 from ..panel.split import Split
 from .callbacks import Checkpoints, EpochLog, MetricsLog
@@ -175,7 +175,7 @@ def make_trainer(
     model = Atft(network, len(panel.metadata.features), horizons, training_data.graphs.edges.shape[-1])
     training.selection.weigh_horizons(horizons)
     require_usable(training.load_losses())
-    require_independence(model.gat.attention, network.hidden_size, training_data.graphs.edges.shape[-1])
+    require_usable_layer(model.gat.attention, network, training_data.graphs.edges.shape[-1])
     for phase in training.curriculum:
         phase.weigh_horizons(horizons)
         phase.require_trainable(name for name, _ in model.named_children())
