@@ -21,7 +21,6 @@ BARS = {OPEN: "O", HIGH: "H", LOW: "L", CLOSE: "C", VOLUME: "Vo", ADJUSTMENT_FAC
 ISSUES = {CODE: "Code", SECTOR: "S33", SEGMENT: "Mkt"}  # one of 33 sectors; the market segment
 ATTEMPTS = 6  # of a request
 TIMEOUT = 60  # seconds without a byte
-MESSAGE_LENGTH = 200  # characters of an answer that a message contains
 PAUSE = 60  # seconds after the answer 429 without Retry-After: limits are per minute
 REFUSED, TOO_MANY, SERVER_ERROR = (401, 403), 429, 500
 
@@ -59,7 +58,7 @@ class JQuantsClient:
                 )
                 if answer.status_code < 300:
                     return answer.json()
-                reason = f"{answer.status_code} {answer.text[:MESSAGE_LENGTH]}"
+                reason = f"{answer.status_code} {_read_message(answer)}"
                 _require_repeatable(answer.status_code, path, query, reason)
                 text = answer.headers.get("Retry-After", "")
                 pause = int(text) if text.isdecimal() else PAUSE if answer.status_code == TOO_MANY else pause
@@ -87,6 +86,13 @@ def _require_repeatable(status: int, path: str, query: dict[str, str], reason: s
             f"J-Quants cannot answer {path} for {query} ({reason}). If your plan does not have these days, change "
             "`since` or `delay_days` in conf/jquants/catalog.yml."
         )
+
+
+def _read_message(answer: requests.Response) -> str:
+    try:
+        return str(answer.json()["message"])
+    except (ValueError, KeyError, TypeError):
+        return str(answer.reason)
 
 
 @dataclass(frozen=True)
