@@ -161,7 +161,7 @@ def test_a_new_layer_changes_nothing_and_learns(name: str) -> None:
 @pytest.mark.parametrize(
     ("layer", "arguments", "message"),
     [
-        ("GATv2Conv", {"heads": 3}, "its output is (3, 15) instead of (3, 16)"),
+        ("GATv2Conv", {"heads": 3}, "its output is (5, 15) instead of (5, 16)"),
         ("GATv2Conv", {"hads": 3}, "unexpected keyword argument 'hads'"),
         ("GATv2Conv", {"heads": 0}, "division or modulo by zero"),
         ("GINConv", {}, "missing 1 required positional argument: 'nn'"),
