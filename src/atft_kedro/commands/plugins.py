@@ -45,7 +45,6 @@ def _list_checks(catalog: CatalogProtocol) -> Iterator[tuple[str, Kind, Callable
     """List the plug-ins of all parameter blocks with their checks."""
     from ..evaluation.baselines import NAMES
     from ..graph.neighbours import KINDS
-    from ..loss_checks import require_usable
     from ..network.convolution import require_usable_layer
     from ..network.gat import make_graph_layer
     from ..network.params import GATV2
@@ -58,7 +57,7 @@ def _list_checks(catalog: CatalogProtocol) -> Iterator[tuple[str, Kind, Callable
         yield name, "features", partial(_check_features, catalog, name)
     for loss in sorted({*training.losses.extra, *(name for phase in training.curriculum for name in phase.loss.extra)}):
         plugin = training.losses.extra.get(loss, loss)
-        yield plugin, "losses", lambda loss=loss: require_usable(training.losses.load([loss]))
+        yield plugin, "losses", partial(_check_loss, training, loss)
     for name in [name for name in baselines.names if name not in NAMES]:
         yield name, "baselines", partial(load_plugin, name, "baselines", FunctionType)
     if graph.kind not in KINDS:
@@ -66,6 +65,13 @@ def _list_checks(catalog: CatalogProtocol) -> Iterator[tuple[str, Kind, Callable
     if (layer := network.graph_layer) != GATV2:
         size = len(EDGE_ATTRIBUTES)
         yield layer, "graph_layers", lambda: require_usable_layer(make_graph_layer(network, size), network, size)
+
+
+def _check_loss(training: Any, name: str) -> None:
+    """Refuse a loss that a training would refuse."""
+    from ..loss_checks import require_usable
+
+    require_usable(training.losses.load([name]))
 
 
 def _check_features(catalog: CatalogProtocol, name: str) -> None:
