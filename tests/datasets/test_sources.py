@@ -11,6 +11,7 @@ from kedro.io import AbstractDataset, DatasetError
 from atft_kedro.datasets import (
     CurrentDayDataset,
     DelistingsDataset,
+    ExtraTablesDataset,
     PriceFilesDataset,
     SimulatedMarketDataset,
 )
@@ -52,3 +53,21 @@ def test_another_table_of_delistings_makes_the_stages_that_read_it_stale(tmp_pat
     assert len({*states, hash_state(one)}) == 4
     with pytest.raises(InputError, match="The catalog entry of the delistings at x is wrong"):
         DelistingsDataset(path="x", dates={"txt": "%F"})
+
+
+def test_another_extra_table_or_column_makes_the_stages_that_read_it_stale(tmp_path: Path) -> None:
+    folder = tmp_path / "extra"
+    pe, both = (ExtraTablesDataset(path=str(folder), columns=names) for names in ({"pe": {}}, ["pe", "cap"]))
+    states = [hash_state(pe), hash_state(both)]  # without a folder the columns may be those of prices
+    assert (pe.load().names, pe.load().tables) == (("pe",), {})
+
+    folder.mkdir()
+    (folder / "table.csv").write_text("code,available_from,pe,cap\nA,2024-03-01,9,1\n")
+    states += [hash_state(pe), hash_state(both)]
+    assert both.load().tables["table.csv"].columns == ["code", "available_from", "pe", "cap"]
+    (folder / "table.csv").write_text("code,available_from,pe,cap\nA,2024-03-01,10,1\n")
+
+    assert len({*states, hash_state(pe)}) == 5
+    (folder / "table.csv").write_text("code,available_from,pe,PE\nA,2024-03-01,10,1\n")
+    with pytest.raises(DatasetError, match="The tables in .*extra cannot be read to their end: .*duplicate"):
+        pe.load()

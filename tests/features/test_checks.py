@@ -55,6 +55,18 @@ def test_a_wrong_feature_is_found_by_name(clean_prices: pl.DataFrame, name: str,
     assert pl.Series([faults[feature]]).str.contains(reason).all()
 
 
+def test_further_columns_are_no_fault_and_can_be_used_by_plug_ins(clean_prices: pl.DataFrame) -> None:
+    prices = clean_prices.with_columns(pe=pl.int_range(pl.len()) % 97 / 8)  # nothing to do with the prices
+    columns, name = {"pe": {"rank": True}, "absent": {}}, "own_plugins.wrong:LATER_COLUMN"
+
+    with plugin_package(name):
+        faults = find_feature_faults(prices.lazy(), make_params(FeatureParams, columns=columns, extra=name))
+
+    assert find_feature_faults(prices.lazy(), make_params(FeatureParams, columns=columns)) == {}
+    assert list(faults) == ["next_pe"]
+    assert "uses later prices" in faults["next_pe"]
+
+
 def test_a_feature_of_an_unknown_column_is_refused(clean_prices: pl.DataFrame) -> None:
     name = "own_plugins.wrong:UNKNOWN_COLUMN"
 

@@ -143,3 +143,12 @@ def test_the_schema_refuses_repeated_keys(clean_prices: pl.DataFrame) -> None:
 
     with pytest.raises(InputError, match="clean_prices violates its schema"):
         require_clean_prices(pl.concat([clean_prices, clean_prices[3]]))
+
+
+def test_extra_columns_are_kept_and_stored(prices: pl.DataFrame) -> None:
+    extended = prices.with_columns(pe=pl.int_range(pl.len()), other=pl.lit(1.0))
+
+    clean, _ = clean_price_table(extended.lazy(), PARAMS, TODAY, ["pe", "absent"])
+
+    assert clean.columns == [*clean_price_table(prices.lazy(), PARAMS, TODAY)[0].columns, "pe"]
+    assert require_clean_prices(clean)["pe"].to_list() == extended.sort("code", "date")["pe"].to_list()

@@ -102,7 +102,6 @@ HEADER = "code,available_from,pe\n"
         (f"{HEADER}A,1717165800,1\n", "not days, such as '1717165800'"),
         (f"{HEADER}A,2024-02-30,1\n", "not days, such as '2024-02-30'"),
         (f"{HEADER}A,,1\nA,2024-05-31,1\n", "1 cell.s. are not days, such as None"),
-        ("code,available_from,pe,PE\nA,2024-05-31,1,2\n", "several columns that could be pe"),
     ],
 )
 def test_rows_that_cannot_be_joined_are_refused(tmp_path: Path, text: str, message: str) -> None:

@@ -216,3 +216,23 @@ def test_other_files_of_a_folder_are_logged(tmp_path: Path, caplog: pytest.LogCa
     (tmp_path / "README.txt").unlink()
     with pytest.raises(InputError, match=r"has no file that ends in .*, only more/: give the folder"):
         read(tmp_path)
+
+
+def test_extra_columns_are_read_from_long_and_wide_files_if_they_are_named(tmp_path: Path) -> None:
+    extended = PRICES.with_columns(
+        pl.Series("P/E", [9.0, None, 9.5, 12.0, 12.5, 13.0]), Cap=pl.int_range(6), note=pl.lit("x")
+    )
+    extended.write_csv(tmp_path / "long.csv")
+    for field, name in {"close": "close", "cap": "Cap"}.items():
+        extended.pivot(on="code", index="date", values=name).write_csv(write(tmp_path / "wide" / f"{field}.csv", ""))
+    params = PriceFileParams.model_validate({"columns": {"pe": "P/E"}, "extra": {"pe": {}, "cap": {}, "absent": {}}})
+
+    long = read_prices(tmp_path / "long.csv", params).collect()
+    wide = read_prices(tmp_path / "wide", PriceFileParams(extra=("cap",))).collect().sort("code", "date")
+
+    assert {*long.columns} - {*PRICES.columns, "sector", "vwap"} == {"pe", "cap"}
+    assert long["pe"].to_list() == extended["P/E"].to_list()
+    assert long["cap"].to_list() == wide["cap"].to_list() == list(range(6))
+    extended.with_columns(Cap=pl.lit("large")).write_csv(tmp_path / "long.csv")
+    with pytest.raises(InputError, match="column 'cap': 6 cell.s. are not a number: 'large' in row 1"):
+        read_prices(tmp_path / "long.csv", params).collect()

@@ -36,18 +36,14 @@ def check_extra_columns(data: InspectedDataset, params: RuleParams, tables: Tabl
 def _find_wrong_values(data: InspectedDataset, table: pl.DataFrame, name: str) -> pl.DataFrame:
     """Find values that differ from the table's; if they are later ones, with the day from which they are available.
 
-    The rows of table and dataset are put in one order of time, and each value is repeated until the next one.
+    The rows of both are put in one order of time, those of the table first on each day, and its values are repeated.
     """
     feature = name if name in data.features else f"rank_{name}"
     value = pl.col(feature).cast(pl.Float32).alias(VALUE)
     rows = data.frame.select(*KEY, value, pl.lit(True).alias(IS_ROW)).collect()
-    events = table.select(
-        CODE,
-        pl.col(AVAILABLE_FROM).alias(DATE),
-        pl.lit(False).alias(IS_ROW),
-        pl.col(VALUE).fill_null(float("nan")).alias(KNOWN),
-    )
-    ordered = pl.concat([events, rows], how="diagonal").sort(CODE, DATE, IS_ROW)
+    known = pl.col(VALUE).fill_null(float("nan")).alias(KNOWN)
+    events = table.select(CODE, pl.col(AVAILABLE_FROM).alias(DATE), pl.lit(False).alias(IS_ROW), known)
+    ordered = pl.concat([events, rows], how="diagonal").sort(DATE, maintain_order=True)
     joined = ordered.with_columns(pl.col(KNOWN).forward_fill().over(CODE).fill_nan(None)).filter(IS_ROW)
     known = pl.col(KNOWN)
     if feature != name:

@@ -51,10 +51,7 @@ class CleanPrices(dy.Schema):
 
 
 def require_clean_prices(table: pl.DataFrame) -> pl.DataFrame:
-    """Validate a table against `CleanPrices`; the catalog calls this before saving.
-
-    Extra columns are kept.
-    """
+    """Validate a table against `CleanPrices`, but keep extra columns; the catalog calls this."""
     try:
         CleanPrices.validate(table)
     except dy.exc.ValidationError as error:
@@ -103,10 +100,7 @@ def list_cell_rules() -> list[Rule]:
 def clean_price_table(
     prices: pl.LazyFrame, params: CleaningParams, today: date, extra: Iterable[str] = ()
 ) -> tuple[pl.DataFrame, dict[str, Any]]:
-    """Clean the prices up to ``today``; report the exclusions by rule, with examples.
-
-    The table has those of the ``extra`` columns that the prices have.
-    """
+    """Clean the prices up to ``today``, with their ``extra`` columns; report the exclusions."""
     table = _select_columns(prices, extra).collect()
     if not table.height:
         raise InputError("The price table has no rows.")

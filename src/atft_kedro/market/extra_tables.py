@@ -51,11 +51,7 @@ def read_extra_tables(folder: Path, names: Sequence[str]) -> ExtraTables:
     tables: dict[str, pl.DataFrame] = {}
     unused: list[str] = []
     for file in list_table_files(folder) if names and has_tables(folder) else []:
-        table = load_table(file)
-        plain = {name: plain_name(name) for name in table.columns}
-        if repeated := [name for name in plain.values() if [*plain.values()].count(name) > 1]:
-            raise InputError(f"{file} has several columns that could be {repeated[0]}: keep one of them.")
-        table = table.rename(plain)
+        table = load_table(file).rename(plain_name)
         values = [name for name in names if name in table.columns]
         unused += [name for name in table.columns if name not in (*values, CODE, AVAILABLE_FROM)]
         if values:
@@ -74,8 +70,7 @@ def _parse_table(file: Path, table: pl.DataFrame, values: list[str]) -> pl.DataF
     if missing:
         raise InputError(f"{file} has no column {', '.join(missing)}; it has {list_names(table.columns)}.")
     days = table[AVAILABLE_FROM].cast(pl.String).str.strip_chars()
-    digits = pl.col(AVAILABLE_FROM).str.replace(DAY, "$1$3$5").str.to_date("%Y%m%d", strict=False)
-    parsed = days.to_frame().select(pl.when(pl.col(AVAILABLE_FROM).str.contains(DAY)).then(digits)).to_series()
+    parsed = days.str.replace(DAY, "$1$3$5").str.to_date("%Y%m%d", strict=False)
     if bad := days.filter(parsed.is_null()).to_list():
         raise InputError(
             f"{file}, column {AVAILABLE_FROM!r}: {len(bad)} cell(s) are not days, such as {bad[0]!r}: write the first "

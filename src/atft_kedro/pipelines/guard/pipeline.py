@@ -19,10 +19,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 nodes.inspect_dataset,
-                [
-                    *("ml_dataset", "extra_tables", "current_day"),
-                    *("params:columns", "params:features", "params:guard"),
-                ],
+                ["ml_dataset", "extra_tables", "current_day", "params:columns", "params:features", "params:guard"],
                 ["guard_report", "guard_page"],
                 name="inspect_dataset",
                 tags="gate",

@@ -15,6 +15,7 @@ WHOLE_HISTORY = declare(
 )
 LEVEL = declare("wrong", ("log_close", CLOSE.log(), 0, "log of the adjusted close"))
 SAME_NAME = declare("wrong", ("ret_1", CLOSE / CLOSE.shift(1), 1, "a name of the project"))
+LATER_COLUMN = declare("wrong", ("next_pe", pl.col("pe").shift(-1), 0, "a further column of tomorrow"))
 UNKNOWN_COLUMN = declare("wrong", ("earnings", pl.col("earnings") / CLOSE, 0, "a column that prices lack"))
 
 
