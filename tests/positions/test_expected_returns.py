@@ -83,7 +83,7 @@ def test_one_wrong_price_does_not_decide_a_calibration() -> None:
     assert other.t[1] == pytest.approx(one.t[1], rel=0.05)
 
 
-def test_each_liquidity_group_has_the_slope_of_its_stocks() -> None:
+def test_liquidity_groups_have_their_own_slopes() -> None:
     rng = np.random.default_rng(11)
     score, slope = rng.normal(size=(400, 150)), np.repeat([0.0, 0.1, 0.3], 50)
     returns = np.vstack([np.zeros((1, 150)), 0.02 * (slope * score[:-1] + rng.normal(size=(399, 150)))])

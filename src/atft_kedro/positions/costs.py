@@ -133,9 +133,9 @@ def estimate_costs(high: Floats, low: Floats, close: Floats, traded_value: Float
 
 
 def assign_buckets(daily_value: Floats, buckets: int) -> NDArray[np.int64]:
-    """Assign stocks, the last axis, to liquidity buckets of equal size; bucket 0 is the most liquid.
+    """Assign stocks, the last axis, to liquidity buckets of equal size.
 
-    Stocks with an unknown daily value are in the last bucket.
+    Bucket 0 is the most liquid. Stocks with an unknown daily value are in the last bucket.
     """
     known = daily_value > 0
     rank = np.argsort(np.argsort(-np.where(known, daily_value, 0), kind="stable"), kind="stable")

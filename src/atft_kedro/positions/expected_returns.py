@@ -36,7 +36,7 @@ class Calibration(Params):
     days: int
 
     def find_slopes(self, horizon: int, daily_value: Floats) -> Floats:
-        """Return the slope of each stock and day from its liquidity (day, stock); 0 for an unknown horizon."""
+        """Return the slope of each stock and day (day, stock); 0 for an unknown horizon."""
         slopes = np.array(self.slopes.get(horizon, (0.0,)))
         return slopes[assign_buckets(daily_value, len(slopes))]
 

@@ -54,7 +54,7 @@ class PriceArrays:
 
     @cached_property
     def daily_value(self) -> Floats:
-        """Return the median traded value of the last 20 days; a day without trades or a row counts as 0."""
+        """Return the median traded value of the last 20 days; a missing one counts as 0."""
         traded_value = pl.DataFrame(np.where(np.isfinite(self.traded_value), self.traded_value, 0.0))
         return traded_value.select(pl.all().rolling_median(LIQUIDITY_DAYS, min_samples=1)).to_numpy()
 
