@@ -8,6 +8,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
+from atft_kedro import chunks, losses
 from atft_kedro.losses import (
     LOSSES,
     portfolio,
@@ -74,6 +75,22 @@ def test_soft_ranks_keep_the_order_and_spread_over_the_day() -> None:
     assert torch.equal(soft.argsort(-1), x.argsort(-1))
     assert soft.min() < 0.1
     assert soft.max() > 0.9
+
+
+def test_a_few_days_at_a_time_have_the_same_soft_ranks_and_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+    valid = torch.rand(5, 2, 40) < 0.8
+
+    def compute() -> list[torch.Tensor]:
+        torch.manual_seed(1)
+        x = torch.randn(5, 2, 40, requires_grad=True)
+        soft = soft_rank(x, valid)
+        return [soft, *torch.autograd.grad((soft * torch.rand_like(soft)).sum(), [x])]
+
+    whole = compute()
+    monkeypatch.setattr(chunks, "CHUNK_VALUES", 2 * 80 * losses.KNOTS)  # two days
+
+    for one, other in zip(whole, compute(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
 
 
 def test_rank_net_prefers_the_right_order() -> None:

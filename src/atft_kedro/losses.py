@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .chunks import count_days_at_once
 from .metrics import MIN_STOCKS, ranks
 
 SHIFTS = 8  # random shifts of `rank_net`; each pairs every stock with the stock that many positions away
@@ -173,7 +174,10 @@ def soft_rank(x: Tensor, valid: Tensor) -> Tensor:
     index = (share * count).long().clamp(max=x.shape[-1] - 1)
     knots = ordered.gather(-1, torch.minimum(index, (count - 1).clamp(min=0))).where(count > 0, 0)
     width = safe_std(x, valid).detach().unsqueeze(-1) * SOFTNESS + TINY
-    return ((x.where(valid, 0).unsqueeze(-1) - knots.unsqueeze(-2)) / width.unsqueeze(-1)).sigmoid().mean(-1)
+    scaled, scaled_knots = (x.where(valid, 0) / width).unsqueeze(-1), (knots / width).unsqueeze(-2)
+    days = count_days_at_once(len(x), x.shape[1:].numel() * KNOTS, x.device)
+    parts = zip(scaled.split(days), scaled_knots.split(days), strict=True)
+    return torch.cat([(one - other).sigmoid().mean(-1) for one, other in parts])
 
 
 def centre(x: Tensor, valid: Tensor) -> Tensor:

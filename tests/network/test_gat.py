@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import pad
 
+from atft_kedro import chunks
 from atft_kedro.network.gat import SIGNED_SCALE, GraphAttention, GraphFusion
 from factories.blocks import random_block
 
@@ -52,6 +53,25 @@ def test_the_graph_adds_nothing_at_first_and_then_at_the_norm_of_the_stock() -> 
 
     assert torch.allclose(loud.norm(dim=-1), x.norm(dim=-1), rtol=1e-5)
     assert torch.allclose(louder, 10 * loud, rtol=1e-3, atol=1e-3)
+
+
+def test_a_few_days_at_a_time_have_the_same_outputs_and_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+    block = random_block(stocks=7, days=5)
+    fusion = GraphFusion(8, GraphAttention(8, 8, heads=4, attributes=3, dropout=0.0, signed_heads=1))
+    for values in (fusion.gate, fusion.attention.attention):
+        torch.nn.init.normal_(values)
+    x = torch.randn(5, 7, 8)
+
+    def compute() -> list[torch.Tensor]:
+        inputs = x.clone().requires_grad_()
+        output = fusion(inputs, block.neighbours, block.edges)
+        return [output, *torch.autograd.grad(output.square().sum(), [inputs, *fusion.parameters()])]
+
+    whole = compute()
+    monkeypatch.setattr(chunks, "CHUNK_VALUES", 2 * (block.neighbours.shape[-1] + 1) * 7 * 8)  # two days
+
+    for one, other in zip(whole, compute(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
 
 
 def test_neighbours_with_similar_values_add_more_than_different_ones() -> None:

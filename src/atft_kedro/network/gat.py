@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..chunks import count_days_at_once
 from .convolution import SELF_EDGE_ATTRIBUTE, GraphConvolution, make_convolution
 from .params import GATV2, NetworkParams
 
@@ -115,7 +116,13 @@ class GraphFusion(nn.Module):
         self.gate = nn.Parameter(torch.zeros(hidden))
 
     def forward(self, x: Tensor, neighbours: Tensor, edges: Tensor) -> Tensor:
-        """Add the gated output of the attention or convolution."""
+        """Add the gated output of the attention or convolution, for a few days at a time."""
+        days, stocks, hidden = x.shape
+        days = count_days_at_once(days, (neighbours.shape[-1] + 1) * stocks * hidden, x.device)
+        parts = zip(x.split(days), neighbours.split(days), edges.split(days), strict=True)
+        return torch.cat([self._fuse(*part) for part in parts])
+
+    def _fuse(self, x: Tensor, neighbours: Tensor, edges: Tensor) -> Tensor:
         output, value_norm = self.attention.attend_with_norm(self.norm(x), neighbours, edges)
         return x + self.gate.tanh() * rescale_norm(output, value_norm, x)
 

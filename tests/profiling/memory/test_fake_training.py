@@ -126,7 +126,7 @@ def test_an_enormous_training_allocates_no_memory() -> None:
 
     used = simulate_training(sizes, make_params(NetworkParams, hidden_size=512, lookback=60), params(days_per_block=64))
 
-    assert used.step > 300e9
+    assert used.step > 200e9
     assert read_memory(torch.device("cpu"))["peak_memory_gb"] - before < 0.5
 
 
