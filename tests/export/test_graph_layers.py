@@ -78,7 +78,9 @@ def test_a_card_cannot_choose_the_module_to_import(
     monkeypatch.setattr(plugins, "_permitted", set())
     for number, name in enumerate(("os:system", "antigravity:fly", "torch_geometric.nn.conv:GATConv", "gatv3")):
         folder = edit_card(model_folder, tmp_path / str(number), graph_layer=name, graph_signed_heads=0)
-        with pytest.raises(InputError, match=f"(?s){name}.*(Nothing of it was run|nor an installed plug-in|is not installed)"):
+        with pytest.raises(
+            InputError, match=f"(?s){name}.*(Nothing of it was run|nor an installed plug-in|is not installed)"
+        ):
             load_model(folder)
 
 
